@@ -1,0 +1,196 @@
+//! The turns of a run under way. Whatever happens (an error, a dropped future), the conversation
+//! is left in a state from which the next `chat()` works: this is the one place that sees to it.
+
+use std::sync::Arc;
+
+use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
+use crate::provider::CompletionEvent;
+use crate::telemetry::inference::absorb;
+use crate::turn::{AssistantTurn, Turn, UserTurn};
+
+/// What the model is told of a tool call that was never run to its end.
+const UNFINISHED: &str = "The conversation was interrupted before this tool call finished.";
+
+/// The history of a chat while it runs.
+pub(super) struct History<'a> {
+    turns: &'a mut Vec<Arc<Turn>>,
+    /// Where a prompt that nobody answered is taken back to: the length, and the turn that was last.
+    before: Option<(usize, Option<Arc<Turn>>)>,
+    arrived: AssistantTurn,
+    results: Vec<(ToolRequest, Option<ToolResult>)>,
+}
+
+impl<'a> History<'a> {
+    /// Adds the prompt. Tool requests that an earlier run left open are answered first.
+    pub(super) fn begin(turns: &'a mut Vec<Arc<Turn>>, prompt: Vec<Content>) -> Self {
+        let before = Some((turns.len(), turns.last().cloned()));
+        let mut contents = unanswered(turns);
+        // Two user turns in a row are one: an earlier run ended after its tools.
+        if let Some(Turn::User(last)) = turns.last().map(AsRef::as_ref) {
+            contents.extend(last.contents.iter().cloned());
+            turns.pop();
+        }
+        contents.extend(prompt);
+        turns.push(Arc::new(Turn::User(UserTurn { contents })));
+        Self { turns, before, arrived: AssistantTurn::default(), results: Vec::new() }
+    }
+
+    /// All turns, oldest first.
+    pub(super) fn turns(&self) -> &[Arc<Turn>] {
+        self.turns
+    }
+
+    /// Notes what has arrived of a reply.
+    pub(super) fn arrive(&mut self, event: &CompletionEvent) {
+        absorb(&mut self.arrived, event, true);
+    }
+
+    /// Adds a whole reply.
+    pub(super) fn reply(&mut self, turn: AssistantTurn) {
+        self.arrived = AssistantTurn::default();
+        self.before = None;
+        self.results = turn.tool_requests().map(|request| (request.clone(), None)).collect();
+        self.turns.push(Arc::new(Turn::Assistant(turn)));
+    }
+
+    /// The tool requests of the last reply.
+    pub(super) fn requests(&self) -> Vec<ToolRequest> {
+        self.results.iter().map(|(request, _)| request.clone()).collect()
+    }
+
+    /// Notes the result of the request at that place.
+    pub(super) fn result(&mut self, index: usize, result: ToolResult) {
+        if let Some((_, slot)) = self.results.get_mut(index) {
+            *slot = Some(result);
+        }
+    }
+
+    /// Adds the results to the conversation, in the order asked.
+    pub(super) fn answer(&mut self) {
+        let contents: Vec<Content> = std::mem::take(&mut self.results)
+            .into_iter()
+            .map(|(request, result)| {
+                Content::ToolResult(result.unwrap_or_else(|| unfinished(&request)))
+            })
+            .collect();
+        if !contents.is_empty() {
+            self.turns.push(Arc::new(Turn::User(UserTurn { contents })));
+        }
+    }
+}
+
+impl Drop for History<'_> {
+    fn drop(&mut self) {
+        // Given up among the tools: those that ran have run, and must not run again.
+        self.answer();
+        let mut arrived = std::mem::take(&mut self.arrived);
+        if !arrived.contents.is_empty() {
+            arrived.partial = true;
+            self.turns.push(Arc::new(Turn::Assistant(arrived)));
+        } else if let Some((length, last)) = self.before.take() {
+            // Not a word came back: the prompt is the caller's again.
+            self.turns.truncate(length.saturating_sub(1));
+            self.turns.extend(last);
+        }
+    }
+}
+
+/// An answer for each tool request of the last turn, where that is the assistant's.
+fn unanswered(turns: &[Arc<Turn>]) -> Vec<Content> {
+    match turns.last().map(AsRef::as_ref) {
+        Some(Turn::Assistant(turn)) => {
+            turn.tool_requests().map(|request| Content::ToolResult(unfinished(request))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn unfinished(request: &ToolRequest) -> ToolResult {
+    ToolResult {
+        id: request.id.clone(),
+        name: request.name.clone(),
+        outcome: ToolOutcome::Error(UNFINISHED.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn asking(ids: &[&str]) -> AssistantTurn {
+        let contents = ids
+            .iter()
+            .map(|id| {
+                Content::ToolRequest(ToolRequest {
+                    id: (*id).to_owned(),
+                    name: "look".to_owned(),
+                    arguments: json!({}),
+                    replay: None,
+                })
+            })
+            .collect();
+        AssistantTurn { contents, ..AssistantTurn::default() }
+    }
+
+    fn prompt(text: &str) -> Vec<Content> {
+        vec![Content::text(text)]
+    }
+
+    #[test]
+    fn a_prompt_without_an_answer_is_taken_back() {
+        let mut turns = vec![Arc::new(Turn::user("a")), Arc::new(Turn::assistant("b"))];
+        let before = turns.clone();
+        drop(History::begin(&mut turns, prompt("c")));
+        assert_eq!(turns, before);
+    }
+
+    #[test]
+    fn a_prompt_merged_into_an_earlier_user_turn_is_taken_back_alone() {
+        let mut turns = vec![Arc::new(Turn::user("a"))];
+        let before = turns.clone();
+        drop(History::begin(&mut turns, prompt("b")));
+        assert_eq!(turns, before);
+        assert_eq!(turns[0].text(), "a");
+    }
+
+    #[test]
+    fn what_had_arrived_stays_as_a_partial_turn() {
+        let mut turns = Vec::new();
+        let mut history = History::begin(&mut turns, prompt("a"));
+        history.arrive(&CompletionEvent::Text("Hel".to_owned()));
+        history.arrive(&CompletionEvent::Text("lo".to_owned()));
+        drop(history);
+        let Turn::Assistant(turn) = turns[1].as_ref() else { panic!("{turns:?}") };
+        assert_eq!((turn.text().as_str(), turn.partial), ("Hello", true));
+    }
+
+    #[test]
+    fn results_of_finished_tools_are_kept_when_the_run_is_given_up() {
+        let mut turns = Vec::new();
+        let mut history = History::begin(&mut turns, prompt("a"));
+        history.reply(asking(&["1", "2"]));
+        let done = ToolResult {
+            id: "2".to_owned(),
+            name: "look".to_owned(),
+            outcome: ToolOutcome::Value(json!(7)),
+        };
+        history.result(1, done.clone());
+        drop(history);
+        let Turn::User(turn) = turns[2].as_ref() else { panic!("{turns:?}") };
+        let results: Vec<&ToolResult> = turn.tool_results().collect();
+        assert!(results[0].outcome.is_error());
+        assert_eq!(results[1], &done);
+    }
+
+    #[test]
+    fn open_requests_of_a_stored_history_are_answered_before_the_prompt() {
+        let mut turns = vec![Arc::new(Turn::Assistant(asking(&["1"])))];
+        let history = History::begin(&mut turns, prompt("go on"));
+        let Some(Turn::User(turn)) = history.turns().last().map(AsRef::as_ref) else {
+            panic!("no user turn");
+        };
+        assert!(matches!(&turn.contents[0], Content::ToolResult(r) if r.outcome.is_error()));
+        assert_eq!(turn.contents[1], Content::text("go on"));
+    }
+}

@@ -1,0 +1,210 @@
+//! The loop: ask the model, run the tools it asks for, hand it their results, and again, until it
+//! asks for no more.
+
+use std::borrow::Cow;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use opentelemetry::Context;
+use serde_json::Value;
+
+use super::history::History;
+use super::stream::Events;
+use super::{Chat, ChatError, Prompt, Reply, StreamEvent, ToolMode};
+use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
+use crate::provider::{ChatRequest, CompletionEvent, ModelParams, Provider, ProviderError};
+use crate::telemetry::Run;
+use crate::telemetry::agent::AgentSpan;
+use crate::telemetry::in_context;
+use crate::telemetry::names::error;
+use crate::telemetry::tool::{Facts, ToolSpan};
+use crate::tool::{ToolCall, ToolDefinition, ToolError, ToolSet};
+use crate::turn::{AssistantTurn, Usage};
+
+/// One `chat()` or `stream()`: in its `invoke_agent` span, which ends at once if this is dropped.
+pub(super) async fn run(
+    chat: &mut Chat,
+    prompt: Prompt,
+    parent: Context,
+    events: Option<Events>,
+) -> Result<Reply, ChatError> {
+    let telemetry = Run::begin();
+    let mut span = AgentSpan::start(&telemetry, &parent, chat);
+    let context = span.context().cloned().unwrap_or(parent);
+    let Chat { provider, system_prompt, name, conversation_id, tools, params, turns, .. } = chat;
+    let history = History::begin(turns, prompt.0);
+    span.input(system_prompt.as_deref(), history.turns().iter().map(AsRef::as_ref));
+    let definitions = tools.iter().map(|tool| tool.definition().clone()).collect();
+    let agent = Agent {
+        provider: &**provider,
+        system_prompt: system_prompt.as_ref(),
+        name: name.as_deref(),
+        conversation_id: conversation_id.as_ref(),
+        tools,
+        definitions,
+        tool_mode: chat.tool_mode,
+        max_rounds: chat.max_rounds,
+        params,
+        telemetry,
+        events,
+    };
+    let result = in_context(Some(&context), agent.talk(history, &mut span)).await;
+    span.finish(&result);
+    result
+}
+
+/// What stays the same from round to round.
+struct Agent<'a> {
+    provider: &'a dyn Provider,
+    system_prompt: Option<&'a Arc<str>>,
+    name: Option<&'a str>,
+    conversation_id: Option<&'a Arc<str>>,
+    tools: &'a ToolSet,
+    definitions: Vec<ToolDefinition>,
+    tool_mode: ToolMode,
+    max_rounds: usize,
+    params: &'a ModelParams,
+    telemetry: Run,
+    events: Option<Events>,
+}
+
+impl Agent<'_> {
+    async fn talk(
+        &self,
+        mut history: History<'_>,
+        span: &mut AgentSpan,
+    ) -> Result<Reply, ChatError> {
+        let mut usage = Usage::default();
+        for round in 1..=self.max_rounds {
+            let turn = self.ask(&mut history).await?;
+            usage += turn.usage;
+            span.count(&turn);
+            history.reply(turn.clone());
+            let requests = history.requests();
+            if requests.is_empty() {
+                return Ok(Reply { turn, usage, rounds: round });
+            }
+            for request in &requests {
+                self.emit(|| StreamEvent::ToolRequest(request.clone())).await;
+            }
+            self.run_tools(&requests, &mut history).await;
+            history.answer();
+        }
+        Err(ChatError::TooManyRounds { limit: self.max_rounds })
+    }
+
+    /// One model call.
+    async fn ask(&self, history: &mut History<'_>) -> Result<AssistantTurn, ProviderError> {
+        let request = ChatRequest {
+            system_prompt: self.system_prompt.cloned(),
+            turns: history.turns().to_vec(),
+            tools: self.definitions.clone(),
+            params: self.params.clone(),
+            output: None,
+            conversation_id: self.conversation_id.cloned(),
+            run: Some(self.telemetry.clone()),
+        };
+        if self.events.is_none() {
+            return self.provider.chat(request).await;
+        }
+        let mut arriving = self.provider.chat_stream(request).await?;
+        while let Some(event) = arriving.next().await {
+            let event = event?;
+            history.arrive(&event);
+            match event {
+                CompletionEvent::Done(turn) => return Ok(turn),
+                CompletionEvent::Text(more) => self.emit(|| StreamEvent::Text(more)).await,
+                CompletionEvent::Thinking(more) => self.emit(|| StreamEvent::Thinking(more)).await,
+                // Tool requests follow when the reply is whole.
+                CompletionEvent::Content(Content::ToolRequest(_))
+                | CompletionEvent::Started { .. }
+                | CompletionEvent::Usage(_) => {}
+                CompletionEvent::Content(content) => {
+                    self.emit(|| StreamEvent::Content(content)).await;
+                }
+            }
+        }
+        Err(ProviderError::without_end())
+    }
+
+    /// The tool calls of one reply.
+    async fn run_tools(&self, requests: &[ToolRequest], history: &mut History<'_>) {
+        match self.tool_mode {
+            ToolMode::Sequential => {
+                for (index, request) in requests.iter().enumerate() {
+                    let result = self.run_tool(request).await;
+                    self.note(history, index, result).await;
+                }
+            }
+            ToolMode::Concurrent => {
+                let mut running: FuturesUnordered<_> = requests
+                    .iter()
+                    .enumerate()
+                    .map(|(index, request)| async move { (index, self.run_tool(request).await) })
+                    .collect();
+                while let Some((index, result)) = running.next().await {
+                    self.note(history, index, result).await;
+                }
+            }
+        }
+    }
+
+    async fn note(&self, history: &mut History<'_>, index: usize, result: ToolResult) {
+        history.result(index, result.clone());
+        self.emit(|| StreamEvent::ToolResult(result)).await;
+    }
+
+    /// One tool call, in its `execute_tool` span. Whatever the tool does, the model gets an answer.
+    async fn run_tool(&self, request: &ToolRequest) -> ToolResult {
+        let tool = self.tools.get(&request.name);
+        let facts = Facts {
+            name: Cow::Owned(request.name.clone()),
+            description: None,
+            call: Some((&request.id, &request.arguments)),
+            agent_name: self.name,
+            conversation_id: self.conversation_id.map(AsRef::as_ref),
+        };
+        let span =
+            ToolSpan::start(&self.telemetry, facts.describe(tool.map(|tool| tool.definition())));
+        let context = span.context().cloned();
+        let outcome = in_context(context.as_ref(), async {
+            let tool = tool.ok_or_else(|| self.unknown_tool(&request.name))?;
+            let call = ToolCall::new(request.id.as_str(), request.arguments.clone());
+            AssertUnwindSafe(async move { tool.call(call).await })
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(panicked(&request.name)))
+        })
+        .await;
+        span.finish(outcome.as_ref().map(Some));
+        ToolResult { id: request.id.clone(), name: request.name.clone(), outcome: told(outcome) }
+    }
+
+    fn unknown_tool(&self, name: &str) -> ToolError {
+        let names: Vec<&str> = self.definitions.iter().map(|tool| tool.name.as_ref()).collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        ToolError::new(
+            error::UNKNOWN_TOOL,
+            format!("There is no tool named `{name}`. The tools are: {known}."),
+        )
+    }
+
+    async fn emit(&self, event: impl FnOnce() -> StreamEvent) {
+        if let Some(events) = &self.events {
+            events.emit(event()).await;
+        }
+    }
+}
+
+fn panicked(name: &str) -> ToolError {
+    ToolError::new(error::PANIC, format!("The tool `{name}` crashed."))
+}
+
+fn told(outcome: Result<Value, ToolError>) -> ToolOutcome {
+    match outcome {
+        Ok(value) => ToolOutcome::Value(value),
+        Err(error) => ToolOutcome::Error(error.message().to_owned()),
+    }
+}

@@ -1,0 +1,34 @@
+//! The data, the traits, the chat loop and the telemetry of chatlas.
+//!
+//! Programs use it through the face crate `chatlas`. It depends on the OpenTelemetry *API* alone:
+//! its spans are always made, and go nowhere (at a price of some nanoseconds) until the program
+//! installs an SDK.
+//!
+//! The trace is the architecture; each kind of span has one owner:
+//!
+//! ```text
+//! invoke_agent travel_assistant        chat: the loop
+//! ├── chat gpt-4o                      a provider's method, under `#[provider]`
+//! ├── execute_tool get_weather         a tool's function, under `#[tool]`
+//! └── chat gpt-4o
+//! ```
+
+pub mod chat;
+pub mod content;
+pub mod provider;
+pub mod telemetry;
+pub mod tool;
+pub mod turn;
+
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod __private;
+
+pub use chat::{Chat, ChatError, ChatStream, Prompt, Reply, StreamEvent, ToolMode};
+pub use content::Content;
+pub use provider::{
+    ChatRequest, Completion, CompletionEvent, CompletionStream, ModelParams, OutputSchema,
+    Provider, ProviderError, ProviderErrorKind, ProviderInfo,
+};
+pub use tool::{Tool, ToolCall, ToolDefinition, ToolError, ToolSet};
+pub use turn::{AssistantTurn, FinishReason, Turn, Usage, UserTurn};

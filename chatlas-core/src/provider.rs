@@ -1,0 +1,396 @@
+//! What a model provider is: the trait, what it is asked, what it answers, how it fails.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+use serde::{Deserialize, Serialize};
+
+use crate::content::Content;
+use crate::telemetry::Run;
+use crate::tool::ToolDefinition;
+use crate::turn::{AssistantTurn, Turn, Usage};
+
+/// A model that can be talked to.
+///
+/// Write `#[provider]` above the impl: it makes the methods async and gives each call its `chat`
+/// span. An impl without it does not compile.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// Who answers: the facts that go on every span.
+    fn info(&self) -> &ProviderInfo;
+
+    /// Asks once and waits for the whole reply.
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError>;
+
+    /// Asks once and hands on the reply as it arrives.
+    ///
+    /// Without an implementation of its own, a provider answers here with the whole reply of
+    /// [`chat`](Self::chat).
+    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
+        Ok(CompletionStream::whole(self.chat(request).await?))
+    }
+
+    #[doc(hidden)]
+    fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness);
+}
+
+/// Who answers: the facts about a provider that go on every span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProviderInfo {
+    /// `gen_ai.provider.name`: the well-known value of the conventions where there is one
+    /// (`openai`, `anthropic`, `aws.bedrock`, …), else a lower-case name.
+    pub name: Cow<'static, str>,
+    /// The model that is asked for, where one is fixed.
+    pub model: Option<Arc<str>>,
+    /// The host that is asked.
+    pub server_address: Option<Arc<str>>,
+    /// Its port.
+    pub server_port: Option<u16>,
+}
+
+impl ProviderInfo {
+    /// A provider of that `gen_ai.provider.name`.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name: Cow::Borrowed(name), model: None, server_address: None, server_port: None }
+    }
+
+    /// Sets the model that is asked for.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<Arc<str>>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Sets the host and port that are asked.
+    #[must_use]
+    pub fn with_server(mut self, address: impl Into<Arc<str>>, port: u16) -> Self {
+        self.server_address = Some(address.into());
+        self.server_port = Some(port);
+        self
+    }
+}
+
+/// What a provider is asked: the whole conversation, the tools, the parameters.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ChatRequest {
+    /// The system prompt.
+    pub system_prompt: Option<Arc<str>>,
+    /// The conversation, oldest turn first. The last turn is the user's.
+    pub turns: Vec<Arc<Turn>>,
+    /// The tools that the model may ask for.
+    pub tools: Vec<ToolDefinition>,
+    /// The parameters of the model.
+    pub params: ModelParams,
+    /// A JSON schema that the reply has to follow, with a name for it.
+    pub output: Option<OutputSchema>,
+    /// The program's own id of the conversation, where it gave one.
+    pub conversation_id: Option<Arc<str>>,
+    /// The run this request belongs to, so that its span finds its place without a search.
+    pub(crate) run: Option<Run>,
+}
+
+impl ChatRequest {
+    /// A request with that conversation, and nothing else.
+    pub fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
+        Self { turns: turns.into_iter().map(Arc::new).collect(), ..Self::default() }
+    }
+}
+
+/// A schema that the reply has to follow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputSchema {
+    /// Its name: letters, digits, `_` and `-`.
+    pub name: String,
+    /// The JSON schema.
+    pub schema: serde_json::Value,
+    /// Whether the vendor is to enforce the schema to the letter.
+    pub strict: bool,
+}
+
+/// The parameters of a model. What is `None` is not sent, so the vendor's default holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ModelParams {
+    /// How freely the model chooses its words.
+    pub temperature: Option<f64>,
+    /// The share of probability it chooses from.
+    pub top_p: Option<f64>,
+    /// The number of candidates it chooses from.
+    pub top_k: Option<u32>,
+    /// The most tokens it may write in one reply.
+    pub max_tokens: Option<u32>,
+    /// Texts at which it stops.
+    pub stop_sequences: Vec<String>,
+    /// A seed for replies that repeat.
+    pub seed: Option<i64>,
+    /// Makes words that were used often less likely.
+    pub frequency_penalty: Option<f64>,
+    /// Makes words that were used at all less likely.
+    pub presence_penalty: Option<f64>,
+    /// How much the model is to think, in the vendor's word (`low`, `medium`, `high`, …).
+    pub reasoning_level: Option<String>,
+}
+
+/// What a provider answered: an assistant turn.
+pub type Completion = AssistantTurn;
+
+/// A part of a reply, as it arrives.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum CompletionEvent {
+    /// The reply has begun: its id and model, as far as they are known by now.
+    Started {
+        /// The vendor's id of the response.
+        response_id: Option<String>,
+        /// The exact model that answers.
+        model: Option<String>,
+    },
+    /// More text.
+    Text(String),
+    /// More of what the model thinks.
+    Thinking(String),
+    /// A content that is now whole (a tool request, a citation, …) and is neither text nor thinking.
+    Content(Content),
+    /// The tokens so far.
+    Usage(Usage),
+    /// The end: the whole reply, to be believed over what came before.
+    Done(Completion),
+}
+
+/// A reply as it arrives: [`CompletionEvent`]s, of which the last is `Done`, or an error.
+pub struct CompletionStream(
+    Pin<Box<dyn Stream<Item = Result<CompletionEvent, ProviderError>> + Send>>,
+);
+
+impl CompletionStream {
+    /// A reply that arrives by that stream.
+    pub fn new(
+        events: impl Stream<Item = Result<CompletionEvent, ProviderError>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(events))
+    }
+
+    /// A reply that is whole already.
+    pub fn whole(completion: Completion) -> Self {
+        let mut events = Vec::with_capacity(completion.contents.len() + 2);
+        events.push(CompletionEvent::Started {
+            response_id: completion.response_id.clone(),
+            model: completion.model.clone(),
+        });
+        for content in &completion.contents {
+            events.push(match content {
+                Content::Text(text) => CompletionEvent::Text(text.text.clone()),
+                Content::Thinking(thinking) => CompletionEvent::Thinking(thinking.text.clone()),
+                other => CompletionEvent::Content(other.clone()),
+            });
+        }
+        events.push(CompletionEvent::Done(completion));
+        Self::new(futures_util::stream::iter(events.into_iter().map(Ok)))
+    }
+}
+
+impl Stream for CompletionStream {
+    type Item = Result<CompletionEvent, ProviderError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(task)
+    }
+}
+
+impl fmt::Debug for CompletionStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CompletionStream")
+    }
+}
+
+/// The kinds of failure a program may want to tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProviderErrorKind {
+    /// The key is missing, wrong, or not allowed to do this.
+    Authentication,
+    /// Too many requests, or the quota is used up.
+    RateLimit,
+    /// The vendor is overloaded or has trouble of its own.
+    Overloaded,
+    /// The vendor refuses the request as it stands.
+    InvalidRequest,
+    /// There is no such model, or not for this key.
+    ModelNotFound,
+    /// The conversation does not fit the model's context.
+    ContextTooLong,
+    /// A filter of the vendor's stopped it.
+    ContentFilter,
+    /// It took longer than the client was told to wait.
+    Timeout,
+    /// The host could not be reached, or the connection broke before the reply began.
+    Connection,
+    /// The reply is not what the protocol says.
+    MalformedReply,
+    /// The reply broke off before its end.
+    TruncatedStream,
+    /// Anything else.
+    Other,
+}
+
+impl ProviderErrorKind {
+    /// A short, fixed word for it: `error.type` where neither a vendor code nor a status is known.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::RateLimit => "rate_limit",
+            Self::Overloaded => "overloaded",
+            Self::InvalidRequest => "invalid_request",
+            Self::ModelNotFound => "model_not_found",
+            Self::ContextTooLong => "context_too_long",
+            Self::ContentFilter => "content_filter",
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::MalformedReply => "malformed_reply",
+            Self::TruncatedStream => "truncated_stream",
+            Self::Other => "_OTHER",
+        }
+    }
+}
+
+/// A model call that failed: what was wrong, and what the vendor said of it.
+///
+/// It holds no key and no header. [`Display`](fmt::Display) is one line for a person.
+#[derive(Clone, PartialEq)]
+pub struct ProviderError(Box<Failure>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Failure {
+    kind: ProviderErrorKind,
+    message: String,
+    status: Option<u16>,
+    code: Option<String>,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl ProviderError {
+    /// A failure of that kind, with a message for a person.
+    pub fn new(kind: ProviderErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Failure {
+            kind,
+            message: message.into(),
+            status: None,
+            code: None,
+            request_id: None,
+            retry_after: None,
+        }))
+    }
+
+    /// A stream that stopped before its last event.
+    pub(crate) fn without_end() -> Self {
+        Self::new(ProviderErrorKind::TruncatedStream, "the reply broke off before its end")
+    }
+
+    /// Adds the HTTP status.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Adds the vendor's own code.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Adds the vendor's id of the request, to quote to their support.
+    #[must_use]
+    pub fn with_request_id(mut self, id: impl Into<String>) -> Self {
+        self.0.request_id = Some(id.into());
+        self
+    }
+
+    /// Adds how long the vendor asks to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// The kind, to match on.
+    pub fn kind(&self) -> ProviderErrorKind {
+        self.0.kind
+    }
+
+    /// What the vendor (or the library) said of it.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The HTTP status, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The vendor's own code, where it gave one.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// The vendor's id of the request, where it gave one.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// How long the vendor asks to wait, where it does.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The value of `error.type`: the vendor's code, else the HTTP status, else the kind.
+    ///
+    /// A code that does not look like one (long, or with other signs than letters, digits, `_`,
+    /// `-` and `.`) is passed over, so that the values stay few and free of content.
+    pub fn error_type(&self) -> Cow<'static, str> {
+        let plain = |code: &&str| {
+            !code.is_empty()
+                && code.len() <= 64
+                && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        };
+        if let Some(code) = self.code().filter(plain) {
+            return Cow::Owned(code.to_owned());
+        }
+        match self.0.status {
+            Some(status) => Cow::Owned(status.to_string()),
+            None => Cow::Borrowed(self.0.kind.as_str()),
+        }
+    }
+}
+
+impl fmt::Debug for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let facts = [
+            self.0.status.map(|status| format!("HTTP {status}")),
+            self.0.code.clone(),
+            self.0.request_id.as_ref().map(|id| format!("request {id}")),
+        ];
+        let facts: Vec<String> = facts.into_iter().flatten().collect();
+        if facts.is_empty() { Ok(()) } else { write!(f, " ({})", facts.join(", ")) }
+    }
+}
+
+impl std::error::Error for ProviderError {}

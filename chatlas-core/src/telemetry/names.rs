@@ -1,0 +1,122 @@
+//! Every string of the conventions that this crate writes, once.
+//!
+//! The [GenAI conventions](https://github.com/open-telemetry/semantic-conventions-genai) are still
+//! moving: a rename there is one line here.
+
+/// The name of the instrumentation scope.
+pub const SCOPE_NAME: &str = "chatlas";
+/// The version of the conventions that the spans follow.
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev";
+
+/// `gen_ai.operation.name`: what a span is about.
+pub const OPERATION_NAME: &str = "gen_ai.operation.name";
+/// `gen_ai.provider.name`: the telemetry flavour of the provider.
+pub const PROVIDER_NAME: &str = "gen_ai.provider.name";
+/// `gen_ai.conversation.id`: only one that the program gave.
+pub const CONVERSATION_ID: &str = "gen_ai.conversation.id";
+/// `gen_ai.output.type`: the format asked for.
+pub const OUTPUT_TYPE: &str = "gen_ai.output.type";
+/// `server.address`: the host that is asked.
+pub const SERVER_ADDRESS: &str = "server.address";
+/// `server.port`: its port.
+pub const SERVER_PORT: &str = "server.port";
+/// `error.type`: present exactly where the status is ERROR.
+pub const ERROR_TYPE: &str = "error.type";
+/// Ours: the span's work was given up by the program before its end.
+pub const CANCELLED: &str = "chatlas.cancelled";
+
+/// The values of `gen_ai.operation.name`.
+pub mod operation {
+    /// A model call.
+    pub const CHAT: &str = "chat";
+    /// An agent's whole run.
+    pub const INVOKE_AGENT: &str = "invoke_agent";
+    /// A tool call.
+    pub const EXECUTE_TOOL: &str = "execute_tool";
+}
+
+/// What was asked.
+#[allow(missing_docs)]
+pub mod request {
+    pub const MODEL: &str = "gen_ai.request.model";
+    pub const STREAM: &str = "gen_ai.request.stream";
+    pub const TEMPERATURE: &str = "gen_ai.request.temperature";
+    pub const TOP_P: &str = "gen_ai.request.top_p";
+    pub const TOP_K: &str = "gen_ai.request.top_k";
+    pub const MAX_TOKENS: &str = "gen_ai.request.max_tokens";
+    pub const SEED: &str = "gen_ai.request.seed";
+    pub const FREQUENCY_PENALTY: &str = "gen_ai.request.frequency_penalty";
+    pub const PRESENCE_PENALTY: &str = "gen_ai.request.presence_penalty";
+    pub const STOP_SEQUENCES: &str = "gen_ai.request.stop_sequences";
+    pub const REASONING_LEVEL: &str = "gen_ai.request.reasoning.level";
+}
+
+/// What was answered.
+#[allow(missing_docs)]
+pub mod response {
+    pub const ID: &str = "gen_ai.response.id";
+    pub const MODEL: &str = "gen_ai.response.model";
+    pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+    pub const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+}
+
+/// What it took.
+#[allow(missing_docs)]
+pub mod usage {
+    pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+    pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+    pub const CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
+    pub const CACHE_WRITE_TOKENS: &str = "gen_ai.usage.cache_write.input_tokens";
+    pub const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
+}
+
+/// Who runs.
+#[allow(missing_docs)]
+pub mod agent {
+    pub const NAME: &str = "gen_ai.agent.name";
+}
+
+/// The tools.
+#[allow(missing_docs)]
+pub mod tool {
+    pub const NAME: &str = "gen_ai.tool.name";
+    pub const TYPE: &str = "gen_ai.tool.type";
+    pub const DESCRIPTION: &str = "gen_ai.tool.description";
+    pub const CALL_ID: &str = "gen_ai.tool.call.id";
+    pub const CALL_ARGUMENTS: &str = "gen_ai.tool.call.arguments";
+    pub const CALL_RESULT: &str = "gen_ai.tool.call.result";
+    pub const DEFINITIONS: &str = "gen_ai.tool.definitions";
+    /// The value of `gen_ai.tool.type` for a tool that runs in this program.
+    pub const FUNCTION: &str = "function";
+}
+
+/// The messages: only with capture on.
+#[allow(missing_docs)]
+pub mod content {
+    pub const SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
+    pub const INPUT_MESSAGES: &str = "gen_ai.input.messages";
+    pub const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";
+}
+
+/// The exception event of a failed span.
+#[allow(missing_docs)]
+pub mod exception {
+    pub const EVENT: &str = "exception";
+    pub const TYPE: &str = "exception.type";
+    pub const MESSAGE: &str = "exception.message";
+}
+
+/// The values of `error.type` that this crate gives itself. Beside them stand the providers' codes
+/// and HTTP statuses, and the type names of tools' errors.
+pub mod error {
+    /// The model's arguments do not fit the tool.
+    pub const INVALID_ARGUMENTS: &str = "invalid_arguments";
+    /// The model asked for a tool that the chat does not have.
+    pub const UNKNOWN_TOOL: &str = "unknown_tool";
+    /// The tool panicked.
+    pub const PANIC: &str = "panic";
+    /// The tool's value could not be written as JSON.
+    pub const UNSERIALIZABLE_RESULT: &str = "unserializable_result";
+    /// The model kept asking for tools beyond the bound.
+    pub const TOO_MANY_ROUNDS: &str = "too_many_rounds";
+}

@@ -1,0 +1,116 @@
+//! A span that is active while its work is polled or dropped, never in between, and that ends
+//! exactly once: when it is done, or when it is dropped.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+
+use opentelemetry::trace::{Status, TraceContextExt as _};
+use opentelemetry::{Context, KeyValue};
+use pin_project_lite::pin_project;
+
+use super::names;
+
+/// A started span in its context, or nothing where nobody listens.
+#[derive(Debug)]
+pub(super) struct SpanScope(Option<Context>);
+
+impl SpanScope {
+    pub(super) const fn off() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn of(context: Context) -> Self {
+        Self(Some(context))
+    }
+
+    /// Whether attributes are worth being made.
+    pub(super) fn is_recording(&self) -> bool {
+        self.0.as_ref().is_some_and(|context| context.span().is_recording())
+    }
+
+    /// The context in which the span is the current one.
+    pub(super) fn context(&self) -> Option<&Context> {
+        self.0.as_ref()
+    }
+
+    /// Writes attributes. Each key is written once in a span's life: the SDK keeps doubles.
+    pub(super) fn set(&self, attributes: Vec<KeyValue>) {
+        if let Some(context) = &self.0 {
+            context.span().set_attributes(attributes);
+        }
+    }
+
+    /// Sets the status and writes the exception event. Once in a span's life.
+    pub(super) fn fail(&self, description: String, exception: Option<Exception>) {
+        let Some(context) = &self.0 else { return };
+        let span = context.span();
+        if let Some(exception) = exception {
+            let mut attributes = vec![KeyValue::new(names::exception::TYPE, exception.kind)];
+            attributes.extend(
+                exception.message.map(|text| KeyValue::new(names::exception::MESSAGE, text)),
+            );
+            span.add_event(names::exception::EVENT, attributes);
+        }
+        span.set_status(Status::Error { description: description.into() });
+    }
+
+    /// Ends the span now, whoever else still holds its context.
+    pub(super) fn end(&mut self) {
+        if let Some(context) = self.0.take() {
+            context.span().end();
+        }
+    }
+}
+
+impl Drop for SpanScope {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What an exception event says.
+pub(super) struct Exception {
+    pub(super) kind: Cow<'static, str>,
+    /// Only with capture on: it may quote what people wrote.
+    pub(super) message: Option<String>,
+}
+
+pin_project! {
+    /// A future that runs inside a context: while it is polled, and while it is dropped.
+    pub(crate) struct InContext<F> {
+        #[pin]
+        future: Option<F>,
+        context: Option<Context>,
+    }
+
+    impl<F> PinnedDrop for InContext<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.future.is_some() {
+                let _guard = this.context.clone().map(Context::attach);
+                this.future.set(None);
+            }
+        }
+    }
+}
+
+/// Runs a future inside that context; as it stands where there is none.
+pub(crate) fn in_context<F>(context: Option<&Context>, future: F) -> InContext<F> {
+    InContext { future: Some(future), context: context.cloned() }
+}
+
+impl<F: Future> Future for InContext<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
+        let mut this = self.project();
+        let _guard = this.context.clone().map(Context::attach);
+        let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
+        let output = std::task::ready!(future.poll(task));
+        // What the future still holds is dropped inside the context, too.
+        this.future.set(None);
+        Poll::Ready(output)
+    }
+}

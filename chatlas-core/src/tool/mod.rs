@@ -1,0 +1,184 @@
+//! What a tool is: the object-safe trait, its definition, and the set a chat is given.
+//!
+//! `#[tool]` writes all of this for a function; by hand it is one impl of [`Tool`].
+
+pub mod args;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use crate::content::ToolOutcome;
+
+/// A boxed future, as [`Tool::call`] returns it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Something the model may ask for.
+///
+/// The chat loop opens the `execute_tool` span around [`call`](Self::call): an impl need not.
+pub trait Tool: Send + Sync + 'static {
+    /// Its name, description and parameters, as the model is told.
+    fn definition(&self) -> &ToolDefinition;
+
+    /// Runs it.
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<Value, ToolError>>;
+}
+
+/// What the model is told of a tool. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ToolDefinition {
+    /// 1 to 64 ASCII letters, digits, `_` or `-`.
+    pub name: Cow<'static, str>,
+    /// What it does and when to use it.
+    pub description: Cow<'static, str>,
+    /// The JSON schema of its arguments: an object, subschemas inlined.
+    pub parameters: Arc<Value>,
+}
+
+impl ToolDefinition {
+    /// A definition of those three.
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        description: impl Into<Cow<'static, str>>,
+        parameters: Value,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            parameters: Arc::new(parameters),
+        }
+    }
+}
+
+/// One call of a tool.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ToolCall {
+    /// The vendor's id of the call.
+    pub id: Arc<str>,
+    /// What the model gave: a JSON object, or whatever it wrote instead.
+    pub arguments: Value,
+}
+
+impl ToolCall {
+    /// A call with that id and those arguments.
+    pub fn new(id: impl Into<Arc<str>>, arguments: Value) -> Self {
+        Self { id: id.into(), arguments }
+    }
+}
+
+/// A tool call that failed. The model reads the message, and the conversation goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolError {
+    error_type: Cow<'static, str>,
+    message: String,
+}
+
+impl ToolError {
+    /// A failure with a low-cardinality type (it becomes `error.type`) and the message the model reads.
+    pub fn new(error_type: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { error_type: error_type.into(), message: message.into() }
+    }
+
+    /// A failure for an error value: the type is the error's type name, the message its text.
+    pub fn of<E: fmt::Display>(error: &E) -> Self {
+        Self::new(std::any::type_name::<E>(), error.to_string())
+    }
+
+    /// The value of `error.type`.
+    pub fn error_type(&self) -> &Cow<'static, str> {
+        &self.error_type
+    }
+
+    /// What the model reads.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for ToolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ToolError {}
+
+/// The tools of a chat: no two of one name.
+///
+/// `tools![a, b]` makes one whose names the compiler has checked.
+#[derive(Clone, Default)]
+pub struct ToolSet {
+    tools: Vec<Arc<dyn Tool>>,
+}
+
+impl ToolSet {
+    /// A set of none.
+    pub const fn new() -> Self {
+        Self { tools: Vec::new() }
+    }
+
+    /// Adds a tool.
+    ///
+    /// # Errors
+    ///
+    /// [`DuplicateTool`] where the set has one of that name already; the set is as before.
+    pub fn add(&mut self, tool: Arc<dyn Tool>) -> Result<(), DuplicateTool> {
+        let name = &tool.definition().name;
+        if self.get(name).is_some() {
+            return Err(DuplicateTool { name: name.to_string() });
+        }
+        self.tools.push(tool);
+        Ok(())
+    }
+
+    /// The tool of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
+        self.tools.iter().find(|tool| tool.definition().name == name)
+    }
+
+    /// All of them, in the order they were given.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Tool>> {
+        self.tools.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.tools.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// A set whose names are known to differ: `tools![]` has checked them.
+    pub(crate) fn of_distinct(tools: Vec<Arc<dyn Tool>>) -> Self {
+        Self { tools }
+    }
+}
+
+impl fmt::Debug for ToolSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.tools.iter().map(|tool| &tool.definition().name)).finish()
+    }
+}
+
+/// A set of tools has one of that name already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateTool {
+    name: String,
+}
+
+impl fmt::Display for DuplicateTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the set has a tool named `{}` already; give one of them another name", self.name)
+    }
+}
+
+impl std::error::Error for DuplicateTool {}
