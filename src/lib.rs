@@ -1,1 +1,46 @@
-//! placeholder
+//! LLM chat and agents whose OpenTelemetry telemetry is right by construction.
+//!
+//! ```no_run
+//! use chatlas::prelude::*;
+//!
+//! /// Get the current weather forecast for a city.
+//! #[tool]
+//! async fn get_weather(
+//!     /// The city, "Tokyo" for example.
+//!     city: String,
+//! ) -> String {
+//!     format!("{city}: 14°C, light rain")
+//! }
+//!
+//! # async fn example() -> Result<(), chatlas::ChatError> {
+//! let mut chat = Chat::new(chatlas::OpenAi::new("gpt-4o"))
+//!     .system_prompt("Always call get_weather before advising what to pack.")
+//!     .tools(tools![get_weather]);
+//! let reply = chat.chat("I'm headed to Tokyo: what should I pack?").await?;
+//! println!("{reply}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every `chat()` is one connected trace: `invoke_agent`, below it a `chat` span for each model
+//! call and an `execute_tool` span for each tool call. They go nowhere until an OpenTelemetry SDK
+//! is installed: by `chatlas::otel` (feature `otel`), or by the program itself.
+
+#[doc(hidden)]
+pub use chatlas_core::__private;
+pub use chatlas_core::*;
+pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_tools as tools};
+#[cfg(feature = "openai")]
+pub use chatlas_providers::openai::OpenAi;
+
+#[cfg(feature = "otel")]
+pub mod otel;
+
+/// What most programs need: `use chatlas::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        Chat, ChatError, ChatStream, Content, Provider, Reply, StreamEvent, Tool, ToolSet, Turn,
+        provider, tool, tools,
+    };
+    pub use futures_util::StreamExt as _;
+}

@@ -2,18 +2,15 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
 
 pub use async_trait::async_trait;
-pub use std::boxed::Box;
-pub use std::option::Option;
-pub use std::primitive::{bool, str};
+pub use std::clone::Clone;
+pub use std::primitive::str;
 pub use std::result::Result;
-pub use std::string::String;
-pub use std::vec::Vec;
+pub use std::sync::{Arc, LazyLock};
 
 pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Provider, ProviderError, ProviderInfo,
@@ -70,8 +67,8 @@ const fn same(a: &str, b: &str) -> bool {
 }
 
 /// A set of tools whose names `assert_not_among` has checked.
-pub fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
-    ToolSet::of_distinct(tools)
+pub fn tool_set<const N: usize>(tools: [Arc<dyn Tool>; N]) -> ToolSet {
+    ToolSet::of_distinct(tools.into())
 }
 
 /// A tool made of a definition and a function that runs it.

@@ -1,1 +1,141 @@
-//! placeholder
+//! The attributes `#[tool]` and `#[provider]` and the macro `tools![]` of chatlas.
+//!
+//! Programs use them through the face crate `chatlas`. Each entry point here is one line; the work
+//! is in the module of its name. What an expansion calls is `chatlas_core::__private`, nothing else.
+
+mod attr;
+mod errors;
+mod provider;
+mod tool;
+mod tools;
+
+use proc_macro::TokenStream;
+use quote::quote;
+
+/// Makes a function a tool: the model may ask for it, and every call has its `execute_tool` span.
+///
+/// ```
+/// use chatlas_macros::tool;
+///
+/// /// Get the current weather forecast for a city.
+/// #[tool]
+/// async fn get_weather(
+///     /// The city, "Tokyo" for example.
+///     city: String,
+///     /// For how many days; today alone if it is left out.
+///     days: Option<u8>,
+/// ) -> Result<String, std::io::Error> {
+///     Ok(format!("{city}: rain for {} days", days.unwrap_or(1)))
+/// }
+/// # let _ = get_weather;
+/// ```
+///
+/// # The function
+///
+/// A free function, `async` or not. A synchronous one runs on tokio's blocking pool when the model
+/// asks for it. Its doc comment is the description that the model chooses by; each parameter's doc
+/// comment describes that parameter. It stays callable as plain Rust, in a span as well.
+///
+/// - Parameters are owned values that implement `serde::Deserialize` and `schemars::JsonSchema`,
+///   or `&str`, or `&[T]` of such `T`. An `Option` may be left out by the model.
+/// - It returns any `serde::Serialize` value: a string goes to the model as it is, anything else as
+///   JSON. Or a `Result` of that: the error's text goes to the model, its type name becomes
+///   `error.type`.
+///
+/// # Arguments
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `name = "…"` | the name for the model, instead of the function's: 1 to 64 ASCII letters, digits, `_` or `-` |
+/// | `description = "…"` | the description, instead of the doc comment |
+/// | `crate = path` | where `chatlas-core` is, if it was renamed |
+///
+/// # What it expands to
+///
+/// The function, whose body calls the original one inside a span; and beside it, in the type
+/// namespace, a struct of the same name that stands for the tool in `tools![…]`. One `use` imports
+/// both.
+#[proc_macro_attribute]
+pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    tool::expand(arguments.into(), item.into(), &quote!(::chatlas_core)).into()
+}
+
+/// A set of tools, whose names the compiler has checked: `tools![get_weather, maps::find_route]`.
+///
+/// ```
+/// use chatlas_macros::{tool, tools};
+///
+/// /// Adds two numbers.
+/// #[tool]
+/// fn add(a: i64, b: i64) -> i64 {
+///     a + b
+/// }
+///
+/// assert_eq!(tools![add].len(), 1);
+/// ```
+///
+/// Each entry is the path of a `#[tool]` function. Two tools of one name do not compile, wherever
+/// they come from and whatever they were renamed to. `crate = path;` in front says where
+/// `chatlas-core` is, if it was renamed.
+///
+/// It expands to a `ToolSet`, after one `const` assertion for each name.
+#[proc_macro]
+pub fn tools(input: TokenStream) -> TokenStream {
+    tools::expand(input.into(), &quote!(::chatlas_core)).into()
+}
+
+/// Gives an `impl Provider` its `chat` spans. An impl without it does not compile.
+///
+/// ```
+/// use chatlas_core::{ChatRequest, Completion, Provider, ProviderError};
+/// use chatlas_macros::provider;
+///
+/// struct Echo;
+///
+/// #[provider(name = "echo")]
+/// impl Provider for Echo {
+///     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+///         let mut reply = Completion::default();
+///         reply.contents = request.turns.last().map(|turn| turn.contents().to_vec()).unwrap_or_default();
+///         Ok(reply)
+///     }
+/// }
+/// ```
+///
+/// # Arguments
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `name = "…"` | writes `fn info` for a provider of that `gen_ai.provider.name` and no fixed model |
+/// | `transparent` | for wrappers that delegate (a retry, a fallback): no span of their own |
+/// | `crate = path` | where `chatlas-core` is, if it was renamed |
+///
+/// # What it expands to
+///
+/// The same impl, its methods async through `async-trait`, the bodies of `chat` and `chat_stream`
+/// inside a span that records the request's facts at its start and the reply's at its end.
+#[proc_macro_attribute]
+pub fn provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    provider::expand(arguments.into(), item.into(), &quote!(::chatlas_core)).into()
+}
+
+/// `#[tool]`, as the face crate exports it.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn face_tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    tool::expand(arguments.into(), item.into(), &quote!(::chatlas)).into()
+}
+
+/// `tools![]`, as the face crate exports it.
+#[doc(hidden)]
+#[proc_macro]
+pub fn face_tools(input: TokenStream) -> TokenStream {
+    tools::expand(input.into(), &quote!(::chatlas)).into()
+}
+
+/// `#[provider]`, as the face crate exports it.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn face_provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    provider::expand(arguments.into(), item.into(), &quote!(::chatlas)).into()
+}

@@ -169,3 +169,29 @@ fn media_part(modality: &str, media: &Media) -> Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Capture;
+
+    #[test]
+    fn the_variable_is_read_as_the_ecosystem_writes_it() {
+        for (value, capture) in [
+            ("true", Capture::Spans),
+            ("1", Capture::Spans),
+            ("TRUE", Capture::Spans),
+            (" span_only ", Capture::Spans),
+            ("SPAN_ONLY", Capture::Spans),
+            ("event_only", Capture::Events),
+            ("SPAN_AND_EVENT", Capture::SpansAndEvents),
+            ("no_content", Capture::Nothing),
+            ("NO_CONTENT", Capture::Nothing),
+            ("false", Capture::Nothing),
+            ("0", Capture::Nothing),
+            ("yes", Capture::Nothing),
+            ("", Capture::Nothing),
+        ] {
+            assert_eq!(Capture::parse(value), capture, "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The loop, seen from a program: what the model is asked, what tools are given, what history keeps.
+
+mod support;
+
+use std::sync::Arc;
+
+use chatlas::content::{ToolOutcome, ToolResult};
+use chatlas::prelude::*;
+use chatlas::{
+    ChatError, CompletionEvent, Content, ProviderError, ProviderErrorKind, ToolMode, Turn,
+};
+use serde_json::json;
+use support::{Scripted, Step, asks, in_time, says};
+use tokio::sync::Mutex;
+
+/// Adds two numbers.
+#[tool]
+fn add(
+    /// The first.
+    a: i64,
+    /// The second.
+    b: i64,
+) -> i64 {
+    a + b
+}
+
+/// Divides.
+#[tool]
+async fn divide(a: i64, b: i64) -> Result<i64, String> {
+    a.checked_div(b).ok_or_else(|| "there is no division by zero".to_owned())
+}
+
+/// Crashes.
+#[tool]
+async fn crash() -> String {
+    panic!("on purpose")
+}
+
+/// Crashes on a thread of its own.
+#[tool]
+fn crash_blocking() -> String {
+    panic!("on purpose")
+}
+
+fn results(turn: &Turn) -> Vec<(String, ToolOutcome)> {
+    let Turn::User(turn) = turn else { panic!("{turn:?} is no user turn") };
+    turn.tool_results().map(|result| (result.id.clone(), result.outcome.clone())).collect()
+}
+
+fn unavailable() -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Overloaded, "try later").with_status(503)
+}
+
+#[tokio::test]
+async fn tools_run_until_the_model_asks_for_no_more() {
+    let model = Scripted::new([
+        Step::Reply(asks(&[("c1", "add", json!({"a": 1, "b": 2}))])),
+        Step::Reply(asks(&[("c2", "divide", json!({"a": 9, "b": 3}))])),
+        Step::Reply(says("three, and three")),
+    ]);
+    let mut chat = Chat::new(model.clone()).system_prompt("Calculate.").tools(tools![add, divide]);
+    let reply = in_time(chat.chat("1+2, 9/3?")).await.unwrap();
+    assert_eq!(reply.text(), "three, and three");
+    assert_eq!(reply.to_string(), reply.text());
+    assert_eq!(reply.rounds, 3);
+    assert_eq!(reply.usage, support::usage(40, 11));
+    assert_eq!(chat.turns().len(), 6);
+    assert_eq!(results(&chat.turns()[2]), [("c1".into(), ToolOutcome::Value(json!(3)))]);
+    let asked = model.asked.lock().unwrap();
+    assert_eq!(asked.len(), 3);
+    assert_eq!(asked[0].system_prompt.as_deref(), Some("Calculate."));
+    assert_eq!(asked[0].tools.len(), 2);
+    assert_eq!(asked[2].turns.len(), 5);
+}
+
+#[tokio::test]
+async fn results_go_back_in_the_order_asked_and_failures_are_told() {
+    let model = Scripted::new([
+        Step::Reply(asks(&[
+            ("c1", "divide", json!({"a": 1, "b": 0})),
+            ("c2", "add", json!({"a": "one", "b": 2})),
+            ("c3", "subtract", json!({})),
+            ("c4", "add", json!("{\"a\": 1, \"b\": 2}")),
+            ("c5", "add", json!("{\"a\": 1, ")),
+            ("c6", "add", json!({"a": 1, "b": 2, "c": 3})),
+            ("c7", "add", json!({"a": 1})),
+            ("c8", "crash", json!({})),
+            ("c9", "crash_blocking", json!({})),
+        ])),
+        Step::Reply(says("sorry")),
+    ]);
+    let mut chat = Chat::new(model).tools(tools![add, divide, crash, crash_blocking]);
+    in_time(chat.chat("go")).await.unwrap();
+    let results = results(&chat.turns()[2]);
+    let ids: Vec<&str> = results.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"]);
+    let told: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
+    assert_eq!(told[0], "there is no division by zero");
+    assert!(told[1].starts_with("argument `a`: invalid type: string"), "{}", told[1]);
+    assert!(told[2].contains("no tool named `subtract`"), "{}", told[2]);
+    assert_eq!(told[3], "3");
+    assert!(told[4].contains("not a JSON object"), "{}", told[4]);
+    assert!(told[5].contains("unknown argument `c`"), "{}", told[5]);
+    assert_eq!(told[6], "argument `b` is missing");
+    assert_eq!(told[7], "The tool `crash` crashed.");
+    assert_eq!(told[8], "The tool `crash_blocking` crashed.");
+}
+
+static MEETING: std::sync::LazyLock<tokio::sync::Barrier> =
+    std::sync::LazyLock::new(|| tokio::sync::Barrier::new(2));
+
+/// Waits until another one waits, too.
+#[tool]
+async fn meet() -> &'static str {
+    MEETING.wait().await;
+    "met"
+}
+
+#[tokio::test]
+async fn tool_calls_of_one_reply_run_at_the_same_time() {
+    let model = Scripted::new([
+        Step::Reply(asks(&[("c1", "meet", json!({})), ("c2", "meet", json!({}))])),
+        Step::Reply(says("both")),
+    ]);
+    let mut chat = Chat::new(model).tools(tools![meet]);
+    in_time(chat.chat("meet")).await.unwrap();
+}
+
+static ORDER: Mutex<Vec<String>> = Mutex::const_new(Vec::new());
+
+/// Notes its start and its end.
+#[tool]
+async fn note(name: String, wait: u64) -> String {
+    ORDER.lock().await.push(format!("{name} starts"));
+    tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+    ORDER.lock().await.push(format!("{name} ends"));
+    name
+}
+
+#[tokio::test]
+async fn sequential_mode_runs_one_call_after_the_other() {
+    let model = Scripted::new([
+        Step::Reply(asks(&[
+            ("c1", "note", json!({"name": "a", "wait": 20})),
+            ("c2", "note", json!({"name": "b", "wait": 1})),
+        ])),
+        Step::Reply(says("done")),
+    ]);
+    let mut chat = Chat::new(model).tools(tools![note]).tool_mode(ToolMode::Sequential);
+    in_time(chat.chat("go")).await.unwrap();
+    assert_eq!(*ORDER.lock().await, ["a starts", "a ends", "b starts", "b ends"]);
+}
+
+#[tokio::test]
+async fn the_bound_on_rounds_is_a_clear_error() {
+    let again = || Step::Reply(asks(&[("c", "add", json!({"a": 1, "b": 1}))]));
+    let model = Scripted::new([again(), again(), again(), Step::Reply(says("two"))]);
+    let mut chat = Chat::new(model).tools(tools![add]).max_rounds(3);
+    let error = in_time(chat.chat("1+1?")).await.unwrap_err();
+    assert_eq!(error, ChatError::TooManyRounds { limit: 3 });
+    assert!(error.to_string().contains("raise `Chat::max_rounds`"), "{error}");
+    // The conversation can go on.
+    assert_eq!(in_time(chat.chat("well?")).await.unwrap().text(), "two");
+}
+
+#[tokio::test]
+async fn a_stream_tells_what_happens_in_order() {
+    let model = Scripted::new([
+        Step::Events(vec![
+            Ok(CompletionEvent::Thinking("Hm.".into())),
+            Ok(CompletionEvent::Text("Let me ".into())),
+            Ok(CompletionEvent::Text("see.".into())),
+            Ok(CompletionEvent::Done(asks(&[("c1", "add", json!({"a": 1, "b": 2}))]))),
+        ]),
+        Step::Reply(says("three")),
+    ]);
+    let mut chat = Chat::new(model).tools(tools![add]);
+    let mut seen = Vec::new();
+    let mut stream = chat.stream("1+2?");
+    while let Some(event) = in_time(stream.next()).await {
+        seen.push(match event.unwrap() {
+            StreamEvent::Text(text) => format!("text {text}"),
+            StreamEvent::Thinking(text) => format!("thinking {text}"),
+            StreamEvent::ToolRequest(request) => format!("asks {}", request.name),
+            StreamEvent::ToolResult(result) => format!("got {}", result.outcome.to_model_text()),
+            StreamEvent::Done(reply) => format!("done {reply}"),
+            other => panic!("{other:?}"),
+        });
+    }
+    let expected = [
+        "thinking Hm.",
+        "text Let me ",
+        "text see.",
+        "asks add",
+        "got 3",
+        "text three",
+        "done three",
+    ];
+    assert_eq!(seen, expected);
+    assert!(in_time(stream.next()).await.is_none(), "over is over");
+}
+
+#[tokio::test]
+async fn a_failed_first_call_leaves_the_history_as_it_was() {
+    let model = Scripted::new([
+        Step::Reply(says("hello")),
+        Step::Fail(unavailable()),
+        Step::Reply(says("again")),
+    ]);
+    let mut chat = Chat::new(model);
+    chat.chat("hi").await.unwrap();
+    let before = chat.turns().to_vec();
+    assert_eq!(chat.chat("and?").await.unwrap_err(), ChatError::Provider(unavailable()));
+    assert_eq!(chat.turns(), before);
+    assert_eq!(chat.chat("and?").await.unwrap().text(), "again");
+}
+
+#[tokio::test]
+async fn a_call_that_fails_after_tools_keeps_their_results() {
+    let model = Scripted::new([
+        Step::Reply(asks(&[("c1", "add", json!({"a": 1, "b": 2}))])),
+        Step::Fail(unavailable()),
+        Step::Reply(says("three")),
+    ]);
+    let mut chat = Chat::new(model.clone()).tools(tools![add]);
+    chat.chat("1+2?").await.unwrap_err();
+    assert_eq!(chat.turns().len(), 3);
+    chat.chat("well?").await.unwrap();
+    // The results and the new prompt are one user turn: no vendor gets two in a row.
+    let asked = model.asked.lock().unwrap();
+    let last = asked[2].turns.last().unwrap();
+    assert_eq!(results(last).len(), 1);
+    assert_eq!(last.text(), "well?");
+}
+
+#[tokio::test]
+async fn a_dropped_stream_keeps_what_arrived_as_a_partial_turn() {
+    let model = Scripted::new([
+        Step::Stall(vec![CompletionEvent::Text("Once upon".into())]),
+        Step::Reply(says("a time")),
+    ]);
+    let mut chat = Chat::new(model);
+    let mut stream = chat.stream("tell");
+    assert_eq!(stream.next().await.unwrap().unwrap(), StreamEvent::Text("Once upon".into()));
+    drop(stream);
+    let Turn::Assistant(turn) = chat.turns()[1].as_ref() else { panic!("{:?}", chat.turns()) };
+    assert_eq!((turn.text().as_str(), turn.partial), ("Once upon", true));
+    assert_eq!(chat.chat("go on").await.unwrap().text(), "a time");
+}
+
+#[tokio::test]
+async fn an_error_mid_stream_keeps_what_arrived_and_is_reported() {
+    let model = Scripted::new([Step::Events(vec![
+        Ok(CompletionEvent::Text("Once".into())),
+        Err(unavailable()),
+    ])]);
+    let mut chat = Chat::new(model);
+    let events: Vec<_> = chat.stream("tell").collect().await;
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[1], Err(ChatError::Provider(unavailable())));
+    assert_eq!(chat.turns()[1].text(), "Once");
+}
+
+#[tokio::test]
+async fn a_stream_without_its_last_event_is_an_error() {
+    let model = Scripted::new([Step::Events(vec![Ok(CompletionEvent::Text("Once".into()))])]);
+    let mut chat = Chat::new(model);
+    let events: Vec<_> = chat.stream("tell").collect().await;
+    let Some(Err(ChatError::Provider(error))) = events.last() else { panic!("{events:?}") };
+    assert_eq!(error.kind(), ProviderErrorKind::TruncatedStream);
+}
+
+#[tokio::test]
+async fn parameters_reach_the_provider() {
+    let model = Scripted::new([Step::Reply(says("ok"))]);
+    let mut chat = Chat::new(model.clone())
+        .temperature(0.2)
+        .top_p(0.9)
+        .top_k(40)
+        .max_tokens(100)
+        .stop_sequences(["END"])
+        .seed(7)
+        .frequency_penalty(0.1)
+        .presence_penalty(0.3)
+        .reasoning_level("low");
+    chat.chat("hi").await.unwrap();
+    let params = model.asked.lock().unwrap()[0].params.clone();
+    let expected = json!({
+        "temperature": 0.2, "top_p": 0.9, "top_k": 40, "max_tokens": 100, "stop_sequences": ["END"],
+        "seed": 7, "frequency_penalty": 0.1, "presence_penalty": 0.3, "reasoning_level": "low",
+    });
+    assert_eq!(serde_json::to_value(params).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_stored_conversation_comes_back_equal_and_goes_on() {
+    let model = Scripted::new([
+        Step::Reply(asks(&[("c1", "add", json!({"a": 1, "b": 2}))])),
+        Step::Reply(says("three")),
+    ]);
+    let mut chat = Chat::new(model).tools(tools![add]);
+    chat.chat([Content::text("1+2?"), Content::image_url("https://example.com/x.png")])
+        .await
+        .unwrap();
+    let stored = serde_json::to_string(chat.turns()).unwrap();
+    let turns: Vec<Turn> = serde_json::from_str(&stored).unwrap();
+    let model = Scripted::new([Step::Reply(says("still three"))]);
+    let mut later = Chat::new(model.clone());
+    later.set_turns(turns);
+    assert_eq!(later.turns(), chat.turns());
+    later.chat("sure?").await.unwrap();
+    assert_eq!(model.asked.lock().unwrap()[0].turns.len(), 5);
+}
+
+#[test]
+fn every_content_survives_storage() {
+    let replay = chatlas::content::Replay { provider: "openai".into(), item: json!({"id": "x"}) };
+    let contents = vec![
+        Content::text("a"),
+        Content::Thinking(chatlas::content::Thinking {
+            text: "b".into(),
+            replay: Some(replay.clone()),
+        }),
+        Content::Refusal(chatlas::content::Refusal { text: "no".into() }),
+        Content::image_base64("image/png", "AAAA"),
+        Content::document_base64("a.pdf", "application/pdf", "AAAA"),
+        Content::document_url("https://example.com/a.pdf"),
+        Content::Citation(chatlas::content::Citation {
+            url: Some("https://example.com".into()),
+            title: None,
+            quote: None,
+        }),
+        Content::ServerTool(chatlas::content::ServerTool {
+            id: None,
+            name: "web_search".into(),
+            replay,
+        }),
+        Content::ToolResult(ToolResult {
+            id: "1".into(),
+            name: "t".into(),
+            outcome: ToolOutcome::Error("e".into()),
+        }),
+    ];
+    let stored = serde_json::to_string(&contents).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Content>>(&stored).unwrap(), contents);
+}
+
+#[tokio::test]
+async fn a_chat_can_be_moved_to_another_task_and_shared_providers_too() {
+    let model: Arc<dyn Provider> = Arc::new(Scripted::new([Step::Reply(says("ok"))]));
+    let mut chat = Chat::with_provider(model);
+    let reply = tokio::spawn(async move { chat.chat("hi").await }).await.unwrap().unwrap();
+    assert_eq!(reply.text(), "ok");
+}
