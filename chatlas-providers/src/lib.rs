@@ -1,1 +1,7 @@
-//! placeholder
+//! Model providers for chatlas: each a vendor's protocol over HTTP, behind a cargo feature.
+//!
+//! `http` is what they share: settings, retries, errors, HTTP spans. Each vendor has a folder.
+
+pub mod http;
+#[cfg(feature = "openai")]
+pub mod openai;

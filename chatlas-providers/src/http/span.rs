@@ -1,0 +1,113 @@
+//! The HTTP span: one for each attempt, named by the method, by the stable
+//! [HTTP conventions](https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
+
+use chatlas_core::telemetry::names::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
+use opentelemetry::global::{self, BoxedSpan};
+use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer as _};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use reqwest::{Request, Response, Url};
+
+/// Query parameters whose values are secrets: those the conventions name, and vendors' API keys.
+const SECRET_PARAMETERS: [&str; 14] = [
+    "awsaccesskeyid",
+    "signature",
+    "sig",
+    "x-goog-signature",
+    "x-amz-signature",
+    "x-amz-credential",
+    "x-amz-security-token",
+    "key",
+    "api_key",
+    "apikey",
+    "api-key",
+    "token",
+    "access_token",
+    "code",
+];
+
+/// The span of one attempt. It ends when the headers are read, or when it is dropped.
+pub(super) struct AttemptSpan(BoxedSpan);
+
+impl AttemptSpan {
+    pub(super) fn start(request: &Request, attempt: u32) -> Self {
+        let scope = InstrumentationScope::builder("chatlas.http")
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url("https://opentelemetry.io/schemas/1.44.0")
+            .build();
+        let tracer = global::tracer_with_scope(scope);
+        let url = request.url();
+        let mut attributes = Vec::with_capacity(8);
+        attributes.push(KeyValue::new("http.request.method", request.method().to_string()));
+        attributes.push(KeyValue::new("url.full", redact(url)));
+        attributes.extend(url.host_str().map(|h| KeyValue::new(SERVER_ADDRESS, h.to_owned())));
+        let port = url.port_or_known_default();
+        attributes.extend(port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port))));
+        if attempt > 0 {
+            attributes.push(KeyValue::new("http.request.resend_count", i64::from(attempt)));
+        }
+        let builder = tracer
+            .span_builder(request.method().to_string())
+            .with_kind(SpanKind::Client)
+            .with_attributes(attributes);
+        Self(tracer.build(builder))
+    }
+
+    pub(super) fn finish(mut self, result: &Result<Response, reqwest::Error>) {
+        let failure = match result {
+            Ok(response) => {
+                let status = response.status();
+                let code = i64::from(status.as_u16());
+                self.0.set_attribute(KeyValue::new("http.response.status_code", code));
+                (status.as_u16() >= 400).then(|| status.as_u16().to_string())
+            }
+            Err(error) if error.is_timeout() => Some("timeout".to_owned()),
+            Err(error) if error.is_connect() => Some("connect".to_owned()),
+            Err(_) => Some("_OTHER".to_owned()),
+        };
+        if let Some(kind) = failure {
+            self.0.set_attribute(KeyValue::new(ERROR_TYPE, kind));
+            self.0.set_status(Status::error(""));
+        }
+        self.0.end();
+    }
+}
+
+/// A URL without its secrets: user, password, and the values of secret parameters.
+fn redact(url: &Url) -> String {
+    let mut url = url.clone();
+    if !url.username().is_empty() || url.password().is_some() {
+        // Only a URL that cannot have a host refuses, and that has no user either.
+        let _ = url.set_username("REDACTED");
+        let _ = url.set_password(Some("REDACTED"));
+    }
+    let secret = |name: &str| SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str());
+    if url.query_pairs().any(|(name, _)| secret(&name)) {
+        let pairs: Vec<(String, String)> = url
+            .query_pairs()
+            .map(|(name, value)| {
+                let shown = if secret(&name) { "REDACTED".into() } else { value.into_owned() };
+                (name.into_owned(), shown)
+            })
+            .collect();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            ("https://a.example/v1?x=1", "https://a.example/v1?x=1"),
+            ("https://u:p@a.example/", "https://REDACTED:REDACTED@a.example/"),
+            ("https://a.example/?KEY=abc&x=1", "https://a.example/?KEY=REDACTED&x=1"),
+            ("https://a.example/?X-Amz-Signature=s", "https://a.example/?X-Amz-Signature=REDACTED"),
+            ("https://a.example/?api_key=s#f", "https://a.example/?api_key=REDACTED#f"),
+        ] {
+            assert_eq!(redact(&Url::parse(url).unwrap()), shown);
+        }
+    }
+}
