@@ -200,12 +200,18 @@ fn sensitive(value: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn build_client(options: &HttpOptions) -> Result<Client, ProviderError> {
+/// Makes sure that rustls has a cryptography provider, where this build has TLS: ring, unless the
+/// program has chosen another. Providers do so themselves; it is here for other clients.
+pub fn prepare_tls() {
     #[cfg(feature = "rustls-ring")]
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Another thread may have been faster: then there is one, and that is all that is wanted.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+}
+
+fn build_client(options: &HttpOptions) -> Result<Client, ProviderError> {
+    prepare_tls();
     Client::builder()
         .connect_timeout(options.connect_timeout)
         .read_timeout(options.read_timeout)

@@ -100,7 +100,8 @@ mod tests {
     use serde_json::json;
 
     fn told(status: u16, code: &str) -> ProviderError {
-        let body = json!({"error": {"message": "no", "type": "invalid_request_error", "code": code}});
+        let body =
+            json!({"error": {"message": "no", "type": "invalid_request_error", "code": code}});
         explain(status, &HeaderMap::new(), &body.to_string())
     }
 
@@ -121,7 +122,10 @@ mod tests {
             (529, "any", Kind::Overloaded),
         ] {
             let error = told(status, code);
-            assert_eq!((error.kind(), error.status(), error.code()), (kind, Some(status), Some(code)));
+            assert_eq!(
+                (error.kind(), error.status(), error.code()),
+                (kind, Some(status), Some(code))
+            );
         }
     }
 

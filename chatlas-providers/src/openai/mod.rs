@@ -151,7 +151,9 @@ impl OpenAi {
             return Err(invalid("it must begin with `http://` or `https://`"));
         }
         if url.scheme() == "https" && !cfg!(feature = "rustls-ring") && !self.http.brings_client() {
-            return Err(invalid("it needs TLS, which this build is without: turn on `rustls-ring`"));
+            return Err(invalid(
+                "it needs TLS, which this build is without: turn on `rustls-ring`",
+            ));
         }
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("responses");

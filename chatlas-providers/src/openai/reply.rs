@@ -49,7 +49,9 @@ impl Decoder {
                 response_id: string(&event["response"], "id"),
                 model: string(&event["response"], "model"),
             }],
-            "response.output_text.delta" => delta().map(CompletionEvent::Text).into_iter().collect(),
+            "response.output_text.delta" => {
+                delta().map(CompletionEvent::Text).into_iter().collect()
+            }
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 delta().map(CompletionEvent::Thinking).into_iter().collect()
             }
@@ -204,7 +206,6 @@ fn function_call(item: &Value) -> ToolRequest {
         id: string(item, "call_id").or_else(|| item_id.clone()).unwrap_or_default(),
         name: string(item, "name").unwrap_or_default(),
         arguments,
-        replay: item_id
-            .map(|id| Replay { provider: PROVIDER.to_owned(), item: json!({"id": id}) }),
+        replay: item_id.map(|id| Replay { provider: PROVIDER.to_owned(), item: json!({"id": id}) }),
     }
 }

@@ -1,7 +1,9 @@
 //! A request in the words of the Responses API.
 
 use chatlas_core::content::{Content, Media, MediaSource, ToolRequest};
-use chatlas_core::{ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, Turn};
+use chatlas_core::{
+    ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, Turn,
+};
 use serde_json::{Map, Value, json};
 
 use super::reply::PROVIDER;
@@ -39,14 +41,17 @@ pub(super) fn body(
     set("service_tier", extras.service_tier.clone().map(Value::from));
     let tools = tools(&request.tools, extras);
     set("tools", (!tools.is_empty()).then(|| tools.into()));
-    set("text", request.output.as_ref().map(|output| {
-        json!({"format": {
-            "type": "json_schema",
-            "name": output.name,
-            "schema": output.schema,
-            "strict": output.strict,
-        }})
-    }));
+    set(
+        "text",
+        request.output.as_ref().map(|output| {
+            json!({"format": {
+                "type": "json_schema",
+                "name": output.name,
+                "schema": output.schema,
+                "strict": output.strict,
+            }})
+        }),
+    );
     set("include", reasons(model).then(|| json!(["reasoning.encrypted_content"])));
     serde_json::to_vec(&body).map_err(|error| {
         ProviderError::new(
@@ -99,9 +104,9 @@ fn item(content: &Content, said_by_user: bool) -> Option<Value> {
         Content::Text(text) if said_by_user => {
             message("user", &json!({"type": "input_text", "text": text.text}))
         }
-        Content::Text(text) => assistant(
-            &json!({"type": "output_text", "text": text.text, "annotations": []}),
-        ),
+        Content::Text(text) => {
+            assistant(&json!({"type": "output_text", "text": text.text, "annotations": []}))
+        }
         Content::Refusal(refusal) => {
             assistant(&json!({"type": "refusal", "refusal": refusal.text}))
         }
@@ -207,7 +212,8 @@ fn is_strict(schema: &Value) -> bool {
     if object.contains_key("oneOf") || object.contains_key("allOf") {
         return false;
     }
-    let within = ["items", "anyOf", "definitions", "$defs"].iter().filter_map(|key| object.get(*key));
+    let within =
+        ["items", "anyOf", "definitions", "$defs"].iter().filter_map(|key| object.get(*key));
     within.into_iter().all(|inner| match inner {
         Value::Array(list) => list.iter().all(is_strict),
         Value::Object(map) if !map.contains_key("type") && !map.contains_key("anyOf") => {
