@@ -34,7 +34,7 @@ pub enum Content {
 impl Content {
     /// A text content.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(Text { text: text.into(), replay: None })
+        Self::Text(Text { text: text.into(), ..Text::default() })
     }
 
     /// An image at an address that the vendor can reach.
@@ -82,6 +82,9 @@ pub struct Text {
     /// What the vendor wants back with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
+    /// How likely the model held each token, in the vendor's form, where it was asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<Value>,
 }
 
 /// What the model thought before it answered.

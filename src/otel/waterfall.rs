@@ -1,6 +1,6 @@
 //! A trace as text: a tree of spans, their bars on one time axis, durations, tokens, errors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
@@ -106,10 +106,10 @@ impl Row<'_> {
 
 /// Parents before children, siblings by their start. Who has no parent here is a root.
 fn in_order(bars: &[Bar]) -> Vec<Row<'_>> {
-    let known: HashMap<SpanId, ()> = bars.iter().map(|bar| (bar.id, ())).collect();
+    let known: HashSet<SpanId> = bars.iter().map(|bar| bar.id).collect();
     let mut below: HashMap<Option<SpanId>, Vec<&Bar>> = HashMap::new();
     for bar in bars {
-        let parent = known.contains_key(&bar.parent).then_some(bar.parent);
+        let parent = known.contains(&bar.parent).then_some(bar.parent);
         below.entry(parent).or_default().push(bar);
     }
     for siblings in below.values_mut() {

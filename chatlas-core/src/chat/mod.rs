@@ -15,7 +15,7 @@ use std::sync::Arc;
 use opentelemetry::Context;
 
 use crate::content::{Content, ToolRequest, ToolResult};
-use crate::provider::{ModelParams, Provider, ProviderError};
+use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError};
 use crate::telemetry::names;
 use crate::tool::ToolSet;
 use crate::turn::{AssistantTurn, Turn, Usage};
@@ -40,6 +40,7 @@ pub struct Chat {
     tool_mode: ToolMode,
     max_rounds: usize,
     params: ModelParams,
+    output: Option<OutputSchema>,
     turns: Vec<Arc<Turn>>,
 }
 
@@ -70,6 +71,7 @@ impl Chat {
             tool_mode: ToolMode::default(),
             max_rounds: DEFAULT_MAX_ROUNDS,
             params: ModelParams::default(),
+            output: None,
             turns: Vec::new(),
         }
     }
@@ -188,6 +190,13 @@ impl Chat {
         self
     }
 
+    /// Has the model answer with JSON that follows the schema.
+    #[must_use]
+    pub fn output(mut self, schema: OutputSchema) -> Self {
+        self.output = Some(schema);
+        self
+    }
+
     /// The conversation so far, oldest turn first.
     pub fn turns(&self) -> &[Arc<Turn>] {
         &self.turns
@@ -238,6 +247,10 @@ impl Chat {
 
     pub(crate) fn conversation(&self) -> Option<&Arc<str>> {
         self.conversation_id.as_ref()
+    }
+
+    pub(crate) fn wants_json(&self) -> bool {
+        self.output.is_some()
     }
 
     pub(crate) fn model_params(&self) -> &ModelParams {

@@ -14,7 +14,9 @@ use super::history::History;
 use super::stream::Events;
 use super::{Chat, ChatError, Prompt, Reply, StreamEvent, ToolMode};
 use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
-use crate::provider::{ChatRequest, CompletionEvent, ModelParams, Provider, ProviderError};
+use crate::provider::{
+    ChatRequest, CompletionEvent, ModelParams, OutputSchema, Provider, ProviderError,
+};
 use crate::telemetry::Run;
 use crate::telemetry::agent::AgentSpan;
 use crate::telemetry::in_context;
@@ -33,7 +35,9 @@ pub(super) async fn run(
     let telemetry = Run::begin();
     let mut span = AgentSpan::start(&telemetry, &parent, chat);
     let context = span.context().cloned().unwrap_or(parent);
-    let Chat { provider, system_prompt, name, conversation_id, tools, params, turns, .. } = chat;
+    let Chat {
+        provider, system_prompt, name, conversation_id, tools, params, output, turns, ..
+    } = chat;
     let history = History::begin(turns, prompt.0);
     span.input(system_prompt.as_deref(), history.turns().iter().map(AsRef::as_ref));
     let definitions = tools.iter().map(|tool| tool.definition().clone()).collect();
@@ -47,6 +51,7 @@ pub(super) async fn run(
         tool_mode: chat.tool_mode,
         max_rounds: chat.max_rounds,
         params,
+        output: output.as_ref(),
         telemetry,
         events,
     };
@@ -66,6 +71,7 @@ struct Agent<'a> {
     tool_mode: ToolMode,
     max_rounds: usize,
     params: &'a ModelParams,
+    output: Option<&'a OutputSchema>,
     telemetry: Run,
     events: Option<Events>,
 }
@@ -102,7 +108,7 @@ impl Agent<'_> {
             turns: history.turns().to_vec(),
             tools: self.definitions.clone(),
             params: self.params.clone(),
-            output: None,
+            output: self.output.cloned(),
             conversation_id: self.conversation_id.cloned(),
             run: Some(self.telemetry.clone()),
         };

@@ -40,6 +40,9 @@ impl AgentSpan {
                 let conversation = chat.conversation().cloned();
                 list.extend(conversation.map(|id| KeyValue::new(names::CONVERSATION_ID, id)));
                 push_params(list, chat.model_params());
+                if chat.wants_json() {
+                    list.push(KeyValue::new(names::OUTPUT_TYPE, "json"));
+                }
             },
         );
         let content = run.capture().on_spans();

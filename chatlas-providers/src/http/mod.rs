@@ -31,7 +31,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
-            read_timeout: Duration::from_secs(120),
+            read_timeout: Duration::from_mins(2),
             max_retries: 2,
             spans: false,
             headers: Vec::new(),

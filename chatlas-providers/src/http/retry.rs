@@ -6,7 +6,7 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// A longer wait than this is the program's decision, not ours.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
 

@@ -119,6 +119,13 @@ impl OpenAi {
         self
     }
 
+    /// Asks how likely the model held each token: [`Text::logprobs`](chatlas_core::content::Text).
+    #[must_use]
+    pub fn logprobs(mut self) -> Self {
+        self.extras.logprobs = true;
+        self
+    }
+
     async fn send(
         &self,
         request: &ChatRequest,

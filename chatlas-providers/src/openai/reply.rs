@@ -168,7 +168,10 @@ fn contents_of_part(part: &Value) -> Vec<Content> {
     match part["type"].as_str() {
         Some("output_text") => {
             let text = string(part, "text").unwrap_or_default();
-            let mut contents = vec![Content::Text(Text { text: text.clone(), replay: None })];
+            let likely = part["logprobs"].as_array().filter(|list| !list.is_empty());
+            let logprobs = likely.map(|list| Value::Array(list.clone()));
+            let mut contents =
+                vec![Content::Text(Text { text: text.clone(), replay: None, logprobs })];
             let notes = part["annotations"].as_array().map(Vec::as_slice).unwrap_or_default();
             let cited = notes.iter().filter(|note| note["type"] == "url_citation");
             contents.extend(cited.map(|note| Content::Citation(citation(note, &text))));

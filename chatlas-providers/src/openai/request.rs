@@ -13,6 +13,7 @@ use super::reply::PROVIDER;
 pub(super) struct Extras {
     pub(super) web_search: bool,
     pub(super) service_tier: Option<String>,
+    pub(super) logprobs: bool,
 }
 
 /// The body of a request.
@@ -52,7 +53,13 @@ pub(super) fn body(
             }})
         }),
     );
-    set("include", reasons(model).then(|| json!(["reasoning.encrypted_content"])));
+    let wanted = [
+        (reasons(model), "reasoning.encrypted_content"),
+        (extras.logprobs, "message.output_text.logprobs"),
+    ];
+    let include: Vec<Value> =
+        wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, name)| (*name).into()).collect();
+    set("include", (!include.is_empty()).then(|| include.into()));
     serde_json::to_vec(&body).map_err(|error| {
         ProviderError::new(
             ProviderErrorKind::InvalidRequest,

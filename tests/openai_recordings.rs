@@ -1,0 +1,351 @@
+//! Every recording of the OpenAI Responses API, served over loopback HTTP and consumed through
+//! the public API: what comes out, what was sent, and what the spans say.
+
+mod support {
+    pub mod recordings;
+    pub mod server;
+    #[path = "mod.rs"]
+    pub mod shared;
+}
+
+use std::collections::HashMap;
+
+use chatlas::content::ToolRequest;
+use chatlas::prelude::*;
+use chatlas::tool::BoxFuture;
+use chatlas::{
+    ChatRequest, Completion, CompletionEvent, FinishReason, OpenAi, ProviderErrorKind, ToolCall,
+    ToolDefinition, ToolError,
+};
+use serde_json::Value;
+use support::recordings::{Interaction, chat_request, meaning, openai_responses, output, turns};
+use support::server::{Answer, Server};
+use support::shared::{assert_sound, attribute, in_time, record};
+
+fn answer(interaction: &Interaction) -> Answer {
+    Answer::new(interaction.status, &interaction.content_type, interaction.body.as_str())
+}
+
+/// The provider, set as the recorded request was.
+fn provider(recorded: &Value, server: &Server) -> OpenAi {
+    let model = recorded["model"].as_str().expect("a model");
+    let mut provider = OpenAi::new(model).base_url(server.url()).api_key("test").http_spans(true);
+    let has = |key: &str, what: &str| {
+        let list = recorded[key].as_array().map(Vec::as_slice).unwrap_or_default();
+        list.iter().any(|item| item == what || item["type"] == what)
+    };
+    if has("tools", "web_search") {
+        provider = provider.web_search();
+    }
+    if has("include", "message.output_text.logprobs") {
+        provider = provider.logprobs();
+    }
+    if let Some(tier) = recorded["service_tier"].as_str() {
+        provider = provider.service_tier(tier);
+    }
+    provider
+}
+
+async fn ask(
+    provider: &OpenAi,
+    request: ChatRequest,
+    stream: bool,
+) -> Result<(Completion, String), chatlas::ProviderError> {
+    if !stream {
+        let completion = provider.chat(request).await?;
+        let text = completion.text();
+        return Ok((completion, text));
+    }
+    let mut events = provider.chat_stream(request).await?;
+    let (mut text, mut done) = (String::new(), None);
+    while let Some(event) = in_time(events.next()).await {
+        match event? {
+            CompletionEvent::Text(more) => text.push_str(&more),
+            CompletionEvent::Done(completion) => done = Some(completion),
+            _ => {}
+        }
+    }
+    Ok((done.expect("a last event"), text))
+}
+
+fn items<'a>(response: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let output = response["output"].as_array().expect("output");
+    output.iter().filter(|item| item["type"] == kind).collect()
+}
+
+fn recorded_text(response: &Value) -> String {
+    let parts = items(response, "message").into_iter().flat_map(|item| {
+        item["content"].as_array().expect("content").iter().filter_map(|part| part["text"].as_str())
+    });
+    parts.collect()
+}
+
+fn assert_as_recorded(name: &str, completion: &Completion, response: &Value) {
+    let string = |key: &str| response[key].as_str().map(str::to_owned);
+    assert_eq!(completion.text(), recorded_text(response), "{name}");
+    assert_eq!(completion.response_id, string("id"), "{name}");
+    assert_eq!(completion.model, string("model"), "{name}");
+    let usage = &response["usage"];
+    assert!(usage["input_tokens"].is_u64(), "{name}");
+    assert_eq!(completion.usage.input_tokens, usage["input_tokens"].as_u64(), "{name}");
+    assert_eq!(completion.usage.output_tokens, usage["output_tokens"].as_u64(), "{name}");
+    let cached = usage["input_tokens_details"]["cached_tokens"].as_u64();
+    assert_eq!(completion.usage.cache_read_tokens, cached, "{name}");
+    let reasoning = usage["output_tokens_details"]["reasoning_tokens"].as_u64();
+    assert_eq!(completion.usage.reasoning_tokens, reasoning, "{name}");
+    let calls = items(response, "function_call");
+    let requests: Vec<&ToolRequest> = completion.tool_requests().collect();
+    assert_eq!(requests.len(), calls.len(), "{name}");
+    for (request, call) in requests.iter().zip(&calls) {
+        assert_eq!(request.id, call["call_id"].as_str().expect("an id"), "{name}");
+        assert!(request.id.starts_with("call_"), "{name}: {}", request.id);
+        assert_eq!(request.name, call["name"].as_str().expect("a name"), "{name}");
+        let arguments: Value =
+            serde_json::from_str(call["arguments"].as_str().expect("arguments")).expect("JSON");
+        assert_eq!(request.arguments, arguments, "{name}");
+    }
+    let reason = if calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCall };
+    assert_eq!(completion.finish_reason, Some(reason), "{name}");
+    // Nothing is dropped: each item and each citation comes out.
+    let of = |is: fn(&Content) -> bool| completion.contents.iter().filter(|c| is(c)).count();
+    let searches = of(|content| matches!(content, Content::ServerTool(_)));
+    assert_eq!(searches, items(response, "web_search_call").len(), "{name}");
+    let parts = items(response, "message")
+        .into_iter()
+        .flat_map(|item| item["content"].as_array().expect("content").iter());
+    let (mut citations, mut logprobs) = (0, 0);
+    for part in parts {
+        citations += part["annotations"].as_array().map_or(0, Vec::len);
+        logprobs += part["logprobs"].as_array().map_or(0, Vec::len);
+    }
+    assert_eq!(of(|content| matches!(content, Content::Citation(_))), citations, "{name}");
+    let kept: usize = completion
+        .contents
+        .iter()
+        .filter_map(|content| match content {
+            Content::Text(text) => text.logprobs.as_ref()?.as_array().map(Vec::len),
+            _ => None,
+        })
+        .sum();
+    assert_eq!(kept, logprobs, "{name}");
+}
+
+fn assert_span_carries(name: &str, response: &Value, recorder: &support::shared::Recorder) {
+    let spans = recorder.spans();
+    assert_sound(&spans);
+    let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a chat span");
+    let has = |key: &str| attribute(chat, key);
+    let string = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let usage = &response["usage"];
+    for (key, value) in [
+        ("gen_ai.response.id", &response["id"]),
+        ("gen_ai.response.model", &response["model"]),
+        ("gen_ai.usage.input_tokens", &usage["input_tokens"]),
+        ("gen_ai.usage.output_tokens", &usage["output_tokens"]),
+        ("gen_ai.usage.cache_read.input_tokens", &usage["input_tokens_details"]["cached_tokens"]),
+        (
+            "gen_ai.usage.reasoning.output_tokens",
+            &usage["output_tokens_details"]["reasoning_tokens"],
+        ),
+    ] {
+        assert_eq!(has(key), string(value), "{name}: {key}");
+    }
+    let reason =
+        if items(response, "function_call").is_empty() { "[\"stop\"]" } else { "[\"tool_call\"]" };
+    assert_eq!(has("gen_ai.response.finish_reasons").as_deref(), Some(reason), "{name}");
+    let post = spans.iter().find(|span| span.name == "POST").expect("an HTTP span");
+    assert_eq!(post.parent_span_id, chat.span_context.span_id(), "{name}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_recording_comes_out_as_recorded() {
+    let Some(files) = openai_responses() else { return };
+    let (mut played, mut refused) = (0, 0);
+    for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
+        let name = &interaction.name;
+        let recorder = record();
+        let server = Server::start(vec![answer(interaction)]);
+        let provider = provider(&interaction.request, &server);
+        let stream = interaction.request["stream"] == true;
+        let result = ask(&provider, chat_request(&interaction.request), stream).await;
+        assert_eq!(meaning(&server.sent()[0].body), meaning(&interaction.request), "{name}");
+        if interaction.status != 200 {
+            let error = result.expect_err("the recording is of an error");
+            assert_eq!(error.kind(), ProviderErrorKind::Authentication, "{name}");
+            assert_eq!(error.status(), Some(interaction.status), "{name}");
+            assert_eq!(error.code(), Some("invalid_api_key"), "{name}");
+            let spans = recorder.spans();
+            assert_sound(&spans);
+            let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span");
+            assert_eq!(attribute(chat, "error.type").as_deref(), Some("invalid_api_key"));
+            refused += 1;
+            continue;
+        }
+        let (completion, streamed) = result.expect("the recording is of a success");
+        let response = interaction.response();
+        assert_as_recorded(name, &completion, &response);
+        assert_eq!(streamed, completion.text(), "{name}");
+        assert_span_carries(name, &response, &recorder);
+        played += 1;
+    }
+    println!(
+        "replayed {} recordings: {played} replies, {refused} refusals of the server's",
+        files.len()
+    );
+    assert!(files.len() >= 40 && played >= 112 && refused >= 6, "{played} {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_does_not_matter_where_a_stream_is_cut() {
+    let Some(files) = openai_responses() else { return };
+    let mut streams: Vec<&Interaction> = files
+        .iter()
+        .flat_map(|(_, interactions)| interactions)
+        .filter(|interaction| interaction.streamed())
+        .collect();
+    streams.sort_by_key(|interaction| interaction.body.len());
+    let mut cuts = 0;
+    // Into single bytes, all of them.
+    for interaction in &streams {
+        let places: Vec<usize> = (1..interaction.body.len()).collect();
+        cuts += places.len();
+        play_cut(interaction, &places).await;
+    }
+    // In two, here and there in the shortest.
+    for place in (1..streams[0].body.len()).step_by(5) {
+        cuts += 1;
+        play_cut(streams[0], &[place]).await;
+    }
+    println!("{cuts} cuts in {} streams", streams.len());
+}
+
+async fn play_cut(interaction: &Interaction, places: &[usize]) {
+    let server = Server::start(vec![answer(interaction).cut(places)]);
+    let provider = provider(&interaction.request, &server).http_spans(false);
+    let request = chat_request(&interaction.request);
+    let (completion, text) = ask(&provider, request, true).await.expect("a success");
+    assert_as_recorded(&interaction.name, &completion, &interaction.response());
+    assert_eq!(text, completion.text());
+}
+
+/// A tool that answers as it was recorded.
+struct Recorded {
+    definition: ToolDefinition,
+    outputs: HashMap<String, Value>,
+}
+
+impl Tool for Recorded {
+    fn definition(&self) -> &ToolDefinition {
+        &self.definition
+    }
+
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<Value, ToolError>> {
+        let output = self.outputs.get(&*call.id).cloned();
+        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
+        Box::pin(async move { output.ok_or_else(unknown) })
+    }
+}
+
+/// Interactions that are one conversation: each answers what the one before asked for.
+fn conversations(interactions: &[Interaction]) -> Vec<Vec<&Interaction>> {
+    let last = |i: &Interaction| i.request["input"].as_array().expect("input").last().cloned();
+    let begins = |i: &&Interaction| last(i).is_some_and(|item| item["role"] == "user");
+    let asked = |i: &Interaction| -> Vec<Value> {
+        if i.status != 200 {
+            return Vec::new();
+        }
+        items(&i.response(), "function_call").iter().map(|item| item["id"].clone()).collect()
+    };
+    let mut found = Vec::new();
+    for first in interactions.iter().filter(begins) {
+        let mut conversation = vec![first];
+        while let Some(next) = interactions.iter().find(|next| {
+            let ids = asked(conversation[conversation.len() - 1]);
+            last(next).is_some_and(|item| ids.contains(&item["call_id"]))
+        }) {
+            conversation.push(next);
+        }
+        if conversation.len() > 1 {
+            found.push(conversation);
+        }
+    }
+    found
+}
+
+/// The loop itself sends what was recorded, but for the one difference that is a mistake of the
+/// recorded client: it called a call by its item's id.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loop_sends_what_was_recorded() {
+    let Some(files) = openai_responses() else { return };
+    let mut loops = 0;
+    for conversation in files.iter().flat_map(|(_, interactions)| conversations(interactions)) {
+        let (first, last) = (conversation[0], conversation[conversation.len() - 1]);
+        let mut call_ids = HashMap::new();
+        for interaction in &conversation {
+            for call in items(&interaction.response(), "function_call") {
+                let id = |key: &str| call[key].as_str().expect("an id").to_owned();
+                call_ids.insert(id("id"), id("call_id"));
+            }
+        }
+        let server = Server::start(conversation.iter().map(|i| answer(i)).collect());
+        let mut chat = chat_of(first, last, &server, &call_ids);
+        let mut before = turns(first.request["input"].as_array().expect("input"));
+        let prompt = before.pop().expect("a prompt").contents().to_vec();
+        chat.set_turns(before);
+        if first.request["stream"] == true {
+            let events: Vec<_> = in_time(chat.stream(prompt).collect()).await;
+            assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))), "{}", first.name);
+        } else {
+            in_time(chat.chat(prompt)).await.expect("a success");
+        }
+        let sent = server.sent();
+        assert_eq!(sent.len(), conversation.len(), "{}", first.name);
+        for (sent, recorded) in sent.iter().zip(&conversation) {
+            let mut expected = recorded.request.clone();
+            for item in expected["input"].as_array_mut().expect("input") {
+                if let Some(id) = item["call_id"].as_str().and_then(|id| call_ids.get(id)) {
+                    item["call_id"] = id.as_str().into();
+                }
+            }
+            assert_eq!(meaning(&sent.body), meaning(&expected), "{}", first.name);
+        }
+        loops += 1;
+    }
+    println!("{loops} conversations with tools");
+    assert!(loops >= 20, "{loops}");
+}
+
+fn chat_of(
+    first: &Interaction,
+    last: &Interaction,
+    server: &Server,
+    call_ids: &HashMap<String, String>,
+) -> Chat {
+    let input = last.request["input"].as_array().expect("input");
+    let outputs: HashMap<String, Value> = input
+        .iter()
+        .filter(|item| item["type"] == "function_call_output")
+        .filter_map(|item| {
+            let id = call_ids.get(item["call_id"].as_str()?)?;
+            Some((id.clone(), item["output"].clone()))
+        })
+        .collect();
+    let request = chat_request(&first.request);
+    let mut tools = ToolSet::new();
+    for definition in request.tools {
+        let tool = Recorded { definition, outputs: outputs.clone() };
+        tools.add(std::sync::Arc::new(tool)).expect("distinct names");
+    }
+    let mut chat = Chat::new(provider(&first.request, server)).tools(tools);
+    if let Some(prompt) = request.system_prompt {
+        chat = chat.system_prompt(prompt);
+    }
+    match output(&first.request) {
+        Some(output) => chat.output(output),
+        None => chat,
+    }
+}

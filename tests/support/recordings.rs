@@ -1,0 +1,219 @@
+//! Recorded traffic of the OpenAI Responses API, where it is at hand, and what it says, read
+//! without the library's own decoder.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+
+use std::fs;
+use std::path::PathBuf;
+
+use chatlas::content::{ServerTool, ToolOutcome, ToolRequest, ToolResult};
+use chatlas::{AssistantTurn, ChatRequest, Content, OutputSchema, ToolDefinition, Turn, UserTurn};
+use serde_json::Value;
+
+/// One request and its answer.
+#[derive(Clone)]
+pub struct Interaction {
+    pub name: String,
+    pub request: Value,
+    pub status: u16,
+    pub content_type: String,
+    pub body: String,
+}
+
+impl Interaction {
+    pub fn streamed(&self) -> bool {
+        self.content_type.starts_with("text/event-stream")
+    }
+
+    /// The events of a streamed answer.
+    pub fn events(&self) -> Vec<Value> {
+        let data = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
+        data.map(|data| serde_json::from_str(data.trim()).expect("an event is JSON")).collect()
+    }
+
+    /// The response object: the whole body, or that of the last event.
+    pub fn response(&self) -> Value {
+        if self.streamed() {
+            let mut events = self.events();
+            let last = events.iter_mut().find(|event| event["type"] == "response.completed");
+            last.expect("a last event")["response"].take()
+        } else {
+            serde_json::from_str(&self.body).expect("a body is JSON")
+        }
+    }
+}
+
+/// The folder of shared data, or `None` where it is missing: then tests skip, and say so. Under
+/// `CI=true` that is a failure.
+pub fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("CHATLAS_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
+        PathBuf::from,
+    );
+    if folder.join("cassettes").is_dir() {
+        return Some(folder);
+    }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "the recordings are missing: set CHATLAS_SHARED to the folder that holds `cassettes`"
+    );
+    println!("skipped: no recordings; set CHATLAS_SHARED to the folder that holds `cassettes`");
+    None
+}
+
+/// Every interaction with OpenAI's `POST /v1/responses`, by file.
+pub fn openai_responses() -> Option<Vec<(String, Vec<Interaction>)>> {
+    let folder = shared()?.join("cassettes");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("a folder")
+        .filter_map(|entry| fs::read_dir(entry.expect("an entry").path()).ok())
+        .flatten()
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let mut found = Vec::new();
+    for file in files {
+        let name = file.with_extension("");
+        let name: Vec<_> = name.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+        let name = format!("{}/{}", name[1], name[0]);
+        let text = fs::read_to_string(&file).expect("a readable file");
+        let recording: Value = serde_json::from_str(&text).expect("a recording is JSON");
+        let list = recording["interactions"].as_array().expect("interactions");
+        let interactions: Vec<Interaction> =
+            list.iter().filter_map(|interaction| interaction_of(&name, interaction)).collect();
+        if !interactions.is_empty() {
+            found.push((name, interactions));
+        }
+    }
+    Some(found)
+}
+
+fn interaction_of(name: &str, interaction: &Value) -> Option<Interaction> {
+    let (request, response) = (&interaction["request"], &interaction["response"]);
+    let url = request["uri"].as_str()?;
+    if request["method"] != "POST" || url != "https://api.openai.com/v1/responses" {
+        return None;
+    }
+    let json = |value: &Value| match value {
+        Value::String(text) => serde_json::from_str(text).expect("a request is JSON"),
+        other => other.clone(),
+    };
+    Some(Interaction {
+        name: name.to_owned(),
+        request: json(&request["body"]),
+        status: u16::try_from(response["status"].as_u64()?).ok()?,
+        content_type: response["headers"]["content-type"].as_str()?.to_owned(),
+        body: response["body"].as_str()?.to_owned(),
+    })
+}
+
+/// The request as a program would make it.
+pub fn chat_request(recorded: &Value) -> ChatRequest {
+    let input = recorded["input"].as_array().expect("a list");
+    let system = input.iter().find(|item| item["role"] == "system");
+    let mut request = ChatRequest::new(turns(input));
+    request.system_prompt = system.map(|item| text(&item["content"][0]).into());
+    let tools = recorded["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
+    request.tools = tools
+        .iter()
+        .filter(|tool| tool["type"] == "function")
+        .map(|tool| {
+            let string = |key: &str| tool[key].as_str().expect("a string").to_owned();
+            ToolDefinition::new(string("name"), string("description"), tool["parameters"].clone())
+        })
+        .collect();
+    request.output = output(recorded);
+    request
+}
+
+pub fn output(recorded: &Value) -> Option<OutputSchema> {
+    let format = &recorded["text"]["format"];
+    Some(OutputSchema {
+        name: format["name"].as_str()?.to_owned(),
+        schema: format["schema"].clone(),
+        strict: format["strict"] == true,
+    })
+}
+
+/// The recorded input as turns; who speaks on is the same turn.
+pub fn turns(input: &[Value]) -> Vec<Turn> {
+    let mut turns: Vec<Turn> = Vec::new();
+    for item in input.iter().filter(|item| item["role"] != "system") {
+        let (by_model, contents) = contents(item);
+        match (turns.last_mut(), by_model) {
+            (Some(Turn::Assistant(turn)), true) => turn.contents.extend(contents),
+            (Some(Turn::User(turn)), false) => turn.contents.extend(contents),
+            (_, true) => {
+                turns.push(Turn::Assistant(AssistantTurn { contents, ..Default::default() }));
+            }
+            (_, false) => turns.push(Turn::User(UserTurn { contents })),
+        }
+    }
+    turns
+}
+
+fn contents(item: &Value) -> (bool, Vec<Content>) {
+    let string = |key: &str| item[key].as_str().expect("a string").to_owned();
+    let parts = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match item["type"].as_str() {
+        Some("function_call") => {
+            let arguments = serde_json::from_str(&string("arguments")).expect("arguments");
+            let (id, name) = (string("call_id"), string("name"));
+            (true, vec![Content::ToolRequest(ToolRequest { id, name, arguments, replay: None })])
+        }
+        Some("function_call_output") => {
+            let outcome = ToolOutcome::Value(item["output"].clone());
+            let (id, name) = (string("call_id"), String::new());
+            (false, vec![Content::ToolResult(ToolResult { id, name, outcome })])
+        }
+        Some("web_search_call") => {
+            let replay = chatlas::content::Replay { provider: "openai".into(), item: item.clone() };
+            let tool = ServerTool { id: None, name: "web_search".into(), replay };
+            (true, vec![Content::ServerTool(tool)])
+        }
+        _ => (item["role"] == "assistant", parts.iter().map(part).collect()),
+    }
+}
+
+fn part(part: &Value) -> Content {
+    match part["type"].as_str() {
+        Some("input_text" | "output_text") => Content::text(text(part)),
+        Some("input_file") if part["file_url"].is_string() => {
+            Content::document_url(part["file_url"].as_str().unwrap_or_default())
+        }
+        Some("input_file") => {
+            let data = part["file_data"].as_str().expect("data");
+            let (head, bytes) = data.split_once(";base64,").expect("a data URL");
+            let kind = head.strip_prefix("data:").expect("a data URL");
+            Content::document_base64(part["filename"].as_str().expect("a name"), kind, bytes)
+        }
+        other => panic!("a part of an unknown type: {other:?}"),
+    }
+}
+
+fn text(part: &Value) -> String {
+    part["text"].as_str().expect("text").to_owned()
+}
+
+/// A request by its meaning: no nulls, and arguments as what they are.
+pub fn meaning(request: &Value) -> Value {
+    let mut value = request.clone();
+    normalize(&mut value);
+    value
+}
+
+fn normalize(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, inner| !inner.is_null());
+            if let Some(arguments) = map.get_mut("arguments")
+                && let Some(Ok(parsed)) = arguments.as_str().map(serde_json::from_str)
+            {
+                *arguments = parsed;
+            }
+            map.values_mut().for_each(normalize);
+        }
+        Value::Array(list) => list.iter_mut().for_each(normalize),
+        _ => {}
+    }
+}

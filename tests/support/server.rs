@@ -1,0 +1,148 @@
+//! A server on loopback that answers with what it is told, and remembers what it was sent.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// One answer, as bytes on the wire.
+#[derive(Clone)]
+pub struct Answer {
+    head: String,
+    /// Each piece is a chunk of its own.
+    pieces: Vec<Vec<u8>>,
+    /// Whether the end of the body is sent, and not just the connection closed.
+    whole: bool,
+    /// Whether the connection stays open in silence after the last piece.
+    stall: bool,
+}
+
+impl Answer {
+    pub fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
+        let head = format!("HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\n");
+        Self { head, pieces: vec![body.into()], whole: true, stall: false }
+    }
+
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    pub fn events(body: impl Into<Vec<u8>>) -> Self {
+        Self::new(200, "text/event-stream; charset=utf-8", body)
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.head.push_str(&format!("{name}: {value}\r\n"));
+        self
+    }
+
+    /// Cuts the body into pieces, at those places.
+    pub fn cut(mut self, places: &[usize]) -> Self {
+        let body = self.pieces.concat();
+        let mut rest = body.as_slice();
+        let mut done = 0;
+        self.pieces.clear();
+        for place in places {
+            let (piece, after) = rest.split_at(place - done);
+            self.pieces.push(piece.to_vec());
+            (rest, done) = (after, *place);
+        }
+        self.pieces.push(rest.to_vec());
+        self
+    }
+
+    pub fn truncated(mut self) -> Self {
+        self.whole = false;
+        self
+    }
+
+    pub fn stalled(mut self) -> Self {
+        (self.whole, self.stall) = (false, true);
+        self
+    }
+
+    fn write(&self, connection: &mut TcpStream) -> std::io::Result<()> {
+        let head = &self.head;
+        let mut bytes =
+            format!("{head}transfer-encoding: chunked\r\nconnection: close\r\n\r\n").into_bytes();
+        for piece in self.pieces.iter().filter(|piece| !piece.is_empty()) {
+            bytes.extend(format!("{:x}\r\n", piece.len()).into_bytes());
+            bytes.extend(piece);
+            bytes.extend(b"\r\n");
+            if self.pieces.len() <= 4 {
+                // Few pieces: each leaves by itself.
+                connection.write_all(&std::mem::take(&mut bytes))?;
+            }
+        }
+        if self.whole {
+            bytes.extend(b"0\r\n\r\n");
+        }
+        connection.write_all(&bytes)?;
+        connection.flush()?;
+        if self.stall {
+            std::thread::sleep(Duration::from_secs(30));
+        }
+        Ok(())
+    }
+}
+
+/// What a request said.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub head: String,
+    pub body: serde_json::Value,
+}
+
+pub struct Server {
+    url: String,
+    sent: Arc<Mutex<Vec<Sent>>>,
+}
+
+impl Server {
+    /// Gives the answers one after the other, and the last one from then on.
+    pub fn start(answers: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&sent);
+        std::thread::spawn(move || {
+            for (number, connection) in listener.incoming().enumerate() {
+                let Ok(connection) = connection else { return };
+                let answer = answers[number.min(answers.len() - 1)].clone();
+                let seen = Arc::clone(&seen);
+                std::thread::spawn(move || {
+                    // A client that went away is what some tests are about.
+                    let _ = serve(connection, &answer, &seen);
+                });
+            }
+        });
+        Self { url, sent }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn sent(&self) -> Vec<Sent> {
+        self.sent.lock().expect("no test panics with it").clone()
+    }
+}
+
+fn serve(connection: TcpStream, answer: &Answer, seen: &Mutex<Vec<Sent>>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(connection);
+    let (mut head, mut line, mut length) = (String::new(), String::new(), 0);
+    while reader.read_line(&mut line)? > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
+        head.push_str(&line);
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    seen.lock().expect("no test panics with it").push(Sent { head, body });
+    answer.write(reader.get_mut())
+}
