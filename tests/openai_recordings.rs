@@ -201,6 +201,7 @@ async fn every_recording_comes_out_as_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_not_matter_where_a_stream_is_cut() {
+    let _alone = record();
     let Some(files) = openai_responses() else { return };
     let mut streams: Vec<&Interaction> = files
         .iter()
@@ -280,6 +281,7 @@ fn conversations(interactions: &[Interaction]) -> Vec<Vec<&Interaction>> {
 /// recorded client: it called a call by its item's id.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_loop_sends_what_was_recorded() {
+    let _alone = record();
     let Some(files) = openai_responses() else { return };
     let mut loops = 0;
     for conversation in files.iter().flat_map(|(_, interactions)| conversations(interactions)) {

@@ -1,0 +1,104 @@
+//! The guide's example against the spans that the Python original emits for it: the same shape,
+//! and the same facts but where the original is wrong.
+
+mod support {
+    pub mod recordings;
+    pub mod server;
+    #[path = "mod.rs"]
+    pub mod shared;
+}
+
+use chatlas::OpenAi;
+use chatlas::prelude::*;
+use opentelemetry::global;
+use opentelemetry::trace::Tracer as _;
+use opentelemetry_sdk::trace::SpanData;
+use serde_json::{Value, json};
+use support::server::{Answer, Server};
+use support::shared::{assert_sound, attribute, in_time, record};
+
+/// Get the current weather forecast for a city.
+#[tool]
+async fn get_weather(city: String) -> String {
+    let _work = global::tracer("travel_assistant").start("fetch_forecast");
+    format!("{city}: 14°C, light rain, breezy this weekend.")
+}
+
+fn response(id: &str, item: &Value, input: u64, output: u64) -> Answer {
+    Answer::json(
+        200,
+        &json!({
+            "id": id, "status": "completed", "model": "gpt-4o-2024-08-06", "output": [item],
+            "usage": {"input_tokens": input, "output_tokens": output},
+        }),
+    )
+}
+
+async fn run_the_example() -> Vec<SpanData> {
+    let recorder = record();
+    let call = json!({"type": "function_call", "id": "fc_fake0001", "call_id": "call_fake0001",
+        "name": "get_weather", "arguments": "{\"city\": \"Tokyo\"}"});
+    let text = json!({"type": "output_text", "text": "Pack an umbrella."});
+    let message = json!({"type": "message", "role": "assistant", "content": [text]});
+    let server = Server::start(vec![
+        response("resp_fake0001", &call, 76, 15),
+        response("resp_fake0002", &message, 116, 24),
+    ]);
+    let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("k").http_spans(true);
+    let mut chat = Chat::new(model)
+        .system_prompt("You are a concise travel assistant.")
+        .tools(tools![get_weather]);
+    in_time(chat.chat("I'm headed to Tokyo: what should I pack?")).await.expect("an answer");
+    let spans = recorder.spans();
+    assert_sound(&spans);
+    spans
+}
+
+/// Name and parent's place of each span, in the order of their start.
+fn shape_of(spans: &[SpanData]) -> Vec<(String, Option<usize>)> {
+    let place = |id| spans.iter().position(|span| span.span_context.span_id() == id);
+    spans.iter().map(|span| (span.name.to_string(), place(span.parent_span_id))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trace_has_the_shape_of_the_original_and_its_facts() {
+    let spans = run_the_example().await;
+    let Some(folder) = support::recordings::shared() else { return };
+    let golden = std::fs::read_to_string(folder.join("golden/python-monitor-guide.json"))
+        .expect("the golden spans");
+    let golden: Value = serde_json::from_str(&golden).expect("JSON");
+    let golden = golden["variants"]["capture_off"]["spans"].as_array().expect("spans");
+    let place = |id: &Value| golden.iter().position(|span| &span["id"] == id);
+    let shape: Vec<(String, Option<usize>)> = golden
+        .iter()
+        .map(|span| (span["name"].as_str().expect("a name").to_owned(), place(&span["parent"])))
+        .collect();
+    assert_eq!(shape_of(&spans), shape);
+
+    for (ours, theirs) in spans.iter().zip(golden) {
+        let name = &ours.name;
+        for (key, value) in theirs["attributes"].as_object().expect("attributes") {
+            let value = match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            let found = attribute(ours, key);
+            match key.as_str() {
+                // The original names the call by its item: `call_…` is what the vendor calls it.
+                "gen_ai.tool.call.id" => assert_eq!(found.as_deref(), Some("call_fake0001")),
+                // Its HTTP spans follow conventions that are no longer.
+                old if old.starts_with("http.") => assert!(found.is_none(), "{name}: {key}"),
+                _ => assert_eq!(found, Some(value), "{name}: {key}"),
+            }
+        }
+        // An agent that runs in this program is no remote call.
+        let kind = if theirs["name"] == "invoke_agent" {
+            "INTERNAL"
+        } else {
+            theirs["kind"].as_str().expect("a kind")
+        };
+        assert_eq!(format!("{:?}", ours.span_kind).to_uppercase(), kind, "{name}");
+        assert_eq!(theirs["status"], "UNSET");
+        assert_eq!(ours.status, opentelemetry::trace::Status::Unset, "{name}");
+    }
+}
