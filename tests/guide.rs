@@ -19,7 +19,7 @@ use support::shared::{assert_sound, attribute, in_time, record};
 
 /// Get the current weather forecast for a city.
 #[tool]
-async fn get_weather(city: String) -> String {
+fn get_weather(city: &str) -> String {
     let _work = global::tracer("travel_assistant").start("fetch_forecast");
     format!("{city}: 14°C, light rain, breezy this weekend.")
 }

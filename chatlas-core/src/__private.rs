@@ -4,13 +4,15 @@ use std::fmt;
 use std::future::Future;
 
 use serde::Serialize;
-use serde_json::Value;
 
 pub use async_trait::async_trait;
+pub use serde_json::Value;
 pub use std::clone::Clone;
 pub use std::primitive::str;
 pub use std::result::Result;
+pub use std::string::String;
 pub use std::sync::{Arc, LazyLock};
+pub use std::vec::Vec;
 
 pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Provider, ProviderError, ProviderInfo,
@@ -127,9 +129,28 @@ impl<E: fmt::Display> Failure for E {}
 pub trait Input: schemars::JsonSchema + for<'de> serde::Deserialize<'de> {}
 impl<T: schemars::JsonSchema + for<'de> serde::Deserialize<'de>> Input for T {}
 
+/// A parameter together with its type, which is held against [`Input`] here and nowhere else.
+pub struct Parameter<T> {
+    name: &'static str,
+    param: Param,
+    take: fn(&mut Args, &str) -> Result<T, ToolError>,
+}
+
 /// The parameter of that name and documentation, of type `T`.
-pub const fn param<T: Input>(name: &'static str, doc: &'static str) -> Param {
-    Param::of::<T>(name, doc)
+pub const fn parameter<T: Input>(name: &'static str, doc: &'static str) -> Parameter<T> {
+    Parameter { name, param: Param::of::<T>(name, doc), take: |args, name| args.take(name) }
+}
+
+impl<T> Parameter<T> {
+    /// Its line in the schema.
+    pub const fn untyped(&self) -> Param {
+        self.param
+    }
+
+    /// Its value, out of what the model gave.
+    pub fn take(&self, args: &mut Args) -> Result<T, ToolError> {
+        (self.take)(args, self.name)
+    }
 }
 
 /// The value of a tool that cannot fail.
@@ -153,11 +174,6 @@ pub fn result<T: Output, E: Failure>(result: &Result<T, E>) -> Result<Value, Too
 /// The outcome of a direct call, for its span: a plain value never fails.
 pub fn no_failure<T>(_: &T) -> Option<ToolError> {
     None
-}
-
-/// The outcome of a direct call that can fail, for its span.
-pub fn failure<T, E: Failure>(result: &Result<T, E>) -> Option<ToolError> {
-    result.as_ref().err().map(ToolError::of)
 }
 
 /// Runs a synchronous body where it blocks nobody: on tokio's blocking pool, inside the context

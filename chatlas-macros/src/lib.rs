@@ -5,6 +5,7 @@
 
 mod attr;
 mod errors;
+mod place;
 mod provider;
 mod tool;
 mod tools;
@@ -42,6 +43,11 @@ use quote::quote;
 ///   JSON. Or a `Result` of that: the error's text goes to the model, its type name becomes
 ///   `error.type`.
 ///
+/// Attributes below `#[tool]`, `#[tracing::instrument]` for example, go to the body. Not a tool can
+/// be what the model could not call: a generic function, one with a `self`, a `&mut` or an
+/// `impl Trait` parameter, an `unsafe`, `const` or `extern` one. Each of these is an error at its
+/// token.
+///
 /// # Arguments
 ///
 /// | argument | meaning |
@@ -50,6 +56,35 @@ use quote::quote;
 /// | `description = "…"` | the description, instead of the doc comment |
 /// | `crate = path` | where `chatlas-core` is, if it was renamed |
 ///
+/// With a name of its own and a type that brings its schema along:
+///
+/// ```
+/// use chatlas_macros::{tool, tools};
+/// use schemars::JsonSchema;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// #[serde(rename_all = "snake_case")]
+/// enum Unit {
+///     Celsius,
+///     Fahrenheit,
+/// }
+///
+/// /// Converts a temperature.
+/// #[tool(name = "convert-temperature")]
+/// fn convert(degrees: f64, to: Unit) -> f64 {
+///     match to {
+///         Unit::Celsius => (degrees - 32.0) / 1.8,
+///         Unit::Fahrenheit => degrees * 1.8 + 32.0,
+///     }
+/// }
+///
+/// let tools = tools![convert];
+/// let definition = tools.get("convert-temperature").unwrap().definition();
+/// assert_eq!(definition.parameters["required"], serde_json::json!(["degrees", "to"]));
+/// assert_eq!(convert(100.0, Unit::Fahrenheit), 212.0);
+/// ```
+///
 /// # What it expands to
 ///
 /// The function, whose body calls the original one inside a span; and beside it, in the type
@@ -57,7 +92,7 @@ use quote::quote;
 /// both.
 #[proc_macro_attribute]
 pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    tool::expand(arguments.into(), item.into(), &quote!(::chatlas_core)).into()
+    tool::expand(arguments.into(), &item.into(), &quote!(::chatlas_core)).into()
 }
 
 /// A set of tools, whose names the compiler has checked: `tools![get_weather, maps::find_route]`.
@@ -77,6 +112,14 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Each entry is the path of a `#[tool]` function. Two tools of one name do not compile, wherever
 /// they come from and whatever they were renamed to. `crate = path;` in front says where
 /// `chatlas-core` is, if it was renamed.
+///
+/// ```compile_fail
+/// # use chatlas_macros::{tool, tools};
+/// # /// Adds two numbers.
+/// # #[tool]
+/// # fn add(a: i64, b: i64) -> i64 { a + b }
+/// tools![add, add]; // another tool in this list has the same name
+/// ```
 ///
 /// It expands to a `ToolSet`, after one `const` assertion for each name.
 #[proc_macro]
@@ -116,14 +159,14 @@ pub fn tools(input: TokenStream) -> TokenStream {
 /// inside a span that records the request's facts at its start and the reply's at its end.
 #[proc_macro_attribute]
 pub fn provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    provider::expand(arguments.into(), item.into(), &quote!(::chatlas_core)).into()
+    provider::expand(arguments.into(), &item.into(), &quote!(::chatlas_core)).into()
 }
 
 /// `#[tool]`, as the face crate exports it.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn face_tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    tool::expand(arguments.into(), item.into(), &quote!(::chatlas)).into()
+    tool::expand(arguments.into(), &item.into(), &quote!(::chatlas)).into()
 }
 
 /// `tools![]`, as the face crate exports it.
@@ -137,5 +180,5 @@ pub fn face_tools(input: TokenStream) -> TokenStream {
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn face_provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    provider::expand(arguments.into(), item.into(), &quote!(::chatlas)).into()
+    provider::expand(arguments.into(), &item.into(), &quote!(::chatlas)).into()
 }

@@ -1,24 +1,28 @@
 //! `#[provider]` on an `impl Provider`: its model calls in spans, its methods async.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, quote};
-use syn::{Block, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, ReturnType, parse_quote};
+use quote::{format_ident, quote};
+use syn::{
+    Block, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, ReturnType, Stmt, Token, parse_quote,
+};
 
 use crate::attr::{Arguments, Grammar};
 use crate::errors::Errors;
 
 const GRAMMAR: Grammar = Grammar { strings: &["name"], flags: &["transparent"] };
 
-pub(crate) fn expand(arguments: TokenStream, item: TokenStream, root: &TokenStream) -> TokenStream {
+pub(crate) fn expand(
+    arguments: TokenStream,
+    item: &TokenStream,
+    root: &TokenStream,
+) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = Arguments::parse(arguments, &GRAMMAR, &mut errors);
     let private = arguments.private(root);
     let mut block = match syn::parse2::<ItemImpl>(item.clone()) {
         Ok(block) if is_provider(&block) => block,
         _ => {
-            let place = syn::parse2::<syn::Item>(item.clone())
-                .map_or_else(|_| quote!(), |item| item.into_token_stream());
-            errors.at(place, "`#[provider]` stands above an `impl Provider for …`");
+            errors.at(item, "`#[provider]` stands above an `impl Provider for …`");
             let errors = errors.to_tokens();
             return quote!(#item #errors);
         }
@@ -83,7 +87,7 @@ fn complete(
     if !transparent {
         for item in &mut block.items {
             if let ImplItem::Fn(method) = item {
-                wrap(method, private);
+                wrap(method, private, errors);
             }
         }
     }
@@ -99,39 +103,59 @@ fn methods(block: &ItemImpl) -> impl Iterator<Item = &ImplItemFn> {
     })
 }
 
+/// The function that opens the span of a method, where it has one.
+fn traced(method: &ImplItemFn) -> Option<TokenStream> {
+    match method.sig.ident.to_string().as_str() {
+        "chat" => Some(quote!(traced_chat)),
+        "chat_stream" => Some(quote!(traced_chat_stream)),
+        _ => None,
+    }
+}
+
 /// Puts the body of a model call into its span.
-fn wrap(method: &mut ImplItemFn, private: &TokenStream) {
-    let traced = match method.sig.ident.to_string().as_str() {
-        "chat" => quote!(traced_chat),
-        "chat_stream" => quote!(traced_chat_stream),
-        _ => return,
-    };
+fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
+    let Some(traced) = traced(method) else { return };
+    if method.sig.asyncness.is_none() {
+        let message = format!("`{}` has to be an `async fn`", method.sig.ident);
+        errors.at(method.sig.fn_token, message);
+        // As if it were one, so that rustc has nothing to add.
+        method.sig.asyncness = Some(Token![async](method.sig.fn_token.span));
+    }
     // Another signature than the trait's: rustc says so better than a macro could.
-    let (Some(FnArg::Typed(request)), 2, ReturnType::Type(_, output)) =
-        (method.sig.inputs.get(1), method.sig.inputs.len(), &method.sig.output)
+    let (2, ReturnType::Type(_, output)) = (method.sig.inputs.len(), method.sig.output.clone())
     else {
         return;
     };
-    let (pattern, output, body) = (request.pat.clone(), output.clone(), method.block.clone());
-    let name: Ident = match &*pattern {
-        Pat::Ident(pattern) if pattern.subpat.is_none() => pattern.ident.clone(),
-        _ => quote::format_ident!("__request"),
-    };
-    if let Some(FnArg::Typed(request)) = method.sig.inputs.get_mut(1) {
-        *request.pat = parse_quote!(#name);
-    }
-    let Block { stmts, .. } = &body;
+    let Some((name, pattern)) = name_request(method) else { return };
+    let (items, statements) = split(&method.block);
     method.block = parse_quote! {{
-        let __info = #private::Provider::info(self);
-        #private::#traced(__info, #name, move |#pattern| async move {
+        #(#items)*
+        #private::#traced(#private::Provider::info(self), #name, move |#pattern| async move {
             // Never taken: it tells the compiler the type, so that the body coerces as in a function.
             #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
             if false {
                 let __never: #output = loop {};
                 return __never;
             }
-            #(#stmts)*
+            #(#statements)*
         })
         .await
     }};
+}
+
+/// Gives the request a plain name in the signature; the pattern moves to the closure.
+fn name_request(method: &mut ImplItemFn) -> Option<(Ident, Pat)> {
+    let Some(FnArg::Typed(request)) = method.sig.inputs.get_mut(1) else { return None };
+    let name = match &*request.pat {
+        Pat::Ident(pattern) if pattern.subpat.is_none() => pattern.ident.clone(),
+        _ => format_ident!("__request"),
+    };
+    let pattern = std::mem::replace(&mut *request.pat, parse_quote!(#name));
+    Some((name, pattern))
+}
+
+/// The items at the start of a body, which stay there, and its statements.
+fn split(body: &Block) -> (&[Stmt], &[Stmt]) {
+    let is_statement = |stmt: &Stmt| !matches!(stmt, Stmt::Item(_));
+    body.stmts.split_at(body.stmts.iter().position(is_statement).unwrap_or(body.stmts.len()))
 }

@@ -7,6 +7,8 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{Path, Token};
 
+use crate::place::{at, here};
+
 /// `crate = path; a, b::c, …`
 struct List {
     root: Option<Path>,
@@ -24,14 +26,18 @@ impl Parse for List {
         } else {
             None
         };
-        let entry = |input: ParseStream<'_>| {
-            let span = input.span();
-            input.call(Path::parse_mod_style).map_err(|_| {
-                syn::Error::new(span, "an entry of `tools![]` is the path of a `#[tool]` function")
-            })
-        };
         let tools = Punctuated::<Path, Token![,]>::parse_terminated_with(input, entry)?;
         Ok(Self { root, tools: tools.into_iter().collect() })
+    }
+}
+
+fn entry(input: ParseStream<'_>) -> syn::Result<Path> {
+    let span = input.span();
+    match input.call(Path::parse_mod_style) {
+        Ok(path) if input.is_empty() || input.peek(Token![,]) => Ok(path),
+        _ => {
+            Err(syn::Error::new(span, "an entry of `tools![]` is the path of a `#[tool]` function"))
+        }
     }
 }
 
@@ -42,16 +48,18 @@ pub(crate) fn expand(input: TokenStream, root: &TokenStream) -> TokenStream {
     };
     let root = given.map_or_else(|| root.clone(), ToTokens::into_token_stream);
     let private = quote!(#root::__private);
-    let name = |tool: &Path| quote_spanned!(tool.span()=> <#tool as #private::ToolFn>::NAME);
+    let names =
+        tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::ToolFn>::NAME));
     let checks = tools.iter().enumerate().skip(1).map(|(index, tool)| {
-        let (this, earlier) = (name(tool), tools[..index].iter().map(name));
-        quote_spanned! {tool.span()=>
-            const _: () = #private::assert_not_among(#this, &[#(#earlier),*]);
-        }
+        let span = here(tool.span());
+        let check = quote!(#private::assert_not_among(__NAMES[#index], __NAMES.split_at(#index).0));
+        let check = at(span, &check);
+        quote_spanned!(span=> const _: () = #check;)
     });
     let made =
         tools.iter().map(|tool| quote_spanned!(tool.span()=> <#tool as #private::ToolFn>::tool()));
     quote! {{
+        const __NAMES: &[&#private::str] = &[#(#names),*];
         #(#checks)*
         #private::tool_set([#(#made),*])
     }}

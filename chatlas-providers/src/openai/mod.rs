@@ -13,10 +13,10 @@ use chatlas_core::{
     ProviderInfo,
 };
 use chatlas_macros::provider;
-use eventsource_stream::{EventStreamError, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::Url;
 use serde_json::Value;
+use sse_stream::SseByteStream;
 
 use crate::http::{Http, HttpOptions, Secret, broken_off};
 use reply::Decoder;
@@ -212,7 +212,7 @@ async fn whole(response: reqwest::Response) -> Result<Completion, ProviderError>
 fn arriving(
     response: reqwest::Response,
 ) -> impl Stream<Item = Result<CompletionEvent, ProviderError>> + Send {
-    let incoming = response.bytes_stream().eventsource();
+    let incoming = SseByteStream::new(response.bytes_stream());
     let state = (Box::pin(incoming), Decoder::default(), VecDeque::new());
     futures_util::stream::try_unfold(state, |(mut incoming, mut decoder, mut ready)| async move {
         loop {
@@ -223,8 +223,17 @@ fn arriving(
                 return Ok(None);
             }
             match incoming.next().await {
-                Some(Ok(event)) => ready.extend(decoder.event(&event.data)?),
-                Some(Err(EventStreamError::Transport(error))) => return Err(broken_off(&error)),
+                Some(Ok(event)) => {
+                    if let Some(data) = event.data {
+                        ready.extend(decoder.event(&data)?);
+                    }
+                }
+                Some(Err(sse_stream::Error::Body(error))) => {
+                    return Err(match error.downcast::<reqwest::Error>() {
+                        Ok(error) => broken_off(&error),
+                        Err(error) => reply::malformed(&error.to_string()),
+                    });
+                }
                 Some(Err(error)) => return Err(reply::malformed(&error.to_string())),
                 None => {
                     return Err(ProviderError::new(

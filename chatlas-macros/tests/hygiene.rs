@@ -1,0 +1,210 @@
+//! Expansions in a module where nothing of the prelude is what it was, and every lint is on.
+
+#![deny(warnings, clippy::pedantic, missing_docs, unreachable_pub, unused_qualifications)]
+#![forbid(unsafe_code)]
+
+use chatlas_core::{ChatRequest, Completion, Provider, ToolCall};
+use serde_json::json;
+
+/// Names that expansions might trip over.
+mod shadowed {
+    #![allow(dead_code, non_camel_case_types)]
+
+    use chatlas_macros::{tool, tools};
+
+    pub(crate) struct Option;
+    pub(crate) struct Some;
+    pub(crate) struct String;
+    pub(crate) struct Vec;
+    pub(crate) struct Box;
+    pub(crate) struct Arc;
+    pub(crate) struct str;
+    pub(crate) struct u8;
+    pub(crate) struct ToolSet;
+    pub(crate) struct Ok;
+    pub(crate) struct Err;
+    pub(crate) trait Send {}
+    pub(crate) trait Clone {}
+    pub(crate) trait FnOnce {}
+    pub(crate) mod std {}
+    pub(crate) mod core {}
+    pub(crate) mod chatlas_private {}
+
+    type Text = ::std::string::String;
+    type Outcome = ::std::result::Result<Text, Text>;
+
+    const __PARAMETERS: usize = 7;
+    const PARAMETERS: usize = 7;
+
+    /// Says it twice.
+    #[tool]
+    pub(crate) async fn twice(__arguments: Text, __call: ::std::option::Option<usize>) -> Text {
+        let times = __call.unwrap_or(__PARAMETERS + PARAMETERS);
+        ::std::future::ready(()).await;
+        __arguments.repeat(times)
+    }
+
+    /// Fails.
+    #[tool]
+    pub(crate) fn fails(__output: &Text) -> ::std::result::Result<Text, Text> {
+        Outcome::Err(__output.clone())
+    }
+
+    pub(crate) fn set() -> chatlas_core::ToolSet {
+        tools![twice, fails]
+    }
+}
+
+/// The same for `#[provider]`, but for the `Box` that async-trait takes from the prelude.
+mod shadowed_provider {
+    #![allow(dead_code)]
+
+    use chatlas_core::{ChatRequest, Completion, ProviderError};
+    use chatlas_macros::provider;
+
+    pub(crate) struct Option;
+    pub(crate) struct Result;
+    pub(crate) struct String;
+    pub(crate) struct Arc;
+    pub(crate) struct ProviderInfo;
+    pub(crate) trait Provider {}
+    pub(crate) trait Clone {}
+
+    pub(crate) struct Silent;
+
+    #[provider(name = "silent")]
+    impl chatlas_core::Provider for Silent {
+        async fn chat(
+            &self,
+            __info: ChatRequest,
+        ) -> ::std::result::Result<Completion, ProviderError> {
+            let _ = __info.turns;
+            ::std::result::Result::Ok(Completion::default())
+        }
+    }
+}
+
+/// The contract under another path, as in a crate that renamed its dependency.
+mod renamed {
+    use chatlas_core::{ChatRequest, Completion, Provider, ProviderError};
+    use chatlas_macros::{provider, tool, tools};
+
+    pub(crate) mod elsewhere {
+        pub(crate) use chatlas_core::__private;
+    }
+
+    /// Doubles.
+    #[tool(crate = elsewhere)]
+    pub(crate) fn double(number: u8) -> Option<u8> {
+        number.checked_mul(2)
+    }
+
+    /// Halves.
+    #[tool(crate = crate::renamed::elsewhere)]
+    pub(crate) fn halve(number: u8) -> u8 {
+        number / 2
+    }
+
+    pub(crate) struct Silent;
+
+    #[provider(name = "silent", crate = elsewhere)]
+    impl Provider for Silent {
+        async fn chat(&self, _: ChatRequest) -> Result<Completion, ProviderError> {
+            Ok(Completion::default())
+        }
+    }
+
+    pub(crate) fn set() -> chatlas_core::ToolSet {
+        tools![crate = elsewhere; double, halve]
+    }
+}
+
+/// What a library would show.
+pub mod shown {
+    use std::collections::BTreeMap;
+
+    use chatlas_core::{ChatRequest, Completion, Provider, ProviderError, ProviderInfo};
+    use chatlas_macros::{provider, tool};
+
+    /// Adds two numbers.
+    #[tool]
+    pub fn add(a: i64, _b: i64) -> Result<i64, std::num::ParseIntError> {
+        "1".parse::<i64>().map(|one| a + one)
+    }
+
+    #[tool(description = "Counts letters.")]
+    pub fn count(text: &str) -> Option<BTreeMap<char, usize>> {
+        let mut letters = BTreeMap::new();
+        for letter in text.chars() {
+            *letters.entry(letter).or_insert(0) += 1;
+        }
+        (!letters.is_empty()).then_some(letters)
+    }
+
+    /// Is async for its callers' sake; the lint attribute belongs to the body.
+    #[tool]
+    #[expect(clippy::unused_async)]
+    pub async fn lazy(text: &str) -> usize {
+        #![allow(clippy::let_and_return)]
+        let length = text.len();
+        length
+    }
+
+    #[tool(name = "upper", description = "Says it loud.")]
+    pub async fn loud(text: String) -> String {
+        std::future::ready(text.to_uppercase()).await
+    }
+
+    #[tool(description = "Lists numbers.")]
+    pub fn list(mut numbers: Vec<u8>) -> Vec<u8> {
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Says nothing.
+    #[derive(Debug)]
+    pub struct Silent(ProviderInfo);
+
+    #[provider]
+    impl Provider for Silent {
+        fn info(&self) -> &ProviderInfo {
+            &self.0
+        }
+
+        async fn chat(&self, mut request: ChatRequest) -> Result<Completion, ProviderError> {
+            use std::mem::take;
+
+            let _ = take(&mut request.turns);
+            Ok(Completion::default())
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_answers_among_shadowed_names() {
+    let provider: &dyn Provider = &shadowed_provider::Silent;
+    assert_eq!(provider.chat(ChatRequest::default()).await, Ok(Completion::default()));
+}
+
+#[tokio::test]
+async fn the_dependency_may_have_another_name() {
+    let set = renamed::set();
+    let tool = set.get("halve").expect("a tool of this name");
+    assert_eq!(tool.call(ToolCall::new("1", json!({"number": 8}))).await, Ok(json!(4)));
+    assert_eq!(renamed::double(200), None);
+    assert_eq!(renamed::Silent.info().name, "silent");
+}
+
+#[tokio::test]
+async fn shadowed_names_do_no_harm() {
+    let set = shadowed::set();
+    let call = |name: &str, arguments| {
+        set.get(name).expect("a tool of this name").call(ToolCall::new("1", arguments))
+    };
+    let twice = call("twice", json!({"__arguments": "ab", "__call": 2})).await;
+    assert_eq!(twice, Ok(json!("abab")));
+    let error = call("fails", json!({"__output": "no"})).await.expect_err("it fails");
+    assert_eq!(error.message(), "no");
+    assert_eq!(shadowed::twice("x".to_owned(), None).await.len(), 14);
+    assert_eq!(shadowed::fails(&"no".to_owned()), Err("no".to_owned()));
+}

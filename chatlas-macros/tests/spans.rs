@@ -1,0 +1,86 @@
+//! Which expansions open a span: a direct call, a model call; not a call by way of the registry.
+
+use chatlas_core::{ChatRequest, Completion, Provider, ProviderError, ToolCall};
+use chatlas_macros::{provider, tool, tools};
+use opentelemetry::trace::Status;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use serde_json::json;
+
+/// Halves a number.
+#[tool]
+async fn halve(number: u8) -> Result<u8, String> {
+    std::future::ready(()).await;
+    if number.is_multiple_of(2) { Ok(number / 2) } else { Err(format!("{number} is odd")) }
+}
+
+/// Doubles a number.
+#[tool(name = "double-it")]
+fn double(number: u8) -> u8 {
+    number * 2
+}
+
+struct Silent;
+
+#[provider(name = "silent")]
+impl Provider for Silent {
+    async fn chat(&self, _: ChatRequest) -> Result<Completion, ProviderError> {
+        Ok(Completion::default())
+    }
+}
+
+struct Wrapper(Silent);
+
+#[provider(transparent)]
+impl Provider for Wrapper {
+    fn info(&self) -> &chatlas_core::ProviderInfo {
+        self.0.info()
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        self.0.chat(request).await
+    }
+}
+
+fn attribute(span: &SpanData, key: &str) -> Option<String> {
+    span.attributes
+        .iter()
+        .find(|attribute| attribute.key.as_str() == key)
+        .map(|attribute| attribute.value.to_string())
+}
+
+#[tokio::test]
+async fn one_span_where_one_belongs() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    opentelemetry::global::set_tracer_provider(provider);
+    let spans = || {
+        let spans = exporter.get_finished_spans().expect("the exporter holds them");
+        exporter.reset();
+        spans
+    };
+
+    // A chat opens the span of a call through the registry; here is no chat.
+    let set = tools![halve, double];
+    for tool in set.iter() {
+        tool.call(ToolCall::new("1", json!({"number": 2}))).await.expect("two is even");
+    }
+    assert!(spans().is_empty());
+
+    assert_eq!(halve(4).await, Ok(2));
+    assert_eq!(double(4), 8);
+    let finished = spans();
+    let names: Vec<&str> = finished.iter().map(|span| span.name.as_ref()).collect();
+    assert_eq!(names, ["execute_tool halve", "execute_tool double-it"]);
+    assert!(finished.iter().all(|span| attribute(span, "error.type").is_none()));
+
+    assert!(halve(3).await.is_err());
+    let finished = spans();
+    assert_eq!(finished.len(), 1);
+    assert!(matches!(finished[0].status, Status::Error { .. }));
+    assert!(attribute(&finished[0], "error.type").is_some());
+
+    Wrapper(Silent).chat(ChatRequest::default()).await.expect("a reply");
+    let finished = spans();
+    assert_eq!(finished.len(), 1, "a transparent wrapper has no span of its own");
+    assert_eq!(attribute(&finished[0], "gen_ai.provider.name").as_deref(), Some("silent"));
+}

@@ -1,0 +1,12 @@
+use chatlas_macros::{tool, tools};
+
+/// Get the weather.
+#[tool]
+fn get_weather() -> u8 {
+    1
+}
+
+fn main() {
+    let _ = tools![get_weather, "find_route"];
+    let _ = tools![get_weather()];
+}
