@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
+use futures_util::Stream;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
 
@@ -272,6 +273,15 @@ fn unanswered(error: &reqwest::Error, url: &Url) -> ProviderError {
         ProviderErrorKind::Connection,
         format!("cannot reach {host}: {}; check the base URL and the network", root_cause(error)),
     )
+}
+
+/// The body of a response, piece by piece.
+pub(crate) fn body(
+    response: Response,
+) -> impl Stream<Item = Result<impl bytes::Buf, reqwest::Error>> + Send {
+    futures_util::stream::try_unfold(response, |mut response| async move {
+        Ok(response.chunk().await?.map(|chunk| (chunk, response)))
+    })
 }
 
 /// The failure of a body that was being read.

@@ -1,5 +1,6 @@
 //! When a failed attempt is repeated, and after which wait.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
@@ -17,7 +18,7 @@ pub(super) fn wait_before(attempt: u32, error: &ProviderError) -> Option<Duratio
     }
     match error.retry_after() {
         Some(wait) => (wait <= LONGEST_WAIT).then_some(wait),
-        None => Some(backoff(attempt, fastrand::f64())),
+        None => Some(backoff(attempt, chance())),
     }
 }
 
@@ -28,6 +29,13 @@ fn may_pass(error: &ProviderError) -> bool {
         Some(status) => matches!(status, 408 | 409 | 500 | 502 | 503 | 504 | 529),
         None => error.kind() == ProviderErrorKind::Connection,
     }
+}
+
+/// A number from 0 to 1. The hasher of a map is seeded at random: that is chance enough to keep
+/// clients from coming back all at once.
+fn chance() -> f64 {
+    let bits = RandomState::new().hash_one(0u8) >> 32;
+    f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 /// Doubling from attempt to attempt, three quarters to the whole of it by chance.
@@ -101,5 +109,8 @@ mod tests {
         assert_eq!(backoff(2, 1.0), Duration::from_secs(1));
         assert_eq!(backoff(2, 0.0), Duration::from_millis(750));
         assert_eq!(backoff(u32::MAX, 1.0), LONGEST_BACKOFF);
+        let chances: Vec<f64> = (0..50).map(|_| chance()).collect();
+        assert!(chances.iter().all(|chance| (0.0..=1.0).contains(chance)));
+        assert!(chances.iter().any(|chance| *chance < 0.5) && chances.iter().any(|c| *c > 0.5));
     }
 }

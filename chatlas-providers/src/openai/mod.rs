@@ -212,7 +212,7 @@ async fn whole(response: reqwest::Response) -> Result<Completion, ProviderError>
 fn arriving(
     response: reqwest::Response,
 ) -> impl Stream<Item = Result<CompletionEvent, ProviderError>> + Send {
-    let incoming = SseByteStream::new(response.bytes_stream());
+    let incoming = SseByteStream::new(crate::http::body(response));
     let state = (Box::pin(incoming), Decoder::default(), VecDeque::new());
     futures_util::stream::try_unfold(state, |(mut incoming, mut decoder, mut ready)| async move {
         loop {
