@@ -45,3 +45,8 @@ pub mod prelude {
     };
     pub use futures_util::StreamExt as _;
 }
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "otel", feature = "openai"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
