@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -87,7 +87,9 @@ fn it_answers_and_draws_the_trace() {
     }
     assert_eq!(drawn.len(), TREE.len());
     assert!(!out.contains('\u{1b}'), "no colour without a terminal");
-    assert!(out.contains("76 → 15 tokens") && out.contains("116 → 24 tokens"), "{out}");
+    assert!(drawn[1].ends_with("76 in → 15 out") && drawn[5].ends_with("116 in → 24 out"), "{out}");
+    assert!(!drawn[0].contains("out"), "tokens stand at model calls alone: {out}");
+    assert!(out.contains(" · 7 spans · 192 in → 39 out\n"), "{out}");
 }
 
 #[test]
@@ -154,4 +156,23 @@ fn an_endpoint_that_cannot_work_is_one_clear_message() {
     let (output, _, err) = run(example().env("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"));
     assert_one_clear_error(&output, &err);
     assert!(err.contains("OTEL_EXPORTER_OTLP_ENDPOINT must begin with"), "{err}");
+}
+
+#[test]
+fn spans_that_a_collector_does_not_take_are_told() {
+    let (url, _requests) = server("401 Unauthorized", "");
+    let (output, out, err) = run(example().env("OTEL_EXPORTER_OTLP_ENDPOINT", url));
+    assert_one_clear_error(&output, &err);
+    assert!(err.contains("7 spans could not be sent to 127.0.0.1:"), "{err}");
+    assert!(out.contains("Pack a light rain jacket") && out.contains("invoke_agent"), "{out}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let mut child =
+        example().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_one_clear_error(&output, &err);
 }

@@ -34,11 +34,12 @@ async fn get_weather(
 }
 
 async fn assist() -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout();
     let mut model = OpenAi::new("gpt-4o").http_spans(true);
-    let set = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let set = |name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     if !set("OPENAI_API_KEY") && !set("OPENAI_BASE_URL") {
         model = model.base_url(model_server::start().await?);
-        println!("(OPENAI_API_KEY is not set: a small model server of this example answers)\n");
+        writeln!(out, "(OPENAI_API_KEY is not set: the example's own model server answers)\n")?;
     }
     let mut chat = Chat::new(model)
         .system_prompt(
@@ -50,8 +51,8 @@ async fn assist() -> Result<(), Box<dyn std::error::Error>> {
     let mut answer = chat.stream("I'm headed to Tokyo this weekend: what should I pack?");
     while let Some(event) = answer.next().await {
         if let StreamEvent::Text(text) = event? {
-            print!("{text}");
-            std::io::stdout().flush()?;
+            write!(out, "{text}")?;
+            out.flush()?;
         }
     }
     Ok(())

@@ -1,6 +1,18 @@
 //! What the standard environment variables say, as far as the SDK does not read them itself.
 
+use std::time::Duration;
+
+use reqwest::Url;
+
 use super::SetupError;
+
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const BASE_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The endpoint of the specification, and the path of traces below an endpoint for all signals.
+const OTLP_ENDPOINT: &str = "http://localhost:4318";
+const TRACES_PATH: [&str; 2] = ["v1", "traces"];
+/// How long an export may take, unless the environment says otherwise.
+const OTLP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where traces go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +50,7 @@ pub(super) fn exporters(
             "console" => exporters.push(Exporter::Console),
             "none" => {}
             other => {
-                return Err(SetupError::new(format!(
-                    "OTEL_TRACES_EXPORTER names `{other}`; there are `otlp`, `console` and `none`"
-                )));
+                return Err(SetupError::UnknownExporter { name: other.to_owned() });
             }
         }
     }
@@ -48,36 +58,49 @@ pub(super) fn exporters(
 }
 
 fn endpoint(lookup: impl Fn(&str) -> Option<String>) -> Option<(&'static str, String)> {
-    ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
-        .into_iter()
-        .find_map(|name| Some((name, set(&lookup, name)?)))
+    [TRACES_ENDPOINT, BASE_ENDPOINT].into_iter().find_map(|name| Some((name, set(&lookup, name)?)))
 }
 
-/// Whether an OTLP exporter can be made of the environment. What the SDK would pass over in
-/// silence, and then lose every span, is an error here.
-pub(super) fn check_otlp(lookup: impl Fn(&str) -> Option<String>) -> Result<(), SetupError> {
-    if let Some((name, url)) = endpoint(&lookup) {
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(SetupError::new(format!("{name} must begin with `http://` or `https://`")));
-        }
-        if url.starts_with("https://") && !cfg!(feature = "rustls-ring") {
-            return Err(SetupError::new(format!(
-                "{name} needs TLS, which this build is without: turn on the feature `rustls-ring`"
-            )));
-        }
-    }
-    for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-        match set(&lookup, name).as_deref() {
+/// Where and how an OTLP exporter sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Otlp {
+    /// The whole address. It may hold a password: it is for no message.
+    pub(super) endpoint: Url,
+    pub(super) timeout: Duration,
+}
+
+/// What the environment says of the OTLP exporter. What the SDK would pass over in silence, and
+/// then lose every span, is an error here.
+pub(super) fn otlp(lookup: impl Fn(&str) -> Option<String>) -> Result<Otlp, SetupError> {
+    for variable in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
+        match set(&lookup, variable) {
             None => {}
-            Some("http/protobuf") => break,
-            Some(other) => {
-                return Err(SetupError::new(format!(
-                    "{name} is `{other}`; this build exports by `http/protobuf`"
-                )));
+            Some(protocol) if protocol == "http/protobuf" => break,
+            Some(protocol) => {
+                return Err(SetupError::UnsupportedProtocol { variable, protocol });
             }
         }
     }
-    Ok(())
+    let (variable, url) =
+        endpoint(&lookup).unwrap_or_else(|| (BASE_ENDPOINT, OTLP_ENDPOINT.to_owned()));
+    let mut endpoint = Url::parse(&url).map_err(|_| SetupError::InvalidEndpoint { variable })?;
+    // The one for traces is meant as it stands, the one for all signals is their base.
+    if variable == BASE_ENDPOINT
+        && let Ok(mut path) = endpoint.path_segments_mut()
+    {
+        path.pop_if_empty().extend(TRACES_PATH);
+    }
+    match endpoint.scheme() {
+        "http" => {}
+        "https" if cfg!(feature = "rustls-ring") => {}
+        "https" => return Err(SetupError::NoTls { variable }),
+        _ => return Err(SetupError::InvalidEndpoint { variable }),
+    }
+    let timeout = ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"]
+        .into_iter()
+        .find_map(|name| set(&lookup, name)?.parse().ok())
+        .map_or(OTLP_TIMEOUT, Duration::from_millis);
+    Ok(Otlp { endpoint, timeout })
 }
 
 #[cfg(test)]
@@ -104,17 +127,51 @@ mod tests {
             of(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://x")]);
         assert_eq!(exporters(none), Ok(vec![]));
         let error = exporters(of(&[("OTEL_TRACES_EXPORTER", "zipkin")])).unwrap_err();
+        assert_eq!(error, SetupError::UnknownExporter { name: "zipkin".to_owned() });
         assert!(error.to_string().contains("`zipkin`"), "{error}");
     }
 
     #[test]
     fn an_endpoint_that_cannot_work_is_refused() {
-        let error =
-            check_otlp(of(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318")])).unwrap_err();
-        assert!(error.to_string().contains("must begin with `http://`"), "{error}");
-        let error = check_otlp(of(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")])).unwrap_err();
+        for url in ["localhost:4318", "grpc://localhost:4317", "http://", "http://u:secret@a b"] {
+            let error = otlp(|name| (name == BASE_ENDPOINT).then(|| url.to_owned())).unwrap_err();
+            assert_eq!(error, SetupError::InvalidEndpoint { variable: BASE_ENDPOINT });
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        let error = otlp(of(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")])).unwrap_err();
         assert!(error.to_string().contains("`grpc`"), "{error}");
-        assert_eq!(check_otlp(of(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")])), Ok(()));
+    }
+
+    #[test]
+    fn https_needs_tls() {
+        let made = otlp(of(&[(TRACES_ENDPOINT, "https://collector.test/x")]));
+        if cfg!(feature = "rustls-ring") {
+            assert_eq!(made.unwrap().endpoint.as_str(), "https://collector.test/x");
+        } else {
+            assert_eq!(made, Err(SetupError::NoTls { variable: TRACES_ENDPOINT }));
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_a_base_unless_it_is_that_of_traces() {
+        let endpoint = |pairs| otlp(of(pairs)).unwrap().endpoint.to_string();
+        assert_eq!(endpoint(&[]), "http://localhost:4318/v1/traces");
+        assert_eq!(endpoint(&[(BASE_ENDPOINT, "http://a:1/b/")]), "http://a:1/b/v1/traces");
+        let both = &[(BASE_ENDPOINT, "http://a"), (TRACES_ENDPOINT, "HTTP://b/")];
+        assert_eq!(endpoint(both), "http://b/");
+    }
+
+    #[test]
+    fn the_traces_own_settings_win() {
+        let made = otlp(of(&[
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "100"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "250"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+        ]));
+        assert_eq!(made.unwrap().timeout, Duration::from_millis(250));
+        let nonsense = otlp(of(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "soon")]));
+        assert_eq!(nonsense.unwrap().timeout, OTLP_TIMEOUT);
     }
 
     #[test]

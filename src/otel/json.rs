@@ -1,18 +1,27 @@
 //! Finished spans as lines of JSON, for machines.
 
 use std::future::{Future, ready};
-use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use opentelemetry::trace::Status;
+use opentelemetry::trace::{SpanId, Status};
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use serde_json::{Map, json};
 
-/// Writes to standard output.
+use super::output::Output;
+
+/// An exporter that writes each span as a line.
 #[derive(Debug)]
-pub(super) struct JsonLines;
+pub(super) struct JsonLines {
+    output: Output,
+}
+
+impl JsonLines {
+    pub(super) fn new(output: Output) -> Self {
+        Self { output }
+    }
+}
 
 impl SpanExporter for JsonLines {
     fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
@@ -21,8 +30,7 @@ impl SpanExporter for JsonLines {
             lines.push_str(&line(span).to_string());
             lines.push('\n');
         }
-        // A reader that went away is no reason to fail.
-        let _ = std::io::stdout().lock().write_all(lines.as_bytes());
+        self.output.write(&lines);
         ready(Ok(()))
     }
 }
@@ -33,6 +41,7 @@ fn line(span: &SpanData) -> serde_json::Value {
         Status::Ok => ("ok", None),
         Status::Error { description } => ("error", Some(description)),
     };
+    let parent = (span.parent_span_id != SpanId::INVALID).then(|| span.parent_span_id.to_string());
     let events: Vec<_> = span
         .events
         .iter()
@@ -47,7 +56,7 @@ fn line(span: &SpanData) -> serde_json::Value {
     json!({
         "trace_id": span.span_context.trace_id().to_string(),
         "span_id": span.span_context.span_id().to_string(),
-        "parent_span_id": span.parent_span_id.to_string(),
+        "parent_span_id": parent,
         "name": span.name,
         "kind": format!("{:?}", span.span_kind).to_lowercase(),
         "start_time_unix_nano": nanos(span.start_time),
@@ -78,5 +87,59 @@ fn value(value: &Value) -> serde_json::Value {
         Value::Array(Array::F64(list)) => json!(list),
         Value::Array(Array::String(list)) => list.iter().map(|text| json!(text.as_str())).collect(),
         other => json!(other.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Span as _, SpanKind, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    use super::super::output::tests::Shared;
+    use super::*;
+
+    #[test]
+    fn a_span_is_one_line() {
+        let written = Shared::default();
+        let exporter = JsonLines::new(Output::to(written.clone()));
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter).build();
+        let at = |nanos| UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
+        let tracer = provider.tracer("test");
+        let mut span = tracer
+            .span_builder("two\nlines")
+            .with_kind(SpanKind::Client)
+            .with_start_time(at(1_000_000_001))
+            .start(&tracer);
+        let words: Vec<opentelemetry::StringValue> = vec!["a".into(), "b".into()];
+        span.set_attributes([
+            KeyValue::new("text", "x"),
+            KeyValue::new("count", 76),
+            KeyValue::new("share", 0.5),
+            KeyValue::new("flag", true),
+            KeyValue::new("list", Value::Array(Array::String(words))),
+        ]);
+        span.add_event_with_timestamp("exception", at(5), vec![KeyValue::new("k", "v")]);
+        span.set_status(Status::error("broken"));
+        span.end_with_timestamp(at(1_000_000_009));
+
+        let text = written.text();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
+        assert_eq!(line["span_id"].as_str().unwrap().len(), 16);
+        let facts = json!({
+            "trace_id": line["trace_id"],
+            "span_id": line["span_id"],
+            "parent_span_id": null,
+            "name": "two\nlines",
+            "kind": "client",
+            "start_time_unix_nano": 1_000_000_001,
+            "end_time_unix_nano": 1_000_000_009,
+            "status": "error",
+            "status_description": "broken",
+            "attributes": {"text": "x", "count": 76, "share": 0.5, "flag": true, "list": ["a", "b"]},
+            "events": [{"name": "exception", "time_unix_nano": 5, "attributes": {"k": "v"}}],
+        });
+        assert_eq!(line, facts);
     }
 }

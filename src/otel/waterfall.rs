@@ -4,16 +4,28 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use chatlas_core::telemetry::names;
 use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, Status};
 use opentelemetry_sdk::trace::SpanData;
 
 /// How it is drawn.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Style {
     pub(super) colour: bool,
     /// The columns there are.
     pub(super) width: usize,
+}
+
+impl Style {
+    /// As wide as `COLUMNS` says, else 100 columns; in colour on a terminal, unless `NO_COLOR` is
+    /// set, and anywhere with `CLICOLOR_FORCE`.
+    pub(super) fn of(lookup: impl Fn(&str) -> Option<String>, terminal: bool) -> Self {
+        let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let width = set("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(100);
+        Self { colour: set("NO_COLOR").is_none() && (terminal || forced), width }
+    }
 }
 
 /// What is shown of a span.
@@ -24,7 +36,7 @@ pub(super) struct Bar {
     name: String,
     start: SystemTime,
     end: SystemTime,
-    tokens: Option<(i64, i64)>,
+    tokens: Tokens,
     /// `error.type`, or `error` where there is none.
     error: Option<String>,
 }
@@ -36,17 +48,28 @@ impl Bar {
             Value::I64(count) => Some(count),
             _ => None,
         };
-        let tokens = count("gen_ai.usage.input_tokens").zip(count("gen_ai.usage.output_tokens"));
+        // An agent repeats the sum of its model calls: shown there, they would be counted twice.
+        let is_call = find(names::OPERATION_NAME)
+            .is_some_and(|pair| pair.value.as_str() == names::operation::CHAT);
+        let tokens = if is_call {
+            Tokens {
+                input: count(names::usage::INPUT_TOKENS),
+                output: count(names::usage::OUTPUT_TOKENS),
+            }
+        } else {
+            Tokens::default()
+        };
         let failed = matches!(span.status, Status::Error { .. });
         Self {
             id: span.span_context.span_id(),
             parent: span.parent_span_id,
-            name: span.name.to_string(),
+            name: printable(&span.name),
             start: span.start_time,
             end: span.end_time,
             tokens,
             error: failed.then(|| {
-                find("error.type").map_or_else(|| "error".into(), |pair| pair.value.to_string())
+                let kind = find(names::ERROR_TYPE);
+                kind.map_or_else(|| "error".into(), |pair| printable(&pair.value.as_str()))
             }),
         }
     }
@@ -56,9 +79,44 @@ impl Bar {
     }
 }
 
-/// The narrowest axis that still says something.
+/// The text without what a terminal would obey.
+fn printable(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(plain).collect()
+}
+
+/// The tokens of a model call, or of several.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tokens {
+    input: Option<i64>,
+    output: Option<i64>,
+}
+
+impl Tokens {
+    fn and(self, other: Self) -> Self {
+        let sum = |a: Option<i64>, b: Option<i64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            (a, b) => a.or(b),
+        };
+        Self { input: sum(self.input, other.input), output: sum(self.output, other.output) }
+    }
+
+    fn said(self) -> Option<String> {
+        match (self.input, self.output) {
+            (Some(input), Some(output)) => Some(format!("{input} in → {output} out")),
+            (Some(input), None) => Some(format!("{input} in")),
+            (None, Some(output)) => Some(format!("{output} out")),
+            (None, None) => None,
+        }
+    }
+}
+
+/// The narrowest column of names, and the narrowest and widest axis.
+const LEAST_LABEL: usize = 12;
 const LEAST_AXIS: usize = 12;
-const DURATION_WIDTH: usize = 8;
+const MOST_AXIS: usize = 60;
+/// The levels of the tree that are set off from each other. What is deeper stands at the last.
+const MOST_LEVELS: usize = 30;
 
 /// The whole picture of a trace.
 pub(super) fn draw(trace: &str, bars: &[Bar], style: Style) -> String {
@@ -69,27 +127,54 @@ pub(super) fn draw(trace: &str, bars: &[Bar], style: Style) -> String {
         return String::new();
     };
     let total = end.duration_since(begin).unwrap_or_default();
+    let labels: Vec<String> = rows.iter().map(Row::label).collect();
+    let durations: Vec<String> = rows.iter().map(|row| human(row.bar.duration())).collect();
     let notes: Vec<String> = rows.iter().map(|row| note(row.bar)).collect();
-    let longest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or_default();
-    let note_width = longest(&mut notes.iter().map(|note| note.chars().count()));
-    let label_width = longest(&mut rows.iter().map(|row| row.label().chars().count()));
-    let spare = style.width.saturating_sub(note_width + DURATION_WIDTH + 4);
-    let label_width = label_width.min(spare.saturating_sub(LEAST_AXIS).max(LEAST_AXIS));
-    let axis = spare.saturating_sub(label_width).clamp(LEAST_AXIS, 60);
+    let (label_width, duration_width, note_width) =
+        (widest(&labels), widest(&durations), widest(&notes));
+    let spare = style.width.saturating_sub(duration_width + note_width + 6);
+    let label_width = label_width.min(spare.saturating_sub(LEAST_AXIS).max(LEAST_LABEL));
+    let axis = spare.saturating_sub(label_width).clamp(LEAST_AXIS, MOST_AXIS);
 
-    let mut out = String::new();
-    let short: String = trace.chars().take(8).collect();
-    let _ = writeln!(out, "trace {short}  {}", human(total));
-    for (row, note) in rows.iter().zip(&notes) {
-        let label = fit(&row.label(), label_width);
-        let bar = stretch(begin, total, row.bar, axis);
-        let line = format!("{label}  {bar} {:>DURATION_WIDTH$}  {note}", human(row.bar.duration()));
+    let mut out = header(trace, &rows, total);
+    for (((row, label), duration), note) in rows.iter().zip(&labels).zip(&durations).zip(&notes) {
+        let label = fit(label, label_width);
+        let stretch = stretch(begin, total, row.bar, axis);
+        let line = format!("{label}  {stretch}  {duration:>duration_width$}  {note}");
         let _ = match (&row.bar.error, style.colour) {
             (Some(_), true) => writeln!(out, "\u{1b}[31m{}\u{1b}[0m", line.trim_end()),
             _ => writeln!(out, "{}", line.trim_end()),
         };
     }
     out
+}
+
+fn widest(texts: &[String]) -> usize {
+    texts.iter().map(|text| text.chars().count()).max().unwrap_or_default()
+}
+
+/// Which trace it is, how long it took, and what it came to.
+fn header(trace: &str, rows: &[Row<'_>], total: Duration) -> String {
+    let mut roots = rows.iter().filter(|row| row.branch.is_empty());
+    let took = match (roots.next(), roots.next()) {
+        (Some(only), None) => only.bar.duration(),
+        _ => total,
+    };
+    let several = |count: usize, noun: &str| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    };
+    let errors = rows.iter().filter(|row| row.bar.error.is_some()).count();
+    let tokens = rows.iter().fold(Tokens::default(), |sum, row| sum.and(row.bar.tokens));
+    let short: String = trace.chars().take(8).collect();
+    let facts = [
+        Some(format!("trace {short}")),
+        Some(human(took)),
+        Some(several(rows.len(), "span")),
+        tokens.said(),
+        (errors > 0).then(|| several(errors, "error")),
+    ];
+    format!("{}\n", facts.into_iter().flatten().collect::<Vec<_>>().join(" · "))
 }
 
 /// A span in its place in the tree.
@@ -117,29 +202,29 @@ fn in_order(bars: &[Bar]) -> Vec<Row<'_>> {
     }
     // A stack instead of recursion: a trace may be deep.
     let mut rows = Vec::with_capacity(bars.len());
-    let mut open: Vec<(&Bar, String, String)> = below
-        .remove(&None)
-        .unwrap_or_default()
-        .into_iter()
-        .rev()
-        .map(|bar| (bar, String::new(), String::new()))
-        .collect();
-    while let Some((bar, branch, indent)) = open.pop() {
+    let roots = below.remove(&None).unwrap_or_default();
+    let mut open: Vec<(&Bar, String, String, usize)> =
+        roots.into_iter().rev().map(|bar| (bar, String::new(), String::new(), 0)).collect();
+    while let Some((bar, branch, indent, level)) = open.pop() {
         let children = below.remove(&Some(bar.id)).unwrap_or_default();
         for (place, child) in children.into_iter().rev().enumerate() {
             let (fork, rest) =
                 if place == 0 { ("└── ", "    ") } else { ("├── ", "│   ") };
-            open.push((child, format!("{indent}{fork}"), format!("{indent}{rest}")));
+            let rest = if level < MOST_LEVELS { rest } else { "" };
+            open.push((child, format!("{indent}{fork}"), format!("{indent}{rest}"), level + 1));
         }
         rows.push(Row { branch, bar });
     }
+    // Spans that are each other's parents hang on no root. They are no trace, and shown all the same.
+    let mut lost: Vec<&Bar> = below.into_values().flatten().collect();
+    lost.sort_by_key(|bar| (bar.start, bar.end));
+    rows.extend(lost.into_iter().map(|bar| Row { branch: String::new(), bar }));
     rows
 }
 
 fn note(bar: &Bar) -> String {
-    let tokens = bar.tokens.map(|(input, output)| format!("{input} → {output} tokens"));
     let error = bar.error.as_ref().map(|kind| format!("✗ {kind}"));
-    [tokens, error].into_iter().flatten().collect::<Vec<_>>().join("  ")
+    [bar.tokens.said(), error].into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 /// A text of just that many columns.
@@ -151,19 +236,39 @@ fn fit(text: &str, width: usize) -> String {
     format!("{kept}…")
 }
 
-/// The bar of a span on an axis of that many columns.
+/// Cells filled from the left, by eighths.
+const FILLED: [char; 9] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+
+/// The bar of a span on an axis of that many columns, to the eighth of a column where there is a
+/// sign for it. Something of it is always to be seen.
 fn stretch(begin: SystemTime, total: Duration, bar: &Bar, axis: usize) -> String {
-    let column = |time: SystemTime| {
-        let since = time.duration_since(begin).unwrap_or_default();
-        if total.is_zero() {
-            return 0;
-        }
-        let columns = since.as_nanos().saturating_mul(axis as u128) / total.as_nanos();
-        usize::try_from(columns).unwrap_or(axis).min(axis)
+    let eighths = |time: SystemTime| {
+        let since = time.duration_since(begin).unwrap_or_default().as_nanos();
+        let place = since.saturating_mul(axis as u128 * 8).checked_div(total.as_nanos());
+        place.and_then(|place| usize::try_from(place).ok()).unwrap_or(0).min(axis * 8)
     };
-    let start = column(bar.start).min(axis - 1);
-    let end = column(bar.end).clamp(start + 1, axis);
-    format!("{}{}{}", " ".repeat(start), "█".repeat(end - start), " ".repeat(axis - end))
+    let start = eighths(bar.start).min(axis * 8 - 1);
+    let end = eighths(bar.end).max(start + 1);
+    let mut cells: String = (0..axis)
+        .map(|cell| {
+            let (from, to) = (start.max(cell * 8), end.min(cell * 8 + 8));
+            let filled = to.saturating_sub(from);
+            match filled {
+                // Begun within the cell: there is a sign for the right half only.
+                1..8 if from > cell * 8 && to == cell * 8 + 8 => match filled {
+                    6.. => '█',
+                    3.. => '▐',
+                    _ if end > to => ' ',
+                    _ => '▕',
+                },
+                _ => FILLED[filled],
+            }
+        })
+        .collect();
+    if cells.trim().is_empty() {
+        cells = fit(&format!("{}▏", " ".repeat(start / 8)), axis);
+    }
+    cells
 }
 
 /// A duration as a person says it.
@@ -179,6 +284,10 @@ fn human(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::KeyValue;
+    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider};
+
     use super::*;
 
     fn bar(id: u64, parent: u64, name: &str, start: u64, end: u64) -> Bar {
@@ -189,14 +298,14 @@ mod tests {
             name: name.to_owned(),
             start: at(start),
             end: at(end),
-            tokens: None,
+            tokens: Tokens::default(),
             error: None,
         }
     }
 
     fn guide() -> Vec<Bar> {
-        let with = |mut bar: Bar, tokens| {
-            bar.tokens = Some(tokens);
+        let with = |mut bar: Bar, (input, output)| {
+            bar.tokens = Tokens { input: Some(input), output: Some(output) };
             bar
         };
         vec![
@@ -213,13 +322,13 @@ mod tests {
     fn a_trace_is_a_tree_with_bars_on_one_axis() {
         let drawn = draw("0123456789abcdef", &guide(), Style { colour: false, width: 80 });
         let expected = "\
-trace 01234567  1.00 s
-invoke_agent                  █████████████████████████   1.00 s
-├── chat gpt-4o               ██████████                  400 ms  76 → 15 tokens
-│   └── POST                  █                            10 ms
-├── execute_tool get_weather            ███████           300 ms
-│   └── fetch_forecast                  ███████           300 ms
-└── chat gpt-4o                                ████████   300 ms  116 → 24 tokens
+trace 01234567 · 1.00 s · 6 spans · 192 in → 39 out
+invoke_agent                  █████████████████████████  1.00 s
+├── chat gpt-4o               ██████████                 400 ms  76 in → 15 out
+│   └── POST                  ▎                           10 ms
+├── execute_tool get_weather            ███████▌         300 ms
+│   └── fetch_forecast                  ███████▌         300 ms
+└── chat gpt-4o                                ▐███████  300 ms  116 in → 24 out
 ";
         assert_eq!(drawn, expected);
     }
@@ -244,6 +353,8 @@ invoke_agent                  ████████████████�
         let drawn = draw("", &odd, style);
         assert_eq!(drawn.lines().count(), 3);
         assert!(drawn.contains('…'));
+        let rings = [bar(1, 1, "own parent", 0, 1), bar(2, 3, "a", 2, 3), bar(3, 2, "b", 1, 2)];
+        assert_eq!(draw("t", &rings, style).lines().count(), 4);
         let deep: Vec<Bar> = (1..3_000).map(|n| bar(n, n - 1, "x", n, n + 1)).collect();
         assert_eq!(draw("t", &deep, Style { colour: false, width: 80 }).lines().count(), 3_000);
     }
@@ -260,5 +371,82 @@ invoke_agent                  ████████████████�
         ] {
             assert_eq!(human(Duration::from_micros(micros)), said);
         }
+    }
+
+    #[test]
+    fn a_bar_begins_and_ends_within_a_column_and_is_never_invisible() {
+        let drawn = |start, end| {
+            let begin = SystemTime::UNIX_EPOCH;
+            stretch(begin, Duration::from_millis(32), &bar(1, 0, "x", start, end), 4)
+        };
+        assert_eq!(drawn(0, 32), "████");
+        assert_eq!(drawn(0, 12), "█▌  ");
+        assert_eq!(drawn(12, 32), " ▐██");
+        assert_eq!(drawn(9, 20), " █▌ ");
+        assert_eq!(drawn(7, 16), " █  ");
+        assert_eq!(drawn(31, 32), "   ▕");
+        for start in 0..40 {
+            for end in 0..40 {
+                let cells = drawn(start, end);
+                assert_eq!(cells.chars().count(), 4, "{start} {end}");
+                assert!(!cells.trim().is_empty(), "{start} {end}");
+            }
+        }
+        let never = stretch(SystemTime::UNIX_EPOCH, Duration::ZERO, &bar(1, 0, "x", 0, 0), 4);
+        assert_eq!(never, "▏   ");
+    }
+
+    #[test]
+    fn tokens_are_those_of_model_calls_and_names_hold_no_commands() {
+        let spans = recorded(|tracer| {
+            for operation in ["chat", "invoke_agent"] {
+                let mut span = tracer.start("red\u{1b}[31m\nname");
+                span.set_attributes([
+                    KeyValue::new("gen_ai.operation.name", operation),
+                    KeyValue::new("gen_ai.usage.input_tokens", 76),
+                    KeyValue::new("error.type", "rate_limit\u{7}"),
+                ]);
+                span.set_status(Status::error("secret"));
+            }
+        });
+        let bars: Vec<Bar> = spans.iter().map(Bar::of).collect();
+        assert_eq!(bars[0].tokens.said().as_deref(), Some("76 in"));
+        assert_eq!(bars[1].tokens.said(), None);
+        let drawn = draw("t", &bars, Style { colour: false, width: 100 });
+        assert!(drawn.starts_with("trace t · "), "{drawn}");
+        assert!(drawn.contains(" · 2 spans · 76 in · 2 errors\n"), "{drawn}");
+        assert!(!drawn.contains(['\u{1b}', '\u{7}']) && !drawn.contains("secret"), "{drawn}");
+        assert_eq!(drawn.lines().count(), 3);
+    }
+
+    fn recorded(work: impl FnOnce(&SdkTracer)) -> Vec<SpanData> {
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        work(&provider.tracer("test"));
+        exporter.get_finished_spans().unwrap()
+    }
+
+    #[test]
+    fn a_long_name_gives_way_to_the_axis() {
+        let bars = [bar(1, 0, &"long ".repeat(50), 0, 8)];
+        let drawn = draw("t", &bars, Style { colour: false, width: 60 });
+        assert!(drawn.lines().all(|line| line.chars().count() <= 60), "{drawn}");
+        assert!(drawn.contains('…') && drawn.contains("████████████"), "{drawn}");
+    }
+
+    #[test]
+    fn colour_is_for_terminals_unless_somebody_minds() {
+        fn style(pairs: &[(&str, &str)], terminal: bool) -> (bool, usize) {
+            let find = |name: &str| pairs.iter().find(|(key, _)| *key == name);
+            let style = Style::of(|name| find(name).map(|(_, v)| (*v).to_owned()), terminal);
+            (style.colour, style.width)
+        }
+        assert_eq!(style(&[], true), (true, 100));
+        assert_eq!(style(&[], false), (false, 100));
+        assert_eq!(style(&[("NO_COLOR", "1"), ("COLUMNS", "72")], true), (false, 72));
+        assert_eq!(style(&[("NO_COLOR", ""), ("COLUMNS", "wide")], true), (true, 100));
+        assert_eq!(style(&[("CLICOLOR_FORCE", "1")], false), (true, 100));
+        assert_eq!(style(&[("CLICOLOR_FORCE", "0")], false), (false, 100));
+        assert_eq!(style(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], true), (false, 100));
     }
 }

@@ -9,15 +9,20 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, Response, Url};
 
-pub(crate) use secret::Secret;
+pub(crate) use secret::{Secret, Secrets};
 use span::AttemptSpan;
 
+/// How much of an answer of failure is read.
+const LONGEST_REFUSAL: usize = 64 * 1024;
+/// How long the end of a body is waited for when all that matters has come.
+const LONGEST_FAREWELL: Duration = Duration::from_millis(20);
+
 /// How a provider speaks HTTP. The defaults serve most programs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use]
 pub struct HttpOptions {
     connect_timeout: Duration,
@@ -85,6 +90,19 @@ impl HttpOptions {
     }
 }
 
+impl fmt::Debug for HttpOptions {
+    /// Of a client that was set, nothing is shown: it may hold headers with keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOptions")
+            .field("connect_timeout", &self.connect_timeout)
+            .field("read_timeout", &self.read_timeout)
+            .field("max_retries", &self.max_retries)
+            .field("spans", &self.spans)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Sends a provider's requests.
 pub(crate) struct Http {
     options: HttpOptions,
@@ -106,6 +124,11 @@ impl Http {
         self.options.client.is_some()
     }
 
+    /// What no error may show.
+    pub(crate) fn secrets(&self, key: Option<&Secret>) -> Secrets {
+        Secrets::new(key, self.options.headers.iter().map(|(_, value)| value))
+    }
+
     /// Posts JSON until it is answered with success, fails for good, or has been tried enough.
     /// `explain` makes an error of an answer that is none of success.
     pub(crate) async fn post_json(
@@ -124,7 +147,7 @@ impl Http {
             *request.body_mut() = Some(body.clone().into());
             let error = match self.attempt(client, request, attempt).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
-                Ok(response) => refused(response, key, &explain).await,
+                Ok(response) => self.secrets(key).hide(refused(response, &explain).await),
                 Err(error) => error,
             };
             let wait = (attempt < self.options.max_retries)
@@ -231,16 +254,11 @@ fn build_client(options: &HttpOptions) -> Result<Client, ProviderError> {
 /// An answer that is none of success.
 async fn refused(
     response: Response,
-    key: Option<&Secret>,
     explain: &impl Fn(u16, &HeaderMap, &str) -> ProviderError,
 ) -> ProviderError {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
-    let body = response.text().await.unwrap_or_default();
-    let body = match key {
-        Some(key) => key.redact(&body),
-        None => body,
-    };
+    let body = beginning(response).await;
     let error = if (300..400).contains(&status) {
         ProviderError::new(
             ProviderErrorKind::InvalidRequest,
@@ -254,6 +272,17 @@ async fn refused(
         Some(wait) => error.with_retry_after(wait),
         None => error,
     }
+}
+
+/// As much of a body as an error may want to tell of.
+async fn beginning(mut response: Response) -> String {
+    let mut body = Vec::new();
+    while body.len() < LONGEST_REFUSAL {
+        let Ok(Some(chunk)) = response.chunk().await else { break };
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(LONGEST_REFUSAL);
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// No answer at all.
@@ -282,6 +311,14 @@ pub(crate) fn body(
     futures_util::stream::try_unfold(response, |mut response| async move {
         Ok(response.chunk().await?.map(|chunk| (chunk, response)))
     })
+}
+
+/// Reads what is left of a body that has said all, if it comes at once: a connection serves the
+/// next request only when the body has been read to its end.
+pub(crate) async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
+    let end = async { while let Some(Ok(_)) = rest.next().await {} };
+    // Where it does not end in time, the next request makes a connection of its own.
+    let _ = tokio::time::timeout(LONGEST_FAREWELL, end).await;
 }
 
 /// The failure of a body that was being read.

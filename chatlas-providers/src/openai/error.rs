@@ -77,11 +77,16 @@ fn kind_of_code(code: Option<&str>) -> ProviderErrorKind {
 
 /// OpenAI quotes the key it was given; masked or not, no error shows it.
 fn without_keys(message: &str) -> String {
-    let words = message.split(' ').map(|word| {
-        let bare = word.trim_start_matches(['\'', '"', '`', '(']);
-        if bare.starts_with("sk-") { "[redacted]" } else { word }
-    });
-    words.collect::<Vec<_>>().join(" ")
+    let in_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.' | '…');
+    let mut shown = String::with_capacity(message.len());
+    for piece in message.split_inclusive(|c| !in_key(c)) {
+        // The full stop after a key is none of it.
+        let word = piece.trim_end_matches(|c| !in_key(c) || c == '.');
+        let secret = (word.starts_with("sk-") && word.len() > 3) || word.contains("***");
+        shown.push_str(if secret { "[redacted]" } else { word });
+        shown.push_str(&piece[word.len()..]);
+    }
+    shown
 }
 
 /// The beginning of a body that says nothing in the vendor's form.
@@ -131,9 +136,21 @@ mod tests {
 
     #[test]
     fn a_key_that_the_server_quotes_is_not_shown() {
-        let body = r#"{"error": {"message": "Incorrect API key provided: sk-proj-****abcd. See"}}"#;
-        let error = explain(401, &HeaderMap::new(), body);
-        assert_eq!(error.message(), "Incorrect API key provided: [redacted] See");
+        for (told, shown) in [
+            ("Incorrect API key provided: sk-proj-****abcd. See", "… [redacted]. See"),
+            ("Incorrect API key provided: abcd****wxyz.", "… [redacted]."),
+            ("key='sk-a_b-C1', (sk-2)\nsk-3", "key='[redacted]', ([redacted])\n[redacted]"),
+            (
+                "no task-1 or risk-2: keys begin with sk-.",
+                "no task-1 or risk-2: keys begin with sk-.",
+            ),
+            ("**no** … möglich", "**no** … möglich"),
+        ] {
+            let body = json!({"error": {"message": told}}).to_string();
+            let error = explain(401, &HeaderMap::new(), &body);
+            let shown = shown.replacen("… [", "Incorrect API key provided: [", 1);
+            assert_eq!(error.message(), shown);
+        }
     }
 
     #[test]

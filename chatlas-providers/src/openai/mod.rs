@@ -6,6 +6,7 @@ mod request;
 
 use std::collections::VecDeque;
 use std::env;
+use std::fmt;
 use std::sync::Arc;
 
 use chatlas_core::{
@@ -13,15 +14,17 @@ use chatlas_core::{
     ProviderInfo,
 };
 use chatlas_macros::provider;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use reqwest::Url;
 use serde_json::Value;
 use sse_stream::SseByteStream;
 
-use crate::http::{Http, HttpOptions, Secret, broken_off};
+use crate::http::{Http, HttpOptions, Secret, Secrets, broken_off, see_off};
 use reply::Decoder;
 
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
+/// The host that takes no request without a key.
+const HOST: &str = "api.openai.com";
 const KEY_VARIABLE: &str = "OPENAI_API_KEY";
 const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
@@ -42,7 +45,6 @@ const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 /// ```
 /// let model = chatlas_providers::openai::OpenAi::new("gpt-4o").http_spans(true);
 /// ```
-#[derive(Debug)]
 pub struct OpenAi {
     model: Arc<str>,
     base_url: String,
@@ -68,10 +70,12 @@ impl OpenAi {
         .base_url(set(BASE_URL_VARIABLE).unwrap_or_else(|| DEFAULT_BASE_URL.to_owned()))
     }
 
-    /// Uses that key.
+    /// Uses that key. An empty one is none.
     #[must_use]
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(Secret::new(key));
+        let key = key.into();
+        let key = key.trim();
+        self.key = (!key.is_empty()).then(|| Secret::new(key));
         self
     }
 
@@ -133,7 +137,7 @@ impl OpenAi {
     ) -> Result<reqwest::Response, ProviderError> {
         let body = request::body(&self.model, &self.extras, request, stream)?;
         let url = self.url()?;
-        if self.key.is_none() && self.base_url.starts_with(DEFAULT_BASE_URL) {
+        if self.key.is_none() && self.info.server_address.as_deref() == Some(HOST) {
             return Err(ProviderError::new(
                 ProviderErrorKind::Authentication,
                 format!(
@@ -144,6 +148,11 @@ impl OpenAi {
         }
         let explain = |status, headers: &_, body: &str| error::explain(status, headers, body);
         self.http.post_json(&url, self.key.as_ref(), body, explain).await
+    }
+
+    /// What no error may show.
+    fn secrets(&self) -> Secrets {
+        self.http.secrets(self.key.as_ref())
     }
 
     fn url(&self) -> Result<Url, ProviderError> {
@@ -169,6 +178,18 @@ impl OpenAi {
     }
 }
 
+impl fmt::Debug for OpenAi {
+    /// Of the address, host and port are shown: the rest may hold a password or a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAi")
+            .field("info", &self.info)
+            .field("key", &self.key)
+            .field("http", &self.http)
+            .field("extras", &self.extras)
+            .finish_non_exhaustive()
+    }
+}
+
 #[provider(crate = chatlas_core)]
 impl chatlas_core::Provider for OpenAi {
     fn info(&self) -> &ProviderInfo {
@@ -176,17 +197,20 @@ impl chatlas_core::Provider for OpenAi {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        whole(self.send(&request, false).await?).await
+        let response = self.send(&request, false).await?;
+        whole(response).await.map_err(|error| self.secrets().hide(error))
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
         let response = self.send(&request, true).await?;
         let kind = content_type(&response);
         if kind.starts_with("text/event-stream") {
-            Ok(CompletionStream::new(arriving(response)))
+            let secrets = self.secrets();
+            Ok(CompletionStream::new(arriving(response).map_err(move |error| secrets.hide(error))))
         } else if kind.starts_with("application/json") {
             // A server that does not stream answers whole.
-            Ok(CompletionStream::whole(whole(response).await?))
+            let completion = whole(response).await.map_err(|error| self.secrets().hide(error))?;
+            Ok(CompletionStream::whole(completion))
         } else {
             Err(reply::malformed(&format!("an event stream was asked for, `{kind}` came")))
         }
@@ -226,6 +250,10 @@ fn arriving(
                 Some(Ok(event)) => {
                     if let Some(data) = event.data {
                         ready.extend(decoder.event(&data)?);
+                        if decoder.is_over() {
+                            // Now: who has the last event need not ask again.
+                            see_off(&mut incoming).await;
+                        }
                     }
                 }
                 Some(Err(sse_stream::Error::Body(error))) => {

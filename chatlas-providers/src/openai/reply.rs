@@ -59,6 +59,8 @@ impl Decoder {
             "response.completed" | "response.incomplete" => self.end(&event["response"])?,
             "response.failed" => return Err(error::failed(&event["response"])),
             "error" => return Err(error::reported(&event)),
+            // Gateways report in a form of their own.
+            "" if event["error"].is_object() => return Err(error::reported(&event)),
             _ => Vec::new(),
         })
     }
@@ -210,5 +212,218 @@ fn function_call(item: &Value) -> ToolRequest {
         name: string(item, "name").unwrap_or_default(),
         arguments,
         replay: item_id.map(|id| Replay { provider: PROVIDER.to_owned(), item: json!({"id": id}) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(events: &[Value]) -> Result<Vec<CompletionEvent>, ProviderError> {
+        let mut decoder = Decoder::default();
+        let mut all = Vec::new();
+        for event in events {
+            all.extend(decoder.event(&event.to_string())?);
+        }
+        assert!(decoder.is_over());
+        Ok(all)
+    }
+
+    fn end(status: &str, output: &Value) -> Value {
+        json!({"type": format!("response.{status}"), "response": {
+            "id": "resp_1", "model": "m-1", "status": status, "output": output, "usage": {
+                "input_tokens": 10, "input_tokens_details": {"cached_tokens": 4},
+                "output_tokens": 6, "output_tokens_details": {"reasoning_tokens": 2},
+            },
+        }})
+    }
+
+    fn call() -> Value {
+        json!({"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "add",
+            "arguments": "{\"a\":1}"})
+    }
+
+    #[test]
+    fn each_event_says_what_the_protocol_means() {
+        let note = json!({"type": "url_citation", "url": "https://a.example", "title": "A",
+            "start_index": 1, "end_index": 4});
+        let text = json!({"type": "output_text", "text": "Häßlich", "annotations": [note]});
+        let message = json!({"type": "message", "content": [text]});
+        let thought = json!({"type": "reasoning", "id": "rs_1", "encrypted_content": "gA",
+            "summary": [{"type": "summary_text", "text": "Hm."}]});
+        let search = json!({"type": "web_search_call", "id": "ws_1", "status": "completed"});
+        let done = |item: &Value| json!({"type": "response.output_item.done", "item": item});
+        let events = decoded(&[
+            json!({"type": "response.created", "response": {"id": "resp_1", "model": "m-1"}}),
+            json!({"type": "response.reasoning_summary_text.delta", "delta": "Hm."}),
+            done(&thought),
+            done(&search),
+            json!({"type": "response.output_text.delta", "delta": "Häß"}),
+            json!({"type": "response.output_text.delta", "delta": "lich"}),
+            done(&message),
+            done(&call()),
+            end("completed", &json!([thought, search, message, call()])),
+        ])
+        .unwrap();
+        let replay = |item: &Value| Replay { provider: PROVIDER.to_owned(), item: item.clone() };
+        let cited = Content::Citation(Citation {
+            url: Some("https://a.example".to_owned()),
+            title: Some("A".to_owned()),
+            quote: Some("äßl".to_owned()),
+        });
+        let searched = Content::ServerTool(ServerTool {
+            id: Some("ws_1".to_owned()),
+            name: "web_search".to_owned(),
+            replay: replay(&search),
+        });
+        let asked = Content::ToolRequest(ToolRequest {
+            id: "call_1".to_owned(),
+            name: "add".to_owned(),
+            arguments: json!({"a": 1}),
+            replay: Some(replay(&json!({"id": "fc_1"}))),
+        });
+        let thinking =
+            Content::Thinking(Thinking { text: "Hm.".to_owned(), replay: Some(replay(&thought)) });
+        let usage = Usage {
+            input_tokens: Some(10),
+            output_tokens: Some(6),
+            cache_read_tokens: Some(4),
+            cache_write_tokens: None,
+            reasoning_tokens: Some(2),
+        };
+        let completion = Completion {
+            contents: vec![
+                thinking,
+                searched.clone(),
+                Content::text("Häßlich"),
+                cited.clone(),
+                asked.clone(),
+            ],
+            usage,
+            finish_reason: Some(FinishReason::ToolCall),
+            response_id: Some("resp_1".to_owned()),
+            model: Some("m-1".to_owned()),
+            partial: false,
+        };
+        assert_eq!(
+            events,
+            [
+                CompletionEvent::Started {
+                    response_id: Some("resp_1".to_owned()),
+                    model: Some("m-1".to_owned()),
+                },
+                CompletionEvent::Thinking("Hm.".to_owned()),
+                CompletionEvent::Content(searched),
+                CompletionEvent::Text("Häß".to_owned()),
+                CompletionEvent::Text("lich".to_owned()),
+                CompletionEvent::Content(cited),
+                CompletionEvent::Content(asked),
+                CompletionEvent::Usage(usage),
+                CompletionEvent::Done(completion),
+            ]
+        );
+    }
+
+    #[test]
+    fn items_make_up_for_a_last_event_without_them() {
+        let item = json!({"type": "response.output_item.done", "item": call()});
+        for output in [json!([]), Value::Null] {
+            let events = decoded(&[item.clone(), end("completed", &output)]).unwrap();
+            let Some(CompletionEvent::Done(done)) = events.last() else { panic!("{events:?}") };
+            assert_eq!(done.tool_requests().count(), 1);
+            assert_eq!(done.finish_reason, Some(FinishReason::ToolCall));
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_or_out_of_shape_is_passed_over() {
+        let strange = [
+            json!({"type": "response.of_the_future", "novelty": [1]}),
+            json!({"type": 7}),
+            json!([1, 2]),
+            json!("text"),
+            Value::Null,
+            json!({"type": "response.output_text.delta"}),
+            json!({"type": "response.output_text.delta", "delta": {"text": "x"}}),
+            json!({"type": "response.output_item.done"}),
+            json!({"type": "response.output_item.done", "item": {"type": "novelty"}}),
+        ];
+        let note = json!({"type": "url_citation", "start_index": 9, "end_index": 3});
+        let output = json!([
+            {"type": "novelty"}, null, 3, {"type": "message"},
+            {"type": "message", "content": [{"type": "output_audio"}, null,
+                {"type": "output_text", "text": "ok", "annotations": [note, {"type": "novelty"}]}]},
+        ]);
+        let mut events = strange.to_vec();
+        events.push(end("completed", &output));
+        let events = decoded(&events).unwrap();
+        let [CompletionEvent::Usage(_), CompletionEvent::Done(done)] = events.as_slice() else {
+            panic!("{events:?}")
+        };
+        assert_eq!(done.contents, [Content::text("ok"), Content::Citation(Citation::default())]);
+        assert_eq!(done.finish_reason, Some(FinishReason::Stop));
+        let mut decoder = Decoder::default();
+        assert_eq!(decoder.event("[DONE]"), Ok(Vec::new()));
+        assert!(!decoder.is_over(), "the last event is one that tells the response");
+    }
+
+    #[test]
+    fn a_reply_that_stopped_says_why() {
+        for (status, reason, expected) in [
+            ("incomplete", "max_output_tokens", FinishReason::Length),
+            ("incomplete", "content_filter", FinishReason::ContentFilter),
+            ("incomplete", "boredom", FinishReason::Other("boredom".to_owned())),
+            ("cancelled", "", FinishReason::Other("cancelled".to_owned())),
+        ] {
+            let mut response = end(status, &json!([]))["response"].take();
+            if !reason.is_empty() {
+                response["incomplete_details"] = json!({"reason": reason});
+            }
+            assert_eq!(completion(&response).unwrap().finish_reason, Some(expected));
+        }
+    }
+
+    #[test]
+    fn arguments_that_are_no_json_are_kept_as_they_came() {
+        let mut item = call();
+        item["arguments"] = "{\"a\": 1".into();
+        assert_eq!(function_call(&item).arguments, json!("{\"a\": 1"));
+        item["call_id"] = Value::Null;
+        assert_eq!(function_call(&item).id, "fc_1");
+    }
+
+    #[test]
+    fn a_failure_within_a_stream_is_typed() {
+        use ProviderErrorKind as Kind;
+        let told = json!({"code": "rate_limit_exceeded", "message": "slow down"});
+        for (event, kind, message) in [
+            (
+                json!({"type": "error", "code": "server_error", "message": "sorry"}),
+                Kind::Overloaded,
+                "sorry",
+            ),
+            (json!({"type": "error", "error": told}), Kind::RateLimit, "slow down"),
+            (json!({"error": told}), Kind::RateLimit, "slow down"),
+            (
+                json!({"type": "response.failed", "response": {"error": told}}),
+                Kind::RateLimit,
+                "slow down",
+            ),
+            (
+                json!({"type": "response.failed"}),
+                Kind::Other,
+                "the server reported an error without a word",
+            ),
+        ] {
+            let error = Decoder::default().event(&event.to_string()).unwrap_err();
+            assert_eq!((error.kind(), error.message()), (kind, message));
+        }
+        for data in ["{\"type\": ", "", "<html>"] {
+            let error = Decoder::default().event(data).unwrap_err();
+            assert_eq!(error.kind(), Kind::MalformedReply);
+        }
+        for response in [json!({}), json!({"hello": 1}), json!([]), json!("no")] {
+            assert_eq!(completion(&response).unwrap_err().kind(), Kind::MalformedReply);
+        }
     }
 }

@@ -87,10 +87,11 @@ fn refuse_unknown(params: &ModelParams) -> Result<(), ProviderError> {
 }
 
 /// Whether the model thinks before it answers: then its thoughts are asked for, encrypted, to be
-/// sent back. Others refuse the question.
+/// sent back. Others refuse the question; so do the `chat` models among the fives.
 fn reasons(model: &str) -> bool {
     let numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
-    model.starts_with("gpt-5") || model.strip_prefix('o').is_some_and(numbered)
+    (model.starts_with("gpt-5") && !model.contains("-chat"))
+        || model.strip_prefix('o').is_some_and(numbered)
 }
 
 fn input(request: &ChatRequest) -> Vec<Value> {
@@ -260,7 +261,7 @@ mod tests {
         for model in ["gpt-5.4", "gpt-5", "o1", "o4-mini"] {
             assert!(reasons(model), "{model}");
         }
-        for model in ["gpt-4o", "gpt-4.1", "omni", "chatgpt-4o", ""] {
+        for model in ["gpt-4o", "gpt-4.1", "omni", "chatgpt-4o", "gpt-5-chat-latest", ""] {
             assert!(!reasons(model), "{model}");
         }
     }
