@@ -15,7 +15,7 @@ use chatlas::prelude::*;
 use chatlas::tool::BoxFuture;
 use chatlas::{
     ChatRequest, Completion, CompletionEvent, FinishReason, OpenAi, ProviderErrorKind, ToolCall,
-    ToolDefinition, ToolError,
+    ToolDefinition, ToolError, ToolOutput, WebSearch,
 };
 use serde_json::Value;
 use support::recordings::{Interaction, chat_request, meaning, openai_responses, output, turns};
@@ -35,7 +35,7 @@ fn provider(recorded: &Value, server: &Server) -> OpenAi {
         list.iter().any(|item| item == what || item["type"] == what)
     };
     if has("tools", "web_search") {
-        provider = provider.web_search();
+        provider = provider.with_tool(WebSearch::new());
     }
     if has("include", "message.output_text.logprobs") {
         provider = provider.logprobs();
@@ -244,10 +244,10 @@ impl Tool for Recorded {
         &self.definition
     }
 
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<Value, ToolError>> {
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
         let output = self.outputs.get(&*call.id).cloned();
         let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
-        Box::pin(async move { output.ok_or_else(unknown) })
+        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
     }
 }
 

@@ -15,12 +15,14 @@ pub use std::sync::{Arc, LazyLock};
 pub use std::vec::Vec;
 
 pub use crate::provider::{
-    ChatRequest, Completion, CompletionStream, Provider, ProviderError, ProviderInfo,
+    ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
+    ProviderInfo, Vendor,
 };
 pub use crate::telemetry::inference::{traced_chat, traced_chat_stream};
+pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::tool::{traced_call, traced_call_sync};
 pub use crate::tool::args::{Args, Param, object_schema};
-pub use crate::tool::{BoxFuture, Tool, ToolCall, ToolDefinition, ToolError, ToolSet};
+pub use crate::tool::{BoxFuture, Tool, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet};
 
 /// Proof that `#[provider]` stands above an impl: only its expansion names this.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +78,7 @@ pub fn tool_set<const N: usize>(tools: [Arc<dyn Tool>; N]) -> ToolSet {
 /// A tool made of a definition and a function that runs it.
 pub struct FnTool {
     definition: ToolDefinition,
-    call: fn(ToolCall) -> BoxFuture<'static, Result<Value, ToolError>>,
+    call: fn(ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>>,
 }
 
 impl FnTool {
@@ -85,7 +87,7 @@ impl FnTool {
         name: &'static str,
         description: &'static str,
         params: &[Param],
-        call: fn(ToolCall) -> BoxFuture<'static, Result<Value, ToolError>>,
+        call: fn(ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>>,
     ) -> Arc<dyn Tool> {
         let definition = ToolDefinition::new(name, description, object_schema(params));
         Arc::new(Self { definition, call })
@@ -97,7 +99,7 @@ impl Tool for FnTool {
         &self.definition
     }
 
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<Value, ToolError>> {
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
         (self.call)(call)
     }
 }
@@ -154,8 +156,8 @@ impl<T> Parameter<T> {
 }
 
 /// The value of a tool that cannot fail.
-pub fn value<T: Output>(value: &T) -> Result<Value, ToolError> {
-    serde_json::to_value(value).map_err(|error| {
+pub fn value<T: Output>(value: &T) -> Result<ToolOutput, ToolError> {
+    serde_json::to_value(value).map(ToolOutput::Value).map_err(|error| {
         ToolError::new(
             crate::telemetry::names::error::UNSERIALIZABLE_RESULT,
             format!("the tool's result cannot be written as JSON: {error}"),
@@ -164,7 +166,7 @@ pub fn value<T: Output>(value: &T) -> Result<Value, ToolError> {
 }
 
 /// The value of a tool that can fail.
-pub fn result<T: Output, E: Failure>(result: &Result<T, E>) -> Result<Value, ToolError> {
+pub fn result<T: Output, E: Failure>(result: &Result<T, E>) -> Result<ToolOutput, ToolError> {
     match result {
         Ok(ok) => value(ok),
         Err(error) => Err(ToolError::of(error)),

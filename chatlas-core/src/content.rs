@@ -129,16 +129,25 @@ pub struct ToolResult {
 pub enum ToolOutcome {
     /// The tool's value: a string is handed to the model as it is, anything else as JSON.
     Value(Value),
+    /// Text, images and documents, in that order.
+    Contents(Vec<Content>),
     /// The tool failed: this is what the model is told.
     Error(String),
 }
 
 impl ToolOutcome {
-    /// What the model reads.
+    /// What the model reads. Of [`Contents`](Self::Contents) it is the text alone.
     pub fn to_model_text(&self) -> String {
         match self {
             Self::Value(Value::String(text)) => text.clone(),
             Self::Value(value) => value.to_string(),
+            Self::Contents(contents) => {
+                let texts = contents.iter().filter_map(|content| match content {
+                    Content::Text(text) => Some(text.text.as_str()),
+                    _ => None,
+                });
+                texts.collect::<Vec<_>>().join("\n")
+            }
             Self::Error(message) => message.clone(),
         }
     }

@@ -27,8 +27,11 @@ pub mod __private;
 pub use chat::{Chat, ChatError, ChatStream, Prompt, Reply, StreamEvent, ToolMode};
 pub use content::Content;
 pub use provider::{
-    ChatRequest, Completion, CompletionEvent, CompletionStream, ModelParams, OutputSchema,
+    ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,
     Provider, ProviderError, ProviderErrorKind, ProviderInfo,
 };
-pub use tool::{Tool, ToolCall, ToolDefinition, ToolError, ToolSet};
-pub use turn::{AssistantTurn, FinishReason, Turn, Usage, UserTurn};
+pub use tool::{
+    Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
+    WebFetch, WebSearch,
+};
+pub use turn::{AssistantTurn, FinishReason, Modalities, Turn, Usage, UserTurn};

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::Stream;
+use opentelemetry::KeyValue;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::content::Content;
 use crate::telemetry::Run;
@@ -36,12 +38,109 @@ pub trait Provider: Send + Sync + 'static {
         Ok(CompletionStream::whole(self.chat(request).await?))
     }
 
+    /// The models that can be asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderErrorKind::Unsupported`] where the vendor has no such list.
+    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
+        Err(ProviderError::unsupported(self.info(), "list its models"))
+    }
+
+    /// How many input tokens the request would cost, as the vendor counts them. Nothing is asked
+    /// of the model.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderErrorKind::Unsupported`] where the vendor does not count.
+    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
+        let _ = request;
+        Err(ProviderError::unsupported(self.info(), "count tokens"))
+    }
+
+    /// Lets the model use a tool that the vendor runs on its own servers, such as
+    /// [`WebSearch`](crate::tool::WebSearch). It compiles only where the vendor has that tool.
+    #[must_use]
+    fn with_tool<T>(self, tool: T) -> Self
+    where
+        Self: Sized + Runs<T>,
+    {
+        Runs::add(self, tool)
+    }
+
     #[doc(hidden)]
     fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness);
 }
 
+/// A provider whose vendor runs the tool `T` on its own servers.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot run the tool `{T}`",
+    label = "its vendor has no built-in tool of this kind",
+    note = "choose a provider that implements `Runs<{T}>`, or write a `#[tool]` that does the work"
+)]
+pub trait Runs<T>: Sized {
+    /// The provider, with that tool added.
+    #[must_use]
+    fn add(self, tool: T) -> Self;
+}
+
+/// A protocol that several vendors speak: what `#[provider(like = ...)]` derives a provider from.
+pub trait Protocol: Provider + Sized {
+    /// A provider that speaks it with that vendor. The key is taken from the environment, where
+    /// the vendor has a variable for it and it is set.
+    fn of_vendor(vendor: &'static Vendor) -> Self;
+
+    /// Uses that model.
+    #[must_use]
+    fn with_model(self, model: impl Into<Arc<str>>) -> Self;
+}
+
+/// A vendor that speaks a known protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vendor {
+    /// `gen_ai.provider.name`.
+    pub name: &'static str,
+    /// The address of its API: all before the operation's own path.
+    pub base_url: &'static str,
+    /// The environment variable that holds the key; `None` where none is needed.
+    pub api_key_env: Option<&'static str>,
+    /// The model that is asked for where none is named.
+    pub default_model: Option<&'static str>,
+}
+
+/// A model that can be asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Model {
+    /// The name to ask for it by.
+    pub id: String,
+    /// A name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// When it came out, in seconds since 1970 (UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
+    /// The most tokens it takes in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_input_tokens: Option<u64>,
+    /// The most tokens it writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+}
+
+impl Model {
+    /// The model of that name, of which nothing else is known.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..Self::default() }
+    }
+}
+
 /// Who answers: the facts about a provider that go on every span.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ProviderInfo {
     /// `gen_ai.provider.name`: the well-known value of the conventions where there is one
@@ -53,12 +152,21 @@ pub struct ProviderInfo {
     pub server_address: Option<Arc<str>>,
     /// Its port.
     pub server_port: Option<u16>,
+    /// What the vendor's own conventions put on the `chat` span of a request: `openai.api.type`
+    /// for example.
+    pub attributes: Vec<KeyValue>,
 }
 
 impl ProviderInfo {
     /// A provider of that `gen_ai.provider.name`.
     pub const fn new(name: &'static str) -> Self {
-        Self { name: Cow::Borrowed(name), model: None, server_address: None, server_port: None }
+        Self {
+            name: Cow::Borrowed(name),
+            model: None,
+            server_address: None,
+            server_port: None,
+            attributes: Vec::new(),
+        }
     }
 
     /// Sets the model that is asked for.
@@ -73,6 +181,14 @@ impl ProviderInfo {
     pub fn with_server(mut self, address: impl Into<Arc<str>>, port: u16) -> Self {
         self.server_address = Some(address.into());
         self.server_port = Some(port);
+        self
+    }
+
+    /// Sets an attribute of the vendor's own conventions, instead of the one of that key.
+    #[must_use]
+    pub fn with_attribute(mut self, attribute: KeyValue) -> Self {
+        self.attributes.retain(|known| known.key != attribute.key);
+        self.attributes.push(attribute);
         self
     }
 }
@@ -138,6 +254,14 @@ pub struct ModelParams {
     pub presence_penalty: Option<f64>,
     /// How much the model is to think, in the vendor's word (`low`, `medium`, `high`, …).
     pub reasoning_level: Option<String>,
+    /// How many choices the reply is to have: one unless set.
+    pub choice_count: Option<u32>,
+    /// The response that this request continues, where the vendor keeps responses.
+    pub previous_response_id: Option<String>,
+    /// Parameters of the vendor's own: fields of the request's body, as they are. They win over
+    /// what the library would write.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 /// What a provider answered: an assistant turn.
@@ -238,6 +362,8 @@ pub enum ProviderErrorKind {
     MalformedReply,
     /// The reply broke off before its end.
     TruncatedStream,
+    /// The vendor cannot do this at all.
+    Unsupported,
     /// Anything else.
     Other,
 }
@@ -257,6 +383,7 @@ impl ProviderErrorKind {
             Self::Connection => "connection",
             Self::MalformedReply => "malformed_reply",
             Self::TruncatedStream => "truncated_stream",
+            Self::Unsupported => "unsupported",
             Self::Other => "_OTHER",
         }
     }
@@ -289,6 +416,12 @@ impl ProviderError {
             request_id: None,
             retry_after: None,
         }))
+    }
+
+    /// A vendor that cannot do what is asked.
+    fn unsupported(info: &ProviderInfo, what: &str) -> Self {
+        let message = format!("the provider `{}` cannot {what}", info.name);
+        Self::new(ProviderErrorKind::Unsupported, message)
     }
 
     /// A stream that stopped before its last event.

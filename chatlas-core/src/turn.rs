@@ -1,5 +1,6 @@
 //! Who said it: the turns of a conversation, and what a model call cost.
 
+use opentelemetry::KeyValue;
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, ToolRequest, ToolResult};
@@ -9,6 +10,8 @@ use crate::content::{Content, ToolRequest, ToolResult};
 /// The system prompt is no turn: it belongs to the [`Chat`](crate::Chat).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
+// Turns are kept behind an `Arc` each.
+#[allow(clippy::large_enum_variant)]
 pub enum Turn {
     /// What the user said, or what tools answered on the user's side.
     User(UserTurn),
@@ -65,9 +68,28 @@ pub struct AssistantTurn {
     /// The exact model that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The other choices, where [`choice_count`](crate::ModelParams::choice_count) asked for more
+    /// than one. The conversation goes on with the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Alternative>,
     /// Whether the turn was cut off (an error, a dropped stream) and holds only what had arrived.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// What the vendor's own conventions put on the `chat` span of a response, the service tier
+    /// for example. It is no part of the conversation, and is not stored with it.
+    #[serde(skip)]
+    pub attributes: Vec<KeyValue>,
+}
+
+/// Another choice of a reply.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Alternative {
+    /// What it is made of.
+    pub contents: Vec<Content>,
+    /// Why the model stopped there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<FinishReason>,
 }
 
 impl AssistantTurn {
@@ -124,21 +146,65 @@ pub struct Usage {
     /// Output tokens that the model spent on reasoning: a part of `output_tokens`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
+    /// `input_tokens` by kind of content, where the vendor tells them apart.
+    #[serde(skip_serializing_if = "Modalities::is_empty")]
+    pub input_by_modality: Modalities,
+    /// `output_tokens` by kind of content, where the vendor tells them apart.
+    #[serde(skip_serializing_if = "Modalities::is_empty")]
+    pub output_by_modality: Modalities,
+    /// `cache_read_tokens` by kind of content, where the vendor tells them apart.
+    #[serde(skip_serializing_if = "Modalities::is_empty")]
+    pub cache_read_by_modality: Modalities,
+}
+
+/// Tokens by kind of content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Modalities {
+    /// Tokens of text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<u64>,
+    /// Tokens of images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<u64>,
+    /// Tokens of sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<u64>,
+}
+
+impl Modalities {
+    /// Whether nothing is told apart.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The sum of two counts, of which either may be unknown.
+fn add(to: &mut Option<u64>, more: Option<u64>) {
+    *to = match (*to, more) {
+        (Some(a), Some(b)) => Some(a.saturating_add(b)),
+        (a, b) => a.or(b),
+    };
+}
+
+impl std::ops::AddAssign for Modalities {
+    fn add_assign(&mut self, other: Self) {
+        add(&mut self.text, other.text);
+        add(&mut self.image, other.image);
+        add(&mut self.audio, other.audio);
+    }
 }
 
 impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        fn add(to: &mut Option<u64>, more: Option<u64>) {
-            *to = match (*to, more) {
-                (Some(a), Some(b)) => Some(a.saturating_add(b)),
-                (a, b) => a.or(b),
-            };
-        }
         add(&mut self.input_tokens, other.input_tokens);
         add(&mut self.output_tokens, other.output_tokens);
         add(&mut self.cache_read_tokens, other.cache_read_tokens);
         add(&mut self.cache_write_tokens, other.cache_write_tokens);
         add(&mut self.reasoning_tokens, other.reasoning_tokens);
+        self.input_by_modality += other.input_by_modality;
+        self.output_by_modality += other.output_by_modality;
+        self.cache_read_by_modality += other.cache_read_by_modality;
     }
 }
 

@@ -108,6 +108,8 @@ fn traced(method: &ImplItemFn) -> Option<TokenStream> {
     match method.sig.ident.to_string().as_str() {
         "chat" => Some(quote!(traced_chat)),
         "chat_stream" => Some(quote!(traced_chat_stream)),
+        "count_tokens" => Some(quote!(traced_count_tokens)),
+        "list_models" => Some(quote!(traced_list_models)),
         _ => None,
     }
 }
@@ -122,15 +124,19 @@ fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
         method.sig.asyncness = Some(Token![async](method.sig.fn_token.span));
     }
     // Another signature than the trait's: rustc says so better than a macro could.
-    let (2, ReturnType::Type(_, output)) = (method.sig.inputs.len(), method.sig.output.clone())
-    else {
-        return;
+    let ReturnType::Type(_, output) = method.sig.output.clone() else { return };
+    let (request, pattern) = match method.sig.inputs.len() {
+        1 => (TokenStream::new(), TokenStream::new()),
+        2 => {
+            let Some((name, pattern)) = name_request(method) else { return };
+            (quote!(#name,), quote!(#pattern))
+        }
+        _ => return,
     };
-    let Some((name, pattern)) = name_request(method) else { return };
     let (items, statements) = split(&method.block);
     method.block = parse_quote! {{
         #(#items)*
-        #private::#traced(#private::Provider::info(self), #name, move |#pattern| async move {
+        #private::#traced(#private::Provider::info(self), #request move |#pattern| async move {
             // Never taken: it tells the compiler the type, so that the body coerces as in a function.
             #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
             if false {

@@ -190,7 +190,7 @@ async fn a_provider_answers_among_shadowed_names() {
 async fn the_dependency_may_have_another_name() {
     let set = renamed::set();
     let tool = set.get("halve").expect("a tool of this name");
-    assert_eq!(tool.call(ToolCall::new("1", json!({"number": 8}))).await, Ok(json!(4)));
+    assert_eq!(tool.call(ToolCall::new("1", json!({"number": 8}))).await, Ok(json!(4).into()));
     assert_eq!(renamed::double(200), None);
     assert_eq!(renamed::Silent.info().name, "silent");
 }
@@ -202,7 +202,7 @@ async fn shadowed_names_do_no_harm() {
         set.get(name).expect("a tool of this name").call(ToolCall::new("1", arguments))
     };
     let twice = call("twice", json!({"__arguments": "ab", "__call": 2})).await;
-    assert_eq!(twice, Ok(json!("abab")));
+    assert_eq!(twice, Ok(json!("abab").into()));
     let error = call("fails", json!({"__output": "no"})).await.expect_err("it fails");
     assert_eq!(error.message(), "no");
     assert_eq!(shadowed::twice("x".to_owned(), None).await.len(), 14);

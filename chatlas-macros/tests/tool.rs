@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chatlas_core::{Tool, ToolCall, ToolError};
+use chatlas_core::{Tool, ToolCall, ToolError, ToolOutput};
 use chatlas_macros::{tool, tools};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,10 @@ fn find(name: &str) -> Arc<dyn Tool> {
 }
 
 async fn call(name: &str, arguments: Value) -> Result<Value, ToolError> {
-    find(name).call(ToolCall::new("1", arguments)).await
+    match find(name).call(ToolCall::new("1", arguments)).await? {
+        ToolOutput::Value(value) => Ok(value),
+        other => panic!("no value: {other:?}"),
+    }
 }
 
 async fn invalid(name: &str, arguments: Value) -> String {
@@ -243,6 +246,6 @@ async fn a_tool_may_stand_in_a_function() {
     }
     let set = tools![answer];
     let tool = set.get("answer").expect("a tool of this name");
-    assert_eq!(tool.call(ToolCall::new("1", json!({"more": 0}))).await, Ok(json!(22)));
+    assert_eq!(tool.call(ToolCall::new("1", json!({"more": 0}))).await, Ok(json!(22).into()));
     assert_eq!(answer(before).await, 42);
 }

@@ -17,6 +17,7 @@ use opentelemetry::{Value, global};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 
 /// One reply of the scripted provider.
+#[allow(clippy::large_enum_variant)]
 pub enum Step {
     /// A whole reply; streamed, it arrives in one piece for each content.
     Reply(Completion),

@@ -13,11 +13,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use opentelemetry::Context;
+use serde_json::Value;
 
 use crate::content::{Content, ToolRequest, ToolResult};
-use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError};
+use crate::provider::{ChatRequest, ModelParams, OutputSchema, Provider, ProviderError};
 use crate::telemetry::names;
-use crate::tool::ToolSet;
+use crate::tool::{ToolOutput, ToolSet};
 use crate::turn::{AssistantTurn, Turn, Usage};
 
 pub use stream::ChatStream;
@@ -190,11 +191,49 @@ impl Chat {
         self
     }
 
+    /// Asks for that many choices: the conversation goes on with the first, and the
+    /// [others](crate::AssistantTurn::alternatives) stand beside it.
+    #[must_use]
+    pub fn choice_count(mut self, choices: u32) -> Self {
+        self.params.choice_count = Some(choices);
+        self
+    }
+
+    /// Sets a parameter of the vendor's own: a field of the request's body, as it is. It wins over
+    /// what the library would write.
+    #[must_use]
+    pub fn extra(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.params.extra.insert(field.into(), value.into());
+        self
+    }
+
     /// Has the model answer with JSON that follows the schema.
     #[must_use]
     pub fn output(mut self, schema: OutputSchema) -> Self {
         self.output = Some(schema);
         self
+    }
+
+    /// How many input tokens a [`chat`](Self::chat) with that prompt would cost at first, as the
+    /// vendor counts them: with the system prompt, the tools and the conversation so far. Nothing
+    /// is asked of the model.
+    ///
+    /// # Errors
+    ///
+    /// As [`Provider::count_tokens`] has them.
+    pub async fn count_tokens(&self, prompt: impl Into<Prompt>) -> Result<u64, ProviderError> {
+        let mut turns = self.turns.clone();
+        let history = history::History::begin(&mut turns, prompt.into().0);
+        let request = ChatRequest {
+            system_prompt: self.system_prompt.clone(),
+            turns: history.turns().to_vec(),
+            tools: self.tools.iter().map(|tool| tool.definition().clone()).collect(),
+            params: self.params.clone(),
+            output: self.output.clone(),
+            conversation_id: self.conversation_id.clone(),
+            run: None,
+        };
+        self.provider.count_tokens(request).await
     }
 
     /// The conversation so far, oldest turn first.
@@ -337,6 +376,8 @@ impl fmt::Display for Reply {
 /// What happens while a reply arrives.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
+// The large one comes once, at the end; a box would be in everybody's way.
+#[allow(clippy::large_enum_variant)]
 pub enum StreamEvent {
     /// More text.
     Text(String),
@@ -346,6 +387,13 @@ pub enum StreamEvent {
     Content(Content),
     /// The model asks for a tool, which is about to run.
     ToolRequest(ToolRequest),
+    /// A tool that is running tells how far it has come.
+    ToolProgress {
+        /// The id of the request that it serves.
+        id: Arc<str>,
+        /// A part of its result, or a word on its progress.
+        output: ToolOutput,
+    },
     /// A tool is done.
     ToolResult(ToolResult),
     /// The end: the answer.

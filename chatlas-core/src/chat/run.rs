@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use opentelemetry::Context;
-use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::history::History;
 use super::stream::Events;
@@ -22,7 +23,9 @@ use crate::telemetry::agent::AgentSpan;
 use crate::telemetry::in_context;
 use crate::telemetry::names::error;
 use crate::telemetry::tool::{Facts, ToolSpan};
-use crate::tool::{ToolCall, ToolDefinition, ToolError, ToolSet};
+use crate::tool::{
+    Caller, Progress, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
+};
 use crate::turn::{AssistantTurn, Usage};
 
 /// One `chat()` or `stream()`: in its `invoke_agent` span, which ends at once if this is dropped.
@@ -44,7 +47,7 @@ pub(super) async fn run(
     let agent = Agent {
         provider: &**provider,
         system_prompt: system_prompt.as_ref(),
-        name: name.as_deref(),
+        name: name.as_ref(),
         conversation_id: conversation_id.as_ref(),
         tools,
         definitions,
@@ -54,6 +57,7 @@ pub(super) async fn run(
         output: output.as_ref(),
         telemetry,
         events,
+        cancellation: CancellationToken::new(),
     };
     let result = in_context(Some(&context), agent.talk(history, &mut span)).await;
     span.finish(&result);
@@ -64,7 +68,7 @@ pub(super) async fn run(
 struct Agent<'a> {
     provider: &'a dyn Provider,
     system_prompt: Option<&'a Arc<str>>,
-    name: Option<&'a str>,
+    name: Option<&'a Arc<str>>,
     conversation_id: Option<&'a Arc<str>>,
     tools: &'a ToolSet,
     definitions: Vec<ToolDefinition>,
@@ -74,6 +78,8 @@ struct Agent<'a> {
     output: Option<&'a OutputSchema>,
     telemetry: Run,
     events: Option<Events>,
+    /// Tells tools that are running that nobody waits any more.
+    cancellation: CancellationToken,
 }
 
 impl Agent<'_> {
@@ -169,7 +175,7 @@ impl Agent<'_> {
             name: Cow::Owned(request.name.clone()),
             description: None,
             call: Some((&request.id, &request.arguments)),
-            agent_name: self.name,
+            agent_name: self.name.map(AsRef::as_ref),
             conversation_id: self.conversation_id.map(AsRef::as_ref),
         };
         let span =
@@ -177,8 +183,18 @@ impl Agent<'_> {
         let context = span.context().cloned();
         let outcome = in_context(context.as_ref(), async {
             let tool = tool.ok_or_else(|| self.unknown_tool(&request.name))?;
-            let call = ToolCall::new(request.id.as_str(), request.arguments.clone());
-            AssertUnwindSafe(async move { tool.call(call).await })
+            let id: Arc<str> = request.id.as_str().into();
+            let token = self.cancellation.child_token();
+            let _cancelled_when_over = token.clone().drop_guard();
+            let caller = Caller {
+                agent_name: self.name.cloned(),
+                conversation_id: self.conversation_id.cloned(),
+            };
+            let progress = self.events.clone().map(|e| Arc::new(e) as Arc<dyn Progress>);
+            let context = ToolContext::of_loop(id.clone(), caller, token, progress);
+            let call = ToolCall { id, arguments: request.arguments.clone(), context };
+            let calling = in_time(tool.definition().timeout, async move { tool.call(call).await });
+            AssertUnwindSafe(calling)
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|_| Err(panicked(&request.name)))
@@ -208,9 +224,26 @@ fn panicked(name: &str) -> ToolError {
     ToolError::new(error::PANIC, format!("The tool `{name}` crashed."))
 }
 
-fn told(outcome: Result<Value, ToolError>) -> ToolOutcome {
+/// The output of that future, if it comes before the time is up.
+async fn in_time<T>(
+    timeout: Option<Duration>,
+    future: impl Future<Output = Result<T, ToolError>>,
+) -> Result<T, ToolError> {
+    let Some(timeout) = timeout else { return future.await };
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(ToolError::new(
+            error::NO_TIMER,
+            "A tool with a timeout needs a tokio runtime with a timer.",
+        ));
+    }
+    tokio::time::timeout(timeout, future).await.unwrap_or_else(|_| {
+        Err(ToolError::new(error::TIMEOUT, format!("The tool did not finish within {timeout:?}.")))
+    })
+}
+
+fn told(outcome: Result<ToolOutput, ToolError>) -> ToolOutcome {
     match outcome {
-        Ok(value) => ToolOutcome::Value(value),
+        Ok(output) => output.into(),
         Err(error) => ToolOutcome::Error(error.message().to_owned()),
     }
 }

@@ -1,6 +1,7 @@
 //! A reply as a stream of events: the loop runs inside it, and waits at each event until the
 //! consumer has taken it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Task, Poll};
 
 use futures_core::Stream;
+use futures_util::task::AtomicWaker;
 use opentelemetry::Context;
 
 use super::{Chat, ChatError, Prompt, Reply, StreamEvent, run};
+use crate::tool::{Progress, ToolOutput};
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, ChatError>> + Send + 'a>>;
 
@@ -18,25 +21,41 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, ChatError>> + Send 
 #[must_use = "a stream does nothing until it is polled"]
 pub struct ChatStream<'a> {
     running: Option<Running<'a>>,
-    slot: Slot,
+    queue: Queue,
+    /// What came of the run, until the events before it have been taken.
+    result: Option<Result<Reply, ChatError>>,
 }
 
-/// Where the loop leaves an event for the consumer.
+/// Where the loop and its tools leave events for the consumer.
 #[derive(Clone, Default)]
-struct Slot(Arc<Mutex<Option<StreamEvent>>>);
+struct Queue(Arc<Waiting>);
 
-impl Slot {
+#[derive(Default)]
+struct Waiting {
+    events: Mutex<VecDeque<StreamEvent>>,
+    consumer: AtomicWaker,
+}
+
+impl Queue {
     fn put(&self, event: StreamEvent) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
+        self.0.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
     }
 
     fn take(&self) -> Option<StreamEvent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
 /// The loop's end of a stream.
-pub(super) struct Events(Slot);
+#[derive(Clone)]
+pub(super) struct Events(Queue);
+
+impl Progress for Events {
+    fn progress(&self, call_id: &Arc<str>, output: ToolOutput) {
+        self.0.put(StreamEvent::ToolProgress { id: call_id.clone(), output });
+        self.0.0.consumer.wake();
+    }
+}
 
 impl Events {
     /// Hands an event to the consumer and waits until it asks for more.
@@ -53,9 +72,13 @@ impl Events {
 
 impl<'a> ChatStream<'a> {
     pub(super) fn new(chat: &'a mut Chat, prompt: Prompt, parent: Context) -> Self {
-        let slot = Slot::default();
-        let events = Events(slot.clone());
-        Self { running: Some(Box::pin(run::run(chat, prompt, parent, Some(events)))), slot }
+        let queue = Queue::default();
+        let events = Events(queue.clone());
+        Self {
+            running: Some(Box::pin(run::run(chat, prompt, parent, Some(events)))),
+            queue,
+            result: None,
+        }
     }
 }
 
@@ -63,14 +86,28 @@ impl Stream for ChatStream<'_> {
     type Item = Result<StreamEvent, ChatError>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        let Some(running) = &mut self.running else { return Poll::Ready(None) };
-        let polled = running.as_mut().poll(task);
-        if let Some(event) = self.slot.take() {
+        // The loop goes on only when the consumer has all that there was.
+        if let Some(event) = self.queue.take() {
             return Poll::Ready(Some(Ok(event)));
         }
-        let Poll::Ready(result) = polled else { return Poll::Pending };
-        self.running = None;
-        Poll::Ready(Some(result.map(StreamEvent::Done)))
+        if let Some(result) = self.result.take() {
+            return Poll::Ready(Some(result.map(StreamEvent::Done)));
+        }
+        let this = &mut *self;
+        let Some(running) = &mut this.running else { return Poll::Ready(None) };
+        this.queue.0.consumer.register(task.waker());
+        let polled = running.as_mut().poll(task);
+        if let Poll::Ready(result) = polled {
+            this.running = None;
+            this.result = Some(result);
+        }
+        match this.queue.take() {
+            Some(event) => Poll::Ready(Some(Ok(event))),
+            None => match this.result.take() {
+                Some(result) => Poll::Ready(Some(result.map(StreamEvent::Done))),
+                None => Poll::Pending,
+            },
+        }
     }
 }
 

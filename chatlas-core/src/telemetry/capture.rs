@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::names::content as key;
 use crate::content::{Content, Media, MediaSource, ToolOutcome};
-use crate::tool::ToolDefinition;
+use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{AssistantTurn, Turn};
 
 /// The environment variable that switches capture on.
@@ -135,6 +135,7 @@ fn part(content: &Content) -> Option<Value> {
             "id": result.id,
             "response": match &result.outcome {
                 ToolOutcome::Value(value) => value.clone(),
+                ToolOutcome::Contents(contents) => contents.iter().filter_map(part).collect(),
                 ToolOutcome::Error(message) => json!({"error": message}),
             },
         }),
@@ -152,6 +153,14 @@ fn part(content: &Content) -> Option<Value> {
         Content::Document(media) => media_part("document", media),
         Content::Citation(_) => return None,
     })
+}
+
+/// What a tool handed back, as it stands on its span.
+pub(super) fn tool_output(output: &ToolOutput) -> Value {
+    match output {
+        ToolOutput::Value(value) => value.clone(),
+        ToolOutput::Contents(contents) => contents.iter().filter_map(part).collect(),
+    }
 }
 
 fn media_part(modality: &str, media: &Media) -> Value {

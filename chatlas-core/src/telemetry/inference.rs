@@ -12,7 +12,7 @@ use opentelemetry::{Context, KeyValue};
 
 use super::names::{self, operation, request as key, response};
 use super::scope::{Exception, SpanScope, in_context};
-use super::{Run, capture, finish_reasons, push_params, push_usage};
+use super::{Run, capture, finish_reasons, push_params, push_server, push_usage};
 use crate::content::Content;
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
@@ -110,6 +110,7 @@ impl InferenceSpan {
             self.seconds_to_first_chunk.map(|s| KeyValue::new(response::TIME_TO_FIRST_CHUNK, s)),
         );
         push_usage(&mut list, &completion.usage, true);
+        list.extend(completion.attributes.iter().cloned());
         if self.content && !(completion.partial && completion.contents.is_empty()) {
             capture::push_output(&mut list, completion);
         }
@@ -162,10 +163,8 @@ fn push_request(
     list.push(KeyValue::new(names::OPERATION_NAME, operation::CHAT));
     list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
     list.extend(info.model.clone().map(|model| KeyValue::new(key::MODEL, model)));
-    if let Some(address) = &info.server_address {
-        list.push(KeyValue::new(names::SERVER_ADDRESS, address.clone()));
-        list.extend(info.server_port.map(|p| KeyValue::new(names::SERVER_PORT, i64::from(p))));
-    }
+    push_server(list, info);
+    list.extend(info.attributes.iter().cloned());
     list.extend(
         request.conversation_id.clone().map(|id| KeyValue::new(names::CONVERSATION_ID, id)),
     );

@@ -1,6 +1,6 @@
 //! The spans of a conversation: what is recorded, and when.
 //!
-//! One file for each operation (`agent`, `inference`, `tool`); below them the words of the
+//! One file for each operation (`agent`, `inference`, `tool`, and `operation` for the rest); below them the words of the
 //! conventions (`names`), a span that is active while polled and ends exactly once (`scope`),
 //! and message content (`capture`), which is off unless switched on.
 //!
@@ -10,6 +10,7 @@ pub(crate) mod agent;
 pub mod capture;
 pub mod inference;
 pub mod names;
+pub mod operation;
 mod scope;
 pub mod tool;
 
@@ -24,7 +25,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value};
 
-use crate::provider::ModelParams;
+use crate::provider::{ModelParams, ProviderInfo};
 use crate::turn::{FinishReason, Usage};
 use capture::Capture;
 use scope::SpanScope;
@@ -100,6 +101,14 @@ fn is_noop(tracer: &BoxedTracer) -> bool {
     });
     let span = tracer.build_with_context(SpanBuilder::default(), probe);
     !span.is_recording() && span.span_context().span_id() == parent
+}
+
+/// The server that is asked.
+fn push_server(list: &mut Vec<KeyValue>, info: &ProviderInfo) {
+    if let Some(address) = &info.server_address {
+        list.push(KeyValue::new(names::SERVER_ADDRESS, address.clone()));
+        list.extend(info.server_port.map(|p| KeyValue::new(names::SERVER_PORT, i64::from(p))));
+    }
 }
 
 /// The parameters of the model, as far as they are set.

@@ -33,6 +33,10 @@ pub mod operation {
     pub const INVOKE_AGENT: &str = "invoke_agent";
     /// A tool call.
     pub const EXECUTE_TOOL: &str = "execute_tool";
+    /// The models that a vendor has are listed. No word of the conventions.
+    pub const LIST_MODELS: &str = "list_models";
+    /// A vendor counts the tokens of a request. No word of the conventions.
+    pub const COUNT_TOKENS: &str = "count_tokens";
 }
 
 /// What was asked.
@@ -115,6 +119,10 @@ pub mod error {
     pub const UNKNOWN_TOOL: &str = "unknown_tool";
     /// The tool panicked.
     pub const PANIC: &str = "panic";
+    /// The tool took longer than it may.
+    pub const TIMEOUT: &str = "timeout";
+    /// The tool has a timeout, and there is no runtime to measure it.
+    pub const NO_TIMER: &str = "no_timer";
     /// The tool's value could not be written as JSON.
     pub const UNSERIALIZABLE_RESULT: &str = "unserializable_result";
     /// The model kept asking for tools beyond the bound.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Run;
 use super::names::{self, error, operation, tool as key};
 use super::scope::{Exception, SpanScope, in_context};
-use crate::tool::{ToolDefinition, ToolError};
+use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
 /// A running `execute_tool` span.
 pub(crate) struct ToolSpan {
@@ -84,14 +84,15 @@ impl ToolSpan {
     }
 
     /// Ends it with what came of the call.
-    pub(crate) fn finish(mut self, outcome: Result<Option<&Value>, &ToolError>) {
+    pub(crate) fn finish(mut self, outcome: Result<Option<&ToolOutput>, &ToolError>) {
         self.done = true;
         if !self.scope.is_recording() {
             return;
         }
         match outcome {
-            Ok(Some(value)) if self.content => {
-                self.scope.set(vec![KeyValue::new(key::CALL_RESULT, plain_json(value))]);
+            Ok(Some(output)) if self.content => {
+                let result = plain_json(&super::capture::tool_output(output));
+                self.scope.set(vec![KeyValue::new(key::CALL_RESULT, result)]);
             }
             Ok(_) => {}
             Err(error) => {

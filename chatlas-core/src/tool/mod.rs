@@ -3,16 +3,25 @@
 //! `#[tool]` writes all of this for a function; by hand it is one impl of [`Tool`].
 
 pub mod args;
+mod built_in;
+mod context;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::content::Content;
+
 pub use crate::content::ToolOutcome;
+pub use built_in::{WebFetch, WebSearch};
+pub use context::ToolContext;
+pub(crate) use context::{Caller, Progress};
 
 /// A boxed future, as [`Tool::call`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -25,7 +34,44 @@ pub trait Tool: Send + Sync + 'static {
     fn definition(&self) -> &ToolDefinition;
 
     /// Runs it.
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<Value, ToolError>>;
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>>;
+}
+
+/// What a tool hands back.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum ToolOutput {
+    /// A value: a string goes to the model as it is, anything else as JSON.
+    Value(Value),
+    /// Text, images and documents, in that order.
+    Contents(Vec<Content>),
+}
+
+impl From<Value> for ToolOutput {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl From<Content> for ToolOutput {
+    fn from(content: Content) -> Self {
+        Self::Contents(vec![content])
+    }
+}
+
+impl From<Vec<Content>> for ToolOutput {
+    fn from(contents: Vec<Content>) -> Self {
+        Self::Contents(contents)
+    }
+}
+
+impl From<ToolOutput> for ToolOutcome {
+    fn from(output: ToolOutput) -> Self {
+        match output {
+            ToolOutput::Value(value) => Self::Value(value),
+            ToolOutput::Contents(contents) => Self::Contents(contents),
+        }
+    }
 }
 
 /// What the model is told of a tool. Cheap to clone.
@@ -38,6 +84,37 @@ pub struct ToolDefinition {
     pub description: Cow<'static, str>,
     /// The JSON schema of its arguments: an object, subschemas inlined.
     pub parameters: Arc<Value>,
+    /// What it does to the world, for those who decide whether it may run.
+    pub annotations: ToolAnnotations,
+    /// Whether the vendor is to hold the model to the schema to the letter. `None` leaves it to
+    /// the provider.
+    pub strict: Option<bool>,
+    /// How long a call may take: beyond it the call ends as an error of the type `timeout`. It
+    /// needs a tokio runtime with a timer.
+    pub timeout: Option<Duration>,
+}
+
+/// Hints on what a tool does to the world, as the
+/// [Model Context Protocol](https://modelcontextprotocol.io/specification/2025-06-18/schema#toolannotations)
+/// has them. What is `None` is not told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ToolAnnotations {
+    /// A name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<Cow<'static, str>>,
+    /// It changes nothing.
+    #[serde(rename = "readOnlyHint", skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// It may destroy something.
+    #[serde(rename = "destructiveHint", skip_serializing_if = "Option::is_none")]
+    pub destructive: Option<bool>,
+    /// The same call again changes nothing more.
+    #[serde(rename = "idempotentHint", skip_serializing_if = "Option::is_none")]
+    pub idempotent: Option<bool>,
+    /// It deals with a world outside the program.
+    #[serde(rename = "openWorldHint", skip_serializing_if = "Option::is_none")]
+    pub open_world: Option<bool>,
 }
 
 impl ToolDefinition {
@@ -51,24 +128,51 @@ impl ToolDefinition {
             name: name.into(),
             description: description.into(),
             parameters: Arc::new(parameters),
+            annotations: ToolAnnotations::default(),
+            strict: None,
+            timeout: None,
         }
+    }
+
+    /// Sets the hints on what it does to the world.
+    #[must_use]
+    pub fn with_annotations(mut self, annotations: ToolAnnotations) -> Self {
+        self.annotations = annotations;
+        self
+    }
+
+    /// Sets whether the vendor is to hold the model to the schema to the letter.
+    #[must_use]
+    pub fn with_strict(mut self, strict: bool) -> Self {
+        self.strict = Some(strict);
+        self
+    }
+
+    /// Bounds how long a call may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 }
 
 /// One call of a tool.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ToolCall {
     /// The vendor's id of the call.
     pub id: Arc<str>,
     /// What the model gave: a JSON object, or whatever it wrote instead.
     pub arguments: Value,
+    /// Who calls, and how to be told to stop.
+    pub context: ToolContext,
 }
 
 impl ToolCall {
-    /// A call with that id and those arguments.
+    /// A call with that id and those arguments, by nobody in particular.
     pub fn new(id: impl Into<Arc<str>>, arguments: Value) -> Self {
-        Self { id: id.into(), arguments }
+        let id = id.into();
+        Self { context: ToolContext::new(id.clone()), id, arguments }
     }
 }
 

@@ -121,7 +121,7 @@ impl Tool<'_> {
         let convert = if self.can_fail() { quote!(result) } else { quote!(value) };
         let convert = at(span, &quote!(#private::#convert(__output)));
         quote! {
-            fn __value(__output: &#output) -> #private::Result<#private::Value, #private::ToolError> {
+            fn __value(__output: &#output) -> #private::Result<#private::ToolOutput, #private::ToolError> {
                 #convert
             }
         }

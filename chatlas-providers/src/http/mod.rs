@@ -1,5 +1,7 @@
 //! HTTP as every provider uses it: one place for timeouts, retries, headers, keys and spans.
 
+mod endpoint;
+mod reply;
 mod retry;
 mod secret;
 mod span;
@@ -10,9 +12,11 @@ use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use futures_util::{Stream, StreamExt as _};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Request, Response, Url};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Request, Response, Url};
 
+pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
+pub(crate) use reply::{Decode, content_type, events, json, malformed};
 pub(crate) use secret::{Secret, Secrets};
 use span::AttemptSpan;
 
@@ -84,10 +88,6 @@ impl HttpOptions {
         self.client = Some(client);
         self
     }
-
-    pub(crate) fn set_spans(&mut self, on: bool) {
-        self.spans = on;
-    }
 }
 
 impl fmt::Debug for HttpOptions {
@@ -104,50 +104,51 @@ impl fmt::Debug for HttpOptions {
 }
 
 /// Sends a provider's requests.
-pub(crate) struct Http {
+struct Http {
     options: HttpOptions,
     client: OnceLock<Result<Client, ProviderError>>,
 }
 
 impl Http {
-    pub(crate) fn new(options: HttpOptions) -> Self {
+    fn new(options: HttpOptions) -> Self {
         Self { options, client: OnceLock::new() }
     }
 
     /// The settings, with which another one can be made.
-    pub(crate) fn options(&self) -> &HttpOptions {
+    fn options(&self) -> &HttpOptions {
         &self.options
     }
 
     /// Whether the program brought a client, with whatever TLS that has.
-    pub(crate) fn brings_client(&self) -> bool {
+    fn brings_client(&self) -> bool {
         self.options.client.is_some()
     }
 
     /// What no error may show.
-    pub(crate) fn secrets(&self, key: Option<&Secret>) -> Secrets {
+    fn secrets(&self, key: Option<&Secret>) -> Secrets {
         Secrets::new(key, self.options.headers.iter().map(|(_, value)| value))
     }
 
-    /// Posts JSON until it is answered with success, fails for good, or has been tried enough.
-    /// `explain` makes an error of an answer that is none of success.
-    pub(crate) async fn post_json(
+    /// Sends it until it is answered with success, fails for good, or has been tried enough.
+    async fn send(
         &self,
-        url: &Url,
-        key: Option<&Secret>,
-        body: Vec<u8>,
-        explain: impl Fn(u16, &HeaderMap, &str) -> ProviderError,
+        call: Call<'_>,
+        secrets: &Secrets,
+        explain: impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync,
     ) -> Result<Response, ProviderError> {
         let client = self.client()?;
-        let headers = self.headers(key)?;
+        let headers = self.headers(&call)?;
         let mut attempt = 0;
         loop {
-            let mut request = Request::new(Method::POST, url.clone());
+            let mut request = Request::new(call.method.clone(), call.url.clone());
             *request.headers_mut() = headers.clone();
-            *request.body_mut() = Some(body.clone().into());
+            *request.body_mut() = call.body.clone().map(Into::into);
+            if let Some(sign) = call.sign {
+                sign(&mut request)?;
+            }
             let error = match self.attempt(client, request, attempt).await {
                 Ok(response) if response.status().is_success() => return Ok(response),
-                Ok(response) => self.secrets(key).hide(refused(response, &explain).await),
+                Ok(response) => secrets.hide(refused(response, &explain).await),
                 Err(error) => error,
             };
             let wait = (attempt < self.options.max_retries)
@@ -184,11 +185,16 @@ impl Http {
             .map_err(Clone::clone)
     }
 
-    fn headers(&self, key: Option<&Secret>) -> Result<HeaderMap, ProviderError> {
-        let mut map = HeaderMap::new();
-        map.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(key) = key {
-            let value = sensitive(&format!("Bearer {}", key.expose()));
+    fn headers(&self, call: &Call<'_>) -> Result<HeaderMap, ProviderError> {
+        let mut map = call.headers.clone();
+        if call.body.is_some() {
+            map.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some((place, key)) = call.key {
+            let (name, value) = match place {
+                KeyIn::Bearer => (AUTHORIZATION, sensitive(&format!("Bearer {}", key.expose()))),
+                KeyIn::Header(name) => (HeaderName::from_static(name), sensitive(key.expose())),
+            };
             let value = value.ok_or_else(|| {
                 ProviderError::new(
                     ProviderErrorKind::Authentication,
@@ -196,7 +202,7 @@ impl Http {
                      was a line break copied with it?",
                 )
             })?;
-            map.insert(reqwest::header::AUTHORIZATION, value);
+            map.insert(name, value);
         }
         for (name, value) in &self.options.headers {
             let name_parsed = HeaderName::try_from(name.as_str()).ok();
@@ -254,7 +260,7 @@ fn build_client(options: &HttpOptions) -> Result<Client, ProviderError> {
 /// An answer that is none of success.
 async fn refused(
     response: Response,
-    explain: &impl Fn(u16, &HeaderMap, &str) -> ProviderError,
+    explain: &(impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync),
 ) -> ProviderError {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
@@ -305,9 +311,7 @@ fn unanswered(error: &reqwest::Error, url: &Url) -> ProviderError {
 }
 
 /// The body of a response, piece by piece.
-pub(crate) fn body(
-    response: Response,
-) -> impl Stream<Item = Result<impl bytes::Buf, reqwest::Error>> + Send {
+fn body(response: Response) -> impl Stream<Item = Result<impl bytes::Buf, reqwest::Error>> + Send {
     futures_util::stream::try_unfold(response, |mut response| async move {
         Ok(response.chunk().await?.map(|chunk| (chunk, response)))
     })
@@ -315,7 +319,7 @@ pub(crate) fn body(
 
 /// Reads what is left of a body that has said all, if it comes at once: a connection serves the
 /// next request only when the body has been read to its end.
-pub(crate) async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
+async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
     let end = async { while let Some(Ok(_)) = rest.next().await {} };
     // Where it does not end in time, the next request makes a connection of its own.
     let _ = tokio::time::timeout(LONGEST_FAREWELL, end).await;

@@ -4,23 +4,14 @@
 use chatlas_core::content::{
     Citation, Content, Refusal, Replay, ServerTool, Text, Thinking, ToolRequest,
 };
-use chatlas_core::{
-    Completion, CompletionEvent, FinishReason, ProviderError, ProviderErrorKind, Usage,
-};
+use chatlas_core::{Completion, CompletionEvent, FinishReason, ProviderError, Usage};
 use serde_json::{Value, json};
 
 use super::error;
+use crate::http::{Decode, malformed};
 
 /// Whose items may be sent back to this API.
 pub(super) const PROVIDER: &str = "openai";
-
-/// A reply that is not what the protocol says.
-pub(super) fn malformed(why: &str) -> ProviderError {
-    ProviderError::new(
-        ProviderErrorKind::MalformedReply,
-        format!("the reply does not follow the Responses API: {why}"),
-    )
-}
 
 /// The events of a stream, one after the other.
 #[derive(Default)]
@@ -30,14 +21,12 @@ pub(super) struct Decoder {
     over: bool,
 }
 
-impl Decoder {
-    /// Whether the last event has come.
-    pub(super) fn is_over(&self) -> bool {
+impl Decode for Decoder {
+    fn is_over(&self) -> bool {
         self.over
     }
 
-    /// What an event says.
-    pub(super) fn event(&mut self, data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
+    fn event(&mut self, data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
         if data.trim() == "[DONE]" {
             return Ok(Vec::new());
         }
@@ -56,7 +45,7 @@ impl Decoder {
                 delta().map(CompletionEvent::Thinking).into_iter().collect()
             }
             "response.output_item.done" => self.item(&event["item"]),
-            "response.completed" | "response.incomplete" => self.end(&event["response"])?,
+            "response.completed" | "response.incomplete" => self.last(&event["response"])?,
             "response.failed" => return Err(error::failed(&event["response"])),
             "error" => return Err(error::reported(&event)),
             // Gateways report in a form of their own.
@@ -64,7 +53,9 @@ impl Decoder {
             _ => Vec::new(),
         })
     }
+}
 
+impl Decoder {
     fn item(&mut self, item: &Value) -> Vec<CompletionEvent> {
         self.items.push(item.clone());
         contents_of(item)
@@ -74,7 +65,7 @@ impl Decoder {
             .collect()
     }
 
-    fn end(&mut self, response: &Value) -> Result<Vec<CompletionEvent>, ProviderError> {
+    fn last(&mut self, response: &Value) -> Result<Vec<CompletionEvent>, ProviderError> {
         self.over = true;
         let mut completion = completion(response)?;
         if response["output"].as_array().is_none_or(Vec::is_empty) {
@@ -101,7 +92,7 @@ pub(super) fn completion(response: &Value) -> Result<Completion, ProviderError> 
         response_id: string(response, "id"),
         model: string(response, "model"),
         contents,
-        partial: false,
+        ..Completion::default()
     })
 }
 
@@ -116,6 +107,7 @@ fn usage(usage: &Value) -> Usage {
         cache_read_tokens: usage["input_tokens_details"]["cached_tokens"].as_u64(),
         cache_write_tokens: usage["input_tokens_details"]["cache_write_tokens"].as_u64(),
         reasoning_tokens: usage["output_tokens_details"]["reasoning_tokens"].as_u64(),
+        ..Usage::default()
     }
 }
 
@@ -288,8 +280,8 @@ mod tests {
             input_tokens: Some(10),
             output_tokens: Some(6),
             cache_read_tokens: Some(4),
-            cache_write_tokens: None,
             reasoning_tokens: Some(2),
+            ..Usage::default()
         };
         let completion = Completion {
             contents: vec![
@@ -303,7 +295,7 @@ mod tests {
             finish_reason: Some(FinishReason::ToolCall),
             response_id: Some("resp_1".to_owned()),
             model: Some("m-1".to_owned()),
-            partial: false,
+            ..Completion::default()
         };
         assert_eq!(
             events,
@@ -394,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_failure_within_a_stream_is_typed() {
-        use ProviderErrorKind as Kind;
+        use chatlas_core::ProviderErrorKind as Kind;
         let told = json!({"code": "rate_limit_exceeded", "message": "slow down"});
         for (event, kind, message) in [
             (

@@ -2,7 +2,7 @@
 
 use chatlas_core::content::{Content, Media, MediaSource, ToolRequest};
 use chatlas_core::{
-    ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, Turn,
+    ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, Turn, WebSearch,
 };
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use super::reply::PROVIDER;
 /// What only this vendor has.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Extras {
-    pub(super) web_search: bool,
+    pub(super) web_search: Option<WebSearch>,
     pub(super) service_tier: Option<String>,
     pub(super) logprobs: bool,
 }
@@ -24,7 +24,7 @@ pub(super) fn body(
     stream: bool,
 ) -> Result<Vec<u8>, ProviderError> {
     let params = &request.params;
-    refuse_unknown(params)?;
+    refuse_unknown(params, extras)?;
     let mut body = Map::new();
     let mut set = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -39,6 +39,7 @@ pub(super) fn body(
     set("top_p", params.top_p.map(Value::from));
     set("max_output_tokens", params.max_tokens.map(Value::from));
     set("reasoning", params.reasoning_level.as_ref().map(|level| json!({"effort": level})));
+    set("previous_response_id", params.previous_response_id.clone().map(Value::from));
     set("service_tier", extras.service_tier.clone().map(Value::from));
     let tools = tools(&request.tools, extras);
     set("tools", (!tools.is_empty()).then(|| tools.into()));
@@ -60,6 +61,7 @@ pub(super) fn body(
     let include: Vec<Value> =
         wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, name)| (*name).into()).collect();
     set("include", (!include.is_empty()).then(|| include.into()));
+    body.extend(params.extra.clone());
     serde_json::to_vec(&body).map_err(|error| {
         ProviderError::new(
             ProviderErrorKind::InvalidRequest,
@@ -69,13 +71,22 @@ pub(super) fn body(
 }
 
 /// A parameter that would be dropped in silence is an error instead.
-fn refuse_unknown(params: &ModelParams) -> Result<(), ProviderError> {
+fn refuse_unknown(params: &ModelParams, extras: &Extras) -> Result<(), ProviderError> {
     let set = [
         ("top_k", params.top_k.is_some()),
         ("stop_sequences", !params.stop_sequences.is_empty()),
         ("seed", params.seed.is_some()),
         ("frequency_penalty", params.frequency_penalty.is_some()),
         ("presence_penalty", params.presence_penalty.is_some()),
+        ("choice_count", params.choice_count.is_some_and(|count| count != 1)),
+        (
+            "max_uses of web_search",
+            extras.web_search.as_ref().is_some_and(|s| s.max_uses.is_some()),
+        ),
+        (
+            "blocked_domains of web_search",
+            extras.web_search.as_ref().is_some_and(|s| !s.blocked_domains.is_empty()),
+        ),
     ];
     match set.iter().find(|(_, set)| *set) {
         None => Ok(()),
@@ -198,8 +209,15 @@ fn tools(tools: &[ToolDefinition], extras: &Extras) -> Vec<Value> {
             "strict": is_strict(&tool.parameters),
         })
     });
-    let search = extras.web_search.then(|| json!({"type": "web_search"}));
-    functions.chain(search).collect()
+    functions.chain(extras.web_search.as_ref().map(web_search)).collect()
+}
+
+fn web_search(search: &WebSearch) -> Value {
+    let mut tool = json!({"type": "web_search"});
+    if !search.allowed_domains.is_empty() {
+        tool["filters"] = json!({"allowed_domains": search.allowed_domains});
+    }
+    tool
 }
 
 /// Whether OpenAI can hold the model to the schema: it demands that every object is closed and

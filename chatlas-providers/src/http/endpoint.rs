@@ -1,0 +1,221 @@
+//! Where a provider's requests go and what they carry: address, key, HTTP settings. The builder
+//! methods for them are the same on every provider.
+
+use std::env;
+
+use chatlas_core::{ProviderError, ProviderErrorKind, ProviderInfo};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Request, Response, Url};
+
+use super::{Http, HttpOptions, Secret, Secrets, sensitive};
+
+/// The server of a vendor, and how it is spoken to.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    base_url: BaseUrl,
+    key: Option<Secret>,
+    http: Http,
+}
+
+/// An address that may hold a password or a key, and is never printed.
+struct BaseUrl(String);
+
+impl std::fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[url]")
+    }
+}
+
+/// How the key is shown to the server.
+#[allow(dead_code)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyIn {
+    /// `Authorization: Bearer …`
+    Bearer,
+    /// The key alone, in a header of that name (lower case).
+    Header(&'static str),
+}
+
+/// One request, to be repeated as long as that may help.
+pub(crate) struct Call<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) key: Option<(KeyIn, &'a Secret)>,
+    /// Headers beside the key, the content type and those of [`HttpOptions`].
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Vec<u8>>,
+    /// What is done to each attempt at last: signing it, for example.
+    #[allow(clippy::type_complexity)]
+    pub(crate) sign: Option<&'a (dyn Fn(&mut Request) -> Result<(), ProviderError> + Send + Sync)>,
+}
+
+#[allow(dead_code)]
+impl Call<'_> {
+    /// A request without a key.
+    pub(crate) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, key: None, headers: HeaderMap::new(), body: None, sign: None }
+    }
+
+    /// With a body of JSON.
+    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// With a header that is no secret.
+    pub(crate) fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
+    }
+
+    /// With a header whose value a program gave: it is not logged.
+    pub(crate) fn secret_header(
+        mut self,
+        name: &'static str,
+        value: &str,
+    ) -> Result<Self, ProviderError> {
+        let value = sensitive(value).ok_or_else(|| {
+            ProviderError::new(
+                ProviderErrorKind::InvalidRequest,
+                format!(
+                    "the value for the header `{name}` holds signs that no HTTP header can carry"
+                ),
+            )
+        })?;
+        self.headers.insert(HeaderName::from_static(name), value);
+        Ok(self)
+    }
+}
+
+impl Endpoint {
+    /// The server at that address.
+    pub(crate) fn new(base_url: impl Into<String>, info: &mut ProviderInfo) -> Self {
+        let mut endpoint = Self {
+            base_url: BaseUrl(String::new()),
+            key: None,
+            http: Http::new(HttpOptions::default()),
+        };
+        endpoint.set_base_url(base_url.into(), info);
+        endpoint
+    }
+
+    /// Goes to another server; `info` tells of it.
+    pub(crate) fn set_base_url(&mut self, url: String, info: &mut ProviderInfo) {
+        self.base_url = BaseUrl(url);
+        info.server_address = None;
+        info.server_port = None;
+        if let Ok(url) = Url::parse(&self.base_url.0)
+            && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
+        {
+            info.server_address = Some(host.into());
+            info.server_port = Some(port);
+        }
+    }
+
+    /// Uses that key. An empty one is none.
+    pub(crate) fn set_key(&mut self, key: &str) {
+        let key = key.trim();
+        self.key = (!key.is_empty()).then(|| Secret::new(key));
+    }
+
+    pub(crate) fn key(&self) -> Option<&Secret> {
+        self.key.as_ref()
+    }
+
+    pub(crate) fn set_http(&mut self, options: HttpOptions) {
+        self.http = Http::new(options);
+    }
+
+    pub(crate) fn set_http_spans(&mut self, on: bool) {
+        self.http = Http::new(self.http.options().clone().spans(on));
+    }
+
+    /// What no error may show.
+    pub(crate) fn secrets(&self) -> Secrets {
+        self.http.secrets(self.key.as_ref())
+    }
+
+    /// The address of an operation: the base URL with those segments behind it, its query kept.
+    pub(crate) fn url(&self, path: &[&str]) -> Result<Url, ProviderError> {
+        let invalid = |why: &str| {
+            ProviderError::new(
+                ProviderErrorKind::InvalidRequest,
+                format!("the base URL of the model server is unusable: {why}"),
+            )
+        };
+        let mut url = Url::parse(&self.base_url.0).map_err(|error| invalid(&error.to_string()))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(invalid("it must begin with `http://` or `https://`"));
+        }
+        if url.scheme() == "https" && !cfg!(feature = "rustls-ring") && !self.http.brings_client() {
+            return Err(invalid(
+                "it needs TLS, which this build is without: turn on `rustls-ring`",
+            ));
+        }
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        Ok(url)
+    }
+
+    /// Sends it until it is answered with success, fails for good, or has been tried enough.
+    /// `explain` makes an error of an answer that is none of success. No error shows a secret.
+    pub(crate) async fn send(
+        &self,
+        call: Call<'_>,
+        explain: impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync,
+    ) -> Result<Response, ProviderError> {
+        self.http.send(call, &self.secrets(), explain).await
+    }
+}
+
+/// The value of an environment variable; a blank one is as good as none.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+/// The error of a provider whose key is missing.
+pub(crate) fn without_key(vendor: &str, variable: &str) -> ProviderError {
+    ProviderError::new(
+        ProviderErrorKind::Authentication,
+        format!(
+            "there is no API key for {vendor}: set the environment variable {variable}, \
+             or call `.api_key(...)`"
+        ),
+    )
+}
+
+/// The builder methods that every provider has, over its fields `endpoint` and `info`.
+macro_rules! settings {
+    () => {
+        /// Uses that key. An empty one is none.
+        #[must_use]
+        pub fn api_key(mut self, key: impl Into<String>) -> Self {
+            self.endpoint.set_key(&key.into());
+            self
+        }
+
+        /// Uses the server at that address: all before the operation's own path.
+        #[must_use]
+        pub fn base_url(mut self, url: impl Into<String>) -> Self {
+            self.endpoint.set_base_url(url.into(), &mut self.info);
+            self
+        }
+
+        /// Sets timeouts, retries, headers, the HTTP client.
+        #[must_use]
+        pub fn http(mut self, options: $crate::http::HttpOptions) -> Self {
+            self.endpoint.set_http(options);
+            self
+        }
+
+        /// Whether each HTTP attempt has a span of its own, below the span of the operation. Off
+        /// unless set.
+        #[must_use]
+        pub fn http_spans(mut self, on: bool) -> Self {
+            self.endpoint.set_http_spans(on);
+            self
+        }
+    };
+}
+pub(crate) use settings;
