@@ -1,5 +1,6 @@
 //! The worked example as a person runs it: its output, its exit code, its export.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -133,7 +134,7 @@ fn a_missing_key_for_openai_itself_names_the_variable() {
 }
 
 #[test]
-fn with_an_endpoint_the_trace_is_exported_too() {
+fn with_an_endpoint_all_signals_are_exported_too() {
     let (url, requests) = server("200 OK", "");
     let (output, out, err) = run(example()
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", url)
@@ -141,14 +142,22 @@ fn with_an_endpoint_the_trace_is_exported_too() {
         .env("OTEL_SERVICE_NAME", "travel-service"));
     assert!(output.status.success(), "{err}");
     assert!(out.contains("invoke_agent"));
-    let (head, body) = requests.recv_timeout(Duration::from_secs(10)).unwrap();
-    assert!(head.starts_with("POST /v1/traces "), "{head}");
-    assert!(head.contains("authorization: Bearer abc"), "{head}");
-    let contains = |text: &str| body.windows(text.len()).any(|window| window == text.as_bytes());
-    for text in ["invoke_agent", "execute_tool get_weather", "fetch_forecast", "travel-service"] {
-        assert!(contains(text), "{text}");
+    let mut expected = HashMap::from([
+        ("/v1/traces", ["invoke_agent", "execute_tool get_weather", "fetch_forecast"]),
+        ("/v1/metrics", ["gen_ai.client.inference.duration", "gpt-4o", "gen_ai.token.modality"]),
+        ("/v1/logs", ["gen_ai.client.inference.operation.details", "gpt-4o", "chat"]),
+    ]);
+    while !expected.is_empty() {
+        let (head, body) = requests.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(head.contains("authorization: Bearer abc"), "{head}");
+        let contains = |text: &str| body.windows(text.len()).any(|at| at == text.as_bytes());
+        let path = head.split(' ').nth(1).unwrap();
+        for text in expected.remove(path).into_iter().flatten() {
+            assert!(contains(text), "{path}: {text}");
+        }
+        assert!(contains("travel-service"), "{path}");
+        assert!(!contains("packing") && !contains("umbrella"), "capture is off");
     }
-    assert!(!contains("packing") && !contains("umbrella"), "capture is off");
 }
 
 #[test]
@@ -163,7 +172,7 @@ fn spans_that_a_collector_does_not_take_are_told() {
     let (url, _requests) = server("401 Unauthorized", "");
     let (output, out, err) = run(example().env("OTEL_EXPORTER_OTLP_ENDPOINT", url));
     assert_one_clear_error(&output, &err);
-    assert!(err.contains("7 spans could not be sent to 127.0.0.1:"), "{err}");
+    assert!(err.contains("7 spans, ") && err.contains(" could not be sent to 127.0.0.1:"), "{err}");
     assert!(out.contains("Pack a light rain jacket") && out.contains("invoke_agent"), "{out}");
 }
 

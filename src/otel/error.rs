@@ -6,8 +6,10 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// `OTEL_TRACES_EXPORTER` names an exporter that there is not.
+    /// `OTEL_TRACES_EXPORTER`, or that of another signal, names an exporter that there is not.
     UnknownExporter {
+        /// The environment variable that it stands in.
+        variable: &'static str,
         /// The name.
         name: String,
     },
@@ -43,10 +45,9 @@ pub enum SetupError {
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownExporter { name } => write!(
-                f,
-                "OTEL_TRACES_EXPORTER names `{name}`; there are `otlp`, `console` and `none`"
-            ),
+            Self::UnknownExporter { variable, name } => {
+                write!(f, "{variable} names `{name}`; there are `otlp`, `console` and `none`")
+            }
             Self::InvalidEndpoint { variable } => {
                 write!(f, "{variable} must begin with `http://` or `https://`, and name a host")
             }
@@ -56,7 +57,12 @@ impl fmt::Display for SetupError {
                  `rustls-ring`"
             ),
             Self::UnsupportedProtocol { variable, protocol } => {
-                write!(f, "{variable} is `{protocol}`; this build exports by `http/protobuf`")
+                write!(f, "{variable} is `{protocol}`; there are `http/protobuf`, `http/json`")?;
+                if cfg!(feature = "otel-grpc") {
+                    f.write_str(" and `grpc`")
+                } else {
+                    f.write_str(", and `grpc` with the feature `otel-grpc`")
+                }
             }
             Self::Exporter { why } => write!(f, "the OTLP exporter cannot be made: {why}"),
             Self::Unsent { why } => write!(f, "telemetry is lost: {why}"),

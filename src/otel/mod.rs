@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A program that sets up the SDK itself needs none of this: chatlas writes to whatever tracer
-//! provider is the global one.
+//! provider and meter provider are the global ones, and to the event sink that
+//! [`set_event_sink`](crate::telemetry::set_event_sink) was given.
 
 mod console;
 mod env;
@@ -22,17 +23,20 @@ mod waterfall;
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry::global;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
+use crate::telemetry::{EventSink, set_event_sink};
 use console::Console;
-use env::Exporter;
+use env::{Exporter, Signal};
 use json::JsonLines;
-use otlp::Losses;
+use otlp::{Losses, Wire};
 use output::Output;
 
 pub use error::SetupError;
@@ -50,7 +54,8 @@ pub fn console() -> Result<Guard, SetupError> {
     Telemetry::new().console().install()
 }
 
-/// Writes each finished span as a line of JSON on standard output.
+/// Writes each finished span and each event as a line of JSON on standard output; the metrics once
+/// a minute and at the end.
 ///
 /// # Errors
 ///
@@ -59,9 +64,13 @@ pub fn json() -> Result<Guard, SetupError> {
     Telemetry::new().json().install()
 }
 
-/// Exports as the standard environment variables say: by OTLP over HTTP where
-/// `OTEL_EXPORTER_OTLP_ENDPOINT` (or `…_TRACES_ENDPOINT`) is set or `OTEL_TRACES_EXPORTER` names
-/// `otlp`, on the console where that names `console`.
+/// Exports traces, metrics and events as the standard environment variables say: by OTLP where
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` (or that of a signal) is set or `OTEL_TRACES_EXPORTER`,
+/// `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` name `otlp`; on the console where they name
+/// `console`.
+///
+/// The protocol is that of `OTEL_EXPORTER_OTLP_PROTOCOL`: `http/protobuf` unless set, `http/json`,
+/// or, with the feature `otel-grpc`, `grpc`.
 ///
 /// # Errors
 ///
@@ -70,7 +79,7 @@ pub fn init() -> Result<Guard, SetupError> {
     Telemetry::new().from_env().install()
 }
 
-/// What is to be done with the traces. Nothing, until one of the methods says so.
+/// What is to be done with traces, metrics and events. Nothing, until one of the methods says so.
 #[derive(Clone, Debug, Default)]
 #[must_use = "nothing is set up before `install`"]
 pub struct Telemetry {
@@ -111,7 +120,7 @@ impl Telemetry {
         self
     }
 
-    /// Makes the SDK the global tracer provider. Keep the guard until the program ends.
+    /// Makes the SDK the global one. Keep the guard until the program ends.
     ///
     /// With `OTEL_SDK_DISABLED=true` nothing is installed.
     ///
@@ -120,32 +129,105 @@ impl Telemetry {
     /// [`SetupError`] where the environment says something that cannot be done.
     pub fn install(self) -> Result<Guard, SetupError> {
         let guard = self.build(|name| std::env::var(name).ok())?;
-        if let Some(provider) = &guard.provider {
+        if let Some(provider) = &guard.traces {
             global::set_tracer_provider(provider.clone());
+        }
+        if let Some(provider) = &guard.metrics {
+            global::set_meter_provider(provider.clone());
+        }
+        if let Some(provider) = &guard.logs {
+            set_event_sink(Some(EventSink::new(provider)));
         }
         Ok(guard)
     }
 
     /// All but making it the global one.
     fn build(self, lookup: impl Fn(&str) -> Option<String> + Copy) -> Result<Guard, SetupError> {
-        let losses = Arc::new(Losses::default());
+        let mut guard = Guard::default();
         if env::is_disabled(lookup) {
-            return Ok(Guard { provider: None, losses });
+            return Ok(guard);
         }
-        let wanted = if self.from_env { env::exporters(lookup)? } else { Vec::new() };
+        guard.traces = Some(self.traces(lookup, &mut guard)?);
+        guard.metrics = self.metrics(lookup, &mut guard)?;
+        guard.logs = self.logs(lookup, &mut guard)?;
+        Ok(guard)
+    }
+
+    fn wanted(
+        &self,
+        signal: Signal,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<Exporter>, SetupError> {
+        if self.from_env { env::exporters(signal, lookup) } else { Ok(Vec::new()) }
+    }
+
+    fn traces(
+        &self,
+        lookup: impl Fn(&str) -> Option<String> + Copy,
+        guard: &mut Guard,
+    ) -> Result<SdkTracerProvider, SetupError> {
+        let wanted = self.wanted(Signal::Traces, lookup)?;
         let mut builder = SdkTracerProvider::builder().with_resource(resource(lookup));
         if self.console || wanted.contains(&Exporter::Console) {
             let style = waterfall::Style::of(lookup, self.output.is_terminal());
             builder = builder.with_span_processor(Console::new(self.output.clone(), style));
         }
         if self.json {
-            builder = builder.with_simple_exporter(JsonLines::new(self.output));
+            builder = builder.with_simple_exporter(JsonLines::new(self.output.clone()));
         }
         if wanted.contains(&Exporter::Otlp) {
-            let exporter = otlp::exporter(env::otlp(lookup)?, losses.clone())?;
+            let settings = env::otlp(Signal::Traces, lookup)?;
+            let exporter = guard.wire.spans(settings, guard.losses.clone())?;
             builder = builder.with_batch_exporter(exporter);
         }
-        Ok(Guard { provider: Some(builder.build()), losses })
+        Ok(builder.build())
+    }
+
+    fn metrics(
+        &self,
+        lookup: impl Fn(&str) -> Option<String> + Copy,
+        guard: &mut Guard,
+    ) -> Result<Option<SdkMeterProvider>, SetupError> {
+        let wanted = self.wanted(Signal::Metrics, lookup)?;
+        let json = self.json || wanted.contains(&Exporter::Console);
+        let otlp = wanted.contains(&Exporter::Otlp);
+        if !(json || otlp) {
+            return Ok(None);
+        }
+        let mut builder = SdkMeterProvider::builder().with_resource(resource(lookup));
+        if json {
+            let exporter = JsonLines::new(self.output.clone());
+            builder = builder.with_reader(PeriodicReader::builder(exporter).build());
+        }
+        if otlp {
+            let settings = env::otlp(Signal::Metrics, lookup)?;
+            let exporter = guard.wire.metrics(settings, guard.losses.clone())?;
+            builder = builder.with_reader(PeriodicReader::builder(exporter).build());
+        }
+        Ok(Some(builder.build()))
+    }
+
+    fn logs(
+        &self,
+        lookup: impl Fn(&str) -> Option<String> + Copy,
+        guard: &mut Guard,
+    ) -> Result<Option<SdkLoggerProvider>, SetupError> {
+        let wanted = self.wanted(Signal::Logs, lookup)?;
+        let json = self.json || wanted.contains(&Exporter::Console);
+        let otlp = wanted.contains(&Exporter::Otlp);
+        if !(json || otlp) {
+            return Ok(None);
+        }
+        let mut builder = SdkLoggerProvider::builder().with_resource(resource(lookup));
+        if json {
+            builder = builder.with_simple_exporter(JsonLines::new(self.output.clone()));
+        }
+        if otlp {
+            let settings = env::otlp(Signal::Logs, lookup)?;
+            let exporter = guard.wire.logs(settings, guard.losses.clone())?;
+            builder = builder.with_batch_exporter(exporter);
+        }
+        Ok(Some(builder.build()))
     }
 }
 
@@ -160,11 +242,15 @@ fn resource(lookup: impl Fn(&str) -> Option<String>) -> Resource {
 
 /// Keeps the telemetry going. When it is dropped, what is left is sent, within five seconds; a
 /// failure is then told on standard error.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "dropping the guard ends the telemetry"]
 pub struct Guard {
-    provider: Option<SdkTracerProvider>,
+    traces: Option<SdkTracerProvider>,
+    metrics: Option<SdkMeterProvider>,
+    logs: Option<SdkLoggerProvider>,
     losses: Arc<Losses>,
+    /// Dropped last: the exporters use it.
+    wire: Wire,
 }
 
 impl Guard {
@@ -179,17 +265,29 @@ impl Guard {
     }
 
     fn end(&mut self) -> Result<(), SetupError> {
-        let Some(provider) = self.provider.take() else { return Ok(()) };
-        let ended = provider.shutdown_with_timeout(SHUTDOWN);
-        // The SDK calls it a success when the receiver was never reached.
-        self.losses.told()?;
-        match ended {
-            // The program ended it by itself: what there was has been sent.
-            Ok(()) | Err(OTelSdkError::AlreadyShutdown) => Ok(()),
-            Err(_) => Err(SetupError::Unsent {
-                why: format!("the receiver did not take the rest within {SHUTDOWN:?}"),
-            }),
+        let deadline = Instant::now() + SHUTDOWN;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut ended = Vec::new();
+        if let Some(provider) = self.traces.take() {
+            ended.push(provider.shutdown_with_timeout(left()));
         }
+        if let Some(provider) = self.logs.take() {
+            set_event_sink(None);
+            ended.push(provider.shutdown_with_timeout(left()));
+        }
+        if let Some(provider) = self.metrics.take() {
+            ended.push(provider.shutdown_with_timeout(left()));
+        }
+        // The SDK calls it a success when the receiver was never reached.
+        std::mem::take(&mut self.losses).told()?;
+        // One that the program ended by itself has sent what there was.
+        let well = |end| matches!(end, Ok(()) | Err(OTelSdkError::AlreadyShutdown));
+        if ended.into_iter().all(well) {
+            return Ok(());
+        }
+        Err(SetupError::Unsent {
+            why: format!("the receiver did not take the rest within {SHUTDOWN:?}"),
+        })
     }
 }
 
@@ -204,8 +302,6 @@ impl Drop for Guard {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 
     use super::output::tests::Shared;
@@ -223,7 +319,7 @@ mod tests {
     }
 
     fn span(guard: &Guard, name: &'static str) {
-        drop(guard.provider.as_ref().unwrap().tracer("test").start(name));
+        drop(guard.traces.as_ref().unwrap().tracer("test").start(name));
     }
 
     #[test]
@@ -243,7 +339,7 @@ mod tests {
     fn a_disabled_sdk_is_no_sdk() {
         let lookup = |name: &str| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned());
         let guard = Telemetry::new().console().build(lookup).unwrap();
-        assert!(guard.provider.is_none());
+        assert!(guard.traces.is_none());
         assert_eq!(guard.shutdown(), Ok(()));
     }
 

@@ -42,8 +42,9 @@ pub(super) async fn run(
         provider, system_prompt, name, conversation_id, tools, params, output, turns, ..
     } = chat;
     let history = History::begin(turns, prompt.0);
-    span.input(system_prompt.as_deref(), history.turns());
-    let definitions = tools.iter().map(|tool| tool.definition().clone()).collect();
+    let definitions: Vec<ToolDefinition> =
+        tools.iter().map(|tool| tool.definition().clone()).collect();
+    span.input(system_prompt.as_deref(), history.turns(), &definitions);
     let agent = Agent {
         provider: &**provider,
         system_prompt: system_prompt.as_ref(),

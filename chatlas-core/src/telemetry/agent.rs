@@ -13,6 +13,7 @@ use super::names::{self, content, operation, request};
 use super::scope::{Exception, SpanScope};
 use super::{Live, Run, finish_reasons, inference, push_params, push_usage};
 use crate::chat::{Chat, ChatError};
+use crate::tool::ToolDefinition;
 use crate::turn::{AssistantTurn, Turn, Usage};
 
 /// A run under way; nothing where nobody listens.
@@ -82,13 +83,22 @@ impl AgentSpan {
     }
 
     /// Writes what goes in.
-    pub(crate) fn input(&self, system_prompt: Option<&str>, turns: &[Arc<Turn>]) {
+    pub(crate) fn input(
+        &self,
+        system_prompt: Option<&str>,
+        turns: &[Arc<Turn>],
+        tools: &[ToolDefinition],
+    ) {
         let Some(run) = self.0.as_ref().filter(|run| run.keeps_content()) else { return };
         let writer = &run.live.writer;
-        let mut list = Vec::with_capacity(2);
+        let mut list = Vec::with_capacity(3);
         let system = system_prompt.map(|prompt| writer.system(prompt));
         list.extend(system.map(|json| KeyValue::new(content::SYSTEM_INSTRUCTIONS, json)));
         list.push(KeyValue::new(content::INPUT_MESSAGES, writer.input(turns).text()));
+        if !tools.is_empty() {
+            let tools = writer.tool_definitions(tools);
+            list.push(KeyValue::new(names::tool::DEFINITIONS, tools));
+        }
         run.scope.set(list);
     }
 

@@ -356,6 +356,8 @@ fn push_request(
         request.conversation_id.clone().map(|id| KeyValue::new(names::CONVERSATION_ID, id)),
     );
     push_params(list, &request.params, request.output.is_some());
+    let top_k = request.params.top_k;
+    list.extend(top_k.map(|k| KeyValue::new(key::TOP_K, i64::from(k))));
     let level = request.params.reasoning_level.clone();
     list.extend(level.map(|level| KeyValue::new(key::REASONING_LEVEL, level)));
     let previous = request.params.previous_response_id.clone();

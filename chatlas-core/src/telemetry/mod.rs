@@ -37,8 +37,7 @@ use crate::provider::{ModelParams, ProviderInfo};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
 pub use capture::{Capture, CapturedContent, ContentKind};
 pub(crate) use cut::LEAST as LEAST_LIMIT;
-use events::EventSink;
-pub use events::set_event_sink;
+pub use events::{EventSink, set_event_sink};
 pub use feedback::{ReplyId, Verdict};
 use messages::Writer;
 pub(crate) use messages::Written;
@@ -166,7 +165,6 @@ fn push_params(list: &mut Vec<KeyValue>, params: &ModelParams, json: bool) {
     };
     push(request::TEMPERATURE, params.temperature.map(Value::from));
     push(request::TOP_P, params.top_p.map(Value::from));
-    push(request::TOP_K, params.top_k.map(|k| i64::from(k).into()));
     push(request::MAX_TOKENS, params.max_tokens.map(|max| i64::from(max).into()));
     push(request::SEED, params.seed.map(Value::from));
     push(request::FREQUENCY_PENALTY, params.frequency_penalty.map(Value::from));
