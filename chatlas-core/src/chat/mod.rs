@@ -12,12 +12,13 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use opentelemetry::Context;
+use opentelemetry::{Array, Context, KeyValue};
 use serde_json::Value;
 
 use crate::content::{Content, ToolRequest, ToolResult};
 use crate::provider::{ChatRequest, ModelParams, OutputSchema, Provider, ProviderError};
-use crate::telemetry::names;
+use crate::telemetry::settings::Settings;
+use crate::telemetry::{Capture, CapturedContent, LEAST_LIMIT, ReplyId, Verdict, Written, names};
 use crate::tool::{ToolOutput, ToolSet};
 use crate::turn::{AssistantTurn, Turn, Usage};
 
@@ -43,6 +44,9 @@ pub struct Chat {
     params: ModelParams,
     output: Option<OutputSchema>,
     turns: Vec<Arc<Turn>>,
+    description: Option<Arc<str>>,
+    settings: Arc<Settings>,
+    written: Written,
 }
 
 /// How the tool calls of one reply are run.
@@ -74,6 +78,9 @@ impl Chat {
             params: ModelParams::default(),
             output: None,
             turns: Vec::new(),
+            description: None,
+            settings: Arc::default(),
+            written: Written::default(),
         }
     }
 
@@ -89,6 +96,13 @@ impl Chat {
     #[must_use]
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Says what the agent is for: `gen_ai.agent.description`.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<Arc<str>>) -> Self {
+        self.description = Some(description.into());
         self
     }
 
@@ -214,6 +228,96 @@ impl Chat {
         self
     }
 
+    /// Puts an attribute on all spans of this chat: whose it is, which tenant, which release.
+    ///
+    /// It replaces the one of the same key. Keys that the library itself writes (`gen_ai.…`,
+    /// `error.type`, `server.…`) are passed over. Metrics do not have it: there, every value is
+    /// a series of its own.
+    ///
+    /// ```
+    /// # use chatlas_core::{Chat, Provider};
+    /// # fn example(provider: impl Provider) {
+    /// let chat = Chat::new(provider).attribute("user.id", "u-17").session_id("s-4");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn attribute(
+        mut self,
+        key: impl Into<opentelemetry::Key>,
+        value: impl Into<opentelemetry::Value>,
+    ) -> Self {
+        Arc::make_mut(&mut self.settings).attribute(KeyValue::new(key, value));
+        self
+    }
+
+    /// Sets the session that the chat belongs to: `session.id` on its spans.
+    #[must_use]
+    pub fn session_id(self, id: impl Into<Arc<str>>) -> Self {
+        self.attribute(names::user::SESSION_ID, id.into())
+    }
+
+    /// Sets the program's own words for the chat, to find it by: `chatlas.tags` on its spans.
+    #[must_use]
+    pub fn tags<S: Into<String>>(self, tags: impl IntoIterator<Item = S>) -> Self {
+        let tags = tags.into_iter().map(|tag| tag.into().into()).collect();
+        self.attribute(names::user::TAGS, opentelemetry::Value::Array(Array::String(tags)))
+    }
+
+    /// Puts the [baggage](https://opentelemetry.io/docs/concepts/signals/baggage/) entry of that
+    /// key on all spans of this chat, where there is one when it is asked.
+    #[must_use]
+    pub fn baggage(mut self, key: impl Into<opentelemetry::Key>) -> Self {
+        Arc::make_mut(&mut self.settings).baggage(key.into());
+        self
+    }
+
+    /// Sets what of the content is recorded, whatever the environment says.
+    #[must_use]
+    pub fn capture(mut self, capture: Capture) -> Self {
+        Arc::make_mut(&mut self.settings).capture = Some(capture);
+        self
+    }
+
+    /// Shows all content to that hook before it is written, to be changed: what is not to be
+    /// recorded is taken out there. It sees each turn once. One that panics loses the content,
+    /// and nothing else.
+    ///
+    /// ```
+    /// # use chatlas_core::{Chat, Provider};
+    /// # fn example(provider: impl Provider, secret: String) {
+    /// let chat = Chat::new(provider).redact(move |content| {
+    ///     content.each_text(&mut |text| *text = text.replace(&secret, "***"));
+    /// });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn redact(
+        mut self,
+        hook: impl Fn(&mut CapturedContent<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.settings).redact = Some(Arc::new(hook));
+        self.written = Written::default();
+        self
+    }
+
+    /// Bounds each content attribute to that many bytes: 64 KiB unless set, and at least 512. What
+    /// is cut stays valid JSON and says so; of a long conversation the latest messages stay.
+    #[must_use]
+    pub fn capture_limit(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.settings).limit = bytes.max(LEAST_LIMIT);
+        self.written = Written::default();
+        self
+    }
+
+    /// Whether the `invoke_agent` span repeats, as a sum, the usage of the model calls below it.
+    /// It does unless set, for the conventions recommend it; leave it out for a backend that sums
+    /// `gen_ai.usage.*` over all spans, which would count every token twice.
+    #[must_use]
+    pub fn agent_usage(mut self, on: bool) -> Self {
+        Arc::make_mut(&mut self.settings).agent_usage = on;
+        self
+    }
+
     /// How many input tokens a [`chat`](Self::chat) with that prompt would cost at first, as the
     /// vendor counts them: with the system prompt, the tools and the conversation so far. Nothing
     /// is asked of the model.
@@ -282,6 +386,10 @@ impl Chat {
 
     pub(crate) fn agent_name(&self) -> Option<&Arc<str>> {
         self.name.as_ref()
+    }
+
+    pub(crate) fn agent_description(&self) -> Option<&Arc<str>> {
+        self.description.as_ref()
     }
 
     pub(crate) fn conversation(&self) -> Option<&Arc<str>> {
@@ -358,12 +466,31 @@ pub struct Reply {
     pub usage: Usage,
     /// How many model calls that were.
     pub rounds: usize,
+    /// Where the answer stands in the traces: store it to judge the answer later.
+    pub id: ReplyId,
 }
 
 impl Reply {
     /// The text of the answer.
     pub fn text(&self) -> String {
         self.turn.text()
+    }
+
+    /// Records what somebody thinks of the answer, as [`ReplyId::feedback`] does.
+    ///
+    /// ```
+    /// # fn example(reply: chatlas_core::Reply) {
+    /// reply.feedback("helpfulness", 0.8, "It named the right gate.");
+    /// reply.feedback("thumbs", "down", None);
+    /// # }
+    /// ```
+    pub fn feedback<'a>(
+        &self,
+        name: impl Into<String>,
+        verdict: impl Into<Verdict>,
+        explanation: impl Into<Option<&'a str>>,
+    ) -> bool {
+        self.id.feedback(name, verdict, explanation)
     }
 }
 

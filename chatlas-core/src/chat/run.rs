@@ -18,11 +18,11 @@ use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
 use crate::provider::{
     ChatRequest, CompletionEvent, ModelParams, OutputSchema, Provider, ProviderError,
 };
-use crate::telemetry::Run;
 use crate::telemetry::agent::AgentSpan;
 use crate::telemetry::in_context;
 use crate::telemetry::names::error;
 use crate::telemetry::tool::{Facts, ToolSpan};
+use crate::telemetry::{ReplyId, Run};
 use crate::tool::{
     Caller, Progress, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
 };
@@ -35,14 +35,14 @@ pub(super) async fn run(
     parent: Context,
     events: Option<Events>,
 ) -> Result<Reply, ChatError> {
-    let telemetry = Run::begin();
+    let telemetry = Run::of_chat(&chat.settings, &chat.written);
     let mut span = AgentSpan::start(&telemetry, &parent, chat);
     let context = span.context().cloned().unwrap_or(parent);
     let Chat {
         provider, system_prompt, name, conversation_id, tools, params, output, turns, ..
     } = chat;
     let history = History::begin(turns, prompt.0);
-    span.input(system_prompt.as_deref(), history.turns().iter().map(AsRef::as_ref));
+    span.input(system_prompt.as_deref(), history.turns());
     let definitions = tools.iter().map(|tool| tool.definition().clone()).collect();
     let agent = Agent {
         provider: &**provider,
@@ -90,13 +90,16 @@ impl Agent<'_> {
     ) -> Result<Reply, ChatError> {
         let mut usage = Usage::default();
         for round in 1..=self.max_rounds {
+            span.asks();
             let turn = self.ask(&mut history).await?;
             usage += turn.usage;
             span.count(&turn);
             history.reply(turn.clone());
             let requests = history.requests();
             if requests.is_empty() {
-                return Ok(Reply { turn, usage, rounds: round });
+                let id =
+                    ReplyId::new(self.telemetry.last_call().as_ref(), turn.response_id.clone());
+                return Ok(Reply { turn, usage, rounds: round, id });
             }
             for request in &requests {
                 self.emit(|| StreamEvent::ToolRequest(request.clone())).await;
@@ -175,8 +178,8 @@ impl Agent<'_> {
             name: Cow::Owned(request.name.clone()),
             description: None,
             call: Some((&request.id, &request.arguments)),
-            agent_name: self.name.map(AsRef::as_ref),
-            conversation_id: self.conversation_id.map(AsRef::as_ref),
+            agent_name: self.name,
+            conversation_id: self.conversation_id,
         };
         let span =
             ToolSpan::start(&self.telemetry, facts.describe(tool.map(|tool| tool.definition())));

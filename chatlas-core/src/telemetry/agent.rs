@@ -1,100 +1,195 @@
-//! The `invoke_agent` span: one for each `chat()` or `stream()`, around the whole loop.
+//! An agent's run: the `invoke_agent` span, one for each `chat()` or `stream()`, around the whole
+//! loop, with its metrics.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 
-use super::names::{self, operation, request};
+use super::metrics::AgentFigures;
+use super::names::{self, content, operation, request};
 use super::scope::{Exception, SpanScope};
-use super::{Run, capture, finish_reasons, inference, push_params, push_usage};
+use super::{Live, Run, finish_reasons, inference, push_params, push_usage};
 use crate::chat::{Chat, ChatError};
 use crate::turn::{AssistantTurn, Turn, Usage};
 
-/// A running `invoke_agent` span.
-pub(crate) struct AgentSpan {
+/// A run under way; nothing where nobody listens.
+pub(crate) struct AgentSpan(Option<Box<Invocation>>);
+
+struct Invocation {
+    live: Arc<Live>,
     scope: SpanScope,
-    content: bool,
-    usage: Usage,
+    name: Option<Arc<str>>,
+    model: Option<Arc<str>>,
+    started: Instant,
+    /// What the model calls took, unless that is left out.
+    usage: Option<Usage>,
     last: Option<AssistantTurn>,
-    done: bool,
+    inference_calls: u64,
+    tool_calls: u64,
+}
+
+/// How a run ended.
+enum End<'a> {
+    Done,
+    Failed(&'a ChatError),
+    GivenUp,
 }
 
 impl AgentSpan {
     /// Starts it under `parent`: what was current when the program asked.
     pub(crate) fn start(run: &Run, parent: &Context, chat: &Chat) -> Self {
+        let Some(live) = run.0.clone() else { return Self(None) };
+        let info = chat.provider().info();
         let name = chat.agent_name();
-        let scope = run.start(
-            parent,
-            SpanKind::Internal,
-            || match name {
-                Some(name) => Cow::Owned(format!("{} {name}", operation::INVOKE_AGENT)),
-                None => Cow::Borrowed(operation::INVOKE_AGENT),
-            },
-            |list| {
-                let info = chat.provider().info();
-                list.push(KeyValue::new(names::OPERATION_NAME, operation::INVOKE_AGENT));
-                list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
-                list.extend(info.model.clone().map(|model| KeyValue::new(request::MODEL, model)));
-                list.extend(name.cloned().map(|name| KeyValue::new(names::agent::NAME, name)));
-                let conversation = chat.conversation().cloned();
-                list.extend(conversation.map(|id| KeyValue::new(names::CONVERSATION_ID, id)));
-                push_params(list, chat.model_params());
-                if chat.wants_json() {
-                    list.push(KeyValue::new(names::OUTPUT_TYPE, "json"));
-                }
-            },
-        );
-        let content = run.capture().on_spans();
-        Self { scope, content, usage: Usage::default(), last: None, done: false }
+        let mut list = Live::attributes();
+        list.push(KeyValue::new(names::OPERATION_NAME, operation::INVOKE_AGENT));
+        list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
+        list.extend(info.model.clone().map(|model| KeyValue::new(request::MODEL, model)));
+        for (key, value) in [
+            (names::agent::NAME, name),
+            (names::agent::DESCRIPTION, chat.agent_description()),
+            (names::CONVERSATION_ID, chat.conversation()),
+        ] {
+            list.extend(value.cloned().map(|value| KeyValue::new(key, value)));
+        }
+        push_params(&mut list, chat.model_params(), chat.wants_json());
+        live.push_settings(&mut list, parent);
+        let span_name = match name {
+            Some(name) => Cow::Owned(format!("{} {name}", operation::INVOKE_AGENT)),
+            None => Cow::Borrowed(operation::INVOKE_AGENT),
+        };
+        let scope = live.start(parent, SpanKind::Internal, span_name, list);
+        let repeats = live.settings.as_ref().is_none_or(|settings| settings.agent_usage);
+        Self(Some(Box::new(Invocation {
+            live,
+            scope,
+            name: name.cloned(),
+            model: info.model.clone(),
+            started: Instant::now(),
+            usage: repeats.then(Usage::default),
+            last: None,
+            inference_calls: 0,
+            tool_calls: 0,
+        })))
     }
 
     /// The context in which the loop runs.
     pub(crate) fn context(&self) -> Option<&Context> {
-        self.scope.context()
+        self.0.as_ref()?.scope.context()
     }
 
     /// Writes what goes in.
-    pub(crate) fn input<'a>(
-        &self,
-        system_prompt: Option<&str>,
-        turns: impl Iterator<Item = &'a Turn>,
-    ) {
-        if self.content && self.scope.is_recording() {
-            let mut list = Vec::with_capacity(2);
-            capture::push_input(&mut list, system_prompt, turns);
-            self.scope.set(list);
+    pub(crate) fn input(&self, system_prompt: Option<&str>, turns: &[Arc<Turn>]) {
+        let Some(run) = self.0.as_ref().filter(|run| run.keeps_content()) else { return };
+        let writer = &run.live.writer;
+        let mut list = Vec::with_capacity(2);
+        let system = system_prompt.map(|prompt| writer.system(prompt));
+        list.extend(system.map(|json| KeyValue::new(content::SYSTEM_INSTRUCTIONS, json)));
+        list.push(KeyValue::new(content::INPUT_MESSAGES, writer.input(turns).text()));
+        run.scope.set(list);
+    }
+
+    /// Counts a model call that begins.
+    pub(crate) fn asks(&mut self) {
+        if let Some(run) = &mut self.0 {
+            run.inference_calls += 1;
         }
     }
 
     /// Counts a reply of the model.
     pub(crate) fn count(&mut self, turn: &AssistantTurn) {
-        if self.scope.is_recording() {
-            self.usage += turn.usage;
-            let contents = if self.content { turn.contents.clone() } else { Vec::new() };
-            let finish_reason = turn.finish_reason.clone();
-            self.last = Some(AssistantTurn { contents, finish_reason, ..AssistantTurn::default() });
+        let Some(run) = &mut self.0 else { return };
+        if let Some(usage) = &mut run.usage {
+            *usage += turn.usage;
         }
+        run.tool_calls += turn.tool_requests().count() as u64;
+        run.last = Some(AssistantTurn {
+            contents: if run.keeps_content() { turn.contents.clone() } else { Vec::new() },
+            finish_reason: turn.finish_reason.clone(),
+            alternatives: turn.alternatives.clone(),
+            ..AssistantTurn::default()
+        });
     }
 
     /// Ends it with what came of the run.
     pub(crate) fn finish<T>(mut self, result: &Result<T, ChatError>) {
-        self.done = true;
-        if !self.scope.is_recording() {
-            return;
+        if let Some(run) = self.0.take() {
+            run.end(&match result {
+                Ok(_) => End::Done,
+                Err(error) => End::Failed(error),
+            });
         }
-        let Err(error) = result else {
-            self.scope.set(self.ending());
-            return;
+    }
+}
+
+impl Drop for AgentSpan {
+    fn drop(&mut self) {
+        if let Some(run) = self.0.take() {
+            run.end(&End::GivenUp);
+        }
+    }
+}
+
+impl Invocation {
+    fn keeps_content(&self) -> bool {
+        self.live.writer.capture.on_spans() && self.scope.is_recording()
+    }
+
+    fn end(mut self, end: &End<'_>) {
+        let duration = self.started.elapsed();
+        let error_type = match end {
+            End::Failed(error) => Some(error.error_type()),
+            End::Done | End::GivenUp => None,
         };
-        let mut list = self.ending();
-        list.push(KeyValue::new(names::ERROR_TYPE, error.error_type()));
-        self.scope.set(list);
+        if self.scope.is_recording() {
+            let mut list = self.ending();
+            list.extend(error_type.clone().map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
+            if matches!(end, End::GivenUp) {
+                list.push(KeyValue::new(names::CANCELLED, true));
+            }
+            self.scope.set(list);
+        }
+        if let End::Failed(error) = end {
+            self.fail(error);
+        }
+        self.scope.end();
+        if let Some(instruments) = &self.live.instruments {
+            instruments.agent(&AgentFigures {
+                name: self.name.as_ref(),
+                model: self.model.as_ref(),
+                duration,
+                error_type: error_type.as_deref(),
+                inference_calls: self.inference_calls,
+                tool_calls: self.tool_calls,
+            });
+        }
+    }
+
+    fn ending(&self) -> Vec<KeyValue> {
+        let mut list = Vec::with_capacity(5);
+        list.push(finish_reasons(self.last.as_ref()));
+        if let Some(usage) = &self.usage {
+            push_usage(&mut list, usage, false);
+        }
+        if let Some(turn) = self.last.as_ref().filter(|_| self.keeps_content()) {
+            list.push(KeyValue::new(content::OUTPUT_MESSAGES, self.live.writer.output(turn)));
+        }
+        list
+    }
+
+    fn fail(&self, error: &ChatError) {
         match error {
             // The exception stands on the `chat` span, where it happened.
             ChatError::Provider(error) => {
-                let text =
-                    if self.content { error.to_string() } else { inference::describe(error) };
+                let writer = &self.live.writer;
+                let text = if writer.capture.on_spans() {
+                    writer.error(&error.to_string())
+                } else {
+                    inference::describe(error)
+                };
                 self.scope.fail(text, None);
             }
             ChatError::TooManyRounds { .. } => {
@@ -102,26 +197,6 @@ impl AgentSpan {
                 let message = error.to_string();
                 self.scope.fail(message.clone(), Some(Exception { kind, message: Some(message) }));
             }
-        }
-    }
-
-    fn ending(&self) -> Vec<KeyValue> {
-        let mut list = Vec::with_capacity(5);
-        list.push(finish_reasons(self.last.as_ref().and_then(|turn| turn.finish_reason.as_ref())));
-        push_usage(&mut list, &self.usage, false);
-        if let Some(turn) = self.last.as_ref().filter(|_| self.content) {
-            capture::push_output(&mut list, turn);
-        }
-        list
-    }
-}
-
-impl Drop for AgentSpan {
-    fn drop(&mut self) {
-        if !self.done && self.scope.is_recording() {
-            let mut list = self.ending();
-            list.push(KeyValue::new(names::CANCELLED, true));
-            self.scope.set(list);
         }
     }
 }

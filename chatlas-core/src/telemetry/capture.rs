@@ -1,20 +1,18 @@
-//! Message content on spans: off unless switched on, and then in the form of the conventions'
-//! JSON schemas.
+//! Whether content is recorded, and what a program may do to it before it is written. In which
+//! form it is written is the matter of `messages`.
 
 use std::env;
 
-use opentelemetry::KeyValue;
-use serde_json::{Map, Value, json};
-
-use super::names::content as key;
-use crate::content::{Content, Media, MediaSource, ToolOutcome};
-use crate::tool::{ToolDefinition, ToolOutput};
-use crate::turn::{AssistantTurn, Turn};
+use serde_json::Value;
 
 /// The environment variable that switches capture on.
 pub const CAPTURE_VARIABLE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
 
-/// What of the messages is recorded.
+/// The most bytes of one content attribute, unless [`Chat::capture_limit`](crate::Chat::capture_limit)
+/// says otherwise: 64 KiB. Exporters and collectors refuse whole batches that are too large.
+pub const DEFAULT_LIMIT: usize = 64 * 1024;
+
+/// What of the content is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Capture {
     /// Nothing: the default.
@@ -22,9 +20,9 @@ pub enum Capture {
     Nothing,
     /// Messages, tool arguments and results, on spans.
     Spans,
-    /// The same, on events alone.
+    /// Messages on events alone. Tool calls have no event of their own.
     Events,
-    /// The same, on both.
+    /// All of that.
     SpansAndEvents,
 }
 
@@ -50,138 +48,107 @@ impl Capture {
     pub fn on_spans(self) -> bool {
         matches!(self, Self::Spans | Self::SpansAndEvents)
     }
-}
 
-/// What goes in: system prompt, messages.
-pub(super) fn push_input<'a>(
-    list: &mut Vec<KeyValue>,
-    system_prompt: Option<&str>,
-    turns: impl Iterator<Item = &'a Turn>,
-) {
-    if let Some(prompt) = system_prompt {
-        let parts = json!([{"type": "text", "content": prompt}]);
-        list.push(KeyValue::new(key::SYSTEM_INSTRUCTIONS, parts.to_string()));
+    /// Whether events carry content.
+    pub fn on_events(self) -> bool {
+        matches!(self, Self::Events | Self::SpansAndEvents)
     }
-    let mut messages = Vec::new();
-    for turn in turns {
-        push_messages(&mut messages, turn);
+}
+
+/// What a piece of captured content is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ContentKind {
+    /// The system prompt: a list of parts.
+    SystemInstructions,
+    /// A message to or from the model: `{"role", "parts"}`.
+    Message,
+    /// A tool as the model is told of it.
+    ToolDefinition,
+    /// The arguments of a tool call.
+    ToolArguments,
+    /// What a tool handed back.
+    ToolResult,
+    /// The message of an error: it may quote what people wrote.
+    Error,
+}
+
+/// A piece of content on its way to a span or an event, as the hook of
+/// [`Chat::redact`](crate::Chat::redact) sees it: JSON in the form of the conventions.
+#[derive(Debug)]
+pub struct CapturedContent<'a> {
+    kind: ContentKind,
+    value: &'a mut Value,
+}
+
+impl<'a> CapturedContent<'a> {
+    pub(super) fn new(kind: ContentKind, value: &'a mut Value) -> Self {
+        Self { kind, value }
     }
-    list.push(KeyValue::new(key::INPUT_MESSAGES, Value::Array(messages).to_string()));
-}
 
-/// What comes out: one message.
-pub(super) fn push_output(list: &mut Vec<KeyValue>, turn: &AssistantTurn) {
-    let messages = json!([assistant_message(turn)]);
-    list.push(KeyValue::new(key::OUTPUT_MESSAGES, messages.to_string()));
-}
-
-/// The tools that the model was told of.
-pub(super) fn push_tool_definitions(list: &mut Vec<KeyValue>, tools: &[ToolDefinition]) {
-    if tools.is_empty() {
-        return;
+    /// What it is.
+    pub fn kind(&self) -> ContentKind {
+        self.kind
     }
-    let definitions: Value = tools
-        .iter()
-        .map(|tool| {
-            json!({
-                "type": "function",
-                "name": tool.name,
-                "description": tool.description,
-                "parameters": tool.parameters,
-            })
-        })
-        .collect();
-    list.push(KeyValue::new(super::names::tool::DEFINITIONS, definitions.to_string()));
-}
 
-fn push_messages(messages: &mut Vec<Value>, turn: &Turn) {
-    match turn {
-        Turn::Assistant(turn) => messages.push(assistant_message(turn)),
-        Turn::User(turn) => {
-            // Tool results stand in a message of their own, of the role `tool`.
-            let (results, said): (Vec<_>, Vec<_>) =
-                turn.contents.iter().partition(|content| matches!(content, Content::ToolResult(_)));
-            for (role, contents) in [("tool", results), ("user", said)] {
-                if !contents.is_empty() {
-                    let parts: Vec<Value> = contents.into_iter().filter_map(part).collect();
-                    messages.push(json!({"role": role, "parts": parts}));
+    /// The JSON that will be written.
+    pub fn value(&self) -> &Value {
+        self.value
+    }
+
+    /// The JSON that will be written, to be changed.
+    pub fn value_mut(&mut self) -> &mut Value {
+        self.value
+    }
+
+    /// Calls `edit` with every text in it: what people, the model and tools said. The words of the
+    /// form itself (roles, types, ids) are no such text.
+    ///
+    /// ```
+    /// # use chatlas_core::telemetry::CapturedContent;
+    /// fn without_numbers(content: &mut CapturedContent<'_>) {
+    ///     content.each_text(&mut |text| *text = text.replace(|c: char| c.is_ascii_digit(), "*"));
+    /// }
+    /// ```
+    pub fn each_text(&mut self, edit: &mut dyn FnMut(&mut String)) {
+        match self.kind {
+            ContentKind::Message => {
+                if let Some(parts) = self.value.get_mut("parts") {
+                    edit_parts(parts, edit);
                 }
             }
+            ContentKind::SystemInstructions => edit_parts(self.value, edit),
+            _ => edit_all(self.value, edit),
         }
     }
 }
 
-fn assistant_message(turn: &AssistantTurn) -> Value {
-    let parts: Vec<Value> = turn.contents.iter().filter_map(part).collect();
-    let reason = turn.finish_reason.as_ref().map_or("error", |reason| reason.as_str());
-    json!({"role": "assistant", "parts": parts, "finish_reason": reason})
-}
+/// The keys of a part whose texts are words of the form.
+const FORM: [&str; 6] = ["type", "id", "name", "modality", "mime_type", "file_id"];
 
-/// A content as a part of a message; `None` where the conventions have no word for it.
-fn part(content: &Content) -> Option<Value> {
-    Some(match content {
-        Content::Text(text) => json!({"type": "text", "content": text.text}),
-        Content::Refusal(refusal) => json!({"type": "text", "content": refusal.text}),
-        Content::Thinking(thinking) if thinking.text.is_empty() => return None,
-        Content::Thinking(thinking) => json!({"type": "reasoning", "content": thinking.text}),
-        Content::ToolRequest(request) => json!({
-            "type": "tool_call",
-            "id": request.id,
-            "name": request.name,
-            "arguments": request.arguments,
-        }),
-        Content::ToolResult(result) => json!({
-            "type": "tool_call_response",
-            "id": result.id,
-            "response": match &result.outcome {
-                ToolOutcome::Value(value) => value.clone(),
-                ToolOutcome::Contents(contents) => contents.iter().filter_map(part).collect(),
-                ToolOutcome::Error(message) => json!({"error": message}),
-            },
-        }),
-        Content::ServerTool(tool) => {
-            let mut call = Map::from_iter([("type".to_owned(), json!(tool.name))]);
-            call.insert("item".to_owned(), tool.replay.item.clone());
-            json!({
-                "type": "server_tool_call",
-                "id": tool.id,
-                "name": tool.name,
-                "server_tool_call": call,
-            })
+fn edit_parts(parts: &mut Value, edit: &mut dyn FnMut(&mut String)) {
+    for part in parts.as_array_mut().into_iter().flatten() {
+        let fields = part.as_object_mut().into_iter().flatten();
+        for (_, value) in fields.filter(|(key, _)| !FORM.contains(&key.as_str())) {
+            edit_all(value, edit);
         }
-        Content::Image(media) => media_part("image", media),
-        Content::Document(media) => media_part("document", media),
-        Content::Citation(_) => return None,
-    })
-}
-
-/// What a tool handed back, as it stands on its span.
-pub(super) fn tool_output(output: &ToolOutput) -> Value {
-    match output {
-        ToolOutput::Value(value) => value.clone(),
-        ToolOutput::Contents(contents) => contents.iter().filter_map(part).collect(),
     }
 }
 
-fn media_part(modality: &str, media: &Media) -> Value {
-    match &media.source {
-        MediaSource::Url { url } => json!({"type": "uri", "modality": modality, "uri": url}),
-        MediaSource::Base64 { mime_type, data } => {
-            json!({"type": "blob", "modality": modality, "mime_type": mime_type, "content": data})
-        }
-        MediaSource::File { id, mime_type } => {
-            let mut part = json!({"type": "file", "modality": modality, "file_id": id});
-            if let Some(mime_type) = mime_type {
-                part["mime_type"] = json!(mime_type);
-            }
-            part
-        }
+fn edit_all(value: &mut Value, edit: &mut dyn FnMut(&mut String)) {
+    match value {
+        Value::String(text) => edit(text),
+        Value::Array(list) => list.iter_mut().for_each(|value| edit_all(value, edit)),
+        Value::Object(map) => map.values_mut().for_each(|value| edit_all(value, edit)),
+        _ => {}
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Capture;
+    use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn the_variable_is_read_as_the_ecosystem_writes_it() {
@@ -202,5 +169,22 @@ mod tests {
         ] {
             assert_eq!(Capture::parse(value), capture, "{value:?}");
         }
+    }
+
+    #[test]
+    fn the_hook_sees_what_was_said_and_not_the_form() {
+        let mut message = json!({"role": "tool", "parts": [
+            {"type": "text", "content": "a"},
+            {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"name": "b", "n": 1}},
+            {"type": "tool_call_response", "id": "c1", "response": ["c", {"type": "d"}]},
+        ]});
+        let mut seen = Vec::new();
+        CapturedContent::new(ContentKind::Message, &mut message).each_text(&mut |text| {
+            seen.push(text.clone());
+            text.push('!');
+        });
+        assert_eq!(seen, ["a", "b", "c", "d"]);
+        assert_eq!(message["parts"][1]["arguments"]["name"], "b!");
+        assert_eq!(message["parts"][1]["name"], "look");
     }
 }

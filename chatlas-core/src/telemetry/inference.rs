@@ -1,131 +1,318 @@
-//! The `chat` span: one for each model call, from the request until the reply is whole.
+//! A model call: the `chat` span, from the request until the reply is whole, with its metrics and
+//! events.
 
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context as Task, Poll, ready};
 use std::time::Instant;
 
 use futures_core::Stream;
+use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::SpanKind;
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, Key, KeyValue};
 
-use super::names::{self, operation, request as key, response};
+use super::events::{Event, any_attributes};
+use super::messages::{Input, parsed};
+use super::metrics::InferenceFigures;
+use super::names::{self, content, event, operation, request as key, response};
 use super::scope::{Exception, SpanScope, in_context};
-use super::{Run, capture, finish_reasons, push_params, push_server, push_usage};
-use crate::content::Content;
+use super::{Live, Run, finish_reasons, push_params, push_server, push_usage};
+use crate::content::{Content, ToolOutcome};
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
 };
 use crate::turn::Turn;
 
-/// A running `chat` span.
-struct InferenceSpan {
+/// The type of the exception that a failed call is.
+pub(super) const EXCEPTION: &str = "chatlas::ProviderError";
+
+/// A model call under way; nothing where nobody listens.
+struct Inference(Option<Box<Call>>);
+
+struct Call {
+    live: Arc<Live>,
     scope: SpanScope,
-    content: bool,
+    /// What goes on the event, until the end: the attributes of the span's start.
+    event: Option<Vec<KeyValue>>,
+    /// The messages that went in, for the event.
+    input: Option<CapturedInput>,
+    /// What the metrics of this call have in common.
+    common: Vec<KeyValue>,
+    input_modality: &'static str,
+    streams: bool,
     started: Instant,
-    seconds_to_first_chunk: Option<f64>,
+    first_chunk: Option<Instant>,
+    last_chunk: Instant,
+    gaps: Vec<f64>,
     /// What has arrived: all that is left where the end never comes.
     arrived: Completion,
-    done: bool,
 }
 
-impl InferenceSpan {
-    fn start(info: &ProviderInfo, request: &ChatRequest, stream: bool) -> Self {
+/// What went in, in the form of events.
+struct CapturedInput {
+    system: Option<String>,
+    messages: Input,
+    tools: Option<Arc<str>>,
+}
+
+/// How a call ended.
+enum End<'a> {
+    Whole(&'a Completion),
+    Failed(&'a ProviderError),
+    GivenUp,
+}
+
+impl Inference {
+    fn start(info: &ProviderInfo, request: &ChatRequest, streams: bool) -> Self {
         let run = request.run.clone().unwrap_or_else(Run::begin);
-        let content = run.capture().on_spans();
-        let scope = run.start(
-            &Context::current(),
-            SpanKind::Client,
-            || match &info.model {
-                Some(model) => Cow::Owned(format!("{} {model}", operation::CHAT)),
-                None => Cow::Borrowed(operation::CHAT),
-            },
-            |list| push_request(list, info, request, stream),
-        );
-        if content && scope.is_recording() {
-            let mut list = Vec::with_capacity(3);
-            let turns = request.turns.iter().map(AsRef::<Turn>::as_ref);
-            capture::push_input(&mut list, request.system_prompt.as_deref(), turns);
-            capture::push_tool_definitions(&mut list, &request.tools);
-            scope.set(list);
+        let Some(live) = run.0 else { return Self(None) };
+        let parent = Context::current();
+        let mut list = Live::attributes();
+        push_request(&mut list, info, request, streams);
+        live.push_settings(&mut list, &parent);
+        let event = live.sink.is_some().then(|| list.clone());
+        let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
+        let name = match &info.model {
+            Some(model) => Cow::Owned(format!("{} {model}", operation::CHAT)),
+            None => Cow::Borrowed(operation::CHAT),
+        };
+        let scope = live.start(&parent, SpanKind::Client, name, list);
+        if let Some(span) = scope.span_context() {
+            *live.last_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(span);
         }
-        Self {
+        let input = capture_input(&live, &scope, request);
+        let now = Instant::now();
+        Self(Some(Box::new(Call {
             scope,
-            content,
-            started: Instant::now(),
-            seconds_to_first_chunk: None,
+            event,
+            input,
+            common,
+            input_modality: input_modality(request),
+            streams,
+            started: now,
+            first_chunk: None,
+            last_chunk: now,
+            gaps: Vec::new(),
             arrived: Completion { partial: true, ..Completion::default() },
-            done: false,
-        }
+            live,
+        })))
+    }
+
+    fn context(&self) -> Option<Context> {
+        self.0.as_ref()?.scope.context().cloned()
     }
 
     fn see(&mut self, event: &CompletionEvent) {
-        if !self.scope.is_recording() {
-            return;
-        }
-        if self.seconds_to_first_chunk.is_none() {
-            self.seconds_to_first_chunk = Some(self.started.elapsed().as_secs_f64());
-        }
+        let Some(call) = &mut self.0 else { return };
+        call.see(event);
         if let CompletionEvent::Done(completion) = event {
-            self.complete(completion);
-        } else {
-            absorb(&mut self.arrived, event, self.content);
+            self.end(&End::Whole(completion));
         }
     }
 
-    fn complete(&mut self, completion: &Completion) {
-        self.done = true;
-        if self.scope.is_recording() {
-            self.scope.set(self.ending(completion));
+    fn end(&mut self, end: &End<'_>) {
+        if let Some(call) = self.0.take() {
+            call.end(end);
         }
-        self.scope.end();
-    }
-
-    fn fail(&mut self, error: &ProviderError) {
-        self.done = true;
-        if self.scope.is_recording() {
-            let error_type = error.error_type();
-            let mut list = self.ending(&self.arrived);
-            list.push(KeyValue::new(names::ERROR_TYPE, error_type));
-            self.scope.set(list);
-            let message = self.content.then(|| error.to_string());
-            let kind = Cow::Borrowed("chatlas::ProviderError");
-            let exception = Exception { kind, message: message.clone() };
-            self.scope.fail(message.unwrap_or_else(|| describe(error)), Some(exception));
-        }
-        self.scope.end();
-    }
-
-    /// The attributes of the end: of a whole reply, or of what had arrived.
-    fn ending(&self, completion: &Completion) -> Vec<KeyValue> {
-        let mut list = Vec::with_capacity(12);
-        let id = completion.response_id.as_ref().map(|id| (response::ID, id));
-        let model = completion.model.as_ref().map(|model| (response::MODEL, model));
-        list.extend(
-            [id, model].into_iter().flatten().map(|(key, text)| KeyValue::new(key, text.clone())),
-        );
-        list.push(finish_reasons(completion.finish_reason.as_ref()));
-        list.extend(
-            self.seconds_to_first_chunk.map(|s| KeyValue::new(response::TIME_TO_FIRST_CHUNK, s)),
-        );
-        push_usage(&mut list, &completion.usage, true);
-        list.extend(completion.attributes.iter().cloned());
-        if self.content && !(completion.partial && completion.contents.is_empty()) {
-            capture::push_output(&mut list, completion);
-        }
-        list
     }
 }
 
-impl Drop for InferenceSpan {
+impl Drop for Inference {
     fn drop(&mut self) {
-        if !self.done && self.scope.is_recording() {
-            let mut list = self.ending(&self.arrived);
-            list.push(KeyValue::new(names::CANCELLED, true));
-            self.scope.set(list);
+        self.end(&End::GivenUp);
+    }
+}
+
+impl Call {
+    fn see(&mut self, event: &CompletionEvent) {
+        let now = Instant::now();
+        let is_output = matches!(
+            event,
+            CompletionEvent::Text(_) | CompletionEvent::Thinking(_) | CompletionEvent::Content(_)
+        );
+        if self.first_chunk.is_none() {
+            self.first_chunk = Some(now);
+            self.last_chunk = now;
+        } else if is_output {
+            self.gaps.push(now.duration_since(self.last_chunk).as_secs_f64());
+            self.last_chunk = now;
+        }
+        if !matches!(event, CompletionEvent::Done(_)) {
+            let content = self.keeps_content();
+            absorb(&mut self.arrived, event, content);
         }
     }
+
+    /// Whether what the model says is to be recorded.
+    fn keeps_content(&self) -> bool {
+        let capture = self.live.writer.capture;
+        (capture.on_spans() && self.scope.is_recording())
+            || (capture.on_events() && self.live.sink.is_some())
+    }
+
+    fn end(mut self: Box<Self>, end: &End<'_>) {
+        let duration = self.started.elapsed();
+        let arrived = std::mem::take(&mut self.arrived);
+        let completion = match end {
+            End::Whole(completion) => *completion,
+            End::Failed(_) | End::GivenUp => &arrived,
+        };
+        let error_type = match end {
+            End::Failed(error) => Some(error.error_type()),
+            _ => None,
+        };
+        let seconds_to_first_chunk =
+            self.first_chunk.map(|first| first.duration_since(self.started).as_secs_f64());
+        let mut list = ending(completion, seconds_to_first_chunk);
+        list.extend(error_type.clone().map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
+        if matches!(end, End::GivenUp) {
+            list.push(KeyValue::new(names::CANCELLED, true));
+        }
+        let says = !(completion.partial && completion.contents.is_empty());
+        let output = (says && self.keeps_content()).then(|| self.live.writer.output(completion));
+        let on_event = self.event.take().map(|mut all| {
+            all.extend(list.iter().cloned());
+            all
+        });
+        if self.scope.is_recording() {
+            if self.live.writer.capture.on_spans() {
+                list.extend(
+                    output.clone().map(|json| KeyValue::new(content::OUTPUT_MESSAGES, json)),
+                );
+            }
+            self.scope.set(list);
+        }
+        if let End::Failed(error) = end {
+            self.fail(error);
+        }
+        if let Some(attributes) = on_event {
+            self.tell(attributes, output.as_deref());
+        }
+        if let Some(instruments) = &self.live.instruments {
+            let mut attributes = std::mem::take(&mut self.common);
+            let model = completion.model.as_ref();
+            attributes.extend(model.map(|model| KeyValue::new(response::MODEL, model.clone())));
+            let of_vendor = completion.attributes.iter();
+            attributes.extend(
+                of_vendor.filter(|fact| fact.key.as_str().starts_with("openai.response.")).cloned(),
+            );
+            instruments.inference(&InferenceFigures {
+                attributes: &attributes,
+                duration,
+                error_type: error_type.as_deref(),
+                usage: completion.usage,
+                input_modality: self.input_modality,
+                output_modality: modality(completion.contents.iter()),
+                seconds_to_first_chunk: seconds_to_first_chunk.filter(|_| self.streams),
+                gaps: &self.gaps,
+            });
+        }
+        self.scope.end();
+    }
+
+    fn fail(&self, error: &ProviderError) {
+        let writer = &self.live.writer;
+        let message = || writer.error(&error.to_string());
+        let on_span = writer.capture.on_spans().then(message);
+        let exception = Exception { kind: Cow::Borrowed(EXCEPTION), message: on_span.clone() };
+        self.scope.fail(on_span.unwrap_or_else(|| describe(error)), Some(exception));
+        if let Some(sink) = &self.live.sink {
+            let message = writer.capture.on_events().then(message);
+            let span = self.scope.span_context();
+            sink.emit(Event::exception(span, EXCEPTION, message.as_deref()));
+        }
+    }
+
+    /// Writes the event of the call: what its span says, and what was said, in structured form.
+    fn tell(&self, attributes: Vec<KeyValue>, output: Option<&str>) {
+        let Some(sink) = &self.live.sink else { return };
+        let mut attributes = any_attributes(attributes);
+        if self.live.writer.capture.on_events() {
+            let mut push = |key: &'static str, value: Option<AnyValue>| {
+                attributes.extend(value.map(|value| (Key::from(key), value)));
+            };
+            if let Some(input) = &self.input {
+                push(content::SYSTEM_INSTRUCTIONS, input.system.as_deref().and_then(parsed));
+                push(content::INPUT_MESSAGES, Some(input.messages.structured()));
+                push(names::tool::DEFINITIONS, input.tools.as_deref().and_then(parsed));
+            }
+            push(content::OUTPUT_MESSAGES, output.and_then(parsed));
+        }
+        let severity = Some(Severity::Debug);
+        let span = self.scope.span_context();
+        sink.emit(Event { name: event::INFERENCE_DETAILS, severity, span, attributes });
+    }
+}
+
+/// The attributes of the end, but for what failed and what was said.
+fn ending(completion: &Completion, first_chunk: Option<f64>) -> Vec<KeyValue> {
+    let mut list = Vec::with_capacity(12);
+    let id = completion.response_id.as_ref().map(|id| (response::ID, id));
+    let model = completion.model.as_ref().map(|model| (response::MODEL, model));
+    list.extend(
+        [id, model].into_iter().flatten().map(|(key, text)| KeyValue::new(key, text.clone())),
+    );
+    list.push(finish_reasons(Some(completion)));
+    list.extend(first_chunk.map(|s| KeyValue::new(response::TIME_TO_FIRST_CHUNK, s)));
+    push_usage(&mut list, &completion.usage, true);
+    list.extend(completion.attributes.iter().cloned());
+    list
+}
+
+/// Writes what goes in on the span, and keeps it for the event.
+fn capture_input(live: &Live, scope: &SpanScope, request: &ChatRequest) -> Option<CapturedInput> {
+    let writer = &live.writer;
+    let on_span = writer.capture.on_spans() && scope.is_recording();
+    let on_event = writer.capture.on_events() && live.sink.is_some();
+    if !(on_span || on_event) {
+        return None;
+    }
+    let input = CapturedInput {
+        system: request.system_prompt.as_ref().map(|prompt| writer.system(prompt)),
+        messages: writer.input(&request.turns),
+        tools: (!request.tools.is_empty()).then(|| writer.tool_definitions(&request.tools)),
+    };
+    if on_span {
+        let mut list = Vec::with_capacity(3);
+        let system = input.system.clone();
+        list.extend(system.map(|json| KeyValue::new(content::SYSTEM_INSTRUCTIONS, json)));
+        list.push(KeyValue::new(content::INPUT_MESSAGES, input.messages.text()));
+        let tools = input.tools.clone();
+        list.extend(tools.map(|json| KeyValue::new(names::tool::DEFINITIONS, json)));
+        scope.set(list);
+    }
+    on_event.then_some(input)
+}
+
+/// The metric attributes that are known from the start.
+fn common(info: &ProviderInfo) -> Vec<KeyValue> {
+    let mut list = Vec::with_capacity(8);
+    list.push(KeyValue::new(names::OPERATION_NAME, operation::CHAT));
+    list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
+    list.extend(info.model.clone().map(|model| KeyValue::new(key::MODEL, model)));
+    push_server(&mut list, info);
+    list
+}
+
+/// What the tokens of the input are: text where there is nothing else, and unknown otherwise.
+fn input_modality(request: &ChatRequest) -> &'static str {
+    modality(request.turns.iter().map(AsRef::<Turn>::as_ref).flat_map(Turn::contents))
+}
+
+fn modality<'a>(mut contents: impl Iterator<Item = &'a Content>) -> &'static str {
+    fn is_text(content: &Content) -> bool {
+        match content {
+            Content::Image(_) | Content::Document(_) | Content::ServerTool(_) => false,
+            Content::ToolResult(result) => match &result.outcome {
+                ToolOutcome::Contents(contents) => contents.iter().all(is_text),
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+    if contents.all(is_text) { "text" } else { "unknown" }
 }
 
 /// Adds an event to what has arrived of a reply; the content only where it is wanted.
@@ -158,7 +345,7 @@ fn push_request(
     list: &mut Vec<KeyValue>,
     info: &ProviderInfo,
     request: &ChatRequest,
-    stream: bool,
+    streams: bool,
 ) {
     list.push(KeyValue::new(names::OPERATION_NAME, operation::CHAT));
     list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
@@ -168,14 +355,12 @@ fn push_request(
     list.extend(
         request.conversation_id.clone().map(|id| KeyValue::new(names::CONVERSATION_ID, id)),
     );
-    push_params(list, &request.params);
-    list.extend(
-        request.params.reasoning_level.clone().map(|l| KeyValue::new(key::REASONING_LEVEL, l)),
-    );
-    if request.output.is_some() {
-        list.push(KeyValue::new(names::OUTPUT_TYPE, "json"));
-    }
-    if stream {
+    push_params(list, &request.params, request.output.is_some());
+    let level = request.params.reasoning_level.clone();
+    list.extend(level.map(|level| KeyValue::new(key::REASONING_LEVEL, level)));
+    let previous = request.params.previous_response_id.clone();
+    list.extend(previous.map(|id| KeyValue::new(key::PREVIOUS_RESPONSE_ID, id)));
+    if streams {
         list.push(KeyValue::new(key::STREAM, true));
     }
 }
@@ -198,12 +383,12 @@ pub async fn traced_chat<Fut>(
 where
     Fut: Future<Output = Result<Completion, ProviderError>> + Send,
 {
-    let mut span = InferenceSpan::start(info, &request, false);
-    let context = span.scope.context().cloned();
+    let mut call = Inference::start(info, &request, false);
+    let context = call.context();
     let result = in_context(context.as_ref(), async move { body(request).await }).await;
     match &result {
-        Ok(completion) => span.complete(completion),
-        Err(error) => span.fail(error),
+        Ok(completion) => call.end(&End::Whole(completion)),
+        Err(error) => call.end(&End::Failed(error)),
     }
     result
 }
@@ -217,23 +402,23 @@ pub async fn traced_chat_stream<Fut>(
 where
     Fut: Future<Output = Result<CompletionStream, ProviderError>> + Send,
 {
-    let mut span = InferenceSpan::start(info, &request, true);
-    let context = span.scope.context().cloned();
+    let mut call = Inference::start(info, &request, true);
+    let context = call.context();
     let result = in_context(context.as_ref(), async move { body(request).await }).await;
     match result {
-        Ok(inner) if span.scope.context().is_none() => Ok(inner),
-        Ok(inner) => Ok(CompletionStream::new(TracedStream { inner: Some(inner), span, context })),
+        Ok(inner) if call.0.is_none() => Ok(inner),
+        Ok(inner) => Ok(CompletionStream::new(TracedStream { inner: Some(inner), call, context })),
         Err(error) => {
-            span.fail(&error);
+            call.end(&End::Failed(&error));
             Err(error)
         }
     }
 }
 
-/// A reply as it arrives, watched by its span.
+/// A reply as it arrives, watched by its call.
 struct TracedStream {
     inner: Option<CompletionStream>,
-    span: InferenceSpan,
+    call: Inference,
     context: Option<Context>,
 }
 
@@ -254,9 +439,9 @@ impl Stream for TracedStream {
         }
         drop(guard);
         match &item {
-            Some(Ok(event)) => this.span.see(event),
-            Some(Err(error)) => this.span.fail(error),
-            None => this.span.fail(&ProviderError::without_end()),
+            Some(Ok(event)) => this.call.see(event),
+            Some(Err(error)) => this.call.end(&End::Failed(error)),
+            None => this.call.end(&End::Failed(&ProviderError::without_end())),
         }
         // A stream that stops without its last event is an error, whoever made it.
         Poll::Ready(Some(item.unwrap_or_else(|| Err(ProviderError::without_end()))))

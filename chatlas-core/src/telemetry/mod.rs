@@ -1,22 +1,30 @@
-//! The spans of a conversation: what is recorded, and when.
+//! The telemetry of a conversation: what is recorded, and when.
 //!
-//! One file for each operation (`agent`, `inference`, `tool`, and `operation` for the rest); below them the words of the
-//! conventions (`names`), a span that is active while polled and ends exactly once (`scope`),
-//! and message content (`capture`), which is off unless switched on.
+//! One file for each operation (`agent`, `inference`, `tool`, and `operation` for the rest): each
+//! records its span, its metrics and its events. Below them the words of the conventions
+//! (`names`), a span that is active while polled and ends exactly once (`scope`), the instruments
+//! (`metrics`), the event sink (`events`), content (`capture`: whether; `messages`: how; `cut`: how
+//! much), what a chat sets (`settings`), and the judgement of answers (`feedback`).
 //!
 //! Telemetry reads data and never changes an outcome.
 
 pub(crate) mod agent;
 pub mod capture;
+mod cut;
+pub mod events;
+pub mod feedback;
 pub mod inference;
+mod messages;
+pub mod metrics;
 pub mod names;
 pub mod operation;
 mod scope;
+pub(crate) mod settings;
 pub mod tool;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::global::{self, BoxedTracer};
 use opentelemetry::trace::{
@@ -26,58 +34,105 @@ use opentelemetry::trace::{
 use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value};
 
 use crate::provider::{ModelParams, ProviderInfo};
-use crate::turn::{FinishReason, Usage};
-use capture::Capture;
+use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
+pub use capture::{Capture, CapturedContent, ContentKind};
+pub(crate) use cut::LEAST as LEAST_LIMIT;
+use events::EventSink;
+pub use events::set_event_sink;
+pub use feedback::{ReplyId, Verdict};
+use messages::Writer;
+pub(crate) use messages::Written;
+use metrics::Instruments;
 use scope::SpanScope;
 pub(crate) use scope::in_context;
+use settings::Settings;
 
 /// The telemetry of one run: found once at its start and handed down, so that what runs inside
-/// asks nobody again. Without an SDK it is nothing at all.
+/// asks nobody again. Where nobody listens it is nothing at all.
 ///
 /// It is never kept beyond the run: a tracer taken before an SDK is installed would stay silent,
 /// one taken before the SDK is replaced would write to the old one.
 #[derive(Clone)]
 pub(crate) struct Run(Option<Arc<Live>>);
 
+/// Somebody listens: to spans, to metrics, to events.
 struct Live {
-    tracer: BoxedTracer,
-    capture: Capture,
+    tracer: Option<BoxedTracer>,
+    instruments: Option<Arc<Instruments>>,
+    sink: Option<EventSink>,
+    writer: Writer,
+    settings: Option<Arc<Settings>>,
+    /// The last model call of the run: what is judged when its answer is judged.
+    last_call: Mutex<Option<SpanContext>>,
 }
 
 impl Run {
-    /// Asks the global tracer provider, as it is now.
+    /// Asks the global providers, as they are now, for a call outside a chat.
     pub(crate) fn begin() -> Self {
+        Self::with(None)
+    }
+
+    /// Asks the global providers, as they are now, for a run of a chat with those settings.
+    pub(crate) fn of_chat(settings: &Arc<Settings>, written: &Written) -> Self {
+        Self::with(Some((settings, written)))
+    }
+
+    fn with(chat: Option<(&Arc<Settings>, &Written)>) -> Self {
         let scope = InstrumentationScope::builder(names::SCOPE_NAME)
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(names::SCHEMA_URL)
             .build();
         let tracer = global::tracer_with_scope(scope);
-        if is_noop(&tracer) {
+        let tracer = (!is_noop(&tracer)).then_some(tracer);
+        let instruments = metrics::instruments();
+        let sink = events::event_sink();
+        if tracer.is_none() && instruments.is_none() && sink.is_none() {
             return Self(None);
         }
-        Self(Some(Arc::new(Live { tracer, capture: Capture::from_env() })))
+        Self(Some(Arc::new(Live {
+            tracer,
+            instruments,
+            sink,
+            writer: Writer::new(chat.map(|(settings, written)| (&**settings, written))),
+            settings: chat.map(|(settings, _)| Arc::clone(settings)),
+            last_call: Mutex::new(None),
+        })))
     }
 
-    /// What of the messages is to be recorded.
-    pub(crate) fn capture(&self) -> Capture {
-        self.0.as_ref().map_or(Capture::Nothing, |live| live.capture)
+    /// The last model call of the run.
+    pub(crate) fn last_call(&self) -> Option<SpanContext> {
+        let live = self.0.as_ref()?;
+        live.last_call.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    /// Starts a span under `parent`, if anybody listens. The attributes are those that samplers see.
+impl Live {
+    /// Starts a span under `parent`, if anybody listens to spans. The attributes are those that
+    /// samplers see; the program's own follow.
     fn start(
         &self,
         parent: &Context,
         kind: SpanKind,
-        name: impl FnOnce() -> Cow<'static, str>,
-        attributes: impl FnOnce(&mut Vec<KeyValue>),
+        name: Cow<'static, str>,
+        attributes: Vec<KeyValue>,
     ) -> SpanScope {
-        let Some(live) = &self.0 else { return SpanScope::off() };
-        // Room for what comes at the end, too: the SDK keeps this vector.
-        let mut list = Vec::with_capacity(24);
-        attributes(&mut list);
-        let builder = SpanBuilder::from_name(name()).with_kind(kind).with_attributes(list);
-        let span = live.tracer.build_with_context(builder, parent);
+        let Some(tracer) = &self.tracer else { return SpanScope::off() };
+        let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
+        let span = tracer.build_with_context(builder, parent);
         SpanScope::of(parent.with_span(span))
+    }
+
+    /// A list for the attributes of a span.
+    fn attributes() -> Vec<KeyValue> {
+        // Room for what comes at the end, too: the SDK keeps this vector.
+        Vec::with_capacity(32)
+    }
+
+    /// What the program puts on every span.
+    fn push_settings(&self, list: &mut Vec<KeyValue>, parent: &Context) {
+        if let Some(settings) = &self.settings {
+            settings.push_attributes(list, parent);
+        }
     }
 }
 
@@ -103,16 +158,8 @@ fn is_noop(tracer: &BoxedTracer) -> bool {
     !span.is_recording() && span.span_context().span_id() == parent
 }
 
-/// The server that is asked.
-fn push_server(list: &mut Vec<KeyValue>, info: &ProviderInfo) {
-    if let Some(address) = &info.server_address {
-        list.push(KeyValue::new(names::SERVER_ADDRESS, address.clone()));
-        list.extend(info.server_port.map(|p| KeyValue::new(names::SERVER_PORT, i64::from(p))));
-    }
-}
-
-/// The parameters of the model, as far as they are set.
-fn push_params(list: &mut Vec<KeyValue>, params: &ModelParams) {
+/// What was asked for, as far as it is set.
+fn push_params(list: &mut Vec<KeyValue>, params: &ModelParams, json: bool) {
     use names::request;
     let mut push = |key: &'static str, value: Option<Value>| {
         list.extend(value.map(|value| KeyValue::new(key, value)));
@@ -124,30 +171,59 @@ fn push_params(list: &mut Vec<KeyValue>, params: &ModelParams) {
     push(request::SEED, params.seed.map(Value::from));
     push(request::FREQUENCY_PENALTY, params.frequency_penalty.map(Value::from));
     push(request::PRESENCE_PENALTY, params.presence_penalty.map(Value::from));
+    let choices = params.choice_count.filter(|count| *count != 1);
+    push(request::CHOICE_COUNT, choices.map(|count| i64::from(count).into()));
     if !params.stop_sequences.is_empty() {
         push(request::STOP_SEQUENCES, Some(strings(params.stop_sequences.iter().cloned())));
     }
+    push(names::OUTPUT_TYPE, json.then(|| "json".into()));
 }
 
 /// The tokens, as far as they are known: the totals alone, or with their parts.
 fn push_usage(list: &mut Vec<KeyValue>, usage: &Usage, parts: bool) {
-    use names::usage;
+    use names::usage as key;
     let mut push = |key: &'static str, count: Option<u64>| {
         list.extend(count.map(|n| KeyValue::new(key, i64::try_from(n).unwrap_or(i64::MAX))));
     };
-    push(usage::INPUT_TOKENS, usage.input_tokens);
-    push(usage::OUTPUT_TOKENS, usage.output_tokens);
-    if parts {
-        push(usage::CACHE_READ_TOKENS, usage.cache_read_tokens);
-        push(usage::CACHE_WRITE_TOKENS, usage.cache_write_tokens);
-        push(usage::REASONING_TOKENS, usage.reasoning_tokens);
+    push(key::INPUT_TOKENS, usage.input_tokens);
+    push(key::OUTPUT_TOKENS, usage.output_tokens);
+    if !parts {
+        return;
+    }
+    push(key::CACHE_READ_TOKENS, usage.cache_read_tokens);
+    push(key::CACHE_WRITE_TOKENS, usage.cache_write_tokens);
+    push(key::REASONING_TOKENS, usage.reasoning_tokens);
+    let input = [key::TEXT_INPUT_TOKENS, key::IMAGE_INPUT_TOKENS, key::AUDIO_INPUT_TOKENS];
+    let output = [key::TEXT_OUTPUT_TOKENS, key::IMAGE_OUTPUT_TOKENS, key::AUDIO_OUTPUT_TOKENS];
+    let cache_read =
+        [key::TEXT_CACHE_READ_TOKENS, key::IMAGE_CACHE_READ_TOKENS, key::AUDIO_CACHE_READ_TOKENS];
+    for (keys, Modalities { text, image, audio }) in [
+        (input, usage.input_by_modality),
+        (output, usage.output_by_modality),
+        (cache_read, usage.cache_read_by_modality),
+    ] {
+        for (key, count) in keys.into_iter().zip([text, image, audio]) {
+            push(key, count);
+        }
     }
 }
 
-/// Why the one choice ended. `None` is a choice that never came to its end: the conventions say `error`.
-fn finish_reasons(reason: Option<&FinishReason>) -> KeyValue {
-    let reason = reason.unwrap_or(&FinishReason::Error).as_str().to_owned();
-    KeyValue::new(names::response::FINISH_REASONS, strings([reason]))
+/// Why each choice ended. One that never came to its end ended, say the conventions, in `error`.
+fn finish_reasons(turn: Option<&AssistantTurn>) -> KeyValue {
+    let word =
+        |reason: Option<&FinishReason>| reason.unwrap_or(&FinishReason::Error).as_str().to_owned();
+    let first = word(turn.and_then(|turn| turn.finish_reason.as_ref()));
+    let others = turn.map(|turn| turn.alternatives.as_slice()).unwrap_or_default();
+    let others = others.iter().map(|other| word(other.finish_reason.as_ref()));
+    KeyValue::new(names::response::FINISH_REASONS, strings(std::iter::once(first).chain(others)))
+}
+
+/// The server that is asked.
+fn push_server(list: &mut Vec<KeyValue>, info: &ProviderInfo) {
+    if let Some(address) = &info.server_address {
+        list.push(KeyValue::new(names::SERVER_ADDRESS, address.clone()));
+        list.extend(info.server_port.map(|p| KeyValue::new(names::SERVER_PORT, i64::from(p))));
+    }
 }
 
 fn strings(values: impl IntoIterator<Item = String>) -> Value {

@@ -53,6 +53,8 @@ pub mod request {
     pub const PRESENCE_PENALTY: &str = "gen_ai.request.presence_penalty";
     pub const STOP_SEQUENCES: &str = "gen_ai.request.stop_sequences";
     pub const REASONING_LEVEL: &str = "gen_ai.request.reasoning.level";
+    pub const CHOICE_COUNT: &str = "gen_ai.request.choice.count";
+    pub const PREVIOUS_RESPONSE_ID: &str = "gen_ai.request.previous_response.id";
 }
 
 /// What was answered.
@@ -72,12 +74,78 @@ pub mod usage {
     pub const CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
     pub const CACHE_WRITE_TOKENS: &str = "gen_ai.usage.cache_write.input_tokens";
     pub const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
+    pub const TEXT_INPUT_TOKENS: &str = "gen_ai.usage.text.input_tokens";
+    pub const IMAGE_INPUT_TOKENS: &str = "gen_ai.usage.image.input_tokens";
+    pub const AUDIO_INPUT_TOKENS: &str = "gen_ai.usage.audio.input_tokens";
+    pub const TEXT_OUTPUT_TOKENS: &str = "gen_ai.usage.text.output_tokens";
+    pub const IMAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.image.output_tokens";
+    pub const AUDIO_OUTPUT_TOKENS: &str = "gen_ai.usage.audio.output_tokens";
+    pub const TEXT_CACHE_READ_TOKENS: &str = "gen_ai.usage.text.cache_read.input_tokens";
+    pub const IMAGE_CACHE_READ_TOKENS: &str = "gen_ai.usage.image.cache_read.input_tokens";
+    pub const AUDIO_CACHE_READ_TOKENS: &str = "gen_ai.usage.audio.cache_read.input_tokens";
 }
 
 /// Who runs.
 #[allow(missing_docs)]
 pub mod agent {
     pub const NAME: &str = "gen_ai.agent.name";
+    pub const DESCRIPTION: &str = "gen_ai.agent.description";
+}
+
+/// Who asks. These come from the program alone.
+pub mod user {
+    /// `session.id`, of OpenTelemetry's general conventions.
+    pub const SESSION_ID: &str = "session.id";
+    /// Ours: the program's own words for a conversation.
+    pub const TAGS: &str = "chatlas.tags";
+}
+
+/// Whether only this library writes that key: what a program sets under it is passed over, for a
+/// span never has two values for one key.
+pub(crate) fn is_reserved(key: &str) -> bool {
+    let of_the_program =
+        |key: &str| key.starts_with("gen_ai.prompt.") || key == "gen_ai.data_source.id";
+    (key.starts_with("gen_ai.") && !of_the_program(key))
+        || matches!(key, ERROR_TYPE | SERVER_ADDRESS | SERVER_PORT | CANCELLED)
+}
+
+/// The metrics: their names, and the words of their own among their attributes.
+#[allow(missing_docs)]
+pub mod metric {
+    pub const INFERENCE_DURATION: &str = "gen_ai.client.inference.duration";
+    pub const TIME_TO_FIRST_CHUNK: &str = "gen_ai.client.inference.time_to_first_chunk";
+    pub const TIME_PER_OUTPUT_CHUNK: &str = "gen_ai.client.inference.time_per_output_chunk";
+    pub const USAGE_INPUT: &str = "gen_ai.client.inference.usage.input_tokens";
+    pub const USAGE_OUTPUT: &str = "gen_ai.client.inference.usage.output_tokens";
+    pub const USAGE_CACHE_READ: &str = "gen_ai.client.inference.usage.cache_read.input_tokens";
+    pub const USAGE_CACHE_WRITE: &str = "gen_ai.client.inference.usage.cache_write.input_tokens";
+    pub const USAGE_REASONING: &str = "gen_ai.client.inference.usage.reasoning.output_tokens";
+    pub const INPUT_TOKENS: &str = "gen_ai.client.inference.operation.input_tokens";
+    pub const OUTPUT_TOKENS: &str = "gen_ai.client.inference.operation.output_tokens";
+    pub const OPERATION_DURATION: &str = "gen_ai.client.operation.duration";
+    pub const AGENT_DURATION: &str = "gen_ai.invoke_agent.duration";
+    pub const AGENT_INFERENCE_CALLS: &str = "gen_ai.invoke_agent.inference_calls";
+    pub const AGENT_TOOL_CALLS: &str = "gen_ai.invoke_agent.tool_calls";
+    pub const TOOL_DURATION: &str = "gen_ai.execute_tool.duration";
+    pub const TOKEN_MODALITY: &str = "gen_ai.token.modality";
+
+    /// The names that dashboards of 2025 know, written only where they are asked for.
+    pub const OLD_TOKEN_USAGE: &str = "gen_ai.client.token.usage";
+    pub const OLD_TIME_TO_FIRST_CHUNK: &str = "gen_ai.client.operation.time_to_first_chunk";
+    pub const OLD_TIME_PER_OUTPUT_CHUNK: &str = "gen_ai.client.operation.time_per_output_chunk";
+    pub const OLD_TOKEN_TYPE: &str = "gen_ai.token.type";
+}
+
+/// The events, and the attributes that only they have.
+#[allow(missing_docs)]
+pub mod event {
+    pub const INFERENCE_DETAILS: &str = "gen_ai.client.inference.operation.details";
+    pub const EXCEPTION: &str = "gen_ai.client.operation.exception";
+    pub const EVALUATION: &str = "gen_ai.evaluation.result";
+    pub const EVALUATION_NAME: &str = "gen_ai.evaluation.name";
+    pub const EVALUATION_SCORE: &str = "gen_ai.evaluation.score.value";
+    pub const EVALUATION_LABEL: &str = "gen_ai.evaluation.score.label";
+    pub const EVALUATION_EXPLANATION: &str = "gen_ai.evaluation.explanation";
 }
 
 /// The tools.
@@ -113,6 +181,8 @@ pub mod exception {
 /// The values of `error.type` that this crate gives itself. Beside them stand the providers' codes
 /// and HTTP statuses, and the type names of tools' errors.
 pub mod error {
+    /// Nothing more is known. It also stands for a tool's name that a model made up, in metrics.
+    pub const OTHER: &str = "_OTHER";
     /// The model's arguments do not fit the tool.
     pub const INVALID_ARGUMENTS: &str = "invalid_arguments";
     /// The model asked for a tool that the chat does not have.

@@ -1,44 +1,52 @@
-//! The spans of what a provider does beside inference: listing models, counting tokens. The
-//! conventions have no words for these two; the names are of the same kind as theirs.
+//! What a provider does beside inference: listing models, counting tokens. Each has a span and
+//! the duration metric. The conventions have no words for these two; the names are of the same
+//! kind as theirs.
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 
-use super::Run;
-use super::inference::describe;
+use super::events::Event;
+use super::inference::{EXCEPTION, describe};
 use super::names::{self, operation, request as key};
 use super::scope::{Exception, SpanScope, in_context};
+use super::{Live, Run, push_server};
 use crate::provider::{ChatRequest, Model, ProviderError, ProviderInfo};
 
-/// A running span of such an operation.
-struct OperationSpan {
+/// Such an operation under way; nothing where nobody listens.
+struct Operation(Option<Box<Call>>);
+
+struct Call {
+    live: Arc<Live>,
     scope: SpanScope,
-    content: bool,
-    done: bool,
+    common: Vec<KeyValue>,
+    started: Instant,
 }
 
-impl OperationSpan {
-    fn start(info: &ProviderInfo, name: &'static str, model: bool) -> Self {
-        let run = Run::begin();
-        let model = info.model.as_ref().filter(|_| model);
-        let scope = run.start(
-            &Context::current(),
-            SpanKind::Client,
-            || match model {
-                Some(model) => Cow::Owned(format!("{name} {model}")),
-                None => Cow::Borrowed(name),
-            },
-            |list| {
-                list.push(KeyValue::new(names::OPERATION_NAME, name));
-                list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
-                list.extend(model.cloned().map(|model| KeyValue::new(key::MODEL, model)));
-                super::push_server(list, info);
-            },
-        );
-        Self { scope, content: run.capture().on_spans(), done: false }
+impl Operation {
+    /// Starts it; `model` is the one it is about, if any.
+    fn start(info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
+        let Some(live) = Run::begin().0 else { return Self(None) };
+        let span_name = match model {
+            Some(model) => Cow::Owned(format!("{name} {model}")),
+            None => Cow::Borrowed(name),
+        };
+        let mut list = Live::attributes();
+        list.push(KeyValue::new(names::OPERATION_NAME, name));
+        list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
+        list.extend(model.cloned().map(|model| KeyValue::new(key::MODEL, model)));
+        push_server(&mut list, info);
+        let common = if live.instruments.is_some() { list.clone() } else { Vec::new() };
+        let scope = live.start(&Context::current(), SpanKind::Client, span_name, list);
+        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
+    }
+
+    fn context(&self) -> Option<Context> {
+        self.0.as_ref()?.scope.context().cloned()
     }
 
     fn finish<T>(
@@ -46,27 +54,46 @@ impl OperationSpan {
         result: &Result<T, ProviderError>,
         facts: impl FnOnce(&T) -> Vec<KeyValue>,
     ) {
-        self.done = true;
-        if !self.scope.is_recording() {
-            return;
-        }
+        let Some(call) = self.0.take() else { return };
         match result {
-            Ok(value) => self.scope.set(facts(value)),
-            Err(error) => {
-                self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, error.error_type())]);
-                let message = self.content.then(|| error.to_string());
-                let kind = Cow::Borrowed("chatlas::ProviderError");
-                let exception = Exception { kind, message: message.clone() };
-                self.scope.fail(message.unwrap_or_else(|| describe(error)), Some(exception));
-            }
+            Ok(value) => call.scope.set(facts(value)),
+            Err(error) => call.fail(error),
+        }
+        call.end(result.as_ref().err());
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call.scope.set(vec![KeyValue::new(names::CANCELLED, true)]);
+            call.end(None);
         }
     }
 }
 
-impl Drop for OperationSpan {
-    fn drop(&mut self) {
-        if !self.done && self.scope.is_recording() {
-            self.scope.set(vec![KeyValue::new(names::CANCELLED, true)]);
+impl Call {
+    fn fail(&self, error: &ProviderError) {
+        self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, error.error_type())]);
+        let writer = &self.live.writer;
+        let message = || writer.error(&error.to_string());
+        let on_span = writer.capture.on_spans().then(message);
+        let exception = Exception { kind: Cow::Borrowed(EXCEPTION), message: on_span.clone() };
+        self.scope.fail(on_span.unwrap_or_else(|| describe(error)), Some(exception));
+        if let Some(sink) = &self.live.sink {
+            let message = writer.capture.on_events().then(message);
+            let span = self.scope.span_context();
+            sink.emit(Event::exception(span, EXCEPTION, message.as_deref()));
+        }
+    }
+
+    fn end(mut self, error: Option<&ProviderError>) {
+        let duration = self.started.elapsed();
+        self.scope.end();
+        if let Some(instruments) = &self.live.instruments {
+            let kind = error.map(ProviderError::error_type);
+            self.common.extend(kind.map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
+            instruments.operation(duration, &self.common);
         }
     }
 }
@@ -79,8 +106,8 @@ pub async fn traced_list_models<Fut>(
 where
     Fut: Future<Output = Result<Vec<Model>, ProviderError>> + Send,
 {
-    let span = OperationSpan::start(info, operation::LIST_MODELS, false);
-    let context = span.scope.context().cloned();
+    let span = Operation::start(info, operation::LIST_MODELS, None);
+    let context = span.context();
     let result = in_context(context.as_ref(), async move { body().await }).await;
     span.finish(&result, |_| Vec::new());
     result
@@ -95,8 +122,8 @@ pub async fn traced_count_tokens<Fut>(
 where
     Fut: Future<Output = Result<u64, ProviderError>> + Send,
 {
-    let span = OperationSpan::start(info, operation::COUNT_TOKENS, true);
-    let context = span.scope.context().cloned();
+    let span = Operation::start(info, operation::COUNT_TOKENS, info.model.as_ref());
+    let context = span.context();
     let result = in_context(context.as_ref(), async move { body(request).await }).await;
     span.finish(&result, |count| {
         let count = i64::try_from(*count).unwrap_or(i64::MAX);

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
-use opentelemetry::trace::{Status, TraceContextExt as _};
+use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
 
@@ -28,6 +28,11 @@ impl SpanScope {
     /// Whether attributes are worth being made.
     pub(super) fn is_recording(&self) -> bool {
         self.0.as_ref().is_some_and(|context| context.span().is_recording())
+    }
+
+    /// The span's ids, where there is one.
+    pub(super) fn span_context(&self) -> Option<SpanContext> {
+        Some(self.0.as_ref()?.span().span_context().clone())
     }
 
     /// The context in which the span is the current one.

@@ -1,31 +1,38 @@
-//! The `execute_tool` span: one for each call of a tool, by the chat loop or by the program.
+//! A tool call: the `execute_tool` span, for the chat loop or for the program itself, with its
+//! metric.
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
 
 use opentelemetry::trace::SpanKind;
-use opentelemetry::{Context, KeyValue, StringValue};
+use opentelemetry::{Context, KeyValue};
 use serde_json::Value;
 
-use super::Run;
 use super::names::{self, error, operation, tool as key};
 use super::scope::{Exception, SpanScope, in_context};
+use super::{Live, Run};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
-/// A running `execute_tool` span.
-pub(crate) struct ToolSpan {
+/// A tool call under way; nothing where nobody listens.
+pub(crate) struct ToolSpan(Option<Box<Call>>);
+
+struct Call {
+    live: Arc<Live>,
     scope: SpanScope,
-    content: bool,
-    done: bool,
+    common: Vec<KeyValue>,
+    started: Instant,
 }
 
-/// What the span says at its start.
+/// What is known of a call at its start.
 pub(crate) struct Facts<'a> {
     pub(crate) name: Cow<'static, str>,
+    /// `None` where the chat has no such tool.
     pub(crate) description: Option<Cow<'static, str>>,
     pub(crate) call: Option<(&'a str, &'a Value)>,
-    pub(crate) agent_name: Option<&'a str>,
-    pub(crate) conversation_id: Option<&'a str>,
+    pub(crate) agent_name: Option<&'a Arc<str>>,
+    pub(crate) conversation_id: Option<&'a Arc<str>>,
 }
 
 impl<'a> Facts<'a> {
@@ -47,85 +54,116 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// How a call ended.
+enum End<'a> {
+    /// With a value, where the caller has it as one.
+    Done(Option<&'a ToolOutput>),
+    Failed(&'a ToolError),
+    Panicked,
+    GivenUp,
+}
+
 impl ToolSpan {
     /// Starts it under what is current.
     pub(crate) fn start(run: &Run, facts: Facts<'_>) -> Self {
-        let content = run.capture().on_spans();
-        let name = facts.name.clone();
-        let scope = run.start(
-            &Context::current(),
-            SpanKind::Internal,
-            || Cow::Owned(format!("{} {name}", operation::EXECUTE_TOOL)),
-            |list| {
-                list.push(KeyValue::new(names::OPERATION_NAME, operation::EXECUTE_TOOL));
-                list.push(KeyValue::new(key::NAME, facts.name));
-                list.push(KeyValue::new(key::TYPE, key::FUNCTION));
-                list.extend(facts.description.map(|text| KeyValue::new(key::DESCRIPTION, text)));
-                let agent = facts.agent_name.map(|name| (names::agent::NAME, name));
-                let conversation = facts.conversation_id.map(|id| (names::CONVERSATION_ID, id));
-                let id = facts.call.map(|(id, _)| (key::CALL_ID, id));
-                list.extend(
-                    [agent, conversation, id]
-                        .into_iter()
-                        .flatten()
-                        .map(|(key, value)| KeyValue::new(key, value.to_owned())),
-                );
-                if let Some((_, arguments)) = facts.call.filter(|_| content) {
-                    list.push(KeyValue::new(key::CALL_ARGUMENTS, plain_json(arguments)));
-                }
-            },
-        );
-        Self { scope, content, done: false }
+        let Some(live) = run.0.clone() else { return Self(None) };
+        let parent = Context::current();
+        let mut common = Vec::new();
+        if live.instruments.is_some() {
+            // What a model makes up is no name to count by.
+            let known = facts.description.is_some();
+            let name = if known { facts.name.clone() } else { error::OTHER.into() };
+            common.push(KeyValue::new(key::NAME, name));
+            common.push(KeyValue::new(key::TYPE, key::FUNCTION));
+            let agent = facts.agent_name.cloned();
+            common.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
+        }
+        let name = format!("{} {}", operation::EXECUTE_TOOL, facts.name);
+        let mut list = Live::attributes();
+        list.push(KeyValue::new(names::OPERATION_NAME, operation::EXECUTE_TOOL));
+        list.push(KeyValue::new(key::NAME, facts.name));
+        list.push(KeyValue::new(key::TYPE, key::FUNCTION));
+        list.extend(facts.description.map(|text| KeyValue::new(key::DESCRIPTION, text)));
+        let agent = facts.agent_name.cloned();
+        list.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
+        let conversation = facts.conversation_id.cloned();
+        list.extend(conversation.map(|id| KeyValue::new(names::CONVERSATION_ID, id)));
+        list.extend(facts.call.map(|(id, _)| KeyValue::new(key::CALL_ID, id.to_owned())));
+        live.push_settings(&mut list, &parent);
+        let scope = live.start(&parent, SpanKind::Internal, name.into(), list);
+        if let Some((_, arguments)) = facts.call
+            && live.writer.capture.on_spans()
+            && scope.is_recording()
+        {
+            let arguments = live.writer.tool_arguments(arguments);
+            scope.set(vec![KeyValue::new(key::CALL_ARGUMENTS, arguments)]);
+        }
+        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
     }
 
     /// The context in which the tool's body runs.
     pub(crate) fn context(&self) -> Option<&Context> {
-        self.scope.context()
+        self.0.as_ref()?.scope.context()
     }
 
     /// Ends it with what came of the call.
     pub(crate) fn finish(mut self, outcome: Result<Option<&ToolOutput>, &ToolError>) {
-        self.done = true;
-        if !self.scope.is_recording() {
-            return;
-        }
-        match outcome {
-            Ok(Some(output)) if self.content => {
-                let result = plain_json(&super::capture::tool_output(output));
-                self.scope.set(vec![KeyValue::new(key::CALL_RESULT, result)]);
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let kind = error.error_type().clone();
-                self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, kind.clone())]);
-                let message = self.content.then(|| error.message().to_owned());
-                let description = message.clone().unwrap_or_else(|| kind.clone().into_owned());
-                self.scope.fail(description, Some(Exception { kind, message }));
-            }
+        self.end(&match outcome {
+            Ok(output) => End::Done(output),
+            Err(error) => End::Failed(error),
+        });
+    }
+
+    fn end(&mut self, end: &End<'_>) {
+        if let Some(call) = self.0.take() {
+            call.end(end);
         }
     }
 }
 
 impl Drop for ToolSpan {
     fn drop(&mut self) {
-        if self.done || !self.scope.is_recording() {
-            return;
-        }
-        if std::thread::panicking() {
-            self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, error::PANIC)]);
-            let kind = Cow::Borrowed(error::PANIC);
-            self.scope.fail(error::PANIC.to_owned(), Some(Exception { kind, message: None }));
-        } else {
-            self.scope.set(vec![KeyValue::new(names::CANCELLED, true)]);
-        }
+        self.end(if std::thread::panicking() { &End::Panicked } else { &End::GivenUp });
     }
 }
 
-/// A string as it is, anything else as JSON.
-fn plain_json(value: &Value) -> StringValue {
-    match value {
-        Value::String(text) => text.clone().into(),
-        other => other.to_string().into(),
+impl Call {
+    fn end(mut self, end: &End<'_>) {
+        let duration = self.started.elapsed();
+        let error_type = match end {
+            End::Failed(error) => Some(error.error_type().clone()),
+            End::Panicked => Some(Cow::Borrowed(error::PANIC)),
+            End::Done(_) | End::GivenUp => None,
+        };
+        if self.scope.is_recording() {
+            self.describe(end, error_type.as_ref());
+        }
+        self.scope.end();
+        if let Some(instruments) = &self.live.instruments {
+            instruments.tool(duration, &self.common, error_type.as_deref());
+        }
+    }
+
+    fn describe(&self, end: &End<'_>, error_type: Option<&Cow<'static, str>>) {
+        let content = self.live.writer.capture.on_spans();
+        let writer = &self.live.writer;
+        if let Some(kind) = error_type {
+            self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, kind.clone())]);
+            let message = match end {
+                End::Failed(error) if content => Some(writer.error(error.message())),
+                _ => None,
+            };
+            let description = message.clone().unwrap_or_else(|| kind.clone().into_owned());
+            self.scope.fail(description, Some(Exception { kind: kind.clone(), message }));
+        }
+        match end {
+            End::Done(Some(output)) if content => {
+                let result = writer.tool_result(output);
+                self.scope.set(vec![KeyValue::new(key::CALL_RESULT, result)]);
+            }
+            End::GivenUp => self.scope.set(vec![KeyValue::new(names::CANCELLED, true)]),
+            _ => {}
+        }
     }
 }
 
@@ -159,7 +197,7 @@ pub fn traced_call_sync<T>(
 }
 
 fn finish_direct<T>(span: ToolSpan, output: &T, failure: fn(&T) -> Option<ToolError>) {
-    if span.scope.is_recording() {
+    if span.0.is_some() {
         match failure(output) {
             Some(error) => span.finish(Err(&error)),
             None => span.finish(Ok(None)),

@@ -1,0 +1,156 @@
+//! The events: log records with a name, handed to the program's own logger provider. OpenTelemetry
+//! has no global one, so the program says which, once: [`set_event_sink`].
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use opentelemetry::logs::{AnyValue, LogRecord as _, Logger, LoggerProvider, Severity};
+use opentelemetry::trace::SpanContext;
+use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, Value};
+
+use super::names::{self, event};
+
+/// Where events go: a logger of the program's own `LoggerProvider`.
+#[derive(Clone)]
+pub struct EventSink(Arc<dyn Emit>);
+
+impl EventSink {
+    /// A sink for that provider's exporters.
+    pub fn new<P>(provider: &P) -> Self
+    where
+        P: LoggerProvider,
+        P::Logger: Send + Sync + 'static,
+    {
+        let scope = InstrumentationScope::builder(names::SCOPE_NAME)
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(names::SCHEMA_URL)
+            .build();
+        Self(Arc::new(provider.logger_with_scope(scope)))
+    }
+
+    pub(super) fn emit(&self, event: Event) {
+        self.0.emit_event(event);
+    }
+}
+
+impl fmt::Debug for EventSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventSink")
+    }
+}
+
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+static SINK: RwLock<Option<EventSink>> = RwLock::new(None);
+
+/// Has events written: to that sink from now on, or to none.
+///
+/// That is the switch: without a sink there are no events. What people said is in them only where
+/// capture is on for events.
+pub fn set_event_sink(sink: Option<EventSink>) {
+    let mut installed = SINK.write().unwrap_or_else(PoisonError::into_inner);
+    INSTALLED.store(sink.is_some(), Ordering::Release);
+    *installed = sink;
+}
+
+/// The sink, as it is now.
+pub(super) fn event_sink() -> Option<EventSink> {
+    if !INSTALLED.load(Ordering::Acquire) {
+        return None;
+    }
+    SINK.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// An event before it is written.
+pub(super) struct Event {
+    pub(super) name: &'static str,
+    pub(super) severity: Option<Severity>,
+    /// The span it happened in.
+    pub(super) span: Option<SpanContext>,
+    pub(super) attributes: Vec<(Key, AnyValue)>,
+}
+
+impl Event {
+    /// The exception event of a failed call.
+    pub(super) fn exception(span: Option<SpanContext>, kind: &str, message: Option<&str>) -> Self {
+        let kind = (names::exception::TYPE, kind);
+        let message = message.map(|text| (names::exception::MESSAGE, text));
+        let attributes = [Some(kind), message].into_iter().flatten();
+        Self {
+            name: event::EXCEPTION,
+            severity: Some(Severity::Warn),
+            span,
+            attributes: attributes
+                .map(|(key, text)| (key.into(), text.to_owned().into()))
+                .collect(),
+        }
+    }
+}
+
+trait Emit: Send + Sync {
+    fn emit_event(&self, event: Event);
+}
+
+impl<L: Logger + Send + Sync> Emit for L {
+    fn emit_event(&self, event: Event) {
+        let severity = event.severity.unwrap_or(Severity::Info);
+        if !self.event_enabled(severity, names::SCOPE_NAME, Some(event.name)) {
+            return;
+        }
+        let mut record = self.create_log_record();
+        record.set_event_name(event.name);
+        record.set_timestamp(SystemTime::now());
+        if let Some(severity) = event.severity {
+            record.set_severity_number(severity);
+            record.set_severity_text(severity.name());
+        }
+        if let Some(span) = event.span.filter(SpanContext::is_valid) {
+            record.set_trace_context(span.trace_id(), span.span_id(), Some(span.trace_flags()));
+        }
+        record.add_attributes(event.attributes);
+        self.emit(record);
+    }
+}
+
+/// The attributes of a span, as those of an event.
+pub(super) fn any_attributes(attributes: Vec<KeyValue>) -> Vec<(Key, AnyValue)> {
+    attributes.into_iter().map(|attribute| (attribute.key, any(attribute.value))).collect()
+}
+
+fn any(value: Value) -> AnyValue {
+    match value {
+        Value::Bool(flag) => flag.into(),
+        Value::I64(number) => number.into(),
+        Value::F64(number) => number.into(),
+        Value::String(text) => text.into(),
+        Value::Array(Array::Bool(list)) => list.into_iter().collect(),
+        Value::Array(Array::I64(list)) => list.into_iter().collect(),
+        Value::Array(Array::F64(list)) => list.into_iter().collect(),
+        Value::Array(Array::String(list)) => list.into_iter().collect(),
+        other => other.to_string().into(),
+    }
+}
+
+/// JSON in the structured form of events. What is null is left out: that form has no null.
+pub(super) fn any_json(value: &serde_json::Value) -> Option<AnyValue> {
+    use serde_json::Value as Json;
+    Some(match value {
+        Json::Null => return None,
+        Json::Bool(flag) => (*flag).into(),
+        Json::Number(number) => match number.as_i64() {
+            Some(whole) => whole.into(),
+            None => number.as_f64().unwrap_or(f64::NAN).into(),
+        },
+        Json::String(text) => text.clone().into(),
+        Json::Array(list) => {
+            AnyValue::ListAny(Box::new(list.iter().filter_map(any_json).collect()))
+        }
+        Json::Object(map) => AnyValue::Map(Box::new(
+            map.iter()
+                .filter_map(|(key, value)| Some((Key::from(key.clone()), any_json(value)?)))
+                .collect::<HashMap<_, _>>(),
+        )),
+    })
+}

@@ -1,0 +1,372 @@
+//! Content in the form of the conventions' JSON schemas. What a turn looks like is made once and
+//! used again in every later call, so that a call costs what is new in it, and a copy.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use opentelemetry::logs::AnyValue;
+use serde_json::{Map, Value, json};
+
+use super::capture::{Capture, CapturedContent, ContentKind, DEFAULT_LIMIT};
+use super::cut;
+use super::events::any_json;
+use super::settings::{Redact, Settings};
+use crate::content::{Content, Media, MediaSource, ToolOutcome};
+use crate::tool::{ToolDefinition, ToolOutput};
+use crate::turn::{Alternative, AssistantTurn, FinishReason, Turn};
+
+/// How content is written: which, within what bound, and what a hook does to it first.
+pub(super) struct Writer {
+    pub(super) capture: Capture,
+    redact: Option<Redact>,
+    limit: usize,
+    written: Written,
+    definitions: OnceLock<(Vec<ToolDefinition>, Arc<str>)>,
+}
+
+/// The turns of a conversation that have been written already, in their order.
+#[derive(Default)]
+pub(crate) struct Written(Arc<Mutex<Vec<Arc<WrittenTurn>>>>);
+
+/// A turn as JSON.
+struct WrittenTurn {
+    /// The turn itself: as long as it is kept, its address is its own.
+    turn: Arc<Turn>,
+    messages: Vec<Arc<str>>,
+    structured: OnceLock<Vec<AnyValue>>,
+}
+
+impl Clone for Written {
+    /// A copy of a conversation goes its own way.
+    fn clone(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.turns())))
+    }
+}
+
+impl Written {
+    /// The same, for a run of the conversation.
+    fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    fn turns(&self) -> Vec<Arc<WrittenTurn>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, turns: &[Arc<WrittenTurn>]) {
+        turns.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl WrittenTurn {
+    fn structured(&self) -> &[AnyValue] {
+        self.structured
+            .get_or_init(|| self.messages.iter().filter_map(|text| parsed(text)).collect())
+    }
+}
+
+/// JSON text in the structured form of events.
+pub(super) fn parsed(text: &str) -> Option<AnyValue> {
+    serde_json::from_str(text).ok().as_ref().and_then(any_json)
+}
+
+impl Writer {
+    /// As a chat has it set; as the environment says for a call without a chat.
+    pub(super) fn new(chat: Option<(&Settings, &Written)>) -> Self {
+        let settings = chat.map(|(settings, _)| settings);
+        let set = settings.and_then(|settings| settings.capture);
+        Self {
+            capture: set.unwrap_or_else(Capture::from_env),
+            redact: settings.and_then(|settings| settings.redact.clone()),
+            limit: settings.map_or(DEFAULT_LIMIT, |settings| settings.limit),
+            written: chat.map(|(_, written)| written.share()).unwrap_or_default(),
+            definitions: OnceLock::new(),
+        }
+    }
+
+    /// The system prompt.
+    pub(super) fn system(&self, prompt: &str) -> String {
+        let parts = json!([{"type": "text", "content": prompt}]);
+        self.write(ContentKind::SystemInstructions, parts)
+    }
+
+    /// The messages that go in.
+    pub(super) fn input(&self, turns: &[Arc<Turn>]) -> Input {
+        let mut known = self.written.turns();
+        // Not under the lock: the hook is the program's.
+        let mut fresh = known.len() > turns.len();
+        known.truncate(turns.len());
+        for (index, turn) in turns.iter().enumerate() {
+            match known.get(index) {
+                Some(known) if Arc::ptr_eq(&known.turn, turn) => {}
+                _ => {
+                    fresh = true;
+                    known.truncate(index);
+                    known.push(Arc::new(self.turn(turn)));
+                }
+            }
+        }
+        if fresh {
+            self.written.replace(&known);
+        }
+        Input::new(known, self.limit)
+    }
+
+    fn turn(&self, turn: &Arc<Turn>) -> WrittenTurn {
+        let messages = messages(turn).into_iter();
+        // Alone in a list, it still has to fit.
+        let write = |message| {
+            self.write_within(ContentKind::Message, message, self.limit.saturating_sub(2))
+        };
+        WrittenTurn {
+            turn: Arc::clone(turn),
+            messages: messages.map(|message| write(message).into()).collect(),
+            structured: OnceLock::new(),
+        }
+    }
+
+    /// The message that comes out: one for each choice.
+    pub(super) fn output(&self, turn: &AssistantTurn) -> String {
+        let first = assistant_message(&turn.contents, turn.finish_reason.as_ref());
+        let others = turn.alternatives.iter().map(|other: &Alternative| {
+            assistant_message(&other.contents, other.finish_reason.as_ref())
+        });
+        let messages: Vec<Value> = std::iter::once(first)
+            .chain(others)
+            .map(|message| self.redacted(ContentKind::Message, message))
+            .collect();
+        cut::to_text(&messages.into(), self.limit)
+    }
+
+    /// The tools that the model was told of; made once in a run.
+    pub(super) fn tool_definitions(&self, tools: &[ToolDefinition]) -> Arc<str> {
+        let same = |a: &ToolDefinition, b: &ToolDefinition| {
+            a.name == b.name
+                && a.description == b.description
+                && Arc::ptr_eq(&a.parameters, &b.parameters)
+        };
+        let make = || {
+            let definitions: Value = tools
+                .iter()
+                .map(|tool| self.redacted(ContentKind::ToolDefinition, definition(tool)))
+                .collect();
+            cut::to_text(&definitions, self.limit).into()
+        };
+        let (known, text) = self.definitions.get_or_init(|| (tools.to_vec(), make()));
+        let unchanged =
+            known.len() == tools.len() && known.iter().zip(tools).all(|(a, b)| same(a, b));
+        if unchanged { Arc::clone(text) } else { make() }
+    }
+
+    /// The arguments of a tool call.
+    pub(super) fn tool_arguments(&self, arguments: &Value) -> String {
+        self.write_plain(ContentKind::ToolArguments, arguments.clone())
+    }
+
+    /// What a tool handed back.
+    pub(super) fn tool_result(&self, output: &ToolOutput) -> String {
+        let value = match output {
+            ToolOutput::Value(value) => value.clone(),
+            ToolOutput::Contents(contents) => contents.iter().filter_map(part).collect(),
+        };
+        self.write_plain(ContentKind::ToolResult, value)
+    }
+
+    /// The message of an error.
+    pub(super) fn error(&self, message: &str) -> String {
+        self.write_plain(ContentKind::Error, message.into())
+    }
+
+    fn write(&self, kind: ContentKind, value: Value) -> String {
+        self.write_within(kind, value, self.limit)
+    }
+
+    fn write_within(&self, kind: ContentKind, value: Value, limit: usize) -> String {
+        cut::to_text(&self.redacted(kind, value), limit)
+    }
+
+    /// A text as it is, anything else as JSON.
+    fn write_plain(&self, kind: ContentKind, value: Value) -> String {
+        match self.redacted(kind, value) {
+            // The note on the cut is within the bound, too.
+            Value::String(text) if text.len() > self.limit => {
+                cut::short_text(&text, self.limit.max(cut::LEAST) - 64)
+            }
+            Value::String(text) => text,
+            other => cut::to_text(&other, self.limit),
+        }
+    }
+
+    /// The value as the program's hook leaves it. A hook that panics loses the content, nothing else.
+    fn redacted(&self, kind: ContentKind, mut value: Value) -> Value {
+        let Some(redact) = &self.redact else { return value };
+        let hook = || redact(&mut CapturedContent::new(kind, &mut value));
+        if catch_unwind(AssertUnwindSafe(hook)).is_ok() {
+            return value;
+        }
+        let note = json!([{"type": "text", "content": "[lost: the redaction hook panicked]"}]);
+        match kind {
+            ContentKind::SystemInstructions => note,
+            ContentKind::Message => json!({"role": value["role"], "parts": note}),
+            ContentKind::ToolDefinition => json!({"type": "function", "name": value["name"]}),
+            _ => json!("[lost: the redaction hook panicked]"),
+        }
+    }
+}
+
+/// The messages that go in, within the bound: where they are too many, the oldest are left out.
+pub(super) struct Input {
+    turns: Vec<Arc<WrittenTurn>>,
+    /// How many messages are left out.
+    skipped: usize,
+    limit: usize,
+}
+
+/// Room for the message that stands for those left out.
+const ROOM_FOR_NOTE: usize = 200;
+
+impl Input {
+    fn new(turns: Vec<Arc<WrittenTurn>>, limit: usize) -> Self {
+        let lengths = || turns.iter().flat_map(|turn| &turn.messages).map(|text| text.len() + 1);
+        let mut skipped = 0;
+        let mut size = lengths().sum::<usize>() + 1;
+        if size > limit {
+            let last = lengths().count().saturating_sub(1);
+            for length in lengths().take(last) {
+                if size + ROOM_FOR_NOTE <= limit {
+                    break;
+                }
+                size -= length;
+                skipped += 1;
+            }
+        }
+        Self { turns, skipped, limit }
+    }
+
+    fn note(&self) -> Option<Value> {
+        let Self { skipped, limit, .. } = self;
+        let note = format!("[cut: {skipped} earlier messages; the limit is {limit} bytes]");
+        (*skipped > 0)
+            .then(|| json!({"role": "system", "parts": [{"type": "text", "content": note}]}))
+    }
+
+    /// As JSON text.
+    pub(super) fn text(&self) -> String {
+        let messages = self.turns.iter().flat_map(|turn| &turn.messages).skip(self.skipped);
+        let length: usize = messages.clone().map(|text| text.len() + 1).sum();
+        let mut list = String::with_capacity(length + ROOM_FOR_NOTE);
+        list.push('[');
+        let note = self.note().map(|note| Arc::from(note.to_string()));
+        for text in note.iter().chain(messages) {
+            if list.len() > 1 {
+                list.push(',');
+            }
+            list.push_str(text);
+        }
+        list.push(']');
+        list
+    }
+
+    /// In the structured form of events.
+    pub(super) fn structured(&self) -> AnyValue {
+        let note = self.note().as_ref().and_then(any_json);
+        let messages = self.turns.iter().flat_map(|turn| turn.structured()).skip(self.skipped);
+        AnyValue::ListAny(Box::new(note.into_iter().chain(messages.cloned()).collect()))
+    }
+}
+
+fn definition(tool: &ToolDefinition) -> Value {
+    json!({
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": *tool.parameters,
+    })
+}
+
+/// A turn as messages: tool results stand in one of their own, of the role `tool`.
+fn messages(turn: &Turn) -> Vec<Value> {
+    match turn {
+        Turn::Assistant(turn) => {
+            vec![assistant_message(&turn.contents, turn.finish_reason.as_ref())]
+        }
+        Turn::User(turn) => {
+            let (results, said): (Vec<_>, Vec<_>) =
+                turn.contents.iter().partition(|content| matches!(content, Content::ToolResult(_)));
+            [("tool", results), ("user", said)]
+                .into_iter()
+                .filter(|(_, contents)| !contents.is_empty())
+                .map(|(role, contents)| {
+                    let parts: Vec<Value> = contents.into_iter().filter_map(part).collect();
+                    json!({"role": role, "parts": parts})
+                })
+                .collect()
+        }
+    }
+}
+
+fn assistant_message(contents: &[Content], reason: Option<&FinishReason>) -> Value {
+    let parts: Vec<Value> = contents.iter().filter_map(part).collect();
+    // Some backends show no message without it.
+    let reason = reason.map_or("error", FinishReason::as_str);
+    json!({"role": "assistant", "parts": parts, "finish_reason": reason})
+}
+
+/// A content as a part of a message; `None` where the conventions have no word for it.
+fn part(content: &Content) -> Option<Value> {
+    Some(match content {
+        Content::Text(text) => json!({"type": "text", "content": text.text}),
+        Content::Refusal(refusal) => json!({"type": "text", "content": refusal.text}),
+        Content::Thinking(thinking) if thinking.text.is_empty() => return None,
+        Content::Thinking(thinking) => json!({"type": "reasoning", "content": thinking.text}),
+        Content::ToolRequest(request) => json!({
+            "type": "tool_call",
+            "id": request.id,
+            "name": request.name,
+            "arguments": request.arguments,
+        }),
+        Content::ToolResult(result) => json!({
+            "type": "tool_call_response",
+            "id": result.id,
+            "response": match &result.outcome {
+                // What the model reads; events have no null.
+                ToolOutcome::Value(Value::Null) => json!("null"),
+                ToolOutcome::Value(value) => value.clone(),
+                ToolOutcome::Contents(contents) => contents.iter().filter_map(part).collect(),
+                ToolOutcome::Error(message) => json!({"error": message}),
+            },
+        }),
+        Content::ServerTool(tool) => {
+            let mut call = Map::from_iter([("type".to_owned(), json!(tool.name))]);
+            call.insert("item".to_owned(), tool.replay.item.clone());
+            let mut part = json!({
+                "type": "server_tool_call",
+                "name": tool.name,
+                "server_tool_call": call,
+            });
+            if let Some(id) = &tool.id {
+                part["id"] = json!(id);
+            }
+            part
+        }
+        Content::Image(media) => media_part("image", media),
+        Content::Document(media) => media_part("document", media),
+        Content::Citation(_) => return None,
+    })
+}
+
+fn media_part(modality: &str, media: &Media) -> Value {
+    match &media.source {
+        MediaSource::Url { url } => json!({"type": "uri", "modality": modality, "uri": url}),
+        MediaSource::Base64 { mime_type, data } => {
+            json!({"type": "blob", "modality": modality, "mime_type": mime_type, "content": data})
+        }
+        MediaSource::File { id, mime_type } => {
+            let mut part = json!({"type": "file", "modality": modality, "file_id": id});
+            if let Some(mime_type) = mime_type {
+                part["mime_type"] = json!(mime_type);
+            }
+            part
+        }
+    }
+}
