@@ -1,6 +1,6 @@
 //! What macro expansions may call: they emit nothing else. No part of the public API.
 
-use std::fmt;
+pub use std::fmt;
 use std::future::Future;
 
 use serde::Serialize;
@@ -8,7 +8,11 @@ use serde::Serialize;
 pub use async_trait::async_trait;
 pub use serde_json::Value;
 pub use std::clone::Clone;
-pub use std::primitive::str;
+pub use std::convert::Into;
+pub use std::default::Default;
+pub use std::ops::FnOnce;
+pub use std::option::Option;
+pub use std::primitive::{bool, str, u64};
 pub use std::result::Result;
 pub use std::string::String;
 pub use std::sync::{Arc, LazyLock};
@@ -16,7 +20,7 @@ pub use std::vec::Vec;
 
 pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
-    ProviderInfo, Vendor,
+    ProviderInfo, Runs, Vendor,
 };
 pub use crate::telemetry::inference::{traced_chat, traced_chat_stream};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};

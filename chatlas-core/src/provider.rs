@@ -85,7 +85,15 @@ pub trait Runs<T>: Sized {
 }
 
 /// A protocol that several vendors speak: what `#[provider(like = ...)]` derives a provider from.
-pub trait Protocol: Provider + Sized {
+#[diagnostic::on_unimplemented(
+    message = "no provider can be derived from `{Self}`",
+    label = "this is no `Protocol`",
+    note = "name a provider that implements `chatlas::provider::Protocol`"
+)]
+pub trait Protocol: Provider + fmt::Debug + Sized {
+    /// Timeouts, retries, headers: how it uses HTTP.
+    type HttpOptions;
+
     /// A provider that speaks it with that vendor. The key is taken from the environment, where
     /// the vendor has a variable for it and it is set.
     fn of_vendor(vendor: &'static Vendor) -> Self;
@@ -93,6 +101,32 @@ pub trait Protocol: Provider + Sized {
     /// Uses that model.
     #[must_use]
     fn with_model(self, model: impl Into<Arc<str>>) -> Self;
+
+    /// Uses that key. An empty one is none.
+    #[must_use]
+    fn with_api_key(self, key: impl Into<String>) -> Self;
+
+    /// Uses the server at that address: all before the operation's own path.
+    #[must_use]
+    fn with_base_url(self, url: impl Into<String>) -> Self;
+
+    /// Sets how it uses HTTP.
+    #[must_use]
+    fn with_http(self, options: Self::HttpOptions) -> Self;
+
+    /// Whether each HTTP attempt has a span of its own, below the span of the operation.
+    #[must_use]
+    fn with_http_spans(self, on: bool) -> Self;
+
+    #[doc(hidden)]
+    fn __as_provider(&self) -> &dyn Provider {
+        self
+    }
+
+    #[doc(hidden)]
+    fn __as_debug(&self) -> &dyn fmt::Debug {
+        self
+    }
 }
 
 /// A vendor that speaks a known protocol.

@@ -1,27 +1,44 @@
-//! The arguments in an attribute's parentheses: `name = "…"`, a flag, `crate = path`.
+//! The arguments in an attribute's parentheses: `name = "…"`, `read_only`, `crate = path`.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
-use syn::{LitStr, Path, Token};
+use syn::punctuated::Punctuated;
+use syn::{LitBool, LitStr, Path, Token, parenthesized};
 
 use crate::errors::Errors;
 
-/// What may stand in the parentheses of an attribute.
-pub(crate) struct Grammar {
-    /// Arguments with a string: `name = "…"`.
-    pub(crate) strings: &'static [&'static str],
-    /// Arguments that stand alone: `transparent`.
-    pub(crate) flags: &'static [&'static str],
+/// What may stand in the parentheses of an attribute. `crate = path` may stand in all of them.
+pub(crate) struct Grammar(pub(crate) &'static [(&'static str, Takes)]);
+
+/// What an argument takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Takes {
+    /// Nothing: `transparent`.
+    Nothing,
+    /// Nothing, which is yes, or a `bool`: `strict`, `strict = false`.
+    #[allow(dead_code)]
+    Switch,
+    /// A string: `name = "…"`.
+    Text,
+    /// A path: `like = OpenAi`.
+    Path,
+    /// Paths in parentheses: `quirks(a, b)`.
+    Paths,
 }
 
 /// What stood there.
 #[derive(Default)]
-pub(crate) struct Arguments {
-    strings: Vec<(Ident, LitStr)>,
-    flags: Vec<Ident>,
-    root: Option<Path>,
+pub(crate) struct Arguments(Vec<(&'static str, Value)>);
+
+enum Value {
+    /// Something that could not be read, which is told already.
+    Unread,
+    Switch(bool),
+    Text(LitStr),
+    Path(Path),
+    Paths(Vec<Path>),
 }
 
 impl Arguments {
@@ -30,7 +47,10 @@ impl Arguments {
         let mut arguments = Self::default();
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
-                arguments.parse_one(input, grammar, errors)?;
+                if let Err(error) = arguments.parse_one(input, grammar, errors) {
+                    errors.note(error);
+                    skip_to_comma(input)?;
+                }
                 if input.is_empty() {
                     break;
                 }
@@ -52,52 +72,151 @@ impl Arguments {
     ) -> syn::Result<()> {
         let key = input.call(Ident::parse_any)?;
         let word = key.to_string();
-        if self.has(&word) {
+        let (name, takes) = grammar.nearest(&word).map_err(|message| at(&key, message))?;
+        if name != word {
+            errors.at(
+                &key,
+                format!("unknown argument `{word}`; did you mean `{}`?", takes.form(name)),
+            );
+        } else if self.find(name).is_some() {
             errors.at(&key, format!("`{word}` is given twice"));
         }
-        if word == "crate" {
-            input.parse::<Token![=]>()?;
-            self.root = Some(input.call(Path::parse_mod_style)?);
-        } else if grammar.strings.contains(&word.as_str()) {
-            input.parse::<Token![=]>()?;
-            self.strings.push((key, input.parse()?));
-        } else if grammar.flags.contains(&word.as_str()) {
-            self.flags.push(key);
-        } else {
-            let known: Vec<String> = grammar
-                .strings
-                .iter()
-                .map(|name| format!("`{name} = \"...\"`"))
-                .chain(grammar.flags.iter().map(|name| format!("`{name}`")))
-                .collect();
-            errors.at(&key, format!("unknown argument `{word}`; there are {}", known.join(", ")));
-            // Past its value, so that what follows is still read.
-            while !input.is_empty() && !input.peek(Token![,]) {
-                input.parse::<proc_macro2::TokenTree>()?;
-            }
+        let value = takes.parse(input);
+        let unread = value.is_err();
+        self.0.push((name, value.unwrap_or(Value::Unread)));
+        if unread {
+            return Err(at(&key, format!("this is written `{}`", takes.form(name))));
         }
         Ok(())
     }
 
-    fn has(&self, word: &str) -> bool {
-        self.string(word).is_some()
-            || self.flag(word).is_some()
-            || (word == "crate" && self.root.is_some())
+    fn find(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Whether that was given, readable or not.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
     }
 
     /// The string of that name.
-    pub(crate) fn string(&self, name: &str) -> Option<&LitStr> {
-        self.strings.iter().find(|(key, _)| key == name).map(|(_, value)| value)
+    pub(crate) fn text(&self, name: &str) -> Option<&LitStr> {
+        match self.find(name)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
-    /// The flag of that name.
-    pub(crate) fn flag(&self, name: &str) -> Option<&Ident> {
-        self.flags.iter().find(|flag| *flag == name)
+    /// Whether that is switched on, or off.
+    pub(crate) fn switch(&self, name: &str) -> Option<bool> {
+        match self.find(name)? {
+            Value::Switch(on) => Some(*on),
+            _ => None,
+        }
+    }
+
+    /// The path of that name.
+    pub(crate) fn path(&self, name: &str) -> Option<&Path> {
+        match self.find(name)? {
+            Value::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// The paths of that name; none where it was not given.
+    pub(crate) fn paths(&self, name: &str) -> &[Path] {
+        match self.find(name) {
+            Some(Value::Paths(paths)) => paths,
+            _ => &[],
+        }
     }
 
     /// Where `__private` is.
     pub(crate) fn private(&self, root: &TokenStream) -> TokenStream {
-        let root = self.root.as_ref().map_or_else(|| root.clone(), ToTokens::to_token_stream);
+        let root = self.path("crate").map_or_else(|| root.clone(), ToTokens::to_token_stream);
         quote!(#root::__private)
     }
+}
+
+impl Grammar {
+    /// The argument of that name, or of one so near that it must be meant.
+    fn nearest(&self, word: &str) -> Result<(&'static str, Takes), String> {
+        if word == "crate" {
+            return Ok(("crate", Takes::Path));
+        }
+        let exact = self.0.iter().find(|(name, _)| *name == word);
+        let near = || self.0.iter().find(|(name, _)| distance(name, word) <= name.len() / 3);
+        exact.or_else(near).copied().ok_or_else(|| {
+            let known: Vec<String> =
+                self.0.iter().map(|(name, takes)| format!("`{}`", takes.form(name))).collect();
+            format!("unknown argument `{word}`; there are {}", known.join(", "))
+        })
+    }
+}
+
+impl Takes {
+    fn parse(self, input: ParseStream<'_>) -> syn::Result<Value> {
+        let given = match self {
+            Self::Nothing => Value::Switch(true),
+            Self::Switch if !input.peek(Token![=]) => Value::Switch(true),
+            Self::Paths => {
+                let list;
+                parenthesized!(list in input);
+                let paths =
+                    Punctuated::<_, Token![,]>::parse_terminated_with(&list, Path::parse_mod_style);
+                Value::Paths(paths?.into_iter().collect())
+            }
+            Self::Switch | Self::Text | Self::Path => {
+                input.parse::<Token![=]>()?;
+                match self {
+                    Self::Switch => Value::Switch(input.parse::<LitBool>()?.value),
+                    Self::Text => Value::Text(input.parse()?),
+                    _ => Value::Path(input.call(Path::parse_mod_style)?),
+                }
+            }
+        };
+        if input.is_empty() || input.peek(Token![,]) {
+            Ok(given)
+        } else {
+            Err(input.error("expected a comma"))
+        }
+    }
+
+    /// How it is written.
+    fn form(self, name: &str) -> String {
+        match self {
+            Self::Nothing | Self::Switch => name.to_owned(),
+            Self::Text => format!("{name} = \"...\""),
+            Self::Path => format!("{name} = path"),
+            Self::Paths => format!("{name}(...)"),
+        }
+    }
+}
+
+fn at(key: &Ident, message: String) -> syn::Error {
+    syn::Error::new(key.span(), message)
+}
+
+/// Past what could not be read, so that what follows still is.
+fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+/// How many letters have to be put in, left out or replaced to make one word of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (y, pair) in b.chars().zip(row.windows(2)) {
+            let [diagonal, above] = pair else { continue };
+            left = (left + 1).min(above + 1).min(diagonal + usize::from(x != y));
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
 }

@@ -153,6 +153,39 @@ pub fn tools(input: TokenStream) -> TokenStream {
 /// | `transparent` | for wrappers that delegate (a retry, a fallback): no span of their own |
 /// | `crate = path` | where `chatlas-core` is, if it was renamed |
 ///
+/// # A provider derived from another
+///
+/// Above a struct without fields it makes a provider of a vendor that speaks a known protocol, one
+/// that implements `chatlas_core::provider::Protocol`:
+///
+/// ```text
+/// /// Groq's models.
+/// #[provider(
+///     like = OpenAiCompletions,
+///     name = "groq",
+///     base_url = "https://api.groq.com/openai/v1",
+///     api_key_env = "GROQ_API_KEY",
+///     quirks(max_tokens_field),
+/// )]
+/// pub struct Groq;
+/// ```
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `like = path` | the provider whose protocol it speaks |
+/// | `name = "…"` | `gen_ai.provider.name` |
+/// | `base_url = "…"` | the address of its API: all before the operation's own path |
+/// | `api_key_env = "…"` | the environment variable of its key, if it needs one |
+/// | `default_model = "…"` | the model of `Default`, which there is only with this argument |
+/// | `quirks(a, b)` | methods `fn a(self) -> Self` of the protocol, called on each new provider |
+/// | `tools(WebSearch)` | the tools that the vendor runs, of those that the protocol can ask for |
+/// | `crate = path` | where `chatlas-core` is, if it was renamed |
+///
+/// It has `new(model)`, the settings `api_key`, `base_url`, `http` and `http_spans`, and
+/// `with(|protocol| …)` for every other setting of the protocol. Its spans are those of the
+/// protocol's own impl, under the vendor's name. `#[derive(Clone)]` below the attribute works
+/// where the protocol can be cloned.
+///
 /// # What it expands to
 ///
 /// The same impl, its methods async through `async-trait`, the bodies of `chat` and `chat_stream`

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use chatlas_core::provider::{Protocol, Runs, Vendor};
 use chatlas_core::{
-    ChatRequest, Completion, CompletionEvent, CompletionStream, Provider, ProviderError,
-    ProviderErrorKind, ProviderInfo, Turn,
+    ChatRequest, Completion, CompletionEvent, CompletionStream, Model, Provider, ProviderError,
+    ProviderErrorKind, ProviderInfo, Turn, WebSearch,
 };
 use chatlas_macros::provider;
 use futures_core::Stream;
@@ -114,4 +115,135 @@ async fn a_generic_wrapper_is_transparent() {
     assert_eq!(reply.response_id.as_deref(), Some("whole"));
     let stream = provider.chat_stream(ChatRequest::default()).await.expect("a stream");
     assert_eq!(id(last(stream).await).as_deref(), Some("whole"));
+}
+
+/// Speaks a protocol with any vendor: its completions tell how it was set.
+#[derive(Clone, Debug)]
+struct Wire {
+    info: ProviderInfo,
+    settings: Vec<String>,
+}
+
+impl Wire {
+    fn set(mut self, setting: impl Into<String>) -> Self {
+        self.settings.push(setting.into());
+        self
+    }
+
+    fn short_names(self) -> Self {
+        self.set("short_names")
+    }
+
+    fn no_seed(self) -> Self {
+        self.set("no_seed")
+    }
+}
+
+impl Protocol for Wire {
+    type HttpOptions = u8;
+
+    fn of_vendor(vendor: &'static Vendor) -> Self {
+        let settings = vec![vendor.base_url.to_owned(), format!("{:?}", vendor.api_key_env)];
+        Self { info: ProviderInfo::new(vendor.name), settings }
+    }
+
+    fn with_model(mut self, model: impl Into<Arc<str>>) -> Self {
+        self.info = self.info.with_model(model);
+        self
+    }
+
+    fn with_api_key(self, key: impl Into<String>) -> Self {
+        self.set(key)
+    }
+
+    fn with_base_url(self, url: impl Into<String>) -> Self {
+        self.set(url)
+    }
+
+    fn with_http(self, options: u8) -> Self {
+        self.set(options.to_string())
+    }
+
+    fn with_http_spans(self, on: bool) -> Self {
+        self.set(on.to_string())
+    }
+}
+
+impl Runs<WebSearch> for Wire {
+    fn add(self, _: WebSearch) -> Self {
+        self.set("web search")
+    }
+}
+
+#[provider]
+impl Provider for Wire {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    async fn chat(&self, _: ChatRequest) -> Result<Completion, ProviderError> {
+        Ok(completion(&self.settings.join(" ")))
+    }
+
+    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
+        Ok(vec![Model::new("acme-1")])
+    }
+
+    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
+        Ok(request.turns.len() as u64)
+    }
+}
+
+/// A vendor that speaks it in its own way.
+#[provider(
+    like = Wire,
+    name = "gate",
+    base_url = "https://gate.example/v1",
+    api_key_env = "GATE_API_KEY",
+    default_model = "gate-1",
+    quirks(short_names, no_seed),
+    tools(WebSearch),
+)]
+#[derive(Clone)]
+struct Gate;
+
+#[provider(like = Wire, name = "local", base_url = "http://localhost:8080")]
+struct Local;
+
+async fn settings(provider: &impl Provider) -> String {
+    let reply = provider.chat(ChatRequest::default()).await.expect("a reply");
+    reply.response_id.expect("the settings")
+}
+
+#[tokio::test]
+async fn a_derived_provider_is_the_protocol_with_the_vendor() {
+    let gate = Gate::default();
+    assert_eq!(gate.info(), &ProviderInfo::new("gate").with_model("gate-1"));
+    assert_eq!(
+        settings(&gate).await,
+        "https://gate.example/v1 Some(\"GATE_API_KEY\") short_names no_seed"
+    );
+    assert_eq!(gate.list_models().await, Ok(vec![Model::new("acme-1")]));
+    let request = ChatRequest::new([Turn::user("hello")]);
+    assert_eq!(gate.count_tokens(request.clone()).await, Ok(1));
+    let stream = gate.chat_stream(request).await.expect("a stream");
+    assert!(id(last(stream).await).is_some_and(|id| id.ends_with("no_seed")));
+    assert_eq!(format!("{gate:?}"), format!("{:?}", gate.clone().inner));
+}
+
+#[tokio::test]
+async fn a_derived_provider_has_the_settings_of_its_protocol() {
+    let local = Local::new("small")
+        .api_key("key")
+        .base_url("http://other")
+        .http(3)
+        .http_spans(true)
+        .with(|wire| wire.set("anything"));
+    assert_eq!(local.info().model.as_deref(), Some("small"));
+    assert_eq!(
+        settings(&local).await,
+        "http://localhost:8080 None key http://other 3 true anything"
+    );
+    let gate = Gate::new("gate-2").with_tool(WebSearch::new());
+    assert!(settings(&gate).await.ends_with("web search"));
 }

@@ -1,5 +1,8 @@
 //! Which expansions open a span: a direct call, a model call; not a call by way of the registry.
 
+use std::sync::Arc;
+
+use chatlas_core::provider::{Protocol, Vendor};
 use chatlas_core::{ChatRequest, Completion, Provider, ProviderError, ToolCall};
 use chatlas_macros::{provider, tool, tools};
 use opentelemetry::trace::Status;
@@ -19,6 +22,7 @@ fn double(number: u8) -> u8 {
     number * 2
 }
 
+#[derive(Debug)]
 struct Silent;
 
 #[provider(name = "silent")]
@@ -40,6 +44,37 @@ impl Provider for Wrapper {
         self.0.chat(request).await
     }
 }
+
+impl Protocol for Silent {
+    type HttpOptions = ();
+
+    fn of_vendor(_: &'static Vendor) -> Self {
+        Self
+    }
+
+    fn with_model(self, _: impl Into<Arc<str>>) -> Self {
+        self
+    }
+
+    fn with_api_key(self, _: impl Into<String>) -> Self {
+        self
+    }
+
+    fn with_base_url(self, _: impl Into<String>) -> Self {
+        self
+    }
+
+    fn with_http(self, (): ()) -> Self {
+        self
+    }
+
+    fn with_http_spans(self, _: bool) -> Self {
+        self
+    }
+}
+
+#[provider(like = Silent, name = "quiet", base_url = "https://quiet.example")]
+struct Quiet;
 
 fn attribute(span: &SpanData, key: &str) -> Option<String> {
     span.attributes
@@ -83,4 +118,10 @@ async fn one_span_where_one_belongs() {
     let finished = spans();
     assert_eq!(finished.len(), 1, "a transparent wrapper has no span of its own");
     assert_eq!(attribute(&finished[0], "gen_ai.provider.name").as_deref(), Some("silent"));
+
+    let quiet = Quiet::new("quiet-1");
+    quiet.chat(ChatRequest::default()).await.expect("a reply");
+    quiet.chat_stream(ChatRequest::default()).await.expect("a stream");
+    let finished = spans();
+    assert_eq!(finished.len(), 2, "a derived provider has the spans of its protocol");
 }

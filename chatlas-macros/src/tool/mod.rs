@@ -9,10 +9,10 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{AttrStyle, ItemFn};
 
-use crate::attr::{Arguments, Grammar};
+use crate::attr::{Arguments, Grammar, Takes};
 use crate::errors::Errors;
 
-const GRAMMAR: Grammar = Grammar { strings: &["name", "description"], flags: &[] };
+const GRAMMAR: Grammar = Grammar(&[("name", Takes::Text), ("description", Takes::Text)]);
 
 pub(crate) fn expand(
     arguments: TokenStream,

@@ -64,7 +64,7 @@ impl<'a> Tool<'a> {
 }
 
 fn name(function: &ItemFn, arguments: &Arguments, errors: &mut Errors) -> String {
-    if let Some(literal) = arguments.string("name") {
+    if let Some(literal) = arguments.text("name") {
         valid::name(&literal.value(), literal, errors);
         return literal.value();
     }
@@ -75,7 +75,7 @@ fn name(function: &ItemFn, arguments: &Arguments, errors: &mut Errors) -> String
 }
 
 fn description(function: &ItemFn, arguments: &Arguments, errors: &mut Errors) -> String {
-    let given = arguments.string("description");
+    let given = arguments.text("description");
     let description =
         given.map_or_else(|| doc(&function.attrs), |literal| literal.value().trim().to_owned());
     if description.is_empty() {

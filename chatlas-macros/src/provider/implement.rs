@@ -6,27 +6,20 @@ use syn::{
     Block, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, ReturnType, Stmt, Token, parse_quote,
 };
 
-use crate::attr::{Arguments, Grammar};
+use super::valid;
+use crate::attr::{Arguments, Grammar, Takes};
 use crate::errors::Errors;
 
-const GRAMMAR: Grammar = Grammar { strings: &["name"], flags: &["transparent"] };
+const GRAMMAR: Grammar = Grammar(&[("name", Takes::Text), ("transparent", Takes::Nothing)]);
 
-pub(crate) fn expand(
+pub(super) fn expand(
     arguments: TokenStream,
-    item: &TokenStream,
+    mut block: ItemImpl,
     root: &TokenStream,
 ) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = Arguments::parse(arguments, &GRAMMAR, &mut errors);
     let private = arguments.private(root);
-    let mut block = match syn::parse2::<ItemImpl>(item.clone()) {
-        Ok(block) if is_provider(&block) => block,
-        _ => {
-            errors.at(item, "`#[provider]` stands above an `impl Provider for …`");
-            let errors = errors.to_tokens();
-            return quote!(#item #errors);
-        }
-    };
     complete(&mut block, &arguments, &private, &mut errors);
     let errors = errors.to_tokens();
     quote! {
@@ -36,14 +29,6 @@ pub(crate) fn expand(
     }
 }
 
-fn is_provider(block: &ItemImpl) -> bool {
-    block
-        .trait_
-        .as_ref()
-        .and_then(|(path, _)| path.segments.last())
-        .is_some_and(|segment| segment.ident == "Provider")
-}
-
 /// Writes what the impl leaves to the macro, and wraps its calls.
 fn complete(
     block: &mut ItemImpl,
@@ -51,7 +36,7 @@ fn complete(
     private: &TokenStream,
     errors: &mut Errors,
 ) {
-    let transparent = arguments.flag("transparent").is_some();
+    let transparent = arguments.switch("transparent").is_some();
     let has = |name: &str| methods(block).any(|method| method.sig.ident == name);
     let (info, chat) = (has("info"), has("chat"));
     if !chat {
@@ -64,21 +49,27 @@ fn complete(
                 -> #private::Result<#private::Completion, #private::ProviderError> { loop {} }
         });
     }
-    match arguments.string("name") {
+    match arguments.text("name") {
         Some(name) if info => errors.at(name, "the impl has `fn info` already: leave `name` out"),
-        Some(name) => block.items.push(parse_quote! {
-            fn info(&self) -> &#private::ProviderInfo {
-                static INFO: #private::ProviderInfo = #private::ProviderInfo::new(#name);
-                &INFO
-            }
-        }),
+        Some(name) => {
+            valid::name(name, errors);
+            block.items.push(parse_quote! {
+                fn info(&self) -> &#private::ProviderInfo {
+                    static INFO: #private::ProviderInfo = #private::ProviderInfo::new(#name);
+                    &INFO
+                }
+            });
+        }
         None if info => {}
         None => {
-            errors.at(
-                &block.self_ty,
-                "a provider needs a name: write `fn info(&self) -> &ProviderInfo`, or \
-                 `#[provider(name = \"...\")]` where no model is fixed",
-            );
+            // A name that could not be read is told already.
+            if !arguments.has("name") {
+                errors.at(
+                    &block.self_ty,
+                    "a provider needs a name: write `fn info(&self) -> &ProviderInfo`, or \
+                     `#[provider(name = \"...\")]` where no model is fixed",
+                );
+            }
             block.items.push(parse_quote! {
                 fn info(&self) -> &#private::ProviderInfo { loop {} }
             });
