@@ -259,7 +259,11 @@ async fn an_error_mid_stream_keeps_what_arrived_and_is_reported() {
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
     assert_eq!(events.len(), 2);
-    assert_eq!(events[1], Err(ChatError::Provider(unavailable())));
+    let Err(ChatError::Provider(error)) = &events[1] else { panic!("{events:?}") };
+    assert_eq!((error.kind(), error.status()), (unavailable().kind(), Some(503)));
+    // What had arrived is in the error and in the history, and in no print of the error.
+    assert_eq!(error.partial().unwrap().text(), "Once");
+    assert!(!format!("{error} {error:?}").contains("Once"));
     assert_eq!(chat.turns()[1].text(), "Once");
 }
 

@@ -30,6 +30,7 @@ pub use provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,
     Provider, ProviderError, ProviderErrorKind, ProviderInfo,
 };
+pub use tokio_util::sync::CancellationToken;
 pub use tool::{
     Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
     WebFetch, WebSearch,

@@ -429,7 +429,7 @@ impl ProviderErrorKind {
 #[derive(Clone, PartialEq)]
 pub struct ProviderError(Box<Failure>);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Failure {
     kind: ProviderErrorKind,
     message: String,
@@ -437,6 +437,7 @@ struct Failure {
     code: Option<String>,
     request_id: Option<String>,
     retry_after: Option<Duration>,
+    partial: Option<AssistantTurn>,
 }
 
 impl ProviderError {
@@ -449,6 +450,7 @@ impl ProviderError {
             code: None,
             request_id: None,
             retry_after: None,
+            partial: None,
         }))
     }
 
@@ -491,6 +493,13 @@ impl ProviderError {
         self
     }
 
+    /// Adds what had arrived of the reply.
+    #[must_use]
+    pub fn with_partial(mut self, partial: AssistantTurn) -> Self {
+        self.0.partial = Some(partial);
+        self
+    }
+
     /// The kind, to match on.
     pub fn kind(&self) -> ProviderErrorKind {
         self.0.kind
@@ -521,6 +530,12 @@ impl ProviderError {
         self.0.retry_after
     }
 
+    /// What had arrived of the reply when it broke off. A [`Chat`](crate::Chat) keeps it in its
+    /// turns, too.
+    pub fn partial(&self) -> Option<&AssistantTurn> {
+        self.0.partial.as_ref()
+    }
+
     /// The value of `error.type`: the vendor's code, else the HTTP status, else the kind.
     ///
     /// A code that does not look like one (long, or with other signs than letters, digits, `_`,
@@ -542,8 +557,17 @@ impl ProviderError {
 }
 
 impl fmt::Debug for ProviderError {
+    /// Of what had arrived nothing is shown: it is what people and models said.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.debug_struct("ProviderError")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("status", &self.0.status)
+            .field("code", &self.0.code)
+            .field("request_id", &self.0.request_id)
+            .field("retry_after", &self.0.retry_after)
+            .field("has_partial", &self.0.partial.is_some())
+            .finish()
     }
 }
 

@@ -45,6 +45,13 @@ impl<'a> History<'a> {
         absorb(&mut self.arrived, event, true);
     }
 
+    /// What has arrived of a reply that goes no further, if anything has.
+    pub(super) fn arrived(&self) -> Option<AssistantTurn> {
+        let arrived = &self.arrived;
+        let partial = || AssistantTurn { partial: true, ..arrived.clone() };
+        (!arrived.contents.is_empty()).then(partial)
+    }
+
     /// Adds a whole reply.
     pub(super) fn reply(&mut self, turn: AssistantTurn) {
         self.arrived = AssistantTurn::default();

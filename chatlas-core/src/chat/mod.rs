@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use opentelemetry::{Array, Context, KeyValue};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::content::{Content, ToolRequest, ToolResult};
 use crate::provider::{ChatRequest, ModelParams, OutputSchema, Provider, ProviderError};
@@ -47,6 +48,7 @@ pub struct Chat {
     description: Option<Arc<str>>,
     settings: Arc<Settings>,
     written: Written,
+    cancellation: CancellationToken,
 }
 
 /// How the tool calls of one reply are run.
@@ -81,6 +83,7 @@ impl Chat {
             description: None,
             settings: Arc::default(),
             written: Written::default(),
+            cancellation: CancellationToken::new(),
         }
     }
 
@@ -340,6 +343,16 @@ impl Chat {
         self.provider.count_tokens(request).await
     }
 
+    /// Has runs end when that token is cancelled, with [`ChatError::Cancelled`]: for a stop button,
+    /// or the end of the program. Dropping the future or the stream does the same.
+    ///
+    /// A token is cancelled once and for all: set another one before the next run.
+    #[must_use]
+    pub fn cancellation(mut self, token: CancellationToken) -> Self {
+        self.cancellation = token;
+        self
+    }
+
     /// The conversation so far, oldest turn first.
     pub fn turns(&self) -> &[Arc<Turn>] {
         &self.turns
@@ -538,14 +551,19 @@ pub enum ChatError {
         /// The bound, as [`Chat::max_rounds`] has it.
         limit: usize,
     },
+    /// The token of [`Chat::cancellation`] was cancelled. The history keeps what is whole, and
+    /// what had arrived of a reply.
+    Cancelled,
 }
 
 impl ChatError {
-    /// The value of `error.type` on the `invoke_agent` span.
+    /// The value of `error.type` on the `invoke_agent` span. One that was cancelled has none: that
+    /// is no error of the agent's.
     pub fn error_type(&self) -> Cow<'static, str> {
         match self {
             Self::Provider(error) => error.error_type(),
             Self::TooManyRounds { .. } => Cow::Borrowed(names::error::TOO_MANY_ROUNDS),
+            Self::Cancelled => Cow::Borrowed(names::error::CANCELLED),
         }
     }
 }
@@ -559,6 +577,7 @@ impl fmt::Display for ChatError {
                 "the model still asked for tools after {limit} model calls; \
                  if that is meant to be, raise `Chat::max_rounds`"
             ),
+            Self::Cancelled => f.write_str("the conversation was cancelled"),
         }
     }
 }
@@ -567,7 +586,7 @@ impl std::error::Error for ChatError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Provider(error) => Some(error),
-            Self::TooManyRounds { .. } => None,
+            Self::TooManyRounds { .. } | Self::Cancelled => None,
         }
     }
 }

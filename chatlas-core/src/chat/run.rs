@@ -38,6 +38,7 @@ pub(super) async fn run(
     let telemetry = Run::of_chat(&chat.settings, &chat.written);
     let mut span = AgentSpan::start(&telemetry, &parent, chat);
     let context = span.context().cloned().unwrap_or(parent);
+    let stop = chat.cancellation.clone();
     let Chat {
         provider, system_prompt, name, conversation_id, tools, params, output, turns, ..
     } = chat;
@@ -58,9 +59,15 @@ pub(super) async fn run(
         output: output.as_ref(),
         telemetry,
         events,
-        cancellation: CancellationToken::new(),
+        cancellation: stop.child_token(),
     };
-    let result = in_context(Some(&context), agent.talk(history, &mut span)).await;
+    // Whatever ends this future, no tool of it is waited for any more.
+    let _stopped_when_over = agent.cancellation.clone().drop_guard();
+    let talking = in_context(Some(&context), agent.talk(history, &mut span));
+    let Some(result) = stop.run_until_cancelled(talking).await else {
+        // The span is dropped here: given up by the program, which is no error.
+        return Err(ChatError::Cancelled);
+    };
     span.finish(&result);
     result
 }
@@ -127,7 +134,7 @@ impl Agent<'_> {
         }
         let mut arriving = self.provider.chat_stream(request).await?;
         while let Some(event) = arriving.next().await {
-            let event = event?;
+            let event = event.map_err(|error| broken_off(error, history))?;
             history.arrive(&event);
             match event {
                 CompletionEvent::Done(turn) => return Ok(turn),
@@ -142,7 +149,7 @@ impl Agent<'_> {
                 }
             }
         }
-        Err(ProviderError::without_end())
+        Err(broken_off(ProviderError::without_end(), history))
     }
 
     /// The tool calls of one reply.
@@ -221,6 +228,14 @@ impl Agent<'_> {
         if let Some(events) = &self.events {
             events.emit(event()).await;
         }
+    }
+}
+
+/// The error of a reply that broke off, with what had arrived.
+fn broken_off(error: ProviderError, history: &History<'_>) -> ProviderError {
+    match history.arrived() {
+        Some(partial) => error.with_partial(partial),
+        None => error,
     }
 }
 

@@ -202,7 +202,7 @@ impl Invocation {
                 };
                 self.scope.fail(text, None);
             }
-            ChatError::TooManyRounds { .. } => {
+            ChatError::TooManyRounds { .. } | ChatError::Cancelled => {
                 let kind = Cow::Borrowed("chatlas::ChatError");
                 let message = error.to_string();
                 self.scope.fail(message.clone(), Some(Exception { kind, message: Some(message) }));

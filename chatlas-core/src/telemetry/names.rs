@@ -189,6 +189,8 @@ pub mod error {
     pub const UNKNOWN_TOOL: &str = "unknown_tool";
     /// The tool panicked.
     pub const PANIC: &str = "panic";
+    /// The program gave the work up.
+    pub const CANCELLED: &str = "cancelled";
     /// The tool took longer than it may.
     pub const TIMEOUT: &str = "timeout";
     /// The tool has a timeout, and there is no runtime to measure it.
