@@ -2,7 +2,7 @@
 //! and the same facts but where the original is wrong.
 
 mod support {
-    pub mod recordings;
+    pub mod cassettes;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -63,7 +63,7 @@ fn shape_of(spans: &[SpanData]) -> Vec<(String, Option<usize>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_trace_has_the_shape_of_the_original_and_its_facts() {
     let spans = run_the_example().await;
-    let Some(folder) = support::recordings::shared() else { return };
+    let Some(folder) = support::cassettes::shared() else { return };
     let golden = std::fs::read_to_string(folder.join("golden/python-monitor-guide.json"))
         .expect("the golden spans");
     let golden: Value = serde_json::from_str(&golden).expect("JSON");

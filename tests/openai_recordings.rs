@@ -2,6 +2,7 @@
 //! the public API: what comes out, what was sent, and what the spans say.
 
 mod support {
+    pub mod cassettes;
     pub mod recordings;
     pub mod server;
     #[path = "mod.rs"]
@@ -18,12 +19,13 @@ use chatlas::{
     ToolDefinition, ToolError, ToolOutput, WebSearch,
 };
 use serde_json::Value;
-use support::recordings::{Interaction, chat_request, meaning, openai_responses, output, turns};
+use support::cassettes::Interaction;
+use support::recordings::{chat_request, meaning, openai_responses, output, response, turns};
 use support::server::{Answer, Server};
 use support::shared::{assert_sound, attribute, in_time, record};
 
 fn answer(interaction: &Interaction) -> Answer {
-    Answer::new(interaction.status, &interaction.content_type, interaction.body.as_str())
+    Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
 /// The provider, set as the recorded request was.
@@ -186,7 +188,7 @@ async fn every_recording_comes_out_as_recorded() {
             continue;
         }
         let (completion, streamed) = result.expect("the recording is of a success");
-        let response = interaction.response();
+        let response = response(interaction);
         assert_as_recorded(name, &completion, &response);
         assert_eq!(streamed, completion.text(), "{name}");
         assert_span_carries(name, &response, &recorder);
@@ -229,7 +231,7 @@ async fn play_cut(interaction: &Interaction, places: &[usize]) {
     let provider = provider(&interaction.request, &server).http_spans(false);
     let request = chat_request(&interaction.request);
     let (completion, text) = ask(&provider, request, true).await.expect("a success");
-    assert_as_recorded(&interaction.name, &completion, &interaction.response());
+    assert_as_recorded(&interaction.name, &completion, &response(interaction));
     assert_eq!(text, completion.text());
 }
 
@@ -259,7 +261,7 @@ fn conversations(interactions: &[Interaction]) -> Vec<Vec<&Interaction>> {
         if i.status != 200 {
             return Vec::new();
         }
-        items(&i.response(), "function_call").iter().map(|item| item["id"].clone()).collect()
+        items(&response(i), "function_call").iter().map(|item| item["id"].clone()).collect()
     };
     let mut found = Vec::new();
     for first in interactions.iter().filter(begins) {
@@ -288,7 +290,7 @@ async fn the_loop_sends_what_was_recorded() {
         let (first, last) = (conversation[0], conversation[conversation.len() - 1]);
         let mut call_ids = HashMap::new();
         for interaction in &conversation {
-            for call in items(&interaction.response(), "function_call") {
+            for call in items(&response(interaction), "function_call") {
                 let id = |key: &str| call[key].as_str().expect("an id").to_owned();
                 call_ids.insert(id("id"), id("call_id"));
             }

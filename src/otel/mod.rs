@@ -11,7 +11,7 @@
 //!
 //! A program that sets up the SDK itself needs none of this: chatlas writes to whatever tracer
 //! provider and meter provider are the global ones, and to the event sink that
-//! [`set_event_sink`](crate::telemetry::set_event_sink) was given.
+//! [`set_event_sink`] was given.
 
 mod console;
 mod env;

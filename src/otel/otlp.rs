@@ -29,6 +29,8 @@ pub(super) struct Wire {
     runtime: Option<tokio::runtime::Runtime>,
 }
 
+// Over HTTP alone there is nothing to keep.
+#[cfg_attr(not(feature = "otel-grpc"), allow(clippy::unused_self))]
 impl Wire {
     /// An exporter of spans.
     pub(super) fn spans(

@@ -3,108 +3,25 @@
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
-use std::fs;
-use std::path::PathBuf;
-
 use chatlas::content::{ServerTool, ToolOutcome, ToolRequest, ToolResult};
 use chatlas::{AssistantTurn, ChatRequest, Content, OutputSchema, ToolDefinition, Turn, UserTurn};
 use serde_json::Value;
 
-/// One request and its answer.
-#[derive(Clone)]
-pub struct Interaction {
-    pub name: String,
-    pub request: Value,
-    pub status: u16,
-    pub content_type: String,
-    pub body: String,
-}
+use super::cassettes::{Interaction, interactions};
 
-impl Interaction {
-    pub fn streamed(&self) -> bool {
-        self.content_type.starts_with("text/event-stream")
-    }
-
-    /// The events of a streamed answer.
-    pub fn events(&self) -> Vec<Value> {
-        let data = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
-        data.map(|data| serde_json::from_str(data.trim()).expect("an event is JSON")).collect()
-    }
-
-    /// The response object: the whole body, or that of the last event.
-    pub fn response(&self) -> Value {
-        if self.streamed() {
-            let mut events = self.events();
-            let last = events.iter_mut().find(|event| event["type"] == "response.completed");
-            last.expect("a last event")["response"].take()
-        } else {
-            serde_json::from_str(&self.body).expect("a body is JSON")
-        }
-    }
-}
-
-/// The folder of shared data, or `None` where it is missing: then tests skip, and say so. Under
-/// `CI=true` that is a failure.
-pub fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("CHATLAS_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    );
-    if folder.join("cassettes").is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "the recordings are missing: set CHATLAS_SHARED to the folder that holds `cassettes`"
-    );
-    println!("skipped: no recordings; set CHATLAS_SHARED to the folder that holds `cassettes`");
-    None
-}
-
-/// Every interaction with OpenAI's `POST /v1/responses`, by file.
+/// Every interaction with `POST /v1/responses` of OpenAI's, by file.
 pub fn openai_responses() -> Option<Vec<(String, Vec<Interaction>)>> {
-    let folder = shared()?.join("cassettes");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("a folder")
-        .filter_map(|entry| fs::read_dir(entry.expect("an entry").path()).ok())
-        .flatten()
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    files.sort();
-    let mut found = Vec::new();
-    for file in files {
-        let name = file.with_extension("");
-        let name: Vec<_> = name.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
-        let name = format!("{}/{}", name[1], name[0]);
-        let text = fs::read_to_string(&file).expect("a readable file");
-        let recording: Value = serde_json::from_str(&text).expect("a recording is JSON");
-        let list = recording["interactions"].as_array().expect("interactions");
-        let interactions: Vec<Interaction> =
-            list.iter().filter_map(|interaction| interaction_of(&name, interaction)).collect();
-        if !interactions.is_empty() {
-            found.push((name, interactions));
-        }
-    }
-    Some(found)
+    interactions(|method, url| method == "POST" && url == "https://api.openai.com/v1/responses")
 }
 
-fn interaction_of(name: &str, interaction: &Value) -> Option<Interaction> {
-    let (request, response) = (&interaction["request"], &interaction["response"]);
-    let url = request["uri"].as_str()?;
-    if request["method"] != "POST" || url != "https://api.openai.com/v1/responses" {
-        return None;
+/// The response object: the whole body, or that of the last event.
+pub fn response(interaction: &Interaction) -> Value {
+    if !interaction.streamed() {
+        return interaction.json();
     }
-    let json = |value: &Value| match value {
-        Value::String(text) => serde_json::from_str(text).expect("a request is JSON"),
-        other => other.clone(),
-    };
-    Some(Interaction {
-        name: name.to_owned(),
-        request: json(&request["body"]),
-        status: u16::try_from(response["status"].as_u64()?).ok()?,
-        content_type: response["headers"]["content-type"].as_str()?.to_owned(),
-        body: response["body"].as_str()?.to_owned(),
-    })
+    let mut events = interaction.events();
+    let last = events.iter_mut().find(|event| event["type"] == "response.completed");
+    last.expect("a last event")["response"].take()
 }
 
 /// The request as a program would make it.
