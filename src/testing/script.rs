@@ -258,7 +258,9 @@ enum End {
 }
 
 impl Answer {
-    fn empty() -> Self {
+    /// Nothing so far.
+    #[allow(clippy::new_without_default)] // one way to do it
+    pub fn new() -> Self {
         Self {
             turn: AssistantTurn { usage: usage(10, 5), ..AssistantTurn::default() },
             pieces: Vec::new(),
@@ -271,22 +273,22 @@ impl Answer {
 
     /// Says that.
     pub fn says(text: impl Into<String>) -> Self {
-        Self::empty().text(text)
+        Self::new().text(text)
     }
 
     /// Says that, in those pieces.
     pub fn streams<S: Into<String>>(pieces: impl IntoIterator<Item = S>) -> Self {
-        pieces.into_iter().fold(Self::empty(), Self::text)
+        pieces.into_iter().fold(Self::new(), Self::text)
     }
 
     /// Asks for that tool.
     pub fn calls(tool: impl Into<String>, arguments: Value) -> Self {
-        Self::empty().call(tool, arguments)
+        Self::new().call(tool, arguments)
     }
 
     /// Fails, before anything arrives.
     pub fn fails(error: ProviderError) -> Self {
-        Self { end: End::Fails(error), ..Self::empty() }
+        Self { end: End::Fails(error), ..Self::new() }
     }
 
     /// Says more: a piece of its own of the text, where it is streamed.
@@ -496,7 +498,7 @@ impl From<Completion> for Answer {
     /// That answer, exactly: streamed, each content is a piece.
     fn from(turn: Completion) -> Self {
         let pieces = turn.contents.iter().flat_map(|content| pieces(content, usize::MAX)).collect();
-        Self { turn, pieces, exact: true, ..Self::empty() }
+        Self { turn, pieces, exact: true, ..Self::new() }
     }
 }
 

@@ -68,7 +68,7 @@ fn alone(span: &RecordedSpan, faults: &mut Vec<String>) {
         Some("invoke_agent" | "execute_tool") => SpanKind::Internal,
         _ => return,
     };
-    if *span.kind() != kind {
+    if span.kind() != kind {
         faults.push(format!("`{name}` is {:?} and should be {kind:?}", span.kind()));
     }
 }

@@ -29,13 +29,13 @@ impl RecordedSpan {
     }
 
     /// Its kind.
-    pub fn kind(&self) -> &SpanKind {
-        &self.data.span_kind
+    pub fn kind(&self) -> SpanKind {
+        self.data.span_kind.clone()
     }
 
     /// Its status.
-    pub fn status(&self) -> &Status {
-        &self.data.status
+    pub fn status(&self) -> Status {
+        self.data.status.clone()
     }
 
     /// Whether its status is an error.
