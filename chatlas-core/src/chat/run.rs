@@ -2,7 +2,7 @@
 //! asks for no more.
 
 use std::borrow::Cow;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,12 +64,20 @@ pub(super) async fn run(
     // Whatever ends this future, no tool of it is waited for any more.
     let _stopped_when_over = agent.cancellation.clone().drop_guard();
     let talking = in_context(Some(&context), agent.talk(history, &mut span));
-    let Some(result) = stop.run_until_cancelled(talking).await else {
+    let talking = AssertUnwindSafe(talking).catch_unwind();
+    match stop.run_until_cancelled(talking).await {
+        Some(Ok(result)) => {
+            span.finish(&result);
+            result
+        }
+        // The provider's panic is the program's to see.
+        Some(Err(panic)) => {
+            span.panicked();
+            resume_unwind(panic)
+        }
         // The span is dropped here: given up by the program, which is no error.
-        return Err(ChatError::Cancelled);
-    };
-    span.finish(&result);
-    result
+        None => Err(ChatError::Cancelled),
+    }
 }
 
 /// What stays the same from round to round.
