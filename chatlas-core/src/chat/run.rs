@@ -1,7 +1,6 @@
 //! The loop: ask the model, run the tools it asks for, hand it their results, and again, until it
 //! asks for no more.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,7 @@ use crate::provider::{
 use crate::telemetry::agent::AgentSpan;
 use crate::telemetry::in_context;
 use crate::telemetry::names::error;
-use crate::telemetry::tool::{Facts, ToolSpan};
+use crate::telemetry::tool::{Facts, Subject, ToolSpan};
 use crate::telemetry::{ReplyId, Run};
 use crate::tool::{
     Caller, Progress, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
@@ -36,7 +35,7 @@ pub(super) async fn run(
     events: Option<Events>,
 ) -> Result<Reply, ChatError> {
     let telemetry = Run::of_chat(&chat.settings, &chat.written);
-    let mut span = AgentSpan::start(&telemetry, &parent, chat);
+    let mut span = AgentSpan::start(&telemetry, &parent, chat, chat.output.is_some());
     let context = span.context().cloned().unwrap_or(parent);
     let stop = chat.cancellation.clone();
     let Chat {
@@ -190,15 +189,14 @@ impl Agent<'_> {
     /// One tool call, in its `execute_tool` span. Whatever the tool does, the model gets an answer.
     async fn run_tool(&self, request: &ToolRequest) -> ToolResult {
         let tool = self.tools.get(&request.name);
+        let unknown = || Subject::Unknown(&request.name);
         let facts = Facts {
-            name: Cow::Owned(request.name.clone()),
-            description: None,
+            subject: tool.map_or_else(unknown, |tool| Subject::Tool(tool.definition())),
             call: Some((&request.id, &request.arguments)),
             agent_name: self.name,
             conversation_id: self.conversation_id,
         };
-        let span =
-            ToolSpan::start(&self.telemetry, facts.describe(tool.map(|tool| tool.definition())));
+        let span = ToolSpan::start(&self.telemetry, &facts);
         let context = span.context().cloned();
         let outcome = in_context(context.as_ref(), async {
             let tool = tool.ok_or_else(|| self.unknown_tool(&request.name))?;
