@@ -3,6 +3,8 @@
 //! `http` is what they share: settings, retries, errors, HTTP spans. Each vendor has a folder.
 
 // A build without any provider has nobody who sends.
+#[cfg(feature = "google")]
+pub mod google;
 #[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]
 pub mod http;
 #[cfg(feature = "openai")]
