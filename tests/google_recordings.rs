@@ -362,12 +362,12 @@ async fn the_recorded_list_of_models_is_read_to_its_end() {
     let server = Server::start(pages.iter().map(|page| answer(page)).collect());
     let provider = Gemini::new("any").base_url(server.url()).api_key("test");
     let models = provider.list_models().await.expect("a list");
-    let recorded: Vec<Value> = pages
+    let listed: Vec<Value> = pages
         .iter()
         .flat_map(|page| page.json()["models"].as_array().expect("models").clone())
         .collect();
-    assert_eq!(models.len(), recorded.len());
-    for (model, recorded) in models.iter().zip(&recorded) {
+    assert_eq!(models.len(), listed.len());
+    for (model, recorded) in models.iter().zip(&listed) {
         let Model { id, name, max_input_tokens, max_output_tokens, .. } = model;
         assert_eq!(format!("models/{id}"), recorded["name"].as_str().expect("a name"));
         assert_eq!(name.as_deref(), recorded["displayName"].as_str());

@@ -23,7 +23,7 @@ const KEY_HEADER: &str = "x-goog-api-key";
 /// Where both are set, the first one holds, as with Google's own libraries.
 const KEY_VARIABLES: [&str; 2] = ["GOOGLE_API_KEY", "GEMINI_API_KEY"];
 
-const PLATFORM: Platform = Platform {
+pub(super) const PLATFORM: Platform = Platform {
     provider: "gcp.gemini",
     title: "the Gemini API",
     tells_server_tools: true,

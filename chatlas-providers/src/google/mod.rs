@@ -1,6 +1,7 @@
 //! Google's models, over
 //! [`generateContent`](https://ai.google.dev/api/generate-content): the Gemini API, and Vertex AI.
 
+mod contents;
 mod error;
 mod gemini;
 mod media;

@@ -328,3 +328,6 @@ fn finish_reason(reason: String, contents: &[Content]) -> FinishReason {
         _ => FinishReason::Other(reason),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,13 @@
 //! A request in the words of `generateContent`.
 
-use chatlas_core::content::{Content, ToolOutcome, ToolRequest, ToolResult};
 use chatlas_core::{
-    ChatRequest, ModelParams, OutputSchema, ProviderError, ProviderErrorKind, ToolDefinition, Turn,
+    ChatRequest, ModelParams, OutputSchema, ProviderError, ProviderErrorKind, ToolDefinition,
     WebFetch, WebSearch,
 };
 use serde_json::{Map, Value, json};
 
-use super::media::{self, is_server_tool};
-use super::{INVENTED_ID, Platform, schema};
+use super::contents::contents;
+use super::{Platform, schema};
 
 /// What only Google has.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +28,7 @@ pub(super) fn body(
     refuse_unknown(platform, &request.params, extras)?;
     let mut body = Map::new();
     let mut set = |key: &str, value: Value| body.insert(key.to_owned(), value);
-    set("contents", contents(platform, model, request)?.into());
+    set("contents", contents(platform, model, &request.turns)?.into());
     if let Some(prompt) = &request.system_prompt {
         set("systemInstruction", json!({"role": "user", "parts": [{"text": **prompt}]}));
     }
@@ -108,150 +107,10 @@ fn refuse_unknown(
     }
 }
 
-fn contents(
-    platform: &Platform,
-    model: &str,
-    request: &ChatRequest,
-) -> Result<Vec<Value>, ProviderError> {
-    let mut contents = Vec::with_capacity(request.turns.len());
-    for turn in &request.turns {
-        let (role, parts) = match &**turn {
-            Turn::User(turn) => ("user", said_by_user(model, &turn.contents)?),
-            Turn::Assistant(turn) => ("model", said_by_model(platform, &turn.contents)?),
-        };
-        // Google refuses a content without parts.
-        if !parts.is_empty() {
-            contents.push(json!({"role": role, "parts": parts}));
-        }
-    }
-    Ok(contents)
-}
-
-fn said_by_user(model: &str, contents: &[Content]) -> Result<Vec<Value>, ProviderError> {
-    let mut parts = Vec::new();
-    for content in contents {
-        match content {
-            Content::Text(text) => parts.push(json!({"text": text.text})),
-            Content::Image(media) | Content::Document(media) => parts.push(media::part(media)?),
-            Content::ToolResult(result) => {
-                let (response, beside) = function_response(model, result)?;
-                parts.push(response);
-                parts.extend(beside);
-            }
-            _ => {}
-        }
-    }
-    Ok(parts)
-}
-
-/// What the model said before, with the signatures in the places where they were.
-fn said_by_model(platform: &Platform, contents: &[Content]) -> Result<Vec<Value>, ProviderError> {
-    let mut parts = Vec::new();
-    let mut signature_of_next: Option<Value> = None;
-    for content in contents {
-        let own = |replay: Option<&chatlas_core::content::Replay>| {
-            replay.filter(|replay| replay.provider == platform.provider).map(|r| r.item.clone())
-        };
-        let mut part = match content {
-            Content::Text(text) => {
-                let signature =
-                    own(text.replay.as_ref()).map(|item| item["thoughtSignature"].clone());
-                if text.text.is_empty() && signature.is_none() {
-                    continue;
-                }
-                signed(json!({"text": text.text}), signature)
-            }
-            Content::Refusal(refusal) => json!({"text": refusal.text}),
-            Content::Thinking(thinking) => match own(thinking.replay.as_ref()) {
-                Some(mut item) if item["thought"] == true => {
-                    item["text"] = thinking.text.as_str().into();
-                    item
-                }
-                Some(item) if item.get("text").is_some() => item,
-                Some(item) => {
-                    signature_of_next = Some(item["thoughtSignature"].clone());
-                    continue;
-                }
-                None => continue,
-            },
-            Content::ToolRequest(request) => {
-                let signature = own(request.replay.as_ref()).map(|i| i["thoughtSignature"].clone());
-                signed(function_call(request), signature)
-            }
-            Content::Image(media) | Content::Document(media) => media::part(media)?,
-            Content::ServerTool(tool) => match own(Some(&tool.replay)) {
-                Some(item) if is_server_tool(&item) => item,
-                _ => continue,
-            },
-            _ => continue,
-        };
-        if let Some(signature) = signature_of_next.take() {
-            part = signed(part, Some(signature));
-        }
-        parts.push(part);
-    }
-    Ok(parts)
-}
-
-fn signed(mut part: Value, signature: Option<Value>) -> Value {
-    if let Some(signature) = signature.filter(Value::is_string) {
-        part["thoughtSignature"] = signature;
-    }
-    part
-}
-
-fn function_call(request: &ToolRequest) -> Value {
-    let arguments = match &request.arguments {
-        Value::Object(_) => request.arguments.clone(),
-        Value::Null => json!({}),
-        // What another vendor's model wrote; Google takes objects alone.
-        other => json!({"arguments": other}),
-    };
-    identified(json!({"name": request.name, "args": arguments}), &request.id, "functionCall")
-}
-
-/// The answer of a tool, and the images and documents that cannot stand within it.
-fn function_response(
-    model: &str,
-    result: &ToolResult,
-) -> Result<(Value, Vec<Value>), ProviderError> {
-    let response = match &result.outcome {
-        ToolOutcome::Value(value) => json!({"result": value}),
-        contents @ ToolOutcome::Contents(_) => json!({"result": contents.to_model_text()}),
-        ToolOutcome::Error(message) => json!({"error": message}),
-    };
-    let mut function = json!({"name": result.name, "response": response});
-    let mut beside = Vec::new();
-    if let ToolOutcome::Contents(contents) = &result.outcome {
-        for content in contents {
-            if let Content::Image(media) | Content::Document(media) = content {
-                beside.push(media::part(media)?);
-            }
-        }
-    }
-    if takes_media_in_results(model) && !beside.is_empty() {
-        function["parts"] = std::mem::take(&mut beside).into();
-    }
-    Ok((identified(function, &result.id, "functionResponse"), beside))
-}
-
-/// With its id, unless that was invented here: then the API knows none.
-fn identified(mut function: Value, id: &str, key: &str) -> Value {
-    if !id.is_empty() && !id.starts_with(INVENTED_ID) {
-        function["id"] = id.into();
-    }
-    json!({key: function})
-}
-
 /// The number in the model's name: 2 of `gemini-2.5-flash`.
-fn generation(model: &str) -> Option<u32> {
+pub(super) fn generation(model: &str) -> Option<u32> {
     let rest = model.rsplit('/').next()?.strip_prefix("gemini-")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// Whether images may stand in a tool's answer itself: from Gemini 3 on.
-fn takes_media_in_results(model: &str) -> bool {
-    generation(model).is_some_and(|number| number >= 3)
 }
 
 fn tools(tools: &[ToolDefinition], extras: &Extras) -> Vec<Value> {
@@ -349,4 +208,146 @@ fn thinking(model: &str, extras: &Extras, level: Option<&str>) -> Option<Value> 
         config.insert("includeThoughts".to_owned(), true.into());
     }
     (!config.is_empty()).then(|| config.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::google::gemini::PLATFORM;
+    use chatlas_core::Turn;
+
+    fn sent(extras: &Extras, request: &ChatRequest) -> Value {
+        body(&PLATFORM, "gemini-3.5-flash", extras, request).unwrap().into()
+    }
+
+    fn request(turns: impl IntoIterator<Item = Turn>) -> ChatRequest {
+        ChatRequest::new(turns)
+    }
+
+    #[test]
+    fn settings_are_sent_under_their_names_and_no_others() {
+        assert_eq!(
+            sent(&Extras::default(), &request([Turn::user("hi")])),
+            json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]})
+        );
+        let mut request = request([Turn::user("hi")]);
+        request.system_prompt = Some("Be brief.".into());
+        let params = &mut request.params;
+        params.temperature = Some(0.5);
+        params.top_p = Some(0.25);
+        params.top_k = Some(3);
+        params.max_tokens = Some(7);
+        params.stop_sequences = vec!["END".to_owned()];
+        params.seed = Some(1);
+        params.frequency_penalty = Some(0.5);
+        params.presence_penalty = Some(0.25);
+        params.choice_count = Some(2);
+        params.reasoning_level = Some("high".to_owned());
+        params.extra.insert("cachedContent".to_owned(), "cachedContents/a".into());
+        params.extra.insert("generationConfig".to_owned(), json!({"responseModalities": ["TEXT"]}));
+        let tool = |schema: Value| ToolDefinition::new("add", "Adds.", schema);
+        request.tools = vec![
+            tool(json!({"type": "object", "properties": {}})),
+            tool(json!({"type": "object", "properties": {"a": {"type": "integer"}}})),
+            tool(json!({"type": "object", "properties": {"a": {"const": 1}}})),
+        ];
+        let extras = Extras {
+            web_search: Some(WebSearch::new()),
+            web_fetch: Some(WebFetch::new()),
+            code_execution: true,
+            thoughts: true,
+        };
+        let declared = |more: Value| {
+            let mut function = json!({"name": "add", "description": "Adds."});
+            function.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            function
+        };
+        let subset = json!({"type": "OBJECT", "properties": {"a": {"type": "INTEGER"}}});
+        assert_eq!(
+            sent(&extras, &request),
+            json!({
+                "contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+                "systemInstruction": {"role": "user", "parts": [{"text": "Be brief."}]},
+                "tools": [
+                    {"googleSearch": {}}, {"urlContext": {}}, {"codeExecution": {}},
+                    {"functionDeclarations": [
+                        declared(json!({})),
+                        declared(json!({"parameters": subset})),
+                        declared(json!({"parametersJsonSchema": *request.tools[2].parameters})),
+                    ]},
+                ],
+                "toolConfig": {"includeServerSideToolInvocations": true},
+                "cachedContent": "cachedContents/a",
+                "generationConfig": {
+                    "temperature": 0.5, "topP": 0.25, "topK": 3, "maxOutputTokens": 7,
+                    "stopSequences": ["END"], "seed": 1, "frequencyPenalty": 0.5,
+                    "presencePenalty": 0.25, "candidateCount": 2,
+                    "thinkingConfig": {"thinkingLevel": "HIGH", "includeThoughts": true},
+                    "responseModalities": ["TEXT"],
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn a_level_of_thinking_is_a_budget_for_models_that_know_no_levels() {
+        let sent = |model: &str, level: &str| {
+            thinking(model, &Extras::default(), Some(level)).unwrap_or_default()
+        };
+        for (model, level, config) in [
+            ("gemini-3.5-flash", "low", json!({"thinkingLevel": "LOW"})),
+            ("gemini-3.5-flash", "2048", json!({"thinkingBudget": 2048})),
+            ("gemini-2.5-flash", "low", json!({"thinkingBudget": 1024})),
+            ("gemini-2.5-pro", "medium", json!({"thinkingBudget": 8192})),
+            ("gemini-2.5-pro", "high", json!({"thinkingBudget": 24576})),
+            ("gemini-2.5-flash", "none", json!({"thinkingBudget": 0})),
+            ("gemini-2.5-flash", "-1", json!({"thinkingBudget": -1})),
+            ("unheard-of", "high", json!({"thinkingLevel": "HIGH"})),
+        ] {
+            assert_eq!(sent(model, level), config, "{model} {level}");
+        }
+        assert_eq!(thinking("gemini-3.5-flash", &Extras::default(), None), None);
+    }
+
+    #[test]
+    fn a_schema_for_the_reply_is_written_in_one_form_or_the_other() {
+        let mut request = request([Turn::user("hi")]);
+        let mut config = |schema: Value| {
+            request.output = Some(OutputSchema { name: "a".to_owned(), schema, strict: true });
+            sent(&Extras::default(), &request)["generationConfig"].clone()
+        };
+        let mime = "application/json";
+        assert_eq!(
+            config(json!({"type": "string"})),
+            json!({"responseMimeType": mime, "responseSchema": {"type": "STRING"}})
+        );
+        assert_eq!(
+            config(json!({"$ref": "#"})),
+            json!({"responseMimeType": mime, "responseJsonSchema": {"$ref": "#"}})
+        );
+    }
+
+    #[test]
+    fn what_the_api_cannot_hold_to_is_refused_by_name() {
+        let mut request = request([Turn::user("hi")]);
+        let refused = |extras: &Extras, request: &ChatRequest, name: &str| {
+            let error = body(&PLATFORM, "gemini-2.5-flash", extras, request).unwrap_err();
+            assert!(error.message().contains(&format!("`{name}`")), "{error}");
+        };
+        let search = |tool| Extras { web_search: Some(tool), ..Extras::default() };
+        let fetch = |tool| Extras { web_fetch: Some(tool), ..Extras::default() };
+        let (searches, fetches) = (WebSearch::new, WebFetch::new);
+        for (extras, name) in [
+            (search(searches().max_uses(1)), "max_uses of web_search"),
+            (search(searches().allowed_domains(["a"])), "allowed_domains of web_search"),
+            (search(searches().blocked_domains(["a"])), "blocked_domains of web_search"),
+            (fetch(fetches().max_uses(1)), "max_uses of web_fetch"),
+            (fetch(fetches().allowed_domains(["a"])), "allowed_domains of web_fetch"),
+            (fetch(fetches().blocked_domains(["a"])), "blocked_domains of web_fetch"),
+        ] {
+            refused(&extras, &request, name);
+        }
+        request.params.previous_response_id = Some("r-1".to_owned());
+        refused(&Extras::default(), &request, "previous_response_id");
+    }
 }
