@@ -39,6 +39,9 @@ pub use chatlas_providers::openai::OpenAi;
 #[cfg(feature = "otel")]
 pub mod otel;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 /// What most programs need: `use chatlas::prelude::*;`.
 pub mod prelude {
     pub use crate::{
