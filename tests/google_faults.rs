@@ -240,7 +240,7 @@ async fn the_wait_that_the_error_tells_is_waited() {
     let server = Server::start(vec![wait("3600s")]);
     let error = asked(&mut Chat::new(model(&server)), false).await.expect_err("no answer");
     assert_eq!((error.kind(), error.code()), (Kind::RateLimit, Some("RESOURCE_EXHAUSTED")));
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    assert_eq!(error.retry_after(), Some(Duration::from_hours(1)));
     assert_eq!(server.sent().len(), 1);
 }
 
@@ -272,7 +272,7 @@ async fn a_key_is_shown_nowhere_and_a_missing_one_is_named() {
 
 /// Adds two numbers.
 #[tool]
-async fn add(
+fn add(
     /// One.
     a: i64,
     /// The other.
