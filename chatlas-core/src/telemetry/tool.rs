@@ -37,7 +37,7 @@ pub(crate) struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     /// Of a call by the program itself.
-    fn direct(name: &'static str, description: &'static str) -> Self {
+    pub(super) fn direct(name: &'static str, description: &'static str) -> Self {
         Facts {
             name: Cow::Borrowed(name),
             description: Some(Cow::Borrowed(description)),
