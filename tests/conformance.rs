@@ -1,4 +1,4 @@
-//! Telemetry held to the official data of the GenAI conventions: of every recording that the
+//! Telemetry held to the official data of the conventions: of every recording that the
 //! providers can play, and of a conversation with all that can happen in one.
 //!
 //! A vendor whose recordings are to be played is a line in [`VENDORS`].
@@ -89,7 +89,9 @@ fn tools(recorded: &[&Interaction]) -> ToolSet {
         }
     }
     let mut found = BTreeSet::new();
-    recorded.iter().for_each(|interaction| names(&interaction.request["tools"], &mut found));
+    for interaction in recorded {
+        names(&interaction.request["tools"], &mut found);
+    }
     let mut tools = ToolSet::new();
     for name in found {
         let definition = ToolDefinition::new(name, "Takes anything.", json!({"type": "object"}));
@@ -152,7 +154,7 @@ fn check(signals: &Signals, conventions: &Conventions, findings: &mut Findings) 
     for span in &spans {
         conventions.check_span(span, &signals.start_of(span), findings);
     }
-    conventions.check_tree(&spans, findings);
+    Conventions::check_tree(&spans, findings);
     let events = signals.events();
     for event in &events {
         conventions.check_event(event, &spans, findings);
@@ -191,7 +193,7 @@ async fn every_recording_is_told_as_the_conventions_say() {
                     let before = findings.violations.len();
                     let spans = check(&signals, &conventions, &mut findings);
                     for violation in &mut findings.violations[before..] {
-                        violation.push_str(&format!("  [{name}]"));
+                        *violation = format!("{violation}  [{name}]");
                     }
                     assert_provider(vendor, &spans);
                     assert_capture(capture, &spans, name);

@@ -314,15 +314,17 @@ fn assistant_message(contents: &[Content], reason: Option<&FinishReason>) -> Val
     json!({"role": "assistant", "parts": parts(contents), "finish_reason": reason})
 }
 
-/// Arguments as the object that they are: some vendors write it as a text, or nothing for none.
+/// Arguments as an object, as the conventions have them. Some vendors write it as a text, or
+/// nothing for none; what the model wrote instead of one stands in the field `unparsed`.
 fn as_object(arguments: &Value) -> Cow<'_, Value> {
+    let parsed = |text: &String| serde_json::from_str(text).ok().filter(Value::is_object);
     match arguments {
+        Value::Object(_) => Cow::Borrowed(arguments),
         Value::Null => Cow::Owned(json!({})),
-        Value::String(text) => match serde_json::from_str::<Value>(text) {
-            Ok(object @ Value::Object(_)) => Cow::Owned(object),
-            _ => Cow::Borrowed(arguments),
-        },
-        _ => Cow::Borrowed(arguments),
+        Value::String(text) => {
+            Cow::Owned(parsed(text).unwrap_or_else(|| json!({ "unparsed": text })))
+        }
+        other => Cow::Owned(json!({ "unparsed": other })),
     }
 }
 

@@ -26,7 +26,7 @@ fn buckets(name: &str) -> Vec<f64> {
 pub struct Points {
     pub instrument: &'static str,
     pub value: &'static str,
-    pub points: Vec<Point>,
+    pub list: Vec<Point>,
 }
 
 /// One point of a metric.
@@ -57,7 +57,7 @@ impl Conventions {
                 .complain(&place, format!("it is {is}, not {}/{}", seen.instrument, seen.value));
         }
         let known = self.attributes("metrics", name);
-        for point in &seen.points {
+        for point in &seen.list {
             if instrument == "histogram" && point.bounds != buckets(name) {
                 findings.complain(&place, format!("its buckets are {:?}", point.bounds));
             }
@@ -66,10 +66,11 @@ impl Conventions {
             // A failed call may know no model; a duration tells which calls failed.
             let complete = !has("error.type") && name.contains("duration");
             for (key, level) in &known {
-                // Agents without a name are allowed to have none.
+                // An agent may have no name; a call that was given up knows no model.
+                let may_lack = ["gen_ai.agent.name", "gen_ai.response.model"];
                 let due = level == "required"
-                    || (level == "recommended" && complete && key != "gen_ai.agent.name");
-                if due && !has(key) && !key.starts_with("openai.response.") {
+                    || (level == "recommended" && complete && !may_lack.contains(&key.as_str()));
+                if due && !has(key) {
                     findings.complain(&place, format!("`{key}` is {level} and missing"));
                 }
             }
@@ -109,7 +110,7 @@ pub fn points(metric: &Metric) -> Points {
             }
             _ => ("other", Vec::new()),
         };
-        Points { instrument, value, points }
+        Points { instrument, value, list: points }
     }
     #[allow(clippy::cast_precision_loss)] // the figures of tests are small
     match metric.data() {

@@ -1,4 +1,4 @@
-//! Telemetry held against the official data of the GenAI conventions: `semconv/coverage-model.json`
+//! Telemetry held against the official data of the conventions: `semconv/coverage-model.json`
 //! (which attribute belongs where, and how much it is wanted), the registry (types, units, what
 //! samplers are to see) and the JSON schemas of content. It knows nothing of the library.
 //!
@@ -60,6 +60,20 @@ impl Findings {
     /// How many spans there were of that type.
     pub fn count(&self, kind: &str) -> usize {
         self.seen.get(&format!("spans {kind}")).map_or(0, |(count, _)| *count)
+    }
+
+    /// Attributes of the signals seen that none of them had, but for those that are excused.
+    pub fn unseen(&self, conventions: &Conventions, excused: &[&str]) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (place, (_, seen)) in &self.seen {
+            let (section, name) = place.split_once(' ').unwrap_or(("", place));
+            for key in conventions.attributes(section, name).into_keys() {
+                if !seen.contains_key(&key) && !excused.contains(&key.as_str()) {
+                    missing.push(format!("{place}: {key}"));
+                }
+            }
+        }
+        missing
     }
 
     fn complain(&mut self, place: &str, what: impl AsRef<str>) {

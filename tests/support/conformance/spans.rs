@@ -134,8 +134,8 @@ impl Conventions {
         }
     }
 
-    /// Holds the spans of one trace to their places: calls and tools stand below the agent.
-    pub fn check_tree(&self, spans: &[SpanData], findings: &mut Findings) {
+    /// Holds spans to their places: those of calls and tools stand below that of the agent.
+    pub fn check_tree(spans: &[SpanData], findings: &mut Findings) {
         let parent = |span: &SpanData| {
             let id = span.parent_span_id;
             spans.iter().find(|other| id != SpanId::INVALID && other.span_context.span_id() == id)

@@ -34,15 +34,14 @@ impl Given<'_> {
     fn is_a(&self, kind: &str) -> bool {
         let strings = |list: &[AnyValue]| list.iter().all(|v| matches!(v, AnyValue::String(_)));
         match self {
+            // On spans, structured values are JSON texts.
             Self::Plain(value) => matches!(
                 (kind, value),
-                ("string", OtelValue::String(_))
+                ("string" | "any", OtelValue::String(_))
                     | ("int", OtelValue::I64(_))
                     | ("double", OtelValue::F64(_))
                     | ("boolean", OtelValue::Bool(_))
                     | ("string[]", OtelValue::Array(Array::String(_)))
-                    // On spans, structured values are JSON texts.
-                    | ("any", OtelValue::String(_))
             ),
             Self::Structured(value) => match (kind, value) {
                 ("string", AnyValue::String(_))
