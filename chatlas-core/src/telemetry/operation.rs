@@ -29,8 +29,8 @@ struct Call {
 
 impl Operation {
     /// Starts it; `model` is the one it is about, if any.
-    fn start(info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
-        let Some(live) = Run::begin().0 else { return Self(None) };
+    fn start(run: Run, info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
+        let Some(live) = run.0 else { return Self(None) };
         let span_name = match model {
             Some(model) => Cow::Owned(format!("{name} {model}")),
             None => Cow::Borrowed(name),
@@ -41,7 +41,9 @@ impl Operation {
         list.extend(model.cloned().map(|model| KeyValue::new(key::MODEL, model)));
         push_server(&mut list, info);
         let common = if live.instruments.is_some() { list.clone() } else { Vec::new() };
-        let scope = live.start(&Context::current(), SpanKind::Client, span_name, list);
+        let parent = Context::current();
+        live.push_settings(&mut list, &parent, name);
+        let scope = live.start(&parent, SpanKind::Client, span_name, list);
         Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
     }
 
@@ -106,7 +108,7 @@ pub async fn traced_list_models<Fut>(
 where
     Fut: Future<Output = Result<Vec<Model>, ProviderError>> + Send,
 {
-    let span = Operation::start(info, operation::LIST_MODELS, None);
+    let span = Operation::start(Run::begin(), info, operation::LIST_MODELS, None);
     let context = span.context();
     let result = in_context(context.as_ref(), async move { body().await }).await;
     span.finish(&result, |_| Vec::new());
@@ -122,12 +124,13 @@ pub async fn traced_count_tokens<Fut>(
 where
     Fut: Future<Output = Result<u64, ProviderError>> + Send,
 {
-    let span = Operation::start(info, operation::COUNT_TOKENS, info.model.as_ref());
+    let run = request.run.clone().unwrap_or_else(Run::begin);
+    let span = Operation::start(run, info, operation::COUNT_TOKENS, info.model.as_ref());
     let context = span.context();
     let result = in_context(context.as_ref(), async move { body(request).await }).await;
     span.finish(&result, |count| {
         let count = i64::try_from(*count).unwrap_or(i64::MAX);
-        vec![KeyValue::new(names::usage::INPUT_TOKENS, count)]
+        vec![KeyValue::new(names::COUNTED_TOKENS, count)]
     });
     result
 }
