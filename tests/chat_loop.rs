@@ -9,7 +9,9 @@ use std::sync::Arc;
 use chatlas::content::{ToolOutcome, ToolResult};
 use chatlas::prelude::*;
 use chatlas::testing::{Answer, Recorder, Script, usage};
-use chatlas::{ChatError, Content, ProviderError, ProviderErrorKind, ToolMode, Turn};
+use chatlas::{
+    AssistantTurn, ChatError, Content, ProviderError, ProviderErrorKind, ToolMode, Turn,
+};
 use serde_json::json;
 use support::in_time;
 use tokio::sync::Mutex;
