@@ -33,6 +33,11 @@ impl Answer {
         Self::new(200, "text/event-stream; charset=utf-8", body)
     }
 
+    /// Closes the connection without a word.
+    pub fn silence() -> Self {
+        Self { head: String::new(), pieces: Vec::new(), whole: false, stall: false }
+    }
+
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.head.extend([name, ": ", value, "\r\n"]);
         self
@@ -64,6 +69,9 @@ impl Answer {
     }
 
     fn write(&self, connection: &mut TcpStream) -> std::io::Result<()> {
+        if self.head.is_empty() {
+            return Ok(());
+        }
         let head = &self.head;
         let mut bytes =
             format!("{head}transfer-encoding: chunked\r\nconnection: close\r\n\r\n").into_bytes();
@@ -123,6 +131,11 @@ impl Server {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Scheme, host and port.
+    pub fn root(&self) -> &str {
+        self.url.trim_end_matches("/v1")
     }
 
     pub fn sent(&self) -> Vec<Sent> {
