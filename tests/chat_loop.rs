@@ -333,3 +333,87 @@ async fn a_chat_can_be_moved_to_another_task_and_shared_providers_too() {
     let reply = tokio::spawn(async move { chat.chat("hi").await }).await.unwrap().unwrap();
     assert_eq!(reply.text(), "ok");
 }
+
+/// Gives back a long text.
+#[tool]
+async fn long(length: usize) -> String {
+    "x".repeat(length)
+}
+
+#[tokio::test]
+async fn two_calls_of_one_id_are_both_answered() {
+    let model = Scripted::new([
+        Step::Reply(asks(&[
+            ("c", "add", json!({"a": 1, "b": 2})),
+            ("c", "add", json!({"a": 3, "b": 4})),
+            ("c", "subtract", json!({})),
+        ])),
+        Step::Reply(says("3 and 7")),
+    ]);
+    let mut chat = Chat::new(model).tools(tools![add]);
+    in_time(chat.chat("go")).await.unwrap();
+    let results = results(&chat.turns()[2]);
+    let told: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
+    assert_eq!(told[..2], ["3", "7"]);
+    assert_eq!(results.len(), 3);
+}
+
+#[tokio::test]
+async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
+    let ids: Vec<String> = (0..100).map(|n| format!("c{n}")).collect();
+    let calls: Vec<_> =
+        ids.iter().zip(0..).map(|(id, n)| (id.as_str(), "add", json!({"a": n, "b": n}))).collect();
+    for mode in [ToolMode::Concurrent, ToolMode::Sequential] {
+        let model = Scripted::new([Step::Reply(asks(&calls)), Step::Reply(says("ok"))]);
+        let mut chat = Chat::new(model).tools(tools![add]).tool_mode(mode);
+        in_time(chat.stream("go").collect::<Vec<_>>()).await;
+        let results = results(&chat.turns()[2]);
+        assert_eq!(results.len(), 100);
+        for (n, (id, outcome)) in results.iter().enumerate() {
+            assert_eq!((id, outcome), (&ids[n], &ToolOutcome::Value(json!(2 * n))));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_very_large_result_reaches_the_model_whole() {
+    let model = Scripted::new([
+        Step::Reply(asks(&[("c", "long", json!({"length": 5_000_000}))])),
+        Step::Reply(says("ok")),
+    ]);
+    let mut chat = Chat::new(model.clone()).tools(tools![long]);
+    in_time(chat.chat("go")).await.unwrap();
+    let asked = model.asked.lock().unwrap();
+    let last = asked[1].turns.last().unwrap();
+    assert_eq!(results(last)[0].1.to_model_text().len(), 5_000_000);
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_stream_answers_a_stream_whole() {
+    struct Whole(chatlas::ProviderInfo);
+
+    #[provider]
+    impl Provider for Whole {
+        fn info(&self) -> &chatlas::ProviderInfo {
+            &self.0
+        }
+
+        async fn chat(
+            &self,
+            _: chatlas::ChatRequest,
+        ) -> Result<chatlas::Completion, ProviderError> {
+            Ok(says("all at once"))
+        }
+    }
+
+    let recorder = support::record();
+    let mut chat = Chat::new(Whole(chatlas::ProviderInfo::new("whole").with_model("w")));
+    let events: Vec<_> = in_time(chat.stream("hi").collect::<Vec<_>>()).await;
+    assert_eq!(events[0], Ok(StreamEvent::Text("all at once".into())));
+    assert!(matches!(&events[1], Ok(StreamEvent::Done(reply)) if reply.text() == "all at once"));
+    // The model was not asked for a stream, and the span does not say so.
+    let span = recorder.span("chat w");
+    for key in ["gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"] {
+        assert_eq!(support::attribute(&span, key), None);
+    }
+}

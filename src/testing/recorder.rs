@@ -191,8 +191,9 @@ impl Recorder {
         assert!(faults.is_empty(), "{}\nin\n{}", faults.join("\n"), self.tree());
     }
 
-    /// The tracer provider that all recorders share: for a layer of `tracing-opentelemetry`, say.
-    pub fn tracer_provider(&self) -> SdkTracerProvider {
+    /// The tracer provider that all recorders share: for the layer of `tracing-opentelemetry` that
+    /// the tests of a program install once.
+    pub fn tracer_provider() -> SdkTracerProvider {
         install::tracer_provider()
     }
 

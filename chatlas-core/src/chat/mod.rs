@@ -1,10 +1,14 @@
 //! `Chat`: a conversation with a model, its tools and its history.
 //!
-//! `mod.rs` is what a program holds, `settings` what it sets; `run` is the loop; `history` keeps
-//! the turns consistent whatever happens; `stream` hands events to the consumer; `reply` is what
-//! goes in and comes out.
+//! `mod.rs` is what a program holds, `settings` what it sets, `hooks` what it has asked around
+//! tool calls; `run` is the loop; `history` keeps the turns consistent whatever happens; `stream`
+//! hands events to the consumer, `extract` reads answers as values, `parallel` asks many prompts
+//! at once; `reply` is what goes in and comes out.
 
+mod extract;
 mod history;
+mod hooks;
+mod parallel;
 mod reply;
 mod run;
 mod settings;
@@ -17,12 +21,17 @@ use std::sync::Arc;
 use opentelemetry::Context;
 use tokio_util::sync::CancellationToken;
 
+use hooks::Hooks;
+
 use crate::provider::{ChatRequest, ModelParams, OutputSchema, Provider, ProviderError};
 use crate::telemetry::settings::Settings;
 use crate::telemetry::{Run, Written};
 use crate::tool::ToolSet;
 use crate::turn::Turn;
 
+pub use extract::{Extracted, OutputError, OutputErrorKind};
+pub use hooks::{Approval, FinishedCall, IntoApproval, PendingCall};
+pub use parallel::Branch;
 pub use reply::{ChatError, Prompt, Reply, StreamEvent};
 pub use stream::ChatStream;
 
@@ -50,6 +59,7 @@ pub struct Chat {
     settings: Arc<Settings>,
     written: Written,
     cancellation: CancellationToken,
+    hooks: Arc<Hooks>,
 }
 
 /// How the tool calls of one reply are run.
@@ -85,6 +95,7 @@ impl Chat {
             settings: Arc::default(),
             written: Written::default(),
             cancellation: CancellationToken::new(),
+            hooks: Arc::default(),
         }
     }
 

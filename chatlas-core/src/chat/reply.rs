@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::OutputError;
 use crate::content::{Content, ToolRequest, ToolResult};
 use crate::provider::ProviderError;
 use crate::telemetry::{ReplyId, Verdict, names};
@@ -130,12 +131,14 @@ pub enum ChatError {
     Provider(ProviderError),
     /// The model kept asking for tools.
     TooManyRounds {
-        /// The bound, as [`Chat::max_rounds`] has it.
+        /// The bound, as [`Chat::max_rounds`](super::Chat::max_rounds) has it.
         limit: usize,
     },
-    /// The token of [`Chat::cancellation`] was cancelled. The history keeps what is whole, and
+    /// The token of [`Chat::cancellation`](super::Chat::cancellation) was cancelled. The history keeps what is whole, and
     /// what had arrived of a reply.
     Cancelled,
+    /// The answer is no value of the type that [`Chat::extract`](super::Chat::extract) asked for.
+    Output(OutputError),
 }
 
 impl ChatError {
@@ -146,6 +149,7 @@ impl ChatError {
             Self::Provider(error) => error.error_type(),
             Self::TooManyRounds { .. } => Cow::Borrowed(names::error::TOO_MANY_ROUNDS),
             Self::Cancelled => Cow::Borrowed(names::error::CANCELLED),
+            Self::Output(error) => Cow::Borrowed(error.kind().as_str()),
         }
     }
 }
@@ -154,6 +158,7 @@ impl fmt::Display for ChatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Provider(error) => error.fmt(f),
+            Self::Output(error) => error.fmt(f),
             Self::TooManyRounds { limit } => write!(
                 f,
                 "the model still asked for tools after {limit} model calls; \
@@ -168,6 +173,7 @@ impl std::error::Error for ChatError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Provider(error) => Some(error),
+            Self::Output(error) => Some(error),
             Self::TooManyRounds { .. } | Self::Cancelled => None,
         }
     }

@@ -11,6 +11,7 @@ use opentelemetry::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::history::History;
+use super::hooks::Hooks;
 use super::stream::Events;
 use super::{Chat, ChatError, Prompt, Reply, StreamEvent, ToolMode};
 use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
@@ -23,7 +24,7 @@ use crate::telemetry::names::error;
 use crate::telemetry::tool::{Facts, Subject, ToolSpan};
 use crate::telemetry::{ReplyId, Run};
 use crate::tool::{
-    Caller, Progress, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
+    Caller, Progress, Tool, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
 };
 use crate::turn::{AssistantTurn, Usage};
 
@@ -34,12 +35,35 @@ pub(super) async fn run(
     parent: Context,
     events: Option<Events>,
 ) -> Result<Reply, ChatError> {
+    run_for(chat, prompt, parent, events, None, Ok).await
+}
+
+/// The same, for what `read` makes of the reply; `asked` is the form of the answer, where it is
+/// not the chat's own.
+pub(super) async fn run_for<T>(
+    chat: &mut Chat,
+    prompt: Prompt,
+    parent: Context,
+    events: Option<Events>,
+    asked: Option<OutputSchema>,
+    read: impl FnOnce(Reply) -> Result<T, ChatError>,
+) -> Result<T, ChatError> {
     let telemetry = Run::of_chat(&chat.settings, &chat.written);
-    let mut span = AgentSpan::start(&telemetry, &parent, chat, chat.output.is_some());
+    let json = asked.is_some() || chat.output.is_some();
+    let mut span = AgentSpan::start(&telemetry, &parent, chat, json);
     let context = span.context().cloned().unwrap_or(parent);
     let stop = chat.cancellation.clone();
     let Chat {
-        provider, system_prompt, name, conversation_id, tools, params, output, turns, ..
+        provider,
+        system_prompt,
+        name,
+        conversation_id,
+        tools,
+        params,
+        output,
+        turns,
+        hooks,
+        ..
     } = chat;
     let history = History::begin(turns, prompt.0);
     let definitions: Vec<ToolDefinition> =
@@ -55,10 +79,11 @@ pub(super) async fn run(
         tool_mode: chat.tool_mode,
         max_rounds: chat.max_rounds,
         params,
-        output: output.as_ref(),
+        output: asked.as_ref().or(output.as_ref()),
         telemetry,
         events,
         cancellation: stop.child_token(),
+        hooks,
     };
     // Whatever ends this future, no tool of it is waited for any more.
     let _stopped_when_over = agent.cancellation.clone().drop_guard();
@@ -66,6 +91,7 @@ pub(super) async fn run(
     let talking = AssertUnwindSafe(talking).catch_unwind();
     match stop.run_until_cancelled(talking).await {
         Some(Ok(result)) => {
+            let result = result.and_then(read);
             span.finish(&result);
             result
         }
@@ -95,6 +121,7 @@ struct Agent<'a> {
     events: Option<Events>,
     /// Tells tools that are running that nobody waits any more.
     cancellation: CancellationToken,
+    hooks: &'a Hooks,
 }
 
 impl Agent<'_> {
@@ -198,27 +225,51 @@ impl Agent<'_> {
         };
         let span = ToolSpan::start(&self.telemetry, &facts);
         let context = span.context().cloned();
-        let outcome = in_context(context.as_ref(), async {
-            let tool = tool.ok_or_else(|| self.unknown_tool(&request.name))?;
-            let id: Arc<str> = request.id.as_str().into();
-            let token = self.cancellation.child_token();
-            let _cancelled_when_over = token.clone().drop_guard();
-            let caller = Caller {
-                agent_name: self.name.cloned(),
-                conversation_id: self.conversation_id.cloned(),
-            };
-            let progress = self.events.clone().map(|e| Arc::new(e) as Arc<dyn Progress>);
-            let context = ToolContext::of_loop(id.clone(), caller, token, progress);
-            let call = ToolCall { id, arguments: request.arguments.clone(), context };
-            let calling = in_time(tool.definition().timeout, async move { tool.call(call).await });
-            AssertUnwindSafe(calling)
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| Err(panicked(&request.name)))
-        })
-        .await;
+        let outcome = in_context(context.as_ref(), self.call(tool, request)).await;
         span.finish(outcome.as_ref().map(Some));
-        ToolResult { id: request.id.clone(), name: request.name.clone(), outcome: told(outcome) }
+        told(request, outcome)
+    }
+
+    /// One tool call, with the program's hooks around it.
+    async fn call(
+        &self,
+        tool: Option<&Arc<dyn Tool>>,
+        request: &ToolRequest,
+    ) -> Result<ToolOutput, ToolError> {
+        let token = self.cancellation.child_token();
+        let _cancelled_when_over = token.clone().drop_guard();
+        let caller = Caller {
+            agent_name: self.name.cloned(),
+            conversation_id: self.conversation_id.cloned(),
+        };
+        let progress = self.events.clone().map(|e| Arc::new(e) as Arc<dyn Progress>);
+        let id: Arc<str> = request.id.as_str().into();
+        let context = ToolContext::of_loop(id.clone(), caller, token, progress);
+        let outcome = match tool {
+            Some(tool) => self.call_approved(&**tool, request, id, &context).await,
+            None => Err(self.unknown_tool(&request.name)),
+        };
+        self.hooks.after(request, || told(request, outcome.clone()), &context).await?;
+        outcome
+    }
+
+    async fn call_approved(
+        &self,
+        tool: &dyn Tool,
+        request: &ToolRequest,
+        id: Arc<str>,
+        context: &ToolContext,
+    ) -> Result<ToolOutput, ToolError> {
+        let definition = tool.definition();
+        self.hooks.before(request, definition, context).await?;
+        let arguments = request.arguments.clone();
+        let call = ToolCall { id, arguments, context: context.clone() };
+        // The call itself may panic, before there is a future.
+        let calling = in_time(definition.timeout, async move { tool.call(call).await });
+        AssertUnwindSafe(calling)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(panicked(&request.name)))
     }
 
     fn unknown_tool(&self, name: &str) -> ToolError {
@@ -266,9 +317,11 @@ async fn in_time<T>(
     })
 }
 
-fn told(outcome: Result<ToolOutput, ToolError>) -> ToolOutcome {
-    match outcome {
+/// What the model is told of a call.
+fn told(request: &ToolRequest, outcome: Result<ToolOutput, ToolError>) -> ToolResult {
+    let outcome = match outcome {
         Ok(output) => output.into(),
         Err(error) => ToolOutcome::Error(error.message().to_owned()),
-    }
+    };
+    ToolResult { id: request.id.clone(), name: request.name.clone(), outcome }
 }

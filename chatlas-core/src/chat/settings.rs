@@ -57,7 +57,8 @@ impl Chat {
         self
     }
 
-    /// Bounds the model calls of one `chat()`: beyond it [`ChatError::TooManyRounds`]. At least 1.
+    /// Bounds the model calls of one `chat()`, at least 1: beyond it
+    /// [`ChatError::TooManyRounds`](super::ChatError::TooManyRounds).
     #[must_use]
     pub fn max_rounds(mut self, rounds: usize) -> Self {
         self.max_rounds = rounds.max(1);
@@ -247,8 +248,9 @@ impl Chat {
         self
     }
 
-    /// Has runs end when that token is cancelled, with [`ChatError::Cancelled`]: for a stop button,
-    /// or the end of the program. Dropping the future or the stream does the same.
+    /// Has runs end when that token is cancelled, with
+    /// [`ChatError::Cancelled`](super::ChatError::Cancelled): for a stop button, or the end of the
+    /// program. Dropping the future or the stream does the same.
     ///
     /// A token is cancelled once and for all: set another one before the next run.
     #[must_use]

@@ -233,6 +233,13 @@ impl Invocation {
                 };
                 self.scope.fail(text, None);
             }
+            ChatError::Output(error) => {
+                let kind = Cow::Borrowed("chatlas::OutputError");
+                let writer = &self.live.writer;
+                let message = writer.capture.on_spans().then(|| writer.error(&error.to_string()));
+                let text = message.clone().unwrap_or_else(|| error.kind().as_str().to_owned());
+                self.scope.fail(text, Some(Exception { kind, message }));
+            }
             ChatError::TooManyRounds { .. } | ChatError::Cancelled => {
                 let kind = Cow::Borrowed("chatlas::ChatError");
                 let message = error.to_string();

@@ -224,6 +224,12 @@ pub mod error {
     pub const UNSERIALIZABLE_RESULT: &str = "unserializable_result";
     /// The program did not let the tool run.
     pub const TOOL_REJECTED: &str = "tool_rejected";
+    /// The answer was cut off before it was the value asked for.
+    pub const OUTPUT_TRUNCATED: &str = "output_truncated";
+    /// The model, or a filter, declined to give the value asked for.
+    pub const OUTPUT_REFUSED: &str = "output_refused";
+    /// The answer is not the value asked for.
+    pub const OUTPUT_INVALID: &str = "output_invalid";
     /// The model kept asking for tools beyond the bound.
     pub const TOO_MANY_ROUNDS: &str = "too_many_rounds";
 }
