@@ -17,12 +17,10 @@ use support::protocols::{PROTOCOLS, Protocol};
 use support::server::{Answer, Server};
 use support::shared::in_time;
 
-fn impatient() -> HttpOptions {
-    HttpOptions::default().read_timeout(Duration::from_millis(400)).max_retries(0)
-}
-
 fn chat(protocol: &Protocol, server: &Server) -> Chat {
-    (protocol.chat)(server.root(), impatient())
+    // Servers that stall are waited for, all others answer at once.
+    let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
+    (protocol.chat)(server.root(), HttpOptions::default().read_timeout(patience).max_retries(0))
 }
 
 /// The whole stream: its text, and how it ended.
@@ -157,6 +155,15 @@ async fn a_failure_within_the_stream_is_the_vendors_error() {
         let kinds = [Kind::Overloaded, Kind::Other];
         let error = breaks_off(protocol, protocol.stream(body), &kinds).await;
         assert_eq!(error.message(), "sorry", "{}", protocol.name);
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_50_megabytes_is_refused_before_all_of_it_is_kept() {
+    for protocol in PROTOCOLS {
+        let huge = (protocol.text)(&"x".repeat(50 << 20));
+        let body = [(protocol.begin)(), huge, (protocol.end)()].concat();
+        breaks_off(protocol, protocol.stream(body), &[Kind::MalformedReply]).await;
     }
 }
 

@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 use chatlas::prelude::*;
-use chatlas::{HttpOptions, OpenAi};
+use chatlas::{Anthropic, HttpOptions, OpenAi};
 use serde_json::{Value, json};
 
 use super::server::Answer;
@@ -57,7 +57,7 @@ impl Protocol {
 }
 
 /// Those that this build speaks.
-pub const PROTOCOLS: &[Protocol] = &[RESPONSES];
+pub const PROTOCOLS: &[Protocol] = &[RESPONSES, MESSAGES];
 
 fn sse(data: &str) -> Vec<u8> {
     format!("data: {data}\n\n").into_bytes()
@@ -106,4 +106,56 @@ fn response(text: &str) -> Value {
             "content": [{"type": "output_text", "text": text}]}],
         "usage": {"input_tokens": 3, "output_tokens": 2},
     })
+}
+
+const MESSAGES: Protocol = Protocol {
+    name: "Anthropic Messages",
+    chat: |url, options| Chat::new(Anthropic::new(MODEL).base_url(url).api_key(KEY).http(options)),
+    stream_type: "text/event-stream; charset=utf-8",
+    begin: || {
+        let message = json!({"id": "reply-1", "model": MODEL, "role": "assistant", "content": [],
+            "stop_reason": null, "usage": {"input_tokens": 3, "output_tokens": 1}});
+        let block = json!({"type": "text", "text": ""});
+        [
+            sse_json(&json!({"type": "message_start", "message": message})),
+            sse_json(&json!({"type": "content_block_start", "index": 0, "content_block": block})),
+            message_text("Hel"),
+        ]
+        .concat()
+    },
+    almost: || {
+        let reason = json!({"stop_reason": "end_turn"});
+        [
+            message_text("lo"),
+            sse_json(&json!({"type": "content_block_stop", "index": 0})),
+            sse_json(&json!({"type": "message_delta", "delta": reason,
+                "usage": {"output_tokens": 2}})),
+        ]
+        .concat()
+    },
+    end: || sse_json(&json!({"type": "message_stop"})),
+    event: sse,
+    text: message_text,
+    failure: |words| {
+        let error = json!({"type": "overloaded_error", "message": words});
+        sse_json(&json!({"type": "error", "error": error}))
+    },
+    tokens_at_first: Some(3),
+    whole: |text| message(&json!([{"type": "text", "text": text}]), "end_turn"),
+    asks: |tool| {
+        let asks = json!([{"type": "tool_use", "id": "call-1", "name": tool, "input": {}}]);
+        message(&asks, "tool_use")
+    },
+    refusal: |words| json!({"type": "error", "error": {"type": "some_error", "message": words}}),
+};
+
+fn message_text(text: &str) -> Vec<u8> {
+    let delta = json!({"type": "text_delta", "text": text});
+    sse_json(&json!({"type": "content_block_delta", "index": 0, "delta": delta}))
+}
+
+fn message(content: &Value, reason: &str) -> Value {
+    json!({"id": "reply-1", "type": "message", "role": "assistant", "model": MODEL,
+        "content": content, "stop_reason": reason,
+        "usage": {"input_tokens": 3, "output_tokens": 2}})
 }

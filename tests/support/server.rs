@@ -105,6 +105,7 @@ pub struct Sent {
 
 pub struct Server {
     url: String,
+    stalls: bool,
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
@@ -113,6 +114,7 @@ impl Server {
     pub fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        let stalls = answers.first().is_some_and(|answer| answer.stall);
         let sent = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&sent);
         std::thread::spawn(move || {
@@ -126,11 +128,16 @@ impl Server {
                 });
             }
         });
-        Self { url, sent }
+        Self { url, stalls, sent }
     }
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether the first answer never ends.
+    pub fn stalls(&self) -> bool {
+        self.stalls
     }
 
     /// Scheme, host and port.

@@ -138,8 +138,7 @@ impl chatlas_core::Provider for OpenAi {
             // A server that does not stream answers whole.
             Ok(CompletionStream::whole(self.whole(response).await?))
         } else {
-            let error = malformed(&format!("an event stream was asked for, `{kind}` came"));
-            Err(self.endpoint.secrets().hide(error))
+            Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
         }
     }
 }
