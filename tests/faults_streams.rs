@@ -167,6 +167,32 @@ async fn an_event_of_50_megabytes_is_refused_before_all_of_it_is_kept() {
     }
 }
 
+#[tokio::test]
+async fn a_failure_that_tells_what_it_has_cost_is_recorded_with_it() {
+    let response = serde_json::json!({"id": "reply-9", "model": "model-9", "status": "failed",
+        "error": {"code": "server_error", "message": "sorry"},
+        "usage": {"input_tokens": 7, "output_tokens": 1}});
+    let event = serde_json::json!({"type": "response.failed", "response": response});
+    let protocol = &PROTOCOLS[0];
+    for (answer, streams) in [
+        (protocol.stream((protocol.event)(&event.to_string())), true),
+        (Answer::json(200, &response), false),
+    ] {
+        let trace = Recorder::new();
+        let server = Server::start(vec![answer]);
+        let mut chat = chat(protocol, &server);
+        if streams {
+            listen(&mut chat).await.1.expect_err("it failed");
+        } else {
+            in_time(chat.chat("hi")).await.expect_err("it failed");
+        }
+        let call = &trace.spans_of("chat")[0];
+        assert_eq!(call["gen_ai.usage.input_tokens"], 7);
+        assert_eq!(call["gen_ai.response.id"], "reply-9");
+        assert_eq!(trace.span("invoke_agent")["gen_ai.usage.input_tokens"], 7);
+    }
+}
+
 /// Answers to a request for a whole reply, or for a stream, that are neither.
 fn no_replies() -> Vec<(&'static str, Answer, &'static [Kind])> {
     let json = "application/json";
