@@ -29,9 +29,13 @@
 #[doc(hidden)]
 pub use chatlas_core::__private;
 pub use chatlas_core::*;
-pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_tools as tools};
+pub use chatlas_macros::{
+    face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
+};
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
+#[cfg(feature = "google")]
+pub use chatlas_providers::google::Gemini;
 pub use chatlas_providers::http::HttpOptions;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::openai::OpenAi;
@@ -46,7 +50,7 @@ pub mod testing;
 pub mod prelude {
     pub use crate::{
         Chat, ChatError, ChatStream, Content, Provider, Reply, StreamEvent, Tool, ToolSet, Turn,
-        provider, tool, tools,
+        provider, tool, toolbox, tools,
     };
     pub use futures_util::StreamExt as _;
 }

@@ -189,7 +189,9 @@ impl Call {
         }
         let completion = match end {
             End::Whole(completion) => *completion,
-            End::Failed(_) | End::Panicked | End::GivenUp => &arrived,
+            // What a provider knows of a reply that it refuses is paid for all the same.
+            End::Failed(error) => error.partial().unwrap_or(&arrived),
+            End::Panicked | End::GivenUp => &arrived,
         };
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
