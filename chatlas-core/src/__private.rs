@@ -132,6 +132,8 @@ pub async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
         let _guard = context.attach();
         body()
     });
+    // What still waits for a thread when nobody waits for it any more never begins.
+    let _unless_begun = AbortWhenDropped(task.abort_handle());
     match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
@@ -139,6 +141,14 @@ pub async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
             // The runtime is shutting down: nobody waits for a value any more.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+struct AbortWhenDropped(tokio::task::AbortHandle);
+
+impl Drop for AbortWhenDropped {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
