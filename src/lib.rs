@@ -30,6 +30,8 @@
 pub use chatlas_core::__private;
 pub use chatlas_core::*;
 pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_tools as tools};
+#[cfg(feature = "anthropic")]
+pub use chatlas_providers::anthropic::{Anthropic, Caching};
 #[cfg(feature = "google")]
 pub use chatlas_providers::google::Gemini;
 pub use chatlas_providers::http::HttpOptions;

@@ -2,9 +2,11 @@
 //!
 //! `http` is what they share: settings, retries, errors, HTTP spans. Each vendor has a folder.
 
-// A build without any provider has nobody who sends.
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
 #[cfg(feature = "google")]
 pub mod google;
+// A build without any provider has nobody who sends.
 #[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]
 pub mod http;
 #[cfg(feature = "openai")]

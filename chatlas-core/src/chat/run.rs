@@ -1,7 +1,7 @@
 //! The loop: ask the model, run the tools it asks for, hand it their results, and again, until it
 //! asks for no more.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,13 +88,21 @@ pub(super) async fn run_for<T>(
     // Whatever ends this future, no tool of it is waited for any more.
     let _stopped_when_over = agent.cancellation.clone().drop_guard();
     let talking = in_context(Some(&context), agent.talk(history, &mut span));
-    let Some(result) = stop.run_until_cancelled(talking).await else {
+    let talking = AssertUnwindSafe(talking).catch_unwind();
+    match stop.run_until_cancelled(talking).await {
+        Some(Ok(result)) => {
+            let result = result.and_then(read);
+            span.finish(&result);
+            result
+        }
+        // The provider's panic is the program's to see.
+        Some(Err(panic)) => {
+            span.panicked();
+            resume_unwind(panic)
+        }
         // The span is dropped here: given up by the program, which is no error.
-        return Err(ChatError::Cancelled);
-    };
-    let result = result.and_then(read);
-    span.finish(&result);
-    result
+        None => Err(ChatError::Cancelled),
+    }
 }
 
 /// What stays the same from round to round.

@@ -36,6 +36,7 @@ struct Invocation {
 enum End<'a> {
     Done,
     Failed(&'a ChatError),
+    Panicked,
     GivenUp,
 }
 
@@ -122,6 +123,13 @@ impl AgentSpan {
         run.last = Some(run.answer(turn));
     }
 
+    /// Ends it as one that panicked.
+    pub(crate) fn panicked(mut self) {
+        if let Some(run) = self.0.take() {
+            run.end(&End::Panicked);
+        }
+    }
+
     /// Ends it with what came of the run.
     pub(crate) fn finish<T>(mut self, result: &Result<T, ChatError>) {
         if let Some(run) = self.0.take() {
@@ -171,6 +179,7 @@ impl Invocation {
         }
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
+            End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
             End::Done | End::GivenUp => None,
         };
         if self.scope.is_recording() {
@@ -181,8 +190,11 @@ impl Invocation {
             }
             self.scope.set(list);
         }
-        if let End::Failed(error) = end {
-            self.fail(error);
+        match end {
+            End::Failed(error) => self.fail(error),
+            // The exception stands on the span where it happened.
+            End::Panicked => self.scope.fail(names::error::PANIC.to_owned(), None),
+            End::Done | End::GivenUp => {}
         }
         self.scope.end();
         if let Some(instruments) = &self.live.instruments {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
@@ -17,7 +18,7 @@ use super::events::{Event, any_attributes};
 use super::messages::{Input, parsed};
 use super::metrics::InferenceFigures;
 use super::names::{self, content, event, operation, request as key, response};
-use super::scope::{Exception, SpanScope, in_context};
+use super::scope::{Exception, SpanScope, in_context, noting_panic};
 use super::{Live, Run, finish_reasons, push_params, push_server, push_usage};
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{
@@ -70,6 +71,7 @@ struct CapturedInput {
 enum End<'a> {
     Whole(&'a Completion),
     Failed(&'a ProviderError),
+    Panicked,
     GivenUp,
 }
 
@@ -184,11 +186,12 @@ impl Call {
             End::Whole(completion) => *completion,
             // What a provider knows of a reply that it refuses is paid for all the same.
             End::Failed(error) => error.partial().unwrap_or(&arrived),
-            End::GivenUp => &arrived,
+            End::Panicked | End::GivenUp => &arrived,
         };
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
-            _ => None,
+            End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
+            End::Whole(_) | End::GivenUp => None,
         };
         let seconds_to_first_chunk =
             self.first_chunk.map(|first| first.duration_since(self.started).as_secs_f64());
@@ -218,8 +221,10 @@ impl Call {
             }
             self.scope.set(list);
         }
-        if let End::Failed(error) = end {
-            self.fail(error);
+        match end {
+            End::Failed(error) => self.fail(error),
+            End::Panicked => self.scope.panicked(),
+            End::Whole(_) | End::GivenUp => {}
         }
         if let Some(attributes) = on_event {
             self.tell(attributes, output.as_deref());
@@ -436,7 +441,8 @@ where
 {
     let mut call = Inference::start(info, &request, false);
     let context = call.context();
-    let result = in_context(context.as_ref(), async move { body(request).await }).await;
+    let body = in_context(context.as_ref(), async move { body(request).await });
+    let result = noting_panic(body, || call.end(&End::Panicked)).await;
     match &result {
         Ok(completion) => call.end(&End::Whole(completion)),
         Err(error) => call.end(&End::Failed(error)),
@@ -455,7 +461,8 @@ where
 {
     let mut call = Inference::start(info, &request, true);
     let context = call.context();
-    let result = in_context(context.as_ref(), async move { body(request).await }).await;
+    let body = in_context(context.as_ref(), async move { body(request).await });
+    let result = noting_panic(body, || call.end(&End::Panicked)).await;
     match result {
         Ok(inner) if call.0.is_none() => Ok(inner),
         Ok(inner) => {
@@ -488,7 +495,16 @@ impl Stream for TracedStream {
             this.call.was_held(taken.elapsed());
         }
         let guard = this.context.clone().map(Context::attach);
-        let item = ready!(Pin::new(inner).poll_next(task));
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_next(task)));
+        let item = match polled {
+            Ok(polled) => ready!(polled),
+            Err(panic) => {
+                this.inner = None;
+                drop(guard);
+                this.call.end(&End::Panicked);
+                resume_unwind(panic)
+            }
+        };
         let over = match &item {
             Some(Ok(event)) => matches!(event, CompletionEvent::Done(_)),
             Some(Err(_)) | None => true,

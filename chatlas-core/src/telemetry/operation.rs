@@ -13,7 +13,7 @@ use opentelemetry::{Context, KeyValue};
 use super::events::Event;
 use super::inference::{EXCEPTION, describe};
 use super::names::{self, operation, request as key};
-use super::scope::{Exception, SpanScope, in_context};
+use super::scope::{Exception, SpanScope, in_context, noting_panic};
 use super::{Live, Run, push_server};
 use crate::provider::{ChatRequest, Model, ProviderError, ProviderInfo};
 
@@ -51,6 +51,14 @@ impl Operation {
         self.0.as_ref()?.scope.context().cloned()
     }
 
+    /// Ends it as one that panicked.
+    fn panicked(&mut self) {
+        let Some(call) = self.0.take() else { return };
+        call.scope.set(vec![KeyValue::new(names::ERROR_TYPE, names::error::PANIC)]);
+        call.scope.panicked();
+        call.end(Some(names::error::PANIC.into()));
+    }
+
     fn finish<T>(
         mut self,
         result: &Result<T, ProviderError>,
@@ -61,7 +69,7 @@ impl Operation {
             Ok(value) => call.scope.set(facts(value)),
             Err(error) => call.fail(error),
         }
-        call.end(result.as_ref().err());
+        call.end(result.as_ref().err().map(ProviderError::error_type));
     }
 }
 
@@ -89,12 +97,12 @@ impl Call {
         }
     }
 
-    fn end(mut self, error: Option<&ProviderError>) {
+    fn end(mut self, error_type: Option<Cow<'static, str>>) {
         let duration = self.started.elapsed();
         self.scope.end();
         if let Some(instruments) = &self.live.instruments {
-            let kind = error.map(ProviderError::error_type);
-            self.common.extend(kind.map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
+            let kind = error_type.map(|kind| KeyValue::new(names::ERROR_TYPE, kind));
+            self.common.extend(kind);
             instruments.operation(duration, &self.common);
         }
     }
@@ -108,9 +116,10 @@ pub async fn traced_list_models<Fut>(
 where
     Fut: Future<Output = Result<Vec<Model>, ProviderError>> + Send,
 {
-    let span = Operation::start(Run::begin(), info, operation::LIST_MODELS, None);
+    let mut span = Operation::start(Run::begin(), info, operation::LIST_MODELS, None);
     let context = span.context();
-    let result = in_context(context.as_ref(), async move { body().await }).await;
+    let body = in_context(context.as_ref(), async move { body().await });
+    let result = noting_panic(body, || span.panicked()).await;
     span.finish(&result, |_| Vec::new());
     result
 }
@@ -125,9 +134,10 @@ where
     Fut: Future<Output = Result<u64, ProviderError>> + Send,
 {
     let run = request.run.clone().unwrap_or_else(Run::begin);
-    let span = Operation::start(run, info, operation::COUNT_TOKENS, info.model.as_ref());
+    let mut span = Operation::start(run, info, operation::COUNT_TOKENS, info.model.as_ref());
     let context = span.context();
-    let result = in_context(context.as_ref(), async move { body(request).await }).await;
+    let body = in_context(context.as_ref(), async move { body(request).await });
+    let result = noting_panic(body, || span.panicked()).await;
     span.finish(&result, |count| {
         let count = i64::try_from(*count).unwrap_or(i64::MAX);
         vec![KeyValue::new(names::COUNTED_TOKENS, count)]

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use opentelemetry::{Context, KeyValue};
 use serde_json::Value;
 
 use super::names::{self, error, operation, tool as key};
-use super::scope::{Exception, SpanScope, in_context};
+use super::scope::{Exception, SpanScope, in_context, noting_panic};
 use super::{Live, Run};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
@@ -150,7 +151,7 @@ impl ToolSpan {
 
 impl Drop for ToolSpan {
     fn drop(&mut self) {
-        self.end(if std::thread::panicking() { &End::Panicked } else { &End::GivenUp });
+        self.end(&End::GivenUp);
     }
 }
 
@@ -217,8 +218,9 @@ pub async fn traced_call<F: Future>(
     body: F,
     failure: fn(&F::Output) -> Option<ToolError>,
 ) -> F::Output {
-    let span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
-    let output = in_context(span.context(), body).await;
+    let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
+    let body = in_context(span.context(), body);
+    let output = noting_panic(body, || span.end(&End::Panicked)).await;
     finish_direct(span, &output, failure);
     output
 }
@@ -230,11 +232,15 @@ pub fn traced_call_sync<T>(
     body: impl FnOnce() -> T,
     failure: fn(&T) -> Option<ToolError>,
 ) -> T {
-    let span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
-    let output = {
+    let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
+    let output = catch_unwind(AssertUnwindSafe(|| {
         let _guard = span.context().cloned().map(Context::attach);
         body()
-    };
+    }))
+    .unwrap_or_else(|panic| {
+        span.end(&End::Panicked);
+        resume_unwind(panic)
+    });
     finish_direct(span, &output, failure);
     output
 }
