@@ -34,6 +34,8 @@ pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_tool
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
 #[cfg(feature = "google")]
 pub use chatlas_providers::google::Gemini;
+#[cfg(feature = "vertex")]
+pub use chatlas_providers::google::Vertex;
 pub use chatlas_providers::http::HttpOptions;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::openai::OpenAi;
