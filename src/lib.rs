@@ -36,7 +36,7 @@ pub use chatlas_providers::anthropic::{Anthropic, Caching};
 pub use chatlas_providers::google::Gemini;
 #[cfg(feature = "vertex")]
 pub use chatlas_providers::google::Vertex;
-pub use chatlas_providers::http::HttpOptions;
+pub use chatlas_providers::http::{HttpOptions, Token};
 #[cfg(feature = "openai")]
 pub use chatlas_providers::openai::OpenAi;
 

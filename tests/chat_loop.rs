@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chatlas::content::{ToolOutcome, ToolResult};
 use chatlas::prelude::*;
-use chatlas::testing::{Answer, Script, usage};
+use chatlas::testing::{Answer, Recorder, Script, usage};
 use chatlas::{ChatError, Content, ProviderError, ProviderErrorKind, ToolMode, Turn};
 use serde_json::json;
 use support::in_time;
@@ -342,14 +342,11 @@ async fn long(length: usize) -> String {
 
 #[tokio::test]
 async fn two_calls_of_one_id_are_both_answered() {
-    let model = Scripted::new([
-        Step::Reply(asks(&[
-            ("c", "add", json!({"a": 1, "b": 2})),
-            ("c", "add", json!({"a": 3, "b": 4})),
-            ("c", "subtract", json!({})),
-        ])),
-        Step::Reply(says("3 and 7")),
-    ]);
+    let twice = Answer::new()
+        .call_of_id("c", "add", json!({"a": 1, "b": 2}))
+        .call_of_id("c", "add", json!({"a": 3, "b": 4}))
+        .call_of_id("c", "subtract", json!({}));
+    let model = Script::new().then(twice).says("3 and 7");
     let mut chat = Chat::new(model).tools(tools![add]);
     in_time(chat.chat("go")).await.unwrap();
     let results = results(&chat.turns()[2]);
@@ -361,10 +358,11 @@ async fn two_calls_of_one_id_are_both_answered() {
 #[tokio::test]
 async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
     let ids: Vec<String> = (0..100).map(|n| format!("c{n}")).collect();
-    let calls: Vec<_> =
-        ids.iter().zip(0..).map(|(id, n)| (id.as_str(), "add", json!({"a": n, "b": n}))).collect();
     for mode in [ToolMode::Concurrent, ToolMode::Sequential] {
-        let model = Scripted::new([Step::Reply(asks(&calls)), Step::Reply(says("ok"))]);
+        let calls = ids.iter().zip(0..).fold(Answer::new(), |answer, (id, n)| {
+            answer.call_of_id(id, "add", json!({"a": n, "b": n}))
+        });
+        let model = Script::new().then(calls).says("ok");
         let mut chat = Chat::new(model).tools(tools![add]).tool_mode(mode);
         in_time(chat.stream("go").collect::<Vec<_>>()).await;
         let results = results(&chat.turns()[2]);
@@ -377,13 +375,10 @@ async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
 
 #[tokio::test]
 async fn a_very_large_result_reaches_the_model_whole() {
-    let model = Scripted::new([
-        Step::Reply(asks(&[("c", "long", json!({"length": 5_000_000}))])),
-        Step::Reply(says("ok")),
-    ]);
+    let model = Script::new().calls("long", json!({"length": 5_000_000})).says("ok");
     let mut chat = Chat::new(model.clone()).tools(tools![long]);
     in_time(chat.chat("go")).await.unwrap();
-    let asked = model.asked.lock().unwrap();
+    let asked = model.requests();
     let last = asked[1].turns.last().unwrap();
     assert_eq!(results(last)[0].1.to_model_text().len(), 5_000_000);
 }
@@ -402,11 +397,12 @@ async fn a_provider_that_cannot_stream_answers_a_stream_whole() {
             &self,
             _: chatlas::ChatRequest,
         ) -> Result<chatlas::Completion, ProviderError> {
-            Ok(says("all at once"))
+            let contents = vec![Content::text("all at once")];
+            Ok(chatlas::Completion { contents, ..chatlas::Completion::default() })
         }
     }
 
-    let recorder = support::record();
+    let recorder = Recorder::new();
     let mut chat = Chat::new(Whole(chatlas::ProviderInfo::new("whole").with_model("w")));
     let events: Vec<_> = in_time(chat.stream("hi").collect::<Vec<_>>()).await;
     assert_eq!(events[0], Ok(StreamEvent::Text("all at once".into())));
@@ -414,6 +410,6 @@ async fn a_provider_that_cannot_stream_answers_a_stream_whole() {
     // The model was not asked for a stream, and the span does not say so.
     let span = recorder.span("chat w");
     for key in ["gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"] {
-        assert_eq!(support::attribute(&span, key), None);
+        assert_eq!(span.attributes().get(key), None);
     }
 }
