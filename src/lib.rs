@@ -29,7 +29,9 @@
 #[doc(hidden)]
 pub use chatlas_core::__private;
 pub use chatlas_core::*;
-pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools};
+pub use chatlas_macros::{
+    face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
+};
 pub use chatlas_providers::http::HttpOptions;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::openai::OpenAi;

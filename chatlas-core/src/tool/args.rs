@@ -80,17 +80,15 @@ impl<T> Parameter<T> {
     /// # Errors
     ///
     /// `invalid_arguments` where it is of another type.
-    pub fn take_or(
-        &self,
-        args: &mut Args,
-        default: impl FnOnce() -> T,
-    ) -> Result<T, ToolError> {
+    pub fn take_or(&self, args: &mut Args, default: impl FnOnce() -> T) -> Result<T, ToolError> {
         match args.0.remove(self.param.name) {
             None => Ok(default()),
             Some(Value::Null) => {
                 Ok((self.read)(Argument(Some(Value::Null))).unwrap_or_else(|_| default()))
             }
-            value => (self.read)(Argument(value)).map_err(|error| self.param.invalid(false, &error)),
+            value => {
+                (self.read)(Argument(value)).map_err(|error| self.param.invalid(false, &error))
+            }
         }
     }
 }

@@ -27,10 +27,10 @@ use crate::content::Content;
 pub use crate::content::ToolOutcome;
 pub use built_in::{WebFetch, WebSearch};
 pub use context::ToolContext;
+pub(crate) use context::{Caller, Progress};
 pub use dynamic::{DynTool, InvalidTool};
 pub use state::Provide;
 pub use toolbox::Toolbox;
-pub(crate) use context::{Caller, Progress};
 
 /// A boxed future, as [`Tool::call`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
