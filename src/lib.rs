@@ -30,12 +30,19 @@
 pub use chatlas_core::__private;
 pub use chatlas_core::*;
 pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_tools as tools};
+#[cfg(feature = "anthropic")]
+pub use chatlas_providers::anthropic::{Anthropic, Caching};
+#[cfg(feature = "google")]
+pub use chatlas_providers::google::Gemini;
 pub use chatlas_providers::http::HttpOptions;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::openai::OpenAi;
 
 #[cfg(feature = "otel")]
 pub mod otel;
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 /// What most programs need: `use chatlas::prelude::*;`.
 pub mod prelude {

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chatlas::prelude::*;
-use chatlas::{CancellationToken, ChatError, CompletionEvent, ToolContext, Turn};
+use chatlas::testing::{Answer, Recorder, Script};
+use chatlas::{CancellationToken, ChatError, ToolContext, Turn};
 use chatlas::{Tool, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet};
 use opentelemetry::trace::Status;
 use serde_json::json;
-use support::{Scripted, Step, asks, assert_sound, attribute, in_time, record, says};
+use support::in_time;
 
 /// A tool that never answers, and shows whether it was told to stop.
 struct Waits {
@@ -42,11 +43,8 @@ fn cancelled_soon() -> CancellationToken {
 
 #[tokio::test]
 async fn a_token_ends_a_stream_that_stalls() {
-    let recorder = record();
-    let model = Scripted::new([
-        Step::Stall(vec![CompletionEvent::Text("Once upon".into())]),
-        Step::Reply(says("a time")),
-    ]);
+    let recorder = Recorder::new();
+    let model = Script::new().then(Answer::says("Once upon").stalls()).says("a time");
     let mut chat = Chat::new(model).cancellation(cancelled_soon());
     let begin = Instant::now();
     let events: Vec<_> = in_time(chat.stream("tell").collect::<Vec<_>>()).await;
@@ -55,11 +53,11 @@ async fn a_token_ends_a_stream_that_stalls() {
     let Turn::Assistant(turn) = chat.turns()[1].as_ref() else { panic!("{:?}", chat.turns()) };
     assert_eq!((turn.text().as_str(), turn.partial), ("Once upon", true));
     let spans = recorder.spans();
-    assert_sound(&spans);
+    recorder.assert_sound();
     assert_eq!(spans.len(), 2);
     for span in &spans {
-        assert_eq!(span.status, Status::Unset, "{}", span.name);
-        assert_eq!(attribute(span, "chatlas.cancelled").as_deref(), Some("true"), "{}", span.name);
+        assert_eq!(span.status(), Status::Unset, "{}", span.name());
+        assert_eq!(span["chatlas.cancelled"], true, "{}", span.name());
     }
 
     // The same token ends the next run before it begins; a new one lets it run.
@@ -70,7 +68,7 @@ async fn a_token_ends_a_stream_that_stalls() {
 
 #[tokio::test]
 async fn a_token_ends_a_tool_that_hangs_and_the_tool_is_told() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let seen = Arc::default();
     let waits = Waits {
         definition: ToolDefinition::new("wait", "Waits.", json!({"type": "object"})),
@@ -78,17 +76,16 @@ async fn a_token_ends_a_tool_that_hangs_and_the_tool_is_told() {
     };
     let mut tools = ToolSet::new();
     tools.add(Arc::new(waits)).unwrap();
-    let model =
-        Scripted::new([Step::Reply(asks(&[("c1", "wait", json!({}))])), Step::Reply(says("ok"))]);
+    let model = Script::new().calls("wait", json!({})).says("ok");
     let mut chat = Chat::new(model.clone()).tools(tools).cancellation(cancelled_soon());
     assert_eq!(in_time(chat.chat("go")).await, Err(ChatError::Cancelled));
     assert!(seen.lock().unwrap().as_ref().unwrap().cancellation().is_cancelled());
-    assert_sound(&recorder.spans());
+    recorder.assert_sound();
 
     // The request that was never answered is answered for it.
     let mut chat = chat.cancellation(CancellationToken::new());
     assert_eq!(in_time(chat.chat("and now?")).await.unwrap().text(), "ok");
-    let asked = model.asked.lock().unwrap();
+    let asked = model.requests();
     let Turn::User(turn) = asked[1].turns.last().unwrap().as_ref() else { panic!("{asked:?}") };
     assert!(turn.tool_results().all(|result| result.outcome.is_error()));
     assert_eq!(turn.tool_results().count(), 1);

@@ -2,7 +2,11 @@
 //!
 //! `http` is what they share: settings, retries, errors, HTTP spans. Each vendor has a folder.
 
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
 // A build without any provider has nobody who sends.
+#[cfg(feature = "google")]
+pub mod google;
 #[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]
 pub mod http;
 #[cfg(feature = "openai")]

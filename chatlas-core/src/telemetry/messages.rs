@@ -1,6 +1,7 @@
 //! Content in the form of the conventions' JSON schemas. What a turn looks like is made once and
 //! used again in every later call, so that a call costs what is new in it, and a copy.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -160,7 +161,7 @@ impl Writer {
 
     /// The arguments of a tool call.
     pub(super) fn tool_arguments(&self, arguments: &Value) -> String {
-        self.write_plain(ContentKind::ToolArguments, arguments.clone())
+        self.write_plain(ContentKind::ToolArguments, as_object(arguments).into_owned())
     }
 
     /// What a tool handed back.
@@ -288,7 +289,12 @@ fn definition(tool: &ToolDefinition) -> Value {
 fn messages(turn: &Turn) -> Vec<Value> {
     match turn {
         Turn::Assistant(turn) => {
-            vec![assistant_message(&turn.contents, turn.finish_reason.as_ref())]
+            let mut message = assistant_message(&turn.contents, turn.finish_reason.as_ref());
+            // Of a turn that was not asked for here nobody knows how it ended.
+            if let (None, Some(fields)) = (&turn.finish_reason, message.as_object_mut()) {
+                fields.remove("finish_reason");
+            }
+            vec![message]
         }
         Turn::User(turn) => {
             let (results, said): (Vec<_>, Vec<_>) =
@@ -312,6 +318,18 @@ fn assistant_message(contents: &[Content], reason: Option<&FinishReason>) -> Val
     json!({"role": "assistant", "parts": parts, "finish_reason": reason})
 }
 
+/// Arguments as the object that they are: some vendors write it as a text, or nothing for none.
+fn as_object(arguments: &Value) -> Cow<'_, Value> {
+    match arguments {
+        Value::Null => Cow::Owned(json!({})),
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(object @ Value::Object(_)) => Cow::Owned(object),
+            _ => Cow::Borrowed(arguments),
+        },
+        _ => Cow::Borrowed(arguments),
+    }
+}
+
 /// A content as a part of a message; `None` where the conventions have no word for it.
 fn part(content: &Content) -> Option<Value> {
     Some(match content {
@@ -323,7 +341,7 @@ fn part(content: &Content) -> Option<Value> {
             "type": "tool_call",
             "id": request.id,
             "name": request.name,
-            "arguments": request.arguments,
+            "arguments": *as_object(&request.arguments),
         }),
         Content::ToolResult(result) => json!({
             "type": "tool_call_response",
