@@ -17,12 +17,14 @@ pub struct Answer {
     whole: bool,
     /// Whether the connection stays open in silence after the last piece.
     stall: bool,
+    /// How long it takes.
+    wait: Duration,
 }
 
 impl Answer {
     pub fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
         let head = format!("HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\n");
-        Self { head, pieces: vec![body.into()], whole: true, stall: false }
+        Self { head, pieces: vec![body.into()], whole: true, stall: false, wait: Duration::ZERO }
     }
 
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
@@ -35,7 +37,13 @@ impl Answer {
 
     /// Closes the connection without a word.
     pub fn silence() -> Self {
-        Self { head: String::new(), pieces: Vec::new(), whole: false, stall: false }
+        Self { head: String::new(), whole: false, ..Self::new(200, "", "") }
+    }
+
+    /// Takes its time.
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -69,6 +77,7 @@ impl Answer {
     }
 
     fn write(&self, connection: &mut TcpStream) -> std::io::Result<()> {
+        std::thread::sleep(self.wait);
         if self.head.is_empty() {
             return Ok(());
         }
