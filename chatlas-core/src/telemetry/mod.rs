@@ -37,8 +37,9 @@ use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue,
 
 use crate::provider::{ModelParams, ProviderInfo};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
-pub use capture::{Capture, CapturedContent, ContentKind};
+pub use capture::{Capture, CapturedContent, ContentKind, set_default_capture};
 pub(crate) use cut::LEAST as LEAST_LIMIT;
+pub use cut::shortened_json;
 pub use events::{EventSink, set_event_sink};
 pub use feedback::{ReplyId, Verdict};
 use messages::Writer;
