@@ -36,7 +36,9 @@ pub use chatlas_macros::{
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
 #[cfg(feature = "google")]
 pub use chatlas_providers::google::Gemini;
-pub use chatlas_providers::http::HttpOptions;
+#[cfg(feature = "vertex")]
+pub use chatlas_providers::google::Vertex;
+pub use chatlas_providers::http::{HttpOptions, Token};
 #[cfg(feature = "openai")]
 pub use chatlas_providers::openai::OpenAi;
 

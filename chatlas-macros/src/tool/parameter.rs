@@ -120,12 +120,11 @@ impl<'a> Parameter<'a> {
         match &self.source {
             Source::Model { taken, default, .. } => {
                 let (owned, constant) = (taken.owned(private), constant(index));
-                let take = match default {
-                    Some(expr) => {
-                        let value = taken.default(expr, private);
-                        quote!(#constant.take_or(&mut __arguments, || #value)?)
-                    }
-                    None => quote!(#constant.take(&mut __arguments)?),
+                let take = if let Some(expr) = default {
+                    let value = taken.default(expr, private);
+                    quote!(#constant.take_or(&mut __arguments, || #value)?)
+                } else {
+                    quote!(#constant.take(&mut __arguments)?)
                 };
                 Some(quote!(#(#cfg)* let #variable: #owned = #take;))
             }
