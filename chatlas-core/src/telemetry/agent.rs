@@ -206,7 +206,7 @@ impl Invocation {
                     error_type: error_type.as_deref(),
                     inference_calls: self.inference_calls,
                     tool_calls: self.tool_calls,
-                })
+                });
             });
         }
     }

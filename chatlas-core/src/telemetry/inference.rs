@@ -252,7 +252,7 @@ impl Call {
                     output_modality: modality(completion.contents.iter()),
                     seconds_to_first_chunk: seconds_to_first_chunk.filter(|_| self.streams),
                     gaps: &self.gaps,
-                })
+                });
             });
         }
         self.scope.end();
