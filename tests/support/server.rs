@@ -162,6 +162,7 @@ impl Server {
 fn serve(connection: TcpStream, answer: &Answer, seen: &Mutex<Vec<Sent>>) -> std::io::Result<()> {
     // A piece that waits for the one before it would make each cut cost 40 ms.
     connection.set_nodelay(true)?;
+    connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
     let (mut head, mut line, mut length) = (String::new(), String::new(), 0);
     while reader.read_line(&mut line)? > 2 {
