@@ -84,7 +84,12 @@ impl Arguments {
         let unread = value.is_err();
         self.0.push((name, key.clone(), value.unwrap_or(Value::Unread)));
         if unread {
-            return Err(at(&key, format!("this is written `{}`", takes.form(name))));
+            let form = takes.form(name);
+            let or_off = match takes {
+                Takes::Switch => format!(" or `{name} = false`"),
+                _ => String::new(),
+            };
+            return Err(at(&key, format!("this is written `{form}`{or_off}")));
         }
         Ok(())
     }
@@ -156,7 +161,11 @@ impl Grammar {
         exact.or_else(near).copied().ok_or_else(|| {
             let known: Vec<String> =
                 self.0.iter().map(|(name, takes)| format!("`{}`", takes.form(name))).collect();
-            format!("unknown argument `{word}`; there are {}", known.join(", "))
+            if known.is_empty() {
+                format!("unknown argument `{word}`; there is `crate = path` alone")
+            } else {
+                format!("unknown argument `{word}`; there are {}", known.join(", "))
+            }
         })
     }
 }

@@ -198,34 +198,38 @@ fn names(paths: &[&Path], private: &TokenStream) -> TokenStream {
 
 /// The tools of the toolboxes, whose names are checked when the types are known: when the program
 /// is built.
-fn opened(toolboxes: &[&Expr], boxes: &[Ident], private: &TokenStream) -> Option<TokenStream> {
-    if toolboxes.is_empty() {
-        return None;
-    }
+fn opened(toolboxes: &[&Expr], boxes: &[Ident], private: &TokenStream) -> TokenStream {
     let types = variables("__T", boxes.len());
-    let checks = toolboxes.iter().zip(&types).enumerate().map(|(index, (value, ty))| {
+    let shared = boxes.iter().map(|name| quote!(let #name = #private::Shared(#name).share();));
+    let opens = toolboxes.iter().zip(boxes).enumerate().map(|(index, (value, name))| {
         let span = here(value.span());
         let check = at(span, &quote!(#private::assert_none_among));
-        let before = types.iter().take(index);
+        let (before, given) = (types.iter().take(index), boxes.iter().take(index));
+        let earlier = before.clone();
+        let bounds = before.clone();
+        let open = format_ident!("__open{index}", span = span);
+        let call = at(span, &quote!((&#name, #(&#given),*)));
         quote_spanned! {span=>
-            const { #check(<#ty as #private::Toolbox>::NAMES, __NAMES) };
-            #(const { #check(<#ty as #private::Toolbox>::NAMES, <#before as #private::Toolbox>::NAMES) };)*
+            fn #open<__T: #private::Toolbox, #(#bounds: #private::Toolbox),*>(
+                __toolbox: &#private::Arc<__T>,
+                #(_: &#private::Arc<#earlier>),*
+            ) -> #private::Vec<#private::Arc<dyn #private::Tool>> {
+                const { #check(<__T as #private::Toolbox>::NAMES, __NAMES) };
+                #(const {
+                    #check(
+                        <__T as #private::Toolbox>::NAMES,
+                        <#before as #private::Toolbox>::NAMES,
+                    )
+                };)*
+                <__T as #private::Toolbox>::tools(#private::Clone::clone(__toolbox))
+            }
+            let #name = #open #call;
         }
     });
-    let shared = toolboxes
-        .iter()
-        .zip(boxes)
-        .map(|(value, name)| quote_spanned!(here(value.span())=> #private::Shared(#name).share()));
-    let count = toolboxes.len();
-    Some(quote! {
-        fn __open<#(#types: #private::Toolbox),*>(
-            #(#boxes: #private::Arc<#types>),*
-        ) -> [#private::Vec<#private::Arc<dyn #private::Tool>>; #count] {
-            #(#checks)*
-            [#(<#types as #private::Toolbox>::tools(#boxes)),*]
-        }
-        let [#(#boxes),*] = __open(#(#shared),*);
-    })
+    // Each is opened while those before it are still there, to be compared.
+    let opens: Vec<TokenStream> = opens.collect();
+    let opens = opens.iter().rev();
+    quote!(#(#shared)* #(#opens)*)
 }
 
 fn variables(name: &str, count: usize) -> Vec<Ident> {

@@ -40,7 +40,9 @@ impl Tool<'_> {
     pub(crate) fn bare(&self) -> TokenStream {
         let Function { attrs, vis, sig, body } = self.function;
         let outer = outer(attrs);
-        let signature = plain(sig);
+        let mut signature = plain(sig);
+        // Told already, and rustc would tell it again.
+        signature.variadic = None;
         quote!(#(#outer)* #[allow(unused)] #vis #signature #body)
     }
 
