@@ -2,7 +2,8 @@
 //! tower-http's `TraceLayer`, `#[instrument]`, and the layer of tracing-opentelemetry. Spans of
 //! both kinds nest in each other, both ways; and what breaks the chain, and how to keep it.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+// Some tools have nothing to wait for, or no use for what they own.
+#![allow(clippy::unused_async, clippy::needless_pass_by_value)]
 
 mod support;
 
