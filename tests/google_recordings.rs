@@ -14,19 +14,20 @@ use std::collections::HashMap;
 
 use chatlas::content::{Replay, ToolRequest};
 use chatlas::prelude::*;
+use chatlas::testing::Recorder;
 use chatlas::tool::BoxFuture;
 use chatlas::{
     ChatRequest, Completion, CompletionEvent, FinishReason, Gemini, Model, ProviderError, ToolCall,
     ToolDefinition, ToolError, ToolOutput, WebSearch,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::cassettes::Interaction;
 use support::google::{
     DIFFERENCES, Said, as_sent_by_the_loop, chat_request, chats, google, meaning, model_and_method,
     output, said, turns,
 };
 use support::server::{Answer, Server};
-use support::shared::{Recorder, assert_sound, attribute, in_time, record};
+use support::shared::in_time;
 
 fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
@@ -127,25 +128,24 @@ fn assert_as_recorded(name: &str, completion: &Completion, said: &Said) {
 }
 
 fn assert_span_carries(name: &str, said: &Said, recorder: &Recorder) {
+    recorder.assert_sound();
     let spans = recorder.spans();
-    assert_sound(&spans);
-    let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a chat span");
-    let [input, output, cached, thought] = tokens(&said.usage).map(|n| n.map(|n| n.to_string()));
-    let reasons = format!("[\"{}\"]", reason(said).as_str());
+    let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
+    let [input, output, cached, thought] = tokens(&said.usage).map(|count| json!(count));
     for (key, value) in [
-        ("gen_ai.provider.name", Some("gcp.gemini".to_owned())),
-        ("gen_ai.response.id", Some(said.response_id.clone())),
-        ("gen_ai.response.model", Some(said.model.clone())),
+        ("gen_ai.provider.name", "gcp.gemini".into()),
+        ("gen_ai.response.id", said.response_id.as_str().into()),
+        ("gen_ai.response.model", said.model.as_str().into()),
         ("gen_ai.usage.input_tokens", input),
         ("gen_ai.usage.output_tokens", output),
         ("gen_ai.usage.cache_read.input_tokens", cached),
         ("gen_ai.usage.reasoning.output_tokens", thought),
-        ("gen_ai.response.finish_reasons", Some(reasons)),
+        ("gen_ai.response.finish_reasons", json!([reason(said).as_str()])),
     ] {
-        assert_eq!(attribute(chat, key), value, "{name}: {key}");
+        assert_eq!(chat[key], value, "{name}: {key}");
     }
-    let post = spans.iter().find(|span| span.name == "POST").expect("an HTTP span");
-    assert_eq!(post.parent_span_id, chat.span_context.span_id(), "{name}");
+    let post = spans.iter().find(|span| span.name() == "POST").expect("an HTTP span");
+    assert_eq!(post.parent_id(), chat.id(), "{name}");
 }
 
 /// The path is the recorded one, and the key stands in its header alone.
@@ -162,7 +162,7 @@ async fn every_recording_comes_out_as_recorded() {
     let mut played = 0;
     for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
         let name = &interaction.name;
-        let recorder = record();
+        let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(interaction, &server);
         let result =
@@ -186,7 +186,6 @@ async fn every_recording_comes_out_as_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_not_matter_where_a_stream_is_cut() {
-    let _alone = record();
     let Some(files) = chats() else { return };
     let mut streams: Vec<&Interaction> = files
         .iter()
@@ -278,7 +277,6 @@ async fn say(chat: &mut Chat, prompt: Vec<Content>, stream: bool) -> Reply {
 /// Signatures and ids go back as they came: the loop sends what was recorded.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_loop_sends_what_was_recorded() {
-    let _alone = record();
     let Some(files) = chats() else { return };
     let mut loops = 0;
     for (name, conversation) in &files {
@@ -315,7 +313,6 @@ async fn the_loop_sends_what_was_recorded() {
 /// signatures of texts, which are sent here.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_goes_on_as_it_was_recorded() {
-    let _alone = record();
     let Some(files) = chats() else { return };
     let mut continued = 0;
     for (name, interactions) in &files {
@@ -353,7 +350,7 @@ async fn a_conversation_goes_on_as_it_was_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recorded_list_of_models_is_read_to_its_end() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let lists =
         |url: &str| url.ends_with("/v1beta/models") || url.contains("/v1beta/models?pageToken=");
     let Some(files) = google(lists) else { return };
@@ -377,14 +374,14 @@ async fn the_recorded_list_of_models_is_read_to_its_end() {
     for (sent, page) in server.sent().iter().zip(&pages) {
         assert_address(page, &sent.head);
     }
+    recorder.assert_sound();
     let spans = recorder.spans();
-    assert_sound(&spans);
     assert_eq!(spans.len(), 1, "{}", recorder.tree());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recorded_count_of_tokens_is_the_one_that_comes_out() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let Some(files) = google(|url| url.ends_with(":countTokens")) else { return };
     let counts: Vec<&Interaction> = files.iter().flat_map(|(_, counts)| counts).collect();
     assert!(!counts.is_empty());
@@ -397,5 +394,5 @@ async fn the_recorded_count_of_tokens_is_the_one_that_comes_out() {
         assert_eq!(meaning(&sent.body), meaning(&interaction.request));
         assert_address(interaction, &sent.head);
     }
-    assert_sound(&recorder.spans());
+    recorder.assert_sound();
 }

@@ -47,7 +47,7 @@ async fn get_weather(city: String) -> String {
 /// The forecast from an archive that blocks.
 #[tool]
 #[instrument]
-fn get_archive(city: String) -> String {
+fn get_archive(city: &str) -> String {
     fetch_forecast();
     format!("{city}: rain")
 }

@@ -32,7 +32,7 @@ pub use provider::{
 };
 pub use tokio_util::sync::CancellationToken;
 pub use tool::{
-    Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
-    WebFetch, WebSearch,
+    DynTool, Provide, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError,
+    ToolOutput, ToolSet, Toolbox, WebFetch, WebSearch,
 };
 pub use turn::{AssistantTurn, FinishReason, Modalities, Turn, Usage, UserTurn};

@@ -4,9 +4,9 @@
 
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
-// A build without any provider has nobody who sends.
 #[cfg(feature = "google")]
 pub mod google;
+// A build without any provider has nobody who sends.
 #[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]
 pub mod http;
 #[cfg(feature = "openai")]

@@ -1,9 +1,7 @@
 //! What holds after every run, whatever happened in it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
-use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::{ChatError, Reply};
 use opentelemetry::KeyValue;
@@ -185,38 +183,4 @@ fn any_quotes(value: &AnyValue, quotes: &impl Fn(&str) -> bool) -> bool {
         }
         _ => false,
     }
-}
-
-/// A conversation that the next `chat()` can go on with.
-pub(super) fn history(turns: &[Arc<Turn>]) {
-    if let Some(wrong) = out_of_order(turns) {
-        panic!("{wrong}: {turns:#?}");
-    }
-}
-
-/// What a vendor would refuse in a conversation.
-pub(super) fn out_of_order(turns: &[Arc<Turn>]) -> Option<String> {
-    let mut asked: Vec<&str> = Vec::new();
-    for (index, turn) in turns.iter().enumerate() {
-        let users = matches!(turn.as_ref(), Turn::User(_));
-        if users != index.is_multiple_of(2) {
-            return Some(format!("turn {index} is not whose turn it is"));
-        }
-        if turn.contents().is_empty() {
-            return Some(format!("turn {index} is empty"));
-        }
-        match turn.as_ref() {
-            Turn::Assistant(turn) => {
-                asked = turn.tool_requests().map(|request| request.id.as_str()).collect();
-            }
-            Turn::User(turn) => {
-                let answered: Vec<&str> =
-                    turn.tool_results().map(|result| result.id.as_str()).collect();
-                if std::mem::take(&mut asked) != answered {
-                    return Some(format!("turn {index} does not answer what was asked"));
-                }
-            }
-        }
-    }
-    None
 }

@@ -9,6 +9,8 @@
 //! two that repeat it alone.
 
 mod check;
+#[path = "../support/history.rs"]
+mod history;
 mod sdk;
 mod world;
 
@@ -239,7 +241,7 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
                     || (streams && matches!(gives_up, GivesUp::AfterEvents(0))),
             },
         );
-        check::history(chat.turns());
+        history::assert_in_order(chat.turns());
         if let Outcome::Failed(error) = &outcome {
             let shown = format!("{chat:?} {error} {error:?}");
             assert!(!shown.contains(PROMPT), "{shown}");

@@ -24,7 +24,7 @@ use opentelemetry::global;
 use opentelemetry::trace::Tracer as _;
 use serde_json::{Value, json};
 
-use super::check;
+use super::history;
 use super::sdk::worker;
 
 /// Stands in all that people, the model and tools say.
@@ -115,7 +115,7 @@ impl Model {
 
     /// A vendor refuses a conversation that is out of order.
     fn look_at(&self, request: &ChatRequest) {
-        let wrong = check::out_of_order(&request.turns).or_else(|| {
+        let wrong = history::out_of_order(&request.turns).or_else(|| {
             (!matches!(request.turns.last().map(AsRef::as_ref), Some(Turn::User(_))))
                 .then(|| "the last turn is not the user's".to_owned())
         });

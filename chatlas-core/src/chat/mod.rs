@@ -152,7 +152,8 @@ impl Chat {
         &mut self,
         prompt: impl Into<Prompt>,
     ) -> impl Future<Output = Result<Reply, ChatError>> + Send {
-        run::run(self, prompt.into(), Context::current(), None)
+        // A run is large, and callers put it into futures of their own.
+        Box::pin(run::run(self, prompt.into(), Context::current(), None))
     }
 
     /// Asks, and hands on the reply as it arrives.

@@ -291,7 +291,12 @@ impl Agent<'_> {
 /// The error of a reply that broke off, with what had arrived.
 fn broken_off(error: ProviderError, history: &History<'_>) -> ProviderError {
     match history.arrived() {
-        Some(partial) => error.with_partial(partial),
+        Some(mut partial) => {
+            if let Some(told) = error.partial() {
+                partial.learn(told);
+            }
+            error.with_partial(partial)
+        }
         None => error,
     }
 }

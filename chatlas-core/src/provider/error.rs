@@ -130,7 +130,8 @@ impl ProviderError {
         self
     }
 
-    /// Adds what had arrived of the reply.
+    /// Adds what had arrived of the reply. A provider need not: a [`Chat`](crate::Chat) knows. But
+    /// where a failure itself tells what it has cost, that belongs here.
     #[must_use]
     pub fn with_partial(mut self, partial: AssistantTurn) -> Self {
         self.0.partial = Some(partial);

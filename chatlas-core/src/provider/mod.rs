@@ -66,11 +66,11 @@ pub trait Provider: Send + Sync + 'static {
     /// Lets the model use a tool that the vendor runs on its own servers, such as
     /// [`WebSearch`](crate::tool::WebSearch). It compiles only where the vendor has that tool.
     #[must_use]
-    fn with_tool<T>(self, tool: T) -> Self
+    fn with_tool<T: RunBy<Self>>(self, tool: T) -> Self
     where
-        Self: Sized + Runs<T>,
+        Self: Sized,
     {
-        Runs::add(self, tool)
+        tool.add_to(self)
     }
 
     #[doc(hidden)]
@@ -87,6 +87,20 @@ pub trait Runs<T>: Sized {
     /// The provider, with that tool added.
     #[must_use]
     fn add(self, tool: T) -> Self;
+}
+
+/// [`Runs`] as seen from the tool, so that the compiler names the tool when it refuses one.
+#[doc(hidden)]
+pub trait RunBy<P> {
+    /// The provider, with this tool added.
+    #[must_use]
+    fn add_to(self, provider: P) -> P;
+}
+
+impl<T, P: Runs<T>> RunBy<P> for T {
+    fn add_to(self, provider: P) -> P {
+        provider.add(self)
+    }
 }
 
 /// A protocol that several vendors speak: what `#[provider(like = ...)]` derives a provider from.

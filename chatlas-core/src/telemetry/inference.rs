@@ -181,7 +181,12 @@ impl Call {
 
     fn end(mut self: Box<Self>, end: &End<'_>) {
         let duration = self.started.elapsed();
-        let arrived = std::mem::take(&mut self.arrived);
+        let mut arrived = std::mem::take(&mut self.arrived);
+        if let End::Failed(error) = end
+            && let Some(told) = error.partial()
+        {
+            arrived.learn(told);
+        }
         let completion = match end {
             End::Whole(completion) => *completion,
             // What a provider knows of a reply that it refuses is paid for all the same.

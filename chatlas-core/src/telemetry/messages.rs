@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::logs::AnyValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::capture::{Capture, CapturedContent, ContentKind, DEFAULT_LIMIT};
 use super::cut;
 use super::events::any_json;
 use super::settings::{Redact, Settings};
-use crate::content::{Content, Media, MediaSource, ToolOutcome};
+use crate::content::{Content, Media, MediaSource, ServerTool, ToolOutcome};
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{Alternative, AssistantTurn, FinishReason, Turn};
 
@@ -168,7 +168,7 @@ impl Writer {
     pub(super) fn tool_result(&self, output: &ToolOutput) -> String {
         let value = match output {
             ToolOutput::Value(value) => value.clone(),
-            ToolOutput::Contents(contents) => contents.iter().filter_map(part).collect(),
+            ToolOutput::Contents(contents) => parts(contents).into(),
         };
         self.write_plain(ContentKind::ToolResult, value)
     }
@@ -302,35 +302,75 @@ fn messages(turn: &Turn) -> Vec<Value> {
             [("tool", results), ("user", said)]
                 .into_iter()
                 .filter(|(_, contents)| !contents.is_empty())
-                .map(|(role, contents)| {
-                    let parts: Vec<Value> = contents.into_iter().filter_map(part).collect();
-                    json!({"role": role, "parts": parts})
-                })
+                .map(|(role, contents)| json!({"role": role, "parts": parts(contents)}))
                 .collect()
         }
     }
 }
 
 fn assistant_message(contents: &[Content], reason: Option<&FinishReason>) -> Value {
-    let parts: Vec<Value> = contents.iter().filter_map(part).collect();
     // Some backends show no message without it.
     let reason = reason.map_or("error", FinishReason::as_str);
-    json!({"role": "assistant", "parts": parts, "finish_reason": reason})
+    json!({"role": "assistant", "parts": parts(contents), "finish_reason": reason})
 }
 
-/// Arguments as the object that they are: some vendors write it as a text, or nothing for none.
+/// Arguments as an object, as the conventions have them. Some vendors write it as a text, or
+/// nothing for none; what the model wrote instead of one stands in the field `unparsed`.
 fn as_object(arguments: &Value) -> Cow<'_, Value> {
+    let parsed = |text: &String| serde_json::from_str(text).ok().filter(Value::is_object);
     match arguments {
+        Value::Object(_) => Cow::Borrowed(arguments),
         Value::Null => Cow::Owned(json!({})),
-        Value::String(text) => match serde_json::from_str::<Value>(text) {
-            Ok(object @ Value::Object(_)) => Cow::Owned(object),
-            _ => Cow::Borrowed(arguments),
-        },
-        _ => Cow::Borrowed(arguments),
+        Value::String(text) => {
+            Cow::Owned(parsed(text).unwrap_or_else(|| json!({ "unparsed": text })))
+        }
+        other => Cow::Owned(json!({ "unparsed": other })),
     }
 }
 
-/// A content as a part of a message; `None` where the conventions have no word for it.
+/// Contents as parts of a message. What the conventions have no word for is left out.
+fn parts<'a>(contents: impl IntoIterator<Item = &'a Content>) -> Vec<Value> {
+    let mut list = Vec::new();
+    for content in contents {
+        match content {
+            Content::ServerTool(tool) => list.extend(server_tool_parts(tool)),
+            other => list.extend(part(other)),
+        }
+    }
+    list
+}
+
+/// The call of a tool that the vendor ran, and its result where it came as an item of its own.
+fn server_tool_parts(tool: &ServerTool) -> impl Iterator<Item = Value> {
+    let items = match &tool.replay.item {
+        Value::Array(items) => items.as_slice(),
+        item => std::slice::from_ref(item),
+    };
+    items.iter().map(|item| {
+        // The kind of item: its type, or the one thing that is in it.
+        let first = || item.as_object().and_then(|fields| fields.keys().next().map(String::as_str));
+        let kind = item["type"].as_str().or_else(first).unwrap_or_default().to_ascii_lowercase();
+        let is_result = ["result", "response", "output"].iter().any(|end| kind.ends_with(end));
+        let mut part = if is_result {
+            json!({
+                "type": "server_tool_call_response",
+                "server_tool_call_response": {"type": tool.name, "item": item},
+            })
+        } else {
+            json!({
+                "type": "server_tool_call",
+                "name": tool.name,
+                "server_tool_call": {"type": tool.name, "item": item},
+            })
+        };
+        if let Some(id) = &tool.id {
+            part["id"] = json!(id);
+        }
+        part
+    })
+}
+
+/// A content as one part of a message.
 fn part(content: &Content) -> Option<Value> {
     Some(match content {
         Content::Text(text) => json!({"type": "text", "content": text.text}),
@@ -350,26 +390,13 @@ fn part(content: &Content) -> Option<Value> {
                 // What the model reads; events have no null.
                 ToolOutcome::Value(Value::Null) => json!("null"),
                 ToolOutcome::Value(value) => value.clone(),
-                ToolOutcome::Contents(contents) => contents.iter().filter_map(part).collect(),
+                ToolOutcome::Contents(contents) => parts(contents).into(),
                 ToolOutcome::Error(message) => json!({"error": message}),
             },
         }),
-        Content::ServerTool(tool) => {
-            let mut call = Map::from_iter([("type".to_owned(), json!(tool.name))]);
-            call.insert("item".to_owned(), tool.replay.item.clone());
-            let mut part = json!({
-                "type": "server_tool_call",
-                "name": tool.name,
-                "server_tool_call": call,
-            });
-            if let Some(id) = &tool.id {
-                part["id"] = json!(id);
-            }
-            part
-        }
         Content::Image(media) => media_part("image", media),
         Content::Document(media) => media_part("document", media),
-        Content::Citation(_) => return None,
+        Content::ServerTool(_) | Content::Citation(_) => return None,
     })
 }
 

@@ -23,6 +23,7 @@ pub mod rehearsal;
 mod scope;
 pub(crate) mod settings;
 pub mod tool;
+pub(crate) mod tool_stream;
 
 use std::borrow::Cow;
 use std::fmt;

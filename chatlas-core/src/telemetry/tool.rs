@@ -46,7 +46,7 @@ pub(crate) enum Subject<'a> {
 
 impl Facts<'_> {
     /// Of a call by the program itself.
-    fn direct(name: &'static str, description: &'static str) -> Self {
+    pub(super) fn direct(name: &'static str, description: &'static str) -> Self {
         let subject = Subject::Function(name, description);
         Facts { subject, call: None, agent_name: None, conversation_id: None }
     }

@@ -53,6 +53,12 @@ impl ToolContext {
         Self { call_id, caller, cancellation, span: Context::current(), progress }
     }
 
+    /// The same, inside the span that is current: for a function that the program calls itself.
+    #[must_use]
+    pub(crate) fn here(&self) -> Self {
+        Self { span: Context::current(), ..self.clone() }
+    }
+
     /// The same, to be stopped by that token.
     #[must_use]
     pub fn with_cancellation(mut self, token: CancellationToken) -> Self {

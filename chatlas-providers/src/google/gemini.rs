@@ -13,7 +13,7 @@ use reqwest::{Method, Response, Url};
 use serde_json::Value;
 
 use super::request::{self, Extras};
-use super::{Platform, error, streamed, whole};
+use super::{Platform, counted, error, streamed, whole};
 use crate::http::{Call, Endpoint, KeyIn, json, malformed, settings, variable, without_key};
 
 const DEFAULT_BASE_URL: &str = "https://generativelanguage.googleapis.com/v1beta";
@@ -186,9 +186,7 @@ impl chatlas_core::Provider for Gemini {
         let body = request::body(&PLATFORM, &self.model, &self.extras, &request)?;
         let body = request::count_body(&PLATFORM, &self.model, body);
         let call = Call::new(Method::POST, self.url("countTokens")?).body(request::bytes(&body)?);
-        let counted = json(self.send(call).await?).await;
-        let counted = counted.map_err(|error| self.endpoint.secrets().hide(error))?;
-        counted["totalTokens"].as_u64().ok_or_else(|| malformed("it has no `totalTokens`"))
+        counted(self.send(call).await?, &self.endpoint.secrets()).await
     }
 }
 

@@ -10,6 +10,8 @@ mod request;
 mod schema;
 mod sources;
 mod usage;
+#[cfg(feature = "vertex")]
+mod vertex;
 
 use chatlas_core::{Completion, CompletionStream, ProviderError};
 use futures_util::TryStreamExt as _;
@@ -18,6 +20,8 @@ use reqwest::Response;
 use crate::http::{Secrets, content_type, events, json, malformed};
 pub use gemini::Gemini;
 use reply::Decoder;
+#[cfg(feature = "vertex")]
+pub use vertex::Vertex;
 
 /// What an invented id of a call begins with. The API never sees one.
 const INVENTED_ID: &str = "invented_call_";
@@ -64,4 +68,10 @@ async fn streamed(
     } else {
         Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
     }
+}
+
+/// The answer to how many tokens a request would cost.
+async fn counted(response: Response, secrets: &Secrets) -> Result<u64, ProviderError> {
+    let counted = json(response).await.map_err(|error| secrets.hide(error))?;
+    counted["totalTokens"].as_u64().ok_or_else(|| malformed("it has no `totalTokens`"))
 }
