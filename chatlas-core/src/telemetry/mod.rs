@@ -18,6 +18,8 @@ mod messages;
 pub mod metrics;
 pub mod names;
 pub mod operation;
+#[doc(hidden)]
+pub mod rehearsal;
 mod scope;
 pub(crate) mod settings;
 pub mod tool;
