@@ -93,11 +93,19 @@ pub struct Alternative {
 }
 
 impl AssistantTurn {
-    /// Takes over what a failure told of its reply: the tokens, the id, the model.
+    /// Takes over what a failure told of its reply: the tokens, the id, the model, why it ended,
+    /// and what it said where nothing had arrived.
     pub(crate) fn learn(&mut self, told: &Self) {
-        if self.usage == Usage::default() {
+        if told.usage != Usage::default() {
             self.usage = told.usage;
         }
+        if self.contents.is_empty() {
+            self.contents.clone_from(&told.contents);
+        }
+        if self.attributes.is_empty() {
+            self.attributes.clone_from(&told.attributes);
+        }
+        self.finish_reason = self.finish_reason.take().or_else(|| told.finish_reason.clone());
         self.response_id = self.response_id.take().or_else(|| told.response_id.clone());
         self.model = self.model.take().or_else(|| told.model.clone());
     }

@@ -45,6 +45,7 @@ impl AgentSpan {
     /// answer is to be JSON.
     pub(crate) fn start(run: &Run, parent: &Context, chat: &Chat, json: bool) -> Self {
         let Some(live) = run.0.clone() else { return Self(None) };
+        let started = Instant::now();
         let info = chat.provider().info();
         let name = chat.agent_name();
         let mut list = Live::attributes();
@@ -71,7 +72,7 @@ impl AgentSpan {
             scope,
             name: name.cloned(),
             model: info.model.clone(),
-            started: Instant::now(),
+            started,
             usage: repeats.then(Usage::default),
             last: None,
             inference_calls: 0,
@@ -170,7 +171,6 @@ impl Invocation {
     }
 
     fn end(mut self, end: &End<'_>) {
-        let duration = self.started.elapsed();
         if let End::Failed(ChatError::Provider(error)) = end {
             self.last = error.partial().map(|turn| self.answer(turn));
         }
@@ -196,6 +196,7 @@ impl Invocation {
             End::Panicked => self.scope.fail(names::error::PANIC.to_owned(), None),
             End::Done | End::GivenUp => {}
         }
+        let duration = self.started.elapsed();
         self.scope.end();
         if let Some(instruments) = &self.live.instruments {
             shielded(|| {

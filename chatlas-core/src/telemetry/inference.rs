@@ -79,6 +79,7 @@ impl Inference {
     fn start(info: &ProviderInfo, request: &ChatRequest, streams: bool) -> Self {
         let run = request.run.clone().unwrap_or_else(Run::begin);
         let Some(live) = run.0 else { return Self(None) };
+        let started = Instant::now();
         let parent = Context::current();
         let mut list = Live::attributes();
         push_request(&mut list, info, request, streams);
@@ -95,7 +96,6 @@ impl Inference {
             live.calls().last = Some(span);
         }
         let input = capture_input(&live, &scope, request);
-        let now = Instant::now();
         Self(Some(Box::new(Call {
             scope,
             event,
@@ -104,9 +104,9 @@ impl Inference {
             of_vendor,
             input_modality: input_modality(request),
             streams,
-            started: now,
+            started,
             first_chunk: None,
-            last_chunk: now,
+            last_chunk: started,
             gaps: Vec::new(),
             held: Duration::ZERO,
             held_since_chunk: Duration::ZERO,
@@ -180,8 +180,8 @@ impl Call {
     }
 
     fn end(mut self: Box<Self>, end: &End<'_>) {
-        let duration = self.started.elapsed();
         let mut arrived = std::mem::take(&mut self.arrived);
+        // What a provider knows of a reply that it refuses is paid for all the same.
         if let End::Failed(error) = end
             && let Some(told) = error.partial()
         {
@@ -189,9 +189,7 @@ impl Call {
         }
         let completion = match end {
             End::Whole(completion) => *completion,
-            // What a provider knows of a reply that it refuses is paid for all the same.
-            End::Failed(error) => error.partial().unwrap_or(&arrived),
-            End::Panicked | End::GivenUp => &arrived,
+            End::Failed(_) | End::Panicked | End::GivenUp => &arrived,
         };
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
@@ -234,6 +232,8 @@ impl Call {
         if let Some(attributes) = on_event {
             self.tell(attributes, output.as_deref());
         }
+        let duration = self.started.elapsed();
+        self.scope.end();
         if let Some(instruments) = &self.live.instruments {
             let mut attributes = std::mem::take(&mut self.common);
             let model = completion.model.as_ref();
@@ -255,7 +255,6 @@ impl Call {
                 });
             });
         }
-        self.scope.end();
     }
 
     /// What the vendor's own conventions say of the response, without what others have written.

@@ -31,6 +31,7 @@ impl Operation {
     /// Starts it; `model` is the one it is about, if any.
     fn start(run: Run, info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
         let Some(live) = run.0 else { return Self(None) };
+        let started = Instant::now();
         let span_name = match model {
             Some(model) => Cow::Owned(format!("{name} {model}")),
             None => Cow::Borrowed(name),
@@ -44,7 +45,7 @@ impl Operation {
         let parent = Context::current();
         live.push_settings(&mut list, &parent, name);
         let scope = live.start(&parent, SpanKind::Client, span_name, list);
-        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
+        Self(Some(Box::new(Call { live, scope, common, started })))
     }
 
     fn context(&self) -> Option<Context> {

@@ -97,6 +97,7 @@ impl ToolSpan {
     /// Starts it under what is current.
     pub(crate) fn start(run: &Run, facts: &Facts<'_>) -> Self {
         let Some(live) = run.0.clone() else { return Self(None) };
+        let started = Instant::now();
         let parent = Context::current();
         let mut common = Vec::new();
         if live.instruments.is_some() {
@@ -126,7 +127,7 @@ impl ToolSpan {
             let arguments = live.writer.tool_arguments(arguments);
             scope.set(vec![KeyValue::new(key::CALL_ARGUMENTS, arguments)]);
         }
-        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
+        Self(Some(Box::new(Call { live, scope, common, started })))
     }
 
     /// The context in which the tool's body runs.
@@ -157,7 +158,6 @@ impl Drop for ToolSpan {
 
 impl Call {
     fn end(mut self, end: &End<'_>) {
-        let duration = self.started.elapsed();
         let error_type = match end {
             End::Failed(error) => Some(low_cardinality(error.error_type().clone())),
             End::Panicked => Some(Cow::Borrowed(error::PANIC)),
@@ -166,6 +166,7 @@ impl Call {
         if self.scope.is_recording() {
             self.describe(end, error_type.as_ref());
         }
+        let duration = self.started.elapsed();
         self.scope.end();
         if let Some(instruments) = &self.live.instruments {
             shielded(|| instruments.tool(duration, &self.common, error_type.as_deref()));
