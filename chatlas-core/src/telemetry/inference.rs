@@ -115,8 +115,18 @@ impl Inference {
         })))
     }
 
+    fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn context(&self) -> Option<Context> {
         self.0.as_ref()?.scope.context().cloned()
+    }
+
+    /// Has the provider's work run in the span.
+    async fn around<F: Future>(&mut self, work: F) -> F::Output {
+        let work = in_context(self.context().as_ref(), work);
+        noting_panic(work, || self.end(&End::Panicked)).await
     }
 
     fn see(&mut self, event: &CompletionEvent) {
@@ -445,14 +455,19 @@ where
     Fut: Future<Output = Result<Completion, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, false);
-    let context = call.context();
-    let body = in_context(context.as_ref(), async move { body(request).await });
-    let result = noting_panic(body, || call.end(&End::Panicked)).await;
-    match &result {
-        Ok(completion) => call.end(&End::Whole(completion)),
-        Err(error) => call.end(&End::Failed(error)),
+    if call.is_off() {
+        return body(request).await;
     }
-    result
+    // In a box, so that the future is small where nobody listens.
+    Box::pin(async move {
+        let result = call.around(async move { body(request).await }).await;
+        match &result {
+            Ok(completion) => call.end(&End::Whole(completion)),
+            Err(error) => call.end(&End::Failed(error)),
+        }
+        result
+    })
+    .await
 }
 
 /// A provider's `chat_stream`, in its span, which lasts until the stream's end.
@@ -465,20 +480,22 @@ where
     Fut: Future<Output = Result<CompletionStream, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, true);
-    let context = call.context();
-    let body = in_context(context.as_ref(), async move { body(request).await });
-    let result = noting_panic(body, || call.end(&End::Panicked)).await;
-    match result {
-        Ok(inner) if call.0.is_none() => Ok(inner),
-        Ok(inner) => {
-            let inner = Some(inner);
-            Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
-        }
-        Err(error) => {
-            call.end(&End::Failed(&error));
-            Err(error)
-        }
+    if call.is_off() {
+        return body(request).await;
     }
+    Box::pin(async move {
+        match call.around(async move { body(request).await }).await {
+            Ok(inner) => {
+                let (inner, context) = (Some(inner), call.context());
+                Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
+            }
+            Err(error) => {
+                call.end(&End::Failed(&error));
+                Err(error)
+            }
+        }
+    })
+    .await
 }
 
 /// A reply as it arrives, watched by its call.

@@ -29,10 +29,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use opentelemetry::global::{self, BoxedTracer};
+use opentelemetry::global::{self, BoxedTracer, GlobalTracerProvider};
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags,
-    TraceId, TraceState, Tracer as _,
+    TraceId, TraceState, Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value};
 
@@ -46,7 +46,7 @@ use messages::Writer;
 pub(crate) use messages::Written;
 use metrics::Instruments;
 use scope::SpanScope;
-pub(crate) use scope::in_context;
+pub(crate) use scope::{carries, in_context};
 use settings::Settings;
 
 /// The telemetry of one run: found once at its start and handed down, so that what runs inside
@@ -88,19 +88,32 @@ impl Run {
     }
 
     fn with(chat: Option<(&Arc<Settings>, &Written)>) -> Self {
-        let scope = InstrumentationScope::builder(names::SCOPE_NAME)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .with_schema_url(names::SCHEMA_URL)
-            .build();
-        let tracer = global::tracer_with_scope(scope);
-        let tracer = (!is_noop(&tracer)).then_some(tracer);
+        let provider = global::tracer_provider();
+        // A bare name will do to find out: most often nobody listens.
+        let traces = (!is_noop(&provider.tracer(names::SCOPE_NAME))).then_some(provider);
         let instruments = metrics::instruments();
         let sink = events::event_sink();
-        if tracer.is_none() && instruments.is_none() && sink.is_none() {
+        if traces.is_none() && instruments.is_none() && sink.is_none() {
             return Self(None);
         }
+        Self::live(traces.as_ref(), instruments, sink, chat)
+    }
+
+    #[cold]
+    fn live(
+        traces: Option<&GlobalTracerProvider>,
+        instruments: Option<Arc<Instruments>>,
+        sink: Option<EventSink>,
+        chat: Option<(&Arc<Settings>, &Written)>,
+    ) -> Self {
+        let scope = || {
+            InstrumentationScope::builder(names::SCOPE_NAME)
+                .with_version(env!("CARGO_PKG_VERSION"))
+                .with_schema_url(names::SCHEMA_URL)
+                .build()
+        };
         Self(Some(Arc::new(Live {
-            tracer,
+            tracer: traces.map(|provider| provider.tracer_with_scope(scope())),
             instruments,
             sink,
             writer: Writer::new(chat.map(|(settings, written)| (&**settings, written))),
@@ -131,10 +144,10 @@ impl Live {
         SpanScope::of(parent.with_span(span))
     }
 
-    /// A list for the attributes of a span.
+    /// A list for the attributes of a span: with room for what comes at the end, too, for the SDK
+    /// keeps it.
     fn attributes() -> Vec<KeyValue> {
-        // Room for what comes at the end, too: the SDK keeps this vector.
-        Vec::with_capacity(32)
+        Vec::with_capacity(20)
     }
 
     /// What the program puts on the span of that operation.
@@ -222,12 +235,14 @@ fn push_usage(list: &mut Vec<KeyValue>, usage: &Usage, parts: bool) {
 
 /// Why each choice ended. One that never came to its end ended, say the conventions, in `error`.
 fn finish_reasons(turn: Option<&AssistantTurn>) -> KeyValue {
-    let word =
-        |reason: Option<&FinishReason>| reason.unwrap_or(&FinishReason::Error).as_str().to_owned();
+    let word = |reason: Option<&FinishReason>| {
+        StringValue::from(reason.unwrap_or(&FinishReason::Error).to_word())
+    };
     let first = word(turn.and_then(|turn| turn.finish_reason.as_ref()));
     let others = turn.map(|turn| turn.alternatives.as_slice()).unwrap_or_default();
     let others = others.iter().map(|other| word(other.finish_reason.as_ref()));
-    KeyValue::new(names::response::FINISH_REASONS, strings(std::iter::once(first).chain(others)))
+    let reasons = std::iter::once(first).chain(others).collect();
+    KeyValue::new(names::response::FINISH_REASONS, Value::Array(Array::String(reasons)))
 }
 
 /// The server that is asked.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::agent::AgentSpan;
 use super::inference::traced_chat;
 use super::tool::{Facts, Subject, ToolSpan};
-use super::{Run, in_context};
+use super::{Run, carries, in_context};
 use crate::chat::{Chat, ChatError};
 use crate::provider::{ChatRequest, Completion};
 use crate::tool::ToolOutput;
@@ -27,7 +27,7 @@ pub async fn rehearse<const N: usize>(
     let parent = Context::current();
     let run = Run::of_chat(chat.telemetry_settings(), chat.telemetry_written());
     let mut span = AgentSpan::start(&run, &parent, chat, false);
-    let context = span.context().cloned().unwrap_or(parent);
+    let context = span.context().cloned().or_else(|| carries(&parent).then_some(parent));
     span.input(None, chat.turns(), &[]);
     let talk = async {
         let mut last = None;
@@ -55,7 +55,7 @@ pub async fn rehearse<const N: usize>(
         }
         Ok::<_, ChatError>(last)
     };
-    let result = in_context(Some(&context), talk).await;
+    let result = in_context(context.as_ref(), talk).await;
     span.finish(&result);
     result.ok().flatten()
 }

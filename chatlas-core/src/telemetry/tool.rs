@@ -219,6 +219,9 @@ pub async fn traced_call<F: Future>(
     failure: fn(&F::Output) -> Option<ToolError>,
 ) -> F::Output {
     let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
+    if span.0.is_none() {
+        return body.await;
+    }
     let body = in_context(span.context(), body);
     let output = noting_panic(body, || span.end(&End::Panicked)).await;
     finish_direct(span, &output, failure);
