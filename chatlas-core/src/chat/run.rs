@@ -87,7 +87,15 @@ pub(super) async fn run_for<T>(
     };
     // Whatever ends this future, no tool of it is waited for any more.
     let _stopped_when_over = agent.cancellation.clone().drop_guard();
-    let talking = in_context(context.as_ref(), agent.talk(history, &mut span));
+    let talking = async {
+        match &context {
+            Some(context) => {
+                let talking = Box::pin(agent.talk(history, &mut span));
+                in_context(Some(context), talking).await
+            }
+            None => agent.talk(history, &mut span).await,
+        }
+    };
     let talking = AssertUnwindSafe(talking).catch_unwind();
     match stop.run_until_cancelled(talking).await {
         Some(Ok(result)) => {

@@ -10,6 +10,7 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use futures_util::future::Either;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, Key, KeyValue};
@@ -123,7 +124,7 @@ impl Inference {
         self.0.as_ref()?.scope.context().cloned()
     }
 
-    /// Has the provider's work run in the span.
+    /// Has the provider's work run in the span. It comes in a box, for it is moved.
     async fn around<F: Future>(&mut self, work: F) -> F::Output {
         let work = in_context(self.context().as_ref(), work);
         noting_panic(work, || self.end(&End::Panicked)).await
@@ -445,46 +446,44 @@ pub(super) fn describe(error: &ProviderError) -> String {
     }
 }
 
-/// A provider's `chat`, in its span.
-pub async fn traced_chat<Fut>(
+/// A provider's `chat`, in its span. Where nobody listens it is the provider's future as it stands.
+pub fn traced_chat<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
     body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> Result<Completion, ProviderError>
+) -> impl Future<Output = Result<Completion, ProviderError>> + Send
 where
     Fut: Future<Output = Result<Completion, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, false);
     if call.is_off() {
-        return body(request).await;
+        return Either::Left(body(request));
     }
-    // In a box, so that the future is small where nobody listens.
-    Box::pin(async move {
-        let result = call.around(async move { body(request).await }).await;
+    Either::Right(async move {
+        let result = call.around(Box::pin(async move { body(request).await })).await;
         match &result {
             Ok(completion) => call.end(&End::Whole(completion)),
             Err(error) => call.end(&End::Failed(error)),
         }
         result
     })
-    .await
 }
 
 /// A provider's `chat_stream`, in its span, which lasts until the stream's end.
-pub async fn traced_chat_stream<Fut>(
+pub fn traced_chat_stream<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
     body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> Result<CompletionStream, ProviderError>
+) -> impl Future<Output = Result<CompletionStream, ProviderError>> + Send
 where
     Fut: Future<Output = Result<CompletionStream, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, true);
     if call.is_off() {
-        return body(request).await;
+        return Either::Left(body(request));
     }
-    Box::pin(async move {
-        match call.around(async move { body(request).await }).await {
+    Either::Right(async move {
+        match call.around(Box::pin(async move { body(request).await })).await {
             Ok(inner) => {
                 let (inner, context) = (Some(inner), call.context());
                 Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
@@ -495,7 +494,6 @@ where
             }
         }
     })
-    .await
 }
 
 /// A reply as it arrives, watched by its call.

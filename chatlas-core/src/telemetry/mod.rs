@@ -147,7 +147,7 @@ impl Live {
     /// A list for the attributes of a span: with room for what comes at the end, too, for the SDK
     /// keeps it.
     fn attributes() -> Vec<KeyValue> {
-        Vec::with_capacity(20)
+        Vec::with_capacity(18)
     }
 
     /// What the program puts on the span of that operation.

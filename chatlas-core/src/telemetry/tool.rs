@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::Either;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 use serde_json::Value;
@@ -211,21 +212,24 @@ fn low_cardinality(kind: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// A direct call of an async `#[tool]` function, in its span.
-pub async fn traced_call<F: Future>(
+/// A direct call of an async `#[tool]` function, in its span. Where nobody listens it is the body
+/// as it stands.
+pub fn traced_call<F: Future>(
     name: &'static str,
     description: &'static str,
     body: F,
     failure: fn(&F::Output) -> Option<ToolError>,
-) -> F::Output {
+) -> impl Future<Output = F::Output> {
     let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
     if span.0.is_none() {
-        return body.await;
+        return Either::Left(body);
     }
-    let body = in_context(span.context(), body);
-    let output = noting_panic(body, || span.end(&End::Panicked)).await;
-    finish_direct(span, &output, failure);
-    output
+    Either::Right(async move {
+        let body = in_context(span.context(), Box::pin(body));
+        let output = noting_panic(body, || span.end(&End::Panicked)).await;
+        finish_direct(span, &output, failure);
+        output
+    })
 }
 
 /// A direct call of a synchronous `#[tool]` function, in its span.
