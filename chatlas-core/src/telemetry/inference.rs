@@ -20,7 +20,7 @@ use super::messages::{Input, parsed};
 use super::metrics::InferenceFigures;
 use super::names::{self, content, event, operation, request as key, response};
 use super::scope::{Exception, SpanScope, in_context, noting_panic};
-use super::{Live, Run, finish_reasons, push_params, push_server, push_usage};
+use super::{Live, Run, finish_reasons, push_params, push_server, push_usage, shielded};
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
@@ -87,10 +87,7 @@ impl Inference {
         let of_vendor = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event = live.sink.is_some().then(|| list.clone());
         let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
-        let name = match &info.model {
-            Some(model) => Cow::Owned(format!("{} {model}", operation::CHAT)),
-            None => Cow::Borrowed(operation::CHAT),
-        };
+        let name = Live::span_name(operation::CHAT, info.model.as_deref());
         let scope = live.start(&parent, SpanKind::Client, name, list);
         if let Some(span) = scope.span_context() {
             live.calls().last = Some(span);
@@ -253,15 +250,17 @@ impl Call {
             attributes.extend(
                 of_vendor.filter(|fact| fact.key.as_str().starts_with("openai.response.")).cloned(),
             );
-            instruments.inference(&InferenceFigures {
-                attributes: &attributes,
-                duration,
-                error_type: error_type.as_deref(),
-                usage: completion.usage,
-                input_modality: self.input_modality,
-                output_modality: modality(completion.contents.iter()),
-                seconds_to_first_chunk: seconds_to_first_chunk.filter(|_| self.streams),
-                gaps: &self.gaps,
+            shielded(|| {
+                instruments.inference(&InferenceFigures {
+                    attributes: &attributes,
+                    duration,
+                    error_type: error_type.as_deref(),
+                    usage: completion.usage,
+                    input_modality: self.input_modality,
+                    output_modality: modality(completion.contents.iter()),
+                    seconds_to_first_chunk: seconds_to_first_chunk.filter(|_| self.streams),
+                    gaps: &self.gaps,
+                });
             });
         }
         self.scope.end();

@@ -27,19 +27,22 @@ pub(crate) mod tool_stream;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
-use opentelemetry::global::{self, BoxedTracer, GlobalTracerProvider};
+use opentelemetry::global::{self, BoxedTracer};
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags,
-    TraceId, TraceState, Tracer as _, TracerProvider as _,
+    TraceId, TraceState, Tracer as _,
 };
 use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value};
 
 use crate::provider::{ModelParams, ProviderInfo};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
-pub use capture::{Capture, CapturedContent, ContentKind};
+pub use capture::{Capture, CapturedContent, ContentKind, set_default_capture};
 pub(crate) use cut::LEAST as LEAST_LIMIT;
+pub use cut::shortened_json;
 pub use events::{EventSink, set_event_sink};
 pub use feedback::{ReplyId, Verdict};
 use messages::Writer;
@@ -88,32 +91,19 @@ impl Run {
     }
 
     fn with(chat: Option<(&Arc<Settings>, &Written)>) -> Self {
-        let provider = global::tracer_provider();
-        // A bare name will do to find out: most often nobody listens.
-        let traces = (!is_noop(&provider.tracer(names::SCOPE_NAME))).then_some(provider);
-        let instruments = metrics::instruments();
+        let scope = InstrumentationScope::builder(names::SCOPE_NAME)
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .with_schema_url(names::SCHEMA_URL)
+            .build();
+        let tracer = shielded(|| Some(global::tracer_with_scope(scope)).filter(|t| !is_noop(t)));
+        let tracer = tracer.flatten();
+        let instruments = shielded(metrics::instruments).flatten();
         let sink = events::event_sink();
-        if traces.is_none() && instruments.is_none() && sink.is_none() {
+        if tracer.is_none() && instruments.is_none() && sink.is_none() {
             return Self(None);
         }
-        Self::live(traces.as_ref(), instruments, sink, chat)
-    }
-
-    #[cold]
-    fn live(
-        traces: Option<&GlobalTracerProvider>,
-        instruments: Option<Arc<Instruments>>,
-        sink: Option<EventSink>,
-        chat: Option<(&Arc<Settings>, &Written)>,
-    ) -> Self {
-        let scope = || {
-            InstrumentationScope::builder(names::SCOPE_NAME)
-                .with_version(env!("CARGO_PKG_VERSION"))
-                .with_schema_url(names::SCHEMA_URL)
-                .build()
-        };
         Self(Some(Arc::new(Live {
-            tracer: traces.map(|provider| provider.tracer_with_scope(scope())),
+            tracer,
             instruments,
             sink,
             writer: Writer::new(chat.map(|(settings, written)| (&**settings, written))),
@@ -128,6 +118,12 @@ impl Run {
     }
 }
 
+/// Calls what belongs to the program: samplers, processors, exporters, views. One that panics loses
+/// what was to be recorded, and disturbs nobody.
+fn shielded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
 impl Live {
     /// Starts a span under `parent`, if anybody listens to spans. The attributes are those that
     /// samplers see; the program's own follow.
@@ -140,14 +136,27 @@ impl Live {
     ) -> SpanScope {
         let Some(tracer) = &self.tracer else { return SpanScope::off() };
         let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
-        let span = tracer.build_with_context(builder, parent);
-        SpanScope::of(parent.with_span(span))
+        let span = shielded(|| tracer.build_with_context(builder, parent));
+        span.map_or(SpanScope::off(), |span| SpanScope::of(parent.with_span(span)))
     }
 
     /// A list for the attributes of a span: with room for what comes at the end, too, for the SDK
     /// keeps it.
     fn attributes() -> Vec<KeyValue> {
         Vec::with_capacity(18)
+    }
+
+    /// The name of a span: the operation, and what it is about.
+    fn span_name(operation: &'static str, subject: Option<&str>) -> Cow<'static, str> {
+        match subject {
+            Some(subject) => Cow::Owned([operation, " ", subject].concat()),
+            None => Cow::Borrowed(operation),
+        }
+    }
+
+    /// When an operation began, where its duration is measured: a clock is not read for nothing.
+    fn clock(&self) -> Option<Instant> {
+        self.instruments.is_some().then(Instant::now)
     }
 
     /// What the program puts on the span of that operation.

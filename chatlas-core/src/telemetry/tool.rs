@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::names::{self, error, operation, tool as key};
 use super::scope::{Exception, SpanScope, in_context, noting_panic};
-use super::{Live, Run};
+use super::{Live, Run, shielded};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
 /// A tool call under way; nothing where nobody listens.
@@ -24,7 +24,7 @@ struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     common: Vec<KeyValue>,
-    started: Instant,
+    started: Option<Instant>,
 }
 
 /// What is known of a call at its start.
@@ -107,7 +107,7 @@ impl ToolSpan {
             common.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
         }
         let tool = facts.subject.name();
-        let name = format!("{} {tool}", operation::EXECUTE_TOOL);
+        let name = Live::span_name(operation::EXECUTE_TOOL, Some(&tool));
         let mut list = Live::attributes();
         list.push(KeyValue::new(names::OPERATION_NAME, operation::EXECUTE_TOOL));
         list.push(KeyValue::new(key::NAME, tool));
@@ -119,7 +119,7 @@ impl ToolSpan {
         list.extend(conversation.map(|id| KeyValue::new(names::CONVERSATION_ID, id)));
         list.extend(facts.call.map(|(id, _)| KeyValue::new(key::CALL_ID, id.to_owned())));
         live.push_settings(&mut list, &parent, operation::EXECUTE_TOOL);
-        let scope = live.start(&parent, SpanKind::Internal, name.into(), list);
+        let scope = live.start(&parent, SpanKind::Internal, name, list);
         if let Some((_, arguments)) = facts.call
             && live.writer.capture.on_spans()
             && scope.is_recording()
@@ -127,7 +127,7 @@ impl ToolSpan {
             let arguments = live.writer.tool_arguments(arguments);
             scope.set(vec![KeyValue::new(key::CALL_ARGUMENTS, arguments)]);
         }
-        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
+        Self(Some(Box::new(Call { started: live.clock(), live, scope, common })))
     }
 
     /// The context in which the tool's body runs.
@@ -158,7 +158,7 @@ impl Drop for ToolSpan {
 
 impl Call {
     fn end(mut self, end: &End<'_>) {
-        let duration = self.started.elapsed();
+        let duration = self.started.map(|started| started.elapsed());
         let error_type = match end {
             End::Failed(error) => Some(low_cardinality(error.error_type().clone())),
             End::Panicked => Some(Cow::Borrowed(error::PANIC)),
@@ -168,8 +168,8 @@ impl Call {
             self.describe(end, error_type.as_ref());
         }
         self.scope.end();
-        if let Some(instruments) = &self.live.instruments {
-            instruments.tool(duration, &self.common, error_type.as_deref());
+        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
+            shielded(|| instruments.tool(duration, &self.common, error_type.as_deref()));
         }
     }
 
