@@ -3,7 +3,11 @@
 //! `http` is what they share: settings, retries, errors, HTTP spans. Each vendor has a folder.
 
 // A build without any provider has nobody who sends.
+#[cfg(feature = "_completions")]
+pub mod completions;
 #[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]
 pub mod http;
 #[cfg(feature = "openai")]
 pub mod openai;
+#[cfg(feature = "_completions")]
+pub mod vendors;

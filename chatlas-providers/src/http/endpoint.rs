@@ -166,6 +166,14 @@ impl Endpoint {
                 format!("the base URL of the model server is unusable: {why}"),
             )
         };
+        if let Some((_, rest)) = self.base_url.0.split_once('{')
+            && let Some((variable, _)) = rest.split_once('}')
+        {
+            return Err(invalid(&format!(
+                "a part of it is missing: set the environment variable {variable}, \
+                 or call `.base_url(...)`"
+            )));
+        }
         let mut url = Url::parse(&self.base_url.0).map_err(|error| invalid(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("it must begin with `http://` or `https://`"));

@@ -1,6 +1,5 @@
 //! OpenAI, over the [Responses API](https://platform.openai.com/docs/api-reference/responses).
 
-mod error;
 mod reply;
 mod request;
 
@@ -15,6 +14,7 @@ use chatlas_macros::provider;
 use futures_util::TryStreamExt as _;
 use reqwest::Method;
 
+use crate::completions::error;
 use crate::http::{
     Call, Endpoint, KeyIn, content_type, events, json, malformed, settings, variable, without_key,
 };

@@ -7,7 +7,7 @@ use chatlas_core::content::{
 use chatlas_core::{Completion, CompletionEvent, FinishReason, ProviderError, Usage};
 use serde_json::{Value, json};
 
-use super::error;
+use crate::completions::{arguments, error};
 use crate::http::{Decode, malformed};
 
 /// Whose items may be sent back to this API.
@@ -195,14 +195,12 @@ fn thought(parts: &Value) -> Option<String> {
 }
 
 fn function_call(item: &Value) -> ToolRequest {
-    let raw = item["arguments"].as_str().unwrap_or_default();
-    let arguments = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()));
     let item_id = string(item, "id");
     ToolRequest {
         // The id that the result has to carry. The item's own is no substitute.
         id: string(item, "call_id").or_else(|| item_id.clone()).unwrap_or_default(),
         name: string(item, "name").unwrap_or_default(),
-        arguments,
+        arguments: arguments(item["arguments"].as_str().unwrap_or_default()),
         replay: item_id.map(|id| Replay { provider: PROVIDER.to_owned(), item: json!({"id": id}) }),
     }
 }

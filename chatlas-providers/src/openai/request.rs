@@ -7,6 +7,7 @@ use chatlas_core::{
 use serde_json::{Map, Value, json};
 
 use super::reply::PROVIDER;
+use crate::completions::written_arguments;
 
 /// What only this vendor has.
 #[derive(Clone, Debug, Default)]
@@ -159,16 +160,11 @@ fn assistant(part: &Value) -> Value {
 }
 
 fn function_call(request: &ToolRequest) -> Value {
-    let arguments = match &request.arguments {
-        // What was no JSON goes back as it came.
-        Value::String(raw) => raw.clone(),
-        other => other.to_string(),
-    };
     json!({
         "type": "function_call",
         "call_id": request.id,
         "name": request.name,
-        "arguments": arguments,
+        "arguments": written_arguments(&request.arguments),
     })
 }
 
