@@ -30,6 +30,8 @@
 pub use chatlas_core::__private;
 pub use chatlas_core::*;
 pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_tools as tools};
+#[cfg(feature = "azure")]
+pub use chatlas_providers::azure::{AzureOpenAi, AzureOpenAiCompletions};
 pub use chatlas_providers::http::{HttpOptions, Token};
 #[cfg(feature = "cloudflare")]
 pub use chatlas_providers::vendors::Cloudflare;

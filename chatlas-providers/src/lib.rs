@@ -3,6 +3,8 @@
 //! `http` is what they share: settings, retries, errors, HTTP spans. Each vendor has a folder.
 
 // A build without any provider has nobody who sends.
+#[cfg(feature = "azure")]
+pub mod azure;
 #[cfg(feature = "_completions")]
 pub mod completions;
 #[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]

@@ -26,10 +26,7 @@ use opentelemetry::KeyValue;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 
-use crate::http::{
-    Call, Endpoint, HttpOptions, Secret, content_type, events, json, malformed, settings, variable,
-    without_key,
-};
+use crate::http::{Api, HttpOptions, content_type, events, json, malformed, settings, variable};
 use quirks::Quirks;
 use reply::{Decoder, Reading};
 
@@ -37,13 +34,13 @@ pub(crate) use choice::arguments;
 pub(crate) use request::written_arguments;
 
 /// Where OpenAI's own models are.
-static OPENAI: Vendor = Vendor {
+pub(crate) static OPENAI: Vendor = Vendor {
     name: "openai",
     base_url: "https://api.openai.com/v1",
     api_key_env: Some("OPENAI_API_KEY"),
     default_model: Some("gpt-5.6-terra"),
 };
-const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
+pub(crate) const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
 /// A model behind the Chat Completions API: OpenAI's own, or that of any server that speaks it.
 ///
@@ -68,15 +65,9 @@ const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 /// let model = OpenAiCompletions::new("qwen3").base_url("http://localhost:8000/v1");
 /// ```
 pub struct OpenAiCompletions {
-    model: Arc<str>,
-    endpoint: Endpoint,
-    info: ProviderInfo,
-    vendor: &'static Vendor,
-    /// The host that takes no request without a key.
-    home: Option<Arc<str>>,
+    api: Api,
     quirks: Quirks,
     settings: request::Settings,
-    headers: Vec<(&'static str, Secret)>,
 }
 
 impl OpenAiCompletions {
@@ -89,7 +80,7 @@ impl OpenAiCompletions {
         }
     }
 
-    settings!();
+    settings!(api);
 
     /// Asks for a service tier: `auto`, `default`, `flex`, `priority`.
     #[must_use]
@@ -97,7 +88,7 @@ impl OpenAiCompletions {
         let tier = tier.into();
         if self.is_openai() && tier != "auto" {
             let attribute = KeyValue::new("openai.request.service_tier", tier.clone());
-            self.info = self.info.with_attribute(attribute);
+            self.api.set_attribute(attribute);
         }
         self.settings.service_tier = Some(tier);
         self
@@ -120,37 +111,26 @@ impl OpenAiCompletions {
     /// Sends a header of the vendor's own with every request; its value is not shown anywhere.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.retain(|(known, _)| *known != name);
-        self.headers.push((name, Secret::new(value)));
+        self.api.set_header(name, value);
+        self
+    }
+
+    /// Puts a parameter into the address of every request.
+    #[cfg(feature = "azure")]
+    pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.api.set_query(name, value);
         self
     }
 
     /// Whether it is OpenAI that answers: the attributes `openai.*` are for its telemetry alone.
     fn is_openai(&self) -> bool {
-        self.vendor.name == OPENAI.name
-    }
-
-    /// A call of that operation, with what says who sends it.
-    fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>, ProviderError> {
-        let mut call = Call::new(method, self.endpoint.url(path)?);
-        if let Some(variable) = self.vendor.api_key_env
-            && !self.quirks.key_optional
-            && !self.endpoint.is_authenticated()
-            && self.info.server_address == self.home
-        {
-            return Err(without_key(self.vendor.name, variable));
-        }
-        call.key = self.endpoint.key().map(|key| (self.quirks.key_in, key));
-        for (name, value) in &self.headers {
-            call = call.secret_header(name, value.expose())?;
-        }
-        Ok(call)
+        self.api.vendor.name == OPENAI.name
     }
 
     async fn send(&self, request: &ChatRequest, stream: bool) -> Result<Response, ProviderError> {
         let asked = request::Asked {
-            model: &self.model,
-            vendor: self.vendor.name,
+            model: &self.api.model,
+            vendor: self.api.vendor.name,
             quirks: &self.quirks,
             settings: &self.settings,
             request,
@@ -158,12 +138,15 @@ impl OpenAiCompletions {
         };
         let body = asked.body()?;
         let path: &[&str] = if self.quirks.deployments {
-            &["deployments", &self.model, "chat", "completions"]
+            &["deployments", &self.api.model, "chat", "completions"]
         } else {
             &["chat", "completions"]
         };
-        let call = self.call(Method::POST, path)?.body(body);
-        self.endpoint.send(call, |status, headers, body| self.explain(status, headers, body)).await
+        let call = self.api.call(Method::POST, path)?.body(body);
+        self.api
+            .endpoint
+            .send(call, |status, headers, body| self.explain(status, headers, body))
+            .await
     }
 
     /// What the server said went wrong, with the vendor's own advice.
@@ -171,7 +154,7 @@ impl OpenAiCompletions {
         let error = error::explain(status, headers, body);
         match self.quirks.advice {
             Some(advice) if error.kind() == ProviderErrorKind::ModelNotFound => {
-                error::advised(&error, &advice.replace("{model}", &self.model))
+                error::advised(&error, &advice.replace("{model}", &self.api.model))
             }
             _ => error,
         }
@@ -180,7 +163,7 @@ impl OpenAiCompletions {
     /// How a reply is to be read.
     fn reading(&self, request: &ChatRequest) -> Reading {
         Reading {
-            vendor: self.vendor.name,
+            vendor: self.api.vendor.name,
             is_openai: self.is_openai(),
             replays: self.quirks.replays,
             sound: request.params.extra.get("audio").and_then(|audio| {
@@ -197,7 +180,7 @@ impl OpenAiCompletions {
         reading: Reading,
     ) -> Result<Completion, ProviderError> {
         let completion = json(response).await.and_then(|reply| reading.completion(&reply));
-        completion.map_err(|error| self.endpoint.secrets().hide(error))
+        completion.map_err(|error| self.api.endpoint.secrets().hide(error))
     }
 }
 
@@ -205,28 +188,15 @@ impl Protocol for OpenAiCompletions {
     type HttpOptions = HttpOptions;
 
     fn of_vendor(vendor: &'static Vendor) -> Self {
-        let mut info = ProviderInfo::new(vendor.name);
+        let mut api = Api::new(vendor);
         if vendor.name == OPENAI.name {
-            info = info.with_attribute(KeyValue::new("openai.api.type", "chat_completions"));
+            api.set_attribute(KeyValue::new("openai.api.type", "chat_completions"));
         }
-        let mut endpoint = Endpoint::new(quirks::filled(vendor.base_url, variable), &mut info);
-        endpoint.set_key(&vendor.api_key_env.and_then(variable).unwrap_or_default());
-        let model = vendor.default_model.unwrap_or_default().into();
-        Self {
-            home: info.server_address.clone(),
-            model,
-            endpoint,
-            info,
-            vendor,
-            quirks: Quirks::default(),
-            settings: request::Settings::default(),
-            headers: Vec::new(),
-        }
+        Self { api, quirks: Quirks::default(), settings: request::Settings::default() }
     }
 
     fn with_model(mut self, model: impl Into<Arc<str>>) -> Self {
-        self.model = model.into();
-        self.info = self.info.with_model(self.model.clone());
+        self.api = self.api.with_model(model);
         self
     }
 
@@ -251,10 +221,8 @@ impl fmt::Debug for OpenAiCompletions {
     /// Of the address, host and port are shown: the rest may hold a password or a key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenAiCompletions")
-            .field("info", &self.info)
-            .field("endpoint", &self.endpoint)
+            .field("api", &self.api)
             .field("settings", &self.settings)
-            .field("headers", &self.headers)
             .finish_non_exhaustive()
     }
 }
@@ -262,7 +230,7 @@ impl fmt::Debug for OpenAiCompletions {
 #[provider(crate = chatlas_core)]
 impl chatlas_core::Provider for OpenAiCompletions {
     fn info(&self) -> &ProviderInfo {
-        &self.info
+        &self.api.info
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
@@ -275,7 +243,7 @@ impl chatlas_core::Provider for OpenAiCompletions {
         let reading = self.reading(&request);
         let kind = content_type(&response);
         if kind.starts_with("text/event-stream") {
-            let secrets = self.endpoint.secrets();
+            let secrets = self.api.endpoint.secrets();
             let arriving = events(response, Decoder::new(reading));
             Ok(CompletionStream::new(arriving.map_err(move |error| secrets.hide(error))))
         } else if kind.starts_with("application/json") {
@@ -290,13 +258,15 @@ impl chatlas_core::Provider for OpenAiCompletions {
         if self.quirks.no_model_list {
             return Err(ProviderError::new(
                 ProviderErrorKind::Unsupported,
-                format!("the provider `{}` cannot list its models", self.info.name),
+                format!("the provider `{}` cannot list its models", self.api.info.name),
             ));
         }
-        let call = self.call(Method::GET, &["models"])?;
-        let response =
-            self.endpoint.send(call, |status, headers, body| self.explain(status, headers, body));
+        let call = self.api.call(Method::GET, &["models"])?;
+        let response = self
+            .api
+            .endpoint
+            .send(call, |status, headers, body| self.explain(status, headers, body));
         let listed = models::listed(json(response.await?).await?);
-        listed.map_err(|error| self.endpoint.secrets().hide(error))
+        listed.map_err(|error| self.api.endpoint.secrets().hide(error))
     }
 }

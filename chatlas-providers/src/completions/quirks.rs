@@ -2,7 +2,7 @@
 //! named in `#[provider(like = OpenAiCompletions, quirks(…))]`.
 
 use super::OpenAiCompletions;
-use crate::http::{KeyIn, variable};
+use crate::http::{KeyIn, KeyNeeded, variable};
 
 /// How a vendor differs. The default is OpenAI.
 #[derive(Clone, Debug)]
@@ -17,10 +17,8 @@ pub(super) struct Quirks {
     pub(super) json_object: bool,
     pub(super) top_k: bool,
     pub(super) no_model_list: bool,
-    pub(super) key_optional: bool,
     /// Whether the model is part of the address.
     pub(super) deployments: bool,
-    pub(super) key_in: KeyIn,
     pub(super) replays: Replays,
     pub(super) document_url: DocumentUrl,
     /// What to do when there is no such model; `{model}` stands for its name.
@@ -59,9 +57,7 @@ impl Default for Quirks {
             json_object: false,
             top_k: false,
             no_model_list: false,
-            key_optional: false,
             deployments: false,
-            key_in: KeyIn::Bearer,
             replays: Replays::Nothing,
             document_url: DocumentUrl::Refused,
             advice: None,
@@ -158,14 +154,14 @@ impl OpenAiCompletions {
     /// A key is sent where there is one, and none is needed.
     #[must_use]
     pub fn key_optional(mut self) -> Self {
-        self.quirks.key_optional = true;
+        self.api.key_needed = KeyNeeded::Never;
         self
     }
 
     /// The key goes into the header `x-portkey-api-key`.
     #[must_use]
     pub fn portkey_key_header(mut self) -> Self {
-        self.quirks.key_in = KeyIn::Header("x-portkey-api-key");
+        self.api.key_in = KeyIn::Header("x-portkey-api-key");
         self
     }
 
@@ -193,27 +189,16 @@ impl OpenAiCompletions {
             None => self,
         }
     }
-}
 
-/// A base URL whose `{VARIABLE}`s are replaced by what the environment says; one that it does not
-/// know stays. Of an address, host and path count.
-pub(super) fn filled(template: &str, variable: impl Fn(&str) -> Option<String>) -> String {
-    let mut url = String::with_capacity(template.len());
-    let mut rest = template;
-    while let Some((before, (name, after))) =
-        rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
-    {
-        url.push_str(before);
-        match variable(name) {
-            Some(value) => {
-                let value = value.strip_prefix("https://").unwrap_or(&value);
-                url.push_str(value.trim_end_matches('/'));
-            }
-            None => url.extend(["{", name, "}"]),
-        }
-        rest = after;
+    /// As Azure has it: the key goes into the header `api-key` and is always needed, the model is a
+    /// deployment in the address, which tells the API's version as well.
+    #[cfg(feature = "azure")]
+    #[must_use]
+    pub fn azure_deployments(mut self) -> Self {
+        self.quirks.deployments = true;
+        crate::azure::set_up(&mut self.api);
+        self
     }
-    url + rest
 }
 
 /// The API at an address as Ollama's own tools take it: scheme and port may be missing, and a
@@ -243,24 +228,6 @@ fn with_version(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_filled_from_the_environment() {
-        let known = |name: &str| match name {
-            "HOST" => Some("https://adb-1.example.net/".to_owned()),
-            "ACCOUNT" => Some("abc".to_owned()),
-            _ => None,
-        };
-        for (template, url) in [
-            ("https://a.example/v1", "https://a.example/v1"),
-            ("https://{HOST}/serving-endpoints", "https://adb-1.example.net/serving-endpoints"),
-            ("https://a.example/{ACCOUNT}/v1", "https://a.example/abc/v1"),
-            ("https://{NONE}/{ACCOUNT}", "https://{NONE}/abc"),
-            ("https://{", "https://{"),
-        ] {
-            assert_eq!(filled(template, known), url);
-        }
-    }
 
     #[test]
     fn ollama_is_found_where_its_own_tools_find_it() {
