@@ -29,11 +29,6 @@ pub(crate) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderE
     }
 }
 
-/// A response whose status is `failed`.
-pub(crate) fn failed(response: &Value) -> ProviderError {
-    reported(&response["error"])
-}
-
 /// An error in a reply that began well: `{"code", "message"}`, or that under `error`.
 pub(crate) fn reported(event: &Value) -> ProviderError {
     let told = told(event);

@@ -30,8 +30,8 @@ use crate::http::{Api, HttpOptions, content_type, events, json, malformed, setti
 use quirks::Quirks;
 use reply::{Decoder, Reading};
 
-pub(crate) use choice::arguments;
-pub(crate) use request::written_arguments;
+#[cfg(feature = "openai")]
+pub(crate) use {choice::arguments, request::written_arguments};
 
 /// Where OpenAI's own models are.
 pub(crate) static OPENAI: Vendor = Vendor {

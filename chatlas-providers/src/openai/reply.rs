@@ -51,7 +51,7 @@ impl Decode for Decoder {
             }
             "response.output_item.done" => self.item(&event["item"]),
             "response.completed" | "response.incomplete" => self.last(&event["response"])?,
-            "response.failed" => return Err(error::failed(&event["response"])),
+            "response.failed" => return Err(error::reported(&event["response"]["error"])),
             "error" => return Err(error::reported(&event)),
             // Gateways report in a form of their own.
             "" if event["error"].is_object() => return Err(error::reported(&event)),
@@ -88,7 +88,7 @@ pub(super) fn completion(
     vendor: &'static str,
 ) -> Result<Completion, ProviderError> {
     if response["status"] == "failed" || response["error"].is_object() {
-        return Err(error::failed(response));
+        return Err(error::reported(&response["error"]));
     }
     if !response["output"].is_array() && response["status"].is_null() {
         return Err(malformed("it has neither `output` nor `status`"));
