@@ -2,6 +2,10 @@
 //!
 //! `http` is what they share: settings, retries, errors, HTTP spans. Each vendor has a folder.
 
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
+#[cfg(feature = "google")]
+pub mod google;
 // A build without any provider has nobody who sends.
 #[cfg(feature = "azure")]
 pub mod azure;

@@ -118,10 +118,13 @@ impl Endpoint {
         }
     }
 
-    /// Uses that key. An empty one is none.
+    /// Uses that key, instead of tokens. An empty one is none.
     pub(crate) fn set_key(&mut self, key: &str) {
         let key = key.trim();
         self.key = (!key.is_empty()).then(|| Secret::new(key));
+        if self.key.is_some() {
+            self.tokens = None;
+        }
     }
 
     pub(crate) fn key(&self) -> Option<&Secret> {

@@ -15,7 +15,7 @@ use sse_stream::SseByteStream;
 use super::client::root_cause;
 
 /// The longest event, or whole body, that is taken in. Images and sound come within JSON.
-const LONGEST_PIECE: usize = 64 << 20;
+const LONGEST_PIECE: usize = 32 << 20;
 /// How long the end of a body is waited for when all that matters has come.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(20);
 
@@ -36,10 +36,27 @@ pub(crate) trait Decode: Send + 'static {
     }
 }
 
-/// The media type of a response, in lower case.
-pub(crate) fn content_type(response: &Response) -> String {
+/// The media types that servers answer with. Errors name no other: it could quote a key.
+const MEDIA_TYPES: [&str; 9] = [
+    "application/json",
+    "application/octet-stream",
+    "application/vnd.amazon.eventstream",
+    "application/x-ndjson",
+    "application/xml",
+    "text/event-stream",
+    "text/html",
+    "text/plain",
+    "text/xml",
+];
+
+/// The media type of a response, without its parameters; `unknown` where it is none of those that
+/// servers answer with.
+pub(crate) fn content_type(response: &Response) -> &'static str {
     let value = response.headers().get(reqwest::header::CONTENT_TYPE);
-    value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let told = value.split(';').next().unwrap_or_default().trim();
+    let known = MEDIA_TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(told));
+    known.unwrap_or("unknown")
 }
 
 /// The whole body, as JSON.

@@ -51,7 +51,7 @@ impl Decode for Decoder {
             }
             "response.output_item.done" => self.item(&event["item"]),
             "response.completed" | "response.incomplete" => self.last(&event["response"])?,
-            "response.failed" => return Err(error::reported(&event["response"]["error"])),
+            "response.failed" => return Err(failed(&event["response"])),
             "error" => return Err(error::reported(&event)),
             // Gateways report in a form of their own.
             "" if event["error"].is_object() => return Err(error::reported(&event)),
@@ -88,7 +88,7 @@ pub(super) fn completion(
     vendor: &'static str,
 ) -> Result<Completion, ProviderError> {
     if response["status"] == "failed" || response["error"].is_object() {
-        return Err(error::reported(&response["error"]));
+        return Err(failed(response));
     }
     if !response["output"].is_array() && response["status"].is_null() {
         return Err(malformed("it has neither `output` nor `status`"));
@@ -102,6 +102,23 @@ pub(super) fn completion(
         model: string(response, "model"),
         attributes: attributes(response, vendor),
         contents,
+        ..Completion::default()
+    })
+}
+
+/// A response whose status is `failed`.
+fn failed(response: &Value) -> ProviderError {
+    let usage = usage(&response["usage"]);
+    let error = error::reported(&response["error"]);
+    if usage == Usage::default() {
+        return error;
+    }
+    // It has failed, and is paid for.
+    error.with_partial(Completion {
+        usage,
+        response_id: string(response, "id"),
+        model: string(response, "model"),
+        partial: true,
         ..Completion::default()
     })
 }
