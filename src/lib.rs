@@ -34,6 +34,7 @@ pub use chatlas_macros::{
 };
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
+pub use chatlas_providers::auto::{auto, auto_from_env};
 #[cfg(feature = "azure")]
 pub use chatlas_providers::azure::{AzureOpenAi, AzureOpenAiCompletions};
 #[cfg(feature = "google")]
