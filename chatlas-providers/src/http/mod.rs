@@ -311,7 +311,9 @@ fn unanswered(error: &reqwest::Error, url: &Url) -> ProviderError {
 }
 
 /// The body of a response, piece by piece.
-fn body(response: Response) -> impl Stream<Item = Result<impl bytes::Buf, reqwest::Error>> + Send {
+pub(crate) fn body(
+    response: Response,
+) -> impl Stream<Item = Result<impl bytes::Buf, reqwest::Error>> + Send {
     futures_util::stream::try_unfold(response, |mut response| async move {
         Ok(response.chunk().await?.map(|chunk| (chunk, response)))
     })
@@ -319,7 +321,7 @@ fn body(response: Response) -> impl Stream<Item = Result<impl bytes::Buf, reqwes
 
 /// Reads what is left of a body that has said all, if it comes at once: a connection serves the
 /// next request only when the body has been read to its end.
-async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
+pub(crate) async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
     let end = async { while let Some(Ok(_)) = rest.next().await {} };
     // Where it does not end in time, the next request makes a connection of its own.
     let _ = tokio::time::timeout(LONGEST_FAREWELL, end).await;
