@@ -32,6 +32,8 @@ pub use chatlas_core::*;
 pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_tools as tools};
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
+#[cfg(feature = "bedrock")]
+pub use chatlas_providers::bedrock::{self, Bedrock, BedrockApi};
 pub use chatlas_providers::http::HttpOptions;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::openai::OpenAi;

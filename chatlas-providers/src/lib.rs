@@ -4,6 +4,8 @@
 
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 // A build without any provider has nobody who sends.
 #[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]
 pub mod http;
