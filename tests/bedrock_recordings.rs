@@ -1,6 +1,8 @@
 //! Every recording of AWS Bedrock, served over loopback HTTP and consumed through the public API:
 //! what comes out, what was sent, and what the spans say.
 
+#![cfg(feature = "bedrock")]
+
 mod support {
     pub mod cassettes;
     pub mod frames;
@@ -121,7 +123,7 @@ async fn it_does_not_matter_where_a_stream_is_cut() {
     let everywhere = (1..streams[0].body.len()).map(|place| vec![place]).collect();
     cuts += play_cut(streams[0], everywhere).await;
     println!("{cuts} cuts in {} streams", streams.len());
-    assert!(cuts > 40_000, "{cuts}");
+    assert!(cuts > 29_000, "{cuts}");
 }
 
 /// Plays a stream once for each list of places to cut it at.

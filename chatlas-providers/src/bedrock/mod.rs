@@ -16,7 +16,7 @@ use std::time::SystemTime;
 
 pub use aws_credential_types::Credentials;
 pub use aws_credential_types::credential_fn::provide_credentials_fn;
-pub use aws_credential_types::provider::ProvideCredentials;
+pub use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chatlas_core::{ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo};
