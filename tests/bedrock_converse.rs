@@ -24,6 +24,7 @@ const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 /// Get the current weather forecast for a city.
 #[tool]
+#[allow(clippy::needless_pass_by_value)] // a tool owns its arguments
 fn get_weather(
     /// The city.
     city: String,
