@@ -29,23 +29,32 @@
 #[doc(hidden)]
 pub use chatlas_core::__private;
 pub use chatlas_core::*;
-pub use chatlas_macros::{face_provider as provider, face_tool as tool, face_tools as tools};
+pub use chatlas_macros::{
+    face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
+};
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
 #[cfg(feature = "bedrock")]
 pub use chatlas_providers::bedrock::{self, Bedrock, BedrockApi};
-pub use chatlas_providers::http::HttpOptions;
+#[cfg(feature = "google")]
+pub use chatlas_providers::google::Gemini;
+#[cfg(feature = "vertex")]
+pub use chatlas_providers::google::Vertex;
+pub use chatlas_providers::http::{HttpOptions, Token};
 #[cfg(feature = "openai")]
 pub use chatlas_providers::openai::OpenAi;
 
 #[cfg(feature = "otel")]
 pub mod otel;
 
+#[cfg(feature = "testing")]
+pub mod testing;
+
 /// What most programs need: `use chatlas::prelude::*;`.
 pub mod prelude {
     pub use crate::{
         Chat, ChatError, ChatStream, Content, Provider, Reply, StreamEvent, Tool, ToolSet, Turn,
-        provider, tool, tools,
+        provider, tool, toolbox, tools,
     };
     pub use futures_util::StreamExt as _;
 }

@@ -3,19 +3,20 @@
 pub use std::fmt;
 use std::future::Future;
 
-use serde::Serialize;
-
 pub use async_trait::async_trait;
 pub use serde_json::Value;
+pub use std::boxed::Box;
 pub use std::clone::Clone;
 pub use std::convert::Into;
 pub use std::default::Default;
+pub use std::marker::{Send, Sync};
 pub use std::ops::FnOnce;
 pub use std::option::Option;
 pub use std::primitive::{bool, str, u64};
 pub use std::result::Result;
 pub use std::string::String;
-pub use std::sync::{Arc, LazyLock};
+pub use std::sync::Arc;
+pub use std::vec;
 pub use std::vec::Vec;
 
 pub use crate::provider::{
@@ -25,26 +26,49 @@ pub use crate::provider::{
 pub use crate::telemetry::inference::{traced_chat, traced_chat_stream};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::tool::{traced_call, traced_call_sync};
-pub use crate::tool::args::{Args, Param, object_schema};
-pub use crate::tool::{BoxFuture, Tool, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet};
+pub use crate::telemetry::tool_stream::StreamSpan;
+pub use crate::tool::args::{Args, Param, Parameter, parameter};
+pub use crate::tool::function::{Spec, ToolFn, ToolWith, bound, function};
+pub use crate::tool::returned::{Plain, Returned};
+pub use crate::tool::state::{NoState, Share, Shared, Supply};
+pub use crate::tool::stream::drain;
+pub use crate::tool::{
+    BoxFuture, Tool, ToolCall, ToolContext, ToolError, ToolOutput, ToolSet, Toolbox,
+};
 
 /// Proof that `#[provider]` stands above an impl: only its expansion names this.
 #[derive(Clone, Copy, Debug)]
 pub struct Witness;
 
-/// What `#[tool]` implements for the struct beside the function.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a tool",
-    label = "no `#[tool]` function of this name",
-    note = "write `#[tool]` above the function, and list it by its name"
-)]
-pub trait ToolFn {
-    /// The tool's name.
-    const NAME: &'static str;
+/// The name of a tool, or none: what is no tool is told elsewhere, once.
+pub struct NameOf<T>(std::marker::PhantomData<T>);
 
-    /// The tool, made once.
-    fn tool() -> Arc<dyn Tool>;
+impl<T: ToolFn> NameOf<T> {
+    /// The tool's name.
+    pub const NAME: &'static str = T::NAME;
 }
+
+/// [`NameOf::NAME`], for what is no tool.
+pub trait Nameless {
+    /// No name.
+    const NAME: &'static str = "";
+}
+
+impl<T> Nameless for NameOf<T> {}
+
+/// A copy of the state, for a tool that takes it by value.
+pub fn cloned<T: Copied>(state: &T) -> T {
+    state.clone()
+}
+
+/// State that a tool takes by value.
+#[diagnostic::on_unimplemented(
+    message = "this tool takes a copy of `{Self}`, which cannot be cloned",
+    label = "the state of a tool is taken as `&T`, or cloned",
+    note = "take `&{Self}`"
+)]
+pub trait Copied: Clone {}
+impl<T: Clone> Copied for T {}
 
 /// Stops the build where `name` stands among `others` already.
 #[track_caller]
@@ -52,7 +76,7 @@ pub const fn assert_not_among(name: &str, others: &[&str]) {
     let mut i = 0;
     while i < others.len() {
         assert!(
-            !same(name, others[i]),
+            name.is_empty() || !same(name, others[i]),
             "another tool in this list has the same name; rename one with `#[tool(name = \"...\")]`"
         );
         i += 1;
@@ -75,111 +99,28 @@ const fn same(a: &str, b: &str) -> bool {
 }
 
 /// A set of tools whose names `assert_not_among` has checked.
-pub fn tool_set<const N: usize>(tools: [Arc<dyn Tool>; N]) -> ToolSet {
-    ToolSet::of_distinct(tools.into())
+pub const fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
+    ToolSet::of_distinct(tools)
 }
 
-/// A tool made of a definition and a function that runs it.
-pub struct FnTool {
-    definition: ToolDefinition,
-    call: fn(ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>>,
-}
-
-impl FnTool {
-    /// Puts it together.
-    pub fn shared(
-        name: &'static str,
-        description: &'static str,
-        params: &[Param],
-        call: fn(ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>>,
-    ) -> Arc<dyn Tool> {
-        let definition = ToolDefinition::new(name, description, object_schema(params));
-        Arc::new(Self { definition, call })
+/// Stops the build where a name of a toolbox stands among `others` already.
+#[track_caller]
+pub const fn assert_none_among(names: &[&str], others: &[&str]) {
+    let mut i = 0;
+    while i < names.len() {
+        assert_not_among(names[i], others);
+        i += 1;
     }
 }
 
-impl Tool for FnTool {
-    fn definition(&self) -> &ToolDefinition {
-        &self.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        (self.call)(call)
-    }
+/// The state of a list that was given none.
+pub fn no_state() -> Arc<NoState> {
+    Arc::new(NoState)
 }
 
-/// What a tool may return: any value that serializes.
-#[diagnostic::on_unimplemented(
-    message = "a tool cannot return `{Self}`: it does not serialize",
-    label = "the model can be handed what implements `serde::Serialize`",
-    note = "derive `serde::Serialize` for it, or return a `String`"
-)]
-pub trait Output: Serialize {}
-impl<T: Serialize> Output for T {}
-
-/// What a tool may fail with: anything that can be told to the model.
-#[diagnostic::on_unimplemented(
-    message = "a tool cannot fail with `{Self}`: it has no text to tell the model",
-    label = "the error of a tool implements `std::fmt::Display`",
-    note = "derive an error type (with thiserror for example), or use `String`"
-)]
-pub trait Failure: fmt::Display {}
-impl<E: fmt::Display> Failure for E {}
-
-/// What a tool may take as a parameter.
-#[diagnostic::on_unimplemented(
-    message = "the model cannot send a `{Self}`",
-    label = "a parameter of a tool implements `serde::Deserialize` and `schemars::JsonSchema`",
-    note = "derive both for it"
-)]
-pub trait Input: schemars::JsonSchema + for<'de> serde::Deserialize<'de> {}
-impl<T: schemars::JsonSchema + for<'de> serde::Deserialize<'de>> Input for T {}
-
-/// A parameter together with its type, which is held against [`Input`] here and nowhere else.
-pub struct Parameter<T> {
-    name: &'static str,
-    param: Param,
-    take: fn(&mut Args, &str) -> Result<T, ToolError>,
-}
-
-/// The parameter of that name and documentation, of type `T`.
-pub const fn parameter<T: Input>(name: &'static str, doc: &'static str) -> Parameter<T> {
-    Parameter { name, param: Param::of::<T>(name, doc), take: |args, name| args.take(name) }
-}
-
-impl<T> Parameter<T> {
-    /// Its line in the schema.
-    pub const fn untyped(&self) -> Param {
-        self.param
-    }
-
-    /// Its value, out of what the model gave.
-    pub fn take(&self, args: &mut Args) -> Result<T, ToolError> {
-        (self.take)(args, self.name)
-    }
-}
-
-/// The value of a tool that cannot fail.
-pub fn value<T: Output>(value: &T) -> Result<ToolOutput, ToolError> {
-    serde_json::to_value(value).map(ToolOutput::Value).map_err(|error| {
-        ToolError::new(
-            crate::telemetry::names::error::UNSERIALIZABLE_RESULT,
-            format!("the tool's result cannot be written as JSON: {error}"),
-        )
-    })
-}
-
-/// The value of a tool that can fail.
-pub fn result<T: Output, E: Failure>(result: &Result<T, E>) -> Result<ToolOutput, ToolError> {
-    match result {
-        Ok(ok) => value(ok),
-        Err(error) => Err(ToolError::of(error)),
-    }
-}
-
-/// The outcome of a direct call, for its span: a plain value never fails.
-pub fn no_failure<T>(_: &T) -> Option<ToolError> {
-    None
+/// The context of a direct call, inside its span.
+pub fn here(context: &ToolContext) -> ToolContext {
+    context.here()
 }
 
 /// Runs a synchronous body where it blocks nobody: on tokio's blocking pool, inside the context
@@ -191,6 +132,8 @@ pub async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
         let _guard = context.attach();
         body()
     });
+    // What still waits for a thread when nobody waits for it any more never begins.
+    let _unless_begun = AbortWhenDropped(task.abort_handle());
     match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
@@ -198,6 +141,14 @@ pub async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
             // The runtime is shutting down: nobody waits for a value any more.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+struct AbortWhenDropped(tokio::task::AbortHandle);
+
+impl Drop for AbortWhenDropped {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -24,7 +24,7 @@ pub mod turn;
 #[allow(missing_docs)]
 pub mod __private;
 
-pub use chat::{Chat, ChatError, ChatStream, Prompt, Reply, StreamEvent, ToolMode};
+pub use chat::{Approval, Chat, ChatError, ChatStream, Prompt, Reply, StreamEvent, ToolMode};
 pub use content::Content;
 pub use provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,
@@ -32,7 +32,7 @@ pub use provider::{
 };
 pub use tokio_util::sync::CancellationToken;
 pub use tool::{
-    Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
-    WebFetch, WebSearch,
+    DynTool, Provide, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError,
+    ToolOutput, ToolSet, Toolbox, WebFetch, WebSearch,
 };
 pub use turn::{AssistantTurn, FinishReason, Modalities, Turn, Usage, UserTurn};

@@ -93,6 +93,15 @@ pub struct Alternative {
 }
 
 impl AssistantTurn {
+    /// Takes over what a failure told of its reply: the tokens, the id, the model.
+    pub(crate) fn learn(&mut self, told: &Self) {
+        if self.usage == Usage::default() {
+            self.usage = told.usage;
+        }
+        self.response_id = self.response_id.take().or_else(|| told.response_id.clone());
+        self.model = self.model.take().or_else(|| told.model.clone());
+    }
+
     /// All text of the turn, joined.
     pub fn text(&self) -> String {
         text_of(&self.contents)

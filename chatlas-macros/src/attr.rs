@@ -18,7 +18,6 @@ pub(crate) enum Takes {
     /// Nothing: `transparent`.
     Nothing,
     /// Nothing, which is yes, or a `bool`: `strict`, `strict = false`.
-    #[allow(dead_code)]
     Switch,
     /// A string: `name = "…"`.
     Text,
@@ -30,7 +29,7 @@ pub(crate) enum Takes {
 
 /// What stood there.
 #[derive(Default)]
-pub(crate) struct Arguments(Vec<(&'static str, Value)>);
+pub(crate) struct Arguments(Vec<(&'static str, Ident, Value)>);
 
 enum Value {
     /// Something that could not be read, which is told already.
@@ -83,15 +82,25 @@ impl Arguments {
         }
         let value = takes.parse(input);
         let unread = value.is_err();
-        self.0.push((name, value.unwrap_or(Value::Unread)));
+        self.0.push((name, key.clone(), value.unwrap_or(Value::Unread)));
         if unread {
-            return Err(at(&key, format!("this is written `{}`", takes.form(name))));
+            let form = takes.form(name);
+            let or_off = match takes {
+                Takes::Switch => format!(" or `{name} = false`"),
+                _ => String::new(),
+            };
+            return Err(at(&key, format!("this is written `{form}`{or_off}")));
         }
         Ok(())
     }
 
     fn find(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.0.iter().find(|(known, ..)| *known == name).map(|(.., value)| value)
+    }
+
+    /// Where that was given.
+    pub(crate) fn key(&self, name: &str) -> Option<&Ident> {
+        self.0.iter().find(|(known, ..)| *known == name).map(|(_, key, _)| key)
     }
 
     /// Whether that was given, readable or not.
@@ -145,11 +154,18 @@ impl Grammar {
             return Ok(("crate", Takes::Path));
         }
         let exact = self.0.iter().find(|(name, _)| *name == word);
-        let near = || self.0.iter().find(|(name, _)| distance(name, word) <= name.len() / 3);
+        let near = || {
+            let name = near(word, self.0.iter().map(|(name, _)| *name))?;
+            self.0.iter().find(|(known, _)| *known == name)
+        };
         exact.or_else(near).copied().ok_or_else(|| {
             let known: Vec<String> =
                 self.0.iter().map(|(name, takes)| format!("`{}`", takes.form(name))).collect();
-            format!("unknown argument `{word}`; there are {}", known.join(", "))
+            if known.is_empty() {
+                format!("unknown argument `{word}`; there is `crate = path` alone")
+            } else {
+                format!("unknown argument `{word}`; there are {}", known.join(", "))
+            }
         })
     }
 }
@@ -203,6 +219,16 @@ fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
         input.parse::<TokenTree>()?;
     }
     Ok(())
+}
+
+/// The word of those that must be meant, if there is one so near.
+pub(crate) fn near(
+    word: &str,
+    known: impl IntoIterator<Item = &'static str>,
+) -> Option<&'static str> {
+    let near = known.into_iter().map(|name| (distance(name, word), name));
+    let (_, name) = near.filter(|(distance, name)| *distance <= name.len() / 3).min()?;
+    Some(name)
 }
 
 /// How many letters have to be put in, left out or replaced to make one word of the other.

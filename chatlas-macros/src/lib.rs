@@ -5,9 +5,11 @@
 
 mod attr;
 mod errors;
+mod function;
 mod place;
 mod provider;
 mod tool;
+mod toolbox;
 mod tools;
 
 use proc_macro::TokenStream;
@@ -93,6 +95,12 @@ use quote::quote;
 #[proc_macro_attribute]
 pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
     tool::expand(arguments.into(), &item.into(), &quote!(::chatlas_core)).into()
+}
+
+/// Makes the methods of a type tools, which share a value of it.
+#[proc_macro_attribute]
+pub fn toolbox(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    toolbox::expand(arguments.into(), &item.into(), &quote!(::chatlas_core)).into()
 }
 
 /// A set of tools, whose names the compiler has checked: `tools![get_weather, maps::find_route]`.
@@ -200,6 +208,13 @@ pub fn provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn face_tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
     tool::expand(arguments.into(), &item.into(), &quote!(::chatlas)).into()
+}
+
+/// `#[toolbox]`, as the face crate exports it.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn face_toolbox(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    toolbox::expand(arguments.into(), &item.into(), &quote!(::chatlas)).into()
 }
 
 /// `tools![]`, as the face crate exports it.

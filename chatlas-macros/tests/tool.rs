@@ -176,8 +176,9 @@ fn raw_names_are_told_without_their_mark() {
 }
 
 #[test]
-fn a_tool_is_made_once() {
-    assert!(Arc::ptr_eq(&find("nothing"), &find("nothing")));
+fn a_definition_is_made_once() {
+    let parameters = || Arc::clone(&find("nothing").definition().parameters);
+    assert!(Arc::ptr_eq(&parameters(), &parameters()));
     assert_eq!(find("nothing").definition().description, "Does nothing.");
 }
 

@@ -33,6 +33,11 @@ impl Answer {
         Self::new(200, "text/event-stream; charset=utf-8", body)
     }
 
+    /// Closes the connection without a word.
+    pub fn silence() -> Self {
+        Self { head: String::new(), pieces: Vec::new(), whole: false, stall: false }
+    }
+
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.head.extend([name, ": ", value, "\r\n"]);
         self
@@ -64,6 +69,9 @@ impl Answer {
     }
 
     fn write(&self, connection: &mut TcpStream) -> std::io::Result<()> {
+        if self.head.is_empty() {
+            return Ok(());
+        }
         let head = &self.head;
         let mut bytes =
             format!("{head}transfer-encoding: chunked\r\nconnection: close\r\n\r\n").into_bytes();
@@ -97,6 +105,7 @@ pub struct Sent {
 
 pub struct Server {
     url: String,
+    stalls: bool,
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
@@ -105,6 +114,7 @@ impl Server {
     pub fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        let stalls = answers.first().is_some_and(|answer| answer.stall);
         let sent = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&sent);
         std::thread::spawn(move || {
@@ -118,11 +128,21 @@ impl Server {
                 });
             }
         });
-        Self { url, sent }
+        Self { url, stalls, sent }
     }
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether the first answer never ends.
+    pub fn stalls(&self) -> bool {
+        self.stalls
+    }
+
+    /// Scheme, host and port.
+    pub fn root(&self) -> &str {
+        self.url.trim_end_matches("/v1")
     }
 
     pub fn sent(&self) -> Vec<Sent> {

@@ -17,16 +17,48 @@ pub(super) fn to_text(value: &Value, limit: usize) -> String {
     }
     let whole = text.len();
     drop(text);
-    // Ever shorter texts and lists, until it fits.
+    // Ever shorter texts and lists, until it fits. Never so short that words of the form suffer.
     let mut longest = limit / 2;
-    while longest >= 16 {
+    while longest >= 64 {
         let text = shortened(value, longest, (longest / 16).max(1)).to_string();
         if text.len() <= limit {
             return text;
         }
         longest /= 2;
     }
-    json!(format!("[cut: {whole} bytes]")).to_string()
+    bare(value, &format!("[cut: {whole} bytes]")).to_string()
+}
+
+/// What is left where nothing of the content has room: a note, in the shape of the value.
+fn bare(value: &Value, note: &str) -> Value {
+    match value {
+        Value::Array(list) => match list.first() {
+            Some(first) if first.is_object() => json!([stand_in(first, note)]),
+            _ => json!([note]),
+        },
+        Value::Object(_) => stand_in(value, note),
+        _ => note.into(),
+    }
+}
+
+/// An object of that one's form (a message, a part, a tool) that says no more than the note.
+fn stand_in(object: &Value, note: &str) -> Value {
+    if object.get("role").is_some() {
+        let parts = json!([{"type": "text", "content": note}]);
+        let mut message = json!({"role": object["role"], "parts": parts});
+        if let Some(reason) = object.get("finish_reason") {
+            message["finish_reason"] = reason.clone();
+        }
+        // In a message of results there is nothing else.
+        if object["role"] == "tool" {
+            message["parts"] = json!([{"type": "tool_call_response", "response": note}]);
+        }
+        message
+    } else if object.get("type").is_some() {
+        json!({"type": "text", "name": "cut", "content": note})
+    } else {
+        json!({ "[cut]": note })
+    }
 }
 
 /// A text of at most `longest` bytes and a note on what is missing.
@@ -46,12 +78,15 @@ fn shortened(value: &Value, longest: usize, items: usize) -> Value {
             let mut kept: Vec<Value> = list.iter().take(items).map(shorter).collect();
             if let Some(left @ 1..) = list.len().checked_sub(items) {
                 let note = format!("[cut: {left} of {} items]", list.len());
-                // A list of parts or of tools stays one.
-                let typed = list.first().is_some_and(|first| first.get("type").is_some());
-                kept.push(if typed {
-                    json!({"type": "text", "name": "cut", "content": note})
-                } else {
-                    note.into()
+                // A list of messages, of parts or of tools stays one.
+                let formed =
+                    |first: &&Value| first.get("type").is_some() || first.get("role").is_some();
+                kept.push(match list.first().filter(formed) {
+                    Some(first) if first["type"] == "tool_call_response" => {
+                        json!({"type": "tool_call_response", "response": note})
+                    }
+                    Some(first) => stand_in(first, &note),
+                    None => note.into(),
                 });
             }
             kept.into()
@@ -132,6 +167,24 @@ mod tests {
         for _ in 0..100 {
             value = json!({ "some quite long name of a field": value });
         }
-        assert!(cut(&value, 512).as_str().unwrap().starts_with("[cut: "));
+        let is_note = |value: &Value| value.as_str().unwrap().starts_with("[cut: ");
+        assert!(is_note(&cut(&value, 512)["[cut]"]));
+        let call = json!({"type": "tool_call", "name": "look", "arguments": value});
+        let message = json!({"role": "assistant", "parts": [call], "finish_reason": "stop"});
+        let shown = cut(&json!([message]), 512);
+        assert_eq!(shown[0]["finish_reason"], "stop");
+        assert!(is_note(&shown[0]["parts"][0]["content"]), "{shown}");
+    }
+
+    #[test]
+    fn a_list_of_messages_stays_one() {
+        let message = |n| {
+            let parts = json!([{"type": "text", "content": format!("choice {n}")}]);
+            json!({"role": "assistant", "parts": parts, "finish_reason": "stop"})
+        };
+        let shown = cut(&(0..200).map(message).collect(), 1024);
+        for message in shown.as_array().unwrap() {
+            assert!(message["role"] == "assistant" && message["parts"].is_array(), "{message}");
+        }
     }
 }

@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use opentelemetry::logs::{AnyValue, Severity};
@@ -17,13 +18,16 @@ use super::events::{Event, any_attributes};
 use super::messages::{Input, parsed};
 use super::metrics::InferenceFigures;
 use super::names::{self, content, event, operation, request as key, response};
-use super::scope::{Exception, SpanScope, in_context};
+use super::scope::{Exception, SpanScope, in_context, noting_panic};
 use super::{Live, Run, finish_reasons, push_params, push_server, push_usage};
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
 };
 use crate::turn::Turn;
+
+/// How long a consumer has to keep a reply waiting until its span says so.
+const WORTH_TELLING: Duration = Duration::from_millis(100);
 
 /// The type of the exception that a failed call is.
 pub(super) const EXCEPTION: &str = "chatlas::ProviderError";
@@ -40,12 +44,18 @@ struct Call {
     input: Option<CapturedInput>,
     /// What the metrics of this call have in common.
     common: Vec<KeyValue>,
+    /// What the vendor's own attributes are called that the span has from its start.
+    of_vendor: Vec<Key>,
     input_modality: &'static str,
     streams: bool,
     started: Instant,
     first_chunk: Option<Instant>,
     last_chunk: Instant,
+    /// Seconds from chunk to chunk, without those that the consumer took.
     gaps: Vec<f64>,
+    /// How long the reply has waited for its consumer, in all and since the last chunk.
+    held: Duration,
+    held_since_chunk: Duration,
     /// What has arrived: all that is left where the end never comes.
     arrived: Completion,
 }
@@ -61,6 +71,7 @@ struct CapturedInput {
 enum End<'a> {
     Whole(&'a Completion),
     Failed(&'a ProviderError),
+    Panicked,
     GivenUp,
 }
 
@@ -71,7 +82,8 @@ impl Inference {
         let parent = Context::current();
         let mut list = Live::attributes();
         push_request(&mut list, info, request, streams);
-        live.push_settings(&mut list, &parent);
+        live.push_settings(&mut list, &parent, operation::CHAT);
+        let of_vendor = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event = live.sink.is_some().then(|| list.clone());
         let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
         let name = match &info.model {
@@ -80,7 +92,7 @@ impl Inference {
         };
         let scope = live.start(&parent, SpanKind::Client, name, list);
         if let Some(span) = scope.span_context() {
-            *live.last_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(span);
+            live.calls().last = Some(span);
         }
         let input = capture_input(&live, &scope, request);
         let now = Instant::now();
@@ -89,12 +101,15 @@ impl Inference {
             event,
             input,
             common,
+            of_vendor,
             input_modality: input_modality(request),
             streams,
             started: now,
             first_chunk: None,
             last_chunk: now,
             gaps: Vec::new(),
+            held: Duration::ZERO,
+            held_since_chunk: Duration::ZERO,
             arrived: Completion { partial: true, ..Completion::default() },
             live,
         })))
@@ -109,6 +124,14 @@ impl Inference {
         call.see(event);
         if let CompletionEvent::Done(completion) = event {
             self.end(&End::Whole(completion));
+        }
+    }
+
+    /// Notes that the consumer came back for more only after so long.
+    fn was_held(&mut self, time: Duration) {
+        if let Some(call) = &mut self.0 {
+            call.held += time;
+            call.held_since_chunk += time;
         }
     }
 
@@ -136,8 +159,12 @@ impl Call {
             self.first_chunk = Some(now);
             self.last_chunk = now;
         } else if is_output {
-            self.gaps.push(now.duration_since(self.last_chunk).as_secs_f64());
+            let gap = now.duration_since(self.last_chunk).saturating_sub(self.held_since_chunk);
+            if self.live.instruments.is_some() {
+                self.gaps.push(gap.as_secs_f64());
+            }
             self.last_chunk = now;
+            self.held_since_chunk = Duration::ZERO;
         }
         if !matches!(event, CompletionEvent::Done(_)) {
             let content = self.keeps_content();
@@ -154,18 +181,33 @@ impl Call {
 
     fn end(mut self: Box<Self>, end: &End<'_>) {
         let duration = self.started.elapsed();
-        let arrived = std::mem::take(&mut self.arrived);
+        let mut arrived = std::mem::take(&mut self.arrived);
+        if let End::Failed(error) = end
+            && let Some(told) = error.partial()
+        {
+            arrived.learn(told);
+        }
         let completion = match end {
             End::Whole(completion) => *completion,
-            End::Failed(_) | End::GivenUp => &arrived,
+            // What a provider knows of a reply that it refuses is paid for all the same.
+            End::Failed(error) => error.partial().unwrap_or(&arrived),
+            End::Panicked | End::GivenUp => &arrived,
         };
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
-            _ => None,
+            End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
+            End::Whole(_) | End::GivenUp => None,
         };
         let seconds_to_first_chunk =
             self.first_chunk.map(|first| first.duration_since(self.started).as_secs_f64());
+        if !matches!(end, End::Whole(_)) {
+            self.live.calls().lost += completion.usage;
+        }
         let mut list = ending(completion, seconds_to_first_chunk);
+        list.extend(self.of_response(completion).cloned());
+        if self.held >= WORTH_TELLING {
+            list.push(KeyValue::new(names::CONSUMER_SECONDS, self.held.as_secs_f64()));
+        }
         list.extend(error_type.clone().map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
         if matches!(end, End::GivenUp) {
             list.push(KeyValue::new(names::CANCELLED, true));
@@ -184,8 +226,10 @@ impl Call {
             }
             self.scope.set(list);
         }
-        if let End::Failed(error) = end {
-            self.fail(error);
+        match end {
+            End::Failed(error) => self.fail(error),
+            End::Panicked => self.scope.panicked(),
+            End::Whole(_) | End::GivenUp => {}
         }
         if let Some(attributes) = on_event {
             self.tell(attributes, output.as_deref());
@@ -194,7 +238,7 @@ impl Call {
             let mut attributes = std::mem::take(&mut self.common);
             let model = completion.model.as_ref();
             attributes.extend(model.map(|model| KeyValue::new(response::MODEL, model.clone())));
-            let of_vendor = completion.attributes.iter();
+            let of_vendor = self.of_response(completion);
             attributes.extend(
                 of_vendor.filter(|fact| fact.key.as_str().starts_with("openai.response.")).cloned(),
             );
@@ -210,6 +254,21 @@ impl Call {
             });
         }
         self.scope.end();
+    }
+
+    /// What the vendor's own conventions say of the response, without what others have written.
+    fn of_response<'a>(
+        &'a self,
+        completion: &'a Completion,
+    ) -> impl Iterator<Item = &'a KeyValue> + 'a {
+        let list = &completion.attributes;
+        list.iter().enumerate().filter_map(move |(index, fact)| {
+            let settings = self.live.settings.as_ref();
+            let taken = self.of_vendor.contains(&fact.key)
+                || settings.is_some_and(|settings| settings.may_have_set(&fact.key))
+                || list.iter().take(index).any(|earlier| earlier.key == fact.key);
+            (names::is_of_provider(fact.key.as_str()) && !taken).then_some(fact)
+        })
     }
 
     fn fail(&self, error: &ProviderError) {
@@ -257,7 +316,6 @@ fn ending(completion: &Completion, first_chunk: Option<f64>) -> Vec<KeyValue> {
     list.push(finish_reasons(Some(completion)));
     list.extend(first_chunk.map(|s| KeyValue::new(response::TIME_TO_FIRST_CHUNK, s)));
     push_usage(&mut list, &completion.usage, true);
-    list.extend(completion.attributes.iter().cloned());
     list
 }
 
@@ -351,7 +409,8 @@ fn push_request(
     list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
     list.extend(info.model.clone().map(|model| KeyValue::new(key::MODEL, model)));
     push_server(list, info);
-    list.extend(info.attributes.iter().cloned());
+    let of_vendor = info.attributes.iter();
+    list.extend(of_vendor.filter(|fact| names::is_of_provider(fact.key.as_str())).cloned());
     list.extend(
         request.conversation_id.clone().map(|id| KeyValue::new(names::CONVERSATION_ID, id)),
     );
@@ -387,7 +446,8 @@ where
 {
     let mut call = Inference::start(info, &request, false);
     let context = call.context();
-    let result = in_context(context.as_ref(), async move { body(request).await }).await;
+    let body = in_context(context.as_ref(), async move { body(request).await });
+    let result = noting_panic(body, || call.end(&End::Panicked)).await;
     match &result {
         Ok(completion) => call.end(&End::Whole(completion)),
         Err(error) => call.end(&End::Failed(error)),
@@ -406,10 +466,14 @@ where
 {
     let mut call = Inference::start(info, &request, true);
     let context = call.context();
-    let result = in_context(context.as_ref(), async move { body(request).await }).await;
+    let body = in_context(context.as_ref(), async move { body(request).await });
+    let result = noting_panic(body, || call.end(&End::Panicked)).await;
     match result {
         Ok(inner) if call.0.is_none() => Ok(inner),
-        Ok(inner) => Ok(CompletionStream::new(TracedStream { inner: Some(inner), call, context })),
+        Ok(inner) => {
+            let inner = Some(inner);
+            Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
+        }
         Err(error) => {
             call.end(&End::Failed(&error));
             Err(error)
@@ -422,6 +486,8 @@ struct TracedStream {
     inner: Option<CompletionStream>,
     call: Inference,
     context: Option<Context>,
+    /// When the consumer took the last event; it has not come back yet.
+    taken: Option<Instant>,
 }
 
 impl Stream for TracedStream {
@@ -430,8 +496,20 @@ impl Stream for TracedStream {
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        if let Some(taken) = this.taken.take() {
+            this.call.was_held(taken.elapsed());
+        }
         let guard = this.context.clone().map(Context::attach);
-        let item = ready!(Pin::new(inner).poll_next(task));
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_next(task)));
+        let item = match polled {
+            Ok(polled) => ready!(polled),
+            Err(panic) => {
+                this.inner = None;
+                drop(guard);
+                this.call.end(&End::Panicked);
+                resume_unwind(panic)
+            }
+        };
         let over = match &item {
             Some(Ok(event)) => matches!(event, CompletionEvent::Done(_)),
             Some(Err(_)) | None => true,
@@ -445,6 +523,7 @@ impl Stream for TracedStream {
             Some(Err(error)) => this.call.end(&End::Failed(error)),
             None => this.call.end(&End::Failed(&ProviderError::without_end())),
         }
+        this.taken = this.call.0.is_some().then(Instant::now);
         // A stream that stops without its last event is an error, whoever made it.
         Poll::Ready(Some(item.unwrap_or_else(|| Err(ProviderError::without_end()))))
     }
@@ -452,6 +531,9 @@ impl Stream for TracedStream {
 
 impl Drop for TracedStream {
     fn drop(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            self.call.was_held(taken.elapsed());
+        }
         if self.inner.is_some() {
             let _guard = self.context.clone().map(Context::attach);
             self.inner = None;

@@ -1,17 +1,18 @@
 //! Content in the form of the conventions' JSON schemas. What a turn looks like is made once and
 //! used again in every later call, so that a call costs what is new in it, and a copy.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use opentelemetry::logs::AnyValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::capture::{Capture, CapturedContent, ContentKind, DEFAULT_LIMIT};
 use super::cut;
 use super::events::any_json;
 use super::settings::{Redact, Settings};
-use crate::content::{Content, Media, MediaSource, ToolOutcome};
+use crate::content::{Content, Media, MediaSource, ServerTool, ToolOutcome};
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{Alternative, AssistantTurn, FinishReason, Turn};
 
@@ -160,14 +161,14 @@ impl Writer {
 
     /// The arguments of a tool call.
     pub(super) fn tool_arguments(&self, arguments: &Value) -> String {
-        self.write_plain(ContentKind::ToolArguments, arguments.clone())
+        self.write_plain(ContentKind::ToolArguments, as_object(arguments).into_owned())
     }
 
     /// What a tool handed back.
     pub(super) fn tool_result(&self, output: &ToolOutput) -> String {
         let value = match output {
             ToolOutput::Value(value) => value.clone(),
-            ToolOutput::Contents(contents) => contents.iter().filter_map(part).collect(),
+            ToolOutput::Contents(contents) => parts(contents).into(),
         };
         self.write_plain(ContentKind::ToolResult, value)
     }
@@ -288,7 +289,12 @@ fn definition(tool: &ToolDefinition) -> Value {
 fn messages(turn: &Turn) -> Vec<Value> {
     match turn {
         Turn::Assistant(turn) => {
-            vec![assistant_message(&turn.contents, turn.finish_reason.as_ref())]
+            let mut message = assistant_message(&turn.contents, turn.finish_reason.as_ref());
+            // Of a turn that was not asked for here nobody knows how it ended.
+            if let (None, Some(fields)) = (&turn.finish_reason, message.as_object_mut()) {
+                fields.remove("finish_reason");
+            }
+            vec![message]
         }
         Turn::User(turn) => {
             let (results, said): (Vec<_>, Vec<_>) =
@@ -296,23 +302,75 @@ fn messages(turn: &Turn) -> Vec<Value> {
             [("tool", results), ("user", said)]
                 .into_iter()
                 .filter(|(_, contents)| !contents.is_empty())
-                .map(|(role, contents)| {
-                    let parts: Vec<Value> = contents.into_iter().filter_map(part).collect();
-                    json!({"role": role, "parts": parts})
-                })
+                .map(|(role, contents)| json!({"role": role, "parts": parts(contents)}))
                 .collect()
         }
     }
 }
 
 fn assistant_message(contents: &[Content], reason: Option<&FinishReason>) -> Value {
-    let parts: Vec<Value> = contents.iter().filter_map(part).collect();
     // Some backends show no message without it.
     let reason = reason.map_or("error", FinishReason::as_str);
-    json!({"role": "assistant", "parts": parts, "finish_reason": reason})
+    json!({"role": "assistant", "parts": parts(contents), "finish_reason": reason})
 }
 
-/// A content as a part of a message; `None` where the conventions have no word for it.
+/// Arguments as an object, as the conventions have them. Some vendors write it as a text, or
+/// nothing for none; what the model wrote instead of one stands in the field `unparsed`.
+fn as_object(arguments: &Value) -> Cow<'_, Value> {
+    let parsed = |text: &String| serde_json::from_str(text).ok().filter(Value::is_object);
+    match arguments {
+        Value::Object(_) => Cow::Borrowed(arguments),
+        Value::Null => Cow::Owned(json!({})),
+        Value::String(text) => {
+            Cow::Owned(parsed(text).unwrap_or_else(|| json!({ "unparsed": text })))
+        }
+        other => Cow::Owned(json!({ "unparsed": other })),
+    }
+}
+
+/// Contents as parts of a message. What the conventions have no word for is left out.
+fn parts<'a>(contents: impl IntoIterator<Item = &'a Content>) -> Vec<Value> {
+    let mut list = Vec::new();
+    for content in contents {
+        match content {
+            Content::ServerTool(tool) => list.extend(server_tool_parts(tool)),
+            other => list.extend(part(other)),
+        }
+    }
+    list
+}
+
+/// The call of a tool that the vendor ran, and its result where it came as an item of its own.
+fn server_tool_parts(tool: &ServerTool) -> impl Iterator<Item = Value> {
+    let items = match &tool.replay.item {
+        Value::Array(items) => items.as_slice(),
+        item => std::slice::from_ref(item),
+    };
+    items.iter().map(|item| {
+        // The kind of item: its type, or the one thing that is in it.
+        let first = || item.as_object().and_then(|fields| fields.keys().next().map(String::as_str));
+        let kind = item["type"].as_str().or_else(first).unwrap_or_default().to_ascii_lowercase();
+        let is_result = ["result", "response", "output"].iter().any(|end| kind.ends_with(end));
+        let mut part = if is_result {
+            json!({
+                "type": "server_tool_call_response",
+                "server_tool_call_response": {"type": tool.name, "item": item},
+            })
+        } else {
+            json!({
+                "type": "server_tool_call",
+                "name": tool.name,
+                "server_tool_call": {"type": tool.name, "item": item},
+            })
+        };
+        if let Some(id) = &tool.id {
+            part["id"] = json!(id);
+        }
+        part
+    })
+}
+
+/// A content as one part of a message.
 fn part(content: &Content) -> Option<Value> {
     Some(match content {
         Content::Text(text) => json!({"type": "text", "content": text.text}),
@@ -323,7 +381,7 @@ fn part(content: &Content) -> Option<Value> {
             "type": "tool_call",
             "id": request.id,
             "name": request.name,
-            "arguments": request.arguments,
+            "arguments": *as_object(&request.arguments),
         }),
         Content::ToolResult(result) => json!({
             "type": "tool_call_response",
@@ -332,26 +390,13 @@ fn part(content: &Content) -> Option<Value> {
                 // What the model reads; events have no null.
                 ToolOutcome::Value(Value::Null) => json!("null"),
                 ToolOutcome::Value(value) => value.clone(),
-                ToolOutcome::Contents(contents) => contents.iter().filter_map(part).collect(),
+                ToolOutcome::Contents(contents) => parts(contents).into(),
                 ToolOutcome::Error(message) => json!({"error": message}),
             },
         }),
-        Content::ServerTool(tool) => {
-            let mut call = Map::from_iter([("type".to_owned(), json!(tool.name))]);
-            call.insert("item".to_owned(), tool.replay.item.clone());
-            let mut part = json!({
-                "type": "server_tool_call",
-                "name": tool.name,
-                "server_tool_call": call,
-            });
-            if let Some(id) = &tool.id {
-                part["id"] = json!(id);
-            }
-            part
-        }
         Content::Image(media) => media_part("image", media),
         Content::Document(media) => media_part("document", media),
-        Content::Citation(_) => return None,
+        Content::ServerTool(_) | Content::Citation(_) => return None,
     })
 }
 

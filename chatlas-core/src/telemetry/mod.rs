@@ -21,10 +21,11 @@ pub mod operation;
 mod scope;
 pub(crate) mod settings;
 pub mod tool;
+pub(crate) mod tool_stream;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use opentelemetry::global::{self, BoxedTracer};
 use opentelemetry::trace::{
@@ -61,8 +62,16 @@ struct Live {
     sink: Option<EventSink>,
     writer: Writer,
     settings: Option<Arc<Settings>>,
-    /// The last model call of the run: what is judged when its answer is judged.
-    last_call: Mutex<Option<SpanContext>>,
+    calls: Mutex<Calls>,
+}
+
+/// What the model calls of a run leave for the run.
+#[derive(Default)]
+struct Calls {
+    /// The last one: what is judged when its answer is judged.
+    last: Option<SpanContext>,
+    /// What those took that came to no whole reply.
+    lost: Usage,
 }
 
 impl Run {
@@ -94,14 +103,13 @@ impl Run {
             sink,
             writer: Writer::new(chat.map(|(settings, written)| (&**settings, written))),
             settings: chat.map(|(settings, _)| Arc::clone(settings)),
-            last_call: Mutex::new(None),
+            calls: Mutex::default(),
         })))
     }
 
     /// The last model call of the run.
     pub(crate) fn last_call(&self) -> Option<SpanContext> {
-        let live = self.0.as_ref()?;
-        live.last_call.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.as_ref()?.calls().last.clone()
     }
 }
 
@@ -127,11 +135,15 @@ impl Live {
         Vec::with_capacity(32)
     }
 
-    /// What the program puts on every span.
-    fn push_settings(&self, list: &mut Vec<KeyValue>, parent: &Context) {
+    /// What the program puts on the span of that operation.
+    fn push_settings(&self, list: &mut Vec<KeyValue>, parent: &Context, operation: &str) {
         if let Some(settings) = &self.settings {
-            settings.push_attributes(list, parent);
+            settings.push_attributes(list, parent, operation);
         }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

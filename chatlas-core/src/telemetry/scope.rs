@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
+use futures_util::FutureExt as _;
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
@@ -61,6 +63,12 @@ impl SpanScope {
         span.set_status(Status::Error { description: description.into() });
     }
 
+    /// Notes that the work panicked. Once in a span's life, beside the attribute `error.type`.
+    pub(super) fn panicked(&self) {
+        let kind = Cow::Borrowed(names::error::PANIC);
+        self.fail(names::error::PANIC.to_owned(), Some(Exception { kind, message: None }));
+    }
+
     /// Ends the span now, whoever else still holds its context.
     pub(super) fn end(&mut self) {
         if let Some(context) = self.0.take() {
@@ -104,6 +112,18 @@ pin_project! {
 /// Runs a future inside that context; as it stands where there is none.
 pub(crate) fn in_context<F>(context: Option<&Context>, future: F) -> InContext<F> {
     InContext { future: Some(future), context: context.cloned() }
+}
+
+/// The output of that future. Where it panics, `note` is called first and the panic goes on: a span
+/// that is dropped cannot tell whose panic it was.
+pub(super) async fn noting_panic<F: Future>(future: F, note: impl FnOnce()) -> F::Output {
+    match AssertUnwindSafe(future).catch_unwind().await {
+        Ok(output) => output,
+        Err(panic) => {
+            note();
+            resume_unwind(panic)
+        }
+    }
 }
 
 impl<F: Future> Future for InContext<F> {

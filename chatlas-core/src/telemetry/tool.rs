@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use opentelemetry::{Context, KeyValue};
 use serde_json::Value;
 
 use super::names::{self, error, operation, tool as key};
-use super::scope::{Exception, SpanScope, in_context};
+use super::scope::{Exception, SpanScope, in_context, noting_panic};
 use super::{Live, Run};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
@@ -27,30 +28,59 @@ struct Call {
 
 /// What is known of a call at its start.
 pub(crate) struct Facts<'a> {
-    pub(crate) name: Cow<'static, str>,
-    /// `None` where the chat has no such tool.
-    pub(crate) description: Option<Cow<'static, str>>,
+    pub(crate) subject: Subject<'a>,
     pub(crate) call: Option<(&'a str, &'a Value)>,
     pub(crate) agent_name: Option<&'a Arc<str>>,
     pub(crate) conversation_id: Option<&'a Arc<str>>,
 }
 
-impl<'a> Facts<'a> {
+/// What is called.
+pub(crate) enum Subject<'a> {
+    /// A tool of the chat.
+    Tool(&'a ToolDefinition),
+    /// A `#[tool]` function, by the program itself: its name and description.
+    Function(&'static str, &'static str),
+    /// A name that the model made up.
+    Unknown(&'a str),
+}
+
+impl Facts<'_> {
     /// Of a call by the program itself.
-    fn direct(name: &'static str, description: &'static str) -> Self {
-        Facts {
-            name: Cow::Borrowed(name),
-            description: Some(Cow::Borrowed(description)),
-            call: None,
-            agent_name: None,
-            conversation_id: None,
+    pub(super) fn direct(name: &'static str, description: &'static str) -> Self {
+        let subject = Subject::Function(name, description);
+        Facts { subject, call: None, agent_name: None, conversation_id: None }
+    }
+}
+
+impl Subject<'_> {
+    /// The name for the span. One that the model made up is there only if it could be a tool's.
+    fn name(&self) -> Cow<'static, str> {
+        let plausible = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        };
+        match *self {
+            Self::Tool(definition) => definition.name.clone(),
+            Self::Function(name, _) => name.into(),
+            Self::Unknown(name) if plausible(name) => name.to_owned().into(),
+            Self::Unknown(_) => error::OTHER.into(),
         }
     }
 
-    /// What is told of a tool that the chat has.
-    pub(crate) fn describe(mut self, definition: Option<&'a ToolDefinition>) -> Self {
-        self.description = definition.map(|definition| definition.description.clone());
-        self
+    /// The name to count by: what a model makes up is none.
+    fn metric_name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Unknown(_) => error::OTHER.into(),
+            Self::Tool(_) | Self::Function(..) => self.name(),
+        }
+    }
+
+    fn description(&self) -> Option<Cow<'static, str>> {
+        match *self {
+            Self::Tool(definition) => Some(definition.description.clone()),
+            Self::Function(_, description) => Some(description.into()),
+            Self::Unknown(_) => None,
+        }
     }
 }
 
@@ -65,31 +95,29 @@ enum End<'a> {
 
 impl ToolSpan {
     /// Starts it under what is current.
-    pub(crate) fn start(run: &Run, facts: Facts<'_>) -> Self {
+    pub(crate) fn start(run: &Run, facts: &Facts<'_>) -> Self {
         let Some(live) = run.0.clone() else { return Self(None) };
         let parent = Context::current();
         let mut common = Vec::new();
         if live.instruments.is_some() {
-            // What a model makes up is no name to count by.
-            let known = facts.description.is_some();
-            let name = if known { facts.name.clone() } else { error::OTHER.into() };
-            common.push(KeyValue::new(key::NAME, name));
+            common.push(KeyValue::new(key::NAME, facts.subject.metric_name()));
             common.push(KeyValue::new(key::TYPE, key::FUNCTION));
             let agent = facts.agent_name.cloned();
             common.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
         }
-        let name = format!("{} {}", operation::EXECUTE_TOOL, facts.name);
+        let tool = facts.subject.name();
+        let name = format!("{} {tool}", operation::EXECUTE_TOOL);
         let mut list = Live::attributes();
         list.push(KeyValue::new(names::OPERATION_NAME, operation::EXECUTE_TOOL));
-        list.push(KeyValue::new(key::NAME, facts.name));
+        list.push(KeyValue::new(key::NAME, tool));
         list.push(KeyValue::new(key::TYPE, key::FUNCTION));
-        list.extend(facts.description.map(|text| KeyValue::new(key::DESCRIPTION, text)));
+        list.extend(facts.subject.description().map(|text| KeyValue::new(key::DESCRIPTION, text)));
         let agent = facts.agent_name.cloned();
         list.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
         let conversation = facts.conversation_id.cloned();
         list.extend(conversation.map(|id| KeyValue::new(names::CONVERSATION_ID, id)));
         list.extend(facts.call.map(|(id, _)| KeyValue::new(key::CALL_ID, id.to_owned())));
-        live.push_settings(&mut list, &parent);
+        live.push_settings(&mut list, &parent, operation::EXECUTE_TOOL);
         let scope = live.start(&parent, SpanKind::Internal, name.into(), list);
         if let Some((_, arguments)) = facts.call
             && live.writer.capture.on_spans()
@@ -123,7 +151,7 @@ impl ToolSpan {
 
 impl Drop for ToolSpan {
     fn drop(&mut self) {
-        self.end(if std::thread::panicking() { &End::Panicked } else { &End::GivenUp });
+        self.end(&End::GivenUp);
     }
 }
 
@@ -131,7 +159,7 @@ impl Call {
     fn end(mut self, end: &End<'_>) {
         let duration = self.started.elapsed();
         let error_type = match end {
-            End::Failed(error) => Some(error.error_type().clone()),
+            End::Failed(error) => Some(low_cardinality(error.error_type().clone())),
             End::Panicked => Some(Cow::Borrowed(error::PANIC)),
             End::Done(_) | End::GivenUp => None,
         };
@@ -167,6 +195,22 @@ impl Call {
     }
 }
 
+/// An error's type as a value of `error.type`: what does not look like a name of one is passed over,
+/// so that the values stay few and free of content. Of a generic type its name alone is kept.
+fn low_cardinality(kind: Cow<'static, str>) -> Cow<'static, str> {
+    let plain = |kind: &str| {
+        (1..=100).contains(&kind.len())
+            && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:<>&[]()/".contains(&b))
+    };
+    if plain(&kind) {
+        return kind;
+    }
+    match kind.split_once('<') {
+        Some((name, _)) if plain(name) => name.to_owned().into(),
+        _ => error::OTHER.into(),
+    }
+}
+
 /// A direct call of an async `#[tool]` function, in its span.
 pub async fn traced_call<F: Future>(
     name: &'static str,
@@ -174,8 +218,9 @@ pub async fn traced_call<F: Future>(
     body: F,
     failure: fn(&F::Output) -> Option<ToolError>,
 ) -> F::Output {
-    let span = ToolSpan::start(&Run::begin(), Facts::direct(name, description));
-    let output = in_context(span.context(), body).await;
+    let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
+    let body = in_context(span.context(), body);
+    let output = noting_panic(body, || span.end(&End::Panicked)).await;
     finish_direct(span, &output, failure);
     output
 }
@@ -187,11 +232,15 @@ pub fn traced_call_sync<T>(
     body: impl FnOnce() -> T,
     failure: fn(&T) -> Option<ToolError>,
 ) -> T {
-    let span = ToolSpan::start(&Run::begin(), Facts::direct(name, description));
-    let output = {
+    let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
+    let output = catch_unwind(AssertUnwindSafe(|| {
         let _guard = span.context().cloned().map(Context::attach);
         body()
-    };
+    }))
+    .unwrap_or_else(|panic| {
+        span.end(&End::Panicked);
+        resume_unwind(panic)
+    });
     finish_direct(span, &output, failure);
     output
 }

@@ -1,15 +1,24 @@
 //! The arguments of a `#[tool]` function: its parameters as one JSON schema, and the values the
 //! model gave as Rust values. Called by macro expansions.
 
-use std::fmt;
-
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Map, Value, json};
 
 use super::ToolError;
+use super::function::Spec;
+
+/// What a tool may take as a parameter.
+#[diagnostic::on_unimplemented(
+    message = "the model cannot send a `{Self}`",
+    label = "a parameter of a tool implements `serde::Deserialize` and `schemars::JsonSchema`",
+    note = "derive both for it, or write `#[state]` in front of the parameter where the app \
+            supplies it"
+)]
+pub trait Input: JsonSchema + for<'de> Deserialize<'de> {}
+impl<T: JsonSchema + for<'de> Deserialize<'de>> Input for T {}
 
 /// One parameter of a tool: its name, its documentation, and its type by way of two functions.
 #[derive(Clone, Copy)]
@@ -18,26 +27,85 @@ pub struct Param {
     doc: &'static str,
     schema: fn(&mut SchemaGenerator) -> Value,
     optional: fn() -> bool,
+    default: Option<&'static str>,
 }
 
-impl Param {
-    /// The parameter of that name and documentation, of type `T`.
-    pub const fn of<T: JsonSchema + for<'de> Deserialize<'de>>(
-        name: &'static str,
-        doc: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            doc,
-            schema: |generator| generator.subschema_for::<T>().to_value(),
-            // `Option`, under whatever alias, is what deserializes from nothing at all.
-            optional: || T::deserialize(Absent).is_ok(),
+/// A parameter together with its type, which is held against [`Input`] here and nowhere else.
+pub struct Parameter<T> {
+    param: Param,
+    read: fn(Argument) -> serde_json::Result<T>,
+}
+
+/// The parameter of that name and documentation, of type `T`.
+pub const fn parameter<T: Input>(name: &'static str, doc: &'static str) -> Parameter<T> {
+    let param = Param {
+        name,
+        doc,
+        schema: |generator| generator.subschema_for::<T>().to_value(),
+        // `Option`, under whatever alias, is what deserializes from nothing at all.
+        optional: || T::deserialize(Argument(None)).is_ok(),
+        default: None,
+    };
+    Parameter { param, read: T::deserialize }
+}
+
+impl<T> Parameter<T> {
+    /// The same, which the model may leave out. The default is JSON, to be shown in the schema;
+    /// empty where it cannot be shown.
+    #[must_use]
+    pub const fn or(mut self, default: &'static str) -> Self {
+        self.param.default = Some(default);
+        self
+    }
+
+    /// Its line in the schema.
+    pub const fn untyped(&self) -> Param {
+        self.param
+    }
+
+    /// Its value, out of what the model gave.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_arguments` where it is missing and not optional, or of another type.
+    pub fn take(&self, args: &mut Args) -> Result<T, ToolError> {
+        let value = args.0.remove(self.param.name);
+        let missing = value.is_none();
+        (self.read)(Argument(value)).map_err(|error| self.param.invalid(missing, &error))
+    }
+
+    /// Its value, or the default where the model gave none. A `null` is none as well, unless the
+    /// type knows what to make of it.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_arguments` where it is of another type.
+    pub fn take_or(&self, args: &mut Args, default: impl FnOnce() -> T) -> Result<T, ToolError> {
+        match args.0.remove(self.param.name) {
+            None => Ok(default()),
+            Some(Value::Null) => {
+                Ok((self.read)(Argument(Some(Value::Null))).unwrap_or_else(|_| default()))
+            }
+            value => {
+                (self.read)(Argument(value)).map_err(|error| self.param.invalid(false, &error))
+            }
         }
     }
 }
 
+impl Param {
+    fn invalid(&self, missing: bool, error: &serde_json::Error) -> ToolError {
+        let name = self.name;
+        invalid(if missing {
+            format!("argument `{name}` is missing")
+        } else {
+            format!("argument `{name}`: {error}")
+        })
+    }
+}
+
 /// The JSON schema of an object with those parameters, subschemas inlined.
-pub fn object_schema(params: &[Param]) -> Value {
+pub(super) fn object_schema(params: &[Param]) -> Value {
     let mut settings = SchemaSettings::draft07();
     settings.inline_subschemas = true;
     settings.meta_schema = None;
@@ -53,8 +121,12 @@ pub fn object_schema(params: &[Param]) -> Value {
         if !param.doc.is_empty() {
             schema.insert("description".into(), param.doc.into());
         }
+        // Not JSON: a default that cannot be shown.
+        if let Some(Ok(default)) = param.default.map(serde_json::from_str::<Value>) {
+            schema.insert("default".into(), default);
+        }
         properties.insert(param.name.into(), Value::Object(schema));
-        if !(param.optional)() {
+        if param.default.is_none() && !(param.optional)() {
             required.push(param.name);
         }
     }
@@ -76,60 +148,45 @@ pub fn object_schema(params: &[Param]) -> Value {
 pub struct Args(Map<String, Value>);
 
 impl Args {
-    /// Those of a call.
+    /// Those of a call of that tool.
     ///
     /// # Errors
     ///
-    /// `invalid_arguments` where they are no JSON object.
-    pub fn new(arguments: Value) -> Result<Self, ToolError> {
-        match arguments {
-            Value::Object(map) => Ok(Self(map)),
+    /// `invalid_arguments` where they are no JSON object, or have what the tool does not know.
+    pub fn new(arguments: Value, spec: &Spec) -> Result<Self, ToolError> {
+        let map = match arguments {
+            Value::Object(map) => map,
             // Some vendors send nothing at all for a tool without parameters.
-            Value::Null => Ok(Self(Map::new())),
-            Value::String(text) if text.trim().is_empty() => Ok(Self(Map::new())),
-            Value::String(text) => match serde_json::from_str::<Map<String, Value>>(&text) {
-                Ok(map) => Ok(Self(map)),
-                Err(error) => Err(invalid(format!("the arguments are not a JSON object: {error}"))),
-            },
+            Value::Null => Map::new(),
+            Value::String(text) if text.trim().is_empty() => Map::new(),
+            Value::String(text) => serde_json::from_str(&text).map_err(|error| {
+                invalid(format!("the arguments are not a JSON object: {error}"))
+            })?,
             other => {
-                Err(invalid(format!("the arguments must be a JSON object, not {}", kind(&other))))
+                let kind = kind(&other);
+                return Err(invalid(format!("the arguments must be a JSON object, not {kind}")));
             }
-        }
+        };
+        known(&map, spec.params())?;
+        Ok(Self(map))
     }
+}
 
-    /// Takes the argument of that name.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_arguments` where it is missing and not optional, or of another type.
-    pub fn take<T: for<'de> Deserialize<'de>>(&mut self, name: &str) -> Result<T, ToolError> {
-        match self.0.remove(name) {
-            Some(value) => serde_json::from_value(value)
-                .map_err(|error| invalid(format!("argument `{name}`: {error}"))),
-            None => {
-                T::deserialize(Absent).map_err(|_| invalid(format!("argument `{name}` is missing")))
-            }
-        }
+/// Makes sure that the tool knows each of them.
+fn known(map: &Map<String, Value>, params: &[Param]) -> Result<(), ToolError> {
+    let unknown = |name: &&str| !params.iter().any(|param| param.name == *name);
+    let unknown: Vec<&str> = map.keys().map(String::as_str).filter(unknown).collect();
+    if unknown.is_empty() {
+        return Ok(());
     }
-
-    /// Makes sure that nothing is left over.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_arguments`, naming what the tool does not know.
-    pub fn finish(self, params: &[Param]) -> Result<(), ToolError> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let list = |names: Vec<&str>| names.join("`, `");
-        let unknown = list(self.0.keys().map(String::as_str).collect());
-        let known = list(params.iter().map(|param| param.name).collect());
-        Err(invalid(if params.is_empty() {
-            format!("unknown argument `{unknown}`: this tool takes none")
-        } else {
-            format!("unknown argument `{unknown}`: this tool takes `{known}`")
-        }))
-    }
+    let unknown = unknown.join("`, `");
+    let known: Vec<&str> = params.iter().map(|param| param.name).collect();
+    let known = known.join("`, `");
+    Err(invalid(if known.is_empty() {
+        format!("unknown argument `{unknown}`: this tool takes none")
+    } else {
+        format!("unknown argument `{unknown}`: this tool takes `{known}`")
+    }))
 }
 
 fn invalid(message: String) -> ToolError {
@@ -147,39 +204,50 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A value that is not there: only what can do without one deserializes from it.
-struct Absent;
+/// A value that the model gave, or none: only what can do without one deserializes from that.
+///
+/// One deserializer for both, so that a type's code is generated once.
+pub(crate) struct Argument(Option<Value>);
 
-#[derive(Debug)]
-struct Missing;
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("missing")
+impl Argument {
+    fn value(self) -> serde_json::Result<Value> {
+        self.0.ok_or_else(|| serde_json::Error::custom("missing"))
     }
 }
 
-impl std::error::Error for Missing {}
+impl<'de> Deserializer<'de> for Argument {
+    type Error = serde_json::Error;
 
-impl de::Error for Missing {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
-    }
-}
-
-impl<'de> Deserializer<'de> for Absent {
-    type Error = Missing;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Missing> {
-        Err(Missing)
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
+        self.value()?.deserialize_any(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Missing> {
-        visitor.visit_none()
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> serde_json::Result<V::Value> {
+        match self.0 {
+            Some(value) => value.deserialize_option(visitor),
+            None => visitor.visit_none(),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> serde_json::Result<V::Value> {
+        self.value()?.deserialize_newtype_struct(name, visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> serde_json::Result<V::Value> {
+        self.value()?.deserialize_enum(name, variants, visitor)
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }

@@ -2,9 +2,15 @@
 //!
 //! `#[tool]` writes all of this for a function; by hand it is one impl of [`Tool`].
 
-pub mod args;
+pub(crate) mod args;
 mod built_in;
 mod context;
+mod dynamic;
+pub(crate) mod function;
+pub(crate) mod returned;
+pub(crate) mod state;
+pub(crate) mod stream;
+mod toolbox;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,6 +28,9 @@ pub use crate::content::ToolOutcome;
 pub use built_in::{WebFetch, WebSearch};
 pub use context::ToolContext;
 pub(crate) use context::{Caller, Progress};
+pub use dynamic::{DynTool, InvalidTool};
+pub use state::Provide;
+pub use toolbox::Toolbox;
 
 /// A boxed future, as [`Tool::call`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -50,6 +59,18 @@ pub enum ToolOutput {
 impl From<Value> for ToolOutput {
     fn from(value: Value) -> Self {
         Self::Value(value)
+    }
+}
+
+impl From<String> for ToolOutput {
+    fn from(text: String) -> Self {
+        Self::Value(Value::String(text))
+    }
+}
+
+impl From<&str> for ToolOutput {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
     }
 }
 
@@ -189,9 +210,10 @@ impl ToolError {
         Self { error_type: error_type.into(), message: message.into() }
     }
 
-    /// A failure for an error value: the type is the error's type name, the message its text.
-    pub fn of<E: fmt::Display>(error: &E) -> Self {
-        Self::new(std::any::type_name::<E>(), error.to_string())
+    /// A failure for an error value: the type is the error's type name, the message its text in
+    /// the alternate form, which tells the causes of an `anyhow::Error`.
+    pub fn of<E: fmt::Display + ?Sized>(error: &E) -> Self {
+        Self::new(std::any::type_name::<E>(), format!("{error:#}"))
     }
 
     /// The value of `error.type`.
@@ -215,7 +237,8 @@ impl std::error::Error for ToolError {}
 
 /// The tools of a chat: no two of one name.
 ///
-/// `tools![a, b]` makes one whose names the compiler has checked.
+/// `tools![a, b, ..toolbox]` makes one whose names the compiler has checked. Tools that are known
+/// only when the program runs are [added](Self::add), and other sets [merged](Self::merge).
 #[derive(Clone, Default)]
 pub struct ToolSet {
     tools: Vec<Arc<dyn Tool>>,
@@ -233,12 +256,38 @@ impl ToolSet {
     ///
     /// [`DuplicateTool`] where the set has one of that name already; the set is as before.
     pub fn add(&mut self, tool: Arc<dyn Tool>) -> Result<(), DuplicateTool> {
-        let name = &tool.definition().name;
-        if self.get(name).is_some() {
-            return Err(DuplicateTool { name: name.to_string() });
-        }
+        self.free(&tool.definition().name)?;
         self.tools.push(tool);
         Ok(())
+    }
+
+    /// Adds the tools of another set.
+    ///
+    /// ```
+    /// # use chatlas_core::ToolSet;
+    /// # fn example(local: ToolSet, remote: ToolSet) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut tools = local;
+    /// tools.merge(remote)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`DuplicateTool`] where both have one of the same name; the set is as before.
+    pub fn merge(&mut self, other: Self) -> Result<(), DuplicateTool> {
+        for tool in other.iter() {
+            self.free(&tool.definition().name)?;
+        }
+        self.tools.extend(other.tools);
+        Ok(())
+    }
+
+    fn free(&self, name: &str) -> Result<(), DuplicateTool> {
+        match self.get(name) {
+            Some(_) => Err(DuplicateTool { name: name.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// The tool of that name.
@@ -262,7 +311,7 @@ impl ToolSet {
     }
 
     /// A set whose names are known to differ: `tools![]` has checked them.
-    pub(crate) fn of_distinct(tools: Vec<Arc<dyn Tool>>) -> Self {
+    pub(crate) const fn of_distinct(tools: Vec<Arc<dyn Tool>>) -> Self {
         Self { tools }
     }
 }

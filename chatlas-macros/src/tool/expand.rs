@@ -1,38 +1,49 @@
 //! What `#[tool]` writes: the function with its span, the struct beside it, the registration.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens as _, format_ident, quote, quote_spanned};
-use syn::spanned::Spanned as _;
-use syn::{Attribute, FnArg, ItemFn, Pat, ReturnType, Signature};
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, FnArg, Pat, Signature};
 
-use super::parse::{Parameter, Taken, Tool, doc};
+use super::parse::{Tool, doc};
+use super::returns::{Items, Returns};
 use crate::errors::Errors;
-use crate::place::{at, here};
+use crate::function::Function;
+use crate::place::at;
 
 impl Tool<'_> {
     /// The function as it was and a tool that is never made, so that a mistake is told once.
     pub(super) fn stub(&self, private: &TokenStream, errors: &Errors) -> TokenStream {
+        let function = self.bare();
         let errors = errors.to_tokens();
-        let ItemFn { attrs, vis, sig, block, .. } = self.function;
-        let outer = outer(attrs);
-        let signature = plain(sig);
-        let function = quote!(#(#outer)* #[allow(unused)] #vis #signature #block);
-        if self.is_method() {
+        if self.has_receiver() {
             // Nothing but functions may stand in an impl.
             return quote!(#function #errors);
         }
-        let (marker, ident, name) = (self.marker(), &sig.ident, &self.name);
-        let cfg = cfgs(attrs);
+        let (marker, ident, name) = (self.marker(), &self.function.sig.ident, &self.name);
+        let cfg = self.cfg();
         quote! {
             #function
             #marker
             #(#cfg)*
             impl #private::ToolFn for #ident {
                 const NAME: &'static #private::str = #name;
-                fn tool() -> #private::Arc<dyn #private::Tool> { loop {} }
+            }
+            #(#cfg)*
+            impl<__S, __H> #private::ToolWith<__S, __H> for #ident {
+                fn tool(_: &#private::Arc<__S>) -> #private::Arc<dyn #private::Tool> { loop {} }
             }
             #errors
         }
+    }
+
+    /// The function as it was, without what is ours.
+    pub(crate) fn bare(&self) -> TokenStream {
+        let Function { attrs, vis, sig, body } = self.function;
+        let outer = outer(attrs);
+        let mut signature = plain(sig);
+        // Told already, and rustc would tell it again.
+        signature.variadic = None;
+        quote!(#(#outer)* #[allow(unused)] #vis #signature #body)
     }
 
     /// All of it.
@@ -41,27 +52,28 @@ impl Tool<'_> {
         let marker = self.marker();
         let body = self.body(private);
         let registration = self.registration(private);
-        quote!(#public #marker #body #registration)
+        let cfg = self.cfg();
+        let ident = &self.function.sig.ident;
+        // Associated to the struct: no other item of ours is in scope of the body.
+        quote! {
+            #public
+            #marker
+            #(#cfg)*
+            impl #ident { #body }
+            #registration
+        }
     }
 
     /// The function under its own name: the body in a span.
-    fn public(&self, private: &TokenStream) -> TokenStream {
-        let ItemFn { attrs, vis, sig, .. } = self.function;
-        let (name, description) = (&self.name, &self.description);
+    pub(crate) fn public(&self, private: &TokenStream) -> TokenStream {
+        let Function { attrs, vis, sig, .. } = self.function;
         // Documented by its description, if by nothing else.
+        let description = &self.description;
         let documented = doc(attrs).is_empty().then(|| quote!(#[doc = #description]));
         let attrs = outer(attrs);
-        let ident = &sig.ident;
-        let given = self.parameters.iter().map(|parameter| {
-            let Parameter { cfg, ident, .. } = parameter;
-            quote!(#(#cfg)* #ident)
-        });
-        let call = quote!(#ident::#ident(#(#given),*));
-        let failure = self.failure(private);
-        let traced = if sig.asyncness.is_some() {
-            quote!(#private::traced_call(#name, #description, #call, #failure).await)
-        } else {
-            quote!(#private::traced_call_sync(#name, #description, || #call, #failure))
+        let traced = match &self.returns {
+            Returns::Value(_) => self.traced_value(private),
+            Returns::Stream(items) => self.traced_stream(items, private),
         };
         let mut signature = plain(sig);
         without_mut(&mut signature);
@@ -78,10 +90,64 @@ impl Tool<'_> {
         }
     }
 
+    /// The call of the body, out of the public function. `inside`: whether it is inside the span
+    /// when its arguments are made.
+    fn direct(&self, inside: bool, private: &TokenStream) -> TokenStream {
+        let (_, path) = self.beside("");
+        let receiver = self.has_receiver().then(|| quote!(self,));
+        let given = self.parameters.iter().map(|parameter| parameter.hand_on(private, inside));
+        quote!(#path(#receiver #(#given),*))
+    }
+
+    fn traced_value(&self, private: &TokenStream) -> TokenStream {
+        let (name, description) = (&self.name, &self.description);
+        // The context of a call is moved inside its span, unless what is returned may borrow it.
+        let inside = self.has_context() && !self.returns_borrow();
+        let call = self.direct(inside, private);
+        let failure = self.failure(private);
+        if !self.is_async() {
+            return quote!(#private::traced_call_sync(#name, #description, || #call, #failure));
+        }
+        let body = if inside { quote!(async move { #call.await }) } else { call };
+        quote!(#private::traced_call(#name, #description, #body, #failure).await)
+    }
+
+    fn traced_stream(&self, items: &Items<'_>, private: &TokenStream) -> TokenStream {
+        let (name, description) = (&self.name, &self.description);
+        let call = self.direct(self.has_context(), private);
+        let failure = self.failure(private);
+        let open = if self.is_async() {
+            quote!(__span.open_async(async move { #call.await }).await)
+        } else {
+            quote!(__span.open(move || #call))
+        };
+        let follow = quote!(__span.follow(__stream, #failure));
+        let follow = if items.boxed { quote!(#private::Box::pin(#follow) as _) } else { follow };
+        let end = if items.error.is_some() {
+            let (_, error) = self.beside("error");
+            quote! {
+                match __stream {
+                    #private::Result::Ok(__stream) => #private::Result::Ok(#follow),
+                    #private::Result::Err(__error) => {
+                        __span.fail(&#error(&__error));
+                        #private::Result::Err(__error)
+                    }
+                }
+            }
+        } else {
+            follow
+        };
+        quote! {
+            let __span = #private::StreamSpan::start(#name, #description);
+            let __stream = #open;
+            #end
+        }
+    }
+
     /// The struct of the same name, in the type namespace.
     fn marker(&self) -> TokenStream {
-        let ItemFn { vis, sig, attrs, .. } = self.function;
-        let cfg = cfgs(attrs);
+        let Function { vis, sig, .. } = self.function;
+        let cfg = self.cfg();
         let ident = &sig.ident;
         let doc = format!("The tool `{}`, for `tools![]`.", self.name);
         quote! {
@@ -92,170 +158,76 @@ impl Tool<'_> {
         }
     }
 
-    /// The function as it was written: an associated one, under the same name. No other item of
-    /// ours is in scope of the body.
-    fn body(&self, private: &TokenStream) -> TokenStream {
-        let ItemFn { attrs, sig, block, .. } = self.function;
-        let cfg = cfgs(attrs);
+    /// The function as it was written, and beside it what the model is handed: the one place
+    /// where the return type is held against what a tool may return.
+    pub(crate) fn body(&self, private: &TokenStream) -> TokenStream {
+        let Function { attrs, sig, body, .. } = self.function;
+        let cfg = self.cfg();
         let attrs = inner(attrs);
-        let ident = &sig.ident;
-        let signature = plain(sig);
-        let value = self.value(private);
-        quote! {
-            #(#cfg)*
-            impl #ident {
-                #(#attrs)*
-                #signature #block
-                #value
+        let mut signature = plain(sig);
+        signature.ident = at_ident(&self.beside("").0, &sig.ident);
+        let (value, _) = self.beside("value");
+        let (span, output) = self.returns.value();
+        let returned = at(span, &quote!(#private::Returned));
+        let (split, told, error) =
+            (at(span, &quote!(split)), at(span, &quote!(output)), at(span, &quote!(error)));
+        let error_of_stream = match &self.returns {
+            Returns::Stream(Items { error: Some(ty), .. }) => {
+                let (name, _) = self.beside("error");
+                let span = crate::place::here(syn::spanned::Spanned::span(ty));
+                let returned = at(span, &quote!(#private::Returned(__error)));
+                let error = at(span, &quote!(error()));
+                Some(quote! {
+                    #(#cfg)*
+                    fn #name(__error: &#ty) -> #private::ToolError {
+                        use #private::Plain as _;
+                        #returned.#error
+                    }
+                })
             }
-        }
-    }
-
-    /// What the model is handed: the one place where the return type is held against what a tool
-    /// may return.
-    fn value(&self, private: &TokenStream) -> TokenStream {
-        let (span, output) = match &self.function.sig.output {
-            ReturnType::Default => (Span::call_site(), quote!(())),
-            ReturnType::Type(_, ty) => (here(ty.span()), ty.to_token_stream()),
+            _ => None,
         };
-        let convert = if self.can_fail() { quote!(result) } else { quote!(value) };
-        let convert = at(span, &quote!(#private::#convert(__output)));
         quote! {
-            fn __value(__output: &#output) -> #private::Result<#private::ToolOutput, #private::ToolError> {
-                #convert
+            #(#attrs)*
+            #signature #body
+
+            #(#cfg)*
+            fn #value(
+                __output: &#output
+            ) -> #private::Result<#private::ToolOutput, #private::ToolError> {
+                use #private::Plain as _;
+                match #private::Returned(__output).#split() {
+                    #private::Result::Ok(__value) => #returned(__value).#told(),
+                    #private::Result::Err(__error) => {
+                        #private::Result::Err(#returned(__error).#error())
+                    }
+                }
             }
+
+            #error_of_stream
         }
     }
 
     /// What the span of a direct call is told: the error, if the function failed.
     fn failure(&self, private: &TokenStream) -> TokenStream {
-        let ident = &self.function.sig.ident;
-        if self.can_fail() {
-            quote! {
-                |__output| {
-                    if __output.is_err() {
-                        #ident::__value(__output).err()
-                    } else {
-                        #private::no_failure(__output)
-                    }
+        let (_, value) = self.beside("value");
+        quote! {
+            |__output| {
+                use #private::Plain as _;
+                if #private::Returned(__output).failed() {
+                    #value(__output).err()
+                } else {
+                    #private::Option::None
                 }
             }
-        } else {
-            quote!(#private::no_failure)
-        }
-    }
-
-    /// What makes it a tool.
-    fn registration(&self, private: &TokenStream) -> TokenStream {
-        let (name, description) = (&self.name, &self.description);
-        let ident = &self.function.sig.ident;
-        let cfg = cfgs(&self.function.attrs);
-        let parameters = self.parameters.iter().enumerate();
-        let typed = parameters.clone().map(|(index, parameter)| parameter.declare(index, private));
-        let untyped = parameters.map(|(index, parameter)| {
-            let (cfg, constant) = (&parameter.cfg, constant(index));
-            quote!(#(#cfg)* #constant.untyped())
-        });
-        let run = self.run(private);
-        quote! {
-            #(#cfg)*
-            const _: () = {
-                #(#typed)*
-                const __PARAMETERS: &[#private::Param] = &[#(#untyped),*];
-                impl #private::ToolFn for #ident {
-                    const NAME: &'static #private::str = #name;
-                    fn tool() -> #private::Arc<dyn #private::Tool> {
-                        static __TOOL: #private::LazyLock<#private::Arc<dyn #private::Tool>> =
-                            #private::LazyLock::new(|| {
-                                #private::FnTool::shared(
-                                    #name, #description, __PARAMETERS, |__call| #run
-                                )
-                            });
-                        #private::Clone::clone(&*__TOOL)
-                    }
-                }
-            };
-        }
-    }
-
-    /// The future of one call: arguments in, the body, its value out.
-    fn run(&self, private: &TokenStream) -> TokenStream {
-        let sig = &self.function.sig;
-        let ident = &sig.ident;
-        let takes = self.parameters.iter().enumerate().map(|(index, p)| p.take(index, private));
-        let given = self.parameters.iter().map(Parameter::give);
-        let call = quote!(#ident::#ident(#(#given),*));
-        let convert = quote!(#ident::__value(&__output));
-        let run = if sig.asyncness.is_some() {
-            quote!(let __output = #call.await; #convert)
-        } else {
-            quote!(#private::blocking(move || { let __output = #call; #convert }).await)
-        };
-        // At the name, so that a future which is not `Send` is told there.
-        let span = here(ident.span());
-        let boxed = at(span, &quote!(#private::boxed));
-        quote_spanned! {span=>
-            #boxed(async move {
-                let mut __arguments = #private::Args::new(__call.arguments)?;
-                #(#takes)*
-                __arguments.finish(__PARAMETERS)?;
-                #run
-            })
         }
     }
 }
 
-impl Parameter<'_> {
-    /// The one place where its type is held against what a tool may take.
-    fn declare(&self, index: usize, private: &TokenStream) -> TokenStream {
-        let Self { cfg, doc, taken, .. } = self;
-        let (name, owned, constant) = (self.name(), taken.owned(private), constant(index));
-        let parameter = at(taken.span(), &quote!(#private::parameter));
-        quote_spanned! {taken.span()=>
-            #(#cfg)*
-            const #constant: #private::Parameter<#owned> = #parameter::<#owned>(#name, #doc);
-        }
-    }
-
-    /// Its value, taken from the arguments.
-    fn take(&self, index: usize, private: &TokenStream) -> TokenStream {
-        let Self { cfg, taken, .. } = self;
-        let (variable, owned, constant) = (self.variable(), taken.owned(private), constant(index));
-        quote!(#(#cfg)* let #variable: #owned = #constant.take(&mut __arguments)?;)
-    }
-
-    /// Its value, given to the function.
-    fn give(&self) -> TokenStream {
-        let (cfg, variable) = (&self.cfg, self.variable());
-        let borrow = self.taken.is_borrowed().then(|| quote!(&));
-        quote!(#(#cfg)* #borrow #variable)
-    }
-}
-
-impl Taken<'_> {
-    /// The type that the model's value is read into.
-    fn owned(&self, private: &TokenStream) -> TokenStream {
-        match self {
-            Self::Owned(ty) | Self::Borrowed(ty) => ty.to_token_stream(),
-            Self::Text(_) => quote!(#private::String),
-            Self::List(item) => quote!(#private::Vec<#item>),
-        }
-    }
-
-    fn span(&self) -> Span {
-        let (Self::Owned(ty) | Self::Borrowed(ty) | Self::Text(ty) | Self::List(ty)) = self;
-        here(ty.span())
-    }
-}
-
-/// The constant that stands for the parameter at that place.
-fn constant(index: usize) -> Ident {
-    format_ident!("__PARAMETER_{index}", span = Span::call_site())
-}
-
-/// The attributes that switch an item on or off.
-fn cfgs(attrs: &[Attribute]) -> Vec<&Attribute> {
-    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
+fn at_ident(name: &syn::Ident, place: &syn::Ident) -> syn::Ident {
+    let mut name = name.clone();
+    name.set_span(place.span());
+    name
 }
 
 const SHOWN: [&str; 4] = ["doc", "cfg", "must_use", "deprecated"];
@@ -272,10 +244,12 @@ fn outer(attrs: &[Attribute]) -> Vec<&Attribute> {
 
 /// The attributes of the body: the lints, and whatever else works on a body.
 fn inner(attrs: &[Attribute]) -> Vec<&Attribute> {
-    attrs.iter().filter(|attr| !is_any(attr, &SHOWN)).collect()
+    const SHOWN_ALONE: [&str; 3] = ["doc", "must_use", "deprecated"];
+    attrs.iter().filter(|attr| !is_any(attr, &SHOWN_ALONE)).collect()
 }
 
-/// The signature without the documentation of its parameters, which rustc does not allow there.
+/// The signature without the documentation of its parameters and what is ours, which rustc does
+/// not allow there.
 fn plain(sig: &Signature) -> Signature {
     let mut sig = sig.clone();
     for input in &mut sig.inputs {

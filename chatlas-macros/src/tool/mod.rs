@@ -1,18 +1,34 @@
-//! `#[tool]`: the function is read (`parse`), held against the rules (`valid`), and written anew
-//! with its registration (`expand`).
+//! `#[tool]`: the function is read (`parse`, `parameter`, `returns`), held against the rules
+//! (`valid`), and written anew with its registration (`expand`, `call`).
 
+mod call;
 mod expand;
+mod parameter;
 mod parse;
+mod returns;
 mod valid;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{AttrStyle, ItemFn};
 
 use crate::attr::{Arguments, Grammar, Takes};
 use crate::errors::Errors;
+use crate::function::Function;
 
-const GRAMMAR: Grammar = Grammar(&[("name", Takes::Text), ("description", Takes::Text)]);
+pub(crate) use parse::Tool;
+
+/// What may stand in the parentheses of `#[tool]`.
+pub(crate) const GRAMMAR: Grammar = Grammar(&[
+    ("name", Takes::Text),
+    ("description", Takes::Text),
+    ("title", Takes::Text),
+    ("read_only", Takes::Switch),
+    ("destructive", Takes::Switch),
+    ("idempotent", Takes::Switch),
+    ("open_world", Takes::Switch),
+    ("timeout", Takes::Text),
+    ("strict", Takes::Switch),
+]);
 
 pub(crate) fn expand(
     arguments: TokenStream,
@@ -21,8 +37,8 @@ pub(crate) fn expand(
 ) -> TokenStream {
     let mut errors = Errors::default();
     let arguments = Arguments::parse(arguments, &GRAMMAR, &mut errors);
-    let function = match syn::parse2::<ItemFn>(item.clone()) {
-        Ok(function) => with_outer_attributes(function),
+    let function: Function = match syn::parse2(item.clone()) {
+        Ok(function) => function,
         Err(error) => {
             errors.note(valid::not_a_function(item).unwrap_or(error));
             let errors = errors.to_tokens();
@@ -30,14 +46,6 @@ pub(crate) fn expand(
         }
     };
     let private = arguments.private(root);
-    let tool = parse::Tool::read(&function, &arguments, &mut errors);
+    let tool = Tool::read(&function, &arguments, None, &mut errors);
     if errors.any() { tool.stub(&private, &errors) } else { tool.expand(&private) }
-}
-
-/// `#![…]` at the start of a body means what `#[…]` above the function means.
-fn with_outer_attributes(mut function: ItemFn) -> ItemFn {
-    for attr in &mut function.attrs {
-        attr.style = AttrStyle::Outer;
-    }
-    function
 }

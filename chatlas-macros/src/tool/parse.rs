@@ -1,84 +1,130 @@
-//! What `#[tool]` reads from the function: its name, its description, its parameters.
+//! What `#[tool]` reads from the function: its name, its description, what it does to the world.
 
-use proc_macro2::{Ident, Span};
-use quote::format_ident;
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote};
 use syn::ext::IdentExt as _;
-use syn::{
-    Attribute, Expr, ExprLit, FnArg, ItemFn, Lit, LitStr, Meta, Pat, PatType, ReturnType, Type,
-};
+use syn::{Attribute, Expr, ExprLit, FnArg, Lit, LitStr, Meta, Type};
 
+use super::parameter::{Parameter, Source};
+use super::returns::Returns;
 use super::valid;
 use crate::attr::Arguments;
 use crate::errors::Errors;
+use crate::function::Function;
 
 /// A tool, as its function tells it.
-pub(super) struct Tool<'a> {
-    pub(super) function: &'a ItemFn,
-    pub(super) name: String,
+pub(crate) struct Tool<'a> {
+    pub(crate) function: &'a Function,
+    pub(crate) name: String,
+    /// Where the name stands.
+    pub(crate) named_at: TokenStream,
     pub(super) description: String,
     pub(super) parameters: Vec<Parameter<'a>>,
-}
-
-/// A parameter of the function.
-pub(super) struct Parameter<'a> {
-    pub(super) ident: &'a Ident,
-    pub(super) taken: Taken<'a>,
-    pub(super) doc: String,
-    pub(super) cfg: Vec<&'a Attribute>,
-}
-
-/// How the model's value becomes the argument.
-pub(super) enum Taken<'a> {
-    /// `T`: as it is.
-    Owned(&'a Type),
-    /// `&T`: borrowed from a `T`.
-    Borrowed(&'a Type),
-    /// `&str`: borrowed from a string.
-    Text(&'a Type),
-    /// `&[T]`: borrowed from a vector.
-    List(&'a Type),
+    pub(super) returns: Returns<'a>,
+    /// The calls that say more of it: `.title("…")`.
+    pub(super) facts: TokenStream,
+    /// The type whose method it is.
+    pub(super) owner: Option<&'a Type>,
 }
 
 impl<'a> Tool<'a> {
     /// Reads it, and notes every rule that it breaks.
-    pub(super) fn read(function: &'a ItemFn, arguments: &Arguments, errors: &mut Errors) -> Self {
+    pub(crate) fn read(
+        function: &'a Function,
+        arguments: &Arguments,
+        owner: Option<&'a Type>,
+        errors: &mut Errors,
+    ) -> Self {
         valid::signature(&function.sig, errors);
-        let name = name(function, arguments, errors);
+        let (name, named_at) = name(function, arguments, errors);
         let description = description(function, arguments, errors);
-        let parameters =
-            function.sig.inputs.iter().filter_map(|input| Parameter::read(input, errors)).collect();
-        Self { function, name, description, parameters }
+        let facts = facts(arguments, errors);
+        let mut parameters = Vec::new();
+        for input in &function.sig.inputs {
+            match input {
+                FnArg::Receiver(receiver) => {
+                    valid::receiver(receiver, owner.is_some(), errors);
+                }
+                FnArg::Typed(typed) => parameters.extend(Parameter::read(typed, errors)),
+            }
+        }
+        let returns = Returns::read(&function.sig.output, errors);
+        let tool =
+            Self { function, name, named_at, description, parameters, returns, facts, owner };
+        for parameter in &tool.parameters {
+            if let (Some(_), Source::State { attribute, .. }) = (owner, &parameter.source) {
+                errors.at(attribute, "a method takes its state from `self`; leave `#[state]` out");
+            }
+        }
+        tool
     }
 
-    /// Whether the function returns a `Result`, under that name.
-    pub(super) fn can_fail(&self) -> bool {
-        let ReturnType::Type(_, ty) = &self.function.sig.output else { return false };
-        let Type::Path(path) = bare(ty) else { return false };
-        path.path.segments.last().is_some_and(|segment| segment.ident == "Result")
-    }
-
-    /// Whether it takes `self`: a method, then.
-    pub(super) fn is_method(&self) -> bool {
+    /// Whether it takes `self`.
+    pub(super) fn has_receiver(&self) -> bool {
         self.function.sig.receiver().is_some()
+    }
+
+    pub(super) fn is_async(&self) -> bool {
+        self.function.sig.asyncness.is_some()
+    }
+
+    /// The attributes that switch it on or off.
+    pub(crate) fn cfg(&self) -> Vec<&Attribute> {
+        cfgs(&self.function.attrs)
+    }
+
+    /// The types of its state, one for each parameter that is.
+    pub(super) fn states(&self) -> impl Iterator<Item = &Type> {
+        self.parameters.iter().filter_map(|parameter| match parameter.source {
+            Source::State { ty, .. } => Some(ty),
+            _ => None,
+        })
+    }
+
+    /// A function of ours that stands beside the body, and the way to it.
+    pub(super) fn beside(&self, what: &str) -> (Ident, TokenStream) {
+        let ident = &self.function.sig.ident;
+        match self.owner {
+            None => {
+                let name = if what.is_empty() {
+                    ident.clone()
+                } else {
+                    format_ident!("__{what}", span = Span::call_site())
+                };
+                let path = quote!(#ident::#name);
+                (name, path)
+            }
+            Some(owner) => {
+                let mut name = format!("__chatlas_{}", ident.unraw());
+                if !what.is_empty() {
+                    name.push('_');
+                    name.push_str(what);
+                }
+                let name = Ident::new(&name, Span::call_site());
+                let path = quote!(<#owner>::#name);
+                (name, path)
+            }
+        }
     }
 }
 
-fn name(function: &ItemFn, arguments: &Arguments, errors: &mut Errors) -> String {
+fn name(function: &Function, arguments: &Arguments, errors: &mut Errors) -> (String, TokenStream) {
     if let Some(literal) = arguments.text("name") {
         valid::name(&literal.value(), literal, errors);
-        return literal.value();
+        return (literal.value(), quote!(#literal));
     }
     let ident = &function.sig.ident;
     let name = ident.unraw().to_string();
     valid::name(&name, ident, errors);
-    name
+    (name, quote!(#ident))
 }
 
-fn description(function: &ItemFn, arguments: &Arguments, errors: &mut Errors) -> String {
+fn description(function: &Function, arguments: &Arguments, errors: &mut Errors) -> String {
     let given = arguments.text("description");
     let description =
         given.map_or_else(|| doc(&function.attrs), |literal| literal.value().trim().to_owned());
-    if description.is_empty() {
+    // One that could not be read is told already.
+    if description.is_empty() && (given.is_some() || !arguments.has("description")) {
         let message = "a tool needs a description, which the model chooses by: \
                        write a doc comment, or `#[tool(description = \"...\")]`";
         match given {
@@ -89,62 +135,30 @@ fn description(function: &ItemFn, arguments: &Arguments, errors: &mut Errors) ->
     description
 }
 
-impl<'a> Parameter<'a> {
-    fn read(input: &'a FnArg, errors: &mut Errors) -> Option<Self> {
-        let PatType { attrs, pat, ty, .. } = match input {
-            FnArg::Receiver(receiver) => {
-                errors.at(
-                    receiver,
-                    "a tool cannot be a method: make it a free function, and take what it needs \
-                     from a static or a parameter",
-                );
-                return None;
-            }
-            FnArg::Typed(typed) => typed,
-        };
-        valid::parameter_attributes(attrs, errors);
-        let Pat::Ident(name) = &**pat else {
-            errors.at(
-                pat,
-                "a parameter of a tool is a plain name, which the model is told; \
-                 take the value apart in the body",
-            );
-            return None;
-        };
-        if name.by_ref.is_some() || name.subpat.is_some() {
-            errors.at(name, "a parameter of a tool is a plain name, without `ref` or `@`");
-            return None;
+fn facts(arguments: &Arguments, errors: &mut Errors) -> TokenStream {
+    let mut facts = TokenStream::new();
+    if let Some(title) = arguments.text("title") {
+        valid::title(title, errors);
+        facts.extend(quote!(.title(#title)));
+    }
+    for name in ["read_only", "destructive", "idempotent", "open_world", "strict"] {
+        if let Some(on) = arguments.switch(name) {
+            let setter = Ident::new(name, Span::call_site());
+            facts.extend(quote!(.#setter(#on)));
         }
-        valid::parameter_type(ty, errors);
-        let cfg = attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect();
-        Some(Self { ident: &name.ident, taken: Taken::of(ty), doc: doc(attrs), cfg })
     }
-
-    /// The name that the model is told.
-    pub(super) fn name(&self) -> String {
-        self.ident.unraw().to_string()
+    valid::hints(arguments, errors);
+    if let Some(text) = arguments.text("timeout")
+        && let Some(millis) = valid::timeout(text, errors)
+    {
+        facts.extend(quote!(.timeout(#millis)));
     }
-
-    /// The variable that holds the model's value.
-    pub(super) fn variable(&self) -> Ident {
-        format_ident!("__argument_{}", self.name(), span = Span::call_site())
-    }
+    facts
 }
 
-impl<'a> Taken<'a> {
-    fn of(ty: &'a Type) -> Self {
-        let Type::Reference(reference) = bare(ty) else { return Self::Owned(ty) };
-        match bare(&reference.elem) {
-            Type::Slice(slice) => Self::List(&slice.elem),
-            Type::Path(path) if path.path.is_ident("str") => Self::Text(&reference.elem),
-            elem => Self::Borrowed(elem),
-        }
-    }
-
-    /// Whether the function borrows the value.
-    pub(super) fn is_borrowed(&self) -> bool {
-        !matches!(self, Self::Owned(_))
-    }
+/// The attributes that switch an item on or off.
+pub(super) fn cfgs(attrs: &[Attribute]) -> Vec<&Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
 }
 
 /// A type without the parentheses, and without the invisible ones that `$t:ty` brings along.

@@ -6,13 +6,4 @@ fn get_weather<T: Into<String>>(city: T) -> String {
     city.into()
 }
 
-/// Get the way.
-#[tool]
-fn find_route<'a>(city: &'a str) -> String
-where
-    'a: 'a,
-{
-    city.to_owned()
-}
-
 fn main() {}

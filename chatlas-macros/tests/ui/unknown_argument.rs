@@ -1,7 +1,7 @@
 use chatlas_macros::tool;
 
 /// Get the weather.
-#[tool(title = "Weather", name = "get_weather", name = "weather")]
+#[tool(colour = "blue", name = "weather")]
 fn get_weather() -> u8 {
     1
 }

@@ -149,7 +149,7 @@ impl Anthropic {
     }
 
     async fn send(&self, call: Call<'_>, betas: &[String]) -> Result<Response, ProviderError> {
-        if self.endpoint.key().is_none() && self.info.server_address.as_deref() == Some(HOST) {
+        if !self.endpoint.is_authenticated() && self.info.server_address.as_deref() == Some(HOST) {
             return Err(without_key("Anthropic", KEY_VARIABLE));
         }
         let mut call = call.header("anthropic-version", VERSION);

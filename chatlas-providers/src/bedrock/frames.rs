@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 
 use aws_smithy_eventstream::frame::read_message_from;
 use aws_smithy_eventstream::smithy::parse_response_headers;
-use bytes::{Buf as _, BytesMut};
+use bytes::{Bytes, BytesMut};
 use chatlas_core::{CompletionEvent, ProviderError, ProviderErrorKind};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::error::exception;
-use crate::http::{body, broken_off, malformed, see_off};
+use crate::http::{broken_off, malformed, see_off};
 
 /// What a streamed answer of Bedrock comes as.
 pub(super) const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
@@ -39,7 +39,7 @@ pub(super) fn events<D: Decode>(
     response: Response,
     decoder: D,
 ) -> impl Stream<Item = Result<CompletionEvent, ProviderError>> + Send {
-    let state = (Box::pin(body(response)), BytesMut::new(), decoder, VecDeque::new());
+    let state = (Box::pin(pieces(response)), BytesMut::new(), decoder, VecDeque::new());
     futures_util::stream::try_unfold(state, |(mut incoming, mut buffer, mut decoder, mut ready)| {
         async move {
             loop {
@@ -58,10 +58,7 @@ pub(super) fn events<D: Decode>(
                     continue;
                 }
                 match incoming.next().await {
-                    Some(Ok(mut chunk)) => {
-                        let more = chunk.copy_to_bytes(chunk.remaining());
-                        buffer.extend_from_slice(&more);
-                    }
+                    Some(Ok(piece)) => buffer.extend_from_slice(&piece),
                     Some(Err(error)) => return Err(broken_off(&error)),
                     None => {
                         ready.extend(decoder.end()?);
@@ -72,6 +69,13 @@ pub(super) fn events<D: Decode>(
                 }
             }
         }
+    })
+}
+
+/// The body of a response, piece by piece.
+fn pieces(response: Response) -> impl Stream<Item = Result<Bytes, reqwest::Error>> + Send {
+    futures_util::stream::try_unfold(response, |mut response| async move {
+        Ok(response.chunk().await?.map(|piece| (piece, response)))
     })
 }
 

@@ -203,8 +203,8 @@ impl Bedrock {
     }
 
     async fn send(&self, mut call: Call<'_>) -> Result<Response, ProviderError> {
-        if let Some(key) = self.endpoint.key() {
-            call.key = Some((KeyIn::Bearer, key));
+        if self.endpoint.is_authenticated() {
+            call.key = self.endpoint.key().map(|key| (KeyIn::Bearer, key));
             return self.endpoint.send(call, error::explain).await;
         }
         let region = self.aws.region.as_deref().ok_or_else(aws::without_region)?;

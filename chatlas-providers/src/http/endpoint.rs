@@ -7,13 +7,16 @@ use chatlas_core::{ProviderError, ProviderErrorKind, ProviderInfo};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
-use super::{Http, HttpOptions, Secret, Secrets, sensitive};
+use super::span::is_secret_parameter;
+use super::{Http, HttpOptions, Secret, Secrets, Tokens, sensitive};
 
 /// The server of a vendor, and how it is spoken to.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     base_url: BaseUrl,
     key: Option<Secret>,
+    /// Where tokens come from, which are used instead of a key.
+    tokens: Option<Tokens>,
     http: Http,
 }
 
@@ -34,6 +37,8 @@ pub(crate) enum KeyIn {
     Bearer,
     /// The key alone, in a header of that name (lower case).
     Header(&'static str),
+    /// The value of that query parameter.
+    Query(&'static str),
 }
 
 /// One request, to be repeated as long as that may help.
@@ -93,6 +98,7 @@ impl Endpoint {
         let mut endpoint = Self {
             base_url: BaseUrl(String::new()),
             key: None,
+            tokens: None,
             http: Http::new(HttpOptions::default()),
         };
         endpoint.set_base_url(base_url.into(), info);
@@ -112,14 +118,27 @@ impl Endpoint {
         }
     }
 
-    /// Uses that key. An empty one is none.
+    /// Uses that key, instead of tokens. An empty one is none.
     pub(crate) fn set_key(&mut self, key: &str) {
         let key = key.trim();
         self.key = (!key.is_empty()).then(|| Secret::new(key));
+        if self.key.is_some() {
+            self.tokens = None;
+        }
     }
 
     pub(crate) fn key(&self) -> Option<&Secret> {
         self.key.as_ref()
+    }
+
+    /// Uses tokens from there, as `Authorization: Bearer …`, instead of a key.
+    pub(crate) fn set_tokens(&mut self, tokens: Tokens) {
+        self.tokens = Some(tokens);
+    }
+
+    /// Whether requests say who sends them.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.key.is_some() || self.tokens.is_some()
     }
 
     pub(crate) fn set_http(&mut self, options: HttpOptions) {
@@ -132,7 +151,14 @@ impl Endpoint {
 
     /// What no error may show.
     pub(crate) fn secrets(&self) -> Secrets {
-        self.http.secrets(self.key.as_ref())
+        let mut keys: Vec<Secret> = self.key.iter().cloned().collect();
+        keys.extend(self.tokens.as_ref().and_then(Tokens::last));
+        if let Ok(url) = Url::parse(&self.base_url.0) {
+            keys.extend(url.password().map(Secret::new));
+            let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
+            keys.extend(parameters.map(|(_, value)| Secret::new(value)));
+        }
+        self.http.secrets(keys.iter())
     }
 
     /// The address of an operation: the base URL with those segments behind it, its query kept.
@@ -165,7 +191,18 @@ impl Endpoint {
         call: Call<'_>,
         explain: impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync,
     ) -> Result<Response, ProviderError> {
-        self.http.send(call, &self.secrets(), explain).await
+        let Some(tokens) = &self.tokens else {
+            return self.http.send(call, &self.secrets(), explain).await;
+        };
+        let token = tokens.token().await?;
+        let call = Call { key: Some((KeyIn::Bearer, &token)), ..call };
+        let result = self.http.send(call, &self.secrets(), explain).await;
+        if let Err(error) = &result
+            && error.status() == Some(401)
+        {
+            tokens.forget(&token);
+        }
+        result
     }
 }
 
@@ -192,6 +229,19 @@ macro_rules! settings {
         #[must_use]
         pub fn api_key(mut self, key: impl Into<String>) -> Self {
             self.endpoint.set_key(&key.into());
+            self
+        }
+
+        /// Uses tokens that run out, as `Authorization: Bearer …`, instead of a key: `ask` is called
+        /// when one is needed, and again shortly before it runs out or when it was refused.
+        #[must_use]
+        pub fn token_provider<F, Fut, E>(mut self, ask: F) -> Self
+        where
+            F: Fn() -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<$crate::http::Token, E>> + Send + 'static,
+            E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        {
+            self.endpoint.set_tokens($crate::http::Tokens::new(ask));
             self
         }
 

@@ -3,9 +3,11 @@
 
 use chatlas_core::telemetry::names::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
 use opentelemetry::global::{self, BoxedSpan};
-use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer as _};
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use reqwest::{Request, Response, Url};
+
+use super::client::Trouble;
 
 /// Query parameters whose values are secrets: those the conventions name, and vendors' API keys.
 const SECRET_PARAMETERS: [&str; 14] = [
@@ -52,7 +54,12 @@ impl AttemptSpan {
         Self(tracer.build(builder))
     }
 
-    pub(super) fn finish(mut self, result: &Result<Response, reqwest::Error>) {
+    /// That context, with this span as the one that is current.
+    pub(super) fn below(&self, context: &Context) -> Context {
+        context.with_remote_span_context(self.0.span_context().clone())
+    }
+
+    pub(super) fn finish(mut self, result: &Result<Response, Trouble>) {
         let failure = match result {
             Ok(response) => {
                 let status = response.status();
@@ -60,9 +67,7 @@ impl AttemptSpan {
                 self.0.set_attribute(KeyValue::new("http.response.status_code", code));
                 (status.as_u16() >= 400).then(|| status.as_u16().to_string())
             }
-            Err(error) if error.is_timeout() => Some("timeout".to_owned()),
-            Err(error) if error.is_connect() => Some("connect".to_owned()),
-            Err(_) => Some("_OTHER".to_owned()),
+            Err(trouble) => Some(trouble.error_type().to_owned()),
         };
         if let Some(kind) = failure {
             self.0.set_attribute(KeyValue::new(ERROR_TYPE, kind));
@@ -70,6 +75,11 @@ impl AttemptSpan {
         }
         self.0.end();
     }
+}
+
+/// Whether a query parameter of that name holds a secret.
+pub(super) fn is_secret_parameter(name: &str) -> bool {
+    SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// A URL without its secrets: user, password, and the values of secret parameters.
@@ -80,12 +90,12 @@ fn redact(url: &Url) -> String {
         let _ = url.set_username("REDACTED");
         let _ = url.set_password(Some("REDACTED"));
     }
-    let secret = |name: &str| SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str());
-    if url.query_pairs().any(|(name, _)| secret(&name)) {
+    if url.query_pairs().any(|(name, _)| is_secret_parameter(&name)) {
         let pairs: Vec<(String, String)> = url
             .query_pairs()
             .map(|(name, value)| {
-                let shown = if secret(&name) { "REDACTED".into() } else { value.into_owned() };
+                let shown =
+                    if is_secret_parameter(&name) { "REDACTED".into() } else { value.into_owned() };
                 (name.into_owned(), shown)
             })
             .collect();

@@ -1,8 +1,10 @@
 //! What OpenAI says went wrong, as a typed error.
 
-use chatlas_core::{ProviderError, ProviderErrorKind};
+use chatlas_core::{Completion, ProviderError, ProviderErrorKind, Usage};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
+
+use super::reply::{string, usage};
 
 /// How much of a body that is no JSON is shown.
 const LONGEST_SNIPPET: usize = 300;
@@ -29,7 +31,19 @@ pub(super) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderE
 
 /// A response whose status is `failed`.
 pub(super) fn failed(response: &Value) -> ProviderError {
-    reported(&response["error"])
+    let usage = usage(&response["usage"]);
+    let error = reported(&response["error"]);
+    if usage == Usage::default() {
+        return error;
+    }
+    // It has failed, and is paid for.
+    error.with_partial(Completion {
+        usage,
+        response_id: string(response, "id"),
+        model: string(response, "model"),
+        partial: true,
+        ..Completion::default()
+    })
 }
 
 /// An error in a reply that began well: `{"code", "message"}`, or that under `error`.

@@ -84,7 +84,7 @@ impl OpenAi {
     ) -> Result<reqwest::Response, ProviderError> {
         let body = request::body(&self.model, &self.extras, request, stream)?;
         let mut call = Call::new(Method::POST, self.endpoint.url(&["responses"])?).body(body);
-        if self.endpoint.key().is_none() && self.info.server_address.as_deref() == Some(HOST) {
+        if !self.endpoint.is_authenticated() && self.info.server_address.as_deref() == Some(HOST) {
             return Err(without_key("OpenAI", KEY_VARIABLE));
         }
         call.key = self.endpoint.key().map(|key| (KeyIn::Bearer, key));

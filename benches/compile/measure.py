@@ -1,0 +1,351 @@
+#!/usr/bin/env python3
+"""What tools cost to build: rebuilds a crate of 100 tools of three parameters, written with
+chatlas, with rig, with rmcp, and by hand, and tells the CPU seconds side by side.
+
+    benches/compile/measure.py [--tools 100] [--runs 5] [--check] [--only chatlas,rmcp]
+
+Each crate is generated below `target/compile-cost`, its dependencies are built once, and then it
+alone is rebuilt after its source was touched: with `cargo build` as it is, without optimization
+and with incremental compilation off, so that every run does the same work. The runs of the crates
+alternate; the table has the medians of user CPU (of cargo, rustc and the linker together).
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WHERE = ROOT / "target" / "compile-cost"
+
+PARAMETERS = """\
+    /// The city, "Tokyo" for example.
+    city: String,
+    /// For how many days.
+    days: u32,
+    /// Whether in metric units.
+    metric: Option<bool>,
+"""
+FIELDS = PARAMETERS.replace("    city", "    pub city").replace("    days", "    pub days")
+FIELDS = FIELDS.replace("    metric", "    pub metric")
+BODY = 'format!("{city} {days} {metric:?}")'
+
+
+def chatlas(count):
+    tools = "".join(
+        f"""
+/// Get the weather of kind {i}.
+#[tool]
+pub async fn weather_{i}(
+{PARAMETERS}) -> Result<String, std::io::Error> {{
+    Ok({BODY})
+}}
+"""
+        for i in range(count)
+    )
+    names = ", ".join(f"weather_{i}" for i in range(count))
+    return f"""use chatlas_core::ToolSet;
+use chatlas_macros::{{tool, tools}};
+{tools}
+pub fn all() -> ToolSet {{
+    tools![{names}]
+}}
+"""
+
+
+def derived(count):
+    """By hand, with the derives of serde and schemars for the arguments."""
+    tools = "".join(
+        f"""
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Arguments{i} {{
+{FIELDS}}}
+
+pub async fn weather_{i}(arguments: Arguments{i}) -> Result<String, std::io::Error> {{
+    let Arguments{i} {{ city, days, metric }} = arguments;
+    Ok({BODY})
+}}
+
+pub struct Weather{i}(ToolDefinition);
+
+impl Weather{i} {{
+    pub fn new() -> Self {{
+        Self(ToolDefinition::new(
+            "weather_{i}",
+            "Get the weather of kind {i}.",
+            schemars::schema_for!(Arguments{i}).to_value(),
+        ))
+    }}
+}}
+
+impl Tool for Weather{i} {{
+    fn definition(&self) -> &ToolDefinition {{
+        &self.0
+    }}
+
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {{
+        Box::pin(async move {{
+            let arguments = serde_json::from_value(call.arguments)
+                .map_err(|error| ToolError::new("invalid_arguments", error.to_string()))?;
+            match weather_{i}(arguments).await {{
+                Ok(value) => Ok(ToolOutput::from(value)),
+                Err(error) => Err(ToolError::of(&error)),
+            }}
+        }})
+    }}
+}}
+"""
+        for i in range(count)
+    )
+    return HAND + "use schemars::JsonSchema;\nuse serde::Deserialize;\n" + tools + all_tools(count)
+
+
+def bare(count):
+    """By hand, without any macro: arguments picked one by one, the schema a text."""
+    schema = (
+        '{"type":"object","properties":{'
+        '"city":{"type":"string","description":"The city, \\"Tokyo\\" for example."},'
+        '"days":{"type":"integer","minimum":0,"description":"For how many days."},'
+        '"metric":{"type":["boolean","null"],"description":"Whether in metric units."}},'
+        '"required":["city","days"],"additionalProperties":false}'
+    )
+    tools = "".join(
+        f"""
+pub async fn weather_{i}(
+    city: String,
+    days: u32,
+    metric: Option<bool>,
+) -> Result<String, std::io::Error> {{
+    Ok({BODY})
+}}
+
+pub struct Weather{i}(ToolDefinition);
+
+impl Weather{i} {{
+    pub fn new() -> Self {{
+        let schema = serde_json::from_str(r#"{schema}"#).unwrap_or_default();
+        Self(ToolDefinition::new("weather_{i}", "Get the weather of kind {i}.", schema))
+    }}
+}}
+
+impl Tool for Weather{i} {{
+    fn definition(&self) -> &ToolDefinition {{
+        &self.0
+    }}
+
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {{
+        Box::pin(async move {{
+            let wrong = |what: &str| ToolError::new("invalid_arguments", what);
+            let Value::Object(mut given) = call.arguments else {{
+                return Err(wrong("no object"));
+            }};
+            let city = match given.remove("city") {{
+                Some(Value::String(city)) => city,
+                _ => return Err(wrong("argument `city`")),
+            }};
+            let days = given.remove("days").and_then(|days| days.as_u64());
+            let days = days.and_then(|days| u32::try_from(days).ok());
+            let days = days.ok_or_else(|| wrong("argument `days`"))?;
+            let metric = match given.remove("metric") {{
+                None | Some(Value::Null) => None,
+                Some(Value::Bool(metric)) => Some(metric),
+                _ => return Err(wrong("argument `metric`")),
+            }};
+            if let Some(name) = given.keys().next() {{
+                return Err(wrong(name));
+            }}
+            match weather_{i}(city, days, metric).await {{
+                Ok(value) => Ok(ToolOutput::from(value)),
+                Err(error) => Err(ToolError::of(&error)),
+            }}
+        }})
+    }}
+}}
+"""
+        for i in range(count)
+    )
+    return HAND + "use serde_json::Value;\n" + tools + all_tools(count)
+
+
+HAND = """use std::sync::Arc;
+
+use chatlas_core::tool::BoxFuture;
+use chatlas_core::{Tool, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet};
+"""
+
+
+def all_tools(count):
+    adds = "".join(f"    let _ = set.add(Arc::new(Weather{i}::new()));\n" for i in range(count))
+    return f"""
+pub fn all() -> ToolSet {{
+    let mut set = ToolSet::new();
+{adds}    set
+}}
+"""
+
+
+def rig(count):
+    tools = "".join(
+        f"""
+/// Get the weather of kind {i}.
+#[rig_tool(
+    description = "Get the weather of kind {i}.",
+    params(
+        city = "The city, Tokyo for example.",
+        days = "For how many days.",
+        metric = "Whether in metric units."
+    ),
+    required(city, days)
+)]
+pub async fn weather_{i}(
+    city: String,
+    days: u32,
+    metric: Option<bool>,
+) -> Result<String, rig::tool::ToolError> {{
+    Ok({BODY})
+}}
+"""
+        for i in range(count)
+    )
+    adds = "".join(f"    set.add_tool(Weather{i});\n" for i in range(count))
+    return f"""use rig::tool::ToolSet;
+use rig::tool_macro as rig_tool;
+{tools}
+pub fn all() -> ToolSet {{
+    let mut set = ToolSet::default();
+{adds}    set
+}}
+"""
+
+
+def rmcp(count):
+    arguments = "".join(
+        f"""
+#[derive(Deserialize, JsonSchema)]
+pub struct Arguments{i} {{
+{FIELDS}}}
+"""
+        for i in range(count)
+    )
+    tools = "".join(
+        f"""
+    /// Get the weather of kind {i}.
+    #[tool]
+    pub async fn weather_{i}(
+        &self,
+        Parameters(Arguments{i} {{ city, days, metric }}): Parameters<Arguments{i}>,
+    ) -> Result<String, String> {{
+        Ok({BODY})
+    }}
+"""
+        for i in range(count)
+    )
+    return f"""use rmcp::handler::server::router::tool::ToolRouter;
+use rmcp::handler::server::wrapper::Parameters;
+use rmcp::schemars::JsonSchema;
+use rmcp::{{tool, tool_router}};
+use serde::Deserialize;
+{arguments}
+pub struct Weather;
+
+#[tool_router]
+impl Weather {{
+{tools}}}
+
+pub fn all() -> ToolRouter<Weather> {{
+    Weather::tool_router()
+}}
+"""
+
+
+SERDE = 'serde = { version = "1", features = ["derive"] }\nserde_json = "1"\n'
+OURS = f'chatlas-core = {{ path = "{ROOT}/chatlas-core" }}\n'
+KINDS = {
+    "by hand, no derives": (bare, OURS + SERDE),
+    "by hand, derives": (derived, OURS + SERDE + 'schemars = "1"\n'),
+    "chatlas": (chatlas, OURS + f'chatlas-macros = {{ path = "{ROOT}/chatlas-macros" }}\n'),
+    "rmcp": (
+        rmcp,
+        'rmcp = { version = "3", default-features = false, features = ["macros", "server"] }\n'
+        + SERDE
+        + 'schemars = "1"\n',
+    ),
+    "rig": (
+        rig,
+        'rig-core = { version = "0.44", default-features = false, features = ["derive"] }\n'
+        + SERDE
+        + 'schemars = "1"\n',
+    ),
+}
+
+
+def generate(kind, count):
+    source, dependencies = KINDS[kind]
+    name = "cost-" + kind.replace(", ", "-").replace(" ", "-")
+    folder = WHERE / name
+    (folder / "src").mkdir(parents=True, exist_ok=True)
+    rename = "".join(
+        line.replace("rig-core =", "rig = { package = \"rig-core\",").replace("{ package = \"rig-core\", {", "{ package = \"rig-core\",") + "\n"
+        for line in dependencies.splitlines()
+    )
+    (folder / "Cargo.toml").write_text(
+        f"""[package]
+name = "{name}"
+version = "0.0.0"
+edition = "2024"
+
+[workspace]
+
+[dependencies]
+{rename}
+[profile.dev]
+incremental = false
+"""
+    )
+    (folder / "src" / "lib.rs").write_text(source(count))
+    return folder
+
+
+def cargo(folder, command):
+    environment = os.environ | {"CARGO_TARGET_DIR": str(WHERE / "target" / folder.name)}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        ["cargo", command, "--quiet"], cwd=folder, env=environment, check=False
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done.returncode == 0, after.ru_utime - before.ru_utime
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--tools", type=int, default=100)
+    arguments.add_argument("--runs", type=int, default=5)
+    arguments.add_argument("--check", action="store_true", help="`cargo check` instead")
+    arguments.add_argument("--only", default=",".join(k for k in KINDS).replace(", ", "; "))
+    arguments = arguments.parse_args()
+    kinds = [kind.replace("; ", ", ") for kind in arguments.only.split(",")]
+    command = "check" if arguments.check else "build"
+    folders = {}
+    for kind in kinds:
+        folder = generate(kind, arguments.tools)
+        built, seconds = cargo(folder, command)
+        print(f"{kind}: first build {seconds:.1f} s" if built else f"{kind}: does not build")
+        if built:
+            folders[kind] = folder
+    times = {kind: [] for kind in folders}
+    for _ in range(arguments.runs):
+        for kind, folder in folders.items():
+            (folder / "src" / "lib.rs").touch()
+            times[kind].append(cargo(folder, command)[1])
+    print(f"\n| {arguments.tools} tools, `cargo {command}` | user CPU s (median) | least | most |")
+    print("|---|---:|---:|---:|")
+    for kind, seconds in times.items():
+        median = statistics.median(seconds)
+        print(f"| {kind} | {median:.2f} | {min(seconds):.2f} | {max(seconds):.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+use chatlas_macros::{tool, tools};
+
+struct Db;
+
+/// Asks the database.
+#[tool]
+fn query(#[state] db: &Db, key: u8) -> u8 {
+    let Db = db;
+    key
+}
+
+fn main() {
+    let _ = tools![query];
+}

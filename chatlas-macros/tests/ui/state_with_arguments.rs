@@ -1,0 +1,11 @@
+use chatlas_macros::tool;
+
+struct Db;
+
+/// Asks the database.
+#[tool]
+fn query(#[state(app.db)] db: &Db) -> bool {
+    matches!(db, Db)
+}
+
+fn main() {}

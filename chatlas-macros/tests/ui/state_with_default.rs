@@ -1,0 +1,12 @@
+use chatlas_macros::tool;
+
+#[derive(Clone)]
+struct Db;
+
+/// Asks the database.
+#[tool]
+fn query(#[state] #[default(Db)] db: Db) -> bool {
+    matches!(db, Db)
+}
+
+fn main() {}

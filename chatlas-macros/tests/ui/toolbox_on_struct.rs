@@ -1,0 +1,6 @@
+use chatlas_macros::toolbox;
+
+#[toolbox]
+struct Counter;
+
+fn main() {}
