@@ -176,6 +176,14 @@ async fn a_frame_that_is_damaged_is_malformed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_may_leave_out_what_aws_wraps_events_in() {
+    let told = json!({"type": "error",
+        "error": {"type": "overloaded_error", "message": "Overloaded"}});
+    let body = [begin(APIS[0]), event("chunk", &told)].concat();
+    assert_eq!(failed_stream(APIS[0], streamed(body)).await.kind(), Kind::Overloaded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_answer_of_the_protocol_is_malformed() {
     let _alone = record();
     for api in APIS {

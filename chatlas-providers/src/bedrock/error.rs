@@ -25,9 +25,9 @@ pub(super) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderE
     }
 }
 
-/// The id by which AWS knows the request.
+/// The id by which AWS, or the gateway before it, knows the request.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-amzn-requestid")?.to_str().ok()
+    ["x-amzn-requestid", "x-request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok())
 }
 
 /// An exception within a stream.

@@ -52,6 +52,10 @@ impl Decode for Chunks {
             return Ok(Vec::new());
         }
         let Some(bytes) = payload["bytes"].as_str() else {
+            // Gateways hand on the event without what AWS wraps it in.
+            if payload["type"].is_string() {
+                return self.0.value(payload);
+            }
             return Err(malformed("a chunk has no `bytes`"));
         };
         let event = STANDARD.decode(bytes).map_err(|_| malformed("a chunk is no base64"))?;
