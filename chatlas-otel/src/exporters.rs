@@ -116,7 +116,7 @@ impl Wire {
             self.runtime = Some(runtime.map_err(failed)?);
         }
         let _inside = self.runtime.as_ref().map(tokio::runtime::Runtime::enter);
-        chatlas_providers::http::prepare_tls();
+        prepare_tls();
         let exporter = build(target)?;
         Ok(Watched { exporter, account })
     }
@@ -129,6 +129,16 @@ impl Drop for Wire {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// Makes sure that rustls has a cryptography provider, where this build has TLS: ring, unless the
+/// program has chosen another.
+fn prepare_tls() {
+    #[cfg(feature = "rustls-ring")]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been faster: then there is one, and that is all that is wanted.
+        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
@@ -243,7 +253,7 @@ struct Client {
 
 impl Client {
     fn new(target: &Target, account: Arc<Account>) -> Result<Self, SetupError> {
-        chatlas_providers::http::prepare_tls();
+        prepare_tls();
         let client = reqwest::blocking::Client::builder()
             .timeout(target.timeout)
             // A token in the headers is for the host it was given for.
