@@ -103,115 +103,61 @@ fn assert_sent(received: &[Received], documented: &Documented) {
     assert_eq!(received.iter().filter(known).count(), received.len(), "all of it is OTLP");
 }
 
+type Headers = &'static [(&'static str, &'static str)];
+
+/// Each block of the page: its section, its place in it, and what the vendor documents.
+const BLOCKS: &[(&str, usize, &str, Headers, &[&str])] = &[
+    ("OpenTelemetry Collector", 0, "/v1/traces", &[], ALL),
+    ("Jaeger", 0, "/v1/traces", &[], TRACES),
+    ("Logfire", 0, "/v1/traces", &[("authorization", "pylf_v1_eu_abc")], ALL),
+    ("Logfire", 1, "/v1/traces", &[("authorization", "wt-1")], ALL),
+    (
+        "Datadog",
+        0,
+        "/v1/traces",
+        &[
+            ("dd-api-key", "key-1"),
+            ("dd-otlp-source", "llmobs"),
+            ("content-type", "application/x-protobuf"),
+        ],
+        TRACES,
+    ),
+    ("Datadog", 1, "/v1/traces", &[], ALL),
+    ("Honeycomb", 0, "/v1/traces", &[("x-honeycomb-team", "key-1")], ALL),
+    ("Traceloop", 0, "/v1/traces", &[("authorization", "Bearer key-1")], &["traces", "metrics"]),
+    ("Phoenix", 0, "/v1/traces", &[], TRACES),
+    ("Phoenix", 1, "/s/me/v1/traces", &[("authorization", "Bearer key-1")], TRACES),
+    ("MLflow", 0, "/v1/traces", &[("x-mlflow-experiment-id", "7")], TRACES),
+    (
+        "Langfuse",
+        0,
+        "/api/public/otel/v1/traces",
+        &[("authorization", "Basic cGs6c2s="), ("x-langfuse-ingestion-version", "4")],
+        TRACES,
+    ),
+    ("Posit Connect", 0, "/v1/traces", &[("authorization", "wt-1")], ALL),
+];
+
 #[test]
 fn the_variables_of_each_backend_send_where_and_how_it_documents() {
-    for (section, block, documented) in [
-        (
-            "OpenTelemetry Collector",
-            0,
-            Documented { path: "/v1/traces", headers: &[], signals: ALL },
-        ),
-        ("Jaeger", 0, Documented { path: "/v1/traces", headers: &[], signals: TRACES }),
-        (
-            "Logfire",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[("authorization", "pylf_v1_eu_abc")],
-                signals: ALL,
-            },
-        ),
-        (
-            "Logfire",
-            1,
-            Documented { path: "/v1/traces", headers: &[("authorization", "wt-1")], signals: ALL },
-        ),
-        (
-            "Datadog",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[
-                    ("dd-api-key", "key-1"),
-                    ("dd-otlp-source", "llmobs"),
-                    ("content-type", "application/x-protobuf"),
-                ],
-                signals: TRACES,
-            },
-        ),
-        ("Datadog", 1, Documented { path: "/v1/traces", headers: &[], signals: ALL }),
-        (
-            "Honeycomb",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[("x-honeycomb-team", "key-1")],
-                signals: ALL,
-            },
-        ),
-        (
-            "Traceloop",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[("authorization", "Bearer key-1")],
-                signals: &["traces", "metrics"],
-            },
-        ),
-        ("Phoenix", 0, Documented { path: "/v1/traces", headers: &[], signals: TRACES }),
-        (
-            "Phoenix",
-            1,
-            Documented {
-                path: "/s/me/v1/traces",
-                headers: &[("authorization", "Bearer key-1")],
-                signals: TRACES,
-            },
-        ),
-        (
-            "MLflow",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[("x-mlflow-experiment-id", "7")],
-                signals: TRACES,
-            },
-        ),
-        (
-            "Langfuse",
-            0,
-            Documented {
-                path: "/api/public/otel/v1/traces",
-                headers: &[
-                    ("authorization", "Basic cGs6c2s="),
-                    ("x-langfuse-ingestion-version", "4"),
-                ],
-                signals: TRACES,
-            },
-        ),
-        (
-            "Posit Connect",
-            0,
-            Documented { path: "/v1/traces", headers: &[("authorization", "wt-1")], signals: ALL },
-        ),
-    ] {
+    for &(section, block, path, headers, signals) in BLOCKS {
         println!("{section}, block {block}");
-        let (received, _) = sent(section, block);
-        assert_sent(&received, &documented);
+        let (all, _) = sent(section, block);
+        assert_sent(&all, &Documented { path, headers, signals });
         if section == "Honeycomb" {
-            let metrics = received.iter().find(|one| one.path == "/v1/metrics").unwrap();
+            let metrics = all.iter().find(|one| one.path == "/v1/metrics").unwrap();
             assert_eq!(metrics.header("x-honeycomb-dataset"), Some("metrics"));
         }
         if section == "Posit Connect" {
-            assert_eq!(received[0].resource("service.name").as_deref(), Some("my-chatlas-app"));
+            assert_eq!(all[0].resource("service.name").as_deref(), Some("my-chatlas-app"));
         }
     }
 }
 
 #[test]
 fn the_console_needs_one_variable() {
-    let (received, out) = sent("Console", 0);
-    assert!(received.is_empty());
+    let (all, out) = sent("Console", 0);
+    assert!(all.is_empty());
     assert!(out.contains("└── chat gpt-4o"), "{out}");
 }
 
@@ -268,13 +214,13 @@ fn the_same_in_code_has_the_same_headers() {
         command.envs(keys.iter().map(|key| (key, "key-1")));
         let (output, _, err) = run(&mut command);
         assert!(output.status.success(), "{name}: {err}");
-        let received = receiver.received();
-        assert_sent(&received, &Documented { path, headers, signals });
-        assert!(received.iter().all(|one| one.header("x-other").is_none()), "{name}");
+        let all = receiver.received();
+        assert_sent(&all, &Documented { path, headers, signals });
+        assert!(all.iter().all(|one| one.header("x-other").is_none()), "{name}");
         if !headers.iter().any(|(name, _)| *name == "authorization") {
-            assert!(received.iter().all(|one| one.header("authorization").is_none()), "{name}");
+            assert!(all.iter().all(|one| one.header("authorization").is_none()), "{name}");
         }
-        assert_eq!(received[0].resource("service.name").as_deref(), Some("travel"));
+        assert_eq!(all[0].resource("service.name").as_deref(), Some("travel"));
     }
     let (output, _, err) = run(example("backends").arg("honeycomb"));
     assert!(!output.status.success());

@@ -246,7 +246,7 @@ fn http<E: Send + 'static>(
 /// those of the environment, whoever they are for.
 #[derive(Debug)]
 struct Client {
-    client: reqwest::blocking::Client,
+    blocking: reqwest::blocking::Client,
     headers: HeaderMap,
     account: Arc<Account>,
 }
@@ -259,7 +259,7 @@ impl Client {
             // A token in the headers is for the host it was given for.
             .redirect(reqwest::redirect::Policy::none());
         let client = tls(client, target)?.build().map_err(|error| failed(error.without_url()))?;
-        Ok(Self { client, headers: target.headers.clone(), account })
+        Ok(Self { blocking: client, headers: target.headers.clone(), account })
     }
 }
 
@@ -308,7 +308,7 @@ impl HttpClient for Client {
         }
         headers.extend(self.headers.clone());
         *request.headers_mut() = headers;
-        let response = self.client.send_bytes(request).await?;
+        let response = self.blocking.send_bytes(request).await?;
         if response.status().is_success()
             && let Some((count, why)) = refused(response.headers(), response.body())
         {

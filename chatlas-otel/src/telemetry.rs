@@ -58,6 +58,7 @@ use chatlas_core::telemetry::{Capture, set_default_capture};
 /// # }
 /// ```
 #[must_use = "nothing is set up before `install`"]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
 pub struct Telemetry {
     console: bool,
     json: bool,
