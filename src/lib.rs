@@ -60,3 +60,8 @@ pub mod prelude {
 #[cfg(all(doctest, feature = "otel", feature = "openai"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So do those of the page of backends.
+#[cfg(all(doctest, feature = "otel", feature = "openai"))]
+#[doc = include_str!("../docs/backends.md")]
+struct Backends;

@@ -226,3 +226,50 @@ fn the_same_in_code_has_the_same_headers() {
     assert!(!output.status.success());
     assert_eq!(err, "error: HONEYCOMB_API_KEY is not set\n");
 }
+
+#[test]
+fn the_rest_of_the_environment_holds_too() {
+    let assistant = |variables: &[(&str, &str)]| {
+        let receiver = Receiver::start();
+        let mut command = example("travel_assistant");
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url());
+        command.envs(variables.iter().copied());
+        let (output, _, err) = run(&mut command);
+        (output.status.success(), err, receiver.received())
+    };
+    let (_, err, all) = assistant(&[
+        ("OTEL_SERVICE_NAME", "named"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,team=a%20b"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+    ]);
+    assert_eq!(err, "");
+    let traces = all.iter().find(|one| one.path == "/v1/traces").unwrap();
+    assert_eq!(traces.resource("service.name").as_deref(), Some("named"));
+    assert_eq!(traces.resource("team").as_deref(), Some("a b"));
+    assert_eq!(traces.header("content-type"), Some("application/json"));
+    assert_eq!(traces.header("content-encoding"), Some("gzip"));
+    let spans = traces.spans();
+    let call = spans.iter().find(|span| span.name == "chat gpt-4o").unwrap();
+    assert_eq!(attribute(&call.attributes, "gen_ai.response.model").as_deref(), Some("gpt-4"));
+    let logs = all.iter().find(|one| one.path == "/v1/logs").unwrap();
+    assert_eq!(logs.header("content-type"), Some("application/x-protobuf"));
+
+    let (_, _, all) = assistant(&[("OTEL_TRACES_SAMPLER", "always_off")]);
+    assert!(all.iter().all(|one| one.spans().is_empty()));
+    let (_, _, all) = assistant(&[("OTEL_SDK_DISABLED", "true")]);
+    assert!(all.is_empty());
+    for (name, value) in [
+        ("OTEL_PROPAGATORS", "b3"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/secret"),
+    ] {
+        let (success, err, all) = assistant(&[(name, value)]);
+        assert!(!success && all.is_empty(), "{name}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(err.starts_with(&format!("error: {name}")), "{err}");
+    }
+}
