@@ -115,8 +115,23 @@ fn nothing_installed() {
     let more = |a: usize, b: usize| figures[a].fastest - figures[b].fastest;
     hold("a run of 4 spans", more(1, 0), 60.0, " ns");
     hold("a run of 4 spans", figures[1].allocations - figures[0].allocations, 1.0, " allocations");
-    hold("a `chat` span alone", more(3, 2), 20.0, " ns");
-    hold("a tool span alone", more(5, 4), 20.0, " ns");
+    hold("a `chat` span outside a run", more(3, 2), 20.0, " ns");
+    hold("a tool span outside a run", more(5, 4), 20.0, " ns");
+
+    let figures = measure(vec![
+        case("1 model call alone", 256, runs::answers::<1>, |r| runs::run(&chat, r, false)),
+        case("1 model call", 256, runs::answers::<1>, |r| runs::run(&chat, r, true)),
+        case("11 model calls alone", 64, runs::answers::<11>, |r| runs::run(&chat, r, false)),
+        case("11 model calls", 64, runs::answers::<11>, |r| runs::run(&chat, r, true)),
+        case("1 tool call alone", 256, || runs::asking(1), |r| runs::run(&chat, r, false)),
+        case("1 tool call", 256, || runs::asking(1), |r| runs::run(&chat, r, true)),
+        case("11 tool calls alone", 256, || runs::asking(11), |r| runs::run(&chat, r, false)),
+        case("11 tool calls", 256, || runs::asking(11), |r| runs::run(&chat, r, true)),
+    ]);
+    show("nothing installed: runs with more of the same", &figures);
+    let cost = |of: usize| figures[of + 1].fastest - figures[of].fastest;
+    hold("a `chat` span in a run", (cost(2) - cost(0)) / 10.0, 20.0, " ns");
+    hold("a tool span in a run", (cost(6) - cost(4)) / 10.0, 20.0, " ns");
 }
 
 fn with_the_sdk() {
@@ -150,17 +165,9 @@ fn with_the_sdk() {
         ),
     ]);
     show("SDK, batch processor, spans thrown away", &figures);
-    let ours = figures[1].median - figures[0].median;
-    hold(
-        "share of tracing-opentelemetry's",
-        ours / (figures[2].median - figures[0].median),
-        0.5,
-        "",
-    );
-    println!(
-        "  => share of its lean form's: {:.2}",
-        ours / (figures[3].median - figures[0].median)
-    );
+    let more = |of: usize| figures[of].fastest - figures[0].fastest;
+    hold("share of tracing-opentelemetry's", more(1) / more(2), 0.5, "");
+    println!("  => share of its lean form's: {:.2}", more(1) / more(3));
 
     let calls = |capture| runs::long_chat(200, capture);
     let (off, on) = (calls(Capture::Nothing), calls(Capture::Spans));
