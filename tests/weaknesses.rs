@@ -6,7 +6,7 @@
 
 mod support {
     pub mod server;
-    pub mod wire;
+    pub mod vendor_replies;
 }
 
 use std::collections::HashSet;
@@ -29,7 +29,7 @@ use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use serde_json::{Value, json};
 use support::server::{Answer as Http, Server};
-use support::wire::{anthropic_stream, gemini, gemini_reply, openai, openai_calls, openai_says};
+use support::vendor_replies::{anthropic_stream, gemini, gemini_reply, openai, openai_calls, openai_says};
 
 /// Get the current weather forecast for a city.
 #[tool]

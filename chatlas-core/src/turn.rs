@@ -1,5 +1,7 @@
 //! Who said it: the turns of a conversation, and what a model call cost.
 
+use std::borrow::Cow;
+
 use opentelemetry::KeyValue;
 use serde::{Deserialize, Serialize};
 
@@ -249,12 +251,26 @@ impl FinishReason {
     /// The word of the conventions.
     pub fn as_str(&self) -> &str {
         match self {
+            Self::Other(reason) => reason,
+            known => known.known(),
+        }
+    }
+
+    /// The same, to be kept: only a word of the vendor's own is copied.
+    pub(crate) fn to_word(&self) -> Cow<'static, str> {
+        match self {
+            Self::Other(reason) => Cow::Owned(reason.clone()),
+            known => Cow::Borrowed(known.known()),
+        }
+    }
+
+    fn known(&self) -> &'static str {
+        match self {
             Self::Stop => "stop",
             Self::Length => "length",
             Self::ContentFilter => "content_filter",
             Self::ToolCall => "tool_call",
-            Self::Error => "error",
-            Self::Other(reason) => reason,
+            Self::Error | Self::Other(_) => "error",
         }
     }
 }

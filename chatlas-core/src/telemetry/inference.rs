@@ -10,6 +10,7 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use futures_util::future::Either;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, Key, KeyValue};
@@ -87,10 +88,7 @@ impl Inference {
         let of_vendor = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event = live.sink.is_some().then(|| list.clone());
         let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
-        let name = match &info.model {
-            Some(model) => Cow::Owned(format!("{} {model}", operation::CHAT)),
-            None => Cow::Borrowed(operation::CHAT),
-        };
+        let name = Live::span_name(operation::CHAT, info.model.as_deref());
         let scope = live.start(&parent, SpanKind::Client, name, list);
         if let Some(span) = scope.span_context() {
             live.calls().last = Some(span);
@@ -115,8 +113,18 @@ impl Inference {
         })))
     }
 
+    fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn context(&self) -> Option<Context> {
         self.0.as_ref()?.scope.context().cloned()
+    }
+
+    /// Has the provider's work run in the span. It comes in a box, for it is moved.
+    async fn around<F: Future>(&mut self, work: F) -> F::Output {
+        let work = in_context(self.context().as_ref(), work);
+        noting_panic(work, || self.end(&End::Panicked)).await
     }
 
     fn see(&mut self, event: &CompletionEvent) {
@@ -436,50 +444,54 @@ pub(super) fn describe(error: &ProviderError) -> String {
     }
 }
 
-/// A provider's `chat`, in its span.
-pub async fn traced_chat<Fut>(
+/// A provider's `chat`, in its span. Where nobody listens it is the provider's future as it stands.
+pub fn traced_chat<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
     body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> Result<Completion, ProviderError>
+) -> impl Future<Output = Result<Completion, ProviderError>> + Send
 where
     Fut: Future<Output = Result<Completion, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, false);
-    let context = call.context();
-    let body = in_context(context.as_ref(), async move { body(request).await });
-    let result = noting_panic(body, || call.end(&End::Panicked)).await;
-    match &result {
-        Ok(completion) => call.end(&End::Whole(completion)),
-        Err(error) => call.end(&End::Failed(error)),
+    if call.is_off() {
+        return Either::Left(body(request));
     }
-    result
+    Either::Right(async move {
+        let result = call.around(Box::pin(async move { body(request).await })).await;
+        match &result {
+            Ok(completion) => call.end(&End::Whole(completion)),
+            Err(error) => call.end(&End::Failed(error)),
+        }
+        result
+    })
 }
 
 /// A provider's `chat_stream`, in its span, which lasts until the stream's end.
-pub async fn traced_chat_stream<Fut>(
+pub fn traced_chat_stream<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
     body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> Result<CompletionStream, ProviderError>
+) -> impl Future<Output = Result<CompletionStream, ProviderError>> + Send
 where
     Fut: Future<Output = Result<CompletionStream, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, true);
-    let context = call.context();
-    let body = in_context(context.as_ref(), async move { body(request).await });
-    let result = noting_panic(body, || call.end(&End::Panicked)).await;
-    match result {
-        Ok(inner) if call.0.is_none() => Ok(inner),
-        Ok(inner) => {
-            let inner = Some(inner);
-            Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
-        }
-        Err(error) => {
-            call.end(&End::Failed(&error));
-            Err(error)
-        }
+    if call.is_off() {
+        return Either::Left(body(request));
     }
+    Either::Right(async move {
+        match call.around(Box::pin(async move { body(request).await })).await {
+            Ok(inner) => {
+                let (inner, context) = (Some(inner), call.context());
+                Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
+            }
+            Err(error) => {
+                call.end(&End::Failed(&error));
+                Err(error)
+            }
+        }
+    })
 }
 
 /// A reply as it arrives, watched by its call.
