@@ -19,7 +19,9 @@ use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::tool::BoxFuture;
 use chatlas::{
-    Anthropic, Gemini, HttpOptions, OpenAi, ToolCall, ToolDefinition, ToolError, ToolOutput,
+    Anthropic, AzureOpenAi, Cloudflare, Databricks, DeepSeek, Gemini, HttpOptions, HuggingFace,
+    Mistral, OpenAi, OpenAiCompletions, OpenRouter, ToolCall, ToolDefinition, ToolError,
+    ToolOutput,
 };
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value, json};
@@ -41,7 +43,37 @@ struct Vendor {
     least: usize,
 }
 
+/// A vendor that speaks Chat Completions at that host.
+macro_rules! completions {
+    ($name:literal, $provider:ident, $host:literal, $least:literal) => {
+        Vendor {
+            name: $name,
+            fits: |_, url| url.contains($host) && url.ends_with("/chat/completions"),
+            provider: |recorded, url| {
+                Arc::new($provider::new(model(recorded)).api_key("test").base_url(url).http(once()))
+            },
+            least: $least,
+        }
+    };
+}
+
 const VENDORS: &[Vendor] = &[
+    completions!("openai", OpenAiCompletions, "//api.openai.com/", 24),
+    completions!("deepseek", DeepSeek, "//api.deepseek.com/", 8),
+    completions!("mistral_ai", Mistral, "//api.mistral.ai/", 8),
+    completions!("openrouter", OpenRouter, "//openrouter.ai/", 12),
+    completions!("huggingface", HuggingFace, "//router.huggingface.co/", 11),
+    completions!("cloudflare", Cloudflare, "//api.cloudflare.com/", 5),
+    completions!("databricks", Databricks, ".azuredatabricks.net/", 20),
+    Vendor {
+        name: "azure.ai.openai",
+        fits: |_, url| url.contains(".cognitiveservices.azure.com/openai/responses"),
+        provider: |recorded, url| {
+            let azure = AzureOpenAi::new(model(recorded)).api_key("test").resource(url);
+            Arc::new(azure.http(once()))
+        },
+        least: 2,
+    },
     Vendor {
         name: "openai",
         fits: |method, url| method == "POST" && url == "https://api.openai.com/v1/responses",
@@ -72,6 +104,15 @@ const VENDORS: &[Vendor] = &[
         least: 21,
     },
 ];
+
+/// How a complaint about a missing count begins.
+const USAGE_MISSING: &str = "`gen_ai.usage.";
+
+/// Whether a recorded answer says anything about tokens: but for AWS, whose frames hide the words.
+fn tells_tokens(recorded: &Interaction) -> bool {
+    let told = recorded.body.windows(6).any(|bytes| bytes == br#""usage"#);
+    told || recorded.status != 200 || recorded.url.contains("amazonaws")
+}
 
 /// The model that a recorded request names in its body.
 fn model(recorded: &Interaction) -> String {
@@ -223,9 +264,11 @@ async fn every_recording_is_told_as_the_conventions_say() {
                     conversations += play(vendor, &stretch, capture).await;
                     let before = findings.violations.len();
                     let spans = check(&signals, &conventions, &mut findings);
-                    for violation in &mut findings.violations[before..] {
-                        *violation = format!("{violation}  [{name}]");
-                    }
+                    let fresh = findings.violations.split_off(before);
+                    // What the vendor did not count cannot be told.
+                    let counted = stretch.iter().all(|recorded| tells_tokens(recorded));
+                    let fresh = fresh.into_iter().filter(|v| counted || !v.contains(USAGE_MISSING));
+                    findings.violations.extend(fresh.map(|v| format!("{v}  [{name}]")));
                     assert_provider(vendor, &spans);
                     assert_capture(capture, &spans, name);
                 }

@@ -18,8 +18,8 @@ use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::testing::{Answer, Recorder, Script, usage};
 use chatlas::{
-    Anthropic, Approval, CancellationToken, ChatError, Content, FinishReason, Gemini, HttpOptions,
-    OpenAi, ProviderError, ProviderErrorKind, ToolContext, Usage,
+    Anthropic, Approval, AzureOpenAi, CancellationToken, ChatError, Content, FinishReason, Gemini,
+    HttpOptions, LmStudio, Mistral, OpenAi, ProviderError, ProviderErrorKind, ToolContext, Usage,
 };
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{
@@ -29,7 +29,9 @@ use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use serde_json::{Value, json};
 use support::server::{Answer as Http, Server};
-use support::vendor_replies::{anthropic_stream, gemini, gemini_reply, openai, openai_calls, openai_says};
+use support::vendor_replies::{
+    anthropic_stream, gemini, gemini_reply, openai, openai_calls, openai_says,
+};
 
 /// Get the current weather forecast for a city.
 #[tool]
@@ -120,8 +122,13 @@ fn w04_providers_are_called_as_the_conventions_call_them() {
         OpenAi::new("m").info().name.clone(),
         Anthropic::new("m").info().name.clone(),
         Gemini::new("m").info().name.clone(),
+        AzureOpenAi::new("m").info().name.clone(),
+        Mistral::new("m").info().name.clone(),
+        LmStudio::new("m").info().name.clone(),
     ];
-    assert_eq!(names, ["openai", "anthropic", "gcp.gemini"]);
+    let expected =
+        ["openai", "anthropic", "gcp.gemini", "azure.ai.openai", "mistral_ai", "lm_studio"];
+    assert_eq!(names, expected);
 }
 
 #[tokio::test]
