@@ -37,6 +37,8 @@ pub use chatlas_providers::anthropic::{Anthropic, Caching};
 pub use chatlas_providers::auto::{auto, auto_from_env};
 #[cfg(feature = "azure")]
 pub use chatlas_providers::azure::{AzureOpenAi, AzureOpenAiCompletions};
+#[cfg(feature = "bedrock")]
+pub use chatlas_providers::bedrock::{self, Bedrock, BedrockApi};
 #[cfg(feature = "google")]
 pub use chatlas_providers::google::Gemini;
 #[cfg(feature = "vertex")]
