@@ -19,9 +19,9 @@ use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::tool::BoxFuture;
 use chatlas::{
-    Anthropic, AzureOpenAi, Cloudflare, Databricks, DeepSeek, Gemini, HttpOptions, HuggingFace,
-    Mistral, OpenAi, OpenAiCompletions, OpenRouter, ToolCall, ToolDefinition, ToolError,
-    ToolOutput,
+    Anthropic, AzureOpenAi, Bedrock, Cloudflare, Databricks, DeepSeek, Gemini, HttpOptions,
+    HuggingFace, Mistral, OpenAi, OpenAiCompletions, OpenRouter, ToolCall, ToolDefinition,
+    ToolError, ToolOutput,
 };
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value, json};
@@ -91,6 +91,16 @@ const VENDORS: &[Vendor] = &[
         least: 30,
     },
     Vendor {
+        name: "aws.bedrock",
+        fits: |_, url| url.contains("//bedrock-runtime.") && url.contains("/invoke"),
+        provider: |recorded, url| {
+            let model = model_in(&recorded.url, "/model/", '/');
+            let bedrock = Bedrock::new(model).region("us-east-1").api_key("test");
+            Arc::new(bedrock.base_url(url).http(once()))
+        },
+        least: 14,
+    },
+    Vendor {
         name: "gcp.gemini",
         fits: |_, url| {
             url.contains("generativelanguage.googleapis.com")
@@ -98,7 +108,7 @@ const VENDORS: &[Vendor] = &[
                 && !url.contains(":batch")
         },
         provider: |recorded, url| {
-            let model = model_in(&recorded.url, "/models/");
+            let model = model_in(&recorded.url, "/models/", ':');
             Arc::new(Gemini::new(model).api_key("test").base_url(url).http(once()))
         },
         least: 21,
@@ -119,10 +129,10 @@ fn model(recorded: &Interaction) -> String {
     recorded.request["model"].as_str().expect("a model").to_owned()
 }
 
-/// The model that a recorded address names behind `folder`.
-fn model_in(url: &str, folder: &str) -> String {
+/// The model that a recorded address names behind `folder`, up to `end`.
+fn model_in(url: &str, folder: &str, end: char) -> String {
     let (_, rest) = url.split_once(folder).expect("a model");
-    rest.split([':', '/', '?']).next().unwrap_or_default().to_owned()
+    rest.split(end).next().unwrap_or_default().to_owned()
 }
 
 /// No attempt after the first: each recorded answer is played once.
