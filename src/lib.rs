@@ -82,7 +82,15 @@ pub mod prelude {
     pub use futures_util::StreamExt as _;
 }
 
-/// The README's example compiles.
+/// The examples of the README and of the guides compile.
 #[cfg(all(doctest, feature = "otel", feature = "openai"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod guides {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/monitor.md")]
+    struct Monitor;
+    #[doc = include_str!("../docs/questions.md")]
+    struct Questions;
+    #[doc = include_str!("../docs/backends.md")]
+    struct Backends;
+}
