@@ -111,7 +111,7 @@ impl OpenAiCompletions {
     /// Sends a header of the vendor's own with every request; its value is not shown anywhere.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.api.set_header(name, value);
+        self.api.endpoint.set_header(name, value);
         self
     }
 
