@@ -32,11 +32,15 @@ pub use chatlas_core::*;
 pub use chatlas_macros::{
     face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
 };
+#[cfg(feature = "otel")]
+pub use chatlas_otel as otel;
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
 pub use chatlas_providers::auto::{auto, auto_from_env};
 #[cfg(feature = "azure")]
 pub use chatlas_providers::azure::{AzureOpenAi, AzureOpenAiCompletions};
+#[cfg(feature = "bedrock")]
+pub use chatlas_providers::bedrock::{self, Bedrock, BedrockApi};
 #[cfg(feature = "google")]
 pub use chatlas_providers::google::Gemini;
 #[cfg(feature = "vertex")]
@@ -66,9 +70,6 @@ pub use chatlas_providers::vendors::Perplexity;
 pub use chatlas_providers::vendors::Portkey;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
-
-#[cfg(feature = "otel")]
-pub mod otel;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -8,6 +8,8 @@ pub mod anthropic;
 pub mod auto;
 #[cfg(feature = "azure")]
 pub mod azure;
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 #[cfg(feature = "_completions")]
 pub mod completions;
 #[cfg(feature = "google")]
