@@ -41,7 +41,7 @@ pub(super) fn propagator(env: Env<'_>) -> Result<TextMapCompositePropagator, Set
 /// # type Error = Box<dyn std::error::Error>;
 /// # async fn handle(mut chat: Chat, headers: &http::HeaderMap, prompt: &str) -> Result<String, Error> {
 /// let caller = chatlas::otel::context_of(headers);
-/// let reply = chat.chat(prompt).with_context(caller).await?;
+/// let reply = async { chat.chat(prompt).await }.with_context(caller).await?;
 /// # Ok(reply.to_string())
 /// # }
 /// ```

@@ -97,7 +97,7 @@ impl Gemini {
     }
 
     async fn send(&self, mut call: Call<'_>) -> Result<Response, ProviderError> {
-        if self.endpoint.key().is_none() && self.info.server_address.as_deref() == Some(HOST) {
+        if !self.endpoint.is_authenticated() && self.info.server_address.as_deref() == Some(HOST) {
             return Err(without_key("Google", &KEY_VARIABLES.join(" or ")));
         }
         call.key = self.endpoint.key().map(|key| (KeyIn::Header(KEY_HEADER), key));

@@ -14,13 +14,14 @@
   const sum = (list, of) => list.reduce((total, item) => total + (of(item) || 0), 0);
 
   function time(micros) {
+    if (micros === 0) return "0";
     if (micros < 1000) return `${Math.round(micros)} µs`;
     if (micros < 1e6) return `${(micros / 1e3).toFixed(micros < 1e4 ? 1 : 0)} ms`;
     if (micros < 6e7) return `${(micros / 1e6).toFixed(2)} s`;
     return `${Math.floor(micros / 6e7)} min ${Math.round((micros % 6e7) / 1e6)} s`;
   }
   function money(cost) {
-    const digits = cost >= 0.995 ? 2 : cost >= 0.0995 ? 3 : cost >= 0.00995 ? 4 : 6;
+    const digits = [0.995, 0.0995, 0.00995, 0.000995, 0].findIndex((least) => cost >= least) + 2;
     return `${head.currency}${head.currency.length > 1 ? " " : ""}${cost.toFixed(digits)}`;
   }
   const clock = (micros) => new Date(micros / 1000).toLocaleTimeString("en-GB", { hour12: false });
@@ -117,9 +118,8 @@
       const output = sum(item.calls, (call) => call.output);
       const cost = priced ? sum(item.calls, (call) => call.cost) : 0;
       const sub = [
-        clock(item.start), time(item.end - item.start), plural(item.spans.length, "span"),
-        item.calls.length ? tokens(input, output) : "", cost ? money(cost) : "",
-        item.errors ? plural(item.errors, "error") : "",
+        clock(item.start), time(item.end - item.start), item.errors ? plural(item.errors, "error") : "",
+        item.calls.length ? tokens(input, output) : plural(item.spans.length, "span"), cost ? money(cost) : "",
       ];
       row.append(name, el("div", "sub", sub.filter(Boolean).join(" · ")));
       row.onclick = () => open(item);
@@ -429,7 +429,7 @@
   ];
   table($("models"), [
     { title: "Model", of: (item) => item.name }, ...common,
-    number("First chunk", (item) => item.chunk, time),
+    number("First chunk, median", (item) => item.chunk, time),
     number("Input", (item) => item.input, whole), number("of it cached", (item) => item.cached, whole),
     number("Output", (item) => item.output, whole),
     ...(priced ? [number("Cost", (item) => item.cost, money)] : []),
