@@ -57,7 +57,8 @@ pub(crate) async fn database() -> Result<SqlitePool, sqlx::Error> {
         .max_lifetime(None)
         .connect("sqlite::memory:")
         .await?;
-    let rooms = "CREATE TABLE rooms (name TEXT NOT NULL, beds INTEGER NOT NULL, price REAL NOT NULL);
+    let rooms =
+        "CREATE TABLE rooms (name TEXT NOT NULL, beds INTEGER NOT NULL, price REAL NOT NULL);
         INSERT INTO rooms VALUES ('Attic', 1, 65), ('Garden', 2, 110), ('Harbour view', 2, 140),
             ('Family', 4, 190);";
     sqlx::raw_sql(rooms).execute(&database).await?;
