@@ -70,7 +70,9 @@ fn each_part_says_what_the_protocol_means() {
     });
     let chunks = [
         chunk(&json!([{"text": "H", "thought": true}]), None),
-        chunk(&json!([{"text": "m.", "thought": true}, {"text": "Hel"}]), None),
+        chunk(&json!([{"text": "m.", "thought": true}]), None),
+        chunk(&json!([{"text": "", "thought": true, "thoughtSignature": "s0"}]), None),
+        chunk(&json!([{"text": "Hel"}]), None),
         chunk(&json!([{"text": "lo"}, {"text": "!", "thoughtSignature": "s1"}]), None),
         last,
     ];
@@ -107,6 +109,7 @@ fn each_part_says_what_the_protocol_means() {
     let completion = Completion {
         contents: vec![
             Content::Thinking(thought),
+            opaque(replay(json!({"thought": true, "thoughtSignature": "s0"}))),
             Content::text("Hello"),
             Content::Text(signed),
             call.clone(),
