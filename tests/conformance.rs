@@ -18,7 +18,9 @@ use std::sync::Arc;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::tool::BoxFuture;
-use chatlas::{HttpOptions, OpenAi, ToolCall, ToolDefinition, ToolError, ToolOutput};
+use chatlas::{
+    Anthropic, Gemini, HttpOptions, OpenAi, ToolCall, ToolDefinition, ToolError, ToolOutput,
+};
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::{Value, json};
 use support::cassettes::{Interaction, interactions, shared};
@@ -39,18 +41,47 @@ struct Vendor {
     least: usize,
 }
 
-const VENDORS: &[Vendor] = &[Vendor {
-    name: "openai",
-    fits: |method, url| method == "POST" && url == "https://api.openai.com/v1/responses",
-    provider: |recorded, url| {
-        Arc::new(OpenAi::new(model(recorded)).api_key("test").base_url(url).http(once()))
+const VENDORS: &[Vendor] = &[
+    Vendor {
+        name: "openai",
+        fits: |method, url| method == "POST" && url == "https://api.openai.com/v1/responses",
+        provider: |recorded, url| {
+            Arc::new(OpenAi::new(model(recorded)).api_key("test").base_url(url).http(once()))
+        },
+        least: 118,
     },
-    least: 118,
-}];
+    Vendor {
+        name: "anthropic",
+        fits: |method, url| method == "POST" && url == "https://api.anthropic.com/v1/messages",
+        provider: |recorded, url| {
+            Arc::new(Anthropic::new(model(recorded)).api_key("test").base_url(url).http(once()))
+        },
+        least: 30,
+    },
+    Vendor {
+        name: "gcp.gemini",
+        fits: |_, url| {
+            url.contains("generativelanguage.googleapis.com")
+                && url.to_lowercase().contains("generatecontent")
+                && !url.contains(":batch")
+        },
+        provider: |recorded, url| {
+            let model = model_in(&recorded.url, "/models/");
+            Arc::new(Gemini::new(model).api_key("test").base_url(url).http(once()))
+        },
+        least: 21,
+    },
+];
 
 /// The model that a recorded request names in its body.
 fn model(recorded: &Interaction) -> String {
     recorded.request["model"].as_str().expect("a model").to_owned()
+}
+
+/// The model that a recorded address names behind `folder`.
+fn model_in(url: &str, folder: &str) -> String {
+    let (_, rest) = url.split_once(folder).expect("a model");
+    rest.split([':', '/', '?']).next().unwrap_or_default().to_owned()
 }
 
 /// No attempt after the first: each recorded answer is played once.

@@ -8,8 +8,10 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
+use super::facts::{Facts, Kind};
+use super::messages::{self, Said};
 use super::output::Output;
-use super::waterfall::{self, Bar, Style};
+use super::waterfall::{self, Style};
 
 /// The most traces, and the most spans in all, that wait for their roots. Beyond it the oldest
 /// trace is drawn as far as it is.
@@ -33,10 +35,10 @@ impl Console {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn draw(&self, trace: TraceId, bars: &[Bar]) {
+    fn draw(&self, trace: TraceId, open: &OpenTrace) {
+        let drawn = waterfall::draw(&trace.to_string(), &open.spans, &open.said, &self.style);
         // Whatever the program was printing ends its line first.
-        self.output
-            .write(&format!("\n\n{}", waterfall::draw(&trace.to_string(), bars, self.style)));
+        self.output.write(&format!("\n\n{drawn}"));
     }
 }
 
@@ -46,13 +48,17 @@ impl SpanProcessor for Console {
     fn on_end(&self, span: SpanData) {
         let trace = span.span_context.trace_id();
         let is_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
+        let facts = Facts::of(&span, &self.style.prices);
+        // Each call repeats what was said before it: the last one of a trace has it all.
+        let says = self.style.messages && facts.kind == Kind::ModelCall;
+        let said = if says { messages::conversation(&span) } else { Vec::new() };
         let mut open = self.open();
-        open.add(trace, Bar::of(&span));
+        open.add(trace, facts, said);
         let ready = if is_root { open.take(trace) } else { open.take_beyond_bound() };
         // Drawing takes its time: other threads go on meanwhile.
         drop(open);
-        if let Some((trace, bars)) = ready {
-            self.draw(trace, &bars);
+        if let Some((trace, spans)) = ready {
+            self.draw(trace, &spans);
         }
     }
 
@@ -63,41 +69,56 @@ impl SpanProcessor for Console {
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         loop {
             let oldest = self.open().take_oldest();
-            let Some((trace, bars)) = oldest else { return Ok(()) };
-            self.draw(trace, &bars);
+            let Some((trace, spans)) = oldest else { return Ok(()) };
+            self.draw(trace, &spans);
         }
     }
 }
 
-/// The traces whose roots have not ended, and spans that ended after their root.
+/// A trace whose root has not ended, or spans that ended after their root.
+#[derive(Debug, Default)]
+struct OpenTrace {
+    /// The number of its coming.
+    coming: u64,
+    spans: Vec<Facts>,
+    said: Vec<Said>,
+}
+
+/// All of them.
 #[derive(Debug, Default)]
 struct OpenTraces {
-    /// With each the number of its coming.
-    traces: HashMap<TraceId, (u64, Vec<Bar>)>,
+    traces: HashMap<TraceId, OpenTrace>,
     coming: u64,
     spans: usize,
 }
 
 impl OpenTraces {
-    fn add(&mut self, trace: TraceId, bar: Bar) {
+    fn add(&mut self, trace: TraceId, span: Facts, said: Vec<Said>) {
         self.coming += 1;
-        let (_, bars) = self.traces.entry(trace).or_insert_with(|| (self.coming, Vec::new()));
-        bars.push(bar);
+        let coming = self.coming;
+        let open = self
+            .traces
+            .entry(trace)
+            .or_insert_with(|| OpenTrace { coming, ..OpenTrace::default() });
+        open.spans.push(span);
+        if !said.is_empty() {
+            open.said = said;
+        }
         self.spans += 1;
     }
 
-    fn take(&mut self, trace: TraceId) -> Option<(TraceId, Vec<Bar>)> {
-        let (_, bars) = self.traces.remove(&trace)?;
-        self.spans -= bars.len();
-        Some((trace, bars))
+    fn take(&mut self, trace: TraceId) -> Option<(TraceId, OpenTrace)> {
+        let open = self.traces.remove(&trace)?;
+        self.spans -= open.spans.len();
+        Some((trace, open))
     }
 
-    fn take_oldest(&mut self) -> Option<(TraceId, Vec<Bar>)> {
-        let (&oldest, _) = self.traces.iter().min_by_key(|(_, (coming, _))| *coming)?;
+    fn take_oldest(&mut self) -> Option<(TraceId, OpenTrace)> {
+        let (&oldest, _) = self.traces.iter().min_by_key(|(_, open)| open.coming)?;
         self.take(oldest)
     }
 
-    fn take_beyond_bound(&mut self) -> Option<(TraceId, Vec<Bar>)> {
+    fn take_beyond_bound(&mut self) -> Option<(TraceId, OpenTrace)> {
         let beyond = self.traces.len() > MOST_TRACES || self.spans > MOST_SPANS;
         if beyond { self.take_oldest() } else { None }
     }
@@ -117,7 +138,7 @@ mod tests {
 
     fn recording() -> (SdkTracerProvider, SdkTracer, Shared) {
         let written = Shared::default();
-        let style = Style { colour: false, width: 80 };
+        let style = Style { width: 80, ..Style::default() };
         let console = Console::new(Output::to(written.clone()), style);
         let provider = SdkTracerProvider::builder().with_span_processor(console).build();
         let tracer = provider.tracer("test");
@@ -197,6 +218,7 @@ mod tests {
         }
         assert_eq!(written.text(), "");
         tracer.start_with_context("child", &root).end();
-        assert_eq!(names(&written.text()).len(), MOST_SPANS + 1);
+        assert_eq!(names(&written.text()), ["child"], "spans that are alike are one line");
+        assert!(written.text().contains(&format!("child ×{}", MOST_SPANS + 1)));
     }
 }

@@ -193,12 +193,14 @@ fn line(span: &SpanData) -> serde_json::Value {
     })
 }
 
-fn nanos(time: SystemTime) -> u64 {
+pub(super) fn nanos(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn attributes<'a>(pairs: impl IntoIterator<Item = &'a KeyValue>) -> Map<String, serde_json::Value> {
+pub(super) fn attributes<'a>(
+    pairs: impl IntoIterator<Item = &'a KeyValue>,
+) -> Map<String, serde_json::Value> {
     pairs.into_iter().map(|pair| (pair.key.to_string(), value(&pair.value))).collect()
 }
 

@@ -20,6 +20,12 @@ impl Output {
         matches!(self, Self::Stdout) && std::io::stdout().is_terminal()
     }
 
+    /// The columns of the terminal, where it is one.
+    pub(super) fn width(&self) -> Option<usize> {
+        let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+        self.is_terminal().then_some(usize::from(width.0))
+    }
+
     /// Writes it in one piece, so that two threads do not mix. A reader that went away is no
     /// reason to fail: what the program does matters more than who watches it.
     pub(super) fn write(&self, text: &str) {

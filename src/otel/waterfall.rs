@@ -1,150 +1,105 @@
-//! A trace as text: a tree of spans, their bars on one time axis, durations, tokens, errors.
+//! A trace as text: a tree of spans, their bars on one time axis, durations, tokens, cost, errors.
 
-use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use chatlas_core::telemetry::names;
-use opentelemetry::Value;
-use opentelemetry::trace::{SpanId, Status};
-use opentelemetry_sdk::trace::SpanData;
+use super::env::Env;
+use super::facts::{Facts, Tokens};
+use super::messages::Said;
+use super::output::Output;
+use super::prices::Prices;
+use super::tree::{self, Row};
 
 /// How it is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Style {
     pub(super) colour: bool,
     /// The columns there are.
     pub(super) width: usize,
+    /// Whether messages are shown below.
+    pub(super) messages: bool,
+    pub(super) prices: Prices,
 }
+
+/// The columns where nobody says how many there are.
+const COLUMNS: usize = 100;
 
 impl Style {
-    /// As wide as `COLUMNS` says, else 100 columns; in colour on a terminal, unless `NO_COLOR` is
-    /// set, and anywhere with `CLICOLOR_FORCE`.
-    pub(super) fn of(lookup: impl Fn(&str) -> Option<String>, terminal: bool) -> Self {
-        let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-        let width = set("COLUMNS").and_then(|columns| columns.parse().ok()).unwrap_or(100);
-        Self { colour: set("NO_COLOR").is_none() && (terminal || forced), width }
-    }
-}
-
-/// What is shown of a span.
-#[derive(Clone, Debug)]
-pub(super) struct Bar {
-    id: SpanId,
-    parent: SpanId,
-    name: String,
-    start: SystemTime,
-    end: SystemTime,
-    tokens: Tokens,
-    /// `error.type`, or `error` where there is none.
-    error: Option<String>,
-}
-
-impl Bar {
-    pub(super) fn of(span: &SpanData) -> Self {
-        let find = |key: &str| span.attributes.iter().find(|pair| pair.key.as_str() == key);
-        let count = |key: &str| match find(key)?.value {
-            Value::I64(count) => Some(count),
-            _ => None,
-        };
-        // An agent repeats the sum of its model calls: shown there, they would be counted twice.
-        let is_call = find(names::OPERATION_NAME)
-            .is_some_and(|pair| pair.value.as_str() == names::operation::CHAT);
-        let tokens = if is_call {
-            Tokens {
-                input: count(names::usage::INPUT_TOKENS),
-                output: count(names::usage::OUTPUT_TOKENS),
-            }
-        } else {
-            Tokens::default()
-        };
-        let failed = matches!(span.status, Status::Error { .. });
+    /// As wide as `COLUMNS` says, else as the terminal is, else 100 columns; in colour on a
+    /// terminal, unless `NO_COLOR` is set, and anywhere with `CLICOLOR_FORCE`.
+    pub(super) fn of(env: Env<'_>, output: &Output) -> Self {
+        let forced = env.text("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let columns = env.text("COLUMNS").and_then(|columns| columns.parse().ok());
         Self {
-            id: span.span_context.span_id(),
-            parent: span.parent_span_id,
-            name: printable(&span.name),
-            start: span.start_time,
-            end: span.end_time,
-            tokens,
-            error: failed.then(|| {
-                let kind = find(names::ERROR_TYPE);
-                kind.map_or_else(|| "error".into(), |pair| printable(&pair.value.as_str()))
-            }),
+            colour: env.text("NO_COLOR").is_none() && (output.is_terminal() || forced),
+            width: columns.or_else(|| output.width()).unwrap_or(COLUMNS),
+            ..Self::default()
         }
     }
 
-    fn duration(&self) -> Duration {
-        self.end.duration_since(self.start).unwrap_or_default()
+    pub(super) fn with_messages(self, messages: bool) -> Self {
+        Self { messages, ..self }
+    }
+
+    pub(super) fn with_prices(self, prices: Prices) -> Self {
+        Self { prices, ..self }
+    }
+
+    fn paint(&self, colour: &str, text: &str) -> String {
+        if self.colour { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
+
+const RED: &str = "31";
+const DIM: &str = "2";
+const BOLD: &str = "1";
 
 /// The text without what a terminal would obey.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().map(plain).collect()
-}
-
-/// The tokens of a model call, or of several.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tokens {
-    input: Option<i64>,
-    output: Option<i64>,
-}
-
-impl Tokens {
-    fn and(self, other: Self) -> Self {
-        let sum = |a: Option<i64>, b: Option<i64>| match (a, b) {
-            (Some(a), Some(b)) => Some(a.saturating_add(b)),
-            (a, b) => a.or(b),
-        };
-        Self { input: sum(self.input, other.input), output: sum(self.output, other.output) }
-    }
-
-    fn said(self) -> Option<String> {
-        match (self.input, self.output) {
-            (Some(input), Some(output)) => Some(format!("{input} in → {output} out")),
-            (Some(input), None) => Some(format!("{input} in")),
-            (None, Some(output)) => Some(format!("{output} out")),
-            (None, None) => None,
-        }
-    }
 }
 
 /// The narrowest column of names, and the narrowest and widest axis.
 const LEAST_LABEL: usize = 12;
 const LEAST_AXIS: usize = 12;
 const MOST_AXIS: usize = 60;
-/// The levels of the tree that are set off from each other. What is deeper stands at the last.
-const MOST_LEVELS: usize = 30;
 
-/// The whole picture of a trace.
-pub(super) fn draw(trace: &str, bars: &[Bar], style: Style) -> String {
-    let rows = in_order(bars);
+/// The whole picture of a trace, and what was said in it as far as it is shown.
+pub(super) fn draw(trace: &str, spans: &[Facts], said: &[Said], style: &Style) -> String {
+    let rows = tree::rows(spans);
     let (Some(begin), Some(end)) =
-        (bars.iter().map(|bar| bar.start).min(), bars.iter().map(|bar| bar.end).max())
+        (spans.iter().map(|span| span.start).min(), spans.iter().map(|span| span.end).max())
     else {
         return String::new();
     };
     let total = end.duration_since(begin).unwrap_or_default();
-    let labels: Vec<String> = rows.iter().map(Row::label).collect();
-    let durations: Vec<String> = rows.iter().map(|row| human(row.bar.duration())).collect();
-    let notes: Vec<String> = rows.iter().map(|row| note(row.bar)).collect();
+    let labels: Vec<String> = rows.iter().map(label).collect();
+    let durations: Vec<String> = rows.iter().map(|row| human(took(row))).collect();
+    let notes: Vec<String> = rows.iter().map(|row| note(row, style)).collect();
     let (label_width, duration_width, note_width) =
         (widest(&labels), widest(&durations), widest(&notes));
     let spare = style.width.saturating_sub(duration_width + note_width + 6);
     let label_width = label_width.min(spare.saturating_sub(LEAST_AXIS).max(LEAST_LABEL));
     let axis = spare.saturating_sub(label_width).clamp(LEAST_AXIS, MOST_AXIS);
 
-    let mut out = header(trace, &rows, total);
+    let mut out = header(trace, &rows, spans, total, style);
     for (((row, label), duration), note) in rows.iter().zip(&labels).zip(&durations).zip(&notes) {
         let label = fit(label, label_width);
-        let stretch = stretch(begin, total, row.bar, axis);
+        let stretch = marked(stretch(begin, total, row, axis), begin, total, row, axis);
         let line = format!("{label}  {stretch}  {duration:>duration_width$}  {note}");
-        let _ = match (&row.bar.error, style.colour) {
-            (Some(_), true) => writeln!(out, "\u{1b}[31m{}\u{1b}[0m", line.trim_end()),
-            _ => writeln!(out, "{}", line.trim_end()),
-        };
+        let line = line.trim_end();
+        match &row.first.error {
+            Some(_) => out.push_str(&style.paint(RED, line)),
+            None => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    if style.messages && !said.is_empty() {
+        out.push('\n');
+        for said in said {
+            write_said(&mut out, said, style);
+        }
     }
     out
 }
@@ -153,78 +108,75 @@ fn widest(texts: &[String]) -> usize {
     texts.iter().map(|text| text.chars().count()).max().unwrap_or_default()
 }
 
+fn label(row: &Row<'_>) -> String {
+    let name = printable(&row.first.name);
+    match row.count {
+        1 => format!("{}{name}", row.branch),
+        count => format!("{}{name} ×{count}", row.branch),
+    }
+}
+
+/// From the beginning of the first to the end of the last.
+fn took(row: &Row<'_>) -> Duration {
+    row.end.duration_since(row.start).unwrap_or_default()
+}
+
 /// Which trace it is, how long it took, and what it came to.
-fn header(trace: &str, rows: &[Row<'_>], total: Duration) -> String {
+fn header(
+    trace: &str,
+    rows: &[Row<'_>],
+    spans: &[Facts],
+    total: Duration,
+    style: &Style,
+) -> String {
     let mut roots = rows.iter().filter(|row| row.branch.is_empty());
     let took = match (roots.next(), roots.next()) {
-        (Some(only), None) => only.bar.duration(),
+        (Some(only), None) => took(only),
         _ => total,
     };
     let several = |count: usize, noun: &str| match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),
     };
-    let errors = rows.iter().filter(|row| row.bar.error.is_some()).count();
-    let tokens = rows.iter().fold(Tokens::default(), |sum, row| sum.and(row.bar.tokens));
+    let errors = spans.iter().filter(|span| span.error.is_some()).count();
+    let tokens = spans.iter().fold(Tokens::default(), |sum, span| sum.and(span.tokens));
+    let cost = spans.iter().filter_map(|span| span.cost).reduce(|a, b| a + b);
     let short: String = trace.chars().take(8).collect();
     let facts = [
-        Some(format!("trace {short}")),
+        Some(style.paint(BOLD, &format!("trace {short}"))),
         Some(human(took)),
-        Some(several(rows.len(), "span")),
+        Some(several(spans.len(), "span")),
         tokens.said(),
-        (errors > 0).then(|| several(errors, "error")),
+        cost.map(|cost| money(cost, style.prices.currency())),
+        (errors > 0).then(|| style.paint(RED, &several(errors, "error"))),
+        rows.iter()
+            .any(|row| first_chunk(row).is_some())
+            .then(|| style.paint(DIM, &format!("{FIRST_CHUNK} first chunk"))),
     ];
     format!("{}\n", facts.into_iter().flatten().collect::<Vec<_>>().join(" · "))
 }
 
-/// A span in its place in the tree.
-struct Row<'a> {
-    branch: String,
-    bar: &'a Bar,
+fn note(row: &Row<'_>, style: &Style) -> String {
+    let each = (row.count > 1).then(|| {
+        let count = u32::try_from(row.count).unwrap_or(u32::MAX);
+        format!("⌀ {}, longest {}", human(row.sum / count), human(row.longest))
+    });
+    let error = row.first.error.as_ref().map(|kind| format!("✗ {}", printable(kind)));
+    let cost = row.cost.map(|cost| money(cost, style.prices.currency()));
+    [row.tokens.said(), cost, each, error].into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
-impl Row<'_> {
-    fn label(&self) -> String {
-        format!("{}{}", self.branch, self.bar.name)
-    }
-}
-
-/// Parents before children, siblings by their start. Who has no parent here is a root.
-fn in_order(bars: &[Bar]) -> Vec<Row<'_>> {
-    let known: HashSet<SpanId> = bars.iter().map(|bar| bar.id).collect();
-    let mut below: HashMap<Option<SpanId>, Vec<&Bar>> = HashMap::new();
-    for bar in bars {
-        let parent = known.contains(&bar.parent).then_some(bar.parent);
-        below.entry(parent).or_default().push(bar);
-    }
-    for siblings in below.values_mut() {
-        siblings.sort_by_key(|bar| (bar.start, bar.end));
-    }
-    // A stack instead of recursion: a trace may be deep.
-    let mut rows = Vec::with_capacity(bars.len());
-    let roots = below.remove(&None).unwrap_or_default();
-    let mut open: Vec<(&Bar, String, String, usize)> =
-        roots.into_iter().rev().map(|bar| (bar, String::new(), String::new(), 0)).collect();
-    while let Some((bar, branch, indent, level)) = open.pop() {
-        let children = below.remove(&Some(bar.id)).unwrap_or_default();
-        for (place, child) in children.into_iter().rev().enumerate() {
-            let (fork, rest) =
-                if place == 0 { ("└── ", "    ") } else { ("├── ", "│   ") };
-            let rest = if level < MOST_LEVELS { rest } else { "" };
-            open.push((child, format!("{indent}{fork}"), format!("{indent}{rest}"), level + 1));
-        }
-        rows.push(Row { branch, bar });
-    }
-    // Spans that are each other's parents hang on no root. They are no trace, and shown all the same.
-    let mut lost: Vec<&Bar> = below.into_values().flatten().collect();
-    lost.sort_by_key(|bar| (bar.start, bar.end));
-    rows.extend(lost.into_iter().map(|bar| Row { branch: String::new(), bar }));
-    rows
-}
-
-fn note(bar: &Bar) -> String {
-    let error = bar.error.as_ref().map(|kind| format!("✗ {kind}"));
-    [bar.tokens.said(), error].into_iter().flatten().collect::<Vec<_>>().join("  ")
+/// A cost as a person says it: two digits that mean something.
+pub(super) fn money(cost: f64, currency: &str) -> String {
+    let digits = match cost {
+        0.995.. => 2,
+        0.0995.. => 3,
+        0.00995.. => 4,
+        0.000_995.. => 5,
+        _ => 6,
+    };
+    let space = if currency.chars().count() > 1 { " " } else { "" };
+    format!("{currency}{space}{cost:.digits$}")
 }
 
 /// A text of just that many columns.
@@ -238,17 +190,21 @@ fn fit(text: &str, width: usize) -> String {
 
 /// Cells filled from the left, by eighths.
 const FILLED: [char; 9] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+/// Where the first chunk came.
+const FIRST_CHUNK: char = '◆';
 
-/// The bar of a span on an axis of that many columns, to the eighth of a column where there is a
+/// The eighth of the axis where that time is.
+fn eighth(time: SystemTime, begin: SystemTime, total: Duration, axis: usize) -> usize {
+    let since = time.duration_since(begin).unwrap_or_default().as_nanos();
+    let place = since.saturating_mul(axis as u128 * 8).checked_div(total.as_nanos());
+    place.and_then(|place| usize::try_from(place).ok()).unwrap_or(0).min(axis * 8)
+}
+
+/// The bar of a row on an axis of that many columns, to the eighth of a column where there is a
 /// sign for it. Something of it is always to be seen.
-fn stretch(begin: SystemTime, total: Duration, bar: &Bar, axis: usize) -> String {
-    let eighths = |time: SystemTime| {
-        let since = time.duration_since(begin).unwrap_or_default().as_nanos();
-        let place = since.saturating_mul(axis as u128 * 8).checked_div(total.as_nanos());
-        place.and_then(|place| usize::try_from(place).ok()).unwrap_or(0).min(axis * 8)
-    };
-    let start = eighths(bar.start).min(axis * 8 - 1);
-    let end = eighths(bar.end).max(start + 1);
+fn stretch(begin: SystemTime, total: Duration, row: &Row<'_>, axis: usize) -> String {
+    let start = eighth(row.start, begin, total, axis).min(axis * 8 - 1);
+    let end = eighth(row.end, begin, total, axis).max(start + 1);
     let mut cells: String = (0..axis)
         .map(|cell| {
             let (from, to) = (start.max(cell * 8), end.min(cell * 8 + 8));
@@ -271,8 +227,67 @@ fn stretch(begin: SystemTime, total: Duration, bar: &Bar, axis: usize) -> String
     cells
 }
 
+/// When the first chunk of a reply came, where that is later than its beginning and before its end.
+fn first_chunk(row: &Row<'_>) -> Option<SystemTime> {
+    let time = row.first.start.checked_add(row.first.time_to_first_chunk?)?;
+    (row.count == 1 && time < row.end).then_some(time)
+}
+
+/// The bar with a mark where the first chunk came, if it is long enough to show it.
+fn marked(bar: String, begin: SystemTime, total: Duration, row: &Row<'_>, axis: usize) -> String {
+    let Some(time) = first_chunk(row) else { return bar };
+    let place = eighth(time, begin, total, axis) / 8;
+    if bar.chars().filter(|c| *c != ' ').count() < 3 {
+        return bar;
+    }
+    bar.chars()
+        .enumerate()
+        .map(|(cell, c)| if cell == place && c != ' ' { FIRST_CHUNK } else { c })
+        .collect()
+}
+
+/// The widest that what was said is set.
+const MOST_TEXT: usize = 100;
+
+/// What somebody said: who, and the text behind it, its lines below each other.
+fn write_said(out: &mut String, said: &Said, style: &Style) {
+    let who = format!("{:>9}  ", said.who);
+    let width = style.width.min(MOST_TEXT).saturating_sub(who.chars().count()).max(20);
+    let mut first = true;
+    for line in said.text.lines().flat_map(|line| wrapped(&printable(line), width)) {
+        let before = if std::mem::take(&mut first) { who.as_str() } else { "           " };
+        let _ = writeln!(out, "{}{line}", style.paint(DIM, before));
+    }
+    if first {
+        let _ = writeln!(out, "{}", style.paint(DIM, &who));
+    }
+}
+
+/// A line in pieces of that width, parted between words where that can be.
+fn wrapped(line: &str, width: usize) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    for word in line.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        if !piece.is_empty() && piece.chars().count() + 1 + word.len() > width {
+            pieces.push(std::mem::take(&mut piece));
+        }
+        if !piece.is_empty() {
+            piece.push(' ');
+        }
+        while word.len() > width {
+            let rest = word.split_off(width);
+            pieces.push(word.into_iter().collect());
+            word = rest;
+        }
+        piece.extend(word);
+    }
+    pieces.push(piece);
+    pieces
+}
+
 /// A duration as a person says it.
-fn human(duration: Duration) -> String {
+pub(super) fn human(duration: Duration) -> String {
     let micros = duration.as_micros();
     match micros {
         0..1_000 => format!("{micros} µs"),
@@ -285,27 +300,44 @@ fn human(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use opentelemetry::KeyValue;
-    use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
-    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider};
+    use opentelemetry::trace::{Span as _, SpanId, Status, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider, SpanData};
 
+    use super::super::env::tests::of;
+    use super::super::facts::Kind;
+    use super::super::output::tests::Shared;
+    use super::super::prices::Price;
     use super::*;
 
-    fn bar(id: u64, parent: u64, name: &str, start: u64, end: u64) -> Bar {
+    fn bar(id: u64, parent: u64, name: &str, start: u64, end: u64) -> Facts {
         let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
-        Bar {
+        Facts {
             id: SpanId::from(id),
             parent: SpanId::from(parent),
             name: name.to_owned(),
+            kind: Kind::Other,
             start: at(start),
             end: at(end),
             tokens: Tokens::default(),
+            time_to_first_chunk: None,
+            model: None,
+            tool: None,
             error: None,
+            cost: None,
         }
     }
 
-    fn guide() -> Vec<Bar> {
-        let with = |mut bar: Bar, (input, output)| {
-            bar.tokens = Tokens { input: Some(input), output: Some(output) };
+    fn plain(width: usize) -> Style {
+        Style { width, ..Style::default() }
+    }
+
+    fn coloured(width: usize) -> Style {
+        Style { colour: true, width, ..Style::default() }
+    }
+
+    fn guide() -> Vec<Facts> {
+        let with = |mut bar: Facts, (input, output)| {
+            bar.tokens = Tokens { input: Some(input), output: Some(output), cached: None };
             bar
         };
         vec![
@@ -320,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_trace_is_a_tree_with_bars_on_one_axis() {
-        let drawn = draw("0123456789abcdef", &guide(), Style { colour: false, width: 80 });
+        let drawn = draw("0123456789abcdef", &guide(), &[], &plain(80));
         let expected = "\
 trace 01234567 · 1.00 s · 6 spans · 192 in → 39 out
 invoke_agent                  █████████████████████████  1.00 s
@@ -334,29 +366,98 @@ invoke_agent                  ████████████████�
     }
 
     #[test]
+    fn the_first_chunk_is_a_mark_on_the_bar() {
+        let mut spans = guide();
+        spans[1].time_to_first_chunk = Some(Duration::from_millis(200));
+        spans[4].time_to_first_chunk = Some(Duration::from_millis(900)); // as long as nobody was
+        let drawn = draw("t", &spans, &[], &plain(80));
+        assert!(drawn.lines().next().unwrap().ends_with(" · ◆ first chunk"), "{drawn}");
+        assert!(drawn.contains("├── chat gpt-4o               █████◆████  "), "{drawn}");
+        assert_eq!(drawn.matches('◆').count(), 2, "{drawn}");
+    }
+
+    #[test]
+    fn spans_that_are_alike_in_a_row_are_one_line() {
+        let mut spans = vec![bar(1, 0, "invoke_agent", 0, 1000)];
+        for n in 0..12 {
+            spans.push(bar(100 + n, 1, "execute_tool look_up", n * 10, n * 10 + 100));
+            spans.push(bar(200 + n, 100 + n, "query", n * 10, n * 10 + 50));
+        }
+        spans.push(bar(300, 1, "execute_tool look_up", 500, 600)); // without a query
+        let drawn = draw("t", &spans, &[], &plain(100));
+        let lines: Vec<&str> = drawn.lines().collect();
+        assert_eq!(lines.len(), 5, "{drawn}");
+        assert!(lines[2].starts_with("├── execute_tool look_up ×12 "), "{drawn}");
+        assert!(lines[2].ends_with("210 ms  ⌀ 100 ms, longest 100 ms"), "{drawn}");
+        assert!(lines[3].starts_with("│   └── query ×12 "), "{drawn}");
+        assert!(lines[4].starts_with("└── execute_tool look_up  "), "{drawn}");
+        let mut failed = spans.clone();
+        failed[3].error = Some("timeout".to_owned());
+        let drawn = draw("t", &failed, &[], &plain(100));
+        assert!(drawn.contains("✗ timeout") && drawn.contains("1 error"), "{drawn}");
+    }
+
+    #[test]
+    fn what_a_trace_cost_is_told_where_there_are_prices() {
+        let price = Price { input: 2.5, output: 10.0, cached_input: None };
+        let prices = Prices::in_currency("$").model("gpt-4o", price);
+        let spans = recorded(|tracer| {
+            let mut span = tracer.start("chat gpt-4o");
+            span.set_attributes([
+                KeyValue::new("gen_ai.operation.name", "chat"),
+                KeyValue::new("gen_ai.request.model", "gpt-4o"),
+                KeyValue::new("gen_ai.usage.input_tokens", 76),
+                KeyValue::new("gen_ai.usage.output_tokens", 15),
+            ]);
+        });
+        let facts: Vec<Facts> = spans.iter().map(|span| Facts::of(span, &prices)).collect();
+        let style = plain(90).with_prices(prices);
+        let drawn = draw("t", &facts, &[], &style);
+        assert!(drawn.starts_with("trace t · ") && drawn.contains(" · $0.000340\n"), "{drawn}");
+        assert!(drawn.contains("76 in → 15 out  $0.000340\n"), "{drawn}");
+        assert_eq!(money(12.345, "EUR"), "EUR 12.35");
+        assert_eq!(money(0.0004, "$"), "$0.000400");
+    }
+
+    #[test]
+    fn messages_stand_below_where_they_are_asked_for() {
+        let said = [
+            Said { who: "user".into(), text: "What should I pack? ".repeat(6) },
+            Said { who: "assistant".into(), text: "→ get_weather({})\u{1b}[31m".into() },
+        ];
+        assert!(!draw("t", &guide(), &said, &plain(60)).contains("user"));
+        let style = plain(60).with_messages(true);
+        let drawn = draw("t", &guide(), &said, &style);
+        let below = drawn.split("\n\n").nth(1).unwrap();
+        assert!(below.starts_with("     user  What should I pack?"), "{below}");
+        assert!(below.contains("\nassistant  → get_weather({})�[31m\n"), "{below}");
+        assert!(below.lines().all(|line| line.chars().count() <= 60), "{below}");
+    }
+
+    #[test]
     fn an_error_is_red_where_there_is_colour() {
         let mut bars = guide();
         bars[3].error = Some("timeout".to_owned());
-        let plain = draw("t", &bars, Style { colour: false, width: 100 });
-        assert!(!plain.contains('\u{1b}'));
-        assert!(plain.contains("✗ timeout"));
-        let red = draw("t", &bars, Style { colour: true, width: 100 });
-        assert_eq!(red.matches("\u{1b}[31m").count(), 1);
+        let drawn = draw("t", &bars, &[], &plain(100));
+        assert!(!drawn.contains('\u{1b}'));
+        assert!(drawn.contains("✗ timeout"));
+        let red = draw("t", &bars, &[], &coloured(100));
+        assert_eq!(red.matches("\u{1b}[31m").count(), 2, "in the head and at the span");
     }
 
     #[test]
     fn odd_traces_are_drawn_all_the_same() {
-        let style = Style { colour: true, width: 0 };
-        assert_eq!(draw("t", &[], style), "");
+        let style = coloured(0);
+        assert_eq!(draw("t", &[], &[], &style), "");
         // An end before the start, a parent that is missing, a name that is too long.
         let odd = [bar(1, 9, &"long ".repeat(50), 500, 100), bar(2, 8, "other root", 5, 5)];
-        let drawn = draw("", &odd, style);
+        let drawn = draw("", &odd, &[], &style);
         assert_eq!(drawn.lines().count(), 3);
         assert!(drawn.contains('…'));
         let rings = [bar(1, 1, "own parent", 0, 1), bar(2, 3, "a", 2, 3), bar(3, 2, "b", 1, 2)];
-        assert_eq!(draw("t", &rings, style).lines().count(), 4);
-        let deep: Vec<Bar> = (1..3_000).map(|n| bar(n, n - 1, "x", n, n + 1)).collect();
-        assert_eq!(draw("t", &deep, Style { colour: false, width: 80 }).lines().count(), 3_000);
+        assert_eq!(draw("t", &rings, &[], &style).lines().count(), 4);
+        let deep: Vec<Facts> = (1..3_000).map(|n| bar(n, n - 1, "x", n, n + 1)).collect();
+        assert_eq!(draw("t", &deep, &[], &plain(80)).lines().count(), 3_000);
     }
 
     #[test]
@@ -375,25 +476,25 @@ invoke_agent                  ████████████████�
 
     #[test]
     fn a_bar_begins_and_ends_within_a_column_and_is_never_invisible() {
-        let drawn = |start, end| {
-            let begin = SystemTime::UNIX_EPOCH;
-            stretch(begin, Duration::from_millis(32), &bar(1, 0, "x", start, end), 4)
+        let drawn = |total, start, end| {
+            let spans = [bar(1, 0, "x", start, end)];
+            let rows = tree::rows(&spans);
+            stretch(SystemTime::UNIX_EPOCH, Duration::from_millis(total), &rows[0], 4)
         };
-        assert_eq!(drawn(0, 32), "████");
-        assert_eq!(drawn(0, 12), "█▌  ");
-        assert_eq!(drawn(12, 32), " ▐██");
-        assert_eq!(drawn(9, 20), " █▌ ");
-        assert_eq!(drawn(7, 16), " █  ");
-        assert_eq!(drawn(31, 32), "   ▕");
+        assert_eq!(drawn(32, 0, 32), "████");
+        assert_eq!(drawn(32, 0, 12), "█▌  ");
+        assert_eq!(drawn(32, 12, 32), " ▐██");
+        assert_eq!(drawn(32, 9, 20), " █▌ ");
+        assert_eq!(drawn(32, 7, 16), " █  ");
+        assert_eq!(drawn(32, 31, 32), "   ▕");
         for start in 0..40 {
             for end in 0..40 {
-                let cells = drawn(start, end);
+                let cells = drawn(32, start, end);
                 assert_eq!(cells.chars().count(), 4, "{start} {end}");
                 assert!(!cells.trim().is_empty(), "{start} {end}");
             }
         }
-        let never = stretch(SystemTime::UNIX_EPOCH, Duration::ZERO, &bar(1, 0, "x", 0, 0), 4);
-        assert_eq!(never, "▏   ");
+        assert_eq!(drawn(0, 0, 0), "▏   ");
     }
 
     #[test]
@@ -409,10 +510,11 @@ invoke_agent                  ████████████████�
                 span.set_status(Status::error("secret"));
             }
         });
-        let bars: Vec<Bar> = spans.iter().map(Bar::of).collect();
+        let prices = Prices::default();
+        let bars: Vec<Facts> = spans.iter().map(|span| Facts::of(span, &prices)).collect();
         assert_eq!(bars[0].tokens.said().as_deref(), Some("76 in"));
         assert_eq!(bars[1].tokens.said(), None);
-        let drawn = draw("t", &bars, Style { colour: false, width: 100 });
+        let drawn = draw("t", &bars, &[], &plain(100));
         assert!(drawn.starts_with("trace t · "), "{drawn}");
         assert!(drawn.contains(" · 2 spans · 76 in · 2 errors\n"), "{drawn}");
         assert!(!drawn.contains(['\u{1b}', '\u{7}']) && !drawn.contains("secret"), "{drawn}");
@@ -429,24 +531,22 @@ invoke_agent                  ████████████████�
     #[test]
     fn a_long_name_gives_way_to_the_axis() {
         let bars = [bar(1, 0, &"long ".repeat(50), 0, 8)];
-        let drawn = draw("t", &bars, Style { colour: false, width: 60 });
+        let drawn = draw("t", &bars, &[], &plain(60));
         assert!(drawn.lines().all(|line| line.chars().count() <= 60), "{drawn}");
         assert!(drawn.contains('…') && drawn.contains("████████████"), "{drawn}");
     }
 
     #[test]
     fn colour_is_for_terminals_unless_somebody_minds() {
-        fn style(pairs: &[(&str, &str)], terminal: bool) -> (bool, usize) {
-            let find = |name: &str| pairs.iter().find(|(key, _)| *key == name);
-            let style = Style::of(|name| find(name).map(|(_, v)| (*v).to_owned()), terminal);
+        // A writer is no terminal, and neither is the standard output of a test.
+        fn style(pairs: &[(&str, &str)]) -> (bool, usize) {
+            let style = Style::of(Env::new(&of(pairs)), &Output::to(Shared::default()));
             (style.colour, style.width)
         }
-        assert_eq!(style(&[], true), (true, 100));
-        assert_eq!(style(&[], false), (false, 100));
-        assert_eq!(style(&[("NO_COLOR", "1"), ("COLUMNS", "72")], true), (false, 72));
-        assert_eq!(style(&[("NO_COLOR", ""), ("COLUMNS", "wide")], true), (true, 100));
-        assert_eq!(style(&[("CLICOLOR_FORCE", "1")], false), (true, 100));
-        assert_eq!(style(&[("CLICOLOR_FORCE", "0")], false), (false, 100));
-        assert_eq!(style(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], true), (false, 100));
+        assert_eq!(style(&[]), (false, 100));
+        assert_eq!(style(&[("NO_COLOR", ""), ("COLUMNS", "wide")]), (false, 100));
+        assert_eq!(style(&[("CLICOLOR_FORCE", "1"), ("COLUMNS", "72")]), (true, 72));
+        assert_eq!(style(&[("CLICOLOR_FORCE", "0")]), (false, 100));
+        assert_eq!(style(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), (false, 100));
     }
 }

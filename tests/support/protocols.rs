@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 use chatlas::prelude::*;
-use chatlas::{Anthropic, HttpOptions, OpenAi};
+use chatlas::{Anthropic, Gemini, HttpOptions, OpenAi};
 use serde_json::{Value, json};
 
 use super::server::Answer;
@@ -57,7 +57,7 @@ impl Protocol {
 }
 
 /// Those that this build speaks.
-pub const PROTOCOLS: &[Protocol] = &[RESPONSES, MESSAGES];
+pub const PROTOCOLS: &[Protocol] = &[RESPONSES, MESSAGES, GEMINI];
 
 fn sse(data: &str) -> Vec<u8> {
     format!("data: {data}\n\n").into_bytes()
@@ -158,4 +158,42 @@ fn message(content: &Value, reason: &str) -> Value {
     json!({"id": "reply-1", "type": "message", "role": "assistant", "model": MODEL,
         "content": content, "stop_reason": reason,
         "usage": {"input_tokens": 3, "output_tokens": 2}})
+}
+
+const GEMINI: Protocol = Protocol {
+    name: "Gemini",
+    chat: |url, options| {
+        let url = format!("{url}/v1beta");
+        Chat::new(Gemini::new(MODEL).base_url(url).api_key(KEY).http(options))
+    },
+    stream_type: "text/event-stream",
+    begin: || sse_json(&candidate(&json!([{"text": "Hel"}]), None)),
+    almost: || gemini_text("lo"),
+    end: || sse_json(&candidate(&json!([{"text": ""}]), Some("STOP"))),
+    event: sse,
+    text: gemini_text,
+    failure: |words| sse_json(&gemini_failure(words)),
+    tokens_at_first: Some(3),
+    whole: |text| candidate(&json!([{"text": text}]), Some("STOP")),
+    asks: |tool| {
+        let call = json!({"name": tool, "args": {}});
+        candidate(&json!([{"functionCall": call}]), Some("STOP"))
+    },
+    refusal: gemini_failure,
+};
+
+fn gemini_text(text: &str) -> Vec<u8> {
+    sse_json(&candidate(&json!([{"text": text}]), None))
+}
+
+fn candidate(parts: &Value, reason: Option<&str>) -> Value {
+    json!({
+        "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": reason}],
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2},
+        "responseId": "reply-1", "modelVersion": MODEL,
+    })
+}
+
+fn gemini_failure(words: &str) -> Value {
+    json!({"error": {"code": 503, "message": words, "status": "SOME_ERROR"}})
 }

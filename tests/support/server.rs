@@ -17,12 +17,14 @@ pub struct Answer {
     whole: bool,
     /// Whether the connection stays open in silence after the last piece.
     stall: bool,
+    /// How long it takes.
+    wait: Duration,
 }
 
 impl Answer {
     pub fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
         let head = format!("HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\n");
-        Self { head, pieces: vec![body.into()], whole: true, stall: false }
+        Self { head, pieces: vec![body.into()], whole: true, stall: false, wait: Duration::ZERO }
     }
 
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
@@ -35,7 +37,13 @@ impl Answer {
 
     /// Closes the connection without a word.
     pub fn silence() -> Self {
-        Self { head: String::new(), pieces: Vec::new(), whole: false, stall: false }
+        Self { head: String::new(), whole: false, ..Self::new(200, "", "") }
+    }
+
+    /// Takes its time.
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -69,6 +77,7 @@ impl Answer {
     }
 
     fn write(&self, connection: &mut TcpStream) -> std::io::Result<()> {
+        std::thread::sleep(self.wait);
         if self.head.is_empty() {
             return Ok(());
         }
@@ -152,6 +161,7 @@ impl Server {
 
 fn serve(connection: TcpStream, answer: &Answer, seen: &Mutex<Vec<Sent>>) -> std::io::Result<()> {
     // A piece that waits for the one before it would make each cut cost 40 ms.
+    connection.set_nodelay(true)?;
     connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
     let (mut head, mut line, mut length) = (String::new(), String::new(), 0);

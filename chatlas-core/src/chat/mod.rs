@@ -178,6 +178,18 @@ impl Chat {
         self.conversation_id.as_ref()
     }
 
+    pub(crate) fn tool_set(&self) -> &ToolSet {
+        &self.tools
+    }
+
+    pub(crate) fn telemetry_settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    pub(crate) fn telemetry_written(&self) -> &Written {
+        &self.written
+    }
+
     pub(crate) fn model_params(&self) -> &ModelParams {
         &self.params
     }

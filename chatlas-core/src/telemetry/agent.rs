@@ -11,7 +11,7 @@ use opentelemetry::{Context, KeyValue};
 use super::metrics::AgentFigures;
 use super::names::{self, content, operation, request};
 use super::scope::{Exception, SpanScope};
-use super::{Live, Run, finish_reasons, inference, push_params, push_usage};
+use super::{Live, Run, finish_reasons, inference, push_params, push_usage, shielded};
 use crate::chat::{Chat, ChatError};
 use crate::tool::ToolDefinition;
 use crate::turn::{Alternative, AssistantTurn, Turn, Usage};
@@ -198,13 +198,15 @@ impl Invocation {
         }
         self.scope.end();
         if let Some(instruments) = &self.live.instruments {
-            instruments.agent(&AgentFigures {
-                name: self.name.as_ref(),
-                model: self.model.as_ref(),
-                duration,
-                error_type: error_type.as_deref(),
-                inference_calls: self.inference_calls,
-                tool_calls: self.tool_calls,
+            shielded(|| {
+                instruments.agent(&AgentFigures {
+                    name: self.name.as_ref(),
+                    model: self.model.as_ref(),
+                    duration,
+                    error_type: error_type.as_deref(),
+                    inference_calls: self.inference_calls,
+                    tool_calls: self.tool_calls,
+                });
             });
         }
     }

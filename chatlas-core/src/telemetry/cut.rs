@@ -61,6 +61,28 @@ fn stand_in(object: &Value, note: &str) -> Value {
     }
 }
 
+/// JSON text cut to at most `limit` bytes so that it stays valid JSON, keeps its shape as far as
+/// there is room, and says that it was cut. `None` where that cannot be: the text is no JSON, or
+/// not even the note has room.
+///
+/// ```
+/// use chatlas_core::telemetry::shortened_json;
+///
+/// let text = format!(r#"[{{"role": "user", "content": "{}"}}]"#, "long ".repeat(1000));
+/// let short = shortened_json(&text, 600).unwrap();
+/// assert!(short.len() <= 600 && short.contains("[cut: "));
+/// assert_eq!(shortened_json("no JSON", 600), None);
+/// ```
+pub fn shortened_json(text: &str, limit: usize) -> Option<String> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let short = to_text(&value, limit);
+    if short.len() <= limit {
+        return Some(short);
+    }
+    let note = json!(format!("[cut: {} bytes]", text.len())).to_string();
+    (note.len() <= limit).then_some(note)
+}
+
 /// A text of at most `longest` bytes and a note on what is missing.
 pub(super) fn short_text(text: &str, longest: usize) -> String {
     if text.len() <= longest {

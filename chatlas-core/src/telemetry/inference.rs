@@ -19,7 +19,7 @@ use super::messages::{Input, parsed};
 use super::metrics::InferenceFigures;
 use super::names::{self, content, event, operation, request as key, response};
 use super::scope::{Exception, SpanScope, in_context, noting_panic};
-use super::{Live, Run, finish_reasons, push_params, push_server, push_usage};
+use super::{Live, Run, finish_reasons, push_params, push_server, push_usage, shielded};
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
@@ -242,15 +242,17 @@ impl Call {
             attributes.extend(
                 of_vendor.filter(|fact| fact.key.as_str().starts_with("openai.response.")).cloned(),
             );
-            instruments.inference(&InferenceFigures {
-                attributes: &attributes,
-                duration,
-                error_type: error_type.as_deref(),
-                usage: completion.usage,
-                input_modality: self.input_modality,
-                output_modality: modality(completion.contents.iter()),
-                seconds_to_first_chunk: seconds_to_first_chunk.filter(|_| self.streams),
-                gaps: &self.gaps,
+            shielded(|| {
+                instruments.inference(&InferenceFigures {
+                    attributes: &attributes,
+                    duration,
+                    error_type: error_type.as_deref(),
+                    usage: completion.usage,
+                    input_modality: self.input_modality,
+                    output_modality: modality(completion.contents.iter()),
+                    seconds_to_first_chunk: seconds_to_first_chunk.filter(|_| self.streams),
+                    gaps: &self.gaps,
+                });
             });
         }
         self.scope.end();

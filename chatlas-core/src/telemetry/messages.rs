@@ -77,7 +77,7 @@ impl Writer {
         let settings = chat.map(|(settings, _)| settings);
         let set = settings.and_then(|settings| settings.capture);
         Self {
-            capture: set.unwrap_or_else(Capture::from_env),
+            capture: set.unwrap_or_else(Capture::current),
             redact: settings.and_then(|settings| settings.redact.clone()),
             limit: settings.map_or(DEFAULT_LIMIT, |settings| settings.limit),
             written: chat.map(|(_, written)| written.share()).unwrap_or_default(),

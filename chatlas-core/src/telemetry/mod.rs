@@ -18,6 +18,8 @@ mod messages;
 pub mod metrics;
 pub mod names;
 pub mod operation;
+#[doc(hidden)]
+pub mod rehearsal;
 mod scope;
 pub(crate) mod settings;
 pub mod tool;
@@ -25,6 +27,7 @@ pub(crate) mod tool_stream;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use opentelemetry::global::{self, BoxedTracer};
@@ -36,8 +39,9 @@ use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue,
 
 use crate::provider::{ModelParams, ProviderInfo};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
-pub use capture::{Capture, CapturedContent, ContentKind};
+pub use capture::{Capture, CapturedContent, ContentKind, set_default_capture};
 pub(crate) use cut::LEAST as LEAST_LIMIT;
+pub use cut::shortened_json;
 pub use events::{EventSink, set_event_sink};
 pub use feedback::{ReplyId, Verdict};
 use messages::Writer;
@@ -90,9 +94,9 @@ impl Run {
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(names::SCHEMA_URL)
             .build();
-        let tracer = global::tracer_with_scope(scope);
-        let tracer = (!is_noop(&tracer)).then_some(tracer);
-        let instruments = metrics::instruments();
+        let tracer = shielded(|| Some(global::tracer_with_scope(scope)).filter(|t| !is_noop(t)));
+        let tracer = tracer.flatten();
+        let instruments = shielded(metrics::instruments).flatten();
         let sink = events::event_sink();
         if tracer.is_none() && instruments.is_none() && sink.is_none() {
             return Self(None);
@@ -113,6 +117,12 @@ impl Run {
     }
 }
 
+/// Calls what belongs to the program: samplers, processors, exporters, views. One that panics loses
+/// what was to be recorded, and disturbs nobody.
+fn shielded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
 impl Live {
     /// Starts a span under `parent`, if anybody listens to spans. The attributes are those that
     /// samplers see; the program's own follow.
@@ -125,8 +135,8 @@ impl Live {
     ) -> SpanScope {
         let Some(tracer) = &self.tracer else { return SpanScope::off() };
         let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
-        let span = tracer.build_with_context(builder, parent);
-        SpanScope::of(parent.with_span(span))
+        let span = shielded(|| tracer.build_with_context(builder, parent));
+        span.map_or(SpanScope::off(), |span| SpanScope::of(parent.with_span(span)))
     }
 
     /// A list for the attributes of a span.

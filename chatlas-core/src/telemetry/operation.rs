@@ -14,7 +14,7 @@ use super::events::Event;
 use super::inference::{EXCEPTION, describe};
 use super::names::{self, operation, request as key};
 use super::scope::{Exception, SpanScope, in_context, noting_panic};
-use super::{Live, Run, push_server};
+use super::{Live, Run, push_server, shielded};
 use crate::provider::{ChatRequest, Model, ProviderError, ProviderInfo};
 
 /// Such an operation under way; nothing where nobody listens.
@@ -103,7 +103,7 @@ impl Call {
         if let Some(instruments) = &self.live.instruments {
             let kind = error_type.map(|kind| KeyValue::new(names::ERROR_TYPE, kind));
             self.common.extend(kind);
-            instruments.operation(duration, &self.common);
+            shielded(|| instruments.operation(duration, &self.common));
         }
     }
 }

@@ -12,7 +12,7 @@ use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
 
-use super::names;
+use super::{names, shielded};
 
 /// A started span in its context, or nothing where nobody listens.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl SpanScope {
     /// Writes attributes. Each key is written once in a span's life: the SDK keeps doubles.
     pub(super) fn set(&self, attributes: Vec<KeyValue>) {
         if let Some(context) = &self.0 {
-            context.span().set_attributes(attributes);
+            shielded(|| context.span().set_attributes(attributes));
         }
     }
 
@@ -58,9 +58,9 @@ impl SpanScope {
             attributes.extend(
                 exception.message.map(|text| KeyValue::new(names::exception::MESSAGE, text)),
             );
-            span.add_event(names::exception::EVENT, attributes);
+            shielded(|| span.add_event(names::exception::EVENT, attributes));
         }
-        span.set_status(Status::Error { description: description.into() });
+        shielded(|| span.set_status(Status::Error { description: description.into() }));
     }
 
     /// Notes that the work panicked. Once in a span's life, beside the attribute `error.type`.
@@ -72,7 +72,7 @@ impl SpanScope {
     /// Ends the span now, whoever else still holds its context.
     pub(super) fn end(&mut self) {
         if let Some(context) = self.0.take() {
-            context.span().end();
+            shielded(|| context.span().end());
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::names::{self, error, operation, tool as key};
 use super::scope::{Exception, SpanScope, in_context, noting_panic};
-use super::{Live, Run};
+use super::{Live, Run, shielded};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
 /// A tool call under way; nothing where nobody listens.
@@ -168,7 +168,7 @@ impl Call {
         }
         self.scope.end();
         if let Some(instruments) = &self.live.instruments {
-            instruments.tool(duration, &self.common, error_type.as_deref());
+            shielded(|| instruments.tool(duration, &self.common, error_type.as_deref()));
         }
     }
 

@@ -78,16 +78,29 @@ fn kind(status: u16, code: &str, reason: &str, message: &str) -> ProviderErrorKi
     if code == "INVALID_ARGUMENT" && message.contains("maximum number of tokens") {
         return Kind::ContextTooLong;
     }
-    match (code, status) {
-        ("UNAUTHENTICATED" | "PERMISSION_DENIED", _) | ("", 401 | 403) => Kind::Authentication,
-        ("NOT_FOUND", _) | ("", 404) => Kind::ModelNotFound,
-        ("RESOURCE_EXHAUSTED", _) | ("", 429) => Kind::RateLimit,
-        ("UNAVAILABLE" | "INTERNAL" | "UNKNOWN" | "DATA_LOSS" | "ABORTED", _) => Kind::Overloaded,
-        ("UNIMPLEMENTED", _) => Kind::Unsupported,
-        ("DEADLINE_EXCEEDED", _) | ("", 408 | 504) => Kind::Timeout,
-        ("INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" | "ALREADY_EXISTS", _)
-        | (_, 400..=499) => Kind::InvalidRequest,
-        (_, 500..=599) => Kind::Overloaded,
+    match code {
+        "UNAUTHENTICATED" | "PERMISSION_DENIED" => Kind::Authentication,
+        "NOT_FOUND" => Kind::ModelNotFound,
+        "RESOURCE_EXHAUSTED" => Kind::RateLimit,
+        "UNAVAILABLE" | "INTERNAL" | "UNKNOWN" | "DATA_LOSS" | "ABORTED" => Kind::Overloaded,
+        "UNIMPLEMENTED" => Kind::Unsupported,
+        "DEADLINE_EXCEEDED" => Kind::Timeout,
+        "INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE" | "ALREADY_EXISTS" => {
+            Kind::InvalidRequest
+        }
+        _ => kind_of_status(status),
+    }
+}
+
+fn kind_of_status(status: u16) -> ProviderErrorKind {
+    use ProviderErrorKind as Kind;
+    match status {
+        401 | 403 => Kind::Authentication,
+        404 => Kind::ModelNotFound,
+        408 | 504 => Kind::Timeout,
+        429 => Kind::RateLimit,
+        400..=499 => Kind::InvalidRequest,
+        500..=599 => Kind::Overloaded,
         _ => Kind::Other,
     }
 }
