@@ -191,32 +191,20 @@ def rig(count):
     tools = "".join(
         f"""
 /// Get the weather of kind {i}.
-#[rig_tool(
-    description = "Get the weather of kind {i}.",
-    params(
-        city = "The city, Tokyo for example.",
-        days = "For how many days.",
-        metric = "Whether in metric units."
-    ),
-    required(city, days)
-)]
+#[rig_tool]
 pub async fn weather_{i}(
-    city: String,
-    days: u32,
-    metric: Option<bool>,
-) -> Result<String, rig::tool::ToolError> {{
+{PARAMETERS}) -> Result<String, rig_core::tool::ToolExecutionError> {{
     Ok({BODY})
 }}
 """
         for i in range(count)
     )
-    adds = "".join(f"    set.add_tool(Weather{i});\n" for i in range(count))
-    return f"""use rig::tool::ToolSet;
-use rig::tool_macro as rig_tool;
+    all_of_them = ", ".join(f"Box::new(Weather{i})" for i in range(count))
+    return f"""use rig_core::tool::ErasedTool;
+use rig_derive::rig_tool;
 {tools}
-pub fn all() -> ToolSet {{
-    let mut set = ToolSet::default();
-{adds}    set
+pub fn all() -> Vec<Box<dyn ErasedTool>> {{
+    vec![{all_of_them}]
 }}
 """
 
@@ -275,7 +263,7 @@ KINDS = {
     ),
     "rig": (
         rig,
-        'rig-core = { version = "0.44", default-features = false, features = ["derive"] }\n'
+        'rig-core = { version = "0.44", default-features = false }\nrig-derive = "0.44"\n'
         + SERDE
         + 'schemars = "1"\n',
     ),
@@ -287,10 +275,6 @@ def generate(kind, count):
     name = "cost-" + kind.replace(", ", "-").replace(" ", "-")
     folder = WHERE / name
     (folder / "src").mkdir(parents=True, exist_ok=True)
-    rename = "".join(
-        line.replace("rig-core =", "rig = { package = \"rig-core\",").replace("{ package = \"rig-core\", {", "{ package = \"rig-core\",") + "\n"
-        for line in dependencies.splitlines()
-    )
     (folder / "Cargo.toml").write_text(
         f"""[package]
 name = "{name}"
@@ -300,7 +284,7 @@ edition = "2024"
 [workspace]
 
 [dependencies]
-{rename}
+{dependencies}
 [profile.dev]
 incremental = false
 """
@@ -313,9 +297,11 @@ def cargo(folder, command):
     environment = os.environ | {"CARGO_TARGET_DIR": str(WHERE / "target" / folder.name)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        ["cargo", command, "--quiet"], cwd=folder, env=environment, check=False
+        ["cargo", command, "--quiet"], cwd=folder, env=environment, check=False, capture_output=True
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        print(done.stderr.decode()[:3000])
     return done.returncode == 0, after.ru_utime - before.ru_utime
 
 

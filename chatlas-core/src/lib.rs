@@ -30,6 +30,12 @@ pub use provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,
     Provider, ProviderError, ProviderErrorKind, ProviderInfo,
 };
+/// For the types of tools' parameters and values, in a crate that does not depend on it:
+/// `#[derive(schemars::JsonSchema)]` with `#[schemars(crate = "…::schemars")]`.
+pub use schemars;
+/// For the types of tools' parameters and values, in a crate that does not depend on it:
+/// `#[derive(serde::Deserialize)]` with `#[serde(crate = "…::serde")]`.
+pub use serde;
 pub use tokio_util::sync::CancellationToken;
 pub use tool::{
     DynTool, Provide, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError,

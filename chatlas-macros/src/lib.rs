@@ -12,6 +12,9 @@ mod tool;
 mod toolbox;
 mod tools;
 
+#[cfg(test)]
+mod tests;
+
 use proc_macro::TokenStream;
 use quote::quote;
 

@@ -1,0 +1,302 @@
+//! Tools of every shape in a chat: their spans, what the model is told, what the consumer sees.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use chatlas_core::content::{ToolOutcome, ToolRequest};
+use chatlas_core::tool::DynTool;
+use chatlas_core::{
+    Chat, ChatRequest, Completion, Content, Provider, ProviderError, StreamEvent, ToolContext,
+    ToolError, ToolOutput, ToolSet, Turn,
+};
+use chatlas_macros::{provider, tool, toolbox, tools};
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use opentelemetry::trace::{FutureExt as _, Span as _, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::{Context, KeyValue, global};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use serde_json::{Value, json};
+
+/// Where the spans of all tests of this file go: each test has tools of its own.
+static SPANS: LazyLock<InMemorySpanExporter> = LazyLock::new(|| {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    global::set_tracer_provider(provider);
+    exporter
+});
+
+fn spans(tool: &str) -> Vec<SpanData> {
+    let name = format!("execute_tool {tool}");
+    let mut spans = SPANS.get_finished_spans().expect("the exporter holds them");
+    spans.retain(|span| span.name == name);
+    spans
+}
+
+fn attribute(span: &SpanData, key: &str) -> Option<String> {
+    let found = span.attributes.iter().find(|attribute| attribute.key.as_str() == key)?;
+    Some(found.value.to_string())
+}
+
+/// Asks for that tool once, and says no more.
+struct Asks(Mutex<VecDeque<Completion>>);
+
+impl Asks {
+    fn for_tool(name: &str, arguments: Value) -> Self {
+        LazyLock::force(&SPANS);
+        let mut asks = Completion::default();
+        let (id, name) = ("call-1".to_owned(), name.to_owned());
+        asks.contents =
+            vec![Content::ToolRequest(ToolRequest { id, name, arguments, replay: None })];
+        Self(Mutex::new([asks, Completion::default()].into()))
+    }
+}
+
+#[provider(name = "asks")]
+impl Provider for Asks {
+    async fn chat(&self, _: ChatRequest) -> Result<Completion, ProviderError> {
+        Ok(self.0.lock().expect("nobody panicked").pop_front().unwrap_or_default())
+    }
+}
+
+/// What the model is told of one call.
+async fn told(tools: ToolSet, name: &str, arguments: Value) -> ToolOutcome {
+    let mut chat = Chat::new(Asks::for_tool(name, arguments)).name("tester").tools(tools);
+    chat.chat("go").await.expect("a reply");
+    let Some(Turn::User(turn)) = chat.turns().get(2).map(|turn| &**turn) else {
+        panic!("no results: {chat:?}")
+    };
+    turn.tool_results().next().expect("a result").outcome.clone()
+}
+
+/// Takes its time.
+#[tool(timeout = "20ms")]
+async fn slow() -> u8 {
+    std::future::pending().await
+}
+
+/// Takes its time on a thread, until it is told to stop.
+#[tool(timeout = "20ms")]
+fn slow_thread(context: ToolContext) -> &'static str {
+    while !context.cancellation().is_cancelled() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    "stopped"
+}
+
+#[tokio::test]
+async fn a_timeout_ends_the_span_and_tells_the_model() {
+    for name in ["slow", "slow_thread"] {
+        let told = told(tools![slow, slow_thread], name, json!({})).await;
+        let message = "The tool did not finish within 20ms.".to_owned();
+        assert_eq!(told, ToolOutcome::Error(message));
+        let [span] = spans(name).try_into().expect("one span");
+        assert_eq!(attribute(&span, "error.type").as_deref(), Some("timeout"));
+        assert!(matches!(span.status, Status::Error { .. }));
+    }
+}
+
+/// Crashes.
+#[tool]
+async fn crash() -> u8 {
+    std::future::ready(()).await;
+    panic!("on purpose")
+}
+
+/// Crashes on a thread.
+#[tool]
+fn crash_thread() -> u8 {
+    panic!("on purpose")
+}
+
+/// Crashes after an item.
+#[tool]
+fn crash_stream() -> impl Stream<Item = u8> {
+    stream::iter([1]).chain(stream::once(async { panic!("on purpose") }))
+}
+
+#[tokio::test]
+async fn a_panic_ends_the_span_and_tells_the_model() {
+    for name in ["crash", "crash_thread", "crash_stream"] {
+        let told = told(tools![crash, crash_thread, crash_stream], name, json!({})).await;
+        assert_eq!(told, ToolOutcome::Error(format!("The tool `{name}` crashed.")));
+        let [span] = spans(name).try_into().expect("one span");
+        assert_eq!(attribute(&span, "error.type").as_deref(), Some("panic"));
+    }
+}
+
+/// Counts.
+#[tool]
+fn picky(from: u8) -> u8 {
+    from
+}
+
+#[tokio::test]
+async fn bad_arguments_end_the_span_and_tell_the_model() {
+    let told = told(tools![picky], "picky", json!({"form": 3})).await;
+    let message = "unknown argument `form`: this tool takes `from`".to_owned();
+    assert_eq!(told, ToolOutcome::Error(message));
+    let [span] = spans("picky").try_into().expect("one span");
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("invalid_arguments"));
+}
+
+/// Marks its span, and says who calls.
+#[tool]
+async fn mark(context: &ToolContext, #[state] mark: &String) -> String {
+    context.set_attribute(KeyValue::new("mark", mark.clone()));
+    tokio::task::yield_now().await;
+    format!("{} for {:?}", context.call_id(), context.agent_name())
+}
+
+#[tokio::test]
+async fn a_tool_marks_its_own_span_however_it_is_called() {
+    let tools = tools![with "chat".to_owned() => mark];
+    let said = told(tools, "mark", json!({})).await;
+    assert_eq!(said, ToolOutcome::Value(json!("call-1 for Some(\"tester\")")));
+    let outer = global::tracer("test").start("outer");
+    let context = Context::current_with_span(outer);
+    let direct = async { mark(&ToolContext::new("direct"), &"direct".to_owned()).await };
+    direct.with_context(context).await;
+    let marks: Vec<_> = spans("mark").iter().map(|span| attribute(span, "mark")).collect();
+    assert_eq!(marks, [Some("chat".to_owned()), Some("direct".to_owned())]);
+}
+
+#[derive(Clone, Copy)]
+struct Desk;
+
+#[toolbox]
+impl Desk {
+    /// Knocks.
+    #[tool]
+    async fn knock(&self, context: &ToolContext, times: u8) -> Result<u8, String> {
+        context.set_attribute(KeyValue::new("times", i64::from(times)));
+        std::future::ready(()).await;
+        if times > 0 { Ok(times) } else { Err("who is there?".to_owned()) }
+    }
+
+    /// Rings.
+    #[tool]
+    fn ring(&self) -> u8 {
+        1
+    }
+}
+
+#[tokio::test]
+async fn a_method_has_one_span_however_it_is_called() {
+    let said = told(tools![..Desk], "knock", json!({"times": 2})).await;
+    assert_eq!(said, ToolOutcome::Value(json!(2)));
+    assert_eq!(Desk.knock(&ToolContext::new("direct"), 0).await, Err("who is there?".to_owned()));
+    let [chat, direct] = spans("knock").try_into().expect("two spans");
+    assert_eq!(attribute(&chat, "times").as_deref(), Some("2"));
+    assert_eq!(attribute(&chat, "error.type"), None);
+    assert_eq!(attribute(&direct, "times").as_deref(), Some("0"));
+    assert!(attribute(&direct, "error.type").is_some());
+    assert_eq!(Desk.ring(), 1);
+    assert_eq!(told(tools![..Desk], "ring", json!({})).await, ToolOutcome::Value(json!(1)));
+    assert_eq!(spans("ring").len(), 2);
+}
+
+/// Writes a text.
+#[tool]
+fn write(words: &[String]) -> impl Stream<Item = String> {
+    stream::iter(words.to_vec())
+}
+
+#[tokio::test]
+async fn the_consumer_sees_each_item_of_a_stream_as_progress() {
+    let asks = Asks::for_tool("write", json!({"words": ["a", "b", "c"]}));
+    let mut chat = Chat::new(asks).tools(tools![write]);
+    let mut events = chat.stream("go");
+    let mut seen = Vec::new();
+    while let Some(event) = events.next().await {
+        match event.expect("no error") {
+            StreamEvent::ToolProgress { id, output: ToolOutput::Value(value) } => {
+                assert_eq!(&*id, "call-1");
+                seen.push(value);
+            }
+            StreamEvent::ToolResult(result) => {
+                assert_eq!(result.outcome, ToolOutcome::Value(json!("abc")));
+                seen.push(json!("result"));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(seen, [json!("a"), json!("b"), json!("c"), json!("result")]);
+    let [span] = spans("write").try_into().expect("one span");
+    assert!(attribute(&span, "error.type").is_none());
+}
+
+/// Makes a span for each item.
+#[tool]
+fn traced() -> impl Stream<Item = Result<u8, String>> {
+    stream::iter([Ok(1), Err("two".to_owned())]).inspect(|_| {
+        global::tracer("test").start("item").end();
+    })
+}
+
+/// Never ends.
+#[tool]
+async fn endless() -> impl Stream<Item = u8> {
+    std::future::ready(()).await;
+    stream::repeat(1)
+}
+
+/// Does not begin.
+#[tool]
+fn unopened() -> Result<impl Stream<Item = u8>, String> {
+    if false { Ok(stream::empty()) } else { Err("closed".to_owned()) }
+}
+
+#[tokio::test]
+async fn the_span_of_a_direct_call_lasts_over_the_whole_stream() {
+    LazyLock::force(&SPANS);
+    let mut items = traced();
+    assert_eq!(items.next().await, Some(Ok(1)));
+    assert!(!Context::current().span().span_context().is_valid(), "the consumer is outside");
+    assert!(spans("traced").is_empty(), "it is not over");
+    assert!(items.next().await.is_some_and(|item| item.is_err()));
+    assert_eq!(items.next().await, None);
+    let [span] = spans("traced").try_into().expect("one span");
+    assert!(attribute(&span, "error.type").is_some());
+    let id = span.span_context.span_id();
+    let all = SPANS.get_finished_spans().expect("the exporter holds them");
+    assert_eq!(
+        all.iter().filter(|span| span.name == "item" && span.parent_span_id == id).count(),
+        2
+    );
+
+    let mut items = Box::pin(endless().await);
+    assert_eq!(items.next().await, Some(1));
+    drop(items);
+    let [span] = spans("endless").try_into().expect("one span");
+    assert_eq!(attribute(&span, "chatlas.cancelled").as_deref(), Some("true"));
+    assert!(matches!(span.status, Status::Unset));
+
+    assert!(unopened().is_err());
+    let [span] = spans("unopened").try_into().expect("one span");
+    assert!(attribute(&span, "error.type").is_some());
+}
+
+#[tokio::test]
+async fn a_dynamic_tool_has_the_same_span() {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let run = async |call: chatlas_core::ToolCall| {
+        call.context.set_attribute(KeyValue::new("seen", true));
+        match call.arguments["city"].as_str() {
+            Some(city) => Ok(city.to_owned()),
+            None => Err(ToolError::new("no_city", "which city?")),
+        }
+    };
+    let tool = DynTool::new("dynamic", "Get the weather.", schema, run).expect("a name");
+    let mut tools = ToolSet::new();
+    tools.add(Arc::new(tool.timeout(Duration::from_secs(60)))).expect("one name");
+    let said = told(tools.clone(), "dynamic", json!({"city": "Oslo"})).await;
+    assert_eq!(said, ToolOutcome::Value(json!("Oslo")));
+    let said = told(tools, "dynamic", json!({})).await;
+    assert_eq!(said, ToolOutcome::Error("which city?".to_owned()));
+    let [good, bad] = spans("dynamic").try_into().expect("two spans");
+    assert_eq!(attribute(&good, "gen_ai.tool.description").as_deref(), Some("Get the weather."));
+    assert_eq!(attribute(&good, "seen").as_deref(), Some("true"));
+    assert_eq!(attribute(&bad, "error.type").as_deref(), Some("no_city"));
+}

@@ -1,0 +1,105 @@
+/// Get the weather.
+#[allow(
+    dead_code,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    clippy::used_underscore_binding
+)]
+pub async fn get_weather(
+    city: String,
+    days: Option<u8>,
+) -> Result<Forecast, WeatherError> {
+    ::chatlas::__private::traced_call(
+            "get_weather",
+            "Get the weather.",
+            get_weather::get_weather(city, days),
+            |__output| {
+                use ::chatlas::__private::Plain as _;
+                if ::chatlas::__private::Returned(__output).failed() {
+                    get_weather::__value(__output).err()
+                } else {
+                    ::chatlas::__private::Option::None
+                }
+            },
+        )
+        .await
+}
+///The tool `get_weather`, for `tools![]`.
+#[allow(non_camel_case_types, dead_code)]
+pub struct get_weather {
+    _private: (),
+}
+impl get_weather {
+    async fn get_weather(
+        city: String,
+        days: Option<u8>,
+    ) -> Result<Forecast, WeatherError> {
+        forecast(city, days).await
+    }
+    fn __value(
+        __output: &Result<Forecast, WeatherError>,
+    ) -> ::chatlas::__private::Result<
+        ::chatlas::__private::ToolOutput,
+        ::chatlas::__private::ToolError,
+    > {
+        use ::chatlas::__private::Plain as _;
+        match ::chatlas::__private::Returned(__output).split() {
+            ::chatlas::__private::Result::Ok(__value) => {
+                ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Err(__error) => {
+                ::chatlas::__private::Result::Err(
+                    ::chatlas::__private::Returned(__error).error(),
+                )
+            }
+        }
+    }
+}
+const _: () = {
+    const __PARAMETER_0: ::chatlas::__private::Parameter<String> = ::chatlas::__private::parameter::<
+        String,
+    >("city", "The city.");
+    const __PARAMETER_1: ::chatlas::__private::Parameter<Option<u8>> = ::chatlas::__private::parameter::<
+        Option<u8>,
+    >("days", "");
+    const __PARAMETERS: &[::chatlas::__private::Param] = &[
+        __PARAMETER_0.untyped(),
+        __PARAMETER_1.untyped(),
+    ];
+    static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
+        "get_weather",
+        "Get the weather.",
+        __PARAMETERS,
+    );
+    impl ::chatlas::__private::ToolFn for get_weather {
+        const NAME: &'static ::chatlas::__private::str = "get_weather";
+    }
+    fn __call(
+        __call: ::chatlas::__private::ToolCall,
+    ) -> ::chatlas::__private::BoxFuture<
+        'static,
+        ::chatlas::__private::Result<
+            ::chatlas::__private::ToolOutput,
+            ::chatlas::__private::ToolError,
+        >,
+    > {
+        ::chatlas::__private::boxed(async move {
+            let mut __arguments = ::chatlas::__private::Args::new(
+                __call.arguments,
+                &__SPEC,
+            )?;
+            let __argument_city: String = __PARAMETER_0.take(&mut __arguments)?;
+            let __argument_days: Option<u8> = __PARAMETER_1.take(&mut __arguments)?;
+            let __output = get_weather::get_weather(__argument_city, __argument_days)
+                .await;
+            get_weather::__value(&__output)
+        })
+    }
+    impl<__S> ::chatlas::__private::ToolWith<__S, ()> for get_weather {
+        fn tool(
+            _: &::chatlas::__private::Arc<__S>,
+        ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+            ::chatlas::__private::function(&__SPEC, __call)
+        }
+    }
+};

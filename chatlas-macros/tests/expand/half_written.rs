@@ -1,0 +1,5 @@
+/// Adds.
+#[tool]
+fn add(a: u8) -> u8 {
+    let b = a.
+}

@@ -1,0 +1,1 @@
+tools![get_weather, maps::find_route]

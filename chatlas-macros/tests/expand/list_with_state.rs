@@ -1,0 +1,1 @@
+tools![with app => query, ..counter, ..notes]

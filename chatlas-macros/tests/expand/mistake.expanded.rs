@@ -1,0 +1,24 @@
+#[allow(unused)]
+fn add<T>(a: T) -> T {
+    a
+}
+///The tool `add`, for `tools![]`.
+#[allow(non_camel_case_types, dead_code)]
+struct add {
+    _private: (),
+}
+impl ::chatlas::__private::ToolFn for add {
+    const NAME: &'static ::chatlas::__private::str = "add";
+}
+impl<__S, __H> ::chatlas::__private::ToolWith<__S, __H> for add {
+    fn tool(
+        _: &::chatlas::__private::Arc<__S>,
+    ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+        loop {}
+    }
+}
+::core::compile_error!("unknown argument `nam`; did you mean `name = \"...\"`?")
+::core::compile_error!("a tool cannot be generic: the model is told one schema")
+::core::compile_error!(
+    "a tool needs a description, which the model chooses by: write a doc comment, or `#[tool(description = \"...\")]`",
+)

@@ -1,0 +1,4 @@
+#[tool(nam = "add")]
+fn add<T>(a: T) -> T {
+    a
+}

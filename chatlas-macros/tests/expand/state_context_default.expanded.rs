@@ -1,0 +1,141 @@
+/// Asks the database.
+#[allow(
+    dead_code,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    clippy::used_underscore_binding
+)]
+async fn query(
+    db: &Db,
+    cache: Cache,
+    context: &ToolContext,
+    table: &str,
+    limit: u32,
+) -> Vec<Row> {
+    ::chatlas::__private::traced_call(
+            "query",
+            "Asks the database.",
+            async move {
+                query::query(
+                        db,
+                        cache,
+                        &::chatlas::__private::here(context),
+                        table,
+                        limit,
+                    )
+                    .await
+            },
+            |__output| {
+                use ::chatlas::__private::Plain as _;
+                if ::chatlas::__private::Returned(__output).failed() {
+                    query::__value(__output).err()
+                } else {
+                    ::chatlas::__private::Option::None
+                }
+            },
+        )
+        .await
+}
+///The tool `query`, for `tools![]`.
+#[allow(non_camel_case_types, dead_code)]
+struct query {
+    _private: (),
+}
+impl query {
+    async fn query(
+        db: &Db,
+        cache: Cache,
+        context: &ToolContext,
+        table: &str,
+        limit: u32,
+    ) -> Vec<Row> {
+        db.query(cache, context, table, limit).await
+    }
+    fn __value(
+        __output: &Vec<Row>,
+    ) -> ::chatlas::__private::Result<
+        ::chatlas::__private::ToolOutput,
+        ::chatlas::__private::ToolError,
+    > {
+        use ::chatlas::__private::Plain as _;
+        match ::chatlas::__private::Returned(__output).split() {
+            ::chatlas::__private::Result::Ok(__value) => {
+                ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Err(__error) => {
+                ::chatlas::__private::Result::Err(
+                    ::chatlas::__private::Returned(__error).error(),
+                )
+            }
+        }
+    }
+}
+const _: () = {
+    const __PARAMETER_3: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::parameter::<
+        ::chatlas::__private::String,
+    >("table", "")
+        .or("\"all\"");
+    const __PARAMETER_4: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::parameter::<
+        u32,
+    >("limit", "")
+        .or("");
+    const __PARAMETERS: &[::chatlas::__private::Param] = &[
+        __PARAMETER_3.untyped(),
+        __PARAMETER_4.untyped(),
+    ];
+    static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
+        "query",
+        "Asks the database.",
+        __PARAMETERS,
+    );
+    impl ::chatlas::__private::ToolFn for query {
+        const NAME: &'static ::chatlas::__private::str = "query";
+    }
+    impl<__S, __H0, __H1> ::chatlas::__private::ToolWith<__S, (__H0, __H1)> for query
+    where
+        __S: ::chatlas::__private::Send + ::chatlas::__private::Sync + 'static,
+        __H0: 'static,
+        __H1: 'static,
+        ::chatlas::__private::Arc<__S>: ::chatlas::__private::Supply<Db, __H0>,
+        ::chatlas::__private::Arc<__S>: ::chatlas::__private::Supply<Cache, __H1>,
+    {
+        fn tool(
+            __state: &::chatlas::__private::Arc<__S>,
+        ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+            ::chatlas::__private::bound(
+                &__SPEC,
+                __state,
+                |__state, __call| ::chatlas::__private::boxed(async move {
+                    let mut __arguments = ::chatlas::__private::Args::new(
+                        __call.arguments,
+                        &__SPEC,
+                    )?;
+                    let __argument_table: ::chatlas::__private::String = __PARAMETER_3
+                        .take_or(
+                            &mut __arguments,
+                            || ::chatlas::__private::Into::into("all"),
+                        )?;
+                    let __argument_limit: u32 = __PARAMETER_4
+                        .take_or(&mut __arguments, || LIMIT)?;
+                    let __context = __call.context;
+                    let __output = query::query(
+                            ::chatlas::__private::Supply::<Db, __H0>::supply(&__state),
+                            ::chatlas::__private::cloned::<
+                                Cache,
+                            >(
+                                ::chatlas::__private::Supply::<
+                                    Cache,
+                                    __H1,
+                                >::supply(&__state),
+                            ),
+                            &__context,
+                            &__argument_table,
+                            __argument_limit,
+                        )
+                        .await;
+                    query::__value(&__output)
+                }),
+            )
+        }
+    }
+};

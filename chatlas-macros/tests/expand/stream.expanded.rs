@@ -1,0 +1,111 @@
+/// Counts.
+#[allow(
+    dead_code,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    clippy::used_underscore_binding
+)]
+fn count(to: u8) -> Result<impl Stream<Item = u8>, TooMany> {
+    let __span = ::chatlas::__private::StreamSpan::start("count", "Counts.");
+    let __stream = __span.open(move || count::count(to));
+    match __stream {
+        ::chatlas::__private::Result::Ok(__stream) => {
+            ::chatlas::__private::Result::Ok(
+                __span
+                    .follow(
+                        __stream,
+                        |__output| {
+                            use ::chatlas::__private::Plain as _;
+                            if ::chatlas::__private::Returned(__output).failed() {
+                                count::__value(__output).err()
+                            } else {
+                                ::chatlas::__private::Option::None
+                            }
+                        },
+                    ),
+            )
+        }
+        ::chatlas::__private::Result::Err(__error) => {
+            __span.fail(&count::__error(&__error));
+            ::chatlas::__private::Result::Err(__error)
+        }
+    }
+}
+///The tool `count`, for `tools![]`.
+#[allow(non_camel_case_types, dead_code)]
+struct count {
+    _private: (),
+}
+impl count {
+    fn count(to: u8) -> Result<impl Stream<Item = u8>, TooMany> {
+        Ok(stream::iter(0..to))
+    }
+    fn __value(
+        __output: &u8,
+    ) -> ::chatlas::__private::Result<
+        ::chatlas::__private::ToolOutput,
+        ::chatlas::__private::ToolError,
+    > {
+        use ::chatlas::__private::Plain as _;
+        match ::chatlas::__private::Returned(__output).split() {
+            ::chatlas::__private::Result::Ok(__value) => {
+                ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Err(__error) => {
+                ::chatlas::__private::Result::Err(
+                    ::chatlas::__private::Returned(__error).error(),
+                )
+            }
+        }
+    }
+    fn __error(__error: &TooMany) -> ::chatlas::__private::ToolError {
+        use ::chatlas::__private::Plain as _;
+        ::chatlas::__private::Returned(__error).error()
+    }
+}
+const _: () = {
+    const __PARAMETER_0: ::chatlas::__private::Parameter<u8> = ::chatlas::__private::parameter::<
+        u8,
+    >("to", "");
+    const __PARAMETERS: &[::chatlas::__private::Param] = &[__PARAMETER_0.untyped()];
+    static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
+        "count",
+        "Counts.",
+        __PARAMETERS,
+    );
+    impl ::chatlas::__private::ToolFn for count {
+        const NAME: &'static ::chatlas::__private::str = "count";
+    }
+    fn __call(
+        __call: ::chatlas::__private::ToolCall,
+    ) -> ::chatlas::__private::BoxFuture<
+        'static,
+        ::chatlas::__private::Result<
+            ::chatlas::__private::ToolOutput,
+            ::chatlas::__private::ToolError,
+        >,
+    > {
+        ::chatlas::__private::boxed(async move {
+            let mut __arguments = ::chatlas::__private::Args::new(
+                __call.arguments,
+                &__SPEC,
+            )?;
+            let __argument_to: u8 = __PARAMETER_0.take(&mut __arguments)?;
+            let __context = __call.context;
+            let __stream = match count::count(__argument_to) {
+                ::chatlas::__private::Result::Ok(__stream) => __stream,
+                ::chatlas::__private::Result::Err(__error) => {
+                    return ::chatlas::__private::Result::Err(count::__error(&__error));
+                }
+            };
+            ::chatlas::__private::drain(__stream, &__context, count::__value).await
+        })
+    }
+    impl<__S> ::chatlas::__private::ToolWith<__S, ()> for count {
+        fn tool(
+            _: &::chatlas::__private::Arc<__S>,
+        ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+            ::chatlas::__private::function(&__SPEC, __call)
+        }
+    }
+};

@@ -1,0 +1,115 @@
+/// Joins words.
+#[allow(
+    dead_code,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    clippy::used_underscore_binding
+)]
+fn join(separator: &str, #[cfg(feature = "many")] words: &[String]) -> String {
+    ::chatlas::__private::traced_call_sync(
+        "join-words",
+        "Joins words.",
+        || join::join(separator, #[cfg(feature = "many")] words),
+        |__output| {
+            use ::chatlas::__private::Plain as _;
+            if ::chatlas::__private::Returned(__output).failed() {
+                join::__value(__output).err()
+            } else {
+                ::chatlas::__private::Option::None
+            }
+        },
+    )
+}
+///The tool `join-words`, for `tools![]`.
+#[allow(non_camel_case_types, dead_code)]
+struct join {
+    _private: (),
+}
+impl join {
+    fn join(separator: &str, #[cfg(feature = "many")] words: &[String]) -> String {
+        words.join(separator)
+    }
+    fn __value(
+        __output: &String,
+    ) -> ::chatlas::__private::Result<
+        ::chatlas::__private::ToolOutput,
+        ::chatlas::__private::ToolError,
+    > {
+        use ::chatlas::__private::Plain as _;
+        match ::chatlas::__private::Returned(__output).split() {
+            ::chatlas::__private::Result::Ok(__value) => {
+                ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Err(__error) => {
+                ::chatlas::__private::Result::Err(
+                    ::chatlas::__private::Returned(__error).error(),
+                )
+            }
+        }
+    }
+}
+const _: () = {
+    const __PARAMETER_0: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::parameter::<
+        ::chatlas::__private::String,
+    >("separator", "");
+    #[cfg(feature = "many")]
+    const __PARAMETER_1: ::chatlas::__private::Parameter<
+        ::chatlas::__private::Vec<String>,
+    > = ::chatlas::__private::parameter::<
+        ::chatlas::__private::Vec<String>,
+    >("words", "");
+    const __PARAMETERS: &[::chatlas::__private::Param] = &[
+        __PARAMETER_0.untyped(),
+        #[cfg(feature = "many")]
+        __PARAMETER_1.untyped(),
+    ];
+    static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
+            "join-words",
+            "Joins words.",
+            __PARAMETERS,
+        )
+        .title("Join")
+        .read_only(true)
+        .strict(false)
+        .timeout(120000u64);
+    impl ::chatlas::__private::ToolFn for join {
+        const NAME: &'static ::chatlas::__private::str = "join-words";
+    }
+    fn __call(
+        __call: ::chatlas::__private::ToolCall,
+    ) -> ::chatlas::__private::BoxFuture<
+        'static,
+        ::chatlas::__private::Result<
+            ::chatlas::__private::ToolOutput,
+            ::chatlas::__private::ToolError,
+        >,
+    > {
+        ::chatlas::__private::boxed(async move {
+            let mut __arguments = ::chatlas::__private::Args::new(
+                __call.arguments,
+                &__SPEC,
+            )?;
+            let __argument_separator: ::chatlas::__private::String = __PARAMETER_0
+                .take(&mut __arguments)?;
+            #[cfg(feature = "many")]
+            let __argument_words: ::chatlas::__private::Vec<String> = __PARAMETER_1
+                .take(&mut __arguments)?;
+            ::chatlas::__private::blocking(move || {
+                    let __output = join::join(
+                        &__argument_separator,
+                        #[cfg(feature = "many")]
+                        &__argument_words,
+                    );
+                    join::__value(&__output)
+                })
+                .await
+        })
+    }
+    impl<__S> ::chatlas::__private::ToolWith<__S, ()> for join {
+        fn tool(
+            _: &::chatlas::__private::Arc<__S>,
+        ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+            ::chatlas::__private::function(&__SPEC, __call)
+        }
+    }
+};

@@ -1,0 +1,195 @@
+impl Counter {
+    fn step(&self) -> u32 {
+        1
+    }
+    /// Adds to the counter.
+    #[allow(
+        dead_code,
+        clippy::missing_errors_doc,
+        clippy::must_use_candidate,
+        clippy::used_underscore_binding
+    )]
+    pub async fn add(&self, amount: u32) -> u32 {
+        ::chatlas::__private::traced_call(
+                "add",
+                "Adds to the counter.",
+                <Counter>::__chatlas_add(self, amount),
+                |__output| {
+                    use ::chatlas::__private::Plain as _;
+                    if ::chatlas::__private::Returned(__output).failed() {
+                        <Counter>::__chatlas_add_value(__output).err()
+                    } else {
+                        ::chatlas::__private::Option::None
+                    }
+                },
+            )
+            .await
+    }
+    async fn __chatlas_add(&self, amount: u32) -> u32 {
+        self.step() * amount
+    }
+    fn __chatlas_add_value(
+        __output: &u32,
+    ) -> ::chatlas::__private::Result<
+        ::chatlas::__private::ToolOutput,
+        ::chatlas::__private::ToolError,
+    > {
+        use ::chatlas::__private::Plain as _;
+        match ::chatlas::__private::Returned(__output).split() {
+            ::chatlas::__private::Result::Ok(__value) => {
+                ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Err(__error) => {
+                ::chatlas::__private::Result::Err(
+                    ::chatlas::__private::Returned(__error).error(),
+                )
+            }
+        }
+    }
+    /// Adds another.
+    #[cfg(unix)]
+    #[allow(
+        dead_code,
+        clippy::missing_errors_doc,
+        clippy::must_use_candidate,
+        clippy::used_underscore_binding
+    )]
+    fn append(&self, other: Self) -> Result<(), String> {
+        ::chatlas::__private::traced_call_sync(
+            "join",
+            "Adds another.",
+            || <Counter>::__chatlas_append(self, other),
+            |__output| {
+                use ::chatlas::__private::Plain as _;
+                if ::chatlas::__private::Returned(__output).failed() {
+                    <Counter>::__chatlas_append_value(__output).err()
+                } else {
+                    ::chatlas::__private::Option::None
+                }
+            },
+        )
+    }
+    #[cfg(unix)]
+    fn __chatlas_append(&self, other: Self) -> Result<(), String> {
+        Ok(())
+    }
+    #[cfg(unix)]
+    fn __chatlas_append_value(
+        __output: &Result<(), String>,
+    ) -> ::chatlas::__private::Result<
+        ::chatlas::__private::ToolOutput,
+        ::chatlas::__private::ToolError,
+    > {
+        use ::chatlas::__private::Plain as _;
+        match ::chatlas::__private::Returned(__output).split() {
+            ::chatlas::__private::Result::Ok(__value) => {
+                ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Err(__error) => {
+                ::chatlas::__private::Result::Err(
+                    ::chatlas::__private::Returned(__error).error(),
+                )
+            }
+        }
+    }
+}
+const _: () = {
+    impl ::chatlas::__private::Toolbox for Counter {
+        const NAMES: &'static [&'static ::chatlas::__private::str] = &[
+            "add",
+            #[cfg(unix)]
+            "join",
+        ];
+        fn tools(
+            self: ::chatlas::__private::Arc<Self>,
+        ) -> ::chatlas::__private::Vec<
+            ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool>,
+        > {
+            let mut __tools = ::chatlas::__private::Vec::new();
+            __tools
+                .push({
+                    const __PARAMETER_0: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::parameter::<
+                        u32,
+                    >("amount", "");
+                    const __PARAMETERS: &[::chatlas::__private::Param] = &[
+                        __PARAMETER_0.untyped(),
+                    ];
+                    static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
+                        "add",
+                        "Adds to the counter.",
+                        __PARAMETERS,
+                    );
+                    fn __call(
+                        __this: ::chatlas::__private::Arc<Counter>,
+                        __call: ::chatlas::__private::ToolCall,
+                    ) -> ::chatlas::__private::BoxFuture<
+                        'static,
+                        ::chatlas::__private::Result<
+                            ::chatlas::__private::ToolOutput,
+                            ::chatlas::__private::ToolError,
+                        >,
+                    > {
+                        ::chatlas::__private::boxed(async move {
+                            let mut __arguments = ::chatlas::__private::Args::new(
+                                __call.arguments,
+                                &__SPEC,
+                            )?;
+                            let __argument_amount: u32 = __PARAMETER_0
+                                .take(&mut __arguments)?;
+                            let __output = <Counter>::__chatlas_add(
+                                    &__this,
+                                    __argument_amount,
+                                )
+                                .await;
+                            <Counter>::__chatlas_add_value(&__output)
+                        })
+                    }
+                    ::chatlas::__private::bound(&__SPEC, &self, __call)
+                });
+            #[cfg(unix)]
+            __tools
+                .push({
+                    const __PARAMETER_0: ::chatlas::__private::Parameter<Counter> = ::chatlas::__private::parameter::<
+                        Counter,
+                    >("other", "");
+                    const __PARAMETERS: &[::chatlas::__private::Param] = &[
+                        __PARAMETER_0.untyped(),
+                    ];
+                    static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
+                        "join",
+                        "Adds another.",
+                        __PARAMETERS,
+                    );
+                    fn __call(
+                        __this: ::chatlas::__private::Arc<Counter>,
+                        __call: ::chatlas::__private::ToolCall,
+                    ) -> ::chatlas::__private::BoxFuture<
+                        'static,
+                        ::chatlas::__private::Result<
+                            ::chatlas::__private::ToolOutput,
+                            ::chatlas::__private::ToolError,
+                        >,
+                    > {
+                        ::chatlas::__private::boxed(async move {
+                            let mut __arguments = ::chatlas::__private::Args::new(
+                                __call.arguments,
+                                &__SPEC,
+                            )?;
+                            let __argument_other: Counter = __PARAMETER_0
+                                .take(&mut __arguments)?;
+                            ::chatlas::__private::blocking(move || {
+                                    let __output = <Counter>::__chatlas_append(
+                                        &__this,
+                                        __argument_other,
+                                    );
+                                    <Counter>::__chatlas_append_value(&__output)
+                                })
+                                .await
+                        })
+                    }
+                    ::chatlas::__private::bound(&__SPEC, &self, __call)
+                });
+            __tools
+        }
+    }
+};
