@@ -34,13 +34,37 @@ pub use chatlas_macros::{
 };
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
+#[cfg(feature = "azure")]
+pub use chatlas_providers::azure::{AzureOpenAi, AzureOpenAiCompletions};
 #[cfg(feature = "google")]
 pub use chatlas_providers::google::Gemini;
 #[cfg(feature = "vertex")]
 pub use chatlas_providers::google::Vertex;
 pub use chatlas_providers::http::{HttpOptions, Token};
+#[cfg(feature = "cloudflare")]
+pub use chatlas_providers::vendors::Cloudflare;
+#[cfg(feature = "databricks")]
+pub use chatlas_providers::vendors::Databricks;
+#[cfg(feature = "deepseek")]
+pub use chatlas_providers::vendors::DeepSeek;
+#[cfg(feature = "groq")]
+pub use chatlas_providers::vendors::Groq;
+#[cfg(feature = "huggingface")]
+pub use chatlas_providers::vendors::HuggingFace;
+#[cfg(feature = "lm-studio")]
+pub use chatlas_providers::vendors::LmStudio;
+#[cfg(feature = "mistral")]
+pub use chatlas_providers::vendors::Mistral;
+#[cfg(feature = "ollama")]
+pub use chatlas_providers::vendors::Ollama;
+#[cfg(feature = "openrouter")]
+pub use chatlas_providers::vendors::OpenRouter;
+#[cfg(feature = "perplexity")]
+pub use chatlas_providers::vendors::Perplexity;
+#[cfg(feature = "portkey")]
+pub use chatlas_providers::vendors::Portkey;
 #[cfg(feature = "openai")]
-pub use chatlas_providers::openai::OpenAi;
+pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 
 #[cfg(feature = "otel")]
 pub mod otel;

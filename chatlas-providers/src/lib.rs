@@ -7,7 +7,13 @@ pub mod anthropic;
 #[cfg(feature = "google")]
 pub mod google;
 // A build without any provider has nobody who sends.
+#[cfg(feature = "azure")]
+pub mod azure;
+#[cfg(feature = "_completions")]
+pub mod completions;
 #[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]
 pub mod http;
 #[cfg(feature = "openai")]
 pub mod openai;
+#[cfg(feature = "_completions")]
+pub mod vendors;
