@@ -36,6 +36,8 @@ pub use chatlas_macros::{
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
 #[cfg(feature = "azure")]
 pub use chatlas_providers::azure::{AzureOpenAi, AzureOpenAiCompletions};
+#[cfg(feature = "bedrock")]
+pub use chatlas_providers::bedrock::{self, Bedrock, BedrockApi};
 #[cfg(feature = "google")]
 pub use chatlas_providers::google::Gemini;
 #[cfg(feature = "vertex")]

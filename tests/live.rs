@@ -10,7 +10,7 @@ mod support;
 
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::{Anthropic, Gemini, OpenAi};
+use chatlas::{Anthropic, Gemini, OpenAi, OpenAiCompletions};
 use serde_json::json;
 use support::in_time;
 
@@ -74,6 +74,12 @@ async fn a_real_model_answers_over_the_responses_api() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_real_model_answers_over_chat_completions() {
+    let Some(url) = llm() else { return };
+    says_something(|| OpenAiCompletions::new(SMALL).base_url(format!("{url}/v1"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_real_model_answers_over_anthropics_messages() {
     let Some(url) = llm() else { return };
     says_something(|| Anthropic::new(SMALL).base_url(&url)).await;
@@ -134,6 +140,62 @@ async fn the_tool_loop_over_the_responses_api() {
     let url = format!("{url}/v1");
     let model = || OpenAi::new("gpt-4o").api_key("test").base_url(&url).http_spans(true);
     packs_for_tokyo(model, COUNTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_chat_completions() {
+    let Some(url) = aimock() else { return };
+    let url = format!("{url}/v1");
+    let model = || OpenAiCompletions::new("gpt-4o").api_key("test").base_url(&url).http_spans(true);
+    packs_for_tokyo(model, COUNTS).await;
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_both_apis_of_azure() {
+    use chatlas::{AzureOpenAi, AzureOpenAiCompletions};
+    let Some(url) = aimock() else { return };
+    packs_for_tokyo(
+        || AzureOpenAiCompletions::new("gpt-4o").api_key("test").resource(&url).http_spans(true),
+        COUNTS,
+    )
+    .await;
+    packs_for_tokyo(
+        || AzureOpenAi::new("gpt-4o").api_key("test").resource(&url).http_spans(true),
+        COUNTS,
+    )
+    .await;
+}
+
+#[cfg(feature = "ollama")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_with_ollama() {
+    let Some(url) = aimock() else { return };
+    let url = format!("{url}/v1");
+    packs_for_tokyo(|| chatlas::Ollama::new("llama3").base_url(&url).http_spans(true), COUNTS)
+        .await;
+}
+
+#[cfg(feature = "bedrock")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_both_apis_of_bedrock() {
+    use chatlas::bedrock::Credentials;
+    use chatlas::{Bedrock, BedrockApi};
+    let Some(url) = aimock() else { return };
+    for api in [BedrockApi::InvokeModel, BedrockApi::Converse] {
+        let model = || {
+            let keys = Credentials::new("AKIDTEST", "secret", None, None, "test");
+            Bedrock::new("anthropic.claude-sonnet-4-5-20250929-v1:0")
+                .region("us-east-1")
+                .credentials_provider(keys)
+                .base_url(&url)
+                .api(api)
+                .http_spans(true)
+        };
+        // Of Claude's own stream this server tells no output at the end.
+        let counts = COUNTS.filter(|_| api == BedrockApi::Converse);
+        packs_for_tokyo(model, counts).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
+#[cfg(feature = "bedrock")]
+pub mod bedrock;
 #[cfg(feature = "google")]
 pub mod google;
 // A build without any provider has nobody who sends.

@@ -73,8 +73,10 @@ fn said_by_user(content: &Content, cites: bool) -> Option<Value> {
 }
 
 fn said_by_model(provider: &str, content: &Content) -> Vec<Value> {
+    // One vendor may have another API, whose items are none of this one.
     let ours = |replay: &Option<Replay>| {
-        replay.as_ref().filter(|replay| replay.provider == provider).map(|r| r.item.clone())
+        let replay = replay.as_ref().filter(|replay| replay.provider == provider)?;
+        replay.item["type"].is_string().then(|| replay.item.clone())
     };
     match content {
         Content::Text(said) => {
@@ -300,6 +302,7 @@ mod tests {
             thinking(Some(replay(ME, thought.clone()))),
             thinking(Some(replay(ME, hidden.clone()))),
             thinking(Some(replay("openai", json!({"id": 1})))),
+            thinking(Some(replay(ME, json!({"reasoningContent": {}})))),
             thinking(None),
             searched(ME),
             searched("openai"),

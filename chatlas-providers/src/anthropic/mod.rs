@@ -3,7 +3,7 @@
 mod blocks;
 pub(crate) mod error;
 pub(crate) mod message;
-mod models;
+pub(crate) mod models;
 pub(crate) mod reply;
 pub(crate) mod request;
 
@@ -25,7 +25,7 @@ use crate::http::{
 };
 use reply::Decoder;
 pub use request::Caching;
-use request::{Options, Place, Thinks};
+use request::{Options, Place};
 
 const PROVIDER: &str = "anthropic";
 const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
@@ -38,6 +38,40 @@ const VERSION: &str = "2023-06-01";
 /// No list of models is longer than so many pages.
 const MOST_PAGES: usize = 100;
 
+/// The builder methods of all places where Claude runs, over the field `options`.
+macro_rules! claude_settings {
+    () => {
+        /// How long what was read is kept for the next request.
+        #[must_use]
+        pub fn caching(mut self, caching: $crate::anthropic::Caching) -> Self {
+            self.options.caching = caching;
+            self
+        }
+
+        /// Lets the model think before it answers, for so many tokens at most: 1024 or more.
+        #[must_use]
+        pub fn thinking_budget(mut self, tokens: u32) -> Self {
+            self.options.thinks = Some($crate::anthropic::request::Thinks::Budget(tokens));
+            self
+        }
+
+        /// Lets the model think before it answers, as much as it sees fit.
+        #[must_use]
+        pub fn adaptive_thinking(mut self) -> Self {
+            self.options.thinks = Some($crate::anthropic::request::Thinks::Adaptive);
+            self
+        }
+
+        /// Has the model name the places in documents that it relies on.
+        #[must_use]
+        pub fn document_citations(mut self) -> Self {
+            self.options.cites_documents = true;
+            self
+        }
+    };
+}
+pub(crate) use claude_settings;
+
 /// A model of Anthropic's, or of a server that speaks its Messages API.
 ///
 /// **Authentication.** The key of the environment variable `ANTHROPIC_API_KEY`, or that of
@@ -45,7 +79,7 @@ const MOST_PAGES: usize = 100;
 /// (`ANTHROPIC_BASE_URL`, or [`base_url`](Self::base_url)) may need none.
 ///
 /// **What is sent.** The whole conversation with each request. The system prompt and the last
-/// block are marked for the prompt cache ([`caching`](Self::caching)). Thoughts go back with
+/// block are marked for the prompt cache ([`caching`](Self::caching)), for five minutes unless set. Thoughts go back with
 /// their signatures, exactly as they came, and so do searches of the vendor's and texts with
 /// citations. The API demands a bound on tokens: 4096 unless `max_tokens` is set, more with a
 /// [`thinking_budget`](Self::thinking_budget) that needs it. A reasoning level is sent as
@@ -86,33 +120,7 @@ impl Anthropic {
 
     settings!();
 
-    /// How long what was read is kept for the next request: five minutes unless set.
-    #[must_use]
-    pub fn caching(mut self, caching: Caching) -> Self {
-        self.options.caching = caching;
-        self
-    }
-
-    /// Lets the model think before it answers, for so many tokens at most: 1024 or more.
-    #[must_use]
-    pub fn thinking_budget(mut self, tokens: u32) -> Self {
-        self.options.thinks = Some(Thinks::Budget(tokens));
-        self
-    }
-
-    /// Lets the model think before it answers, as much as it sees fit.
-    #[must_use]
-    pub fn adaptive_thinking(mut self) -> Self {
-        self.options.thinks = Some(Thinks::Adaptive);
-        self
-    }
-
-    /// Has the model name the places in documents that it relies on.
-    #[must_use]
-    pub fn document_citations(mut self) -> Self {
-        self.options.cites_documents = true;
-        self
-    }
+    claude_settings!();
 
     /// Uses a feature that is not yet for all: a name for the header `anthropic-beta`. Those that
     /// files and web fetch need are sent without being asked for.
@@ -141,7 +149,7 @@ impl Anthropic {
     }
 
     async fn send(&self, call: Call<'_>, betas: &[String]) -> Result<Response, ProviderError> {
-        if self.endpoint.key().is_none() && self.info.server_address.as_deref() == Some(HOST) {
+        if !self.endpoint.is_authenticated() && self.info.server_address.as_deref() == Some(HOST) {
             return Err(without_key("Anthropic", KEY_VARIABLE));
         }
         let mut call = call.header("anthropic-version", VERSION);

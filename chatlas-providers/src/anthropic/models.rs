@@ -28,7 +28,7 @@ fn model(told: &Value) -> Option<Model> {
 }
 
 /// A time as RFC 3339 has it, in seconds since 1970.
-fn seconds(time: &str) -> Option<i64> {
+pub(crate) fn seconds(time: &str) -> Option<i64> {
     let since = humantime::parse_rfc3339(time).ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok().filter(|seconds| *seconds > 0)
 }

@@ -25,6 +25,8 @@ pub(crate) use api::{Api, KeyNeeded};
 use client::Sender;
 pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
 pub(crate) use reply::{Decode, content_type, events, json, malformed};
+#[cfg(feature = "bedrock")]
+pub(crate) use reply::{broken_off, see_off};
 pub(crate) use secret::{Secret, Secrets};
 use span::AttemptSpan;
 pub use token::Token;

@@ -174,14 +174,14 @@ impl std::error::Error for BodyError {}
 
 /// Reads what is left of a body that has said all, if it comes at once: a connection serves the
 /// next request only when the body has been read to its end.
-async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
+pub(crate) async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
     let end = async { while let Some(Ok(_)) = rest.next().await {} };
     // Where it does not end in time, the next request makes a connection of its own.
     let _ = tokio::time::timeout(LONGEST_FAREWELL, end).await;
 }
 
 /// The failure of a body that was being read.
-fn broken_off(error: &reqwest::Error) -> ProviderError {
+pub(crate) fn broken_off(error: &reqwest::Error) -> ProviderError {
     if error.is_timeout() {
         ProviderError::new(ProviderErrorKind::Timeout, "the reply stalled: no more bytes in time")
     } else {
