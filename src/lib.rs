@@ -34,6 +34,7 @@ pub use chatlas_macros::{
 };
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
+pub use chatlas_providers::auto::{auto, auto_from_env};
 #[cfg(feature = "azure")]
 pub use chatlas_providers::azure::{AzureOpenAi, AzureOpenAiCompletions};
 #[cfg(feature = "bedrock")]
@@ -83,7 +84,15 @@ pub mod prelude {
     pub use futures_util::StreamExt as _;
 }
 
-/// The README's example compiles.
+/// The examples of the README and of the guides compile.
 #[cfg(all(doctest, feature = "otel", feature = "openai"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod guides {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/monitor.md")]
+    struct Monitor;
+    #[doc = include_str!("../docs/questions.md")]
+    struct Questions;
+    #[doc = include_str!("../docs/backends.md")]
+    struct Backends;
+}

@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 use chatlas::prelude::*;
-use chatlas::{Anthropic, Gemini, HttpOptions, OpenAi};
+use chatlas::{Anthropic, Gemini, HttpOptions, OpenAi, OpenAiCompletions};
 use serde_json::{Value, json};
 
 use super::server::Answer;
@@ -57,7 +57,7 @@ impl Protocol {
 }
 
 /// Those that this build speaks.
-pub const PROTOCOLS: &[Protocol] = &[RESPONSES, MESSAGES, GEMINI];
+pub const PROTOCOLS: &[Protocol] = &[RESPONSES, COMPLETIONS, MESSAGES, GEMINI];
 
 fn sse(data: &str) -> Vec<u8> {
     format!("data: {data}\n\n").into_bytes()
@@ -105,6 +105,53 @@ fn response(text: &str) -> Value {
         "output": [{"type": "message", "role": "assistant",
             "content": [{"type": "output_text", "text": text}]}],
         "usage": {"input_tokens": 3, "output_tokens": 2},
+    })
+}
+
+const COMPLETIONS: Protocol = Protocol {
+    name: "OpenAI Chat Completions",
+    chat: |url, options| {
+        let url = format!("{url}/v1");
+        Chat::new(OpenAiCompletions::new(MODEL).base_url(url).api_key(KEY).http(options))
+    },
+    stream_type: "text/event-stream; charset=utf-8",
+    begin: || {
+        let role = chunk(&json!({"delta": {"role": "assistant", "content": ""}}));
+        [role, chunk_text("Hel")].concat()
+    },
+    almost: || chunk_text("lo"),
+    end: || {
+        let usage = json!({"id": "reply-1", "model": MODEL, "choices": [],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2}});
+        let stop = chunk(&json!({"delta": {}, "finish_reason": "stop"}));
+        [stop, sse_json(&usage), sse("[DONE]")].concat()
+    },
+    event: sse,
+    text: chunk_text,
+    failure: |words| sse_json(&json!({"error": {"code": "server_error", "message": words}})),
+    tokens_at_first: None,
+    whole: |text| chat_completion(&json!({"content": text}), "stop"),
+    asks: |tool| {
+        let function = json!({"name": tool, "arguments": "{}"});
+        let calls = json!([{"id": "call-1", "type": "function", "function": function}]);
+        chat_completion(&json!({"content": null, "tool_calls": calls}), "tool_calls")
+    },
+    refusal: |words| json!({"error": {"message": words, "type": "some_error"}}),
+};
+
+fn chunk(choice: &Value) -> Vec<u8> {
+    sse_json(&json!({"id": "reply-1", "model": MODEL, "choices": [choice]}))
+}
+
+fn chunk_text(text: &str) -> Vec<u8> {
+    chunk(&json!({"delta": {"content": text}}))
+}
+
+fn chat_completion(message: &Value, reason: &str) -> Value {
+    json!({
+        "id": "reply-1", "object": "chat.completion", "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2},
     })
 }
 
