@@ -82,8 +82,12 @@ fn picture(lines: &[String]) -> String {
 
 /// What stays the same from run to run: the tree and the tokens, without bars and times.
 fn facts(text: &str) -> Vec<String> {
-    let lines = text.lines().filter(|line| line.contains("chat ") || line.contains("POST") || {
-        line.contains("invoke_agent") || line.contains("fetch_forecast") || line.contains("tool ")
+    let lines = text.lines().filter(|line| {
+        line.contains("chat ") || line.contains("POST") || {
+            line.contains("invoke_agent")
+                || line.contains("fetch_forecast")
+                || line.contains("tool ")
+        }
     });
     let plain = |line: &str| {
         let line = line.split_once("preserve").map_or(line, |(_, rest)| rest);

@@ -47,6 +47,7 @@ const KNOWN: &[Known] = &[
     known!("vertex", "vertex", [], Some("gemini-3.5-flash"), crate::google::Vertex::new),
     known!("azure-openai", "azure", [["AZURE_OPENAI_API_KEY"], ["AZURE_OPENAI_ENDPOINT"]], None, crate::azure::AzureOpenAi::new),
     known!("azure-openai-completions", "azure", [["AZURE_OPENAI_API_KEY"], ["AZURE_OPENAI_ENDPOINT"]], None, crate::azure::AzureOpenAiCompletions::new),
+    known!("bedrock", "bedrock", [], Some("us.anthropic.claude-sonnet-4-6"), crate::bedrock::Bedrock::new),
     known!("cloudflare", "cloudflare", [["CLOUDFLARE_API_KEY"], ["CLOUDFLARE_ACCOUNT_ID"]], Some("@cf/meta/llama-3.3-70b-instruct-fp8-fast"), crate::vendors::Cloudflare::new),
     known!("databricks", "databricks", [["DATABRICKS_TOKEN"], ["DATABRICKS_HOST"]], Some("databricks-claude-sonnet-4-6"), crate::vendors::Databricks::new),
     known!("deepseek", "deepseek", [["DEEPSEEK_API_KEY"]], Some("deepseek-v4-flash"), crate::vendors::DeepSeek::new),

@@ -18,6 +18,8 @@ pub const MODEL: &str = "model-1";
 #[derive(Clone, Copy)]
 pub struct Protocol {
     pub name: &'static str,
+    /// Its target in `fuzz/`.
+    pub target: &'static str,
     /// A conversation with the server at that address: scheme, host and port.
     pub chat: fn(&str, HttpOptions) -> Chat,
     /// The media type of a streamed reply.
@@ -67,8 +69,9 @@ fn sse_json(data: &Value) -> Vec<u8> {
     sse(&data.to_string())
 }
 
-const RESPONSES: Protocol = Protocol {
+pub const RESPONSES: Protocol = Protocol {
     name: "OpenAI Responses",
+    target: "responses",
     chat: |url, options| {
         let url = format!("{url}/v1");
         Chat::new(OpenAi::new(MODEL).base_url(url).api_key(KEY).http(options))
@@ -108,8 +111,9 @@ fn response(text: &str) -> Value {
     })
 }
 
-const COMPLETIONS: Protocol = Protocol {
+pub const COMPLETIONS: Protocol = Protocol {
     name: "OpenAI Chat Completions",
+    target: "completions",
     chat: |url, options| {
         let url = format!("{url}/v1");
         Chat::new(OpenAiCompletions::new(MODEL).base_url(url).api_key(KEY).http(options))
@@ -155,8 +159,9 @@ fn chat_completion(message: &Value, reason: &str) -> Value {
     })
 }
 
-const MESSAGES: Protocol = Protocol {
+pub const MESSAGES: Protocol = Protocol {
     name: "Anthropic Messages",
+    target: "messages",
     chat: |url, options| Chat::new(Anthropic::new(MODEL).base_url(url).api_key(KEY).http(options)),
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
@@ -207,8 +212,9 @@ fn message(content: &Value, reason: &str) -> Value {
         "usage": {"input_tokens": 3, "output_tokens": 2}})
 }
 
-const GEMINI: Protocol = Protocol {
+pub const GEMINI: Protocol = Protocol {
     name: "Gemini",
+    target: "gemini",
     chat: |url, options| {
         let url = format!("{url}/v1beta");
         Chat::new(Gemini::new(MODEL).base_url(url).api_key(KEY).http(options))

@@ -95,6 +95,9 @@ impl Call<'_> {
 impl Endpoint {
     /// The server at that address.
     pub(crate) fn new(base_url: impl Into<String>, info: &mut ProviderInfo) -> Self {
+        // Every provider has an endpoint before its first call has a span.
+        #[cfg(feature = "auto-init")]
+        chatlas_otel::auto_init();
         let mut endpoint = Self {
             base_url: BaseUrl(String::new()),
             key: None,
