@@ -113,6 +113,16 @@ const VENDORS: &[Vendor] = &[
         },
         least: 21,
     },
+    #[cfg(feature = "bedrock")]
+    Vendor {
+        name: "aws.bedrock",
+        fits: |method, url| method == "POST" && url.contains("bedrock-runtime"),
+        provider: |recorded, url| {
+            let model = chatlas::Bedrock::new(model_in(&recorded.url, "/model/"));
+            Arc::new(model.region("us-east-1").api_key("test").base_url(url).http(once()))
+        },
+        least: 14,
+    },
 ];
 
 /// How a complaint about a missing count begins.
