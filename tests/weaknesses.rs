@@ -18,8 +18,9 @@ use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::testing::{Answer, Recorder, Script, usage};
 use chatlas::{
-    Anthropic, Approval, AzureOpenAi, CancellationToken, ChatError, Content, FinishReason, Gemini,
-    HttpOptions, LmStudio, Mistral, OpenAi, ProviderError, ProviderErrorKind, ToolContext, Usage,
+    Anthropic, Approval, AzureOpenAi, Bedrock, CancellationToken, ChatError, Content, FinishReason,
+    Gemini, HttpOptions, LmStudio, Mistral, OpenAi, ProviderError, ProviderErrorKind, ToolContext,
+    Usage,
 };
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{
@@ -123,11 +124,19 @@ fn w04_providers_are_called_as_the_conventions_call_them() {
         Anthropic::new("m").info().name.clone(),
         Gemini::new("m").info().name.clone(),
         AzureOpenAi::new("m").info().name.clone(),
+        Bedrock::new("m").info().name.clone(),
         Mistral::new("m").info().name.clone(),
         LmStudio::new("m").info().name.clone(),
     ];
-    let expected =
-        ["openai", "anthropic", "gcp.gemini", "azure.ai.openai", "mistral_ai", "lm_studio"];
+    let expected = [
+        "openai",
+        "anthropic",
+        "gcp.gemini",
+        "azure.ai.openai",
+        "aws.bedrock",
+        "mistral_ai",
+        "lm_studio",
+    ];
     assert_eq!(names, expected);
 }
 
