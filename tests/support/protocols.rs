@@ -18,6 +18,8 @@ pub const MODEL: &str = "model-1";
 #[derive(Clone, Copy)]
 pub struct Protocol {
     pub name: &'static str,
+    /// Its target in `fuzz/`.
+    pub target: &'static str,
     /// A conversation with the server at that address: scheme, host and port.
     pub chat: fn(&str, HttpOptions) -> Chat,
     /// The media type of a streamed reply.
@@ -47,7 +49,8 @@ pub struct Protocol {
 impl Protocol {
     /// A streamed answer of those bytes.
     pub fn stream(&self, body: impl Into<Vec<u8>>) -> Answer {
-        Answer::new(200, self.stream_type, body)
+        // One of them tells the id of its replies there alone.
+        Answer::new(200, self.stream_type, body).header("x-amzn-requestid", "reply-1")
     }
 
     /// A good streamed answer.
@@ -57,7 +60,16 @@ impl Protocol {
 }
 
 /// Those that this build speaks.
-pub const PROTOCOLS: &[Protocol] = &[RESPONSES, COMPLETIONS, MESSAGES, GEMINI];
+pub const PROTOCOLS: &[Protocol] = &[
+    RESPONSES,
+    COMPLETIONS,
+    MESSAGES,
+    GEMINI,
+    #[cfg(feature = "bedrock")]
+    bedrock::INVOKE_MODEL,
+    #[cfg(feature = "bedrock")]
+    bedrock::CONVERSE,
+];
 
 fn sse(data: &str) -> Vec<u8> {
     format!("data: {data}\n\n").into_bytes()
@@ -67,8 +79,9 @@ fn sse_json(data: &Value) -> Vec<u8> {
     sse(&data.to_string())
 }
 
-const RESPONSES: Protocol = Protocol {
+pub const RESPONSES: Protocol = Protocol {
     name: "OpenAI Responses",
+    target: "responses",
     chat: |url, options| {
         let url = format!("{url}/v1");
         Chat::new(OpenAi::new(MODEL).base_url(url).api_key(KEY).http(options))
@@ -108,8 +121,9 @@ fn response(text: &str) -> Value {
     })
 }
 
-const COMPLETIONS: Protocol = Protocol {
+pub const COMPLETIONS: Protocol = Protocol {
     name: "OpenAI Chat Completions",
+    target: "completions",
     chat: |url, options| {
         let url = format!("{url}/v1");
         Chat::new(OpenAiCompletions::new(MODEL).base_url(url).api_key(KEY).http(options))
@@ -120,11 +134,11 @@ const COMPLETIONS: Protocol = Protocol {
         [role, chunk_text("Hel")].concat()
     },
     almost: || chunk_text("lo"),
+    // Not all servers send the `[DONE]` that OpenAI sends after it.
     end: || {
-        let usage = json!({"id": "reply-1", "model": MODEL, "choices": [],
-            "usage": {"prompt_tokens": 3, "completion_tokens": 2}});
-        let stop = chunk(&json!({"delta": {}, "finish_reason": "stop"}));
-        [stop, sse_json(&usage), sse("[DONE]")].concat()
+        sse_json(&json!({"id": "reply-1", "model": MODEL,
+            "choices": [{"delta": {}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2}}))
     },
     event: sse,
     text: chunk_text,
@@ -155,8 +169,9 @@ fn chat_completion(message: &Value, reason: &str) -> Value {
     })
 }
 
-const MESSAGES: Protocol = Protocol {
+pub const MESSAGES: Protocol = Protocol {
     name: "Anthropic Messages",
+    target: "messages",
     chat: |url, options| Chat::new(Anthropic::new(MODEL).base_url(url).api_key(KEY).http(options)),
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
@@ -207,8 +222,9 @@ fn message(content: &Value, reason: &str) -> Value {
         "usage": {"input_tokens": 3, "output_tokens": 2}})
 }
 
-const GEMINI: Protocol = Protocol {
+pub const GEMINI: Protocol = Protocol {
     name: "Gemini",
+    target: "gemini",
     chat: |url, options| {
         let url = format!("{url}/v1beta");
         Chat::new(Gemini::new(MODEL).base_url(url).api_key(KEY).http(options))
@@ -243,4 +259,82 @@ fn candidate(parts: &Value, reason: Option<&str>) -> Value {
 
 fn gemini_failure(words: &str) -> Value {
     json!({"error": {"code": 503, "message": words, "status": "SOME_ERROR"}})
+}
+
+#[cfg(feature = "bedrock")]
+mod bedrock {
+    use chatlas::prelude::*;
+    use chatlas::{Bedrock, BedrockApi, HttpOptions};
+    use serde_json::{Value, json};
+
+    use super::super::frames::{CONTENT_TYPE, chunk, event, exception, raw};
+    use super::{KEY, MESSAGES, MODEL, Protocol};
+
+    fn chat(url: &str, options: HttpOptions, api: BedrockApi) -> Chat {
+        let model = Bedrock::new(MODEL).region("us-east-1").base_url(url).api_key(KEY);
+        Chat::new(model.http(options).api(api))
+    }
+
+    /// The events of the Messages API, each in a frame.
+    fn framed(events: &[u8]) -> Vec<u8> {
+        let events = std::str::from_utf8(events).expect("text").lines();
+        let data = events.filter_map(|line| line.strip_prefix("data: "));
+        data.flat_map(|data| chunk(&serde_json::from_str(data).expect("JSON"))).collect()
+    }
+
+    fn of_kind(kind: &str, payload: &str) -> Vec<u8> {
+        raw(&[(":message-type", "event"), (":event-type", kind)], payload)
+    }
+
+    fn failure(words: &str) -> Vec<u8> {
+        exception("internalServerException", &json!({"message": words}))
+    }
+
+    pub const INVOKE_MODEL: Protocol = Protocol {
+        name: "Bedrock InvokeModel",
+        chat: |url, options| chat(url, options, BedrockApi::InvokeModel),
+        stream_type: CONTENT_TYPE,
+        begin: || framed(&(MESSAGES.begin)()),
+        almost: || framed(&(MESSAGES.almost)()),
+        end: || framed(&(MESSAGES.end)()),
+        event: |payload| of_kind("chunk", payload),
+        text: |text| framed(&(MESSAGES.text)(text)),
+        failure,
+        refusal: |words| json!({"message": words}),
+        ..MESSAGES
+    };
+
+    pub const CONVERSE: Protocol = Protocol {
+        name: "Bedrock Converse",
+        chat: |url, options| chat(url, options, BedrockApi::Converse),
+        stream_type: CONTENT_TYPE,
+        begin: || {
+            [event("messageStart", &json!({"role": "assistant"})), converse_text("Hel")].concat()
+        },
+        almost: || {
+            [converse_text("lo"), event("contentBlockStop", &json!({"contentBlockIndex": 0}))]
+                .concat()
+        },
+        // AWS tells the tokens last; a reply without them is whole all the same.
+        end: || event("messageStop", &json!({"stopReason": "end_turn"})),
+        event: |payload| of_kind("contentBlockDelta", payload),
+        text: converse_text,
+        failure,
+        tokens_at_first: None,
+        whole: |text| converse(&json!([{"text": text}]), "end_turn"),
+        asks: |tool| {
+            let call = json!({"toolUseId": "call-1", "name": tool, "input": {}});
+            converse(&json!([{"toolUse": call}]), "tool_use")
+        },
+        refusal: |words| json!({"message": words}),
+    };
+
+    fn converse_text(text: &str) -> Vec<u8> {
+        event("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": text}}))
+    }
+
+    fn converse(content: &Value, reason: &str) -> Value {
+        json!({"output": {"message": {"role": "assistant", "content": content}},
+            "stopReason": reason, "usage": {"inputTokens": 3, "outputTokens": 2}})
+    }
 }

@@ -131,10 +131,9 @@ impl Writer {
 
     fn turn(&self, turn: &Arc<Turn>) -> WrittenTurn {
         let messages = messages(turn).into_iter();
-        // Alone in a list, it still has to fit.
-        let write = |message| {
-            self.write_within(ContentKind::Message, message, self.limit.saturating_sub(2))
-        };
+        // Alone in a list, with the note on those before it, it still has to fit.
+        let limit = self.limit.saturating_sub(ROOM_FOR_NOTE + 2);
+        let write = |message| self.write_within(ContentKind::Message, message, limit);
         let messages: Vec<Arc<str>> = messages.map(|message| write(message).into()).collect();
         WrittenTurn {
             turn: Arc::clone(turn),
