@@ -16,7 +16,7 @@ use chatlas::content::{
     ToolResult,
 };
 use chatlas::prelude::*;
-use chatlas::telemetry::{Capture, set_event_sink};
+use chatlas::telemetry::Capture;
 use chatlas::turn::Alternative;
 use chatlas::{
     Approval, AssistantTurn, ChatRequest, Completion, CompletionEvent, FinishReason, Modalities,
@@ -441,7 +441,6 @@ fn the_checker_finds_what_is_wrong() {
     assert!(kind.contains("its kind is not client"), "{kind}");
     let ok = findings(&[], "chat m", client, Status::Ok);
     assert!(ok.contains("leaves the status unset"), "{ok}");
-    set_event_sink(None);
 }
 
 #[test]

@@ -208,3 +208,27 @@ async fn past_turns_are_written_once_however_long_the_conversation() {
     // Nothing of the other's is in either.
     assert!(!said(12).to_string().contains("copy"));
 }
+
+#[tokio::test]
+async fn what_a_failure_tells_of_its_reply_is_recorded_with_it() {
+    use chatlas::{AssistantTurn, FinishReason, ProviderError, ProviderErrorKind};
+    let trace = Recorder::new();
+    let partial = AssistantTurn {
+        contents: vec![Content::text("canary, half of it")],
+        usage: chatlas::testing::usage(7, 3),
+        finish_reason: Some(FinishReason::ContentFilter),
+        response_id: Some("resp-9".into()),
+        ..AssistantTurn::default()
+    };
+    let error = ProviderError::new(ProviderErrorKind::ContentFilter, "no").with_partial(partial);
+    let mut chat = Chat::new(Script::new().fails(error)).capture(Capture::Spans);
+    chat.chat("go").await.unwrap_err();
+    for span in trace.spans() {
+        assert_eq!(span["error.type"], "content_filter");
+        assert_eq!(span["gen_ai.response.finish_reasons"], json!(["content_filter"]));
+        assert_eq!(span["gen_ai.usage.input_tokens"], 7, "{}", span.name());
+        let said = span.json("gen_ai.output.messages");
+        assert_eq!(said[0]["parts"][0]["content"], "canary, half of it");
+    }
+    assert_eq!(trace.span("chat test-model")["gen_ai.response.id"], "resp-9");
+}

@@ -18,7 +18,7 @@ use chatlas::telemetry::Capture;
 use chatlas::testing::{Answer, Recorder, Script, usage};
 use chatlas::{
     Anthropic, Approval, CancellationToken, ChatError, Content, FinishReason, Gemini, HttpOptions,
-    OpenAi, ProviderError, ProviderErrorKind, Usage,
+    OpenAi, ProviderError, ProviderErrorKind, ToolContext, Usage,
 };
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{
@@ -609,9 +609,9 @@ async fn w18_the_scope_has_a_version_and_a_schema_and_samplers_see_the_server() 
 
 /// Asks a server over the Model Context Protocol: the trace goes along in `_meta`.
 #[tool]
-async fn ask_server() -> Value {
+async fn ask_server(context: &ToolContext) -> Value {
     let mut meta = std::collections::HashMap::new();
-    TraceContextPropagator::new().inject_context(&Context::current(), &mut meta);
+    TraceContextPropagator::new().inject_context(context.context(), &mut meta);
     json!({"method": "tools/call", "params": {"_meta": meta}})
 }
 

@@ -29,7 +29,7 @@ pub use crate::telemetry::rehearsal::rehearse;
 pub use crate::telemetry::tool::{traced_call, traced_call_sync};
 pub use crate::telemetry::tool_stream::StreamSpan;
 pub use crate::tool::args::{Args, Param, Parameter, parameter};
-pub use crate::tool::function::{Spec, ToolFn, ToolWith, bound, function};
+pub use crate::tool::function::{Name, Spec, ToolFn, ToolWith, bound, function};
 pub use crate::tool::returned::{Plain, Returned};
 pub use crate::tool::state::{NoState, Share, Shared, Supply};
 pub use crate::tool::stream::drain;
@@ -46,13 +46,13 @@ pub struct NameOf<T>(std::marker::PhantomData<T>);
 
 impl<T: ToolFn> NameOf<T> {
     /// The tool's name.
-    pub const NAME: &'static str = T::NAME;
+    pub const NAME: Name = T::NAME;
 }
 
 /// [`NameOf::NAME`], for what is no tool.
 pub trait Nameless {
     /// No name.
-    const NAME: &'static str = "";
+    const NAME: Name = Name { hash: 0, text: "" };
 }
 
 impl<T> Nameless for NameOf<T> {}
@@ -71,15 +71,24 @@ pub fn cloned<T: Copied>(state: &T) -> T {
 pub trait Copied: Clone {}
 impl<T: Clone> Copied for T {}
 
+/// Stops the build where the name at that index stands before it already.
+#[track_caller]
+pub const fn assert_new(names: &[Name], index: usize) {
+    assert_not_among(names[index], names.split_at(index).0);
+}
+
 /// Stops the build where `name` stands among `others` already.
 #[track_caller]
-pub const fn assert_not_among(name: &str, others: &[&str]) {
+pub const fn assert_not_among(name: Name, others: &[Name]) {
     let mut i = 0;
     while i < others.len() {
-        assert!(
-            name.is_empty() || !same(name, others[i]),
-            "another tool in this list has the same name; rename one with `#[tool(name = \"...\")]`"
-        );
+        if name.hash == others[i].hash {
+            assert!(
+                name.text.is_empty() || !same(name.text, others[i].text),
+                "another tool in this list has the same name; rename one with \
+                 `#[tool(name = \"...\")]`"
+            );
+        }
         i += 1;
     }
 }
@@ -106,7 +115,7 @@ pub const fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
 
 /// Stops the build where a name of a toolbox stands among `others` already.
 #[track_caller]
-pub const fn assert_none_among(names: &[&str], others: &[&str]) {
+pub const fn assert_none_among(names: &[Name], others: &[Name]) {
     let mut i = 0;
     while i < names.len() {
         assert_not_among(names[i], others);

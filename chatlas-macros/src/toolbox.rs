@@ -180,7 +180,7 @@ impl Block {
 fn stub(owner: &Type, private: &TokenStream) -> TokenStream {
     quote! {
         impl #private::Toolbox for #owner {
-            const NAMES: &'static [&'static #private::str] = &[];
+            const NAMES: &'static [#private::Name] = &[];
             fn tools(self: #private::Arc<Self>) -> #private::Vec<#private::Arc<dyn #private::Tool>> {
                 loop {}
             }
@@ -194,8 +194,8 @@ fn registration(
     checks: &TokenStream,
     private: &TokenStream,
 ) -> TokenStream {
-    let names = tools.iter().map(|(tool, _)| {
-        let (cfg, name) = (tool.cfg(), &tool.name);
+    let names = tools.iter().map(|(tool, private)| {
+        let (cfg, name) = (tool.cfg(), tool.key(private));
         quote!(#(#cfg)* #name)
     });
     let made = tools.iter().map(|(tool, private)| {
@@ -206,7 +206,7 @@ fn registration(
         const _: () = {
             #checks
             impl #private::Toolbox for #owner {
-                const NAMES: &'static [&'static #private::str] = &[#(#names),*];
+                const NAMES: &'static [#private::Name] = &[#(#names),*];
                 fn tools(
                     self: #private::Arc<Self>,
                 ) -> #private::Vec<#private::Arc<dyn #private::Tool>> {
@@ -231,7 +231,8 @@ fn distinct(
         else {
             continue;
         };
-        let (cfg, others_cfg, name) = (tool.cfg(), other.cfg(), &tool.name);
+        let (cfg, others_cfg) = (tool.cfg(), other.cfg());
+        let (key, name) = (tool.key(private), &tool.name);
         if cfg.is_empty() && others_cfg.is_empty() {
             errors.at(
                 &tool.named_at,
@@ -245,7 +246,7 @@ fn distinct(
         let span = crate::place::here(syn::spanned::Spanned::span(&tool.named_at));
         let check = crate::place::at(
             span,
-            &quote!(#private::assert_not_among(#name, &[#(#others_cfg)* #name])),
+            &quote!(#private::assert_not_among(#key, &[#(#others_cfg)* #key])),
         );
         checks.extend(quote!(#(#cfg)* const _: () = #check;));
     }

@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 use chatlas::prelude::*;
-use chatlas::{Anthropic, Gemini, HttpOptions, OpenAi};
+use chatlas::{Anthropic, Gemini, HttpOptions, OpenAi, OpenAiCompletions};
 use serde_json::{Value, json};
 
 use super::server::Answer;
@@ -18,6 +18,8 @@ pub const MODEL: &str = "model-1";
 #[derive(Clone, Copy)]
 pub struct Protocol {
     pub name: &'static str,
+    /// Its target in `fuzz/`.
+    pub target: &'static str,
     /// A conversation with the server at that address: scheme, host and port.
     pub chat: fn(&str, HttpOptions) -> Chat,
     /// The media type of a streamed reply.
@@ -60,6 +62,7 @@ impl Protocol {
 /// Those that this build speaks.
 pub const PROTOCOLS: &[Protocol] = &[
     RESPONSES,
+    COMPLETIONS,
     MESSAGES,
     GEMINI,
     #[cfg(feature = "bedrock")]
@@ -76,8 +79,9 @@ fn sse_json(data: &Value) -> Vec<u8> {
     sse(&data.to_string())
 }
 
-const RESPONSES: Protocol = Protocol {
+pub const RESPONSES: Protocol = Protocol {
     name: "OpenAI Responses",
+    target: "responses",
     chat: |url, options| {
         let url = format!("{url}/v1");
         Chat::new(OpenAi::new(MODEL).base_url(url).api_key(KEY).http(options))
@@ -117,8 +121,57 @@ fn response(text: &str) -> Value {
     })
 }
 
-const MESSAGES: Protocol = Protocol {
+pub const COMPLETIONS: Protocol = Protocol {
+    name: "OpenAI Chat Completions",
+    target: "completions",
+    chat: |url, options| {
+        let url = format!("{url}/v1");
+        Chat::new(OpenAiCompletions::new(MODEL).base_url(url).api_key(KEY).http(options))
+    },
+    stream_type: "text/event-stream; charset=utf-8",
+    begin: || {
+        let role = chunk(&json!({"delta": {"role": "assistant", "content": ""}}));
+        [role, chunk_text("Hel")].concat()
+    },
+    almost: || chunk_text("lo"),
+    end: || {
+        let usage = json!({"id": "reply-1", "model": MODEL, "choices": [],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2}});
+        let stop = chunk(&json!({"delta": {}, "finish_reason": "stop"}));
+        [stop, sse_json(&usage), sse("[DONE]")].concat()
+    },
+    event: sse,
+    text: chunk_text,
+    failure: |words| sse_json(&json!({"error": {"code": "server_error", "message": words}})),
+    tokens_at_first: None,
+    whole: |text| chat_completion(&json!({"content": text}), "stop"),
+    asks: |tool| {
+        let function = json!({"name": tool, "arguments": "{}"});
+        let calls = json!([{"id": "call-1", "type": "function", "function": function}]);
+        chat_completion(&json!({"content": null, "tool_calls": calls}), "tool_calls")
+    },
+    refusal: |words| json!({"error": {"message": words, "type": "some_error"}}),
+};
+
+fn chunk(choice: &Value) -> Vec<u8> {
+    sse_json(&json!({"id": "reply-1", "model": MODEL, "choices": [choice]}))
+}
+
+fn chunk_text(text: &str) -> Vec<u8> {
+    chunk(&json!({"delta": {"content": text}}))
+}
+
+fn chat_completion(message: &Value, reason: &str) -> Value {
+    json!({
+        "id": "reply-1", "object": "chat.completion", "model": MODEL,
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2},
+    })
+}
+
+pub const MESSAGES: Protocol = Protocol {
     name: "Anthropic Messages",
+    target: "messages",
     chat: |url, options| Chat::new(Anthropic::new(MODEL).base_url(url).api_key(KEY).http(options)),
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
@@ -169,8 +222,9 @@ fn message(content: &Value, reason: &str) -> Value {
         "usage": {"input_tokens": 3, "output_tokens": 2}})
 }
 
-const GEMINI: Protocol = Protocol {
+pub const GEMINI: Protocol = Protocol {
     name: "Gemini",
+    target: "gemini",
     chat: |url, options| {
         let url = format!("{url}/v1beta");
         Chat::new(Gemini::new(MODEL).base_url(url).api_key(KEY).http(options))
@@ -238,6 +292,7 @@ mod bedrock {
 
     pub const INVOKE_MODEL: Protocol = Protocol {
         name: "Bedrock InvokeModel",
+        target: "invoke_model",
         chat: |url, options| chat(url, options, BedrockApi::InvokeModel),
         stream_type: CONTENT_TYPE,
         begin: || framed(&(MESSAGES.begin)()),
@@ -252,6 +307,7 @@ mod bedrock {
 
     pub const CONVERSE: Protocol = Protocol {
         name: "Bedrock Converse",
+        target: "converse",
         chat: |url, options| chat(url, options, BedrockApi::Converse),
         stream_type: CONTENT_TYPE,
         begin: || {

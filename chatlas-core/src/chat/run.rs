@@ -19,10 +19,10 @@ use crate::provider::{
     ChatRequest, CompletionEvent, ModelParams, OutputSchema, Provider, ProviderError,
 };
 use crate::telemetry::agent::AgentSpan;
-use crate::telemetry::in_context;
 use crate::telemetry::names::error;
 use crate::telemetry::tool::{Facts, Subject, ToolSpan};
 use crate::telemetry::{ReplyId, Run};
+use crate::telemetry::{carries, in_context};
 use crate::tool::{
     Caller, Progress, Tool, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
 };
@@ -51,7 +51,7 @@ pub(super) async fn run_for<T>(
     let telemetry = Run::of_chat(&chat.settings, &chat.written);
     let json = asked.is_some() || chat.output.is_some();
     let mut span = AgentSpan::start(&telemetry, &parent, chat, json);
-    let context = span.context().cloned().unwrap_or(parent);
+    let context = span.context().cloned().or_else(|| carries(&parent).then_some(parent));
     let stop = chat.cancellation.clone();
     let Chat {
         provider,
@@ -87,7 +87,15 @@ pub(super) async fn run_for<T>(
     };
     // Whatever ends this future, no tool of it is waited for any more.
     let _stopped_when_over = agent.cancellation.clone().drop_guard();
-    let talking = in_context(Some(&context), agent.talk(history, &mut span));
+    let talking = async {
+        match &context {
+            Some(context) => {
+                let talking = Box::pin(agent.talk(history, &mut span));
+                in_context(Some(context), talking).await
+            }
+            None => agent.talk(history, &mut span).await,
+        }
+    };
     let talking = AssertUnwindSafe(talking).catch_unwind();
     match stop.run_until_cancelled(talking).await {
         Some(Ok(result)) => {

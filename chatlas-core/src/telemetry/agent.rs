@@ -24,7 +24,7 @@ struct Invocation {
     scope: SpanScope,
     name: Option<Arc<str>>,
     model: Option<Arc<str>>,
-    started: Instant,
+    started: Option<Instant>,
     /// What the model calls took, unless that is left out.
     usage: Option<Usage>,
     last: Option<AssistantTurn>,
@@ -45,6 +45,7 @@ impl AgentSpan {
     /// answer is to be JSON.
     pub(crate) fn start(run: &Run, parent: &Context, chat: &Chat, json: bool) -> Self {
         let Some(live) = run.0.clone() else { return Self(None) };
+        let started = live.clock();
         let info = chat.provider().info();
         let name = chat.agent_name();
         let mut list = Live::attributes();
@@ -60,10 +61,7 @@ impl AgentSpan {
         }
         push_params(&mut list, chat.model_params(), json);
         live.push_settings(&mut list, parent, operation::INVOKE_AGENT);
-        let span_name = match name {
-            Some(name) => Cow::Owned(format!("{} {name}", operation::INVOKE_AGENT)),
-            None => Cow::Borrowed(operation::INVOKE_AGENT),
-        };
+        let span_name = Live::span_name(operation::INVOKE_AGENT, name.map(AsRef::as_ref));
         let scope = live.start(parent, SpanKind::Internal, span_name, list);
         let repeats = live.settings.as_ref().is_none_or(|settings| settings.agent_usage);
         Self(Some(Box::new(Invocation {
@@ -71,7 +69,7 @@ impl AgentSpan {
             scope,
             name: name.cloned(),
             model: info.model.clone(),
-            started: Instant::now(),
+            started,
             usage: repeats.then(Usage::default),
             last: None,
             inference_calls: 0,
@@ -170,7 +168,6 @@ impl Invocation {
     }
 
     fn end(mut self, end: &End<'_>) {
-        let duration = self.started.elapsed();
         if let End::Failed(ChatError::Provider(error)) = end {
             self.last = error.partial().map(|turn| self.answer(turn));
         }
@@ -196,8 +193,9 @@ impl Invocation {
             End::Panicked => self.scope.fail(names::error::PANIC.to_owned(), None),
             End::Done | End::GivenUp => {}
         }
+        let duration = self.started.map(|started| started.elapsed());
         self.scope.end();
-        if let Some(instruments) = &self.live.instruments {
+        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
             shielded(|| {
                 instruments.agent(&AgentFigures {
                     name: self.name.as_ref(),

@@ -3,14 +3,16 @@
 
 use serde_json::{Map, Value, json};
 
-/// The least bound: below it not even the shape would have room.
+/// The least bound of an attribute: below it not even the shape would have room.
 pub(crate) const LEAST: usize = 512;
+/// The least bound of a part of one.
+const LEAST_OF_A_PART: usize = 256;
 /// The fewest fields of an object that are kept: the form's own are fewer.
 const FEWEST_FIELDS: usize = 8;
 
-/// The value as JSON text of at most `limit` bytes (at least [`LEAST`]).
+/// The value as JSON text of at most `limit` bytes (at least [`LEAST_OF_A_PART`]).
 pub(super) fn to_text(value: &Value, limit: usize) -> String {
-    let limit = limit.max(LEAST);
+    let limit = limit.max(LEAST_OF_A_PART);
     let text = value.to_string();
     if text.len() <= limit {
         return text;

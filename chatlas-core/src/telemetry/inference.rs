@@ -10,6 +10,7 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use futures_util::future::Either;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, Key, KeyValue};
@@ -79,6 +80,7 @@ impl Inference {
     fn start(info: &ProviderInfo, request: &ChatRequest, streams: bool) -> Self {
         let run = request.run.clone().unwrap_or_else(Run::begin);
         let Some(live) = run.0 else { return Self(None) };
+        let started = Instant::now();
         let parent = Context::current();
         let mut list = Live::attributes();
         push_request(&mut list, info, request, streams);
@@ -86,16 +88,12 @@ impl Inference {
         let of_vendor = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event = live.sink.is_some().then(|| list.clone());
         let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
-        let name = match &info.model {
-            Some(model) => Cow::Owned(format!("{} {model}", operation::CHAT)),
-            None => Cow::Borrowed(operation::CHAT),
-        };
+        let name = Live::span_name(operation::CHAT, info.model.as_deref());
         let scope = live.start(&parent, SpanKind::Client, name, list);
         if let Some(span) = scope.span_context() {
             live.calls().last = Some(span);
         }
         let input = capture_input(&live, &scope, request);
-        let now = Instant::now();
         Self(Some(Box::new(Call {
             scope,
             event,
@@ -104,9 +102,9 @@ impl Inference {
             of_vendor,
             input_modality: input_modality(request),
             streams,
-            started: now,
+            started,
             first_chunk: None,
-            last_chunk: now,
+            last_chunk: started,
             gaps: Vec::new(),
             held: Duration::ZERO,
             held_since_chunk: Duration::ZERO,
@@ -115,8 +113,18 @@ impl Inference {
         })))
     }
 
+    fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn context(&self) -> Option<Context> {
         self.0.as_ref()?.scope.context().cloned()
+    }
+
+    /// Has the provider's work run in the span. It comes in a box, for it is moved.
+    async fn around<F: Future>(&mut self, work: F) -> F::Output {
+        let work = in_context(self.context().as_ref(), work);
+        noting_panic(work, || self.end(&End::Panicked)).await
     }
 
     fn see(&mut self, event: &CompletionEvent) {
@@ -180,8 +188,8 @@ impl Call {
     }
 
     fn end(mut self: Box<Self>, end: &End<'_>) {
-        let duration = self.started.elapsed();
         let mut arrived = std::mem::take(&mut self.arrived);
+        // What a provider knows of a reply that it refuses is paid for all the same.
         if let End::Failed(error) = end
             && let Some(told) = error.partial()
         {
@@ -189,9 +197,7 @@ impl Call {
         }
         let completion = match end {
             End::Whole(completion) => *completion,
-            // What a provider knows of a reply that it refuses is paid for all the same.
-            End::Failed(error) => error.partial().unwrap_or(&arrived),
-            End::Panicked | End::GivenUp => &arrived,
+            End::Failed(_) | End::Panicked | End::GivenUp => &arrived,
         };
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
@@ -234,6 +240,8 @@ impl Call {
         if let Some(attributes) = on_event {
             self.tell(attributes, output.as_deref());
         }
+        let duration = self.started.elapsed();
+        self.scope.end();
         if let Some(instruments) = &self.live.instruments {
             let mut attributes = std::mem::take(&mut self.common);
             let model = completion.model.as_ref();
@@ -255,7 +263,6 @@ impl Call {
                 });
             });
         }
-        self.scope.end();
     }
 
     /// What the vendor's own conventions say of the response, without what others have written.
@@ -437,50 +444,54 @@ pub(super) fn describe(error: &ProviderError) -> String {
     }
 }
 
-/// A provider's `chat`, in its span.
-pub async fn traced_chat<Fut>(
+/// A provider's `chat`, in its span. Where nobody listens it is the provider's future as it stands.
+pub fn traced_chat<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
     body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> Result<Completion, ProviderError>
+) -> impl Future<Output = Result<Completion, ProviderError>> + Send
 where
     Fut: Future<Output = Result<Completion, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, false);
-    let context = call.context();
-    let body = in_context(context.as_ref(), async move { body(request).await });
-    let result = noting_panic(body, || call.end(&End::Panicked)).await;
-    match &result {
-        Ok(completion) => call.end(&End::Whole(completion)),
-        Err(error) => call.end(&End::Failed(error)),
+    if call.is_off() {
+        return Either::Left(body(request));
     }
-    result
+    Either::Right(async move {
+        let result = call.around(Box::pin(async move { body(request).await })).await;
+        match &result {
+            Ok(completion) => call.end(&End::Whole(completion)),
+            Err(error) => call.end(&End::Failed(error)),
+        }
+        result
+    })
 }
 
 /// A provider's `chat_stream`, in its span, which lasts until the stream's end.
-pub async fn traced_chat_stream<Fut>(
+pub fn traced_chat_stream<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
     body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> Result<CompletionStream, ProviderError>
+) -> impl Future<Output = Result<CompletionStream, ProviderError>> + Send
 where
     Fut: Future<Output = Result<CompletionStream, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, true);
-    let context = call.context();
-    let body = in_context(context.as_ref(), async move { body(request).await });
-    let result = noting_panic(body, || call.end(&End::Panicked)).await;
-    match result {
-        Ok(inner) if call.0.is_none() => Ok(inner),
-        Ok(inner) => {
-            let inner = Some(inner);
-            Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
-        }
-        Err(error) => {
-            call.end(&End::Failed(&error));
-            Err(error)
-        }
+    if call.is_off() {
+        return Either::Left(body(request));
     }
+    Either::Right(async move {
+        match call.around(Box::pin(async move { body(request).await })).await {
+            Ok(inner) => {
+                let (inner, context) = (Some(inner), call.context());
+                Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
+            }
+            Err(error) => {
+                call.end(&End::Failed(&error));
+                Err(error)
+            }
+        }
+    })
 }
 
 /// A reply as it arrives, watched by its call.

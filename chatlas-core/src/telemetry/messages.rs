@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use opentelemetry::logs::AnyValue;
 use serde_json::{Value, json};
@@ -22,25 +22,35 @@ pub(super) struct Writer {
     redact: Option<Redact>,
     limit: usize,
     written: Written,
-    definitions: OnceLock<(Vec<ToolDefinition>, Arc<str>)>,
 }
 
-/// The turns of a conversation that have been written already, in their order.
+/// What of a conversation has been written already.
 #[derive(Default)]
-pub(crate) struct Written(Arc<Mutex<Vec<Arc<WrittenTurn>>>>);
+pub(crate) struct Written(Arc<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    /// The turns, in their order.
+    turns: Mutex<Arc<Vec<Arc<WrittenTurn>>>>,
+    /// The tools that the model was told of last.
+    definitions: Mutex<Option<(Vec<ToolDefinition>, Arc<str>)>>,
+}
 
 /// A turn as JSON.
 struct WrittenTurn {
     /// The turn itself: as long as it is kept, its address is its own.
     turn: Arc<Turn>,
     messages: Vec<Arc<str>>,
+    /// Their bytes in a list, each with a comma.
+    size: usize,
     structured: OnceLock<Vec<AnyValue>>,
 }
 
 impl Clone for Written {
     /// A copy of a conversation goes its own way.
     fn clone(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.turns())))
+        let definitions = lock(&self.0.definitions).clone().into();
+        Self(Arc::new(Kept { turns: self.turns().into(), definitions }))
     }
 }
 
@@ -50,13 +60,29 @@ impl Written {
         Self(Arc::clone(&self.0))
     }
 
-    fn turns(&self) -> Vec<Arc<WrittenTurn>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn turns(&self) -> Arc<Vec<Arc<WrittenTurn>>> {
+        Arc::clone(&lock(&self.0.turns))
     }
 
-    fn replace(&self, turns: &[Arc<WrittenTurn>]) {
-        turns.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Puts those turns behind the first `length` of the known ones. They are copied only where
+    /// somebody else still reads them.
+    fn extend(
+        &self,
+        known: Arc<Vec<Arc<WrittenTurn>>>,
+        length: usize,
+        fresh: Vec<Arc<WrittenTurn>>,
+    ) -> Arc<Vec<Arc<WrittenTurn>>> {
+        let mut kept = lock(&self.0.turns);
+        *kept = known;
+        let turns = Arc::make_mut(&mut kept);
+        turns.truncate(length);
+        turns.extend(fresh);
+        Arc::clone(&kept)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl WrittenTurn {
@@ -81,7 +107,6 @@ impl Writer {
             redact: settings.and_then(|settings| settings.redact.clone()),
             limit: settings.map_or(DEFAULT_LIMIT, |settings| settings.limit),
             written: chat.map(|(_, written)| written.share()).unwrap_or_default(),
-            definitions: OnceLock::new(),
         }
     }
 
@@ -94,34 +119,26 @@ impl Writer {
     /// The messages that go in.
     pub(super) fn input(&self, turns: &[Arc<Turn>]) -> Input {
         let mut known = self.written.turns();
-        // Not under the lock: the hook is the program's.
-        let mut fresh = known.len() > turns.len();
-        known.truncate(turns.len());
-        for (index, turn) in turns.iter().enumerate() {
-            match known.get(index) {
-                Some(known) if Arc::ptr_eq(&known.turn, turn) => {}
-                _ => {
-                    fresh = true;
-                    known.truncate(index);
-                    known.push(Arc::new(self.turn(turn)));
-                }
-            }
-        }
-        if fresh {
-            self.written.replace(&known);
+        let pairs = known.iter().zip(turns);
+        let same = pairs.take_while(|(known, turn)| Arc::ptr_eq(&known.turn, turn)).count();
+        if same < known.len() || same < turns.len() {
+            // Not under the lock: the hook is the program's.
+            let fresh = turns.iter().skip(same).map(|turn| Arc::new(self.turn(turn))).collect();
+            known = self.written.extend(known, same, fresh);
         }
         Input::new(known, self.limit)
     }
 
     fn turn(&self, turn: &Arc<Turn>) -> WrittenTurn {
         let messages = messages(turn).into_iter();
-        // Alone in a list, it still has to fit.
-        let write = |message| {
-            self.write_within(ContentKind::Message, message, self.limit.saturating_sub(2))
-        };
+        // Alone in a list, with the note on those before it, it still has to fit.
+        let limit = self.limit.saturating_sub(ROOM_FOR_NOTE + 2);
+        let write = |message| self.write_within(ContentKind::Message, message, limit);
+        let messages: Vec<Arc<str>> = messages.map(|message| write(message).into()).collect();
         WrittenTurn {
             turn: Arc::clone(turn),
-            messages: messages.map(|message| write(message).into()).collect(),
+            size: messages.iter().map(|text| text.len() + 1).sum(),
+            messages,
             structured: OnceLock::new(),
         }
     }
@@ -139,7 +156,7 @@ impl Writer {
         cut::to_text(&messages.into(), self.limit)
     }
 
-    /// The tools that the model was told of; made once in a run.
+    /// The tools that the model was told of; made once, unless they change.
     pub(super) fn tool_definitions(&self, tools: &[ToolDefinition]) -> Arc<str> {
         let same = |a: &ToolDefinition, b: &ToolDefinition| {
             a.name == b.name
@@ -153,10 +170,17 @@ impl Writer {
                 .collect();
             cut::to_text(&definitions, self.limit).into()
         };
-        let (known, text) = self.definitions.get_or_init(|| (tools.to_vec(), make()));
-        let unchanged =
-            known.len() == tools.len() && known.iter().zip(tools).all(|(a, b)| same(a, b));
-        if unchanged { Arc::clone(text) } else { make() }
+        let unchanged = |known: &[ToolDefinition]| {
+            known.len() == tools.len() && known.iter().zip(tools).all(|(a, b)| same(a, b))
+        };
+        if let Some((known, text)) = &*lock(&self.written.0.definitions)
+            && unchanged(known)
+        {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = make();
+        *lock(&self.written.0.definitions) = Some((tools.to_vec(), Arc::clone(&text)));
+        text
     }
 
     /// The arguments of a tool call.
@@ -217,9 +241,11 @@ impl Writer {
 
 /// The messages that go in, within the bound: where they are too many, the oldest are left out.
 pub(super) struct Input {
-    turns: Vec<Arc<WrittenTurn>>,
+    turns: Arc<Vec<Arc<WrittenTurn>>>,
     /// How many messages are left out.
     skipped: usize,
+    /// The bytes of the others, as a list.
+    size: usize,
     limit: usize,
 }
 
@@ -227,11 +253,12 @@ pub(super) struct Input {
 const ROOM_FOR_NOTE: usize = 200;
 
 impl Input {
-    fn new(turns: Vec<Arc<WrittenTurn>>, limit: usize) -> Self {
-        let lengths = || turns.iter().flat_map(|turn| &turn.messages).map(|text| text.len() + 1);
+    fn new(turns: Arc<Vec<Arc<WrittenTurn>>>, limit: usize) -> Self {
         let mut skipped = 0;
-        let mut size = lengths().sum::<usize>() + 1;
+        let mut size = turns.iter().map(|turn| turn.size).sum::<usize>() + 1;
         if size > limit {
+            let lengths =
+                || turns.iter().flat_map(|turn| &turn.messages).map(|text| text.len() + 1);
             let last = lengths().count().saturating_sub(1);
             for length in lengths().take(last) {
                 if size + ROOM_FOR_NOTE <= limit {
@@ -241,7 +268,7 @@ impl Input {
                 skipped += 1;
             }
         }
-        Self { turns, skipped, limit }
+        Self { turns, skipped, size, limit }
     }
 
     fn note(&self) -> Option<Value> {
@@ -254,10 +281,11 @@ impl Input {
     /// As JSON text.
     pub(super) fn text(&self) -> String {
         let messages = self.turns.iter().flat_map(|turn| &turn.messages).skip(self.skipped);
-        let length: usize = messages.clone().map(|text| text.len() + 1).sum();
-        let mut list = String::with_capacity(length + ROOM_FOR_NOTE);
-        list.push('[');
         let note = self.note().map(|note| Arc::from(note.to_string()));
+        let of_note = note.as_ref().map_or(0, |note: &Arc<str>| note.len() + 1);
+        // To the byte: what is too large would be copied once more.
+        let mut list = String::with_capacity(self.size.max(2) + of_note);
+        list.push('[');
         for text in note.iter().chain(messages) {
             if list.len() > 1 {
                 list.push(',');

@@ -29,6 +29,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use opentelemetry::global::{self, BoxedTracer};
 use opentelemetry::trace::{
@@ -48,7 +49,7 @@ use messages::Writer;
 pub(crate) use messages::Written;
 use metrics::Instruments;
 use scope::SpanScope;
-pub(crate) use scope::in_context;
+pub(crate) use scope::{carries, in_context};
 use settings::Settings;
 
 /// The telemetry of one run: found once at its start and handed down, so that what runs inside
@@ -139,10 +140,23 @@ impl Live {
         span.map_or(SpanScope::off(), |span| SpanScope::of(parent.with_span(span)))
     }
 
-    /// A list for the attributes of a span.
+    /// A list for the attributes of a span: with room for what comes at the end, too, for the SDK
+    /// keeps it.
     fn attributes() -> Vec<KeyValue> {
-        // Room for what comes at the end, too: the SDK keeps this vector.
-        Vec::with_capacity(32)
+        Vec::with_capacity(18)
+    }
+
+    /// The name of a span: the operation, and what it is about.
+    fn span_name(operation: &'static str, subject: Option<&str>) -> Cow<'static, str> {
+        match subject {
+            Some(subject) => Cow::Owned([operation, " ", subject].concat()),
+            None => Cow::Borrowed(operation),
+        }
+    }
+
+    /// When an operation began, where its duration is measured: a clock is not read for nothing.
+    fn clock(&self) -> Option<Instant> {
+        self.instruments.is_some().then(Instant::now)
     }
 
     /// What the program puts on the span of that operation.
@@ -161,6 +175,12 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Run(on)" } else { "Run(off)" })
     }
+}
+
+/// Whether a tracer provider is installed, so that spans may be recorded. No span is made to find
+/// out.
+pub fn has_tracer_provider() -> bool {
+    !is_noop(&global::tracer(names::SCOPE_NAME))
 }
 
 /// Whether this is the tracer of an API without an SDK.
@@ -230,12 +250,14 @@ fn push_usage(list: &mut Vec<KeyValue>, usage: &Usage, parts: bool) {
 
 /// Why each choice ended. One that never came to its end ended, say the conventions, in `error`.
 fn finish_reasons(turn: Option<&AssistantTurn>) -> KeyValue {
-    let word =
-        |reason: Option<&FinishReason>| reason.unwrap_or(&FinishReason::Error).as_str().to_owned();
+    let word = |reason: Option<&FinishReason>| {
+        StringValue::from(reason.unwrap_or(&FinishReason::Error).to_word())
+    };
     let first = word(turn.and_then(|turn| turn.finish_reason.as_ref()));
     let others = turn.map(|turn| turn.alternatives.as_slice()).unwrap_or_default();
     let others = others.iter().map(|other| word(other.finish_reason.as_ref()));
-    KeyValue::new(names::response::FINISH_REASONS, strings(std::iter::once(first).chain(others)))
+    let reasons = std::iter::once(first).chain(others).collect();
+    KeyValue::new(names::response::FINISH_REASONS, Value::Array(Array::String(reasons)))
 }
 
 /// The server that is asked.

@@ -24,17 +24,15 @@ struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     common: Vec<KeyValue>,
-    started: Instant,
+    started: Option<Instant>,
 }
 
 impl Operation {
     /// Starts it; `model` is the one it is about, if any.
     fn start(run: Run, info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
         let Some(live) = run.0 else { return Self(None) };
-        let span_name = match model {
-            Some(model) => Cow::Owned(format!("{name} {model}")),
-            None => Cow::Borrowed(name),
-        };
+        let started = live.clock();
+        let span_name = Live::span_name(name, model.map(AsRef::as_ref));
         let mut list = Live::attributes();
         list.push(KeyValue::new(names::OPERATION_NAME, name));
         list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
@@ -44,7 +42,7 @@ impl Operation {
         let parent = Context::current();
         live.push_settings(&mut list, &parent, name);
         let scope = live.start(&parent, SpanKind::Client, span_name, list);
-        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
+        Self(Some(Box::new(Call { live, scope, common, started })))
     }
 
     fn context(&self) -> Option<Context> {
@@ -98,9 +96,9 @@ impl Call {
     }
 
     fn end(mut self, error_type: Option<Cow<'static, str>>) {
-        let duration = self.started.elapsed();
+        let duration = self.started.map(|started| started.elapsed());
         self.scope.end();
-        if let Some(instruments) = &self.live.instruments {
+        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
             let kind = error_type.map(|kind| KeyValue::new(names::ERROR_TYPE, kind));
             self.common.extend(kind);
             shielded(|| instruments.operation(duration, &self.common));

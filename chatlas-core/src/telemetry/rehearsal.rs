@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::agent::AgentSpan;
 use super::inference::traced_chat;
 use super::tool::{Facts, Subject, ToolSpan};
-use super::{Run, in_context};
+use super::{Run, carries, in_context};
 use crate::chat::{Chat, ChatError};
 use crate::provider::{ChatRequest, Completion};
 use crate::tool::ToolOutput;
@@ -27,37 +27,48 @@ pub async fn rehearse<const N: usize>(
     let parent = Context::current();
     let run = Run::of_chat(chat.telemetry_settings(), chat.telemetry_written());
     let mut span = AgentSpan::start(&run, &parent, chat, false);
-    let context = span.context().cloned().unwrap_or(parent);
+    let context = span.context().cloned().or_else(|| carries(&parent).then_some(parent));
     span.input(None, chat.turns(), &[]);
-    let talk = async {
-        let mut last = None;
-        for reply in replies {
-            span.asks();
-            let request = ChatRequest { run: Some(run.clone()), ..request(chat) };
-            let info = chat.provider().info();
-            let reply = traced_chat(info, request, |_| ready(Ok(reply))).await?;
-            span.count(&reply);
-            for asked in reply.tool_requests() {
-                let tool = chat.tool_set().get(&asked.name);
-                let facts = Facts {
-                    subject: tool.map_or(Subject::Unknown(&asked.name), |tool| {
-                        Subject::Tool(tool.definition())
-                    }),
-                    call: Some((&asked.id, &asked.arguments)),
-                    agent_name: chat.agent_name(),
-                    conversation_id: chat.conversation(),
-                };
-                let tool = ToolSpan::start(&run, &facts);
-                let output = in_context(tool.context(), work()).await;
-                tool.finish(Ok(Some(&output)));
-            }
-            last = Some(reply);
+    let result = match &context {
+        Some(context) => {
+            let talking = Box::pin(talk(chat, replies, &run, &mut span));
+            in_context(Some(context), talking).await
         }
-        Ok::<_, ChatError>(last)
+        None => talk(chat, replies, &run, &mut span).await,
     };
-    let result = in_context(Some(&context), talk).await;
     span.finish(&result);
     result.ok().flatten()
+}
+
+async fn talk<const N: usize>(
+    chat: &Chat,
+    replies: [Completion; N],
+    run: &Run,
+    span: &mut AgentSpan,
+) -> Result<Option<Completion>, ChatError> {
+    let info = chat.provider().info();
+    let mut last = None;
+    for reply in replies {
+        span.asks();
+        let request = ChatRequest { run: Some(run.clone()), ..request(chat) };
+        let reply = traced_chat(info, request, |_| ready(Ok(reply))).await?;
+        span.count(&reply);
+        for asked in reply.tool_requests() {
+            let tool = chat.tool_set().get(&asked.name);
+            let facts = Facts {
+                subject: tool
+                    .map_or(Subject::Unknown(&asked.name), |tool| Subject::Tool(tool.definition())),
+                call: Some((&asked.id, &asked.arguments)),
+                agent_name: chat.agent_name(),
+                conversation_id: chat.conversation(),
+            };
+            let tool = ToolSpan::start(run, &facts);
+            let output = in_context(tool.context(), work()).await;
+            tool.finish(Ok(Some(&output)));
+        }
+        last = Some(reply);
+    }
+    Ok(last)
 }
 
 /// The work alone.

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
 use futures_util::FutureExt as _;
+use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
@@ -107,6 +108,11 @@ pin_project! {
             }
         }
     }
+}
+
+/// Whether there is anything in that context that what runs inside could want: a span, baggage.
+pub(crate) fn carries(context: &Context) -> bool {
+    context.has_active_span() || !context.baggage().is_empty()
 }
 
 /// Runs a future inside that context; as it stands where there is none.

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::Either;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 use serde_json::Value;
@@ -23,7 +24,7 @@ struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     common: Vec<KeyValue>,
-    started: Instant,
+    started: Option<Instant>,
 }
 
 /// What is known of a call at its start.
@@ -97,6 +98,7 @@ impl ToolSpan {
     /// Starts it under what is current.
     pub(crate) fn start(run: &Run, facts: &Facts<'_>) -> Self {
         let Some(live) = run.0.clone() else { return Self(None) };
+        let started = live.clock();
         let parent = Context::current();
         let mut common = Vec::new();
         if live.instruments.is_some() {
@@ -106,7 +108,7 @@ impl ToolSpan {
             common.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
         }
         let tool = facts.subject.name();
-        let name = format!("{} {tool}", operation::EXECUTE_TOOL);
+        let name = Live::span_name(operation::EXECUTE_TOOL, Some(&tool));
         let mut list = Live::attributes();
         list.push(KeyValue::new(names::OPERATION_NAME, operation::EXECUTE_TOOL));
         list.push(KeyValue::new(key::NAME, tool));
@@ -118,7 +120,7 @@ impl ToolSpan {
         list.extend(conversation.map(|id| KeyValue::new(names::CONVERSATION_ID, id)));
         list.extend(facts.call.map(|(id, _)| KeyValue::new(key::CALL_ID, id.to_owned())));
         live.push_settings(&mut list, &parent, operation::EXECUTE_TOOL);
-        let scope = live.start(&parent, SpanKind::Internal, name.into(), list);
+        let scope = live.start(&parent, SpanKind::Internal, name, list);
         if let Some((_, arguments)) = facts.call
             && live.writer.capture.on_spans()
             && scope.is_recording()
@@ -126,7 +128,7 @@ impl ToolSpan {
             let arguments = live.writer.tool_arguments(arguments);
             scope.set(vec![KeyValue::new(key::CALL_ARGUMENTS, arguments)]);
         }
-        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
+        Self(Some(Box::new(Call { live, scope, common, started })))
     }
 
     /// The context in which the tool's body runs.
@@ -157,7 +159,6 @@ impl Drop for ToolSpan {
 
 impl Call {
     fn end(mut self, end: &End<'_>) {
-        let duration = self.started.elapsed();
         let error_type = match end {
             End::Failed(error) => Some(low_cardinality(error.error_type().clone())),
             End::Panicked => Some(Cow::Borrowed(error::PANIC)),
@@ -166,8 +167,9 @@ impl Call {
         if self.scope.is_recording() {
             self.describe(end, error_type.as_ref());
         }
+        let duration = self.started.map(|started| started.elapsed());
         self.scope.end();
-        if let Some(instruments) = &self.live.instruments {
+        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
             shielded(|| instruments.tool(duration, &self.common, error_type.as_deref()));
         }
     }
@@ -211,18 +213,24 @@ fn low_cardinality(kind: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// A direct call of an async `#[tool]` function, in its span.
-pub async fn traced_call<F: Future>(
+/// A direct call of an async `#[tool]` function, in its span. Where nobody listens it is the body
+/// as it stands.
+pub fn traced_call<F: Future>(
     name: &'static str,
     description: &'static str,
     body: F,
     failure: fn(&F::Output) -> Option<ToolError>,
-) -> F::Output {
+) -> impl Future<Output = F::Output> {
     let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
-    let body = in_context(span.context(), body);
-    let output = noting_panic(body, || span.end(&End::Panicked)).await;
-    finish_direct(span, &output, failure);
-    output
+    if span.0.is_none() {
+        return Either::Left(body);
+    }
+    Either::Right(async move {
+        let body = in_context(span.context(), Box::pin(body));
+        let output = noting_panic(body, || span.end(&End::Panicked)).await;
+        finish_direct(span, &output, failure);
+        output
+    })
 }
 
 /// A direct call of a synchronous `#[tool]` function, in its span.

@@ -156,10 +156,20 @@ pub fn bound<S: Send + Sync + 'static>(
     Arc::new(Function { spec, call: move |request| call(Arc::clone(&state), request) })
 }
 
+/// A tool's name as the compiler's checks take it: with a hash, so that a list of many tools is
+/// checked in no time.
+#[derive(Clone, Copy)]
+pub struct Name {
+    /// The same for the same text.
+    pub hash: u64,
+    /// The name; empty for what is no tool.
+    pub text: &'static str,
+}
+
 /// What `#[tool]` implements for the struct beside the function.
 pub trait ToolFn {
     /// The tool's name.
-    const NAME: &'static str;
+    const NAME: Name;
 }
 
 /// A tool that can be made where the state of its list is an `S`. `How` says how each of its

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Tool;
+use super::function::Name;
 
 /// A type whose methods the model may ask for. `#[toolbox]` above its impl writes this; a value of
 /// it goes into a list as `tools![..value]`.
@@ -14,7 +15,7 @@ use super::Tool;
 pub trait Toolbox: Send + Sync + 'static {
     /// The names of its tools, for the compiler's checks.
     #[doc(hidden)]
-    const NAMES: &'static [&'static str];
+    const NAMES: &'static [Name];
 
     /// Its tools, which share the value.
     fn tools(self: Arc<Self>) -> Vec<Arc<dyn Tool>>;

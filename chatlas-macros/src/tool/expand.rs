@@ -19,14 +19,14 @@ impl Tool<'_> {
             // Nothing but functions may stand in an impl.
             return quote!(#function #errors);
         }
-        let (marker, ident, name) = (self.marker(), &self.function.sig.ident, &self.name);
+        let (marker, ident, name) = (self.marker(), &self.function.sig.ident, self.key(private));
         let cfg = self.cfg();
         quote! {
             #function
             #marker
             #(#cfg)*
             impl #private::ToolFn for #ident {
-                const NAME: &'static #private::str = #name;
+                const NAME: #private::Name = #name;
             }
             #(#cfg)*
             impl<__S, __H> #private::ToolWith<__S, __H> for #ident {

@@ -59,6 +59,12 @@ impl<'a> Tool<'a> {
         tool
     }
 
+    /// Its name, for the compiler's checks.
+    pub(crate) fn key(&self, private: &TokenStream) -> TokenStream {
+        let (hash, name) = (fnv(&self.name), &self.name);
+        quote!(#private::Name { hash: #hash, text: #name })
+    }
+
     /// Whether it takes `self`.
     pub(super) fn has_receiver(&self) -> bool {
         self.function.sig.receiver().is_some()
@@ -154,6 +160,13 @@ fn facts(arguments: &Arguments, errors: &mut Errors) -> TokenStream {
         facts.extend(quote!(.timeout(#millis)));
     }
     facts
+}
+
+/// The hash of Fowler, Noll and Vo.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The attributes that switch an item on or off.

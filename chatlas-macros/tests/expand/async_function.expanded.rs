@@ -72,7 +72,10 @@ const _: () = {
         __PARAMETERS,
     );
     impl ::chatlas::__private::ToolFn for get_weather {
-        const NAME: &'static ::chatlas::__private::str = "get_weather";
+        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
+            hash: 12390175757620556628u64,
+            text: "get_weather",
+        };
     }
     fn __call(
         __call: ::chatlas::__private::ToolCall,

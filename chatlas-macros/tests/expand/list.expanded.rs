@@ -1,7 +1,7 @@
 fn set() -> ToolSet {
     match ((),) {
         (__state,) => {
-            const __NAMES: &[&::chatlas::__private::str] = {
+            const __NAMES: &[::chatlas::__private::Name] = {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Nameless as _;
                 &[
@@ -9,10 +9,9 @@ fn set() -> ToolSet {
                     ::chatlas::__private::NameOf::<maps::find_route>::NAME,
                 ]
             };
-            const _: () = ::chatlas::__private::assert_not_among(
-                __NAMES[1usize],
-                __NAMES.split_at(1usize).0,
-            );
+            const _: () = {
+                ::chatlas::__private::assert_new(__NAMES, 1usize);
+            };
             #[allow(unused_imports)]
             use ::chatlas::__private::Share as _;
             let __state = ::chatlas::__private::no_state();

@@ -1,7 +1,7 @@
 fn set() -> ToolSet {
     match (app, counter, notes) {
         (__state, __toolbox0, __toolbox1) => {
-            const __NAMES: &[&::chatlas::__private::str] = {
+            const __NAMES: &[::chatlas::__private::Name] = {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Nameless as _;
                 &[::chatlas::__private::NameOf::<query>::NAME]

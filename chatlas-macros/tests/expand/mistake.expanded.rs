@@ -8,7 +8,10 @@ struct add {
     _private: (),
 }
 impl ::chatlas::__private::ToolFn for add {
-    const NAME: &'static ::chatlas::__private::str = "add";
+    const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
+        hash: 16648614959733859924u64,
+        text: "add",
+    };
 }
 impl<__S, __H> ::chatlas::__private::ToolWith<__S, __H> for add {
     fn tool(

@@ -89,7 +89,10 @@ const _: () = {
         __PARAMETERS,
     );
     impl ::chatlas::__private::ToolFn for query {
-        const NAME: &'static ::chatlas::__private::str = "query";
+        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
+            hash: 12756040312452126403u64,
+            text: "query",
+        };
     }
     impl<__S, __H0, __H1> ::chatlas::__private::ToolWith<__S, (__H0, __H1)> for query
     where

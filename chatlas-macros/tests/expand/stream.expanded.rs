@@ -74,7 +74,10 @@ const _: () = {
         __PARAMETERS,
     );
     impl ::chatlas::__private::ToolFn for count {
-        const NAME: &'static ::chatlas::__private::str = "count";
+        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
+            hash: 12818901015042040436u64,
+            text: "count",
+        };
     }
     fn __call(
         __call: ::chatlas::__private::ToolCall,

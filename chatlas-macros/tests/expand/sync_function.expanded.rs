@@ -73,7 +73,10 @@ const _: () = {
         .strict(false)
         .timeout(120000u64);
     impl ::chatlas::__private::ToolFn for join {
-        const NAME: &'static ::chatlas::__private::str = "join-words";
+        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
+            hash: 3087132942670811365u64,
+            text: "join-words",
+        };
     }
     fn __call(
         __call: ::chatlas::__private::ToolCall,

@@ -95,10 +95,16 @@ impl Counter {
 }
 const _: () = {
     impl ::chatlas::__private::Toolbox for Counter {
-        const NAMES: &'static [&'static ::chatlas::__private::str] = &[
-            "add",
+        const NAMES: &'static [::chatlas::__private::Name] = &[
+            ::chatlas::__private::Name {
+                hash: 16648614959733859924u64,
+                text: "add",
+            },
             #[cfg(unix)]
-            "join",
+            ::chatlas::__private::Name {
+                hash: 4746498093286232377u64,
+                text: "join",
+            },
         ];
         fn tools(
             self: ::chatlas::__private::Arc<Self>,

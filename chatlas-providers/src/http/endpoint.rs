@@ -95,6 +95,9 @@ impl Call<'_> {
 impl Endpoint {
     /// The server at that address.
     pub(crate) fn new(base_url: impl Into<String>, info: &mut ProviderInfo) -> Self {
+        // Every provider has an endpoint before its first call has a span.
+        #[cfg(feature = "auto-init")]
+        chatlas_otel::auto_init();
         let mut endpoint = Self {
             base_url: BaseUrl(String::new()),
             key: None,
@@ -169,6 +172,14 @@ impl Endpoint {
                 format!("the base URL of the model server is unusable: {why}"),
             )
         };
+        if let Some((_, rest)) = self.base_url.0.split_once('{')
+            && let Some((variable, _)) = rest.split_once('}')
+        {
+            return Err(invalid(&format!(
+                "a part of it is missing: set the environment variable {variable}, \
+                 or call `.base_url(...)`"
+            )));
+        }
         let mut url = Url::parse(&self.base_url.0).map_err(|error| invalid(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("it must begin with `http://` or `https://`"));
@@ -222,13 +233,14 @@ pub(crate) fn without_key(vendor: &str, variable: &str) -> ProviderError {
     )
 }
 
-/// The builder methods that every provider has, over its fields `endpoint` and `info`.
+/// The builder methods that every provider has, over its fields `endpoint` and
+/// `info`, or those of the field that is named.
 macro_rules! settings {
-    () => {
+    ($($place:ident)?) => {
         /// Uses that key. An empty one is none.
         #[must_use]
         pub fn api_key(mut self, key: impl Into<String>) -> Self {
-            self.endpoint.set_key(&key.into());
+            self.$($place.)?endpoint.set_key(&key.into());
             self
         }
 
@@ -241,21 +253,21 @@ macro_rules! settings {
             Fut: Future<Output = Result<$crate::http::Token, E>> + Send + 'static,
             E: Into<Box<dyn std::error::Error + Send + Sync>>,
         {
-            self.endpoint.set_tokens($crate::http::Tokens::new(ask));
+            self.$($place.)?endpoint.set_tokens($crate::http::Tokens::new(ask));
             self
         }
 
         /// Uses the server at that address: all before the operation's own path.
         #[must_use]
         pub fn base_url(mut self, url: impl Into<String>) -> Self {
-            self.endpoint.set_base_url(url.into(), &mut self.info);
+            self.$($place.)?endpoint.set_base_url(url.into(), &mut self.$($place.)?info);
             self
         }
 
         /// Sets timeouts, retries, headers, the HTTP client.
         #[must_use]
         pub fn http(mut self, options: $crate::http::HttpOptions) -> Self {
-            self.endpoint.set_http(options);
+            self.$($place.)?endpoint.set_http(options);
             self
         }
 
@@ -263,7 +275,7 @@ macro_rules! settings {
         /// unless set.
         #[must_use]
         pub fn http_spans(mut self, on: bool) -> Self {
-            self.endpoint.set_http_spans(on);
+            self.$($place.)?endpoint.set_http_spans(on);
             self
         }
     };

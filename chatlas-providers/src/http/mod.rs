@@ -1,5 +1,7 @@
 //! HTTP as every provider uses it: one place for timeouts, retries, headers, keys and spans.
 
+#[cfg(feature = "_completions")]
+mod api;
 mod client;
 mod endpoint;
 mod reply;
@@ -18,6 +20,8 @@ use opentelemetry::{Context, global};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Request, Response};
 
+#[cfg(feature = "_completions")]
+pub(crate) use api::{Api, KeyNeeded};
 use client::Sender;
 pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
 pub(crate) use reply::{Decode, content_type, events, json, malformed};
