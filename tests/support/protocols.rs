@@ -262,7 +262,7 @@ fn gemini_failure(words: &str) -> Value {
 }
 
 #[cfg(feature = "bedrock")]
-mod bedrock {
+pub mod bedrock {
     use chatlas::prelude::*;
     use chatlas::{Bedrock, BedrockApi, HttpOptions};
     use serde_json::{Value, json};
