@@ -121,9 +121,10 @@ impl List {
         let names = names(&paths, private);
         let boxes = variables("__toolbox", toolboxes.len());
         let opened = opened(&toolboxes, &boxes, private);
-        let state = match &self.state {
-            Some(_) => quote!(#private::Shared(__state).share()),
-            None => quote!(#private::no_state()),
+        let state = if self.state.is_some() {
+            quote!(#private::Shared(__state).share())
+        } else {
+            quote!(#private::no_state())
         };
         let given = self.state.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
         let tools = self.tools(&boxes, private);

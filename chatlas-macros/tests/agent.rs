@@ -162,7 +162,6 @@ async fn a_tool_marks_its_own_span_however_it_is_called() {
     assert_eq!(marks, [Some("chat".to_owned()), Some("direct".to_owned())]);
 }
 
-#[derive(Clone, Copy)]
 struct Desk;
 
 #[toolbox]
@@ -177,8 +176,8 @@ impl Desk {
 
     /// Rings.
     #[tool]
-    fn ring(&self) -> u8 {
-        1
+    fn ring(&self) -> usize {
+        1 + size_of_val(self)
     }
 }
 
@@ -290,7 +289,7 @@ async fn a_dynamic_tool_has_the_same_span() {
     };
     let tool = DynTool::new("dynamic", "Get the weather.", schema, run).expect("a name");
     let mut tools = ToolSet::new();
-    tools.add(Arc::new(tool.timeout(Duration::from_secs(60)))).expect("one name");
+    tools.add(Arc::new(tool.timeout(Duration::from_mins(1)))).expect("one name");
     let said = told(tools.clone(), "dynamic", json!({"city": "Oslo"})).await;
     assert_eq!(said, ToolOutcome::Value(json!("Oslo")));
     let said = told(tools, "dynamic", json!({})).await;

@@ -2,7 +2,6 @@
 //! metric.
 
 use std::borrow::Cow;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use opentelemetry::{Context, KeyValue};
 use serde_json::Value;
 
 use super::names::{self, error, operation, tool as key};
-use super::scope::{Exception, SpanScope, in_context};
+use super::scope::{Exception, SpanScope};
 use super::{Live, Run};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
@@ -163,44 +162,6 @@ impl Call {
             }
             End::GivenUp => self.scope.set(vec![KeyValue::new(names::CANCELLED, true)]),
             _ => {}
-        }
-    }
-}
-
-/// A direct call of an async `#[tool]` function, in its span.
-pub async fn traced_call<F: Future>(
-    name: &'static str,
-    description: &'static str,
-    body: F,
-    failure: fn(&F::Output) -> Option<ToolError>,
-) -> F::Output {
-    let span = ToolSpan::start(&Run::begin(), Facts::direct(name, description));
-    let output = in_context(span.context(), body).await;
-    finish_direct(span, &output, failure);
-    output
-}
-
-/// A direct call of a synchronous `#[tool]` function, in its span.
-pub fn traced_call_sync<T>(
-    name: &'static str,
-    description: &'static str,
-    body: impl FnOnce() -> T,
-    failure: fn(&T) -> Option<ToolError>,
-) -> T {
-    let span = ToolSpan::start(&Run::begin(), Facts::direct(name, description));
-    let output = {
-        let _guard = span.context().cloned().map(Context::attach);
-        body()
-    };
-    finish_direct(span, &output, failure);
-    output
-}
-
-fn finish_direct<T>(span: ToolSpan, output: &T, failure: fn(&T) -> Option<ToolError>) {
-    if span.0.is_some() {
-        match failure(output) {
-            Some(error) => span.finish(Err(&error)),
-            None => span.finish(Ok(None)),
         }
     }
 }
