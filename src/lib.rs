@@ -32,12 +32,47 @@ pub use chatlas_core::*;
 pub use chatlas_macros::{
     face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
 };
-pub use chatlas_providers::http::HttpOptions;
-#[cfg(feature = "openai")]
-pub use chatlas_providers::openai::OpenAi;
-
 #[cfg(feature = "otel")]
-pub mod otel;
+pub use chatlas_otel as otel;
+#[cfg(feature = "anthropic")]
+pub use chatlas_providers::anthropic::{Anthropic, Caching};
+pub use chatlas_providers::auto::{auto, auto_from_env};
+#[cfg(feature = "azure")]
+pub use chatlas_providers::azure::{AzureOpenAi, AzureOpenAiCompletions};
+#[cfg(feature = "bedrock")]
+pub use chatlas_providers::bedrock::{self, Bedrock, BedrockApi};
+#[cfg(feature = "google")]
+pub use chatlas_providers::google::Gemini;
+#[cfg(feature = "vertex")]
+pub use chatlas_providers::google::Vertex;
+pub use chatlas_providers::http::{HttpOptions, Token};
+#[cfg(feature = "cloudflare")]
+pub use chatlas_providers::vendors::Cloudflare;
+#[cfg(feature = "databricks")]
+pub use chatlas_providers::vendors::Databricks;
+#[cfg(feature = "deepseek")]
+pub use chatlas_providers::vendors::DeepSeek;
+#[cfg(feature = "groq")]
+pub use chatlas_providers::vendors::Groq;
+#[cfg(feature = "huggingface")]
+pub use chatlas_providers::vendors::HuggingFace;
+#[cfg(feature = "lm-studio")]
+pub use chatlas_providers::vendors::LmStudio;
+#[cfg(feature = "mistral")]
+pub use chatlas_providers::vendors::Mistral;
+#[cfg(feature = "ollama")]
+pub use chatlas_providers::vendors::Ollama;
+#[cfg(feature = "openrouter")]
+pub use chatlas_providers::vendors::OpenRouter;
+#[cfg(feature = "perplexity")]
+pub use chatlas_providers::vendors::Perplexity;
+#[cfg(feature = "portkey")]
+pub use chatlas_providers::vendors::Portkey;
+#[cfg(feature = "openai")]
+pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
+
+#[cfg(feature = "testing")]
+pub mod testing;
 
 /// What most programs need: `use chatlas::prelude::*;`.
 pub mod prelude {
@@ -48,7 +83,15 @@ pub mod prelude {
     pub use futures_util::StreamExt as _;
 }
 
-/// The README's example compiles.
+/// The examples of the README and of the guides compile.
 #[cfg(all(doctest, feature = "otel", feature = "openai"))]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod guides {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/monitor.md")]
+    struct Monitor;
+    #[doc = include_str!("../docs/questions.md")]
+    struct Questions;
+    #[doc = include_str!("../docs/backends.md")]
+    struct Backends;
+}

@@ -6,8 +6,9 @@ mod support;
 
 use chatlas::Content;
 use chatlas::prelude::*;
-use serde_json::{Value, json};
-use support::{Scripted, Step, asks, assert_sound, attribute, in_time, record, says};
+use chatlas::testing::{Answer, Recorder, Script};
+use serde_json::json;
+use support::in_time;
 
 /// Get the current weather forecast for a city.
 #[tool]
@@ -19,10 +20,6 @@ fn get_weather(city: &str) -> String {
 #[tool]
 async fn fail() -> Result<i32, String> {
     Err("the station is closed".to_owned())
-}
-
-fn json_of(span: &opentelemetry_sdk::trace::SpanData, key: &str) -> Value {
-    serde_json::from_str(&attribute(span, key).unwrap_or_else(|| panic!("no {key}"))).unwrap()
 }
 
 /// The environment is read at each run, and is one for the whole process: this is the only test
@@ -42,57 +39,51 @@ fn messages_stand_on_the_spans_as_the_conventions_have_them() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let recorder = record();
-        let model = Scripted::new([
-            Step::Reply(asks(&[
-                ("c1", "get_weather", json!({"city": "Tokyo"})),
-                ("c2", "fail", json!({})),
-            ])),
-            Step::Reply(says("Take an umbrella.")),
-        ]);
+        let recorder = Recorder::new();
+        let model = Script::new().then(Answer::calls("get_weather", json!({"city": "Tokyo"})).call("fail", json!({}))).says("Take an umbrella.");
         let mut chat =
             Chat::new(model).system_prompt("Be brief.").tools(tools![get_weather, fail]);
         let prompt = [Content::text("Tokyo?"), Content::image_url("https://example.com/x.png")];
         in_time(chat.chat(prompt)).await.unwrap();
-        assert_sound(&recorder.spans());
+        recorder.assert_sound();
 
         let spans = recorder.spans();
-        let calls: Vec<_> = spans.iter().filter(|span| span.name == "chat test-model").collect();
+        let calls: Vec<_> = spans.iter().filter(|span| span.name() == "chat test-model").collect();
         let user = json!({"role": "user", "parts": [
             {"type": "text", "content": "Tokyo?"},
             {"type": "uri", "modality": "image", "uri": "https://example.com/x.png"},
         ]});
         let assistant = json!({"role": "assistant", "finish_reason": "tool_call", "parts": [
-            {"type": "tool_call", "id": "c1", "name": "get_weather", "arguments": {"city": "Tokyo"}},
-            {"type": "tool_call", "id": "c2", "name": "fail", "arguments": {}},
+            {"type": "tool_call", "id": "call-1", "name": "get_weather", "arguments": {"city": "Tokyo"}},
+            {"type": "tool_call", "id": "call-2", "name": "fail", "arguments": {}},
         ]});
         let tool = json!({"role": "tool", "parts": [
-            {"type": "tool_call_response", "id": "c1", "response": "Tokyo: rain"},
-            {"type": "tool_call_response", "id": "c2",
+            {"type": "tool_call_response", "id": "call-1", "response": "Tokyo: rain"},
+            {"type": "tool_call_response", "id": "call-2",
              "response": {"error": "the station is closed"}},
         ]});
         let answer = json!({"role": "assistant", "finish_reason": "stop", "parts": [
             {"type": "text", "content": "Take an umbrella."},
         ]});
-        assert_eq!(json_of(calls[0], "gen_ai.input.messages"), json!([user]));
-        assert_eq!(json_of(calls[0], "gen_ai.output.messages"), json!([assistant]));
-        assert_eq!(json_of(calls[1], "gen_ai.input.messages"), json!([user, assistant, tool]));
-        assert_eq!(json_of(calls[1], "gen_ai.output.messages"), json!([answer]));
-        let definitions = json_of(calls[0], "gen_ai.tool.definitions");
+        assert_eq!(calls[0].json("gen_ai.input.messages"), json!([user]));
+        assert_eq!(calls[0].json("gen_ai.output.messages"), json!([assistant]));
+        assert_eq!(calls[1].json("gen_ai.input.messages"), json!([user, assistant, tool]));
+        assert_eq!(calls[1].json("gen_ai.output.messages"), json!([answer]));
+        let definitions = calls[0].json("gen_ai.tool.definitions");
         assert_eq!(definitions[0]["name"], "get_weather");
         assert_eq!(definitions[0]["parameters"]["required"], json!(["city"]));
         let agent = recorder.span("invoke_agent");
-        assert_eq!(json_of(&agent, "gen_ai.input.messages"), json!([user]));
-        assert_eq!(json_of(&agent, "gen_ai.output.messages"), json!([answer]));
+        assert_eq!(agent.json("gen_ai.input.messages"), json!([user]));
+        assert_eq!(agent.json("gen_ai.output.messages"), json!([answer]));
         for span in [calls[0], &agent] {
             let system = json!([{"type": "text", "content": "Be brief."}]);
-            assert_eq!(json_of(span, "gen_ai.system_instructions"), system);
+            assert_eq!(span.json("gen_ai.system_instructions"), system);
         }
         let tool = recorder.span("execute_tool get_weather");
-        assert_eq!(json_of(&tool, "gen_ai.tool.call.arguments"), json!({"city": "Tokyo"}));
-        assert_eq!(attribute(&tool, "gen_ai.tool.call.result").as_deref(), Some("Tokyo: rain"));
+        assert_eq!(tool.json("gen_ai.tool.call.arguments"), json!({"city": "Tokyo"}));
+        assert_eq!(tool["gen_ai.tool.call.result"], "Tokyo: rain");
         let failed = recorder.span("execute_tool fail");
-        assert!(attribute(&failed, "gen_ai.tool.call.result").is_none());
-        assert!(format!("{:?}", failed.events).contains("the station is closed"));
+        assert!(failed["gen_ai.tool.call.result"].is_null());
+        assert!(format!("{:?}", failed.events()).contains("the station is closed"));
     });
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use chatlas::content::{ToolOutcome, ToolResult};
 use chatlas::prelude::*;
+use chatlas::testing::{Answer, Recorder, Script, usage};
 use chatlas::{
-    ChatError, CompletionEvent, Content, ProviderError, ProviderErrorKind, ToolMode, Turn,
+    AssistantTurn, ChatError, Content, ProviderError, ProviderErrorKind, ToolMode, Turn,
 };
 use serde_json::json;
-use support::{Scripted, Step, asks, in_time, says};
+use support::in_time;
 use tokio::sync::Mutex;
 
 /// Adds two numbers.
@@ -55,20 +56,19 @@ fn unavailable() -> ProviderError {
 
 #[tokio::test]
 async fn tools_run_until_the_model_asks_for_no_more() {
-    let model = Scripted::new([
-        Step::Reply(asks(&[("c1", "add", json!({"a": 1, "b": 2}))])),
-        Step::Reply(asks(&[("c2", "divide", json!({"a": 9, "b": 3}))])),
-        Step::Reply(says("three, and three")),
-    ]);
+    let model = Script::new()
+        .calls("add", json!({"a": 1, "b": 2}))
+        .calls("divide", json!({"a": 9, "b": 3}))
+        .says("three, and three");
     let mut chat = Chat::new(model.clone()).system_prompt("Calculate.").tools(tools![add, divide]);
     let reply = in_time(chat.chat("1+2, 9/3?")).await.unwrap();
     assert_eq!(reply.text(), "three, and three");
     assert_eq!(reply.to_string(), reply.text());
     assert_eq!(reply.rounds, 3);
-    assert_eq!(reply.usage, support::usage(40, 11));
+    assert_eq!(reply.usage, usage(30, 15));
     assert_eq!(chat.turns().len(), 6);
-    assert_eq!(results(&chat.turns()[2]), [("c1".into(), ToolOutcome::Value(json!(3)))]);
-    let asked = model.asked.lock().unwrap();
+    assert_eq!(results(&chat.turns()[2]), [("call-1".into(), ToolOutcome::Value(json!(3)))]);
+    let asked = model.requests();
     assert_eq!(asked.len(), 3);
     assert_eq!(asked[0].system_prompt.as_deref(), Some("Calculate."));
     assert_eq!(asked[0].tools.len(), 2);
@@ -77,25 +77,24 @@ async fn tools_run_until_the_model_asks_for_no_more() {
 
 #[tokio::test]
 async fn results_go_back_in_the_order_asked_and_failures_are_told() {
-    let model = Scripted::new([
-        Step::Reply(asks(&[
-            ("c1", "divide", json!({"a": 1, "b": 0})),
-            ("c2", "add", json!({"a": "one", "b": 2})),
-            ("c3", "subtract", json!({})),
-            ("c4", "add", json!("{\"a\": 1, \"b\": 2}")),
-            ("c5", "add", json!("{\"a\": 1, ")),
-            ("c6", "add", json!({"a": 1, "b": 2, "c": 3})),
-            ("c7", "add", json!({"a": 1})),
-            ("c8", "crash", json!({})),
-            ("c9", "crash_blocking", json!({})),
-        ])),
-        Step::Reply(says("sorry")),
-    ]);
+    let model = Script::new()
+        .then(
+            Answer::calls("divide", json!({"a": 1, "b": 0}))
+                .call("add", json!({"a": "one", "b": 2}))
+                .call("subtract", json!({}))
+                .call("add", json!("{\"a\": 1, \"b\": 2}"))
+                .call("add", json!("{\"a\": 1, "))
+                .call("add", json!({"a": 1, "b": 2, "c": 3}))
+                .call("add", json!({"a": 1}))
+                .call("crash", json!({}))
+                .call("crash_blocking", json!({})),
+        )
+        .says("sorry");
     let mut chat = Chat::new(model).tools(tools![add, divide, crash, crash_blocking]);
     in_time(chat.chat("go")).await.unwrap();
     let results = results(&chat.turns()[2]);
     let ids: Vec<&str> = results.iter().map(|(id, _)| id.as_str()).collect();
-    assert_eq!(ids, ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"]);
+    assert_eq!(ids, (1..=9).map(|n| format!("call-{n}")).collect::<Vec<_>>());
     let told: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
     assert_eq!(told[0], "there is no division by zero");
     assert!(told[1].starts_with("argument `a`: invalid type: string"), "{}", told[1]);
@@ -120,10 +119,8 @@ async fn meet() -> &'static str {
 
 #[tokio::test]
 async fn tool_calls_of_one_reply_run_at_the_same_time() {
-    let model = Scripted::new([
-        Step::Reply(asks(&[("c1", "meet", json!({})), ("c2", "meet", json!({}))])),
-        Step::Reply(says("both")),
-    ]);
+    let model =
+        Script::new().then(Answer::calls("meet", json!({})).call("meet", json!({}))).says("both");
     let mut chat = Chat::new(model).tools(tools![meet]);
     in_time(chat.chat("meet")).await.unwrap();
 }
@@ -141,13 +138,12 @@ async fn note(name: String, wait: u64) -> String {
 
 #[tokio::test]
 async fn sequential_mode_runs_one_call_after_the_other() {
-    let model = Scripted::new([
-        Step::Reply(asks(&[
-            ("c1", "note", json!({"name": "a", "wait": 20})),
-            ("c2", "note", json!({"name": "b", "wait": 1})),
-        ])),
-        Step::Reply(says("done")),
-    ]);
+    let model = Script::new()
+        .then(
+            Answer::calls("note", json!({"name": "a", "wait": 20}))
+                .call("note", json!({"name": "b", "wait": 1})),
+        )
+        .says("done");
     let mut chat = Chat::new(model).tools(tools![note]).tool_mode(ToolMode::Sequential);
     in_time(chat.chat("go")).await.unwrap();
     assert_eq!(*ORDER.lock().await, ["a starts", "a ends", "b starts", "b ends"]);
@@ -155,8 +151,8 @@ async fn sequential_mode_runs_one_call_after_the_other() {
 
 #[tokio::test]
 async fn the_bound_on_rounds_is_a_clear_error() {
-    let again = || Step::Reply(asks(&[("c", "add", json!({"a": 1, "b": 1}))]));
-    let model = Scripted::new([again(), again(), again(), Step::Reply(says("two"))]);
+    let again = || Answer::calls("add", json!({"a": 1, "b": 1}));
+    let model = Script::new().then(again()).then(again()).then(again()).says("two");
     let mut chat = Chat::new(model).tools(tools![add]).max_rounds(3);
     let error = in_time(chat.chat("1+1?")).await.unwrap_err();
     assert_eq!(error, ChatError::TooManyRounds { limit: 3 });
@@ -167,15 +163,9 @@ async fn the_bound_on_rounds_is_a_clear_error() {
 
 #[tokio::test]
 async fn a_stream_tells_what_happens_in_order() {
-    let model = Scripted::new([
-        Step::Events(vec![
-            Ok(CompletionEvent::Thinking("Hm.".into())),
-            Ok(CompletionEvent::Text("Let me ".into())),
-            Ok(CompletionEvent::Text("see.".into())),
-            Ok(CompletionEvent::Done(asks(&[("c1", "add", json!({"a": 1, "b": 2}))]))),
-        ]),
-        Step::Reply(says("three")),
-    ]);
+    let asks = Answer::new().thinking("Hm.").text("Let me ").text("see.");
+    let asks = asks.call("add", json!({"a": 1, "b": 2}));
+    let model = Script::new().then(asks).says("three");
     let mut chat = Chat::new(model).tools(tools![add]);
     let mut seen = Vec::new();
     let mut stream = chat.stream("1+2?");
@@ -204,11 +194,7 @@ async fn a_stream_tells_what_happens_in_order() {
 
 #[tokio::test]
 async fn a_failed_first_call_leaves_the_history_as_it_was() {
-    let model = Scripted::new([
-        Step::Reply(says("hello")),
-        Step::Fail(unavailable()),
-        Step::Reply(says("again")),
-    ]);
+    let model = Script::new().says("hello").fails(unavailable()).says("again");
     let mut chat = Chat::new(model);
     chat.chat("hi").await.unwrap();
     let before = chat.turns().to_vec();
@@ -219,17 +205,14 @@ async fn a_failed_first_call_leaves_the_history_as_it_was() {
 
 #[tokio::test]
 async fn a_call_that_fails_after_tools_keeps_their_results() {
-    let model = Scripted::new([
-        Step::Reply(asks(&[("c1", "add", json!({"a": 1, "b": 2}))])),
-        Step::Fail(unavailable()),
-        Step::Reply(says("three")),
-    ]);
+    let model =
+        Script::new().calls("add", json!({"a": 1, "b": 2})).fails(unavailable()).says("three");
     let mut chat = Chat::new(model.clone()).tools(tools![add]);
     chat.chat("1+2?").await.unwrap_err();
     assert_eq!(chat.turns().len(), 3);
     chat.chat("well?").await.unwrap();
     // The results and the new prompt are one user turn: no vendor gets two in a row.
-    let asked = model.asked.lock().unwrap();
+    let asked = model.requests();
     let last = asked[2].turns.last().unwrap();
     assert_eq!(results(last).len(), 1);
     assert_eq!(last.text(), "well?");
@@ -237,10 +220,7 @@ async fn a_call_that_fails_after_tools_keeps_their_results() {
 
 #[tokio::test]
 async fn a_dropped_stream_keeps_what_arrived_as_a_partial_turn() {
-    let model = Scripted::new([
-        Step::Stall(vec![CompletionEvent::Text("Once upon".into())]),
-        Step::Reply(says("a time")),
-    ]);
+    let model = Script::new().then(Answer::says("Once upon").stalls()).says("a time");
     let mut chat = Chat::new(model);
     let mut stream = chat.stream("tell");
     assert_eq!(stream.next().await.unwrap().unwrap(), StreamEvent::Text("Once upon".into()));
@@ -252,10 +232,7 @@ async fn a_dropped_stream_keeps_what_arrived_as_a_partial_turn() {
 
 #[tokio::test]
 async fn an_error_mid_stream_keeps_what_arrived_and_is_reported() {
-    let model = Scripted::new([Step::Events(vec![
-        Ok(CompletionEvent::Text("Once".into())),
-        Err(unavailable()),
-    ])]);
+    let model = Script::new().then(Answer::says("Once").breaks_off(unavailable()));
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
     assert_eq!(events.len(), 2);
@@ -269,7 +246,7 @@ async fn an_error_mid_stream_keeps_what_arrived_and_is_reported() {
 
 #[tokio::test]
 async fn a_stream_without_its_last_event_is_an_error() {
-    let model = Scripted::new([Step::Events(vec![Ok(CompletionEvent::Text("Once".into()))])]);
+    let model = Script::new().then(Answer::says("Once").without_end());
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
     let Some(Err(ChatError::Provider(error))) = events.last() else { panic!("{events:?}") };
@@ -278,7 +255,7 @@ async fn a_stream_without_its_last_event_is_an_error() {
 
 #[tokio::test]
 async fn parameters_reach_the_provider() {
-    let model = Scripted::new([Step::Reply(says("ok"))]);
+    let model = Script::new().says("ok");
     let mut chat = Chat::new(model.clone())
         .temperature(0.2)
         .top_p(0.9)
@@ -292,7 +269,7 @@ async fn parameters_reach_the_provider() {
         .choice_count(2)
         .extra("verbosity", "low");
     chat.chat("hi").await.unwrap();
-    let params = model.asked.lock().unwrap()[0].params.clone();
+    let params = model.requests()[0].params.clone();
     let expected = json!({
         "temperature": 0.2, "top_p": 0.9, "top_k": 40, "max_tokens": 100, "stop_sequences": ["END"],
         "seed": 7, "frequency_penalty": 0.1, "presence_penalty": 0.3, "reasoning_level": "low",
@@ -303,22 +280,19 @@ async fn parameters_reach_the_provider() {
 
 #[tokio::test]
 async fn a_stored_conversation_comes_back_equal_and_goes_on() {
-    let model = Scripted::new([
-        Step::Reply(asks(&[("c1", "add", json!({"a": 1, "b": 2}))])),
-        Step::Reply(says("three")),
-    ]);
+    let model = Script::new().calls("add", json!({"a": 1, "b": 2})).says("three");
     let mut chat = Chat::new(model).tools(tools![add]);
     chat.chat([Content::text("1+2?"), Content::image_url("https://example.com/x.png")])
         .await
         .unwrap();
     let stored = serde_json::to_string(chat.turns()).unwrap();
     let turns: Vec<Turn> = serde_json::from_str(&stored).unwrap();
-    let model = Scripted::new([Step::Reply(says("still three"))]);
+    let model = Script::new().says("still three");
     let mut later = Chat::new(model.clone());
     later.set_turns(turns);
     assert_eq!(later.turns(), chat.turns());
     later.chat("sure?").await.unwrap();
-    assert_eq!(model.asked.lock().unwrap()[0].turns.len(), 5);
+    assert_eq!(model.requests()[0].turns.len(), 5);
 }
 
 #[test]
@@ -356,8 +330,89 @@ fn every_content_survives_storage() {
 
 #[tokio::test]
 async fn a_chat_can_be_moved_to_another_task_and_shared_providers_too() {
-    let model: Arc<dyn Provider> = Arc::new(Scripted::new([Step::Reply(says("ok"))]));
+    let model: Arc<dyn Provider> = Arc::new(Script::new().says("ok"));
     let mut chat = Chat::with_provider(model);
     let reply = tokio::spawn(async move { chat.chat("hi").await }).await.unwrap().unwrap();
     assert_eq!(reply.text(), "ok");
+}
+
+/// Gives back a long text.
+#[tool]
+async fn long(length: usize) -> String {
+    "x".repeat(length)
+}
+
+#[tokio::test]
+async fn two_calls_of_one_id_are_both_answered() {
+    let calls = Answer::new()
+        .call_of_id("c", "add", json!({"a": 1, "b": 2}))
+        .call_of_id("c", "add", json!({"a": 3, "b": 4}))
+        .call_of_id("c", "subtract", json!({}));
+    let model = Script::new().then(calls).says("3 and 7");
+    let mut chat = Chat::new(model).tools(tools![add]);
+    in_time(chat.chat("go")).await.unwrap();
+    let results = results(&chat.turns()[2]);
+    let told: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
+    assert_eq!(told[..2], ["3", "7"]);
+    assert_eq!(results.len(), 3);
+}
+
+#[tokio::test]
+async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
+    let calls =
+        (0..100).fold(Answer::new(), |answer, n| answer.call("add", json!({"a": n, "b": n})));
+    for mode in [ToolMode::Concurrent, ToolMode::Sequential] {
+        let model = Script::new().then(calls.clone()).says("ok");
+        let mut chat = Chat::new(model).tools(tools![add]).tool_mode(mode);
+        in_time(chat.stream("go").collect::<Vec<_>>()).await;
+        let results = results(&chat.turns()[2]);
+        assert_eq!(results.len(), 100);
+        for (n, (id, outcome)) in results.iter().enumerate() {
+            let expected = (&format!("call-{}", n + 1), &ToolOutcome::Value(json!(2 * n)));
+            assert_eq!((id, outcome), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_very_large_result_reaches_the_model_whole() {
+    let model = Script::new().calls("long", json!({"length": 5_000_000})).says("ok");
+    let mut chat = Chat::new(model.clone()).tools(tools![long]);
+    in_time(chat.chat("go")).await.unwrap();
+    let asked = model.requests();
+    let last = asked[1].turns.last().unwrap();
+    assert_eq!(results(last)[0].1.to_model_text().len(), 5_000_000);
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_stream_answers_a_stream_whole() {
+    struct Whole(chatlas::ProviderInfo);
+
+    #[provider]
+    impl Provider for Whole {
+        fn info(&self) -> &chatlas::ProviderInfo {
+            &self.0
+        }
+
+        async fn chat(
+            &self,
+            _: chatlas::ChatRequest,
+        ) -> Result<chatlas::Completion, ProviderError> {
+            Ok(AssistantTurn {
+                contents: vec![Content::text("all at once")],
+                ..AssistantTurn::default()
+            })
+        }
+    }
+
+    let recorder = Recorder::new();
+    let mut chat = Chat::new(Whole(chatlas::ProviderInfo::new("whole").with_model("w")));
+    let events: Vec<_> = in_time(chat.stream("hi").collect::<Vec<_>>()).await;
+    assert_eq!(events[0], Ok(StreamEvent::Text("all at once".into())));
+    assert!(matches!(&events[1], Ok(StreamEvent::Done(reply)) if reply.text() == "all at once"));
+    // The model was not asked for a stream, and the span does not say so.
+    let span = recorder.span("chat w");
+    for key in ["gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"] {
+        assert!(span[key].is_null());
+    }
 }

@@ -1,11 +1,9 @@
 //! A real language model, where one is at hand: set `CHATLAS_LIVE_LLM` to the base URL of a server
 //! that speaks the Responses API (`http://127.0.0.1:4040/v1` for example).
 
-mod support;
-
 use chatlas::OpenAi;
 use chatlas::prelude::*;
-use support::{assert_sound, attribute, record};
+use chatlas::testing::Recorder;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_model_answers_a_plain_question() {
@@ -13,7 +11,7 @@ async fn a_real_model_answers_a_plain_question() {
         println!("skipped: set CHATLAS_LIVE_LLM to the base URL of a server with a real model");
         return;
     };
-    let recorder = record();
+    let recorder = Recorder::new();
     let model = OpenAi::new("a-small-model").base_url(url).http_spans(true);
     let mut chat = Chat::new(model).max_tokens(48).temperature(0.0);
     let mut stream = chat.stream("What is the capital of France?");
@@ -30,9 +28,7 @@ async fn a_real_model_answers_a_plain_question() {
     assert!(pieces.len() > 1, "it came in pieces");
     assert_eq!(pieces.concat(), reply.text());
     assert!(reply.usage.output_tokens.is_some_and(|tokens| (1..=48).contains(&tokens)));
-    assert_sound(&recorder.spans());
-    let spans = recorder.spans();
-    let call = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span");
-    let tokens = reply.usage.output_tokens.map(|tokens| tokens.to_string());
-    assert_eq!(attribute(call, "gen_ai.usage.output_tokens"), tokens);
+    recorder.assert_sound();
+    let tokens = &recorder.span("chat a-small-model")["gen_ai.usage.output_tokens"];
+    assert_eq!(tokens.as_u64(), reply.usage.output_tokens);
 }

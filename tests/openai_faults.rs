@@ -10,11 +10,12 @@ mod support {
 use std::time::{Duration, Instant, SystemTime};
 
 use chatlas::prelude::*;
+use chatlas::testing::{RecordedSpan, Recorder};
 use chatlas::{HttpOptions, OpenAi, ProviderError, ProviderErrorKind as Kind};
 use opentelemetry::trace::Status;
 use serde_json::{Value, json};
 use support::server::{Answer, Server};
-use support::shared::{assert_sound, attribute, in_time, record};
+use support::shared::in_time;
 
 fn done(text: &str) -> Value {
     json!({
@@ -68,7 +69,7 @@ async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
 }
 
 async fn failed_stream(answer: Answer) -> ProviderError {
-    let recorder = record();
+    let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
     let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
     let mut chat = chat(&server, options);
@@ -77,18 +78,17 @@ async fn failed_stream(answer: Answer) -> ProviderError {
     assert_eq!(text, "Hel");
     // What had arrived is in the history, and on the span.
     assert_eq!(chat.turns()[1].text(), "Hel");
+    recorder.assert_sound();
     let spans = recorder.spans();
-    assert_sound(&spans);
-    let call = spans.iter().find(|span| span.name == "chat gpt-4o").expect("a span");
-    assert_eq!(attribute(call, "error.type").as_deref(), Some(&*error.error_type()));
-    assert_eq!(attribute(call, "gen_ai.response.id").as_deref(), Some("resp_1"));
+    let call = spans.iter().find(|span| span.name() == "chat gpt-4o").expect("a span");
+    assert_eq!(call["error.type"], *error.error_type());
+    assert_eq!(call["gen_ai.response.id"], "resp_1");
     assert_eq!(spans.len(), 2);
     error
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_stream_is_a_good_answer() {
-    let _alone = record();
     let server = Server::start(vec![Answer::events(begin() + &end())]);
     let (text, reply) = listen(&mut chat(&server, HttpOptions::default())).await;
     assert_eq!(text, "Hel");
@@ -131,7 +131,6 @@ async fn an_error_event_is_the_vendors_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_web_page_is_no_answer() {
-    let _alone = record();
     for stream in [true, false] {
         let server = Server::start(vec![Answer::new(200, "text/html", "<h1>Sign in</h1>")]);
         let mut chat = chat(&server, HttpOptions::default());
@@ -147,7 +146,6 @@ async fn a_web_page_is_no_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_content() {
-    let _alone = record();
     let refusal = json!({"type": "refusal", "refusal": "I cannot help with that."});
     let mut response = done("");
     response["output"][0]["content"] = json!([refusal]);
@@ -170,7 +168,6 @@ async fn a_refusal_is_content() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_was_cut_off_says_so() {
-    let _alone = record();
     let mut response = done("Once upon");
     response["status"] = "incomplete".into();
     response["incomplete_details"] = json!({"reason": "max_output_tokens"});
@@ -183,7 +180,6 @@ async fn an_answer_that_was_cut_off_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thoughts_are_sent_back_as_they_came() {
-    let _alone = record();
     let thought = json!({"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA",
         "summary": [{"type": "summary_text", "text": "Let me think."}]});
     let mut response = done("Hello");
@@ -200,7 +196,6 @@ async fn thoughts_are_sent_back_as_they_came() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_sent_in_the_vendors_words() {
-    let _alone = record();
     let server = Server::start(vec![Answer::json(200, &done("ok"))]);
     let mut chat = chat(&server, HttpOptions::default().header("x-team", "a"))
         .temperature(0.5)
@@ -229,7 +224,7 @@ fn slow_down(name: &str, value: &str) -> Answer {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_pass_is_tried_again_as_the_server_asks_and_is_seen() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let date = httpdate_in(Duration::from_secs(1));
     let server = Server::start(vec![
         slow_down("retry-after-ms", "20"),
@@ -240,20 +235,20 @@ async fn what_may_pass_is_tried_again_as_the_server_asks_and_is_seen() {
     let reply = in_time(chat(&server, HttpOptions::default().spans(true)).chat("hi")).await;
     assert_eq!(reply.expect("an answer").text(), "ok");
     assert!(begin.elapsed() < Duration::from_secs(5));
+    recorder.assert_sound();
     let spans = recorder.spans();
-    assert_sound(&spans);
-    let posts: Vec<_> = spans.iter().filter(|span| span.name == "POST").collect();
-    let of = |key: &str| -> Vec<_> { posts.iter().map(|post| attribute(post, key)).collect() };
-    let some = |text: &str| Some(text.to_owned());
-    assert_eq!(of("http.request.resend_count"), [None, some("1"), some("2")]);
-    assert_eq!(of("http.response.status_code"), [some("429"), some("429"), some("200")]);
-    assert_eq!(of("error.type"), [some("429"), some("429"), None]);
-    assert_eq!(of("http.request.method"), [some("POST"), some("POST"), some("POST")]);
-    assert_eq!(of("server.address"), vec![some("127.0.0.1"); 3]);
-    assert!(of("url.full").iter().flatten().all(|url| url.ends_with("/v1/responses")));
-    let call = spans.iter().find(|span| span.name == "chat gpt-4o").expect("a span");
-    assert_eq!(call.status, Status::Unset, "the call itself went well");
-    assert!(posts.iter().all(|post| post.parent_span_id == call.span_context.span_id()));
+    let posts: Vec<_> = spans.iter().filter(|span| span.name() == "POST").collect();
+    let of = |key: &str| -> Value { posts.iter().map(|post| post[key].clone()).collect() };
+    assert_eq!(of("http.request.resend_count"), json!([null, 1, 2]));
+    assert_eq!(of("http.response.status_code"), json!([429, 429, 200]));
+    assert_eq!(of("error.type"), json!(["429", "429", null]));
+    assert_eq!(of("http.request.method"), json!(["POST", "POST", "POST"]));
+    assert_eq!(of("server.address"), json!(["127.0.0.1", "127.0.0.1", "127.0.0.1"]));
+    let url = |post: &&RecordedSpan| post["url.full"].as_str().unwrap().ends_with("/v1/responses");
+    assert!(posts.iter().all(url));
+    let call = spans.iter().find(|span| span.name() == "chat gpt-4o").expect("a span");
+    assert_eq!(call.status(), Status::Unset, "the call itself went well");
+    assert!(posts.iter().all(|post| post.parent_id() == call.id()));
     assert!(!format!("{spans:?}").contains("canary"));
 }
 
@@ -263,7 +258,6 @@ fn httpdate_in(wait: Duration) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_are_bounded() {
-    let _alone = record();
     let server = Server::start(vec![slow_down("retry-after-ms", "1")]);
     let error = in_time(chat(&server, HttpOptions::default()).chat("hi")).await.unwrap_err();
     let error = provider_error(error);
@@ -274,7 +268,6 @@ async fn retries_are_bounded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_will_not_pass_is_not_tried_again() {
-    let _alone = record();
     for (answer, kind) in [
         (
             Answer::json(400, &json!({"error": {"message": "no", "code": "bad"}})),
@@ -296,7 +289,7 @@ async fn what_will_not_pass_is_not_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_shown_nowhere() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let told = json!({"error": {"message": "the key sk-canary, or canary, is wrong"}});
     let server = Server::start(vec![Answer::json(401, &told)]);
     let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("canary");
@@ -308,7 +301,6 @@ async fn a_key_is_shown_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unusable_setting_is_a_clear_error() {
-    let _alone = record();
     for (url, said) in [
         ("not a url", "the base URL of the model server is unusable"),
         ("ftp://a.example", "must begin with `http://` or `https://`"),
@@ -324,12 +316,12 @@ async fn an_unusable_setting_is_a_clear_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_given_up_while_waiting_ends_its_http_span() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let server = Server::start(vec![Answer::events("").stalled()]);
     let mut chat = chat(&server, HttpOptions::default().spans(true));
     let mut stream = chat.stream("hi");
     assert!(tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err());
     drop(stream);
     assert_eq!(recorder.tree(), "invoke_agent\n  chat gpt-4o\n    POST\n");
-    assert_sound(&recorder.spans());
+    recorder.assert_sound();
 }

@@ -7,31 +7,36 @@ mod support {
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
+    pub mod wire;
 }
 
 use std::collections::HashMap;
 
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
+use chatlas::testing::Recorder;
 use chatlas::tool::BoxFuture;
 use chatlas::{
     ChatRequest, Completion, CompletionEvent, FinishReason, OpenAi, ProviderErrorKind, ToolCall,
     ToolDefinition, ToolError, ToolOutput, WebSearch,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::cassettes::Interaction;
-use support::recordings::{chat_request, meaning, openai_responses, output, response, turns};
+use support::recordings::{
+    chat_request, meaning, openai_counts, openai_responses, output, response, turns,
+};
 use support::server::{Answer, Server};
-use support::shared::{assert_sound, attribute, in_time, record};
+use support::shared::in_time;
+use support::wire::{every_place, in_pieces};
 
 fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
 /// The provider, set as the recorded request was.
-fn provider(recorded: &Value, server: &Server) -> OpenAi {
+fn provider(recorded: &Value, url: &str) -> OpenAi {
     let model = recorded["model"].as_str().expect("a model");
-    let mut provider = OpenAi::new(model).base_url(server.url()).api_key("test").http_spans(true);
+    let mut provider = OpenAi::new(model).base_url(url).api_key("test").http_spans(true);
     let has = |key: &str, what: &str| {
         let list = recorded[key].as_array().map(Vec::as_slice).unwrap_or_default();
         list.iter().any(|item| item == what || item["type"] == what)
@@ -132,18 +137,17 @@ fn assert_as_recorded(name: &str, completion: &Completion, response: &Value) {
     assert_eq!(kept, logprobs, "{name}");
 }
 
-fn assert_span_carries(name: &str, response: &Value, recorder: &support::shared::Recorder) {
+fn assert_span_carries(interaction: &Interaction, response: &Value, recorder: &Recorder) {
+    let name = &interaction.name;
+    recorder.assert_sound();
     let spans = recorder.spans();
-    assert_sound(&spans);
-    let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a chat span");
-    let has = |key: &str| attribute(chat, key);
-    let string = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
+    let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
     let usage = &response["usage"];
+    let asked = &interaction.request["service_tier"];
     for (key, value) in [
+        ("openai.api.type", &Value::from("responses")),
+        ("openai.request.service_tier", asked),
+        ("openai.response.service_tier", &response["service_tier"]),
         ("gen_ai.response.id", &response["id"]),
         ("gen_ai.response.model", &response["model"]),
         ("gen_ai.usage.input_tokens", &usage["input_tokens"]),
@@ -154,13 +158,12 @@ fn assert_span_carries(name: &str, response: &Value, recorder: &support::shared:
             &usage["output_tokens_details"]["reasoning_tokens"],
         ),
     ] {
-        assert_eq!(has(key), string(value), "{name}: {key}");
+        assert_eq!(&chat[key], value, "{name}: {key}");
     }
-    let reason =
-        if items(response, "function_call").is_empty() { "[\"stop\"]" } else { "[\"tool_call\"]" };
-    assert_eq!(has("gen_ai.response.finish_reasons").as_deref(), Some(reason), "{name}");
-    let post = spans.iter().find(|span| span.name == "POST").expect("an HTTP span");
-    assert_eq!(post.parent_span_id, chat.span_context.span_id(), "{name}");
+    let reason = if items(response, "function_call").is_empty() { "stop" } else { "tool_call" };
+    assert_eq!(chat["gen_ai.response.finish_reasons"], json!([reason]), "{name}");
+    let post = spans.iter().find(|span| span.name() == "POST").expect("an HTTP span");
+    assert_eq!(post.parent_id(), chat.id(), "{name}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,9 +172,9 @@ async fn every_recording_comes_out_as_recorded() {
     let (mut played, mut refused) = (0, 0);
     for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
         let name = &interaction.name;
-        let recorder = record();
+        let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
-        let provider = provider(&interaction.request, &server);
+        let provider = provider(&interaction.request, server.url());
         let stream = interaction.request["stream"] == true;
         let result = ask(&provider, chat_request(&interaction.request), stream).await;
         assert_eq!(meaning(&server.sent()[0].body), meaning(&interaction.request), "{name}");
@@ -180,10 +183,11 @@ async fn every_recording_comes_out_as_recorded() {
             assert_eq!(error.kind(), ProviderErrorKind::Authentication, "{name}");
             assert_eq!(error.status(), Some(interaction.status), "{name}");
             assert_eq!(error.code(), Some("invalid_api_key"), "{name}");
+            recorder.assert_sound();
             let spans = recorder.spans();
-            assert_sound(&spans);
-            let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span");
-            assert_eq!(attribute(chat, "error.type").as_deref(), Some("invalid_api_key"));
+            let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a span");
+            assert_eq!(chat["openai.api.type"], "responses", "{name}");
+            assert_eq!(chat["error.type"], "invalid_api_key");
             refused += 1;
             continue;
         }
@@ -191,7 +195,7 @@ async fn every_recording_comes_out_as_recorded() {
         let response = response(interaction);
         assert_as_recorded(name, &completion, &response);
         assert_eq!(streamed, completion.text(), "{name}");
-        assert_span_carries(name, &response, &recorder);
+        assert_span_carries(interaction, &response, &recorder);
         played += 1;
     }
     println!(
@@ -203,7 +207,6 @@ async fn every_recording_comes_out_as_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_not_matter_where_a_stream_is_cut() {
-    let _alone = record();
     let Some(files) = openai_responses() else { return };
     let mut streams: Vec<&Interaction> = files
         .iter()
@@ -214,12 +217,12 @@ async fn it_does_not_matter_where_a_stream_is_cut() {
     let mut cuts = 0;
     // Into single bytes, all of them.
     for interaction in &streams {
-        let places: Vec<usize> = (1..interaction.body.len()).collect();
+        let places = every_place(interaction);
         cuts += places.len();
         play_cut(interaction, &places).await;
     }
-    // In two, here and there in the shortest.
-    for place in (1..streams[0].body.len()).step_by(5) {
+    // In two, at each place of the shortest.
+    for place in every_place(streams[0]) {
         cuts += 1;
         play_cut(streams[0], &[place]).await;
     }
@@ -227,12 +230,33 @@ async fn it_does_not_matter_where_a_stream_is_cut() {
 }
 
 async fn play_cut(interaction: &Interaction, places: &[usize]) {
-    let server = Server::start(vec![answer(interaction).cut(places)]);
-    let provider = provider(&interaction.request, &server).http_spans(false);
+    let provider = provider(&interaction.request, "http://vendor.example/v1");
+    let provider = provider.http(in_pieces(interaction, places));
     let request = chat_request(&interaction.request);
     let (completion, text) = ask(&provider, request, true).await.expect("a success");
     assert_as_recorded(&interaction.name, &completion, &response(interaction));
     assert_eq!(text, completion.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_recorded_count_of_tokens_comes_out() {
+    let Some(files) = openai_counts() else { return };
+    for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
+        let recorder = Recorder::new();
+        let server = Server::start(vec![answer(interaction)]);
+        let provider = provider(&interaction.request, server.url());
+        let request = chat_request(&interaction.request);
+        let count = provider.count_tokens(request).await.expect("a count");
+        assert_eq!(Some(count), interaction.json()["input_tokens"].as_u64());
+        let sent = &server.sent()[0];
+        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{}", interaction.name);
+        assert!(sent.head.starts_with("POST /v1/responses/input_tokens HTTP/1.1\r\n"));
+        recorder.assert_sound();
+        assert!(recorder.spans().iter().any(|span| span.name().starts_with("count_tokens ")));
+    }
+    let counts = files.iter().map(|(_, interactions)| interactions.len()).sum::<usize>();
+    println!("{counts} counts of tokens");
+    assert_eq!(counts, 3);
 }
 
 /// A tool that answers as it was recorded.
@@ -283,7 +307,6 @@ fn conversations(interactions: &[Interaction]) -> Vec<Vec<&Interaction>> {
 /// recorded client: it called a call by its item's id.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_loop_sends_what_was_recorded() {
-    let _alone = record();
     let Some(files) = openai_responses() else { return };
     let mut loops = 0;
     for conversation in files.iter().flat_map(|(_, interactions)| conversations(interactions)) {
@@ -344,7 +367,7 @@ fn chat_of(
         let tool = Recorded { definition, outputs: outputs.clone() };
         tools.add(std::sync::Arc::new(tool)).expect("distinct names");
     }
-    let mut chat = Chat::new(provider(&first.request, server)).tools(tools);
+    let mut chat = Chat::new(provider(&first.request, server.url())).tools(tools);
     if let Some(prompt) = request.system_prompt {
         chat = chat.system_prompt(prompt);
     }

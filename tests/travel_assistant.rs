@@ -90,7 +90,7 @@ fn it_answers_and_draws_the_trace() {
     assert!(!out.contains('\u{1b}'), "no colour without a terminal");
     assert!(drawn[1].ends_with("76 in → 15 out") && drawn[5].ends_with("116 in → 24 out"), "{out}");
     assert!(!drawn[0].contains("out"), "tokens stand at model calls alone: {out}");
-    assert!(out.contains(" · 7 spans · 192 in → 39 out\n"), "{out}");
+    assert!(out.contains(" · 7 spans · 192 in → 39 out · ◆ first chunk\n"), "{out}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub use crate::provider::{
 };
 pub use crate::telemetry::inference::{traced_chat, traced_chat_stream};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
+pub use crate::telemetry::rehearsal::rehearse;
 pub use crate::telemetry::tool_direct::{StreamSpan, SyncSpan, direct};
 pub use crate::tool::args::{Args, Param, Parameter, parameter};
 pub use crate::tool::function::{Name, Spec, ToolFn, ToolWith, bound, function};
@@ -140,6 +141,8 @@ pub async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
         let _guard = context.attach();
         body()
     });
+    // What still waits for a thread when nobody waits for it any more never begins.
+    let _unless_begun = AbortWhenDropped(task.abort_handle());
     match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
@@ -147,6 +150,14 @@ pub async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
             // The runtime is shutting down: nobody waits for a value any more.
             Err(_) => std::future::pending().await,
         },
+    }
+}
+
+struct AbortWhenDropped(tokio::task::AbortHandle);
+
+impl Drop for AbortWhenDropped {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -24,7 +24,7 @@ pub mod turn;
 #[allow(missing_docs)]
 pub mod __private;
 
-pub use chat::{Chat, ChatError, ChatStream, Prompt, Reply, StreamEvent, ToolMode};
+pub use chat::{Approval, Chat, ChatError, ChatStream, Prompt, Reply, StreamEvent, ToolMode};
 pub use content::Content;
 pub use provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,

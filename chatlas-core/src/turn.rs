@@ -1,5 +1,7 @@
 //! Who said it: the turns of a conversation, and what a model call cost.
 
+use std::borrow::Cow;
+
 use opentelemetry::KeyValue;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +95,23 @@ pub struct Alternative {
 }
 
 impl AssistantTurn {
+    /// Takes over what a failure told of its reply: the tokens, the id, the model, why it ended,
+    /// and what it said where nothing had arrived.
+    pub(crate) fn learn(&mut self, told: &Self) {
+        if told.usage != Usage::default() {
+            self.usage = told.usage;
+        }
+        if self.contents.is_empty() {
+            self.contents.clone_from(&told.contents);
+        }
+        if self.attributes.is_empty() {
+            self.attributes.clone_from(&told.attributes);
+        }
+        self.finish_reason = self.finish_reason.take().or_else(|| told.finish_reason.clone());
+        self.response_id = self.response_id.take().or_else(|| told.response_id.clone());
+        self.model = self.model.take().or_else(|| told.model.clone());
+    }
+
     /// All text of the turn, joined.
     pub fn text(&self) -> String {
         text_of(&self.contents)
@@ -232,12 +251,26 @@ impl FinishReason {
     /// The word of the conventions.
     pub fn as_str(&self) -> &str {
         match self {
+            Self::Other(reason) => reason,
+            known => known.known(),
+        }
+    }
+
+    /// The same, to be kept: only a word of the vendor's own is copied.
+    pub(crate) fn to_word(&self) -> Cow<'static, str> {
+        match self {
+            Self::Other(reason) => Cow::Owned(reason.clone()),
+            known => Cow::Borrowed(known.known()),
+        }
+    }
+
+    fn known(&self) -> &'static str {
+        match self {
             Self::Stop => "stop",
             Self::Length => "length",
             Self::ContentFilter => "content_filter",
             Self::ToolCall => "tool_call",
-            Self::Error => "error",
-            Self::Other(reason) => reason,
+            Self::Error | Self::Other(_) => "error",
         }
     }
 }

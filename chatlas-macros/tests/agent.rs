@@ -126,6 +126,43 @@ async fn a_panic_ends_the_span_and_tells_the_model() {
     }
 }
 
+/// Crashes when the program calls it.
+#[tool]
+fn falls(deep: bool) -> u8 {
+    assert!(!deep, "on purpose");
+    1
+}
+
+/// Crashes after a while when the program calls it.
+#[tool]
+async fn falls_later() -> u8 {
+    tokio::task::yield_now().await;
+    panic!("on purpose")
+}
+
+/// Crashes at its first item when the program asks for it.
+#[tool]
+fn falls_apart() -> impl Stream<Item = u8> {
+    stream::once(async { panic!("on purpose") })
+}
+
+#[tokio::test]
+async fn a_panic_of_a_direct_call_ends_its_span_as_one() {
+    LazyLock::force(&SPANS);
+    assert_eq!(falls(false), 1);
+    assert!(std::panic::catch_unwind(|| falls(true)).is_err());
+    assert!(tokio::spawn(falls_later()).await.is_err());
+    assert!(tokio::spawn(falls_apart().count()).await.is_err());
+    let kinds = |name: &str| -> Vec<Option<String>> {
+        spans(name).iter().map(|span| attribute(span, "error.type")).collect()
+    };
+    let panicked = || Some("panic".to_owned());
+    assert_eq!(kinds("falls"), [None, panicked()]);
+    assert_eq!(kinds("falls_later"), [panicked()]);
+    assert_eq!(kinds("falls_apart"), [panicked()]);
+    assert!(!Context::current().span().span_context().is_valid(), "no span stays current");
+}
+
 /// Counts.
 #[tool]
 fn picky(from: u8) -> u8 {

@@ -35,6 +35,13 @@ impl Interaction {
         self.content_type.starts_with("text/event-stream")
     }
 
+    /// Whether the answer was asked for as a stream, in whatever form it came.
+    pub fn is_streamed(&self) -> bool {
+        let of_aws = self.content_type.starts_with("application/vnd.amazon.eventstream");
+        let asked = self.request["stream"] == true || self.url.contains("stream");
+        self.streamed() || of_aws || asked
+    }
+
     /// The JSON events of a streamed answer.
     pub fn events(&self) -> Vec<Value> {
         let data = self.text().lines().filter_map(|line| line.strip_prefix("data:"));

@@ -48,6 +48,12 @@ impl Scripted {
         }
     }
 
+    /// The same, with other facts about it.
+    pub fn with_info(mut self, info: ProviderInfo) -> Self {
+        self.info = info;
+        self
+    }
+
     fn next(&self, request: ChatRequest) -> Step {
         self.asked.lock().unwrap().push(request);
         self.steps.lock().unwrap().pop_front().expect("the script has no further step")

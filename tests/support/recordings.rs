@@ -14,6 +14,16 @@ pub fn openai_responses() -> Option<Vec<(String, Vec<Interaction>)>> {
     interactions(|method, url| method == "POST" && url == "https://api.openai.com/v1/responses")
 }
 
+/// Every interaction with the Responses API of Azure's, by file.
+pub fn azure_responses() -> Option<Vec<(String, Vec<Interaction>)>> {
+    interactions(|method, url| method == "POST" && url.contains(".azure.com/openai/responses?"))
+}
+
+/// Every count of tokens by OpenAI, by file.
+pub fn openai_counts() -> Option<Vec<(String, Vec<Interaction>)>> {
+    interactions(|_, url| url == "https://api.openai.com/v1/responses/input_tokens")
+}
+
 /// The response object: the whole body, or that of the last event.
 pub fn response(interaction: &Interaction) -> Value {
     if !interaction.streamed() {

@@ -17,12 +17,14 @@ pub struct Answer {
     whole: bool,
     /// Whether the connection stays open in silence after the last piece.
     stall: bool,
+    /// How long it takes.
+    wait: Duration,
 }
 
 impl Answer {
     pub fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
         let head = format!("HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\n");
-        Self { head, pieces: vec![body.into()], whole: true, stall: false }
+        Self { head, pieces: vec![body.into()], whole: true, stall: false, wait: Duration::ZERO }
     }
 
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
@@ -31,6 +33,17 @@ impl Answer {
 
     pub fn events(body: impl Into<Vec<u8>>) -> Self {
         Self::new(200, "text/event-stream; charset=utf-8", body)
+    }
+
+    /// Closes the connection without a word.
+    pub fn silence() -> Self {
+        Self { head: String::new(), whole: false, ..Self::new(200, "", "") }
+    }
+
+    /// Takes its time.
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -64,6 +77,10 @@ impl Answer {
     }
 
     fn write(&self, connection: &mut TcpStream) -> std::io::Result<()> {
+        std::thread::sleep(self.wait);
+        if self.head.is_empty() {
+            return Ok(());
+        }
         let head = &self.head;
         let mut bytes =
             format!("{head}transfer-encoding: chunked\r\nconnection: close\r\n\r\n").into_bytes();
@@ -97,6 +114,7 @@ pub struct Sent {
 
 pub struct Server {
     url: String,
+    stalls: bool,
     sent: Arc<Mutex<Vec<Sent>>>,
 }
 
@@ -105,6 +123,7 @@ impl Server {
     pub fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+        let stalls = answers.first().is_some_and(|answer| answer.stall);
         let sent = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&sent);
         std::thread::spawn(move || {
@@ -118,11 +137,21 @@ impl Server {
                 });
             }
         });
-        Self { url, sent }
+        Self { url, stalls, sent }
     }
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Whether the first answer never ends.
+    pub fn stalls(&self) -> bool {
+        self.stalls
+    }
+
+    /// Scheme, host and port.
+    pub fn root(&self) -> &str {
+        self.url.trim_end_matches("/v1")
     }
 
     pub fn sent(&self) -> Vec<Sent> {
@@ -131,6 +160,9 @@ impl Server {
 }
 
 fn serve(connection: TcpStream, answer: &Answer, seen: &Mutex<Vec<Sent>>) -> std::io::Result<()> {
+    // A piece that waits for the one before it would make each cut cost 40 ms.
+    connection.set_nodelay(true)?;
+    connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
     let (mut head, mut line, mut length) = (String::new(), String::new(), 0);
     while reader.read_line(&mut line)? > 2 {

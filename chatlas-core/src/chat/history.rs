@@ -91,7 +91,7 @@ impl Drop for History<'_> {
         // Given up among the tools: those that ran have run, and must not run again.
         self.answer();
         let mut arrived = std::mem::take(&mut self.arrived);
-        if !arrived.contents.is_empty() {
+        if arrived.contents.iter().any(is_worth_keeping) {
             arrived.partial = true;
             self.turns.push(Arc::new(Turn::Assistant(arrived)));
         } else if let Some((length, last)) = self.before.take() {
@@ -102,14 +102,34 @@ impl Drop for History<'_> {
     }
 }
 
-/// An answer for each tool request of the last turn, where that is the assistant's.
+/// Whether a conversation can go on from it. Thoughts that broke off cannot be handed back to
+/// those who sign them, and a turn of nothing else is none.
+fn is_worth_keeping(content: &Content) -> bool {
+    !matches!(content, Content::Thinking(_))
+}
+
+/// An answer for each tool request of the last assistant turn that has none: of a conversation
+/// that was stored among its tools, or put together by the program.
 fn unanswered(turns: &[Arc<Turn>]) -> Vec<Content> {
-    match turns.last().map(AsRef::as_ref) {
-        Some(Turn::Assistant(turn)) => {
-            turn.tool_requests().map(|request| Content::ToolResult(unfinished(request))).collect()
+    let (asked, answered) = match turns {
+        [.., asked, last] if matches!(last.as_ref(), Turn::User(_)) => (asked, last.contents()),
+        [.., last] => (last, [].as_slice()),
+        [] => return Vec::new(),
+    };
+    let Turn::Assistant(asked) = asked.as_ref() else { return Vec::new() };
+    let answers = |id: &str| {
+        answered.iter().filter(|c| matches!(c, Content::ToolResult(r) if r.id == id)).count()
+    };
+    // Some vendors give two calls one id: each needs an answer of its own.
+    let mut seen: Vec<&str> = Vec::new();
+    let mut open = Vec::new();
+    for request in asked.tool_requests() {
+        seen.push(&request.id);
+        if seen.iter().filter(|id| **id == request.id).count() > answers(&request.id) {
+            open.push(Content::ToolResult(unfinished(request)));
         }
-        _ => Vec::new(),
     }
+    open
 }
 
 fn unfinished(request: &ToolRequest) -> ToolResult {
@@ -188,6 +208,43 @@ mod tests {
         let results: Vec<&ToolResult> = turn.tool_results().collect();
         assert!(results[0].outcome.is_error());
         assert_eq!(results[1], &done);
+    }
+
+    #[test]
+    fn thoughts_alone_are_no_turn() {
+        let mut turns = Vec::new();
+        let mut history = History::begin(&mut turns, prompt("a"));
+        history.arrive(&CompletionEvent::Thinking("Hm".to_owned()));
+        drop(history);
+        assert!(turns.is_empty(), "{turns:?}");
+    }
+
+    #[test]
+    fn requests_that_a_later_turn_passes_over_are_answered_too() {
+        let answer = ToolResult {
+            id: "1".to_owned(),
+            name: "look".to_owned(),
+            outcome: ToolOutcome::Value(json!(7)),
+        };
+        let said = vec![Content::ToolResult(answer.clone()), Content::text("and?")];
+        let mut turns = vec![
+            Arc::new(Turn::Assistant(asking(&["1", "2", "1"]))),
+            Arc::new(Turn::User(UserTurn { contents: said })),
+        ];
+        let before = turns.clone();
+        let history = History::begin(&mut turns, prompt("go on"));
+        let Some(Turn::User(turn)) = history.turns().last().map(AsRef::as_ref) else {
+            panic!("no user turn");
+        };
+        let results: Vec<&ToolResult> = turn.tool_results().collect();
+        assert_eq!(
+            results.iter().map(|result| result.id.as_str()).collect::<Vec<_>>(),
+            ["2", "1", "1"]
+        );
+        assert!(results[0].outcome.is_error() && results[1].outcome.is_error());
+        assert_eq!(results[2], &answer);
+        drop(history);
+        assert_eq!(turns, before, "nobody answered");
     }
 
     #[test]

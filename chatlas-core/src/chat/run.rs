@@ -1,8 +1,7 @@
 //! The loop: ask the model, run the tools it asks for, hand it their results, and again, until it
 //! asks for no more.
 
-use std::borrow::Cow;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use opentelemetry::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::history::History;
+use super::hooks::Hooks;
 use super::stream::Events;
 use super::{Chat, ChatError, Prompt, Reply, StreamEvent, ToolMode};
 use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
@@ -19,12 +19,12 @@ use crate::provider::{
     ChatRequest, CompletionEvent, ModelParams, OutputSchema, Provider, ProviderError,
 };
 use crate::telemetry::agent::AgentSpan;
-use crate::telemetry::in_context;
 use crate::telemetry::names::error;
-use crate::telemetry::tool::{Facts, ToolSpan};
+use crate::telemetry::tool::{Facts, Subject, ToolSpan};
 use crate::telemetry::{ReplyId, Run};
+use crate::telemetry::{carries, in_context};
 use crate::tool::{
-    Caller, Progress, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
+    Caller, Progress, Tool, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
 };
 use crate::turn::{AssistantTurn, Usage};
 
@@ -35,12 +35,35 @@ pub(super) async fn run(
     parent: Context,
     events: Option<Events>,
 ) -> Result<Reply, ChatError> {
+    run_for(chat, prompt, parent, events, None, Ok).await
+}
+
+/// The same, for what `read` makes of the reply; `asked` is the form of the answer, where it is
+/// not the chat's own.
+pub(super) async fn run_for<T>(
+    chat: &mut Chat,
+    prompt: Prompt,
+    parent: Context,
+    events: Option<Events>,
+    asked: Option<OutputSchema>,
+    read: impl FnOnce(Reply) -> Result<T, ChatError>,
+) -> Result<T, ChatError> {
     let telemetry = Run::of_chat(&chat.settings, &chat.written);
-    let mut span = AgentSpan::start(&telemetry, &parent, chat);
-    let context = span.context().cloned().unwrap_or(parent);
+    let json = asked.is_some() || chat.output.is_some();
+    let mut span = AgentSpan::start(&telemetry, &parent, chat, json);
+    let context = span.context().cloned().or_else(|| carries(&parent).then_some(parent));
     let stop = chat.cancellation.clone();
     let Chat {
-        provider, system_prompt, name, conversation_id, tools, params, output, turns, ..
+        provider,
+        system_prompt,
+        name,
+        conversation_id,
+        tools,
+        params,
+        output,
+        turns,
+        hooks,
+        ..
     } = chat;
     let history = History::begin(turns, prompt.0);
     let definitions: Vec<ToolDefinition> =
@@ -56,20 +79,38 @@ pub(super) async fn run(
         tool_mode: chat.tool_mode,
         max_rounds: chat.max_rounds,
         params,
-        output: output.as_ref(),
+        output: asked.as_ref().or(output.as_ref()),
         telemetry,
         events,
         cancellation: stop.child_token(),
+        hooks,
     };
     // Whatever ends this future, no tool of it is waited for any more.
     let _stopped_when_over = agent.cancellation.clone().drop_guard();
-    let talking = in_context(Some(&context), agent.talk(history, &mut span));
-    let Some(result) = stop.run_until_cancelled(talking).await else {
-        // The span is dropped here: given up by the program, which is no error.
-        return Err(ChatError::Cancelled);
+    let talking = async {
+        match &context {
+            Some(context) => {
+                let talking = Box::pin(agent.talk(history, &mut span));
+                in_context(Some(context), talking).await
+            }
+            None => agent.talk(history, &mut span).await,
+        }
     };
-    span.finish(&result);
-    result
+    let talking = AssertUnwindSafe(talking).catch_unwind();
+    match stop.run_until_cancelled(talking).await {
+        Some(Ok(result)) => {
+            let result = result.and_then(read);
+            span.finish(&result);
+            result
+        }
+        // The provider's panic is the program's to see.
+        Some(Err(panic)) => {
+            span.panicked();
+            resume_unwind(panic)
+        }
+        // The span is dropped here: given up by the program, which is no error.
+        None => Err(ChatError::Cancelled),
+    }
 }
 
 /// What stays the same from round to round.
@@ -88,6 +129,7 @@ struct Agent<'a> {
     events: Option<Events>,
     /// Tells tools that are running that nobody waits any more.
     cancellation: CancellationToken,
+    hooks: &'a Hooks,
 }
 
 impl Agent<'_> {
@@ -182,37 +224,60 @@ impl Agent<'_> {
     /// One tool call, in its `execute_tool` span. Whatever the tool does, the model gets an answer.
     async fn run_tool(&self, request: &ToolRequest) -> ToolResult {
         let tool = self.tools.get(&request.name);
+        let unknown = || Subject::Unknown(&request.name);
         let facts = Facts {
-            name: Cow::Owned(request.name.clone()),
-            description: None,
+            subject: tool.map_or_else(unknown, |tool| Subject::Tool(tool.definition())),
             call: Some((&request.id, &request.arguments)),
             agent_name: self.name,
             conversation_id: self.conversation_id,
         };
-        let span =
-            ToolSpan::start(&self.telemetry, facts.describe(tool.map(|tool| tool.definition())));
+        let span = ToolSpan::start(&self.telemetry, &facts);
         let context = span.context().cloned();
-        let outcome = in_context(context.as_ref(), async {
-            let tool = tool.ok_or_else(|| self.unknown_tool(&request.name))?;
-            let id: Arc<str> = request.id.as_str().into();
-            let token = self.cancellation.child_token();
-            let _cancelled_when_over = token.clone().drop_guard();
-            let caller = Caller {
-                agent_name: self.name.cloned(),
-                conversation_id: self.conversation_id.cloned(),
-            };
-            let progress = self.events.clone().map(|e| Arc::new(e) as Arc<dyn Progress>);
-            let context = ToolContext::of_loop(id.clone(), caller, token, progress);
-            let call = ToolCall { id, arguments: request.arguments.clone(), context };
-            let calling = in_time(tool.definition().timeout, async move { tool.call(call).await });
-            AssertUnwindSafe(calling)
-                .catch_unwind()
-                .await
-                .unwrap_or_else(|_| Err(panicked(&request.name)))
-        })
-        .await;
+        let outcome = in_context(context.as_ref(), self.call(tool, request)).await;
         span.finish(outcome.as_ref().map(Some));
-        ToolResult { id: request.id.clone(), name: request.name.clone(), outcome: told(outcome) }
+        told(request, outcome)
+    }
+
+    /// One tool call, with the program's hooks around it.
+    async fn call(
+        &self,
+        tool: Option<&Arc<dyn Tool>>,
+        request: &ToolRequest,
+    ) -> Result<ToolOutput, ToolError> {
+        let token = self.cancellation.child_token();
+        let _cancelled_when_over = token.clone().drop_guard();
+        let caller = Caller {
+            agent_name: self.name.cloned(),
+            conversation_id: self.conversation_id.cloned(),
+        };
+        let progress = self.events.clone().map(|e| Arc::new(e) as Arc<dyn Progress>);
+        let id: Arc<str> = request.id.as_str().into();
+        let context = ToolContext::of_loop(id.clone(), caller, token, progress);
+        let outcome = match tool {
+            Some(tool) => self.call_approved(&**tool, request, id, &context).await,
+            None => Err(self.unknown_tool(&request.name)),
+        };
+        self.hooks.after(request, || told(request, outcome.clone()), &context).await?;
+        outcome
+    }
+
+    async fn call_approved(
+        &self,
+        tool: &dyn Tool,
+        request: &ToolRequest,
+        id: Arc<str>,
+        context: &ToolContext,
+    ) -> Result<ToolOutput, ToolError> {
+        let definition = tool.definition();
+        self.hooks.before(request, definition, context).await?;
+        let arguments = request.arguments.clone();
+        let call = ToolCall { id, arguments, context: context.clone() };
+        // The call itself may panic, before there is a future.
+        let calling = in_time(definition.timeout, async move { tool.call(call).await });
+        AssertUnwindSafe(calling)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(panicked(&request.name)))
     }
 
     fn unknown_tool(&self, name: &str) -> ToolError {
@@ -234,7 +299,12 @@ impl Agent<'_> {
 /// The error of a reply that broke off, with what had arrived.
 fn broken_off(error: ProviderError, history: &History<'_>) -> ProviderError {
     match history.arrived() {
-        Some(partial) => error.with_partial(partial),
+        Some(mut partial) => {
+            if let Some(told) = error.partial() {
+                partial.learn(told);
+            }
+            error.with_partial(partial)
+        }
         None => error,
     }
 }
@@ -260,9 +330,11 @@ async fn in_time<T>(
     })
 }
 
-fn told(outcome: Result<ToolOutput, ToolError>) -> ToolOutcome {
-    match outcome {
+/// What the model is told of a call.
+fn told(request: &ToolRequest, outcome: Result<ToolOutput, ToolError>) -> ToolResult {
+    let outcome = match outcome {
         Ok(output) => output.into(),
         Err(error) => ToolOutcome::Error(error.message().to_owned()),
-    }
+    };
+    ToolResult { id: request.id.clone(), name: request.name.clone(), outcome }
 }

@@ -11,10 +11,10 @@ use opentelemetry::{Context, KeyValue};
 use super::metrics::AgentFigures;
 use super::names::{self, content, operation, request};
 use super::scope::{Exception, SpanScope};
-use super::{Live, Run, finish_reasons, inference, push_params, push_usage};
+use super::{Live, Run, finish_reasons, inference, push_params, push_usage, shielded};
 use crate::chat::{Chat, ChatError};
 use crate::tool::ToolDefinition;
-use crate::turn::{AssistantTurn, Turn, Usage};
+use crate::turn::{Alternative, AssistantTurn, Turn, Usage};
 
 /// A run under way; nothing where nobody listens.
 pub(crate) struct AgentSpan(Option<Box<Invocation>>);
@@ -24,7 +24,7 @@ struct Invocation {
     scope: SpanScope,
     name: Option<Arc<str>>,
     model: Option<Arc<str>>,
-    started: Instant,
+    started: Option<Instant>,
     /// What the model calls took, unless that is left out.
     usage: Option<Usage>,
     last: Option<AssistantTurn>,
@@ -36,13 +36,16 @@ struct Invocation {
 enum End<'a> {
     Done,
     Failed(&'a ChatError),
+    Panicked,
     GivenUp,
 }
 
 impl AgentSpan {
-    /// Starts it under `parent`: what was current when the program asked.
-    pub(crate) fn start(run: &Run, parent: &Context, chat: &Chat) -> Self {
+    /// Starts it under `parent`: what was current when the program asked. `json` says whether the
+    /// answer is to be JSON.
+    pub(crate) fn start(run: &Run, parent: &Context, chat: &Chat, json: bool) -> Self {
         let Some(live) = run.0.clone() else { return Self(None) };
+        let started = live.clock();
         let info = chat.provider().info();
         let name = chat.agent_name();
         let mut list = Live::attributes();
@@ -56,12 +59,9 @@ impl AgentSpan {
         ] {
             list.extend(value.cloned().map(|value| KeyValue::new(key, value)));
         }
-        push_params(&mut list, chat.model_params(), chat.wants_json());
-        live.push_settings(&mut list, parent);
-        let span_name = match name {
-            Some(name) => Cow::Owned(format!("{} {name}", operation::INVOKE_AGENT)),
-            None => Cow::Borrowed(operation::INVOKE_AGENT),
-        };
+        push_params(&mut list, chat.model_params(), json);
+        live.push_settings(&mut list, parent, operation::INVOKE_AGENT);
+        let span_name = Live::span_name(operation::INVOKE_AGENT, name.map(AsRef::as_ref));
         let scope = live.start(parent, SpanKind::Internal, span_name, list);
         let repeats = live.settings.as_ref().is_none_or(|settings| settings.agent_usage);
         Self(Some(Box::new(Invocation {
@@ -69,7 +69,7 @@ impl AgentSpan {
             scope,
             name: name.cloned(),
             model: info.model.clone(),
-            started: Instant::now(),
+            started,
             usage: repeats.then(Usage::default),
             last: None,
             inference_calls: 0,
@@ -106,6 +106,8 @@ impl AgentSpan {
     pub(crate) fn asks(&mut self) {
         if let Some(run) = &mut self.0 {
             run.inference_calls += 1;
+            // Until there is a new answer, there is none.
+            run.last = None;
         }
     }
 
@@ -116,12 +118,14 @@ impl AgentSpan {
             *usage += turn.usage;
         }
         run.tool_calls += turn.tool_requests().count() as u64;
-        run.last = Some(AssistantTurn {
-            contents: if run.keeps_content() { turn.contents.clone() } else { Vec::new() },
-            finish_reason: turn.finish_reason.clone(),
-            alternatives: turn.alternatives.clone(),
-            ..AssistantTurn::default()
-        });
+        run.last = Some(run.answer(turn));
+    }
+
+    /// Ends it as one that panicked.
+    pub(crate) fn panicked(mut self) {
+        if let Some(run) = self.0.take() {
+            run.end(&End::Panicked);
+        }
     }
 
     /// Ends it with what came of the run.
@@ -148,10 +152,31 @@ impl Invocation {
         self.live.writer.capture.on_spans() && self.scope.is_recording()
     }
 
+    /// What is kept of an answer until the end.
+    fn answer(&self, turn: &AssistantTurn) -> AssistantTurn {
+        let content = self.keeps_content();
+        let alternative = |other: &Alternative| Alternative {
+            contents: if content { other.contents.clone() } else { Vec::new() },
+            finish_reason: other.finish_reason.clone(),
+        };
+        AssistantTurn {
+            contents: if content { turn.contents.clone() } else { Vec::new() },
+            finish_reason: turn.finish_reason.clone(),
+            alternatives: turn.alternatives.iter().map(alternative).collect(),
+            ..AssistantTurn::default()
+        }
+    }
+
     fn end(mut self, end: &End<'_>) {
-        let duration = self.started.elapsed();
+        if let End::Failed(ChatError::Provider(error)) = end {
+            self.last = error.partial().map(|turn| self.answer(turn));
+        }
+        if let Some(usage) = &mut self.usage {
+            *usage += self.live.calls().lost;
+        }
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
+            End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
             End::Done | End::GivenUp => None,
         };
         if self.scope.is_recording() {
@@ -162,18 +187,24 @@ impl Invocation {
             }
             self.scope.set(list);
         }
-        if let End::Failed(error) = end {
-            self.fail(error);
+        match end {
+            End::Failed(error) => self.fail(error),
+            // The exception stands on the span where it happened.
+            End::Panicked => self.scope.fail(names::error::PANIC.to_owned(), None),
+            End::Done | End::GivenUp => {}
         }
+        let duration = self.started.map(|started| started.elapsed());
         self.scope.end();
-        if let Some(instruments) = &self.live.instruments {
-            instruments.agent(&AgentFigures {
-                name: self.name.as_ref(),
-                model: self.model.as_ref(),
-                duration,
-                error_type: error_type.as_deref(),
-                inference_calls: self.inference_calls,
-                tool_calls: self.tool_calls,
+        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
+            shielded(|| {
+                instruments.agent(&AgentFigures {
+                    name: self.name.as_ref(),
+                    model: self.model.as_ref(),
+                    duration,
+                    error_type: error_type.as_deref(),
+                    inference_calls: self.inference_calls,
+                    tool_calls: self.tool_calls,
+                });
             });
         }
     }
@@ -201,6 +232,13 @@ impl Invocation {
                     inference::describe(error)
                 };
                 self.scope.fail(text, None);
+            }
+            ChatError::Output(error) => {
+                let kind = Cow::Borrowed("chatlas::OutputError");
+                let writer = &self.live.writer;
+                let message = writer.capture.on_spans().then(|| writer.error(&error.to_string()));
+                let text = message.clone().unwrap_or_else(|| error.kind().as_str().to_owned());
+                self.scope.fail(text, Some(Exception { kind, message }));
             }
             ChatError::TooManyRounds { .. } | ChatError::Cancelled => {
                 let kind = Cow::Borrowed("chatlas::ChatError");

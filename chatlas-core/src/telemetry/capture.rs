@@ -2,6 +2,7 @@
 //! form it is written is the matter of `messages`.
 
 use std::env;
+use std::sync::{PoisonError, RwLock};
 
 use serde_json::Value;
 
@@ -32,6 +33,13 @@ impl Capture {
         env::var(CAPTURE_VARIABLE).map_or(Self::Nothing, |value| Self::parse(&value))
     }
 
+    /// What holds for a chat that does not say: what [`set_default_capture`] was given, else what
+    /// the environment says.
+    pub fn current() -> Self {
+        let set = *DEFAULT.read().unwrap_or_else(PoisonError::into_inner);
+        set.unwrap_or_else(Self::from_env)
+    }
+
     /// What a value of [`CAPTURE_VARIABLE`] means, in whatever case: `true`, `1` and `span_only`
     /// mean spans, then there are `event_only` and `span_and_event`. Anything else is nothing, so
     /// that a slip of the pen never publishes a conversation.
@@ -53,6 +61,14 @@ impl Capture {
     pub fn on_events(self) -> bool {
         matches!(self, Self::Events | Self::SpansAndEvents)
     }
+}
+
+static DEFAULT: RwLock<Option<Capture>> = RwLock::new(None);
+
+/// What is recorded of chats that do not say so themselves, from now on, whatever the environment
+/// says; `None` leaves it to the environment again.
+pub fn set_default_capture(capture: Option<Capture>) {
+    *DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = capture;
 }
 
 /// What a piece of captured content is.

@@ -12,6 +12,7 @@ use opentelemetry::trace::SpanContext;
 use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, Value};
 
 use super::names::{self, event};
+use super::shielded;
 
 /// Where events go: a logger of the program's own `LoggerProvider`.
 #[derive(Clone)]
@@ -32,7 +33,7 @@ impl EventSink {
     }
 
     pub(super) fn emit(&self, event: Event) {
-        self.0.emit_event(event);
+        shielded(|| self.0.emit_event(event));
     }
 }
 

@@ -43,6 +43,24 @@ impl ReplyId {
         }
     }
 
+    /// Puts it together from ids that were stored by themselves: the trace as 32 hexadecimal
+    /// digits, the span of the model call as 16, and the vendor's id of the response. What is not
+    /// known is empty.
+    ///
+    /// ```
+    /// # use chatlas_core::telemetry::ReplyId;
+    /// ReplyId::of("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "resp_1")
+    ///     .feedback("thumbs", "up", None);
+    /// ```
+    pub fn of(
+        trace_id: impl Into<String>,
+        span_id: impl Into<String>,
+        response_id: impl Into<String>,
+    ) -> Self {
+        let response_id = Some(response_id.into()).filter(|id| !id.is_empty());
+        Self { trace_id: trace_id.into(), span_id: span_id.into(), response_id }
+    }
+
     /// Records what somebody thinks of the answer: the event `gen_ai.evaluation.result`, in the
     /// context of the model call that gave it.
     ///

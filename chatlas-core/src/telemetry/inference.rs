@@ -3,12 +3,14 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use futures_util::future::Either;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, Key, KeyValue};
@@ -17,13 +19,16 @@ use super::events::{Event, any_attributes};
 use super::messages::{Input, parsed};
 use super::metrics::InferenceFigures;
 use super::names::{self, content, event, operation, request as key, response};
-use super::scope::{Exception, SpanScope, in_context};
-use super::{Live, Run, finish_reasons, push_params, push_server, push_usage};
+use super::scope::{Exception, SpanScope, in_context, noting_panic};
+use super::{Live, Run, finish_reasons, push_params, push_server, push_usage, shielded};
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
 };
 use crate::turn::Turn;
+
+/// How long a consumer has to keep a reply waiting until its span says so.
+const WORTH_TELLING: Duration = Duration::from_millis(100);
 
 /// The type of the exception that a failed call is.
 pub(super) const EXCEPTION: &str = "chatlas::ProviderError";
@@ -40,12 +45,18 @@ struct Call {
     input: Option<CapturedInput>,
     /// What the metrics of this call have in common.
     common: Vec<KeyValue>,
+    /// What the vendor's own attributes are called that the span has from its start.
+    of_vendor: Vec<Key>,
     input_modality: &'static str,
     streams: bool,
     started: Instant,
     first_chunk: Option<Instant>,
     last_chunk: Instant,
+    /// Seconds from chunk to chunk, without those that the consumer took.
     gaps: Vec<f64>,
+    /// How long the reply has waited for its consumer, in all and since the last chunk.
+    held: Duration,
+    held_since_chunk: Duration,
     /// What has arrived: all that is left where the end never comes.
     arrived: Completion,
 }
@@ -61,6 +72,7 @@ struct CapturedInput {
 enum End<'a> {
     Whole(&'a Completion),
     Failed(&'a ProviderError),
+    Panicked,
     GivenUp,
 }
 
@@ -68,40 +80,51 @@ impl Inference {
     fn start(info: &ProviderInfo, request: &ChatRequest, streams: bool) -> Self {
         let run = request.run.clone().unwrap_or_else(Run::begin);
         let Some(live) = run.0 else { return Self(None) };
+        let started = Instant::now();
         let parent = Context::current();
         let mut list = Live::attributes();
         push_request(&mut list, info, request, streams);
-        live.push_settings(&mut list, &parent);
+        live.push_settings(&mut list, &parent, operation::CHAT);
+        let of_vendor = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event = live.sink.is_some().then(|| list.clone());
         let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
-        let name = match &info.model {
-            Some(model) => Cow::Owned(format!("{} {model}", operation::CHAT)),
-            None => Cow::Borrowed(operation::CHAT),
-        };
+        let name = Live::span_name(operation::CHAT, info.model.as_deref());
         let scope = live.start(&parent, SpanKind::Client, name, list);
         if let Some(span) = scope.span_context() {
-            *live.last_call.lock().unwrap_or_else(PoisonError::into_inner) = Some(span);
+            live.calls().last = Some(span);
         }
         let input = capture_input(&live, &scope, request);
-        let now = Instant::now();
         Self(Some(Box::new(Call {
             scope,
             event,
             input,
             common,
+            of_vendor,
             input_modality: input_modality(request),
             streams,
-            started: now,
+            started,
             first_chunk: None,
-            last_chunk: now,
+            last_chunk: started,
             gaps: Vec::new(),
+            held: Duration::ZERO,
+            held_since_chunk: Duration::ZERO,
             arrived: Completion { partial: true, ..Completion::default() },
             live,
         })))
     }
 
+    fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     fn context(&self) -> Option<Context> {
         self.0.as_ref()?.scope.context().cloned()
+    }
+
+    /// Has the provider's work run in the span. It comes in a box, for it is moved.
+    async fn around<F: Future>(&mut self, work: F) -> F::Output {
+        let work = in_context(self.context().as_ref(), work);
+        noting_panic(work, || self.end(&End::Panicked)).await
     }
 
     fn see(&mut self, event: &CompletionEvent) {
@@ -109,6 +132,14 @@ impl Inference {
         call.see(event);
         if let CompletionEvent::Done(completion) = event {
             self.end(&End::Whole(completion));
+        }
+    }
+
+    /// Notes that the consumer came back for more only after so long.
+    fn was_held(&mut self, time: Duration) {
+        if let Some(call) = &mut self.0 {
+            call.held += time;
+            call.held_since_chunk += time;
         }
     }
 
@@ -136,8 +167,12 @@ impl Call {
             self.first_chunk = Some(now);
             self.last_chunk = now;
         } else if is_output {
-            self.gaps.push(now.duration_since(self.last_chunk).as_secs_f64());
+            let gap = now.duration_since(self.last_chunk).saturating_sub(self.held_since_chunk);
+            if self.live.instruments.is_some() {
+                self.gaps.push(gap.as_secs_f64());
+            }
             self.last_chunk = now;
+            self.held_since_chunk = Duration::ZERO;
         }
         if !matches!(event, CompletionEvent::Done(_)) {
             let content = self.keeps_content();
@@ -153,19 +188,32 @@ impl Call {
     }
 
     fn end(mut self: Box<Self>, end: &End<'_>) {
-        let duration = self.started.elapsed();
-        let arrived = std::mem::take(&mut self.arrived);
+        let mut arrived = std::mem::take(&mut self.arrived);
+        // What a provider knows of a reply that it refuses is paid for all the same.
+        if let End::Failed(error) = end
+            && let Some(told) = error.partial()
+        {
+            arrived.learn(told);
+        }
         let completion = match end {
             End::Whole(completion) => *completion,
-            End::Failed(_) | End::GivenUp => &arrived,
+            End::Failed(_) | End::Panicked | End::GivenUp => &arrived,
         };
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
-            _ => None,
+            End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
+            End::Whole(_) | End::GivenUp => None,
         };
         let seconds_to_first_chunk =
             self.first_chunk.map(|first| first.duration_since(self.started).as_secs_f64());
+        if !matches!(end, End::Whole(_)) {
+            self.live.calls().lost += completion.usage;
+        }
         let mut list = ending(completion, seconds_to_first_chunk);
+        list.extend(self.of_response(completion).cloned());
+        if self.held >= WORTH_TELLING {
+            list.push(KeyValue::new(names::CONSUMER_SECONDS, self.held.as_secs_f64()));
+        }
         list.extend(error_type.clone().map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
         if matches!(end, End::GivenUp) {
             list.push(KeyValue::new(names::CANCELLED, true));
@@ -184,32 +232,52 @@ impl Call {
             }
             self.scope.set(list);
         }
-        if let End::Failed(error) = end {
-            self.fail(error);
+        match end {
+            End::Failed(error) => self.fail(error),
+            End::Panicked => self.scope.panicked(),
+            End::Whole(_) | End::GivenUp => {}
         }
         if let Some(attributes) = on_event {
             self.tell(attributes, output.as_deref());
         }
+        let duration = self.started.elapsed();
+        self.scope.end();
         if let Some(instruments) = &self.live.instruments {
             let mut attributes = std::mem::take(&mut self.common);
             let model = completion.model.as_ref();
             attributes.extend(model.map(|model| KeyValue::new(response::MODEL, model.clone())));
-            let of_vendor = completion.attributes.iter();
+            let of_vendor = self.of_response(completion);
             attributes.extend(
                 of_vendor.filter(|fact| fact.key.as_str().starts_with("openai.response.")).cloned(),
             );
-            instruments.inference(&InferenceFigures {
-                attributes: &attributes,
-                duration,
-                error_type: error_type.as_deref(),
-                usage: completion.usage,
-                input_modality: self.input_modality,
-                output_modality: modality(completion.contents.iter()),
-                seconds_to_first_chunk: seconds_to_first_chunk.filter(|_| self.streams),
-                gaps: &self.gaps,
+            shielded(|| {
+                instruments.inference(&InferenceFigures {
+                    attributes: &attributes,
+                    duration,
+                    error_type: error_type.as_deref(),
+                    usage: completion.usage,
+                    input_modality: self.input_modality,
+                    output_modality: modality(completion.contents.iter()),
+                    seconds_to_first_chunk: seconds_to_first_chunk.filter(|_| self.streams),
+                    gaps: &self.gaps,
+                });
             });
         }
-        self.scope.end();
+    }
+
+    /// What the vendor's own conventions say of the response, without what others have written.
+    fn of_response<'a>(
+        &'a self,
+        completion: &'a Completion,
+    ) -> impl Iterator<Item = &'a KeyValue> + 'a {
+        let list = &completion.attributes;
+        list.iter().enumerate().filter_map(move |(index, fact)| {
+            let settings = self.live.settings.as_ref();
+            let taken = self.of_vendor.contains(&fact.key)
+                || settings.is_some_and(|settings| settings.may_have_set(&fact.key))
+                || list.iter().take(index).any(|earlier| earlier.key == fact.key);
+            (names::is_of_provider(fact.key.as_str()) && !taken).then_some(fact)
+        })
     }
 
     fn fail(&self, error: &ProviderError) {
@@ -257,7 +325,6 @@ fn ending(completion: &Completion, first_chunk: Option<f64>) -> Vec<KeyValue> {
     list.push(finish_reasons(Some(completion)));
     list.extend(first_chunk.map(|s| KeyValue::new(response::TIME_TO_FIRST_CHUNK, s)));
     push_usage(&mut list, &completion.usage, true);
-    list.extend(completion.attributes.iter().cloned());
     list
 }
 
@@ -351,7 +418,8 @@ fn push_request(
     list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
     list.extend(info.model.clone().map(|model| KeyValue::new(key::MODEL, model)));
     push_server(list, info);
-    list.extend(info.attributes.iter().cloned());
+    let of_vendor = info.attributes.iter();
+    list.extend(of_vendor.filter(|fact| names::is_of_provider(fact.key.as_str())).cloned());
     list.extend(
         request.conversation_id.clone().map(|id| KeyValue::new(names::CONVERSATION_ID, id)),
     );
@@ -376,45 +444,54 @@ pub(super) fn describe(error: &ProviderError) -> String {
     }
 }
 
-/// A provider's `chat`, in its span.
-pub async fn traced_chat<Fut>(
+/// A provider's `chat`, in its span. Where nobody listens it is the provider's future as it stands.
+pub fn traced_chat<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
     body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> Result<Completion, ProviderError>
+) -> impl Future<Output = Result<Completion, ProviderError>> + Send
 where
     Fut: Future<Output = Result<Completion, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, false);
-    let context = call.context();
-    let result = in_context(context.as_ref(), async move { body(request).await }).await;
-    match &result {
-        Ok(completion) => call.end(&End::Whole(completion)),
-        Err(error) => call.end(&End::Failed(error)),
+    if call.is_off() {
+        return Either::Left(body(request));
     }
-    result
+    Either::Right(async move {
+        let result = call.around(Box::pin(async move { body(request).await })).await;
+        match &result {
+            Ok(completion) => call.end(&End::Whole(completion)),
+            Err(error) => call.end(&End::Failed(error)),
+        }
+        result
+    })
 }
 
 /// A provider's `chat_stream`, in its span, which lasts until the stream's end.
-pub async fn traced_chat_stream<Fut>(
+pub fn traced_chat_stream<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
     body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> Result<CompletionStream, ProviderError>
+) -> impl Future<Output = Result<CompletionStream, ProviderError>> + Send
 where
     Fut: Future<Output = Result<CompletionStream, ProviderError>> + Send,
 {
     let mut call = Inference::start(info, &request, true);
-    let context = call.context();
-    let result = in_context(context.as_ref(), async move { body(request).await }).await;
-    match result {
-        Ok(inner) if call.0.is_none() => Ok(inner),
-        Ok(inner) => Ok(CompletionStream::new(TracedStream { inner: Some(inner), call, context })),
-        Err(error) => {
-            call.end(&End::Failed(&error));
-            Err(error)
-        }
+    if call.is_off() {
+        return Either::Left(body(request));
     }
+    Either::Right(async move {
+        match call.around(Box::pin(async move { body(request).await })).await {
+            Ok(inner) => {
+                let (inner, context) = (Some(inner), call.context());
+                Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
+            }
+            Err(error) => {
+                call.end(&End::Failed(&error));
+                Err(error)
+            }
+        }
+    })
 }
 
 /// A reply as it arrives, watched by its call.
@@ -422,6 +499,8 @@ struct TracedStream {
     inner: Option<CompletionStream>,
     call: Inference,
     context: Option<Context>,
+    /// When the consumer took the last event; it has not come back yet.
+    taken: Option<Instant>,
 }
 
 impl Stream for TracedStream {
@@ -430,8 +509,20 @@ impl Stream for TracedStream {
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
+        if let Some(taken) = this.taken.take() {
+            this.call.was_held(taken.elapsed());
+        }
         let guard = this.context.clone().map(Context::attach);
-        let item = ready!(Pin::new(inner).poll_next(task));
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll_next(task)));
+        let item = match polled {
+            Ok(polled) => ready!(polled),
+            Err(panic) => {
+                this.inner = None;
+                drop(guard);
+                this.call.end(&End::Panicked);
+                resume_unwind(panic)
+            }
+        };
         let over = match &item {
             Some(Ok(event)) => matches!(event, CompletionEvent::Done(_)),
             Some(Err(_)) | None => true,
@@ -445,6 +536,7 @@ impl Stream for TracedStream {
             Some(Err(error)) => this.call.end(&End::Failed(error)),
             None => this.call.end(&End::Failed(&ProviderError::without_end())),
         }
+        this.taken = this.call.0.is_some().then(Instant::now);
         // A stream that stops without its last event is an error, whoever made it.
         Poll::Ready(Some(item.unwrap_or_else(|| Err(ProviderError::without_end()))))
     }
@@ -452,6 +544,9 @@ impl Stream for TracedStream {
 
 impl Drop for TracedStream {
     fn drop(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            self.call.was_held(taken.elapsed());
+        }
         if self.inner.is_some() {
             let _guard = self.context.clone().map(Context::attach);
             self.inner = None;

@@ -1,17 +1,18 @@
 //! Content in the form of the conventions' JSON schemas. What a turn looks like is made once and
 //! used again in every later call, so that a call costs what is new in it, and a copy.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use opentelemetry::logs::AnyValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::capture::{Capture, CapturedContent, ContentKind, DEFAULT_LIMIT};
 use super::cut;
 use super::events::any_json;
 use super::settings::{Redact, Settings};
-use crate::content::{Content, Media, MediaSource, ToolOutcome};
+use crate::content::{Content, Media, MediaSource, ServerTool, ToolOutcome};
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{Alternative, AssistantTurn, FinishReason, Turn};
 
@@ -21,25 +22,35 @@ pub(super) struct Writer {
     redact: Option<Redact>,
     limit: usize,
     written: Written,
-    definitions: OnceLock<(Vec<ToolDefinition>, Arc<str>)>,
 }
 
-/// The turns of a conversation that have been written already, in their order.
+/// What of a conversation has been written already.
 #[derive(Default)]
-pub(crate) struct Written(Arc<Mutex<Vec<Arc<WrittenTurn>>>>);
+pub(crate) struct Written(Arc<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    /// The turns, in their order.
+    turns: Mutex<Arc<Vec<Arc<WrittenTurn>>>>,
+    /// The tools that the model was told of last.
+    definitions: Mutex<Option<(Vec<ToolDefinition>, Arc<str>)>>,
+}
 
 /// A turn as JSON.
 struct WrittenTurn {
     /// The turn itself: as long as it is kept, its address is its own.
     turn: Arc<Turn>,
     messages: Vec<Arc<str>>,
+    /// Their bytes in a list, each with a comma.
+    size: usize,
     structured: OnceLock<Vec<AnyValue>>,
 }
 
 impl Clone for Written {
     /// A copy of a conversation goes its own way.
     fn clone(&self) -> Self {
-        Self(Arc::new(Mutex::new(self.turns())))
+        let definitions = lock(&self.0.definitions).clone().into();
+        Self(Arc::new(Kept { turns: self.turns().into(), definitions }))
     }
 }
 
@@ -49,13 +60,29 @@ impl Written {
         Self(Arc::clone(&self.0))
     }
 
-    fn turns(&self) -> Vec<Arc<WrittenTurn>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn turns(&self) -> Arc<Vec<Arc<WrittenTurn>>> {
+        Arc::clone(&lock(&self.0.turns))
     }
 
-    fn replace(&self, turns: &[Arc<WrittenTurn>]) {
-        turns.clone_into(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Puts those turns behind the first `length` of the known ones. They are copied only where
+    /// somebody else still reads them.
+    fn extend(
+        &self,
+        known: Arc<Vec<Arc<WrittenTurn>>>,
+        length: usize,
+        fresh: Vec<Arc<WrittenTurn>>,
+    ) -> Arc<Vec<Arc<WrittenTurn>>> {
+        let mut kept = lock(&self.0.turns);
+        *kept = known;
+        let turns = Arc::make_mut(&mut kept);
+        turns.truncate(length);
+        turns.extend(fresh);
+        Arc::clone(&kept)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl WrittenTurn {
@@ -76,11 +103,10 @@ impl Writer {
         let settings = chat.map(|(settings, _)| settings);
         let set = settings.and_then(|settings| settings.capture);
         Self {
-            capture: set.unwrap_or_else(Capture::from_env),
+            capture: set.unwrap_or_else(Capture::current),
             redact: settings.and_then(|settings| settings.redact.clone()),
             limit: settings.map_or(DEFAULT_LIMIT, |settings| settings.limit),
             written: chat.map(|(_, written)| written.share()).unwrap_or_default(),
-            definitions: OnceLock::new(),
         }
     }
 
@@ -93,34 +119,26 @@ impl Writer {
     /// The messages that go in.
     pub(super) fn input(&self, turns: &[Arc<Turn>]) -> Input {
         let mut known = self.written.turns();
-        // Not under the lock: the hook is the program's.
-        let mut fresh = known.len() > turns.len();
-        known.truncate(turns.len());
-        for (index, turn) in turns.iter().enumerate() {
-            match known.get(index) {
-                Some(known) if Arc::ptr_eq(&known.turn, turn) => {}
-                _ => {
-                    fresh = true;
-                    known.truncate(index);
-                    known.push(Arc::new(self.turn(turn)));
-                }
-            }
-        }
-        if fresh {
-            self.written.replace(&known);
+        let pairs = known.iter().zip(turns);
+        let same = pairs.take_while(|(known, turn)| Arc::ptr_eq(&known.turn, turn)).count();
+        if same < known.len() || same < turns.len() {
+            // Not under the lock: the hook is the program's.
+            let fresh = turns.iter().skip(same).map(|turn| Arc::new(self.turn(turn))).collect();
+            known = self.written.extend(known, same, fresh);
         }
         Input::new(known, self.limit)
     }
 
     fn turn(&self, turn: &Arc<Turn>) -> WrittenTurn {
         let messages = messages(turn).into_iter();
-        // Alone in a list, it still has to fit.
-        let write = |message| {
-            self.write_within(ContentKind::Message, message, self.limit.saturating_sub(2))
-        };
+        // Alone in a list, with the note on those before it, it still has to fit.
+        let limit = self.limit.saturating_sub(ROOM_FOR_NOTE + 2);
+        let write = |message| self.write_within(ContentKind::Message, message, limit);
+        let messages: Vec<Arc<str>> = messages.map(|message| write(message).into()).collect();
         WrittenTurn {
             turn: Arc::clone(turn),
-            messages: messages.map(|message| write(message).into()).collect(),
+            size: messages.iter().map(|text| text.len() + 1).sum(),
+            messages,
             structured: OnceLock::new(),
         }
     }
@@ -138,7 +156,7 @@ impl Writer {
         cut::to_text(&messages.into(), self.limit)
     }
 
-    /// The tools that the model was told of; made once in a run.
+    /// The tools that the model was told of; made once, unless they change.
     pub(super) fn tool_definitions(&self, tools: &[ToolDefinition]) -> Arc<str> {
         let same = |a: &ToolDefinition, b: &ToolDefinition| {
             a.name == b.name
@@ -152,22 +170,29 @@ impl Writer {
                 .collect();
             cut::to_text(&definitions, self.limit).into()
         };
-        let (known, text) = self.definitions.get_or_init(|| (tools.to_vec(), make()));
-        let unchanged =
-            known.len() == tools.len() && known.iter().zip(tools).all(|(a, b)| same(a, b));
-        if unchanged { Arc::clone(text) } else { make() }
+        let unchanged = |known: &[ToolDefinition]| {
+            known.len() == tools.len() && known.iter().zip(tools).all(|(a, b)| same(a, b))
+        };
+        if let Some((known, text)) = &*lock(&self.written.0.definitions)
+            && unchanged(known)
+        {
+            return Arc::clone(text);
+        }
+        let text: Arc<str> = make();
+        *lock(&self.written.0.definitions) = Some((tools.to_vec(), Arc::clone(&text)));
+        text
     }
 
     /// The arguments of a tool call.
     pub(super) fn tool_arguments(&self, arguments: &Value) -> String {
-        self.write_plain(ContentKind::ToolArguments, arguments.clone())
+        self.write_plain(ContentKind::ToolArguments, as_object(arguments).into_owned())
     }
 
     /// What a tool handed back.
     pub(super) fn tool_result(&self, output: &ToolOutput) -> String {
         let value = match output {
             ToolOutput::Value(value) => value.clone(),
-            ToolOutput::Contents(contents) => contents.iter().filter_map(part).collect(),
+            ToolOutput::Contents(contents) => parts(contents).into(),
         };
         self.write_plain(ContentKind::ToolResult, value)
     }
@@ -216,9 +241,11 @@ impl Writer {
 
 /// The messages that go in, within the bound: where they are too many, the oldest are left out.
 pub(super) struct Input {
-    turns: Vec<Arc<WrittenTurn>>,
+    turns: Arc<Vec<Arc<WrittenTurn>>>,
     /// How many messages are left out.
     skipped: usize,
+    /// The bytes of the others, as a list.
+    size: usize,
     limit: usize,
 }
 
@@ -226,11 +253,12 @@ pub(super) struct Input {
 const ROOM_FOR_NOTE: usize = 200;
 
 impl Input {
-    fn new(turns: Vec<Arc<WrittenTurn>>, limit: usize) -> Self {
-        let lengths = || turns.iter().flat_map(|turn| &turn.messages).map(|text| text.len() + 1);
+    fn new(turns: Arc<Vec<Arc<WrittenTurn>>>, limit: usize) -> Self {
         let mut skipped = 0;
-        let mut size = lengths().sum::<usize>() + 1;
+        let mut size = turns.iter().map(|turn| turn.size).sum::<usize>() + 1;
         if size > limit {
+            let lengths =
+                || turns.iter().flat_map(|turn| &turn.messages).map(|text| text.len() + 1);
             let last = lengths().count().saturating_sub(1);
             for length in lengths().take(last) {
                 if size + ROOM_FOR_NOTE <= limit {
@@ -240,7 +268,7 @@ impl Input {
                 skipped += 1;
             }
         }
-        Self { turns, skipped, limit }
+        Self { turns, skipped, size, limit }
     }
 
     fn note(&self) -> Option<Value> {
@@ -253,10 +281,11 @@ impl Input {
     /// As JSON text.
     pub(super) fn text(&self) -> String {
         let messages = self.turns.iter().flat_map(|turn| &turn.messages).skip(self.skipped);
-        let length: usize = messages.clone().map(|text| text.len() + 1).sum();
-        let mut list = String::with_capacity(length + ROOM_FOR_NOTE);
-        list.push('[');
         let note = self.note().map(|note| Arc::from(note.to_string()));
+        let of_note = note.as_ref().map_or(0, |note: &Arc<str>| note.len() + 1);
+        // To the byte: what is too large would be copied once more.
+        let mut list = String::with_capacity(self.size.max(2) + of_note);
+        list.push('[');
         for text in note.iter().chain(messages) {
             if list.len() > 1 {
                 list.push(',');
@@ -288,7 +317,12 @@ fn definition(tool: &ToolDefinition) -> Value {
 fn messages(turn: &Turn) -> Vec<Value> {
     match turn {
         Turn::Assistant(turn) => {
-            vec![assistant_message(&turn.contents, turn.finish_reason.as_ref())]
+            let mut message = assistant_message(&turn.contents, turn.finish_reason.as_ref());
+            // Of a turn that was not asked for here nobody knows how it ended.
+            if let (None, Some(fields)) = (&turn.finish_reason, message.as_object_mut()) {
+                fields.remove("finish_reason");
+            }
+            vec![message]
         }
         Turn::User(turn) => {
             let (results, said): (Vec<_>, Vec<_>) =
@@ -296,23 +330,75 @@ fn messages(turn: &Turn) -> Vec<Value> {
             [("tool", results), ("user", said)]
                 .into_iter()
                 .filter(|(_, contents)| !contents.is_empty())
-                .map(|(role, contents)| {
-                    let parts: Vec<Value> = contents.into_iter().filter_map(part).collect();
-                    json!({"role": role, "parts": parts})
-                })
+                .map(|(role, contents)| json!({"role": role, "parts": parts(contents)}))
                 .collect()
         }
     }
 }
 
 fn assistant_message(contents: &[Content], reason: Option<&FinishReason>) -> Value {
-    let parts: Vec<Value> = contents.iter().filter_map(part).collect();
     // Some backends show no message without it.
     let reason = reason.map_or("error", FinishReason::as_str);
-    json!({"role": "assistant", "parts": parts, "finish_reason": reason})
+    json!({"role": "assistant", "parts": parts(contents), "finish_reason": reason})
 }
 
-/// A content as a part of a message; `None` where the conventions have no word for it.
+/// Arguments as an object, as the conventions have them. Some vendors write it as a text, or
+/// nothing for none; what the model wrote instead of one stands in the field `unparsed`.
+fn as_object(arguments: &Value) -> Cow<'_, Value> {
+    let parsed = |text: &String| serde_json::from_str(text).ok().filter(Value::is_object);
+    match arguments {
+        Value::Object(_) => Cow::Borrowed(arguments),
+        Value::Null => Cow::Owned(json!({})),
+        Value::String(text) => {
+            Cow::Owned(parsed(text).unwrap_or_else(|| json!({ "unparsed": text })))
+        }
+        other => Cow::Owned(json!({ "unparsed": other })),
+    }
+}
+
+/// Contents as parts of a message. What the conventions have no word for is left out.
+fn parts<'a>(contents: impl IntoIterator<Item = &'a Content>) -> Vec<Value> {
+    let mut list = Vec::new();
+    for content in contents {
+        match content {
+            Content::ServerTool(tool) => list.extend(server_tool_parts(tool)),
+            other => list.extend(part(other)),
+        }
+    }
+    list
+}
+
+/// The call of a tool that the vendor ran, and its result where it came as an item of its own.
+fn server_tool_parts(tool: &ServerTool) -> impl Iterator<Item = Value> {
+    let items = match &tool.replay.item {
+        Value::Array(items) => items.as_slice(),
+        item => std::slice::from_ref(item),
+    };
+    items.iter().map(|item| {
+        // The kind of item: its type, or the one thing that is in it.
+        let first = || item.as_object().and_then(|fields| fields.keys().next().map(String::as_str));
+        let kind = item["type"].as_str().or_else(first).unwrap_or_default().to_ascii_lowercase();
+        let is_result = ["result", "response", "output"].iter().any(|end| kind.ends_with(end));
+        let mut part = if is_result {
+            json!({
+                "type": "server_tool_call_response",
+                "server_tool_call_response": {"type": tool.name, "item": item},
+            })
+        } else {
+            json!({
+                "type": "server_tool_call",
+                "name": tool.name,
+                "server_tool_call": {"type": tool.name, "item": item},
+            })
+        };
+        if let Some(id) = &tool.id {
+            part["id"] = json!(id);
+        }
+        part
+    })
+}
+
+/// A content as one part of a message.
 fn part(content: &Content) -> Option<Value> {
     Some(match content {
         Content::Text(text) => json!({"type": "text", "content": text.text}),
@@ -323,7 +409,7 @@ fn part(content: &Content) -> Option<Value> {
             "type": "tool_call",
             "id": request.id,
             "name": request.name,
-            "arguments": request.arguments,
+            "arguments": *as_object(&request.arguments),
         }),
         Content::ToolResult(result) => json!({
             "type": "tool_call_response",
@@ -332,26 +418,13 @@ fn part(content: &Content) -> Option<Value> {
                 // What the model reads; events have no null.
                 ToolOutcome::Value(Value::Null) => json!("null"),
                 ToolOutcome::Value(value) => value.clone(),
-                ToolOutcome::Contents(contents) => contents.iter().filter_map(part).collect(),
+                ToolOutcome::Contents(contents) => parts(contents).into(),
                 ToolOutcome::Error(message) => json!({"error": message}),
             },
         }),
-        Content::ServerTool(tool) => {
-            let mut call = Map::from_iter([("type".to_owned(), json!(tool.name))]);
-            call.insert("item".to_owned(), tool.replay.item.clone());
-            let mut part = json!({
-                "type": "server_tool_call",
-                "name": tool.name,
-                "server_tool_call": call,
-            });
-            if let Some(id) = &tool.id {
-                part["id"] = json!(id);
-            }
-            part
-        }
         Content::Image(media) => media_part("image", media),
         Content::Document(media) => media_part("document", media),
-        Content::Citation(_) => return None,
+        Content::ServerTool(_) | Content::Citation(_) => return None,
     })
 }
 

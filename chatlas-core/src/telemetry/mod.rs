@@ -18,6 +18,8 @@ mod messages;
 pub mod metrics;
 pub mod names;
 pub mod operation;
+#[doc(hidden)]
+pub mod rehearsal;
 mod scope;
 pub(crate) mod settings;
 pub mod tool;
@@ -25,7 +27,9 @@ pub(crate) mod tool_direct;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use opentelemetry::global::{self, BoxedTracer};
 use opentelemetry::trace::{
@@ -36,15 +40,16 @@ use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue,
 
 use crate::provider::{ModelParams, ProviderInfo};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
-pub use capture::{Capture, CapturedContent, ContentKind};
+pub use capture::{Capture, CapturedContent, ContentKind, set_default_capture};
 pub(crate) use cut::LEAST as LEAST_LIMIT;
+pub use cut::shortened_json;
 pub use events::{EventSink, set_event_sink};
 pub use feedback::{ReplyId, Verdict};
 use messages::Writer;
 pub(crate) use messages::Written;
 use metrics::Instruments;
 use scope::SpanScope;
-pub(crate) use scope::in_context;
+pub(crate) use scope::{carries, in_context};
 use settings::Settings;
 
 /// The telemetry of one run: found once at its start and handed down, so that what runs inside
@@ -62,8 +67,16 @@ struct Live {
     sink: Option<EventSink>,
     writer: Writer,
     settings: Option<Arc<Settings>>,
-    /// The last model call of the run: what is judged when its answer is judged.
-    last_call: Mutex<Option<SpanContext>>,
+    calls: Mutex<Calls>,
+}
+
+/// What the model calls of a run leave for the run.
+#[derive(Default)]
+struct Calls {
+    /// The last one: what is judged when its answer is judged.
+    last: Option<SpanContext>,
+    /// What those took that came to no whole reply.
+    lost: Usage,
 }
 
 impl Run {
@@ -82,9 +95,9 @@ impl Run {
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(names::SCHEMA_URL)
             .build();
-        let tracer = global::tracer_with_scope(scope);
-        let tracer = (!is_noop(&tracer)).then_some(tracer);
-        let instruments = metrics::instruments();
+        let tracer = shielded(|| Some(global::tracer_with_scope(scope)).filter(|t| !is_noop(t)));
+        let tracer = tracer.flatten();
+        let instruments = shielded(metrics::instruments).flatten();
         let sink = events::event_sink();
         if tracer.is_none() && instruments.is_none() && sink.is_none() {
             return Self(None);
@@ -95,15 +108,20 @@ impl Run {
             sink,
             writer: Writer::new(chat.map(|(settings, written)| (&**settings, written))),
             settings: chat.map(|(settings, _)| Arc::clone(settings)),
-            last_call: Mutex::new(None),
+            calls: Mutex::default(),
         })))
     }
 
     /// The last model call of the run.
     pub(crate) fn last_call(&self) -> Option<SpanContext> {
-        let live = self.0.as_ref()?;
-        live.last_call.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.as_ref()?.calls().last.clone()
     }
+}
+
+/// Calls what belongs to the program: samplers, processors, exporters, views. One that panics loses
+/// what was to be recorded, and disturbs nobody.
+fn shielded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
 }
 
 impl Live {
@@ -118,21 +136,38 @@ impl Live {
     ) -> SpanScope {
         let Some(tracer) = &self.tracer else { return SpanScope::off() };
         let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
-        let span = tracer.build_with_context(builder, parent);
-        SpanScope::of(parent.with_span(span))
+        let span = shielded(|| tracer.build_with_context(builder, parent));
+        span.map_or(SpanScope::off(), |span| SpanScope::of(parent.with_span(span)))
     }
 
-    /// A list for the attributes of a span.
+    /// A list for the attributes of a span: with room for what comes at the end, too, for the SDK
+    /// keeps it.
     fn attributes() -> Vec<KeyValue> {
-        // Room for what comes at the end, too: the SDK keeps this vector.
-        Vec::with_capacity(32)
+        Vec::with_capacity(18)
     }
 
-    /// What the program puts on every span.
-    fn push_settings(&self, list: &mut Vec<KeyValue>, parent: &Context) {
-        if let Some(settings) = &self.settings {
-            settings.push_attributes(list, parent);
+    /// The name of a span: the operation, and what it is about.
+    fn span_name(operation: &'static str, subject: Option<&str>) -> Cow<'static, str> {
+        match subject {
+            Some(subject) => Cow::Owned([operation, " ", subject].concat()),
+            None => Cow::Borrowed(operation),
         }
+    }
+
+    /// When an operation began, where its duration is measured: a clock is not read for nothing.
+    fn clock(&self) -> Option<Instant> {
+        self.instruments.is_some().then(Instant::now)
+    }
+
+    /// What the program puts on the span of that operation.
+    fn push_settings(&self, list: &mut Vec<KeyValue>, parent: &Context, operation: &str) {
+        if let Some(settings) = &self.settings {
+            settings.push_attributes(list, parent, operation);
+        }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,6 +175,12 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Run(on)" } else { "Run(off)" })
     }
+}
+
+/// Whether a tracer provider is installed, so that spans may be recorded. No span is made to find
+/// out.
+pub fn has_tracer_provider() -> bool {
+    !is_noop(&global::tracer(names::SCOPE_NAME))
 }
 
 /// Whether this is the tracer of an API without an SDK.
@@ -209,12 +250,14 @@ fn push_usage(list: &mut Vec<KeyValue>, usage: &Usage, parts: bool) {
 
 /// Why each choice ended. One that never came to its end ended, say the conventions, in `error`.
 fn finish_reasons(turn: Option<&AssistantTurn>) -> KeyValue {
-    let word =
-        |reason: Option<&FinishReason>| reason.unwrap_or(&FinishReason::Error).as_str().to_owned();
+    let word = |reason: Option<&FinishReason>| {
+        StringValue::from(reason.unwrap_or(&FinishReason::Error).to_word())
+    };
     let first = word(turn.and_then(|turn| turn.finish_reason.as_ref()));
     let others = turn.map(|turn| turn.alternatives.as_slice()).unwrap_or_default();
     let others = others.iter().map(|other| word(other.finish_reason.as_ref()));
-    KeyValue::new(names::response::FINISH_REASONS, strings(std::iter::once(first).chain(others)))
+    let reasons = std::iter::once(first).chain(others).collect();
+    KeyValue::new(names::response::FINISH_REASONS, Value::Array(Array::String(reasons)))
 }
 
 /// The server that is asked.

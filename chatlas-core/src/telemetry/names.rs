@@ -24,6 +24,12 @@ pub const SERVER_PORT: &str = "server.port";
 pub const ERROR_TYPE: &str = "error.type";
 /// Ours: the span's work was given up by the program before its end.
 pub const CANCELLED: &str = "chatlas.cancelled";
+/// Ours: how many seconds a streamed reply waited for its consumer, where that is worth telling.
+/// The span's duration includes them; the metric of time per chunk does not.
+pub const CONSUMER_SECONDS: &str = "chatlas.consumer.seconds";
+/// Ours: how many tokens a vendor counted in a request that was not sent to the model. It is no
+/// usage: who sums `gen_ai.usage.…` must not find it there.
+pub const COUNTED_TOKENS: &str = "chatlas.counted_tokens";
 
 /// The values of `gen_ai.operation.name`.
 pub mod operation {
@@ -103,10 +109,29 @@ pub mod user {
 /// Whether only this library writes that key: what a program sets under it is passed over, for a
 /// span never has two values for one key.
 pub(crate) fn is_reserved(key: &str) -> bool {
-    let of_the_program =
-        |key: &str| key.starts_with("gen_ai.prompt.") || key == "gen_ai.data_source.id";
-    (key.starts_with("gen_ai.") && !of_the_program(key))
-        || matches!(key, ERROR_TYPE | SERVER_ADDRESS | SERVER_PORT | CANCELLED)
+    (key.starts_with("gen_ai.") && operation_of(key).is_none())
+        || matches!(
+            key,
+            ERROR_TYPE
+                | SERVER_ADDRESS
+                | SERVER_PORT
+                | CANCELLED
+                | CONSUMER_SECONDS
+                | COUNTED_TOKENS
+        )
+}
+
+/// The one operation whose span has that key, for keys of the conventions that a program sets.
+pub(crate) fn operation_of(key: &str) -> Option<&'static str> {
+    if key.starts_with("gen_ai.prompt.") {
+        return Some(operation::CHAT);
+    }
+    (key == "gen_ai.data_source.id").then_some(operation::INVOKE_AGENT)
+}
+
+/// Whether a provider may put that key on a `chat` span.
+pub(crate) fn is_of_provider(key: &str) -> bool {
+    key == "gen_ai.conversation.compacted" || !key.starts_with("gen_ai.") && !is_reserved(key)
 }
 
 /// The metrics: their names, and the words of their own among their attributes.
@@ -197,6 +222,14 @@ pub mod error {
     pub const NO_TIMER: &str = "no_timer";
     /// The tool's value could not be written as JSON.
     pub const UNSERIALIZABLE_RESULT: &str = "unserializable_result";
+    /// The program did not let the tool run.
+    pub const TOOL_REJECTED: &str = "tool_rejected";
+    /// The answer was cut off before it was the value asked for.
+    pub const OUTPUT_TRUNCATED: &str = "output_truncated";
+    /// The model, or a filter, declined to give the value asked for.
+    pub const OUTPUT_REFUSED: &str = "output_refused";
+    /// The answer is not the value asked for.
+    pub const OUTPUT_INVALID: &str = "output_invalid";
     /// The model kept asking for tools beyond the bound.
     pub const TOO_MANY_ROUNDS: &str = "too_many_rounds";
 }

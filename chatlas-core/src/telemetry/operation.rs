@@ -13,8 +13,8 @@ use opentelemetry::{Context, KeyValue};
 use super::events::Event;
 use super::inference::{EXCEPTION, describe};
 use super::names::{self, operation, request as key};
-use super::scope::{Exception, SpanScope, in_context};
-use super::{Live, Run, push_server};
+use super::scope::{Exception, SpanScope, in_context, noting_panic};
+use super::{Live, Run, push_server, shielded};
 use crate::provider::{ChatRequest, Model, ProviderError, ProviderInfo};
 
 /// Such an operation under way; nothing where nobody listens.
@@ -24,29 +24,37 @@ struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     common: Vec<KeyValue>,
-    started: Instant,
+    started: Option<Instant>,
 }
 
 impl Operation {
     /// Starts it; `model` is the one it is about, if any.
-    fn start(info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
-        let Some(live) = Run::begin().0 else { return Self(None) };
-        let span_name = match model {
-            Some(model) => Cow::Owned(format!("{name} {model}")),
-            None => Cow::Borrowed(name),
-        };
+    fn start(run: Run, info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
+        let Some(live) = run.0 else { return Self(None) };
+        let started = live.clock();
+        let span_name = Live::span_name(name, model.map(AsRef::as_ref));
         let mut list = Live::attributes();
         list.push(KeyValue::new(names::OPERATION_NAME, name));
         list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
         list.extend(model.cloned().map(|model| KeyValue::new(key::MODEL, model)));
         push_server(&mut list, info);
         let common = if live.instruments.is_some() { list.clone() } else { Vec::new() };
-        let scope = live.start(&Context::current(), SpanKind::Client, span_name, list);
-        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
+        let parent = Context::current();
+        live.push_settings(&mut list, &parent, name);
+        let scope = live.start(&parent, SpanKind::Client, span_name, list);
+        Self(Some(Box::new(Call { live, scope, common, started })))
     }
 
     fn context(&self) -> Option<Context> {
         self.0.as_ref()?.scope.context().cloned()
+    }
+
+    /// Ends it as one that panicked.
+    fn panicked(&mut self) {
+        let Some(call) = self.0.take() else { return };
+        call.scope.set(vec![KeyValue::new(names::ERROR_TYPE, names::error::PANIC)]);
+        call.scope.panicked();
+        call.end(Some(names::error::PANIC.into()));
     }
 
     fn finish<T>(
@@ -59,7 +67,7 @@ impl Operation {
             Ok(value) => call.scope.set(facts(value)),
             Err(error) => call.fail(error),
         }
-        call.end(result.as_ref().err());
+        call.end(result.as_ref().err().map(ProviderError::error_type));
     }
 }
 
@@ -87,13 +95,13 @@ impl Call {
         }
     }
 
-    fn end(mut self, error: Option<&ProviderError>) {
-        let duration = self.started.elapsed();
+    fn end(mut self, error_type: Option<Cow<'static, str>>) {
+        let duration = self.started.map(|started| started.elapsed());
         self.scope.end();
-        if let Some(instruments) = &self.live.instruments {
-            let kind = error.map(ProviderError::error_type);
-            self.common.extend(kind.map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
-            instruments.operation(duration, &self.common);
+        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
+            let kind = error_type.map(|kind| KeyValue::new(names::ERROR_TYPE, kind));
+            self.common.extend(kind);
+            shielded(|| instruments.operation(duration, &self.common));
         }
     }
 }
@@ -106,9 +114,10 @@ pub async fn traced_list_models<Fut>(
 where
     Fut: Future<Output = Result<Vec<Model>, ProviderError>> + Send,
 {
-    let span = Operation::start(info, operation::LIST_MODELS, None);
+    let mut span = Operation::start(Run::begin(), info, operation::LIST_MODELS, None);
     let context = span.context();
-    let result = in_context(context.as_ref(), async move { body().await }).await;
+    let body = in_context(context.as_ref(), async move { body().await });
+    let result = noting_panic(body, || span.panicked()).await;
     span.finish(&result, |_| Vec::new());
     result
 }
@@ -122,12 +131,14 @@ pub async fn traced_count_tokens<Fut>(
 where
     Fut: Future<Output = Result<u64, ProviderError>> + Send,
 {
-    let span = Operation::start(info, operation::COUNT_TOKENS, info.model.as_ref());
+    let run = request.run.clone().unwrap_or_else(Run::begin);
+    let mut span = Operation::start(run, info, operation::COUNT_TOKENS, info.model.as_ref());
     let context = span.context();
-    let result = in_context(context.as_ref(), async move { body(request).await }).await;
+    let body = in_context(context.as_ref(), async move { body(request).await });
+    let result = noting_panic(body, || span.panicked()).await;
     span.finish(&result, |count| {
         let count = i64::try_from(*count).unwrap_or(i64::MAX);
-        vec![KeyValue::new(names::usage::INPUT_TOKENS, count)]
+        vec![KeyValue::new(names::COUNTED_TOKENS, count)]
     });
     result
 }

@@ -3,14 +3,17 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
+use futures_util::FutureExt as _;
+use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
 
-use super::names;
+use super::{names, shielded};
 
 /// A started span in its context, or nothing where nobody listens.
 #[derive(Debug)]
@@ -43,7 +46,7 @@ impl SpanScope {
     /// Writes attributes. Each key is written once in a span's life: the SDK keeps doubles.
     pub(super) fn set(&self, attributes: Vec<KeyValue>) {
         if let Some(context) = &self.0 {
-            context.span().set_attributes(attributes);
+            shielded(|| context.span().set_attributes(attributes));
         }
     }
 
@@ -56,15 +59,21 @@ impl SpanScope {
             attributes.extend(
                 exception.message.map(|text| KeyValue::new(names::exception::MESSAGE, text)),
             );
-            span.add_event(names::exception::EVENT, attributes);
+            shielded(|| span.add_event(names::exception::EVENT, attributes));
         }
-        span.set_status(Status::Error { description: description.into() });
+        shielded(|| span.set_status(Status::Error { description: description.into() }));
+    }
+
+    /// Notes that the work panicked. Once in a span's life, beside the attribute `error.type`.
+    pub(super) fn panicked(&self) {
+        let kind = Cow::Borrowed(names::error::PANIC);
+        self.fail(names::error::PANIC.to_owned(), Some(Exception { kind, message: None }));
     }
 
     /// Ends the span now, whoever else still holds its context.
     pub(super) fn end(&mut self) {
         if let Some(context) = self.0.take() {
-            context.span().end();
+            shielded(|| context.span().end());
         }
     }
 }
@@ -101,9 +110,26 @@ pin_project! {
     }
 }
 
+/// Whether there is anything in that context that what runs inside could want: a span, baggage.
+pub(crate) fn carries(context: &Context) -> bool {
+    context.has_active_span() || !context.baggage().is_empty()
+}
+
 /// Runs a future inside that context; as it stands where there is none.
 pub(crate) fn in_context<F>(context: Option<&Context>, future: F) -> InContext<F> {
     InContext { future: Some(future), context: context.cloned() }
+}
+
+/// The output of that future. Where it panics, `note` is called first and the panic goes on: a span
+/// that is dropped cannot tell whose panic it was.
+pub(super) async fn noting_panic<F: Future>(future: F, note: impl FnOnce()) -> F::Output {
+    match AssertUnwindSafe(future).catch_unwind().await {
+        Ok(output) => output,
+        Err(panic) => {
+            note();
+            resume_unwind(panic)
+        }
+    }
 }
 
 impl<F: Future> Future for InContext<F> {

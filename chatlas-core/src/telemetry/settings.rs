@@ -56,19 +56,37 @@ impl Settings {
         }
     }
 
-    /// The attributes of the program, those of the baggage behind those that were set.
-    pub(super) fn push_attributes(&self, list: &mut Vec<KeyValue>, context: &Context) {
-        list.extend(self.attributes.iter().cloned());
+    /// The attributes of the program that the span of that operation has: those that were set, and
+    /// behind them those of the baggage. A key that the list has already is passed over.
+    pub(super) fn push_attributes(
+        &self,
+        list: &mut Vec<KeyValue>,
+        context: &Context,
+        operation: &str,
+    ) {
+        let fits = |list: &[KeyValue], key: &Key| {
+            names::operation_of(key.as_str()).is_none_or(|only| only == operation)
+                && list.iter().all(|known| known.key != *key)
+        };
+        for attribute in &self.attributes {
+            if fits(list, &attribute.key) {
+                list.push(attribute.clone());
+            }
+        }
         if self.baggage.is_empty() {
             return;
         }
         let baggage = context.baggage();
         for key in &self.baggage {
-            let set = self.attributes.iter().any(|attribute| attribute.key == *key);
-            if let Some(value) = baggage.get(key.as_str()).filter(|_| !set) {
+            if let Some(value) = baggage.get(key.as_str()).filter(|_| fits(list, key)) {
                 list.push(KeyValue::new(key.clone(), value.clone()));
             }
         }
+    }
+
+    /// Whether the program may have put that key on a span.
+    pub(super) fn may_have_set(&self, key: &Key) -> bool {
+        self.attributes.iter().any(|known| known.key == *key) || self.baggage.contains(key)
     }
 }
 

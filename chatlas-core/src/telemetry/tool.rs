@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::names::{self, error, operation, tool as key};
 use super::scope::{Exception, SpanScope};
-use super::{Live, Run};
+use super::{Live, Run, shielded};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
 /// A tool call under way; nothing where nobody listens.
@@ -21,35 +21,64 @@ struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     common: Vec<KeyValue>,
-    started: Instant,
+    started: Option<Instant>,
 }
 
 /// What is known of a call at its start.
 pub(crate) struct Facts<'a> {
-    pub(crate) name: Cow<'static, str>,
-    /// `None` where the chat has no such tool.
-    pub(crate) description: Option<Cow<'static, str>>,
+    pub(crate) subject: Subject<'a>,
     pub(crate) call: Option<(&'a str, &'a Value)>,
     pub(crate) agent_name: Option<&'a Arc<str>>,
     pub(crate) conversation_id: Option<&'a Arc<str>>,
 }
 
-impl<'a> Facts<'a> {
+/// What is called.
+pub(crate) enum Subject<'a> {
+    /// A tool of the chat.
+    Tool(&'a ToolDefinition),
+    /// A `#[tool]` function, by the program itself: its name and description.
+    Function(&'static str, &'static str),
+    /// A name that the model made up.
+    Unknown(&'a str),
+}
+
+impl Facts<'_> {
     /// Of a call by the program itself.
     pub(super) fn direct(name: &'static str, description: &'static str) -> Self {
-        Facts {
-            name: Cow::Borrowed(name),
-            description: Some(Cow::Borrowed(description)),
-            call: None,
-            agent_name: None,
-            conversation_id: None,
+        let subject = Subject::Function(name, description);
+        Facts { subject, call: None, agent_name: None, conversation_id: None }
+    }
+}
+
+impl Subject<'_> {
+    /// The name for the span. One that the model made up is there only if it could be a tool's.
+    fn name(&self) -> Cow<'static, str> {
+        let plausible = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        };
+        match *self {
+            Self::Tool(definition) => definition.name.clone(),
+            Self::Function(name, _) => name.into(),
+            Self::Unknown(name) if plausible(name) => name.to_owned().into(),
+            Self::Unknown(_) => error::OTHER.into(),
         }
     }
 
-    /// What is told of a tool that the chat has.
-    pub(crate) fn describe(mut self, definition: Option<&'a ToolDefinition>) -> Self {
-        self.description = definition.map(|definition| definition.description.clone());
-        self
+    /// The name to count by: what a model makes up is none.
+    fn metric_name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Unknown(_) => error::OTHER.into(),
+            Self::Tool(_) | Self::Function(..) => self.name(),
+        }
+    }
+
+    fn description(&self) -> Option<Cow<'static, str>> {
+        match *self {
+            Self::Tool(definition) => Some(definition.description.clone()),
+            Self::Function(_, description) => Some(description.into()),
+            Self::Unknown(_) => None,
+        }
     }
 }
 
@@ -64,32 +93,31 @@ enum End<'a> {
 
 impl ToolSpan {
     /// Starts it under what is current.
-    pub(crate) fn start(run: &Run, facts: Facts<'_>) -> Self {
+    pub(crate) fn start(run: &Run, facts: &Facts<'_>) -> Self {
         let Some(live) = run.0.clone() else { return Self(None) };
+        let started = live.clock();
         let parent = Context::current();
         let mut common = Vec::new();
         if live.instruments.is_some() {
-            // What a model makes up is no name to count by.
-            let known = facts.description.is_some();
-            let name = if known { facts.name.clone() } else { error::OTHER.into() };
-            common.push(KeyValue::new(key::NAME, name));
+            common.push(KeyValue::new(key::NAME, facts.subject.metric_name()));
             common.push(KeyValue::new(key::TYPE, key::FUNCTION));
             let agent = facts.agent_name.cloned();
             common.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
         }
-        let name = format!("{} {}", operation::EXECUTE_TOOL, facts.name);
+        let tool = facts.subject.name();
+        let name = Live::span_name(operation::EXECUTE_TOOL, Some(&tool));
         let mut list = Live::attributes();
         list.push(KeyValue::new(names::OPERATION_NAME, operation::EXECUTE_TOOL));
-        list.push(KeyValue::new(key::NAME, facts.name));
+        list.push(KeyValue::new(key::NAME, tool));
         list.push(KeyValue::new(key::TYPE, key::FUNCTION));
-        list.extend(facts.description.map(|text| KeyValue::new(key::DESCRIPTION, text)));
+        list.extend(facts.subject.description().map(|text| KeyValue::new(key::DESCRIPTION, text)));
         let agent = facts.agent_name.cloned();
         list.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
         let conversation = facts.conversation_id.cloned();
         list.extend(conversation.map(|id| KeyValue::new(names::CONVERSATION_ID, id)));
         list.extend(facts.call.map(|(id, _)| KeyValue::new(key::CALL_ID, id.to_owned())));
-        live.push_settings(&mut list, &parent);
-        let scope = live.start(&parent, SpanKind::Internal, name.into(), list);
+        live.push_settings(&mut list, &parent, operation::EXECUTE_TOOL);
+        let scope = live.start(&parent, SpanKind::Internal, name, list);
         if let Some((_, arguments)) = facts.call
             && live.writer.capture.on_spans()
             && scope.is_recording()
@@ -97,7 +125,7 @@ impl ToolSpan {
             let arguments = live.writer.tool_arguments(arguments);
             scope.set(vec![KeyValue::new(key::CALL_ARGUMENTS, arguments)]);
         }
-        Self(Some(Box::new(Call { live, scope, common, started: Instant::now() })))
+        Self(Some(Box::new(Call { live, scope, common, started })))
     }
 
     /// The context in which the tool's body runs.
@@ -113,6 +141,11 @@ impl ToolSpan {
         });
     }
 
+    /// Ends it: the body has panicked.
+    pub(super) fn panicked(&mut self) {
+        self.end(&End::Panicked);
+    }
+
     fn end(&mut self, end: &End<'_>) {
         if let Some(call) = self.0.take() {
             call.end(end);
@@ -122,24 +155,24 @@ impl ToolSpan {
 
 impl Drop for ToolSpan {
     fn drop(&mut self) {
-        self.end(if std::thread::panicking() { &End::Panicked } else { &End::GivenUp });
+        self.end(&End::GivenUp);
     }
 }
 
 impl Call {
     fn end(mut self, end: &End<'_>) {
-        let duration = self.started.elapsed();
         let error_type = match end {
-            End::Failed(error) => Some(error.error_type().clone()),
+            End::Failed(error) => Some(low_cardinality(error.error_type().clone())),
             End::Panicked => Some(Cow::Borrowed(error::PANIC)),
             End::Done(_) | End::GivenUp => None,
         };
         if self.scope.is_recording() {
             self.describe(end, error_type.as_ref());
         }
+        let duration = self.started.map(|started| started.elapsed());
         self.scope.end();
-        if let Some(instruments) = &self.live.instruments {
-            instruments.tool(duration, &self.common, error_type.as_deref());
+        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
+            shielded(|| instruments.tool(duration, &self.common, error_type.as_deref()));
         }
     }
 
@@ -163,5 +196,21 @@ impl Call {
             End::GivenUp => self.scope.set(vec![KeyValue::new(names::CANCELLED, true)]),
             _ => {}
         }
+    }
+}
+
+/// An error's type as a value of `error.type`: what does not look like a name of one is passed over,
+/// so that the values stay few and free of content. Of a generic type its name alone is kept.
+fn low_cardinality(kind: Cow<'static, str>) -> Cow<'static, str> {
+    let plain = |kind: &str| {
+        (1..=100).contains(&kind.len())
+            && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:<>&[]()/".contains(&b))
+    };
+    if plain(&kind) {
+        return kind;
+    }
+    match kind.split_once('<') {
+        Some((name, _)) if plain(name) => name.to_owned().into(),
+        _ => error::OTHER.into(),
     }
 }

@@ -3,6 +3,7 @@
 //! generic here is built anew for each tool, so it is little.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context as Task, Poll, ready};
 
@@ -11,7 +12,7 @@ use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 
 use super::Run;
-use super::scope::in_context;
+use super::scope::{in_context, noting_panic};
 use super::tool::{Facts, ToolSpan};
 use crate::tool::{ToolError, ToolOutput};
 
@@ -19,7 +20,7 @@ use crate::tool::{ToolError, ToolOutput};
 type Told<T> = fn(&T) -> Result<ToolOutput, ToolError>;
 
 fn start(name: &'static str, description: &'static str) -> ToolSpan {
-    ToolSpan::start(&Run::begin(), Facts::direct(name, description))
+    ToolSpan::start(&Run::begin(), &Facts::direct(name, description))
 }
 
 fn enter(span: &ToolSpan) -> Option<ContextGuard> {
@@ -33,24 +34,46 @@ fn finish<T>(span: ToolSpan, output: &T, failed: bool, told: Told<T>) {
     span.finish(error.as_ref().map_or(Ok(None), Err));
 }
 
+/// Runs that inside the span. A panic ends the span, and goes on.
+fn inside(span: &mut ToolSpan, body: &mut dyn FnMut()) {
+    let guard = enter(span);
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    drop(guard);
+    if let Err(panic) = outcome {
+        span.panicked();
+        resume_unwind(panic);
+    }
+}
+
 /// A synchronous function under way.
 pub struct SyncSpan {
-    // Left before the span ends, on a panic as well.
     guard: Option<ContextGuard>,
-    span: ToolSpan,
+    span: Option<ToolSpan>,
 }
 
 impl SyncSpan {
     /// Starts it, and makes it current.
     pub fn enter(name: &'static str, description: &'static str) -> Self {
         let span = start(name, description);
-        Self { guard: enter(&span), span }
+        Self { guard: enter(&span), span: Some(span) }
     }
 
     /// Ends it by what the function returned.
-    pub fn finish<T>(self, output: &T, failed: bool, told: Told<T>) {
-        drop(self.guard);
-        finish(self.span, output, failed, told);
+    pub fn finish<T>(mut self, output: &T, failed: bool, told: Told<T>) {
+        drop(self.guard.take());
+        if let Some(span) = self.span.take() {
+            finish(span, output, failed, told);
+        }
+    }
+}
+
+impl Drop for SyncSpan {
+    /// What was not finished has panicked: there is no other way out.
+    fn drop(&mut self) {
+        drop(self.guard.take());
+        if let Some(span) = &mut self.span {
+            span.panicked();
+        }
     }
 }
 
@@ -92,11 +115,11 @@ impl<F: Future> Future for Direct<F> {
 
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let Some(body) = this.body.as_pin_mut() else { return Poll::Pending };
+        let Some(mut body) = this.body.as_pin_mut() else { return Poll::Pending };
         let span = this.span.get_or_insert_with(|| start(this.name, this.description));
-        let guard = enter(span);
-        let output = ready!(body.poll(task));
-        drop(guard);
+        let mut polled = Poll::Pending;
+        inside(span, &mut || polled = body.as_mut().poll(task));
+        let output = ready!(polled);
         if let Some(span) = this.span.take() {
             finish(span, &output, (this.failed)(&output), *this.told);
         }
@@ -114,14 +137,20 @@ impl StreamSpan {
     }
 
     /// Makes the stream inside the span.
-    pub fn open<T>(&self, body: impl FnOnce() -> T) -> T {
-        let _guard = enter(&self.0);
-        body()
+    pub fn open<T>(&mut self, body: impl FnOnce() -> T) -> T {
+        let guard = enter(&self.0);
+        let opened = catch_unwind(AssertUnwindSafe(body));
+        drop(guard);
+        opened.unwrap_or_else(|panic| {
+            self.0.panicked();
+            resume_unwind(panic)
+        })
     }
 
     /// Makes the stream inside the span, where that takes time.
-    pub async fn open_async<F: Future>(&self, body: F) -> F::Output {
-        in_context(self.0.context(), body).await
+    pub async fn open_async<F: Future>(&mut self, body: F) -> F::Output {
+        let body = in_context(self.0.context(), body);
+        noting_panic(body, || self.0.panicked()).await
     }
 
     /// Ends it: there will be no stream.
@@ -170,21 +199,24 @@ impl<S: Stream> Stream for ToolStream<S> {
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<S::Item>> {
         let mut this = self.project();
-        let _guard = this.span.as_ref().and_then(enter);
-        let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let item = ready!(stream.poll_next(task));
-        match &item {
-            Some(item) if this.error.is_none() && this.span.is_some() => {
-                if (this.failed)(item) {
-                    *this.error = (this.told)(item).err();
-                }
+        let (Some(mut stream), Some(span)) =
+            (this.stream.as_mut().as_pin_mut(), this.span.as_mut())
+        else {
+            return Poll::Ready(None);
+        };
+        let mut polled = Poll::Pending;
+        inside(span, &mut || polled = stream.as_mut().poll_next(task));
+        let item = ready!(polled);
+        if let Some(item) = &item {
+            if this.error.is_none() && (this.failed)(item) {
+                *this.error = (this.told)(item).err();
             }
-            Some(_) => {}
-            None => {
-                this.stream.set(None);
-                if let Some(span) = this.span.take() {
-                    span.finish(this.error.take().as_ref().map_or(Ok(None), Err));
-                }
+        } else {
+            let guard = this.span.as_ref().and_then(enter);
+            this.stream.set(None);
+            drop(guard);
+            if let Some(span) = this.span.take() {
+                span.finish(this.error.take().as_ref().map_or(Ok(None), Err));
             }
         }
         Poll::Ready(item)

@@ -88,10 +88,12 @@ impl ToolContext {
         &self.cancellation
     }
 
-    /// Adds an attribute to the span of the call. Keys that begin with `gen_ai.` are the
-    /// library's own.
+    /// Adds an attribute to the span of the call. Keys that the library itself writes (`gen_ai.…`,
+    /// `error.type`, `server.…`) are passed over. Set each key once: the SDK keeps doubles.
     pub fn set_attribute(&self, attribute: KeyValue) {
-        self.span.span().set_attribute(attribute);
+        if !crate::telemetry::names::is_reserved(attribute.key.as_str()) {
+            self.span.span().set_attribute(attribute);
+        }
     }
 
     /// The context of the call, with its span: attach it where work goes on in another thread or

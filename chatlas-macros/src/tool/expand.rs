@@ -156,7 +156,7 @@ impl Tool<'_> {
             follow
         };
         quote! {
-            let #span = #private::StreamSpan::start(#name, #description);
+            let mut #span = #private::StreamSpan::start(#name, #description);
             let #stream = #open;
             #end
         }

@@ -7,13 +7,16 @@ use chatlas_core::{ProviderError, ProviderErrorKind, ProviderInfo};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
-use super::{Http, HttpOptions, Secret, Secrets, sensitive};
+use super::span::is_secret_parameter;
+use super::{Http, HttpOptions, Secret, Secrets, Tokens, sensitive};
 
 /// The server of a vendor, and how it is spoken to.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     base_url: BaseUrl,
     key: Option<Secret>,
+    /// Where tokens come from, which are used instead of a key.
+    tokens: Option<Tokens>,
     http: Http,
 }
 
@@ -34,6 +37,8 @@ pub(crate) enum KeyIn {
     Bearer,
     /// The key alone, in a header of that name (lower case).
     Header(&'static str),
+    /// The value of that query parameter.
+    Query(&'static str),
 }
 
 /// One request, to be repeated as long as that may help.
@@ -90,9 +95,13 @@ impl Call<'_> {
 impl Endpoint {
     /// The server at that address.
     pub(crate) fn new(base_url: impl Into<String>, info: &mut ProviderInfo) -> Self {
+        // Every provider has an endpoint before its first call has a span.
+        #[cfg(feature = "auto-init")]
+        chatlas_otel::auto_init();
         let mut endpoint = Self {
             base_url: BaseUrl(String::new()),
             key: None,
+            tokens: None,
             http: Http::new(HttpOptions::default()),
         };
         endpoint.set_base_url(base_url.into(), info);
@@ -112,14 +121,27 @@ impl Endpoint {
         }
     }
 
-    /// Uses that key. An empty one is none.
+    /// Uses that key, instead of tokens. An empty one is none.
     pub(crate) fn set_key(&mut self, key: &str) {
         let key = key.trim();
         self.key = (!key.is_empty()).then(|| Secret::new(key));
+        if self.key.is_some() {
+            self.tokens = None;
+        }
     }
 
     pub(crate) fn key(&self) -> Option<&Secret> {
         self.key.as_ref()
+    }
+
+    /// Uses tokens from there, as `Authorization: Bearer …`, instead of a key.
+    pub(crate) fn set_tokens(&mut self, tokens: Tokens) {
+        self.tokens = Some(tokens);
+    }
+
+    /// Whether requests say who sends them.
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.key.is_some() || self.tokens.is_some()
     }
 
     pub(crate) fn set_http(&mut self, options: HttpOptions) {
@@ -132,7 +154,14 @@ impl Endpoint {
 
     /// What no error may show.
     pub(crate) fn secrets(&self) -> Secrets {
-        self.http.secrets(self.key.as_ref())
+        let mut keys: Vec<Secret> = self.key.iter().cloned().collect();
+        keys.extend(self.tokens.as_ref().and_then(Tokens::last));
+        if let Ok(url) = Url::parse(&self.base_url.0) {
+            keys.extend(url.password().map(Secret::new));
+            let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
+            keys.extend(parameters.map(|(_, value)| Secret::new(value)));
+        }
+        self.http.secrets(keys.iter())
     }
 
     /// The address of an operation: the base URL with those segments behind it, its query kept.
@@ -143,6 +172,14 @@ impl Endpoint {
                 format!("the base URL of the model server is unusable: {why}"),
             )
         };
+        if let Some((_, rest)) = self.base_url.0.split_once('{')
+            && let Some((variable, _)) = rest.split_once('}')
+        {
+            return Err(invalid(&format!(
+                "a part of it is missing: set the environment variable {variable}, \
+                 or call `.base_url(...)`"
+            )));
+        }
         let mut url = Url::parse(&self.base_url.0).map_err(|error| invalid(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("it must begin with `http://` or `https://`"));
@@ -165,7 +202,18 @@ impl Endpoint {
         call: Call<'_>,
         explain: impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync,
     ) -> Result<Response, ProviderError> {
-        self.http.send(call, &self.secrets(), explain).await
+        let Some(tokens) = &self.tokens else {
+            return self.http.send(call, &self.secrets(), explain).await;
+        };
+        let token = tokens.token().await?;
+        let call = Call { key: Some((KeyIn::Bearer, &token)), ..call };
+        let result = self.http.send(call, &self.secrets(), explain).await;
+        if let Err(error) = &result
+            && error.status() == Some(401)
+        {
+            tokens.forget(&token);
+        }
+        result
     }
 }
 
@@ -185,27 +233,41 @@ pub(crate) fn without_key(vendor: &str, variable: &str) -> ProviderError {
     )
 }
 
-/// The builder methods that every provider has, over its fields `endpoint` and `info`.
+/// The builder methods that every provider has, over its fields `endpoint` and
+/// `info`, or those of the field that is named.
 macro_rules! settings {
-    () => {
+    ($($place:ident)?) => {
         /// Uses that key. An empty one is none.
         #[must_use]
         pub fn api_key(mut self, key: impl Into<String>) -> Self {
-            self.endpoint.set_key(&key.into());
+            self.$($place.)?endpoint.set_key(&key.into());
+            self
+        }
+
+        /// Uses tokens that run out, as `Authorization: Bearer …`, instead of a key: `ask` is called
+        /// when one is needed, and again shortly before it runs out or when it was refused.
+        #[must_use]
+        pub fn token_provider<F, Fut, E>(mut self, ask: F) -> Self
+        where
+            F: Fn() -> Fut + Send + Sync + 'static,
+            Fut: Future<Output = Result<$crate::http::Token, E>> + Send + 'static,
+            E: Into<Box<dyn std::error::Error + Send + Sync>>,
+        {
+            self.$($place.)?endpoint.set_tokens($crate::http::Tokens::new(ask));
             self
         }
 
         /// Uses the server at that address: all before the operation's own path.
         #[must_use]
         pub fn base_url(mut self, url: impl Into<String>) -> Self {
-            self.endpoint.set_base_url(url.into(), &mut self.info);
+            self.$($place.)?endpoint.set_base_url(url.into(), &mut self.$($place.)?info);
             self
         }
 
         /// Sets timeouts, retries, headers, the HTTP client.
         #[must_use]
         pub fn http(mut self, options: $crate::http::HttpOptions) -> Self {
-            self.endpoint.set_http(options);
+            self.$($place.)?endpoint.set_http(options);
             self
         }
 
@@ -213,7 +275,7 @@ macro_rules! settings {
         /// unless set.
         #[must_use]
         pub fn http_spans(mut self, on: bool) -> Self {
-            self.endpoint.set_http_spans(on);
+            self.$($place.)?endpoint.set_http_spans(on);
             self
         }
     };

@@ -1,29 +1,39 @@
 //! HTTP as every provider uses it: one place for timeouts, retries, headers, keys and spans.
 
+#[cfg(feature = "_completions")]
+mod api;
+mod client;
 mod endpoint;
 mod reply;
 mod retry;
 mod secret;
 mod span;
+mod token;
 
+use std::error::Error;
 use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use futures_util::{Stream, StreamExt as _};
+use opentelemetry::{Context, global};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Request, Response, Url};
+use reqwest::{Client, Request, Response};
 
+#[cfg(feature = "_completions")]
+pub(crate) use api::{Api, KeyNeeded};
+use client::Sender;
 pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
 pub(crate) use reply::{Decode, content_type, events, json, malformed};
+#[cfg(feature = "bedrock")]
+pub(crate) use reply::{broken_off, see_off};
 pub(crate) use secret::{Secret, Secrets};
 use span::AttemptSpan;
+pub use token::Token;
+pub(crate) use token::Tokens;
 
 /// How much of an answer of failure is read.
 const LONGEST_REFUSAL: usize = 64 * 1024;
-/// How long the end of a body is waited for when all that matters has come.
-const LONGEST_FAREWELL: Duration = Duration::from_millis(20);
 
 /// How a provider speaks HTTP. The defaults serve most programs.
 #[derive(Clone)]
@@ -33,8 +43,9 @@ pub struct HttpOptions {
     read_timeout: Duration,
     max_retries: u32,
     spans: bool,
+    propagate: bool,
     headers: Vec<(String, Secret)>,
-    client: Option<Client>,
+    sender: Option<Sender>,
 }
 
 impl Default for HttpOptions {
@@ -44,8 +55,9 @@ impl Default for HttpOptions {
             read_timeout: Duration::from_mins(2),
             max_retries: 2,
             spans: false,
+            propagate: false,
             headers: Vec::new(),
-            client: None,
+            sender: None,
         }
     }
 }
@@ -77,6 +89,14 @@ impl HttpOptions {
         self
     }
 
+    /// Whether each request carries the trace along (a `traceparent` header, as the program's
+    /// global propagator writes it): off unless set. Turn it on where the server is one of your
+    /// own, a gateway for example; it is nothing that a vendor needs to know.
+    pub fn propagate(mut self, on: bool) -> Self {
+        self.propagate = on;
+        self
+    }
+
     /// Sends a header with every request.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), Secret::new(value)));
@@ -85,7 +105,31 @@ impl HttpOptions {
 
     /// Uses that client. Its own timeouts and redirects hold then, not those set here.
     pub fn client(mut self, client: Client) -> Self {
-        self.client = Some(client);
+        self.sender = Some(Sender::Client(client));
+        self
+    }
+
+    /// Sends requests by that function: a client with middleware, a proxy of the program's own.
+    /// Its own timeouts and redirects hold then, not those set here; retries are made on top of
+    /// it. It runs inside the span of the operation, so its own spans are children of that.
+    ///
+    /// ```
+    /// use chatlas_providers::http::HttpOptions;
+    ///
+    /// # chatlas_providers::http::prepare_tls();
+    /// let client = reqwest::Client::new();
+    /// let options = HttpOptions::default().send_with(move |request| {
+    ///     let client = client.clone();
+    ///     async move { client.execute(request).await }
+    /// });
+    /// ```
+    pub fn send_with<F, Fut, E>(mut self, send: F) -> Self
+    where
+        F: Fn(Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.sender = Some(Sender::of(send));
         self
     }
 }
@@ -98,6 +142,7 @@ impl fmt::Debug for HttpOptions {
             .field("read_timeout", &self.read_timeout)
             .field("max_retries", &self.max_retries)
             .field("spans", &self.spans)
+            .field("propagate", &self.propagate)
             .field("headers", &self.headers)
             .finish_non_exhaustive()
     }
@@ -106,12 +151,12 @@ impl fmt::Debug for HttpOptions {
 /// Sends a provider's requests.
 struct Http {
     options: HttpOptions,
-    client: OnceLock<Result<Client, ProviderError>>,
+    sender: OnceLock<Result<Sender, ProviderError>>,
 }
 
 impl Http {
     fn new(options: HttpOptions) -> Self {
-        Self { options, client: OnceLock::new() }
+        Self { options, sender: OnceLock::new() }
     }
 
     /// The settings, with which another one can be made.
@@ -121,12 +166,12 @@ impl Http {
 
     /// Whether the program brought a client, with whatever TLS that has.
     fn brings_client(&self) -> bool {
-        self.options.client.is_some()
+        self.options.sender.is_some()
     }
 
-    /// What no error may show.
-    fn secrets(&self, key: Option<&Secret>) -> Secrets {
-        Secrets::new(key, self.options.headers.iter().map(|(_, value)| value))
+    /// What no error may show: those keys, and the headers that were set.
+    fn secrets<'a>(&'a self, keys: impl Iterator<Item = &'a Secret>) -> Secrets {
+        Secrets::new(keys, self.options.headers.iter().map(|(_, value)| value))
     }
 
     /// Sends it until it is answered with success, fails for good, or has been tried enough.
@@ -136,20 +181,32 @@ impl Http {
         secrets: &Secrets,
         explain: impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync,
     ) -> Result<Response, ProviderError> {
-        let client = self.client()?;
+        let sender = self.sender()?;
         let headers = self.headers(&call)?;
+        let mut url = call.url.clone();
+        if let Some((KeyIn::Query(name), key)) = call.key {
+            url.query_pairs_mut().append_pair(name, key.expose());
+        }
         let mut attempt = 0;
         loop {
-            let mut request = Request::new(call.method.clone(), call.url.clone());
+            let mut request = Request::new(call.method.clone(), url.clone());
             *request.headers_mut() = headers.clone();
             *request.body_mut() = call.body.clone().map(Into::into);
+            let span = self.options.spans.then(|| AttemptSpan::start(&request, attempt));
+            if self.options.propagate {
+                propagate(span.as_ref(), request.headers_mut());
+            }
             if let Some(sign) = call.sign {
                 sign(&mut request)?;
             }
-            let error = match self.attempt(client, request, attempt).await {
+            let result = sender.execute(request).await;
+            if let Some(span) = span {
+                span.finish(&result);
+            }
+            let error = match result {
                 Ok(response) if response.status().is_success() => return Ok(response),
                 Ok(response) => secrets.hide(refused(response, &explain).await),
-                Err(error) => error,
+                Err(trouble) => secrets.hide(trouble.at(&url)),
             };
             let wait = (attempt < self.options.max_retries)
                 .then(|| retry::wait_before(attempt + 1, &error))
@@ -160,26 +217,11 @@ impl Http {
         }
     }
 
-    async fn attempt(
-        &self,
-        client: &Client,
-        request: Request,
-        attempt: u32,
-    ) -> Result<Response, ProviderError> {
-        let span = self.options.spans.then(|| AttemptSpan::start(&request, attempt));
-        let url = request.url().clone();
-        let result = client.execute(request).await;
-        if let Some(span) = span {
-            span.finish(&result);
-        }
-        result.map_err(|error| unanswered(&error, &url))
-    }
-
-    fn client(&self) -> Result<&Client, ProviderError> {
-        self.client
-            .get_or_init(|| match &self.options.client {
-                Some(client) => Ok(client.clone()),
-                None => build_client(&self.options),
+    fn sender(&self) -> Result<&Sender, ProviderError> {
+        self.sender
+            .get_or_init(|| match &self.options.sender {
+                Some(sender) => Ok(sender.clone()),
+                None => client::build(&self.options).map(Sender::Client),
             })
             .as_ref()
             .map_err(Clone::clone)
@@ -191,18 +233,23 @@ impl Http {
             map.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some((place, key)) = call.key {
-            let (name, value) = match place {
-                KeyIn::Bearer => (AUTHORIZATION, sensitive(&format!("Bearer {}", key.expose()))),
-                KeyIn::Header(name) => (HeaderName::from_static(name), sensitive(key.expose())),
+            let header = match place {
+                KeyIn::Bearer => Some((AUTHORIZATION, format!("Bearer {}", key.expose()))),
+                KeyIn::Header(name) => {
+                    Some((HeaderName::from_static(name), key.expose().to_owned()))
+                }
+                KeyIn::Query(_) => None,
             };
-            let value = value.ok_or_else(|| {
-                ProviderError::new(
-                    ProviderErrorKind::Authentication,
-                    "the API key holds signs that no HTTP header can carry: \
-                     was a line break copied with it?",
-                )
-            })?;
-            map.insert(name, value);
+            if let Some((name, value)) = header {
+                let value = sensitive(&value).ok_or_else(|| {
+                    ProviderError::new(
+                        ProviderErrorKind::Authentication,
+                        "the API key holds signs that no HTTP header can carry: \
+                         was a line break copied with it?",
+                    )
+                })?;
+                map.insert(name, value);
+            }
         }
         for (name, value) in &self.options.headers {
             let name_parsed = HeaderName::try_from(name.as_str()).ok();
@@ -240,21 +287,20 @@ pub fn prepare_tls() {
     }
 }
 
-fn build_client(options: &HttpOptions) -> Result<Client, ProviderError> {
-    prepare_tls();
-    Client::builder()
-        .connect_timeout(options.connect_timeout)
-        .read_timeout(options.read_timeout)
-        // A key is for the host it was given for.
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-        .map_err(|error| {
-            let why = error.without_url();
-            ProviderError::new(
-                ProviderErrorKind::Other,
-                format!("the HTTP client could not be made: {why}"),
-            )
-        })
+/// Writes the trace into the headers: the span of the attempt, else the one that is current.
+fn propagate(span: Option<&AttemptSpan>, headers: &mut HeaderMap) {
+    let context = Context::current();
+    let context = span.map_or_else(|| context.clone(), |span| span.below(&context));
+    let mut carrier = std::collections::HashMap::new();
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&context, &mut carrier);
+    });
+    for (name, value) in carrier {
+        // A propagator that writes what no header can carry is not one for HTTP.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// An answer that is none of success.
@@ -289,70 +335,4 @@ async fn beginning(mut response: Response) -> String {
     }
     body.truncate(LONGEST_REFUSAL);
     String::from_utf8_lossy(&body).into_owned()
-}
-
-/// No answer at all.
-fn unanswered(error: &reqwest::Error, url: &Url) -> ProviderError {
-    let host = place(url);
-    if error.is_timeout() {
-        let message = format!("{host} did not answer in time");
-        return ProviderError::new(ProviderErrorKind::Timeout, message);
-    }
-    if error.is_builder() {
-        return ProviderError::new(
-            ProviderErrorKind::InvalidRequest,
-            format!("the request to {host} could not be made: {}", root_cause(error)),
-        );
-    }
-    ProviderError::new(
-        ProviderErrorKind::Connection,
-        format!("cannot reach {host}: {}; check the base URL and the network", root_cause(error)),
-    )
-}
-
-/// The body of a response, piece by piece.
-fn body(response: Response) -> impl Stream<Item = Result<impl bytes::Buf, reqwest::Error>> + Send {
-    futures_util::stream::try_unfold(response, |mut response| async move {
-        Ok(response.chunk().await?.map(|chunk| (chunk, response)))
-    })
-}
-
-/// Reads what is left of a body that has said all, if it comes at once: a connection serves the
-/// next request only when the body has been read to its end.
-async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
-    let end = async { while let Some(Ok(_)) = rest.next().await {} };
-    // Where it does not end in time, the next request makes a connection of its own.
-    let _ = tokio::time::timeout(LONGEST_FAREWELL, end).await;
-}
-
-/// The failure of a body that was being read.
-pub(crate) fn broken_off(error: &reqwest::Error) -> ProviderError {
-    if error.is_timeout() {
-        ProviderError::new(ProviderErrorKind::Timeout, "the reply stalled: no more bytes in time")
-    } else {
-        ProviderError::new(
-            ProviderErrorKind::TruncatedStream,
-            format!("the reply broke off before its end: {}", root_cause(error)),
-        )
-    }
-}
-
-/// The innermost error: the ones around it name the URL, which may hold a key.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    let mut depth = 0;
-    while let Some(source) = cause.source() {
-        cause = source;
-        depth += 1;
-    }
-    if depth == 0 { "the request failed".to_owned() } else { cause.to_string() }
-}
-
-/// Host and port, without anything that may be secret.
-fn place(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("the server");
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
-    }
 }

@@ -1,6 +1,10 @@
 //! Replies as they come: a whole body of JSON, or server-sent events one by one.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use chatlas_core::{CompletionEvent, ProviderError, ProviderErrorKind};
 use futures_util::{Stream, StreamExt as _};
@@ -8,7 +12,12 @@ use reqwest::Response;
 use serde_json::Value;
 use sse_stream::SseByteStream;
 
-use super::{body, broken_off, see_off};
+use super::client::root_cause;
+
+/// The longest event, or whole body, that is taken in. Images and sound come within JSON.
+const LONGEST_PIECE: usize = 32 << 20;
+/// How long the end of a body is waited for when all that matters has come.
+const LONGEST_FAREWELL: Duration = Duration::from_millis(20);
 
 /// What a vendor's events mean.
 pub(crate) trait Decode: Send + 'static {
@@ -27,16 +36,39 @@ pub(crate) trait Decode: Send + 'static {
     }
 }
 
-/// The media type of a response, in lower case.
-pub(crate) fn content_type(response: &Response) -> String {
+/// The media types that servers answer with. Errors name no other: it could quote a key.
+const MEDIA_TYPES: [&str; 9] = [
+    "application/json",
+    "application/octet-stream",
+    "application/vnd.amazon.eventstream",
+    "application/x-ndjson",
+    "application/xml",
+    "text/event-stream",
+    "text/html",
+    "text/plain",
+    "text/xml",
+];
+
+/// The media type of a response, without its parameters; `unknown` where it is none of those that
+/// servers answer with.
+pub(crate) fn content_type(response: &Response) -> &'static str {
     let value = response.headers().get(reqwest::header::CONTENT_TYPE);
-    value.and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
+    let value = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let told = value.split(';').next().unwrap_or_default().trim();
+    let known = MEDIA_TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(told));
+    known.unwrap_or("unknown")
 }
 
 /// The whole body, as JSON.
-pub(crate) async fn json(response: Response) -> Result<Value, ProviderError> {
+pub(crate) async fn json(mut response: Response) -> Result<Value, ProviderError> {
     let kind = content_type(&response);
-    let body = response.bytes().await.map_err(|error| broken_off(&error))?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken_off(&error))? {
+        if body.len() + chunk.len() > LONGEST_PIECE {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&chunk);
+    }
     serde_json::from_slice(&body).map_err(|error| {
         // serde's message tells the place, never the text.
         malformed(&format!("it is no JSON ({error}; content type `{kind}`)"))
@@ -48,42 +80,120 @@ pub(crate) fn events<D: Decode>(
     response: Response,
     decoder: D,
 ) -> impl Stream<Item = Result<CompletionEvent, ProviderError>> + Send {
-    let incoming = SseByteStream::new(body(response));
-    let state = (Box::pin(incoming), decoder, VecDeque::new());
-    futures_util::stream::try_unfold(state, |(mut incoming, mut decoder, mut ready)| async move {
-        loop {
-            if let Some(event) = ready.pop_front() {
-                return Ok(Some((event, (incoming, decoder, ready))));
-            }
-            if decoder.is_over() {
-                return Ok(None);
-            }
-            match incoming.next().await {
-                Some(Ok(event)) => {
-                    if let Some(data) = event.data {
-                        ready.extend(decoder.event(&data)?);
-                        if decoder.is_over() {
-                            // Now: who has the last event need not ask again.
-                            see_off(&mut incoming).await;
+    // How much has come since the last event was whole.
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let incoming = SseByteStream::new(body(response, Arc::clone(&waiting)));
+    let state = (Box::pin(incoming), decoder, VecDeque::new(), waiting);
+    futures_util::stream::try_unfold(
+        state,
+        |(mut incoming, mut decoder, mut ready, waiting)| async move {
+            loop {
+                if let Some(event) = ready.pop_front() {
+                    return Ok(Some((event, (incoming, decoder, ready, waiting))));
+                }
+                if decoder.is_over() {
+                    return Ok(None);
+                }
+                match incoming.next().await {
+                    Some(Ok(event)) => {
+                        waiting.store(0, Ordering::Relaxed);
+                        if let Some(data) = event.data {
+                            ready.extend(decoder.event(&data)?);
+                            if decoder.is_over() {
+                                // Now: who has the last event need not ask again.
+                                see_off(&mut incoming).await;
+                            }
+                        }
+                    }
+                    Some(Err(sse_stream::Error::Body(error))) => {
+                        return Err(match error.downcast::<BodyError>() {
+                            Ok(error) => error.into(),
+                            Err(error) => malformed(&error.to_string()),
+                        });
+                    }
+                    Some(Err(error)) => return Err(malformed(&error.to_string())),
+                    None => {
+                        ready.extend(decoder.end()?);
+                        if ready.is_empty() {
+                            return Ok(None);
                         }
                     }
                 }
-                Some(Err(sse_stream::Error::Body(error))) => {
-                    return Err(match error.downcast::<reqwest::Error>() {
-                        Ok(error) => broken_off(&error),
-                        Err(error) => malformed(&error.to_string()),
-                    });
-                }
-                Some(Err(error)) => return Err(malformed(&error.to_string())),
-                None => {
-                    ready.extend(decoder.end()?);
-                    if ready.is_empty() {
-                        return Ok(None);
-                    }
-                }
             }
+        },
+    )
+}
+
+/// The body of a response, piece by piece, as long as no event in it is too long. Who takes an
+/// event sets the count back.
+fn body(
+    response: Response,
+    waiting: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<impl bytes::Buf, BodyError>> + Send {
+    futures_util::stream::try_unfold((response, waiting), |(mut response, waiting)| async move {
+        let Some(chunk) = response.chunk().await? else { return Ok(None) };
+        if waiting.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > LONGEST_PIECE {
+            return Err(BodyError::TooLong);
         }
+        Ok(Some((chunk, (response, waiting))))
     })
+}
+
+/// Why a body could not be read to its end.
+#[derive(Debug)]
+enum BodyError {
+    Broken(reqwest::Error),
+    TooLong,
+}
+
+impl From<reqwest::Error> for BodyError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<Box<BodyError>> for ProviderError {
+    fn from(error: Box<BodyError>) -> Self {
+        match *error {
+            BodyError::Broken(error) => broken_off(&error),
+            BodyError::TooLong => too_long(),
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broken(_) => "the body broke off",
+            Self::TooLong => "the body is too long",
+        })
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+/// Reads what is left of a body that has said all, if it comes at once: a connection serves the
+/// next request only when the body has been read to its end.
+pub(crate) async fn see_off<T, E>(mut rest: impl Stream<Item = Result<T, E>> + Unpin) {
+    let end = async { while let Some(Ok(_)) = rest.next().await {} };
+    // Where it does not end in time, the next request makes a connection of its own.
+    let _ = tokio::time::timeout(LONGEST_FAREWELL, end).await;
+}
+
+/// The failure of a body that was being read.
+pub(crate) fn broken_off(error: &reqwest::Error) -> ProviderError {
+    if error.is_timeout() {
+        ProviderError::new(ProviderErrorKind::Timeout, "the reply stalled: no more bytes in time")
+    } else {
+        ProviderError::new(
+            ProviderErrorKind::TruncatedStream,
+            format!("the reply broke off before its end: {}", root_cause(error)),
+        )
+    }
+}
+
+fn too_long() -> ProviderError {
+    malformed(&format!("a piece of it is longer than {} MiB", LONGEST_PIECE >> 20))
 }
 
 /// A reply that is not what the protocol says.

@@ -37,12 +37,12 @@ impl Secrets {
     const SHORTEST_HEADER: usize = 16;
 
     pub(super) fn new<'a>(
-        key: Option<&'a Secret>,
+        keys: impl Iterator<Item = &'a Secret>,
         headers: impl Iterator<Item = &'a Secret>,
     ) -> Self {
         let long = |least: usize| move |secret: &&Secret| secret.0.len() >= least;
-        let key = key.into_iter().filter(long(Self::SHORTEST_KEY));
-        Self(key.chain(headers.filter(long(Self::SHORTEST_HEADER))).cloned().collect())
+        let keys = keys.filter(long(Self::SHORTEST_KEY));
+        Self(keys.chain(headers.filter(long(Self::SHORTEST_HEADER))).cloned().collect())
     }
 
     /// The error without the secrets: servers like to quote what they got. What was read as JSON
@@ -85,7 +85,7 @@ mod tests {
     fn an_error_loses_its_secrets_and_nothing_else() {
         let key = Secret::new("k-12");
         let headers = [Secret::new("team"), Secret::new("0123456789abcdef")];
-        let secrets = Secrets::new(Some(&key), headers.iter());
+        let secrets = Secrets::new([&key].into_iter(), headers.iter());
         let told = |key: &str, long: &str| {
             ProviderError::new(ProviderErrorKind::RateLimit, format!("{key}, {key}: team {long}"))
                 .with_status(429)
@@ -96,7 +96,7 @@ mod tests {
         let hidden = secrets.hide(told("k-12", "0123456789abcdef"));
         assert_eq!(hidden, told("[redacted]", "[redacted]"));
         assert_eq!(secrets.hide(hidden.clone()), hidden);
-        let stand_in = Secrets::new(Some(&Secret::new("abc")), [].iter());
+        let stand_in = Secrets::new([Secret::new("abc")].iter(), [].iter());
         assert_eq!(stand_in.hide(told("abc", "")), told("abc", ""));
     }
 }

@@ -1,11 +1,17 @@
 //! The HTTP span: one for each attempt, named by the method, by the stable
 //! [HTTP conventions](https://opentelemetry.io/docs/specs/semconv/http/http-spans/).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use chatlas_core::telemetry::names::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
 use opentelemetry::global::{self, BoxedSpan};
-use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer as _};
-use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry::trace::{
+    Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _,
+};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use reqwest::{Request, Response, Url};
+
+use super::client::Trouble;
 
 /// Query parameters whose values are secrets: those the conventions name, and vendors' API keys.
 const SECRET_PARAMETERS: [&str; 14] = [
@@ -25,8 +31,9 @@ const SECRET_PARAMETERS: [&str; 14] = [
     "code",
 ];
 
-/// The span of one attempt. It ends when the headers are read, or when it is dropped.
-pub(super) struct AttemptSpan(BoxedSpan);
+/// The span of one attempt. It ends when the headers are read, or when it is dropped. What belongs
+/// to the program (samplers, processors, exporters) may panic: then there is none.
+pub(super) struct AttemptSpan(Option<BoxedSpan>);
 
 impl AttemptSpan {
     pub(super) fn start(request: &Request, attempt: u32) -> Self {
@@ -34,7 +41,6 @@ impl AttemptSpan {
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url("https://opentelemetry.io/schemas/1.44.0")
             .build();
-        let tracer = global::tracer_with_scope(scope);
         let url = request.url();
         let mut attributes = Vec::with_capacity(8);
         attributes.push(KeyValue::new("http.request.method", request.method().to_string()));
@@ -45,31 +51,53 @@ impl AttemptSpan {
         if attempt > 0 {
             attributes.push(KeyValue::new("http.request.resend_count", i64::from(attempt)));
         }
-        let builder = tracer
-            .span_builder(request.method().to_string())
+        let builder = SpanBuilder::from_name(request.method().to_string())
             .with_kind(SpanKind::Client)
             .with_attributes(attributes);
-        Self(tracer.build(builder))
+        Self(shielded(|| global::tracer_with_scope(scope).build(builder)))
     }
 
-    pub(super) fn finish(mut self, result: &Result<Response, reqwest::Error>) {
+    /// That context, with this span as the one that is current.
+    pub(super) fn below(&self, context: &Context) -> Context {
+        match &self.0 {
+            Some(span) => context.with_remote_span_context(span.span_context().clone()),
+            None => context.clone(),
+        }
+    }
+
+    pub(super) fn finish(mut self, result: &Result<Response, Trouble>) {
+        let Some(span) = &mut self.0 else { return };
         let failure = match result {
             Ok(response) => {
                 let status = response.status();
                 let code = i64::from(status.as_u16());
-                self.0.set_attribute(KeyValue::new("http.response.status_code", code));
+                span.set_attribute(KeyValue::new("http.response.status_code", code));
                 (status.as_u16() >= 400).then(|| status.as_u16().to_string())
             }
-            Err(error) if error.is_timeout() => Some("timeout".to_owned()),
-            Err(error) if error.is_connect() => Some("connect".to_owned()),
-            Err(_) => Some("_OTHER".to_owned()),
+            Err(trouble) => Some(trouble.error_type().to_owned()),
         };
         if let Some(kind) = failure {
-            self.0.set_attribute(KeyValue::new(ERROR_TYPE, kind));
-            self.0.set_status(Status::error(""));
+            span.set_attribute(KeyValue::new(ERROR_TYPE, kind));
+            span.set_status(Status::error(""));
         }
-        self.0.end();
     }
+}
+
+impl Drop for AttemptSpan {
+    fn drop(&mut self) {
+        if let Some(mut span) = self.0.take() {
+            shielded(|| span.end());
+        }
+    }
+}
+
+fn shielded<T>(call: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(call)).ok()
+}
+
+/// Whether a query parameter of that name holds a secret.
+pub(super) fn is_secret_parameter(name: &str) -> bool {
+    SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// A URL without its secrets: user, password, and the values of secret parameters.
@@ -80,12 +108,12 @@ fn redact(url: &Url) -> String {
         let _ = url.set_username("REDACTED");
         let _ = url.set_password(Some("REDACTED"));
     }
-    let secret = |name: &str| SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str());
-    if url.query_pairs().any(|(name, _)| secret(&name)) {
+    if url.query_pairs().any(|(name, _)| is_secret_parameter(&name)) {
         let pairs: Vec<(String, String)> = url
             .query_pairs()
             .map(|(name, value)| {
-                let shown = if secret(&name) { "REDACTED".into() } else { value.into_owned() };
+                let shown =
+                    if is_secret_parameter(&name) { "REDACTED".into() } else { value.into_owned() };
                 (name.into_owned(), shown)
             })
             .collect();

@@ -1,30 +1,23 @@
 //! OpenAI, over the [Responses API](https://platform.openai.com/docs/api-reference/responses).
 
-mod error;
 mod reply;
 mod request;
 
 use std::fmt;
 use std::sync::Arc;
 
-use chatlas_core::provider::Runs;
+use chatlas_core::provider::{Protocol, Runs, Vendor};
 use chatlas_core::{
-    ChatRequest, Completion, CompletionStream, ProviderError, ProviderInfo, WebSearch,
+    ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo, WebSearch,
 };
 use chatlas_macros::provider;
 use futures_util::TryStreamExt as _;
-use reqwest::Method;
+use opentelemetry::KeyValue;
+use reqwest::{Method, Response};
 
-use crate::http::{
-    Call, Endpoint, KeyIn, content_type, events, json, malformed, settings, variable, without_key,
-};
+use crate::completions::{BASE_URL_VARIABLE, OPENAI, error, models};
+use crate::http::{Api, HttpOptions, content_type, events, json, malformed, settings, variable};
 use reply::Decoder;
-
-const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
-/// The host that takes no request without a key.
-const HOST: &str = "api.openai.com";
-const KEY_VARIABLE: &str = "OPENAI_API_KEY";
-const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 
 /// A model of OpenAI's, or of a server that speaks its Responses API.
 ///
@@ -34,8 +27,10 @@ const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 ///
 /// **What is sent.** The whole conversation with each request; nothing is stored at OpenAI
 /// (`store: false`). Reasoning comes encrypted and is sent back with the next request.
-/// Temperature, `top_p`, the bound on tokens and the reasoning level are sent where set. The
-/// Responses API has no `top_k`, stop sequences, seed or penalties: setting one is an error.
+/// Temperature, `top_p`, the bound on tokens and the reasoning level are sent where set. With
+/// `previous_response_id`, only what came after that response is sent. The Responses API has no
+/// `top_k`, stop sequences, seed, penalties or several choices: setting one is an error. Images and
+/// documents that a tool returned go with its result.
 ///
 /// **How tokens are counted.** As OpenAI tells them: input with the cached tokens, output with the
 /// reasoning; the parts beside them.
@@ -44,29 +39,31 @@ const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 /// let model = chatlas_providers::openai::OpenAi::new("gpt-4o").http_spans(true);
 /// ```
 pub struct OpenAi {
-    model: Arc<str>,
-    endpoint: Endpoint,
+    api: Api,
     extras: request::Extras,
-    info: ProviderInfo,
 }
 
 impl OpenAi {
     /// The model of that name, with key and address from the environment.
     pub fn new(model: impl Into<Arc<str>>) -> Self {
-        let model = model.into();
-        let mut info = ProviderInfo::new("openai").with_model(model.clone());
-        let url = variable(BASE_URL_VARIABLE).unwrap_or_else(|| DEFAULT_BASE_URL.to_owned());
-        let mut endpoint = Endpoint::new(url, &mut info);
-        endpoint.set_key(&variable(KEY_VARIABLE).unwrap_or_default());
-        Self { model, endpoint, extras: request::Extras::default(), info }
+        let new = Self::of_vendor(&OPENAI).with_model(model);
+        match variable(BASE_URL_VARIABLE) {
+            Some(url) => new.base_url(url),
+            None => new,
+        }
     }
 
-    settings!();
+    settings!(api);
 
     /// Asks for a service tier: `auto`, `default`, `flex`, `priority`.
     #[must_use]
     pub fn service_tier(mut self, tier: impl Into<String>) -> Self {
-        self.extras.service_tier = Some(tier.into());
+        let tier = tier.into();
+        if self.is_openai() && tier != "auto" {
+            let attribute = KeyValue::new("openai.request.service_tier", tier.clone());
+            self.api.set_attribute(attribute);
+        }
+        self.extras.service_tier = Some(tier);
         self
     }
 
@@ -77,24 +74,85 @@ impl OpenAi {
         self
     }
 
-    async fn send(
-        &self,
-        request: &ChatRequest,
-        stream: bool,
-    ) -> Result<reqwest::Response, ProviderError> {
-        let body = request::body(&self.model, &self.extras, request, stream)?;
-        let mut call = Call::new(Method::POST, self.endpoint.url(&["responses"])?).body(body);
-        if self.endpoint.key().is_none() && self.info.server_address.as_deref() == Some(HOST) {
-            return Err(without_key("OpenAI", KEY_VARIABLE));
+    /// As Azure has it: the key goes into the header `api-key` and is always needed, the address
+    /// tells the API's version.
+    #[cfg(feature = "azure")]
+    #[must_use]
+    pub fn azure(mut self) -> Self {
+        crate::azure::set_up(&mut self.api);
+        self
+    }
+
+    /// Puts a parameter into the address of every request.
+    #[cfg(feature = "azure")]
+    pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.api.set_query(name, value);
+        self
+    }
+
+    /// Whether it is OpenAI that answers: the attributes `openai.*` are for its telemetry alone.
+    fn is_openai(&self) -> bool {
+        self.api.vendor.name == OPENAI.name
+    }
+
+    fn asked<'a>(&'a self, request: &'a ChatRequest) -> request::Asked<'a> {
+        request::Asked {
+            model: &self.api.model,
+            vendor: self.api.vendor.name,
+            extras: &self.extras,
+            request,
         }
-        call.key = self.endpoint.key().map(|key| (KeyIn::Bearer, key));
-        self.endpoint.send(call, error::explain).await
+    }
+
+    async fn send(&self, request: &ChatRequest, stream: bool) -> Result<Response, ProviderError> {
+        let body = self.asked(request).body(stream)?;
+        let call = self.api.call(Method::POST, &["responses"])?.body(body);
+        self.api.endpoint.send(call, error::explain).await
     }
 
     /// A reply that came as one piece.
-    async fn whole(&self, response: reqwest::Response) -> Result<Completion, ProviderError> {
-        let completion = json(response).await.and_then(|response| reply::completion(&response));
-        completion.map_err(|error| self.endpoint.secrets().hide(error))
+    async fn whole(&self, response: Response) -> Result<Completion, ProviderError> {
+        let vendor = self.api.vendor.name;
+        let read = json(response).await;
+        self.shown(read.and_then(|response| reply::completion(&response, vendor)))
+    }
+
+    /// The result, whose error shows no secret.
+    fn shown<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        result.map_err(|error| self.api.endpoint.secrets().hide(error))
+    }
+}
+
+impl Protocol for OpenAi {
+    type HttpOptions = HttpOptions;
+
+    fn of_vendor(vendor: &'static Vendor) -> Self {
+        let mut api = Api::new(vendor);
+        if vendor.name == OPENAI.name {
+            api.set_attribute(KeyValue::new("openai.api.type", "responses"));
+        }
+        Self { api, extras: request::Extras::default() }
+    }
+
+    fn with_model(mut self, model: impl Into<Arc<str>>) -> Self {
+        self.api = self.api.with_model(model);
+        self
+    }
+
+    fn with_api_key(self, key: impl Into<String>) -> Self {
+        self.api_key(key)
+    }
+
+    fn with_base_url(self, url: impl Into<String>) -> Self {
+        self.base_url(url)
+    }
+
+    fn with_http(self, options: HttpOptions) -> Self {
+        self.http(options)
+    }
+
+    fn with_http_spans(self, on: bool) -> Self {
+        self.http_spans(on)
     }
 }
 
@@ -109,8 +167,7 @@ impl fmt::Debug for OpenAi {
     /// Of the address, host and port are shown: the rest may hold a password or a key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenAi")
-            .field("info", &self.info)
-            .field("endpoint", &self.endpoint)
+            .field("api", &self.api)
             .field("extras", &self.extras)
             .finish_non_exhaustive()
     }
@@ -119,7 +176,7 @@ impl fmt::Debug for OpenAi {
 #[provider(crate = chatlas_core)]
 impl chatlas_core::Provider for OpenAi {
     fn info(&self) -> &ProviderInfo {
-        &self.info
+        &self.api.info
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
@@ -131,8 +188,8 @@ impl chatlas_core::Provider for OpenAi {
         let response = self.send(&request, true).await?;
         let kind = content_type(&response);
         if kind.starts_with("text/event-stream") {
-            let secrets = self.endpoint.secrets();
-            let arriving = events(response, Decoder::default());
+            let secrets = self.api.endpoint.secrets();
+            let arriving = events(response, Decoder::new(self.api.vendor.name));
             Ok(CompletionStream::new(arriving.map_err(move |error| secrets.hide(error))))
         } else if kind.starts_with("application/json") {
             // A server that does not stream answers whole.
@@ -140,5 +197,20 @@ impl chatlas_core::Provider for OpenAi {
         } else {
             Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
         }
+    }
+
+    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
+        let call = self.api.call(Method::GET, &["models"])?;
+        let response = self.api.endpoint.send(call, error::explain).await?;
+        self.shown(json(response).await.and_then(models::listed))
+    }
+
+    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
+        let body = self.asked(&request).count_body()?;
+        let call = self.api.call(Method::POST, &["responses", "input_tokens"])?.body(body);
+        let response = self.api.endpoint.send(call, error::explain).await?;
+        self.shown(json(response).await.and_then(|told| {
+            told["input_tokens"].as_u64().ok_or_else(|| malformed("it has no `input_tokens`"))
+        }))
     }
 }

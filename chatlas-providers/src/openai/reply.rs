@@ -5,20 +5,25 @@ use chatlas_core::content::{
     Citation, Content, Refusal, Replay, ServerTool, Text, Thinking, ToolRequest,
 };
 use chatlas_core::{Completion, CompletionEvent, FinishReason, ProviderError, Usage};
-use serde_json::{Value, json};
+use opentelemetry::KeyValue;
+use serde_json::Value;
 
-use super::error;
+use crate::completions::{OPENAI, arguments, error};
 use crate::http::{Decode, malformed};
 
-/// Whose items may be sent back to this API.
-pub(super) const PROVIDER: &str = "openai";
-
 /// The events of a stream, one after the other.
-#[derive(Default)]
 pub(super) struct Decoder {
+    /// Who answers, and may be sent its items back.
+    vendor: &'static str,
     /// The items that are whole: some servers leave them out of the last event.
     items: Vec<Value>,
     over: bool,
+}
+
+impl Decoder {
+    pub(super) fn new(vendor: &'static str) -> Self {
+        Self { vendor, items: Vec::new(), over: false }
+    }
 }
 
 impl Decode for Decoder {
@@ -46,7 +51,7 @@ impl Decode for Decoder {
             }
             "response.output_item.done" => self.item(&event["item"]),
             "response.completed" | "response.incomplete" => self.last(&event["response"])?,
-            "response.failed" => return Err(error::failed(&event["response"])),
+            "response.failed" => return Err(failed(&event["response"])),
             "error" => return Err(error::reported(&event)),
             // Gateways report in a form of their own.
             "" if event["error"].is_object() => return Err(error::reported(&event)),
@@ -58,7 +63,7 @@ impl Decode for Decoder {
 impl Decoder {
     fn item(&mut self, item: &Value) -> Vec<CompletionEvent> {
         self.items.push(item.clone());
-        contents_of(item)
+        contents_of(item, self.vendor)
             .into_iter()
             .filter(|content| !matches!(content, Content::Text(_) | Content::Thinking(_)))
             .map(CompletionEvent::Content)
@@ -67,33 +72,61 @@ impl Decoder {
 
     fn last(&mut self, response: &Value) -> Result<Vec<CompletionEvent>, ProviderError> {
         self.over = true;
-        let mut completion = completion(response)?;
+        let mut completion = completion(response, self.vendor)?;
         if response["output"].as_array().is_none_or(Vec::is_empty) {
-            completion.contents = self.items.iter().flat_map(contents_of).collect();
+            let items = self.items.iter();
+            completion.contents = items.flat_map(|item| contents_of(item, self.vendor)).collect();
             completion.finish_reason = Some(finish_reason(response, &completion.contents));
         }
         Ok(vec![CompletionEvent::Usage(completion.usage), CompletionEvent::Done(completion)])
     }
 }
 
-/// A whole response.
-pub(super) fn completion(response: &Value) -> Result<Completion, ProviderError> {
+/// A whole response of that vendor's.
+pub(super) fn completion(
+    response: &Value,
+    vendor: &'static str,
+) -> Result<Completion, ProviderError> {
     if response["status"] == "failed" || response["error"].is_object() {
-        return Err(error::failed(response));
+        return Err(failed(response));
     }
     if !response["output"].is_array() && response["status"].is_null() {
         return Err(malformed("it has neither `output` nor `status`"));
     }
     let items = response["output"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let contents: Vec<Content> = items.iter().flat_map(contents_of).collect();
+    let contents: Vec<Content> = items.iter().flat_map(|item| contents_of(item, vendor)).collect();
     Ok(Completion {
         usage: usage(&response["usage"]),
         finish_reason: Some(finish_reason(response, &contents)),
         response_id: string(response, "id"),
         model: string(response, "model"),
+        attributes: attributes(response, vendor),
         contents,
         ..Completion::default()
     })
+}
+
+/// A response whose status is `failed`.
+fn failed(response: &Value) -> ProviderError {
+    let usage = usage(&response["usage"]);
+    let error = error::reported(&response["error"]);
+    if usage == Usage::default() {
+        return error;
+    }
+    // It has failed, and is paid for.
+    error.with_partial(Completion {
+        usage,
+        response_id: string(response, "id"),
+        model: string(response, "model"),
+        partial: true,
+        ..Completion::default()
+    })
+}
+
+/// What OpenAI's own conventions tell of a response.
+fn attributes(response: &Value, vendor: &str) -> Vec<KeyValue> {
+    let tier = string(response, "service_tier").filter(|_| vendor == OPENAI.name);
+    tier.map(|tier| KeyValue::new("openai.response.service_tier", tier)).into_iter().collect()
 }
 
 fn string(value: &Value, key: &str) -> Option<String> {
@@ -132,9 +165,9 @@ fn finish_reason(response: &Value, contents: &[Content]) -> FinishReason {
 }
 
 /// What an output item says.
-fn contents_of(item: &Value) -> Vec<Content> {
+fn contents_of(item: &Value, vendor: &'static str) -> Vec<Content> {
     let kind = item["type"].as_str().unwrap_or_default();
-    let replay = || Replay { provider: PROVIDER.to_owned(), item: item.clone() };
+    let replay = || Replay { provider: vendor.to_owned(), item: item.clone() };
     match kind {
         "message" => {
             let parts = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -195,24 +228,24 @@ fn thought(parts: &Value) -> Option<String> {
 }
 
 fn function_call(item: &Value) -> ToolRequest {
-    let raw = item["arguments"].as_str().unwrap_or_default();
-    let arguments = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()));
-    let item_id = string(item, "id");
     ToolRequest {
         // The id that the result has to carry. The item's own is no substitute.
-        id: string(item, "call_id").or_else(|| item_id.clone()).unwrap_or_default(),
+        id: string(item, "call_id").or_else(|| string(item, "id")).unwrap_or_default(),
         name: string(item, "name").unwrap_or_default(),
-        arguments,
-        replay: item_id.map(|id| Replay { provider: PROVIDER.to_owned(), item: json!({"id": id}) }),
+        arguments: arguments(item["arguments"].as_str().unwrap_or_default()),
+        replay: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    const PROVIDER: &str = "openai";
 
     fn decoded(events: &[Value]) -> Result<Vec<CompletionEvent>, ProviderError> {
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::new(PROVIDER);
         let mut all = Vec::new();
         for event in events {
             all.extend(decoder.event(&event.to_string())?);
@@ -272,7 +305,7 @@ mod tests {
             id: "call_1".to_owned(),
             name: "add".to_owned(),
             arguments: json!({"a": 1}),
-            replay: Some(replay(&json!({"id": "fc_1"}))),
+            replay: None,
         });
         let thinking =
             Content::Thinking(Thinking { text: "Hm.".to_owned(), replay: Some(replay(&thought)) });
@@ -354,7 +387,7 @@ mod tests {
         };
         assert_eq!(done.contents, [Content::text("ok"), Content::Citation(Citation::default())]);
         assert_eq!(done.finish_reason, Some(FinishReason::Stop));
-        let mut decoder = Decoder::default();
+        let mut decoder = Decoder::new(PROVIDER);
         assert_eq!(decoder.event("[DONE]"), Ok(Vec::new()));
         assert!(!decoder.is_over(), "the last event is one that tells the response");
     }
@@ -371,7 +404,7 @@ mod tests {
             if !reason.is_empty() {
                 response["incomplete_details"] = json!({"reason": reason});
             }
-            assert_eq!(completion(&response).unwrap().finish_reason, Some(expected));
+            assert_eq!(completion(&response, PROVIDER).unwrap().finish_reason, Some(expected));
         }
     }
 
@@ -407,15 +440,15 @@ mod tests {
                 "the server reported an error without a word",
             ),
         ] {
-            let error = Decoder::default().event(&event.to_string()).unwrap_err();
+            let error = Decoder::new(PROVIDER).event(&event.to_string()).unwrap_err();
             assert_eq!((error.kind(), error.message()), (kind, message));
         }
         for data in ["{\"type\": ", "", "<html>"] {
-            let error = Decoder::default().event(data).unwrap_err();
+            let error = Decoder::new(PROVIDER).event(data).unwrap_err();
             assert_eq!(error.kind(), Kind::MalformedReply);
         }
         for response in [json!({}), json!({"hello": 1}), json!([]), json!("no")] {
-            assert_eq!(completion(&response).unwrap_err().kind(), Kind::MalformedReply);
+            assert_eq!(completion(&response, PROVIDER).unwrap_err().kind(), Kind::MalformedReply);
         }
     }
 }

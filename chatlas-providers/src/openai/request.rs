@@ -1,12 +1,12 @@
 //! A request in the words of the Responses API.
 
-use chatlas_core::content::{Content, Media, MediaSource, ToolRequest};
+use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, ToolRequest};
 use chatlas_core::{
     ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, Turn, WebSearch,
 };
 use serde_json::{Map, Value, json};
 
-use super::reply::PROVIDER;
+use crate::completions::written_arguments;
 
 /// What only this vendor has.
 #[derive(Clone, Debug, Default)]
@@ -16,58 +16,147 @@ pub(super) struct Extras {
     pub(super) logprobs: bool,
 }
 
-/// The body of a request.
-pub(super) fn body(
-    model: &str,
-    extras: &Extras,
-    request: &ChatRequest,
-    stream: bool,
-) -> Result<Vec<u8>, ProviderError> {
-    let params = &request.params;
-    refuse_unknown(params, extras)?;
-    let mut body = Map::new();
-    let mut set = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(key.to_owned(), value);
+/// What is asked, and of whom.
+pub(super) struct Asked<'a> {
+    pub(super) model: &'a str,
+    /// Whose items may be sent back.
+    pub(super) vendor: &'a str,
+    pub(super) extras: &'a Extras,
+    pub(super) request: &'a ChatRequest,
+}
+
+impl Asked<'_> {
+    /// The body of a request for a reply.
+    pub(super) fn body(&self, stream: bool) -> Result<Vec<u8>, ProviderError> {
+        let (params, extras) = (&self.request.params, self.extras);
+        refuse_unknown(params, extras)?;
+        let mut body = self.counted()?;
+        let mut set = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                body.insert(key.to_owned(), value);
+            }
+        };
+        set("store", Some(false.into()));
+        set("stream", Some(stream.into()));
+        set("temperature", params.temperature.map(Value::from));
+        set("top_p", params.top_p.map(Value::from));
+        set("max_output_tokens", params.max_tokens.map(Value::from));
+        set("service_tier", extras.service_tier.clone().map(Value::from));
+        let searches = extras.web_search.as_ref().and_then(|search| search.max_uses);
+        set("max_tool_calls", searches.map(Value::from));
+        let wanted = [
+            (reasons(self.model), "reasoning.encrypted_content"),
+            (extras.logprobs, "message.output_text.logprobs"),
+        ];
+        let include: Vec<Value> =
+            wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, name)| (*name).into()).collect();
+        set("include", (!include.is_empty()).then(|| include.into()));
+        body.extend(params.extra.clone());
+        written(&body)
+    }
+
+    /// The body of a request for a count of tokens.
+    pub(super) fn count_body(&self) -> Result<Vec<u8>, ProviderError> {
+        written(&self.counted()?)
+    }
+
+    /// What input tokens come from.
+    fn counted(&self) -> Result<Map<String, Value>, ProviderError> {
+        let params = &self.request.params;
+        let mut body = Map::new();
+        let mut set = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                body.insert(key.to_owned(), value);
+            }
+        };
+        set("model", Some(self.model.into()));
+        set("input", Some(self.input()?.into()));
+        set("reasoning", params.reasoning_level.as_ref().map(|level| json!({"effort": level})));
+        set("previous_response_id", params.previous_response_id.clone().map(Value::from));
+        let tools = tools(&self.request.tools, self.extras);
+        set("tools", (!tools.is_empty()).then(|| tools.into()));
+        set(
+            "text",
+            self.request.output.as_ref().map(|output| {
+                json!({"format": {
+                    "type": "json_schema",
+                    "name": output.name,
+                    "schema": output.schema,
+                    "strict": output.strict,
+                }})
+            }),
+        );
+        Ok(body)
+    }
+
+    /// The conversation, or what of it comes after the response that is continued.
+    fn input(&self) -> Result<Vec<Value>, ProviderError> {
+        let mut turns = self.request.turns.as_slice();
+        let mut system = self.request.system_prompt.as_deref();
+        if let Some(id) = &self.request.params.previous_response_id
+            && let Some(place) = turns.iter().rposition(|turn| is_response(turn, id))
+        {
+            // OpenAI has what came before.
+            turns = &turns[place + 1..];
+            system = None;
         }
-    };
-    set("model", Some(model.into()));
-    set("input", Some(input(request).into()));
-    set("store", Some(false.into()));
-    set("stream", Some(stream.into()));
-    set("temperature", params.temperature.map(Value::from));
-    set("top_p", params.top_p.map(Value::from));
-    set("max_output_tokens", params.max_tokens.map(Value::from));
-    set("reasoning", params.reasoning_level.as_ref().map(|level| json!({"effort": level})));
-    set("previous_response_id", params.previous_response_id.clone().map(Value::from));
-    set("service_tier", extras.service_tier.clone().map(Value::from));
-    let tools = tools(&request.tools, extras);
-    set("tools", (!tools.is_empty()).then(|| tools.into()));
-    set(
-        "text",
-        request.output.as_ref().map(|output| {
-            json!({"format": {
-                "type": "json_schema",
-                "name": output.name,
-                "schema": output.schema,
-                "strict": output.strict,
-            }})
-        }),
-    );
-    let wanted = [
-        (reasons(model), "reasoning.encrypted_content"),
-        (extras.logprobs, "message.output_text.logprobs"),
-    ];
-    let include: Vec<Value> =
-        wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, name)| (*name).into()).collect();
-    set("include", (!include.is_empty()).then(|| include.into()));
-    body.extend(params.extra.clone());
-    serde_json::to_vec(&body).map_err(|error| {
-        ProviderError::new(
-            ProviderErrorKind::InvalidRequest,
-            format!("the request cannot be written as JSON: {error}"),
-        )
-    })
+        let mut items = Vec::new();
+        items.extend(
+            system.map(|text| message("system", &json!({"type": "input_text", "text": text}))),
+        );
+        for turn in turns {
+            let said_by_user = matches!(&**turn, Turn::User(_));
+            for content in turn.contents() {
+                items.extend(self.item(content, said_by_user)?);
+            }
+        }
+        Ok(items)
+    }
+
+    /// A content as an input item; `None` for what the API does not take back.
+    fn item(&self, content: &Content, said_by_user: bool) -> Result<Option<Value>, ProviderError> {
+        Ok(Some(match content {
+            Content::Text(text) if !said_by_user => {
+                assistant(&json!({"type": "output_text", "text": text.text, "annotations": []}))
+            }
+            Content::Refusal(refusal) => {
+                assistant(&json!({"type": "refusal", "refusal": refusal.text}))
+            }
+            Content::ToolRequest(request) => function_call(request),
+            Content::ToolResult(result) => json!({
+                "type": "function_call_output",
+                "call_id": result.id,
+                "output": output(&result.outcome)?,
+            }),
+            Content::Thinking(thinking) => {
+                let replay = thinking.replay.as_ref().filter(|replay| self.is_own(replay));
+                // Without the encrypted thought there is nothing that OpenAI could read: with
+                // `store: false` it knows no item by its id.
+                let readable = |replay: &&Replay| replay.item["encrypted_content"].is_string();
+                return Ok(replay.filter(readable).map(|replay| replay.item.clone()));
+            }
+            Content::ServerTool(tool) if self.is_own(&tool.replay) => tool.replay.item.clone(),
+            // Citations come with the text; other vendors' items are theirs.
+            content => return Ok(part(content)?.map(|part| message("user", &part))),
+        }))
+    }
+
+    fn is_own(&self, replay: &Replay) -> bool {
+        replay.provider == self.vendor
+    }
+}
+
+fn written(body: &Map<String, Value>) -> Result<Vec<u8>, ProviderError> {
+    serde_json::to_vec(body)
+        .map_err(|error| invalid(format!("the request cannot be written as JSON: {error}")))
+}
+
+fn invalid(message: impl Into<String>) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::InvalidRequest, message)
+}
+
+fn is_response(turn: &Turn, id: &str) -> bool {
+    matches!(turn, Turn::Assistant(turn) if turn.response_id.as_deref() == Some(id))
 }
 
 /// A parameter that would be dropped in silence is an error instead.
@@ -80,20 +169,15 @@ fn refuse_unknown(params: &ModelParams, extras: &Extras) -> Result<(), ProviderE
         ("presence_penalty", params.presence_penalty.is_some()),
         ("choice_count", params.choice_count.is_some_and(|count| count != 1)),
         (
-            "max_uses of web_search",
-            extras.web_search.as_ref().is_some_and(|s| s.max_uses.is_some()),
-        ),
-        (
             "blocked_domains of web_search",
             extras.web_search.as_ref().is_some_and(|s| !s.blocked_domains.is_empty()),
         ),
     ];
     match set.iter().find(|(_, set)| *set) {
         None => Ok(()),
-        Some((name, _)) => Err(ProviderError::new(
-            ProviderErrorKind::InvalidRequest,
-            format!("OpenAI's Responses API has no parameter `{name}`: leave it unset"),
-        )),
+        Some((name, _)) => Err(invalid(format!(
+            "OpenAI's Responses API has no parameter `{name}`: leave it unset"
+        ))),
     }
 }
 
@@ -105,49 +189,23 @@ fn reasons(model: &str) -> bool {
         || model.strip_prefix('o').is_some_and(numbered)
 }
 
-fn input(request: &ChatRequest) -> Vec<Value> {
-    let mut items = Vec::new();
-    if let Some(prompt) = &request.system_prompt {
-        items.push(message("system", &json!({"type": "input_text", "text": &**prompt})));
-    }
-    for turn in &request.turns {
-        let said_by_user = matches!(&**turn, Turn::User(_));
-        items.extend(turn.contents().iter().filter_map(|content| item(content, said_by_user)));
-    }
-    items
+/// What came of a tool call: text, or the parts of a rich result.
+fn output(outcome: &ToolOutcome) -> Result<Value, ProviderError> {
+    let ToolOutcome::Contents(contents) = outcome else {
+        return Ok(outcome.to_model_text().into());
+    };
+    let parts = contents.iter().filter_map(|content| part(content).transpose());
+    Ok(Value::Array(parts.collect::<Result<_, _>>()?))
 }
 
-/// A content as an input item; `None` for what the API does not take back.
-fn item(content: &Content, said_by_user: bool) -> Option<Value> {
-    Some(match content {
-        Content::Text(text) if said_by_user => {
-            message("user", &json!({"type": "input_text", "text": text.text}))
-        }
-        Content::Text(text) => {
-            assistant(&json!({"type": "output_text", "text": text.text, "annotations": []}))
-        }
-        Content::Refusal(refusal) => {
-            assistant(&json!({"type": "refusal", "refusal": refusal.text}))
-        }
-        Content::Image(media) => message("user", &image(media)),
-        Content::Document(media) => message("user", &file(media)),
-        Content::ToolRequest(request) => function_call(request),
-        Content::ToolResult(result) => json!({
-            "type": "function_call_output",
-            "call_id": result.id,
-            "output": result.outcome.to_model_text(),
-        }),
-        Content::Thinking(thinking) => {
-            let replay = thinking.replay.as_ref().filter(|replay| replay.provider == PROVIDER)?;
-            // Without the encrypted thought there is nothing that OpenAI could read: with
-            // `store: false` it knows no item by its id.
-            replay.item.get("encrypted_content").filter(|content| content.is_string())?;
-            replay.item.clone()
-        }
-        Content::ServerTool(tool) if tool.replay.provider == PROVIDER => tool.replay.item.clone(),
-        // Citations come with the text; other vendors' items are theirs.
-        _ => return None,
-    })
+/// A content as a part of the input; `None` for what none can be.
+fn part(content: &Content) -> Result<Option<Value>, ProviderError> {
+    Ok(Some(match content {
+        Content::Text(text) => json!({"type": "input_text", "text": text.text}),
+        Content::Image(media) => image(media)?,
+        Content::Document(media) => file(media)?,
+        _ => return Ok(None),
+    }))
 }
 
 fn message(role: &str, part: &Value) -> Value {
@@ -159,21 +217,16 @@ fn assistant(part: &Value) -> Value {
 }
 
 fn function_call(request: &ToolRequest) -> Value {
-    let arguments = match &request.arguments {
-        // What was no JSON goes back as it came.
-        Value::String(raw) => raw.clone(),
-        other => other.to_string(),
-    };
     json!({
         "type": "function_call",
         "call_id": request.id,
         "name": request.name,
-        "arguments": arguments,
+        "arguments": written_arguments(&request.arguments),
     })
 }
 
-fn image(media: &Media) -> Value {
-    match &media.source {
+fn image(media: &Media) -> Result<Value, ProviderError> {
+    Ok(match &media.source {
         MediaSource::File { id, .. } => json!({"type": "input_image", "file_id": id}),
         MediaSource::Base64 { mime_type, data } => {
             let url = format!("data:{mime_type};base64,{data}");
@@ -182,12 +235,12 @@ fn image(media: &Media) -> Value {
         MediaSource::Url { url } => {
             json!({"type": "input_image", "image_url": url, "detail": "auto"})
         }
-        other => json!({"type": "input_text", "text": format!("[unsupported image: {other:?}]")}),
-    }
+        _ => return Err(invalid("an image of a kind that this API does not know")),
+    })
 }
 
-fn file(media: &Media) -> Value {
-    match &media.source {
+fn file(media: &Media) -> Result<Value, ProviderError> {
+    Ok(match &media.source {
         MediaSource::File { id, .. } => json!({"type": "input_file", "file_id": id}),
         MediaSource::Base64 { mime_type, data } => json!({
             "type": "input_file",
@@ -195,8 +248,8 @@ fn file(media: &Media) -> Value {
             "file_data": format!("data:{mime_type};base64,{data}"),
         }),
         MediaSource::Url { url } => json!({"type": "input_file", "file_url": url}),
-        other => json!({"type": "input_text", "text": format!("[unsupported file: {other:?}]")}),
-    }
+        _ => return Err(invalid("a document of a kind that this API does not know")),
+    })
 }
 
 fn tools(tools: &[ToolDefinition], extras: &Extras) -> Vec<Value> {
@@ -206,7 +259,7 @@ fn tools(tools: &[ToolDefinition], extras: &Extras) -> Vec<Value> {
             "name": tool.name,
             "description": tool.description,
             "parameters": *tool.parameters,
-            "strict": is_strict(&tool.parameters),
+            "strict": tool.strict.unwrap_or_else(|| is_strict(&tool.parameters)),
         })
     });
     functions.chain(extras.web_search.as_ref().map(web_search)).collect()
@@ -252,6 +305,8 @@ fn is_strict(schema: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chatlas_core::content::ToolResult;
+    use chatlas_core::{AssistantTurn, UserTurn};
 
     #[test]
     fn only_a_closed_schema_is_strict() {
@@ -288,7 +343,77 @@ mod tests {
     fn a_parameter_that_the_api_lacks_is_refused_by_name() {
         let mut request = ChatRequest::new([Turn::user("hi")]);
         request.params.seed = Some(1);
-        let error = body("gpt-4o", &Extras::default(), &request, false).unwrap_err();
+        let error = asked(&request).body(false).unwrap_err();
         assert!(error.message().contains("`seed`"), "{error}");
+    }
+
+    fn asked(request: &ChatRequest) -> Asked<'_> {
+        static NONE: Extras = Extras { web_search: None, service_tier: None, logprobs: false };
+        Asked { model: "gpt-4o", vendor: "openai", extras: &NONE, request }
+    }
+
+    fn input(request: &ChatRequest) -> Value {
+        Value::Array(asked(request).input().unwrap())
+    }
+
+    #[test]
+    fn a_response_that_is_continued_is_not_sent_again() {
+        let answered = |id: &str| {
+            let mut turn =
+                AssistantTurn { contents: vec![Content::text(id)], ..Default::default() };
+            turn.response_id = Some(id.to_owned());
+            Turn::Assistant(turn)
+        };
+        let turns = [Turn::user("a"), answered("resp_1"), Turn::user("b"), answered("resp_2")];
+        let mut request = ChatRequest::new(turns.into_iter().chain([Turn::user("c")]));
+        request.system_prompt = Some("Be kind.".into());
+        let texts = |request: &ChatRequest| -> Vec<String> {
+            let input = input(request);
+            let items = input.as_array().unwrap().iter();
+            items.map(|item| item["content"][0]["text"].as_str().unwrap().to_owned()).collect()
+        };
+        let all = ["Be kind.", "a", "resp_1", "b", "resp_2", "c"];
+        assert_eq!(texts(&request), all);
+        for (id, sent) in [("resp_2", &all[5..]), ("resp_1", &all[3..]), ("of_elsewhere", &all)] {
+            request.params.previous_response_id = Some(id.to_owned());
+            assert_eq!(texts(&request), sent, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_tool_may_return_images_and_documents() {
+        let outcome = ToolOutcome::Contents(vec![
+            Content::text("a chart"),
+            Content::image_base64("image/png", "AA=="),
+            Content::document_url("https://a.example/b.pdf"),
+        ]);
+        let result = ToolResult { id: "call_1".into(), name: "draw".into(), outcome };
+        let contents = vec![Content::ToolResult(result)];
+        let request = ChatRequest::new([Turn::User(UserTurn { contents })]);
+        assert_eq!(
+            input(&request),
+            json!([{"type": "function_call_output", "call_id": "call_1", "output": [
+                {"type": "input_text", "text": "a chart"},
+                {"type": "input_image", "image_url": "data:image/png;base64,AA==",
+                    "detail": "auto"},
+                {"type": "input_file", "file_url": "https://a.example/b.pdf"},
+            ]}])
+        );
+    }
+
+    #[test]
+    fn a_tool_says_itself_whether_its_schema_is_strict() {
+        let closed = json!({"type": "object", "additionalProperties": false, "properties": {},
+            "required": []});
+        for (schema, said, sent) in [
+            (&closed, None, true),
+            (&closed, Some(false), false),
+            (&json!({"type": "object"}), None, false),
+            (&json!({"type": "object"}), Some(true), true),
+        ] {
+            let mut tool = ToolDefinition::new("a", "b", schema.clone());
+            tool.strict = said;
+            assert_eq!(tools(&[tool], &Extras::default())[0]["strict"], sent);
+        }
     }
 }

@@ -1,0 +1,225 @@
+//! What the benchmarks run: a run of four spans (`invoke_agent`, two `chat`, one `execute_tool`),
+//! as chatlas makes them and as a program would make them with `tracing`; single calls with and
+//! without their span; and a whole conversation.
+
+#![allow(dead_code, unreachable_pub)] // each benchmark uses its own part
+
+use std::future::ready;
+use std::sync::Arc;
+
+use chatlas::__private::{async_trait, rehearse};
+use chatlas::content::ToolRequest;
+use chatlas::prelude::*;
+use chatlas::telemetry::Capture;
+use chatlas::testing::usage;
+use chatlas::{AssistantTurn, ChatRequest, Completion, FinishReason, ProviderError, ProviderInfo};
+use futures_util::FutureExt as _;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
+use serde_json::json;
+use tracing::field::Empty;
+use tracing::{Instrument as _, info_span};
+
+/// The result of work that has nothing to wait for.
+pub fn done<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("nothing to wait for")
+}
+
+/// Answers at once.
+pub struct Canned {
+    info: ProviderInfo,
+    replies: [Completion; 2],
+}
+
+impl Canned {
+    pub fn new() -> Self {
+        let info =
+            ProviderInfo::new("openai").with_model("gpt-4o").with_server("api.openai.com", 443);
+        Self { info, replies: replies() }
+    }
+
+    fn answer(&self, request: &ChatRequest) -> Completion {
+        let answered = matches!(
+            request.turns.last().map(|turn| turn.contents()),
+            Some([chatlas::Content::ToolResult(_), ..])
+        );
+        self.replies[usize::from(answered)].clone()
+    }
+}
+
+#[provider]
+impl Provider for Canned {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        Ok(self.answer(&request))
+    }
+}
+
+/// The same without telemetry.
+#[async_trait]
+pub trait Bare {
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError>;
+}
+
+#[async_trait]
+impl Bare for Canned {
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        Ok(self.answer(&request))
+    }
+}
+
+/// Get the current weather forecast for a city.
+#[tool]
+pub async fn get_weather(days: u64) -> u64 {
+    std::hint::black_box(days + 1)
+}
+
+/// The same without telemetry.
+pub async fn get_weather_bare(days: u64) -> u64 {
+    std::hint::black_box(days + 1)
+}
+
+/// Two replies: a tool call, and the answer.
+pub fn replies() -> [Completion; 2] {
+    let asks = ToolRequest {
+        id: "call_1".to_owned(),
+        name: "get_weather".to_owned(),
+        arguments: json!({"days": 3}),
+        replay: None,
+    };
+    let reply = |content, reason, id: &str| AssistantTurn {
+        contents: vec![content],
+        usage: usage(120, 14),
+        finish_reason: Some(reason),
+        response_id: Some(id.to_owned()),
+        model: Some("gpt-4o-2024-08-06".to_owned()),
+        ..AssistantTurn::default()
+    };
+    [
+        reply(chatlas::Content::ToolRequest(asks), FinishReason::ToolCall, "resp_1"),
+        reply(chatlas::Content::text("Take an umbrella."), FinishReason::Stop, "resp_2"),
+    ]
+}
+
+pub fn chat() -> Chat {
+    Chat::new(Canned::new())
+        .name("travel")
+        .conversation_id("conv-1")
+        .temperature(0.5)
+        .tools(tools![get_weather])
+}
+
+/// A conversation of that many exchanges, before the next.
+pub fn long_chat(exchanges: usize, capture: Capture) -> (Chat, Vec<Arc<Turn>>) {
+    let turns = (0..exchanges).flat_map(|n| {
+        let question = format!("Question {n}: what should I pack for a week in the mountains?");
+        let answer =
+            format!("Answer {n}: something warm, something dry, and boots. {}", "x".repeat(60));
+        [Arc::new(Turn::user(question)), Arc::new(Turn::assistant(answer))]
+    });
+    (chat().capture(capture).capture_limit(1 << 20), turns.collect())
+}
+
+/// Asks once more, from there.
+pub fn ask(chat: &mut Chat, turns: &[Arc<Turn>]) {
+    chat.set_turns(turns.iter().cloned());
+    done(chat.chat("And now?")).expect("an answer");
+}
+
+/// The telemetry of a run, or the work in it alone.
+pub fn run(chat: &Chat, replies: [Completion; 2], telemetry: bool) -> Option<Completion> {
+    done(rehearse(chat, replies, telemetry))
+}
+
+/// The same run, instrumented with `tracing`: same spans, same attributes.
+pub fn traced_run(replies: [Completion; 2]) -> Option<Completion> {
+    let agent = info_span!(
+        "invoke_agent",
+        otel.name = "invoke_agent travel",
+        otel.kind = "internal",
+        gen_ai.operation.name = "invoke_agent",
+        gen_ai.provider.name = "openai",
+        gen_ai.request.model = "gpt-4o",
+        gen_ai.agent.name = "travel",
+        gen_ai.conversation.id = "conv-1",
+        gen_ai.request.temperature = 0.5,
+        gen_ai.response.finish_reasons = Empty,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+    );
+    let talk = async {
+        let mut last = None;
+        for reply in replies {
+            let call = info_span!(
+                "chat",
+                otel.name = "chat gpt-4o",
+                otel.kind = "client",
+                gen_ai.operation.name = "chat",
+                gen_ai.provider.name = "openai",
+                gen_ai.request.model = "gpt-4o",
+                server.address = "api.openai.com",
+                server.port = 443,
+                gen_ai.conversation.id = "conv-1",
+                gen_ai.request.temperature = 0.5,
+                gen_ai.response.id = Empty,
+                gen_ai.response.model = Empty,
+                gen_ai.response.finish_reasons = Empty,
+                gen_ai.usage.input_tokens = Empty,
+                gen_ai.usage.output_tokens = Empty,
+            );
+            let reply = ready(reply).instrument(call.clone()).await;
+            call.record("gen_ai.response.id", reply.response_id.as_deref());
+            call.record("gen_ai.response.model", reply.model.as_deref());
+            call.record("gen_ai.response.finish_reasons", reason(&reply));
+            call.record("gen_ai.usage.input_tokens", reply.usage.input_tokens);
+            call.record("gen_ai.usage.output_tokens", reply.usage.output_tokens);
+            drop(call);
+            for asked in reply.tool_requests() {
+                let tool = info_span!(
+                    "execute_tool",
+                    otel.name = "execute_tool get_weather",
+                    otel.kind = "internal",
+                    gen_ai.operation.name = "execute_tool",
+                    gen_ai.tool.name = "get_weather",
+                    gen_ai.tool.type = "function",
+                    gen_ai.tool.description = "Get the current weather forecast for a city.",
+                    gen_ai.agent.name = "travel",
+                    gen_ai.conversation.id = "conv-1",
+                    gen_ai.tool.call.id = asked.id,
+                );
+                ready(()).instrument(tool).await;
+            }
+            last = Some(reply);
+        }
+        last
+    };
+    let last = done(talk.instrument(agent.clone()));
+    agent.record("gen_ai.response.finish_reasons", last.as_ref().map(reason));
+    agent.record("gen_ai.usage.input_tokens", 240);
+    agent.record("gen_ai.usage.output_tokens", 28);
+    last
+}
+
+fn reason(reply: &Completion) -> &str {
+    reply.finish_reason.as_ref().map_or("error", FinishReason::as_str)
+}
+
+/// An exporter that throws everything away.
+#[derive(Debug)]
+pub struct Discard;
+
+impl SpanExporter for Discard {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// The SDK as programs have it in production: with the batch processor.
+pub fn batching() -> SdkTracerProvider {
+    SdkTracerProvider::builder()
+        .with_span_processor(BatchSpanProcessor::builder(Discard).build())
+        .build()
+}

@@ -1,0 +1,180 @@
+//! What telemetry costs, beside what it is held to: `cargo bench --bench table`.
+//!
+//! All cases of a table run in one process and take turns, so that a busy machine slows all of them.
+//! The medians of the rounds are shown, and the fastest, which is held to the bound: what other
+//! programs on the machine do is in the median. Allocations are counted exactly, apart.
+
+#[path = "../runs/mod.rs"]
+mod runs;
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use chatlas::ChatRequest;
+use chatlas::prelude::*;
+use chatlas::telemetry::Capture;
+use opentelemetry::global;
+use opentelemetry::trace::TracerProvider as _;
+use runs::{Bare, Canned};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+const ROUNDS: usize = 301;
+
+/// A case: some number of runs of it, which answers how long they took in nanoseconds.
+struct Case<'a> {
+    name: &'static str,
+    time: Box<dyn FnMut() -> f64 + 'a>,
+    allocations: f64,
+}
+
+struct Figure {
+    name: &'static str,
+    median: f64,
+    fastest: f64,
+    allocations: f64,
+}
+
+/// A case that is run so often at a time, each with an input of its own, which is not part of it.
+fn case<'a, I, O>(
+    name: &'static str,
+    times: usize,
+    input: impl Fn() -> I + 'a,
+    mut run: impl FnMut(I) -> O + 'a,
+) -> Case<'a> {
+    run(input());
+    let warm = input();
+    let mut result = None;
+    let counted = allocation_counter::measure(|| result = Some(run(warm)));
+    drop(result);
+    let time = move || {
+        let inputs: Vec<I> = (0..times).map(|_| input()).collect();
+        let mut outputs = Vec::with_capacity(times);
+        let begin = Instant::now();
+        for input in inputs {
+            outputs.push(run(black_box(input)));
+        }
+        let elapsed = begin.elapsed();
+        drop(black_box(outputs));
+        elapsed.as_secs_f64() * 1e9 / f64::from(u32::try_from(times).unwrap_or(u32::MAX))
+    };
+    Case { name, time: Box::new(time), allocations: counted.count_total as f64 }
+}
+
+/// Has the cases take turns.
+fn measure(mut cases: Vec<Case<'_>>) -> Vec<Figure> {
+    let mut times = vec![Vec::with_capacity(ROUNDS); cases.len()];
+    for _ in 0..ROUNDS {
+        for (case, times) in cases.iter_mut().zip(&mut times) {
+            times.push((case.time)());
+        }
+    }
+    let figures = cases.iter().zip(times).map(|(case, mut times)| {
+        times.sort_by(f64::total_cmp);
+        let (median, fastest) = (times[times.len() / 2], times[0]);
+        Figure { name: case.name, median, fastest, allocations: case.allocations }
+    });
+    figures.collect()
+}
+
+fn show(title: &str, figures: &[Figure]) {
+    println!("\n{title:<58} {:>10} {:>10} {:>8}", "median ns", "fastest", "allocs");
+    for Figure { name, median, fastest, allocations } in figures {
+        println!("  {name:<56} {median:>10.1} {fastest:>10.1} {allocations:>8.0}");
+    }
+}
+
+/// A line that says what is held to what.
+fn hold(what: &str, value: f64, bound: f64, unit: &str) {
+    let verdict = if value <= bound { "holds" } else { "MISSED" };
+    println!("  => {what}: {value:.2}{unit}, at most {bound}{unit}: {verdict}");
+}
+
+fn nothing_installed() {
+    let chat = runs::chat();
+    let model = Canned::new();
+    let request = ChatRequest::default;
+    let figures = measure(vec![
+        case("the work of the run alone", 512, runs::replies, |replies| {
+            runs::run(&chat, replies, false)
+        }),
+        case("run of 4 spans", 512, runs::replies, |replies| runs::run(&chat, replies, true)),
+        case("bare provider call", 512, request, |request| runs::done(Bare::chat(&model, request))),
+        case("provider call: a `chat` span alone", 512, request, |request| {
+            runs::done(Provider::chat(&model, request))
+        }),
+        case("bare function", 4096, || 3, |days| runs::done(runs::get_weather_bare(days))),
+        case(
+            "#[tool] function: an `execute_tool` span alone",
+            4096,
+            || 3,
+            |days| runs::done(runs::get_weather(days)),
+        ),
+    ]);
+    show("nothing installed", &figures);
+    let more = |a: usize, b: usize| figures[a].fastest - figures[b].fastest;
+    hold("a run of 4 spans", more(1, 0), 60.0, " ns");
+    hold("a run of 4 spans", figures[1].allocations - figures[0].allocations, 1.0, " allocations");
+    hold("a `chat` span alone", more(3, 2), 20.0, " ns");
+    hold("a tool span alone", more(5, 4), 20.0, " ns");
+}
+
+fn with_the_sdk() {
+    let provider = runs::batching();
+    global::set_tracer_provider(provider.clone());
+    let chat = runs::chat();
+    let default = Registry::default()
+        .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("app")));
+    let lean = Registry::default().with(
+        tracing_opentelemetry::layer()
+            .with_tracer(provider.tracer("app"))
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false),
+    );
+    let default = tracing::Dispatch::new(default);
+    let lean = tracing::Dispatch::new(lean);
+    let figures = measure(vec![
+        case("the work of the run alone", 256, runs::replies, |replies| {
+            runs::run(&chat, replies, false)
+        }),
+        case("run of 4 spans", 256, runs::replies, |replies| runs::run(&chat, replies, true)),
+        case("the same by tracing-opentelemetry", 256, runs::replies, |replies| {
+            tracing::dispatcher::with_default(&default, || runs::traced_run(replies))
+        }),
+        case(
+            "the same, without code location, threads and idle times",
+            256,
+            runs::replies,
+            |replies| tracing::dispatcher::with_default(&lean, || runs::traced_run(replies)),
+        ),
+    ]);
+    show("SDK, batch processor, spans thrown away", &figures);
+    let ours = figures[1].median - figures[0].median;
+    hold(
+        "share of tracing-opentelemetry's",
+        ours / (figures[2].median - figures[0].median),
+        0.5,
+        "",
+    );
+    println!(
+        "  => share of its lean form's: {:.2}",
+        ours / (figures[3].median - figures[0].median)
+    );
+
+    let calls = |capture| runs::long_chat(200, capture);
+    let (off, on) = (calls(Capture::Nothing), calls(Capture::Spans));
+    let (mut off, off_turns) = off;
+    let (mut on, on_turns) = on;
+    let figures = measure(vec![
+        case("chat() after 200 exchanges", 16, || (), |()| runs::ask(&mut off, &off_turns)),
+        case("the same with capture on", 16, || (), |()| runs::ask(&mut on, &on_turns)),
+    ]);
+    show("a whole chat(): two model calls and a tool call", &figures);
+    hold("capture, times", figures[1].fastest / figures[0].fastest, 3.0, "");
+}
+
+fn main() {
+    nothing_installed();
+    with_the_sdk();
+}

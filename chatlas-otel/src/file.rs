@@ -1,0 +1,116 @@
+//! OTLP in a file, a line of JSON for each batch, as the
+//! [collector's file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)
+//! writes it.
+
+use std::fs::{File, OpenOptions};
+use std::future::{Future, ready};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::logs::{LogBatch, LogExporter};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use serde::Serialize;
+
+use super::SetupError;
+
+/// A file that all signals write to.
+#[derive(Clone, Debug)]
+pub(super) struct OtlpFile {
+    path: PathBuf,
+    file: Arc<Mutex<File>>,
+}
+
+impl OtlpFile {
+    /// Appends to what is there.
+    pub(super) fn open(path: impl AsRef<Path>) -> Result<Self, SetupError> {
+        let path = path.as_ref().to_path_buf();
+        match OpenOptions::new().create(true).append(true).open(&path) {
+            Ok(file) => Ok(Self { path, file: Arc::new(Mutex::new(file)) }),
+            Err(error) => Err(SetupError::File {
+                place: "Telemetry::file".to_owned(),
+                path,
+                why: error.to_string(),
+            }),
+        }
+    }
+
+    /// For people.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn write(&self, batch: &impl Serialize) -> OTelSdkResult {
+        let failed = |why: String| OTelSdkError::InternalFailure(why);
+        let mut line = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
+        line.push(b'\n');
+        // In one piece: other programs may append to the same file.
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&line).map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// An exporter to such a file.
+#[derive(Debug)]
+pub(super) struct OtlpLines {
+    file: OtlpFile,
+    resource: ResourceAttributesWithSchema,
+}
+
+impl OtlpLines {
+    pub(super) fn new(file: OtlpFile) -> Self {
+        Self { file, resource: ResourceAttributesWithSchema::default() }
+    }
+}
+
+impl SpanExporter for OtlpLines {
+    fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
+        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        ready(self.file.write(&ExportTraceServiceRequest { resource_spans }))
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+}
+
+impl LogExporter for OtlpLines {
+    fn export(&self, batch: LogBatch<'_>) -> impl Future<Output = OTelSdkResult> + Send {
+        let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
+        ready(self.file.write(&ExportLogsServiceRequest { resource_logs }))
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.into();
+    }
+}
+
+impl PushMetricExporter for OtlpLines {
+    fn export(&self, metrics: &ResourceMetrics) -> impl Future<Output = OTelSdkResult> + Send {
+        ready(self.file.write(&ExportMetricsServiceRequest::from(metrics)))
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}

@@ -1,0 +1,343 @@
+//! Turns as the messages of the Messages API: what is said, as content blocks.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chatlas_core::Turn;
+use chatlas_core::content::{
+    Content, Media, MediaSource, Replay, Text, ToolOutcome, ToolRequest, ToolResult,
+};
+use serde_json::{Value, json};
+
+/// What stands for a text where one is demanded and there is none.
+const NO_TEXT: &str = "[empty string]";
+
+/// A turn as a message; `None` where nothing of it can be sent.
+pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value> {
+    match turn {
+        Turn::User(turn) => {
+            // The API wants the answers to its calls before anything else.
+            let (results, rest): (Vec<_>, Vec<_>) =
+                turn.contents.iter().partition(|content| matches!(content, Content::ToolResult(_)));
+            let contents = results.into_iter().chain(rest);
+            let mut blocks: Vec<Value> =
+                contents.filter_map(|content| said_by_user(content, cites)).collect();
+            if blocks.is_empty() {
+                blocks.push(text(NO_TEXT));
+            }
+            Some(json!({"role": "user", "content": blocks}))
+        }
+        Turn::Assistant(turn) => {
+            let blocks: Vec<Value> =
+                turn.contents.iter().flat_map(|content| said_by_model(provider, content)).collect();
+            (!blocks.is_empty()).then(|| json!({"role": "assistant", "content": blocks}))
+        }
+    }
+}
+
+/// Whether the cache may be marked at that block.
+pub(super) fn may_be_marked(block: &Value) -> bool {
+    !matches!(block["type"].as_str(), Some("thinking" | "redacted_thinking"))
+}
+
+/// Whether a file is named by its id there.
+pub(super) fn names_a_file(contents: &[Content]) -> bool {
+    contents.iter().any(|content| match content {
+        Content::Image(media) | Content::Document(media) => {
+            matches!(media.source, MediaSource::File { .. })
+        }
+        Content::ToolResult(ToolResult { outcome: ToolOutcome::Contents(contents), .. }) => {
+            names_a_file(contents)
+        }
+        _ => false,
+    })
+}
+
+fn text(text: &str) -> Value {
+    json!({"type": "text", "text": text})
+}
+
+/// A text as a block; the API refuses one that is blank.
+fn not_blank(said: &str) -> Option<Value> {
+    (!said.trim().is_empty()).then(|| text(said))
+}
+
+fn said_by_user(content: &Content, cites: bool) -> Option<Value> {
+    match content {
+        Content::Text(said) => not_blank(&said.text),
+        Content::Image(media) => Some(image(media)),
+        Content::Document(media) => Some(document(media, cites)),
+        Content::ToolResult(result) => Some(tool_result(result, cites)),
+        // The model says the rest.
+        _ => None,
+    }
+}
+
+fn said_by_model(provider: &str, content: &Content) -> Vec<Value> {
+    // One vendor may have another API, whose items are none of this one.
+    let ours = |replay: &Option<Replay>| {
+        let replay = replay.as_ref().filter(|replay| replay.provider == provider)?;
+        replay.item["type"].is_string().then(|| replay.item.clone())
+    };
+    match content {
+        Content::Text(said) => {
+            cited(said, ours(&said.replay)).or_else(|| not_blank(&said.text)).into_iter().collect()
+        }
+        Content::Refusal(refusal) => not_blank(&refusal.text).into_iter().collect(),
+        Content::ToolRequest(request) => vec![tool_use(request)],
+        // Without what proves it to be the model's own, a thought is refused.
+        Content::Thinking(thinking) => ours(&thinking.replay).into_iter().collect(),
+        Content::ServerTool(tool) if tool.replay.provider == provider => match &tool.replay.item {
+            Value::Array(blocks) => blocks.clone(),
+            block => vec![block.clone()],
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// A text with its sources as they came, unless it was changed since.
+fn cited(said: &Text, block: Option<Value>) -> Option<Value> {
+    block.filter(|block| block["text"] == said.text.as_str())
+}
+
+fn tool_use(request: &ToolRequest) -> Value {
+    let input = match &request.arguments {
+        Value::Object(_) => request.arguments.clone(),
+        Value::Null => json!({}),
+        // The API takes an object alone, so that what was none is told within one.
+        Value::String(raw) => json!({"INVALID_JSON": raw}),
+        other => json!({"INVALID_JSON": other.to_string()}),
+    };
+    json!({"type": "tool_use", "id": id(&request.id), "name": request.name, "input": input})
+}
+
+fn tool_result(result: &ToolResult, cites: bool) -> Value {
+    let content: Value = match &result.outcome {
+        ToolOutcome::Contents(contents) => {
+            contents.iter().filter_map(|content| said_by_user(content, cites)).collect()
+        }
+        other => other.to_model_text().into(),
+    };
+    let mut block =
+        json!({"type": "tool_result", "tool_use_id": id(&result.id), "content": content});
+    if result.outcome.is_error() {
+        block["is_error"] = true.into();
+    }
+    block
+}
+
+/// The id of a call in the letters that the API takes: another vendor's may have others.
+fn id(id: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    id.chars().map(|c| if plain(c) { c } else { '_' }).collect()
+}
+
+fn image(media: &Media) -> Value {
+    match source(media) {
+        Some(source) => json!({"type": "image", "source": source}),
+        None => text("[an image that cannot be sent]"),
+    }
+}
+
+fn document(media: &Media, cites: bool) -> Value {
+    let Some(source) = plain_text(media).or_else(|| source(media)) else {
+        return text("[a document that cannot be sent]");
+    };
+    let mut block = json!({"type": "document", "source": source});
+    if let Some(name) = &media.name {
+        block["title"] = name.as_str().into();
+    }
+    if cites {
+        block["citations"] = json!({"enabled": true});
+    }
+    block
+}
+
+fn source(media: &Media) -> Option<Value> {
+    Some(match &media.source {
+        MediaSource::Url { url } => match data_url(url) {
+            Some((kind, data)) => json!({"type": "base64", "media_type": kind, "data": data}),
+            None => json!({"type": "url", "url": url}),
+        },
+        MediaSource::Base64 { mime_type, data } => {
+            json!({"type": "base64", "media_type": mime_type, "data": data})
+        }
+        MediaSource::File { id, .. } => json!({"type": "file", "file_id": id}),
+        _ => return None,
+    })
+}
+
+/// The media type and the base64 of a `data:` URL.
+fn data_url(url: &str) -> Option<(&str, &str)> {
+    url.strip_prefix("data:")?.split_once(";base64,")
+}
+
+/// The source of a document that is text: the API takes PDFs as bytes, and nothing else.
+fn plain_text(media: &Media) -> Option<Value> {
+    let (kind, data) = match &media.source {
+        MediaSource::Base64 { mime_type, data } => (mime_type.as_str(), data.as_str()),
+        MediaSource::Url { url } => data_url(url)?,
+        _ => return None,
+    };
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_text = kind.starts_with("text/")
+        || ["json", "xml", "yaml", "toml", "csv", "javascript"].iter().any(|k| kind.ends_with(k));
+    let text = String::from_utf8(STANDARD.decode(data).ok()?).ok()?;
+    is_text.then(|| json!({"type": "text", "media_type": "text/plain", "data": text}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chatlas_core::content::{Refusal, ServerTool, Thinking};
+    use chatlas_core::{AssistantTurn, UserTurn};
+
+    const ME: &str = "anthropic";
+
+    fn user(contents: Vec<Content>) -> Value {
+        message(ME, false, &Turn::User(UserTurn { contents })).unwrap()["content"].take()
+    }
+
+    fn assistant(contents: Vec<Content>) -> Option<Value> {
+        let turn = Turn::Assistant(AssistantTurn { contents, ..AssistantTurn::default() });
+        Some(message(ME, false, &turn)?["content"].take())
+    }
+
+    fn replay(provider: &str, item: Value) -> Replay {
+        Replay { provider: provider.to_owned(), item }
+    }
+
+    fn result(outcome: ToolOutcome) -> Content {
+        Content::ToolResult(ToolResult { id: "a.1".into(), name: "look".into(), outcome })
+    }
+
+    #[test]
+    fn results_come_first_and_hold_what_the_tool_gave() {
+        let picture = Content::image_base64("image/png", "AAAA");
+        let pdf = Content::document_base64("a.pdf", "application/pdf", "BBBB");
+        let contents = vec![Content::text("see"), picture, pdf];
+        let blocks = user(vec![
+            Content::text("well?"),
+            result(ToolOutcome::Contents(contents)),
+            result(ToolOutcome::Value(json!({"a": 1}))),
+            result(ToolOutcome::Error("no such city".into())),
+        ]);
+        assert_eq!(
+            blocks,
+            json!([
+                {"type": "tool_result", "tool_use_id": "a_1", "content": [
+                    {"type": "text", "text": "see"},
+                    {"type": "image", "source":
+                        {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+                    {"type": "document", "title": "a.pdf", "source":
+                        {"type": "base64", "media_type": "application/pdf", "data": "BBBB"}},
+                ]},
+                {"type": "tool_result", "tool_use_id": "a_1", "content": "{\"a\":1}"},
+                {"type": "tool_result", "tool_use_id": "a_1", "content": "no such city",
+                    "is_error": true},
+                {"type": "text", "text": "well?"},
+            ])
+        );
+    }
+
+    #[test]
+    fn text_is_never_blank() {
+        assert_eq!(user(vec![Content::text(" \n")])[0]["text"], NO_TEXT);
+        assert_eq!(
+            user(vec![Content::text(""), Content::text("hi")]),
+            json!([{"type": "text", "text": "hi"}])
+        );
+        assert_eq!(assistant(vec![Content::text("")]), None);
+    }
+
+    #[test]
+    fn media_are_told_by_where_they_are() {
+        let file = MediaSource::File { id: "file_1".into(), mime_type: None };
+        let blocks = user(vec![
+            Content::image_url("https://a.example/a.png"),
+            Content::image_url("data:image/gif;base64,R0lG"),
+            Content::Image(Media { source: file.clone(), name: None }),
+            Content::document_url("https://a.example/a.pdf"),
+            Content::Document(Media { source: file, name: Some("a".into()) }),
+            Content::document_base64("a.csv", "text/csv; charset=utf-8", "YSxiCg=="),
+            Content::document_base64("a.json", "application/json", "e30="),
+            Content::document_base64("a.txt", "text/plain", "/w=="),
+        ]);
+        let sources: Vec<&Value> =
+            blocks.as_array().unwrap().iter().map(|block| &block["source"]).collect();
+        assert_eq!(
+            Value::from(sources.into_iter().cloned().collect::<Vec<_>>()),
+            json!([
+                {"type": "url", "url": "https://a.example/a.png"},
+                {"type": "base64", "media_type": "image/gif", "data": "R0lG"},
+                {"type": "file", "file_id": "file_1"},
+                {"type": "url", "url": "https://a.example/a.pdf"},
+                {"type": "file", "file_id": "file_1"},
+                {"type": "text", "media_type": "text/plain", "data": "a,b\n"},
+                {"type": "text", "media_type": "text/plain", "data": "{}"},
+                {"type": "base64", "media_type": "text/plain", "data": "/w=="},
+            ])
+        );
+        let pdf = Content::document_url("https://a.example/a.pdf");
+        let turn = Turn::User(UserTurn { contents: vec![pdf] });
+        let cited = message(ME, true, &turn).unwrap();
+        assert_eq!(cited["content"][0]["citations"], json!({"enabled": true}));
+    }
+
+    #[test]
+    fn what_the_vendor_wants_back_goes_back_to_it_alone() {
+        let thought = json!({"type": "thinking", "thinking": "Hm.", "signature": "sig"});
+        let hidden = json!({"type": "redacted_thinking", "data": "xyz"});
+        let call = json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}});
+        let found = json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": []});
+        let cited = json!({"type": "text", "text": "so", "citations": [{"type": "x"}]});
+        let thinking = |replay| Content::Thinking(Thinking { text: "Hm.".into(), replay });
+        let said = |text: &str, replay| {
+            Content::Text(Text { text: text.into(), replay: Some(replay), logprobs: None })
+        };
+        let searched = |provider: &str| {
+            let replay = replay(provider, json!([call, found]));
+            Content::ServerTool(ServerTool { id: None, name: "web_search".into(), replay })
+        };
+        let blocks = assistant(vec![
+            thinking(Some(replay(ME, thought.clone()))),
+            thinking(Some(replay(ME, hidden.clone()))),
+            thinking(Some(replay("openai", json!({"id": 1})))),
+            thinking(Some(replay(ME, json!({"reasoningContent": {}})))),
+            thinking(None),
+            searched(ME),
+            searched("openai"),
+            said("so", replay(ME, cited.clone())),
+            said("or so", replay(ME, cited.clone())),
+            said("so", replay("openai", json!({}))),
+            Content::Refusal(Refusal { text: "No.".into() }),
+        ]);
+        let plain = |text: &str| json!({"type": "text", "text": text});
+        let expected = [
+            thought,
+            hidden,
+            call.clone(),
+            found.clone(),
+            cited.clone(),
+            plain("or so"),
+            plain("so"),
+            plain("No."),
+        ];
+        assert_eq!(blocks, Some(expected.into_iter().collect()));
+    }
+
+    #[test]
+    fn a_call_is_an_object_whatever_the_model_wrote() {
+        for (arguments, input) in [
+            (json!({"a": 1}), json!({"a": 1})),
+            (Value::Null, json!({})),
+            (json!("{\"a\": "), json!({"INVALID_JSON": "{\"a\": "})),
+            (json!([1]), json!({"INVALID_JSON": "[1]"})),
+        ] {
+            let request =
+                ToolRequest { id: "call|1".into(), name: "look".into(), arguments, replay: None };
+            let blocks = assistant(vec![Content::ToolRequest(request)]).unwrap();
+            assert_eq!(blocks[0]["input"], input);
+            assert_eq!(blocks[0]["id"], "call_1");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Who sends a request: the library's own client, one that the program brought, or any function.
+
+use std::error::Error;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use chatlas_core::{ProviderError, ProviderErrorKind};
+use reqwest::{Client, Request, Response, Url};
+
+use super::{HttpOptions, prepare_tls};
+
+type Sending = Pin<Box<dyn Future<Output = Result<Response, Trouble>> + Send>>;
+
+/// What sends requests.
+#[derive(Clone)]
+pub(super) enum Sender {
+    Client(Client),
+    Function(Arc<dyn Fn(Request) -> Sending + Send + Sync>),
+}
+
+impl Sender {
+    pub(super) fn of<F, Fut, E>(send: F) -> Self
+    where
+        F: Fn(Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self::Function(Arc::new(move |request| {
+            let sending = send(request);
+            Box::pin(async move { sending.await.map_err(|error| Trouble::of(&*error.into())) })
+        }))
+    }
+
+    pub(super) async fn execute(&self, request: Request) -> Result<Response, Trouble> {
+        match self {
+            Self::Client(client) => client.execute(request).await.map_err(|e| Trouble::of(&e)),
+            Self::Function(send) => send(request).await,
+        }
+    }
+}
+
+/// The client of a provider for which the program brought none.
+pub(super) fn build(options: &HttpOptions) -> Result<Client, ProviderError> {
+    prepare_tls();
+    Client::builder()
+        .connect_timeout(options.connect_timeout)
+        .read_timeout(options.read_timeout)
+        // A key is for the host it was given for.
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .map_err(|error| {
+            let why = error.without_url();
+            ProviderError::new(
+                ProviderErrorKind::Other,
+                format!("the HTTP client could not be made: {why}"),
+            )
+        })
+}
+
+/// Why a request got no answer.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    kind: TroubleKind,
+    cause: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum TroubleKind {
+    Timeout,
+    Connect,
+    /// The request could not be made.
+    Request,
+    Other,
+}
+
+impl Trouble {
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        Self { kind: kind(error), cause: root_cause(error) }
+    }
+
+    /// The value of `error.type`.
+    pub(super) fn error_type(&self) -> &'static str {
+        match self.kind {
+            TroubleKind::Timeout => "timeout",
+            TroubleKind::Connect => "connect",
+            TroubleKind::Request | TroubleKind::Other => "_OTHER",
+        }
+    }
+
+    /// The error of the call, to a server at that address.
+    pub(super) fn at(&self, url: &Url) -> ProviderError {
+        let (host, cause) = (place(url), &self.cause);
+        let (kind, message) = match self.kind {
+            TroubleKind::Timeout => {
+                (ProviderErrorKind::Timeout, format!("{host} did not answer in time"))
+            }
+            TroubleKind::Request => (
+                ProviderErrorKind::InvalidRequest,
+                format!("the request to {host} could not be made: {cause}"),
+            ),
+            TroubleKind::Connect | TroubleKind::Other => (
+                ProviderErrorKind::Connection,
+                format!("cannot reach {host}: {cause}; check the base URL and the network"),
+            ),
+        };
+        ProviderError::new(kind, message)
+    }
+}
+
+/// An error and those within it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn kind(error: &(dyn Error + 'static)) -> TroubleKind {
+    if let Some(error) = chain(error).find_map(|error| error.downcast_ref::<reqwest::Error>()) {
+        return match error {
+            _ if error.is_timeout() => TroubleKind::Timeout,
+            _ if error.is_connect() => TroubleKind::Connect,
+            _ if error.is_builder() => TroubleKind::Request,
+            _ => TroubleKind::Other,
+        };
+    }
+    let io = chain(error).find_map(|error| error.downcast_ref::<io::Error>());
+    match io.map(io::Error::kind) {
+        Some(io::ErrorKind::TimedOut) => TroubleKind::Timeout,
+        Some(io::ErrorKind::ConnectionRefused) => TroubleKind::Connect,
+        _ => TroubleKind::Other,
+    }
+}
+
+/// The innermost error: the ones around it name the URL, which may hold a key.
+pub(super) fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let cause = chain(error).last().unwrap_or(error).to_string();
+    if cause.contains("://") { "the request failed".to_owned() } else { cause }
+}
+
+/// Host and port, without anything that may be secret.
+fn place(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("the server");
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_error_of_a_client_is_understood_and_shows_no_address() {
+        let url = Url::parse("https://u:p@a.example:8080/v1?key=canary").unwrap();
+        for (error, kind, shown) in [
+            (
+                io::Error::new(io::ErrorKind::TimedOut, "slow"),
+                ProviderErrorKind::Timeout,
+                "a.example:8080 did not answer in time",
+            ),
+            (
+                io::Error::other("https://a.example?key=canary failed"),
+                ProviderErrorKind::Connection,
+                "cannot reach a.example:8080: the request failed; \
+                 check the base URL and the network",
+            ),
+            (
+                io::Error::new(io::ErrorKind::ConnectionRefused, "nobody is there"),
+                ProviderErrorKind::Connection,
+                "cannot reach a.example:8080: nobody is there; check the base URL and the network",
+            ),
+        ] {
+            let error = Trouble::of(&error).at(&url);
+            assert_eq!((error.kind(), error.message()), (kind, shown));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Groq.
+
+use chatlas_macros::provider;
+
+use crate::completions::OpenAiCompletions;
+
+/// A model on [Groq](https://console.groq.com/docs)'s servers.
+///
+/// **Authentication.** The key of `GROQ_API_KEY`.
+///
+/// **What is sent.** As [`OpenAiCompletions`].
+///
+/// **How tokens are counted.** As Groq tells them, in `usage` or in `x_groq.usage`.
+#[provider(
+    like = OpenAiCompletions,
+    name = "groq",
+    base_url = "https://api.groq.com/openai/v1",
+    api_key_env = "GROQ_API_KEY",
+    default_model = "openai/gpt-oss-20b"
+)]
+pub struct Groq;

@@ -1,0 +1,201 @@
+//! What every provider's HTTP has: a client of the program's own, tokens that run out, the trace
+//! carried along, and bounds on what is taken in.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chatlas_core::{
+    ChatRequest, Completion, CompletionEvent, Provider as _, ProviderError, ProviderErrorKind, Turn,
+};
+use chatlas_providers::http::{HttpOptions, Token};
+use chatlas_providers::openai::OpenAi;
+use futures_util::StreamExt as _;
+use opentelemetry::global;
+use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use serde_json::json;
+
+/// Remembers the heads of requests, and answers each with what `answer` writes.
+struct Server {
+    url: String,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+fn serve(answer: impl Fn(u32, &mut TcpStream) -> std::io::Result<()> + Send + 'static) -> Server {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for (number, connection) in (0..).zip(listener.incoming().flatten()) {
+            let mut reader = BufReader::new(connection);
+            let (mut head, mut line, mut length) = (String::new(), String::new(), 0);
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap_or_default();
+                }
+                head.push_str(&line);
+                line.clear();
+            }
+            // A client that went away is no failure of the server's.
+            let _ = reader.read_exact(&mut vec![0; length]);
+            seen.lock().expect("no panic").push(head.to_ascii_lowercase());
+            let _ = answer(number, reader.get_mut());
+        }
+    });
+    Server { url, heads }
+}
+
+fn write(connection: &mut TcpStream, status: u16, kind: &str, body: &str) -> std::io::Result<()> {
+    write!(
+        connection,
+        "HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn hello() -> String {
+    json!({
+        "id": "resp_1", "status": "completed", "model": "gpt-4o",
+        "output": [{"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}],
+    })
+    .to_string()
+}
+
+fn hi() -> ChatRequest {
+    ChatRequest::new([Turn::user("hi")])
+}
+
+async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
+    let mut events = model.chat_stream(hi()).await?;
+    while let Some(event) = events.next().await {
+        if let CompletionEvent::Done(completion) = event? {
+            return Ok(completion);
+        }
+    }
+    panic!("no last event");
+}
+
+#[tokio::test]
+async fn a_function_of_the_programs_own_sends_the_requests() {
+    let server = serve(|_, connection| write(connection, 200, "application/json", &hello()));
+    let sent = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&sent);
+    chatlas_providers::http::prepare_tls();
+    let client = reqwest::Client::new();
+    let options = HttpOptions::default().send_with(move |mut request| {
+        let (client, count) = (client.clone(), Arc::clone(&count));
+        async move {
+            // It fails once, as a middleware may: that is tried again.
+            if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                return Err("not now".to_owned().into());
+            }
+            request.headers_mut().insert("x-middleware", "yes".parse()?);
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(client.execute(request).await?)
+        }
+    });
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k").http(options);
+    assert_eq!(model.chat(hi()).await.expect("an answer").text(), "Hello");
+    assert_eq!(sent.load(Ordering::SeqCst), 2);
+    assert!(server.heads.lock().expect("no panic")[0].contains("x-middleware: yes"));
+}
+
+#[tokio::test]
+async fn a_failure_of_the_programs_own_client_is_typed() {
+    let options = HttpOptions::default().max_retries(0).send_with(|_| {
+        let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "slow");
+        std::future::ready(Err(error))
+    });
+    let model = OpenAi::new("gpt-4o").base_url("http://a.example").api_key("k").http(options);
+    let error = model.chat(hi()).await.expect_err("it failed");
+    assert_eq!(error.kind(), ProviderErrorKind::Timeout);
+    assert_eq!(error.message(), "a.example did not answer in time");
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_used_and_replaced_when_it_is_refused() {
+    let server = serve(|number, connection| match number {
+        0 | 2 => write(connection, 200, "application/json", &hello()),
+        _ => write(connection, 401, "application/json", r#"{"error": {"message": "token-1?"}}"#),
+    });
+    let asked = Arc::new(AtomicU32::new(1));
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("").token_provider(move || {
+        let number = asked.fetch_add(1, Ordering::SeqCst);
+        let token = Token::new(format!("token-{number}")).expires_in(Duration::from_hours(1));
+        std::future::ready(Ok::<_, std::io::Error>(token))
+    });
+    model.chat(hi()).await.expect("an answer");
+    let error = model.chat(hi()).await.expect_err("the token is refused");
+    assert_eq!(error.kind(), ProviderErrorKind::Authentication);
+    assert_eq!(error.message(), "[redacted]?");
+    model.chat(hi()).await.expect("an answer to the new one");
+    let heads = server.heads.lock().expect("no panic");
+    for (head, token) in heads.iter().zip(["token-1", "token-1", "token-2"]) {
+        assert!(head.contains(&format!("authorization: bearer {token}\r\n")), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn the_trace_is_carried_along_only_when_asked() {
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    let provider = SdkTracerProvider::builder().build();
+    global::set_tracer_provider(provider);
+    let server = serve(|_, connection| write(connection, 200, "application/json", &hello()));
+    let model = |options| OpenAi::new("gpt-4o").base_url(&server.url).api_key("k").http(options);
+    let tracer = global::tracer("test");
+    let context = opentelemetry::Context::current_with_span(tracer.start("program"));
+    let trace = context.span().span_context().trace_id().to_string();
+    let asked = HttpOptions::default().propagate(true);
+    for options in [HttpOptions::default(), asked.clone(), asked.spans(true)] {
+        use opentelemetry::trace::FutureExt as _;
+        let model = model(options);
+        model.chat(hi()).with_context(context.clone()).await.expect("an answer");
+    }
+    let heads = server.heads.lock().expect("no panic");
+    assert!(!heads[0].contains("traceparent"), "{}", heads[0]);
+    let parents: Vec<&str> =
+        heads[1..].iter().filter_map(|head| head.split("traceparent: ").nth(1)).collect();
+    assert_eq!(parents.len(), 2);
+    let program = context.span().span_context().span_id().to_string();
+    for parent in parents {
+        assert!(parent.starts_with(&format!("00-{trace}-")), "{parent}");
+        assert!(!parent.contains(&program), "it is the span of the call, not of its caller");
+    }
+}
+
+#[tokio::test]
+async fn events_end_as_any_server_ends_them() {
+    let event = json!({"type": "response.completed",
+        "response": serde_json::from_str::<serde_json::Value>(&hello()).expect("JSON")});
+    for end in ["\n\n", "\r\n\r\n", "\r\r"] {
+        let body = format!(": hello{end}event: x{}data: {event}{end}", &end[..end.len() / 2]);
+        let server = serve(move |_, connection| write(connection, 200, "text/event-stream", &body));
+        let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+        assert_eq!(stream(&model).await.expect("an answer").text(), "Hello", "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_reply_without_end_is_not_taken_in() {
+    for kind in ["text/event-stream", "application/json"] {
+        let server = serve(move |_, connection| {
+            write!(
+                connection,
+                "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\ndata: \""
+            )?;
+            let piece = vec![b'x'; 1 << 20];
+            loop {
+                connection.write_all(&piece)?;
+            }
+        });
+        let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+        let error = stream(&model).await.expect_err("it has no end");
+        assert_eq!(error.kind(), ProviderErrorKind::MalformedReply, "{kind}");
+        assert!(error.message().ends_with("a piece of it is longer than 64 MiB"), "{error}");
+    }
+}

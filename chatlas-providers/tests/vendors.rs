@@ -1,0 +1,460 @@
+//! How vendors that speak Chat Completions differ: where each is asked, with what, and in which
+//! words.
+
+use std::sync::{Arc, Mutex};
+
+use chatlas_core::content::{
+    Content, Media, MediaSource, Refusal, Replay, Thinking, ToolOutcome, ToolRequest, ToolResult,
+};
+use chatlas_core::{
+    AssistantTurn, ChatRequest, OutputSchema, Provider, ProviderErrorKind, ToolDefinition, Turn,
+    UserTurn,
+};
+use chatlas_providers::completions::OpenAiCompletions;
+use chatlas_providers::http::HttpOptions;
+use chatlas_providers::vendors::{
+    Cloudflare, Databricks, DeepSeek, Groq, HuggingFace, LmStudio, Mistral, Ollama, OpenRouter,
+    Perplexity, Portkey,
+};
+use serde_json::{Value, json};
+
+/// What a request said.
+#[derive(Clone, Debug)]
+struct Sent {
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Value,
+}
+
+impl Sent {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A wire that answers all with the same, and what was sent over it.
+fn wire(status: u16, answer: &Value) -> (HttpOptions, Arc<Mutex<Vec<Sent>>>) {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sent);
+    let answer = answer.to_string();
+    let options = HttpOptions::default().send_with(move |request| {
+        let headers = request.headers().iter();
+        let body = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
+        seen.lock().expect("no panic").push(Sent {
+            url: request.url().to_string(),
+            headers: headers
+                .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
+                .collect(),
+            body: serde_json::from_slice(body).expect("JSON"),
+        });
+        let response = http::Response::builder()
+            .status(status)
+            .header("content-type", "application/json")
+            .body(answer.clone())
+            .expect("a response");
+        std::future::ready(Ok::<_, std::io::Error>(response.into()))
+    });
+    (options, sent)
+}
+
+fn hello() -> Value {
+    json!({"id": "r", "model": "m", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}]})
+}
+
+fn hi() -> ChatRequest {
+    ChatRequest::new([Turn::user("hi")])
+}
+
+/// What the provider sends for that request.
+async fn sent<P: Provider>(request: ChatRequest, provider: impl FnOnce(HttpOptions) -> P) -> Sent {
+    let (options, sent) = wire(200, &hello());
+    provider(options).chat(request).await.expect("an answer");
+    let sent = sent.lock().expect("no panic");
+    sent[0].clone()
+}
+
+async fn streamed<P: Provider>(provider: impl FnOnce(HttpOptions) -> P) -> Value {
+    let (options, sent) = wire(200, &hello());
+    provider(options).chat_stream(hi()).await.expect("an answer");
+    let sent = sent.lock().expect("no panic");
+    sent[0].body.clone()
+}
+
+macro_rules! new {
+    ($vendor:ident) => {
+        |options| $vendor::new("m").api_key("key").http(options)
+    };
+}
+
+#[tokio::test]
+async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
+    let bearer = ("authorization", "Bearer key");
+    macro_rules! asked {
+        ($vendor:ident $(.$setting:ident($value:literal))*, $name:literal, $url:literal, $key:expr) => {{
+            let mut name = String::new();
+            let sent = sent(hi(), |options| {
+                let provider = new!($vendor)(options)$(.$setting($value))*;
+                name = provider.info().name.to_string();
+                provider
+            })
+            .await;
+            assert_eq!((name.as_str(), sent.url.as_str()), ($name, concat!($url, "/chat/completions")));
+            let (header, value) = $key;
+            assert_eq!(sent.header(header), Some(value), $name);
+            assert_eq!(sent.body["model"], "m");
+        }};
+    }
+    asked!(DeepSeek, "deepseek", "https://api.deepseek.com", bearer);
+    asked!(Groq, "groq", "https://api.groq.com/openai/v1", bearer);
+    asked!(HuggingFace, "huggingface", "https://router.huggingface.co/v1", bearer);
+    asked!(LmStudio, "lm_studio", "http://localhost:1234/v1", bearer);
+    asked!(Mistral, "mistral_ai", "https://api.mistral.ai/v1", bearer);
+    asked!(Ollama, "ollama", "http://localhost:11434/v1", bearer);
+    asked!(OpenAiCompletions, "openai", "https://api.openai.com/v1", bearer);
+    asked!(OpenRouter, "openrouter", "https://openrouter.ai/api/v1", bearer);
+    asked!(Perplexity, "perplexity", "https://api.perplexity.ai", bearer);
+    let key = ("x-portkey-api-key", "key");
+    asked!(Portkey, "portkey", "https://api.portkey.ai/v1", key);
+    asked!(
+        Cloudflare.account("abc"),
+        "cloudflare",
+        "https://api.cloudflare.com/client/v4/accounts/abc/ai/v1",
+        bearer
+    );
+    asked!(
+        Databricks.workspace("adb-1.azuredatabricks.net/"),
+        "databricks",
+        "https://adb-1.azuredatabricks.net/serving-endpoints",
+        bearer
+    );
+}
+
+#[tokio::test]
+async fn parameters_go_out_in_each_vendors_words() {
+    let mut request = hi();
+    let params = &mut request.params;
+    params.temperature = Some(0.5);
+    params.top_p = Some(0.25);
+    params.max_tokens = Some(7);
+    params.stop_sequences = vec!["END".into()];
+    params.seed = Some(9);
+    params.frequency_penalty = Some(0.125);
+    params.presence_penalty = Some(-0.5);
+    params.choice_count = Some(2);
+    params.reasoning_level = Some("low".into());
+    params.extra.insert("user".into(), "me".into());
+    let openai = json!({
+        "model": "m", "stream": false, "temperature": 0.5, "top_p": 0.25, "stop": ["END"],
+        "max_completion_tokens": 7, "seed": 9, "frequency_penalty": 0.125,
+        "presence_penalty": -0.5, "n": 2, "reasoning_effort": "low", "user": "me",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+    });
+    let body = |sent: Sent| sent.body;
+    assert_eq!(body(sent(request.clone(), new!(OpenAiCompletions)).await), openai);
+    assert_eq!(body(sent(request.clone(), new!(Groq)).await), openai);
+    let renamed = |names: &[(&str, &str)]| {
+        let mut body = openai.clone();
+        for (name, new) in names {
+            body[*new] = body[*name].take();
+            body.as_object_mut().expect("an object").remove(*name);
+        }
+        body
+    };
+    let short = ("max_completion_tokens", "max_tokens");
+    assert_eq!(body(sent(request.clone(), new!(Ollama)).await), renamed(&[short]));
+    let mistral = renamed(&[short, ("seed", "random_seed")]);
+    assert_eq!(body(sent(request.clone(), new!(Mistral)).await), mistral);
+    let mut deepseek = renamed(&[short]);
+    deepseek["messages"][0]["content"] = "hi".into();
+    assert_eq!(body(sent(request.clone(), new!(DeepSeek)).await), deepseek);
+    let mut openrouter = renamed(&[short, ("reasoning_effort", "reasoning")]);
+    openrouter["reasoning"] = json!({"effort": "low"});
+    assert_eq!(body(sent(request, new!(OpenRouter)).await), openrouter);
+}
+
+#[tokio::test]
+async fn a_stream_is_asked_to_tell_its_tokens_where_that_is_known() {
+    let usage = json!({"include_usage": true});
+    assert_eq!(streamed(new!(OpenAiCompletions)).await["stream_options"], usage);
+    assert_eq!(streamed(new!(Groq)).await["stream_options"], usage);
+    assert_eq!(streamed(new!(Mistral)).await.get("stream_options"), None);
+    let databricks = streamed(|options| new!(Databricks)(options).workspace("https://a.example"));
+    assert_eq!(databricks.await.get("stream_options"), None);
+}
+
+#[tokio::test]
+async fn top_k_is_refused_where_it_is_not_known() {
+    let mut request = hi();
+    request.params.top_k = Some(3);
+    for body in [
+        sent(request.clone(), new!(OpenRouter)).await.body,
+        sent(request.clone(), new!(Perplexity)).await.body,
+        sent(request.clone(), new!(LmStudio)).await.body,
+    ] {
+        assert_eq!(body["top_k"], 3);
+    }
+    let (options, wire) = wire(200, &hello());
+    let error = new!(OpenAiCompletions)(options.clone()).chat(request).await.expect_err("refused");
+    assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
+    assert!(error.message().contains("`top_k`"), "{error}");
+    let mut request = hi();
+    request.params.previous_response_id = Some("r".into());
+    let error = new!(Groq)(options).chat(request).await.expect_err("refused");
+    assert!(error.message().contains("`previous_response_id`"), "{error}");
+    assert!(wire.lock().expect("no panic").is_empty(), "nothing is sent");
+}
+
+#[tokio::test]
+async fn a_schema_goes_where_the_vendor_takes_it() {
+    let mut request = hi();
+    request.system_prompt = Some("Be kind.".into());
+    let schema = json!({"type": "object", "description": "A cat.", "properties": {}});
+    request.output =
+        Some(OutputSchema { name: "cat".into(), schema: schema.clone(), strict: true });
+    let sent_to_openai = sent(request.clone(), new!(OpenAiCompletions)).await.body;
+    assert_eq!(
+        sent_to_openai["response_format"],
+        json!({"type": "json_schema", "json_schema":
+            {"name": "cat", "description": "A cat.", "schema": schema, "strict": true}})
+    );
+    let body = sent(request, new!(DeepSeek)).await.body;
+    assert_eq!(body["response_format"], json!({"type": "json_object"}));
+    let system = body["messages"][0]["content"].as_str().expect("a text");
+    assert!(system.starts_with("Be kind.\n\nAnswer with a JSON object"), "{system}");
+    assert!(system.ends_with(&schema.to_string()), "{system}");
+}
+
+#[tokio::test]
+async fn a_tool_says_whether_it_is_strict() {
+    let mut request = hi();
+    let tool = ToolDefinition::new("add", "Adds.", json!({"type": "object"}));
+    request.tools = vec![tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)];
+    let body = sent(request, new!(OpenAiCompletions)).await.body;
+    let strict: Vec<Option<&Value>> =
+        (0..3).map(|index| body["tools"][index]["function"].get("strict")).collect();
+    assert_eq!(strict, [None, Some(&json!(true)), Some(&json!(false))]);
+    assert_eq!(
+        body["tools"][0],
+        json!({"type": "function", "function":
+            {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}})
+    );
+}
+
+fn file(id: &str) -> Content {
+    let source = MediaSource::File { id: id.into(), mime_type: None };
+    Content::Document(Media { source, name: None })
+}
+
+fn with_user(contents: Vec<Content>) -> ChatRequest {
+    ChatRequest::new([Turn::User(UserTurn { contents })])
+}
+
+#[tokio::test]
+async fn media_go_as_parts_of_a_message() {
+    let request = with_user(vec![
+        Content::text("look"),
+        Content::image_url("https://a.example/a.png"),
+        Content::image_base64("image/png", "AA=="),
+        Content::document_base64("b.pdf", "application/pdf", "BB=="),
+        Content::document_base64("c.mp3", "audio/mpeg", "CC=="),
+        file("file-1"),
+    ]);
+    let body = sent(request, new!(OpenAiCompletions)).await.body;
+    assert_eq!(
+        body["messages"][0]["content"],
+        json!([
+            {"type": "text", "text": "look"},
+            {"type": "image_url", "image_url": {"url": "https://a.example/a.png"}},
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+            {"type": "file", "file":
+                {"filename": "b.pdf", "file_data": "data:application/pdf;base64,BB=="}},
+            {"type": "input_audio", "input_audio": {"data": "CC==", "format": "mp3"}},
+            {"type": "file", "file": {"file_id": "file-1"}},
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_document_by_its_address_goes_to_those_who_take_it() {
+    let url = "https://a.example/b.pdf";
+    let request = || with_user(vec![Content::document_url(url)]);
+    let part = |sent: Sent| sent.body["messages"][0]["content"][0].clone();
+    let mistral = part(sent(request(), new!(Mistral)).await);
+    assert_eq!(mistral, json!({"type": "document_url", "document_url": url}));
+    let openrouter = part(sent(request(), new!(OpenRouter)).await);
+    assert_eq!(
+        openrouter,
+        json!({"type": "file", "file": {"filename": "document", "file_data": url}})
+    );
+    let (options, _) = wire(200, &hello());
+    let error = new!(Groq)(options).chat(request()).await.expect_err("refused");
+    assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
+    assert!(error.message().contains("no document by its address"), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_tool_returned_beside_text_follows_all_results() {
+    let result = |id: &str, outcome| {
+        Content::ToolResult(ToolResult { id: id.into(), name: "draw".into(), outcome })
+    };
+    let chart = ToolOutcome::Contents(vec![
+        Content::text("a chart"),
+        Content::image_base64("image/png", "AA=="),
+    ]);
+    let request = with_user(vec![
+        result("c1", chart),
+        result("c2", ToolOutcome::Error("no paper".into())),
+        Content::text("And?"),
+    ]);
+    let body = sent(request, new!(OpenAiCompletions)).await.body;
+    assert_eq!(
+        body["messages"],
+        json!([
+            {"role": "tool", "tool_call_id": "c1", "content": "a chart"},
+            {"role": "tool", "tool_call_id": "c2", "content": "no paper"},
+            {"role": "user", "content": [
+                {"type": "text", "text": "The tool call c1 of `draw` returned:"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+                {"type": "text", "text": "And?"},
+            ]},
+        ])
+    );
+}
+
+#[tokio::test]
+async fn a_vendors_thoughts_go_back_to_it_alone() {
+    let thinking = |provider: &str, item: Value| {
+        let replay = Some(Replay { provider: provider.into(), item });
+        Content::Thinking(Thinking { text: "Hm.".into(), replay })
+    };
+    let asked = Content::ToolRequest(ToolRequest {
+        id: "c1".into(),
+        name: "add".into(),
+        arguments: json!("{\"a\": "),
+        replay: None,
+    });
+    let contents = vec![
+        thinking("deepseek", json!({"reasoning_content": "Hm."})),
+        thinking("openrouter", json!({"reasoning_details": [{"text": "Hm."}]})),
+        Content::Refusal(Refusal { text: "No.".into() }),
+        Content::text("  "),
+        asked,
+    ];
+    let said = AssistantTurn { contents, ..Default::default() };
+    let silent = AssistantTurn { contents: vec![Content::text("\n")], ..Default::default() };
+    let request = ChatRequest::new([
+        Turn::user("hi"),
+        Turn::Assistant(said),
+        Turn::Assistant(silent),
+        Turn::user("so?"),
+    ]);
+    let call = json!([{"id": "c1", "type": "function",
+        "function": {"name": "add", "arguments": "{\"a\": "}}]);
+    let refusal = json!([{"type": "refusal", "refusal": "No."}]);
+    let expected = |key: Option<(&str, Value)>| {
+        let mut message = json!({"role": "assistant", "content": refusal, "tool_calls": call});
+        if let Some((key, value)) = key {
+            message[key] = value;
+        }
+        message
+    };
+    let text = ("reasoning_content", json!("Hm."));
+    let details = ("reasoning_details", json!([{"text": "Hm."}]));
+    for (messages, told) in [
+        (sent(request.clone(), new!(DeepSeek)).await.body, Some(text)),
+        (sent(request.clone(), new!(OpenRouter)).await.body, Some(details)),
+        (sent(request, new!(Groq)).await.body, None),
+    ] {
+        assert_eq!(messages["messages"][1], expected(told));
+        // A turn that said nothing is left out.
+        assert_eq!(messages["messages"].as_array().map(Vec::len), Some(3));
+    }
+}
+
+#[tokio::test]
+async fn gateways_are_told_who_asks_and_for_whom() {
+    let request =
+        sent(hi(), |options| new!(OpenRouter)(options).referer("https://app.example").title("App"));
+    let request = request.await;
+    assert_eq!(request.header("http-referer"), Some("https://app.example"));
+    assert_eq!(request.header("x-title"), Some("App"));
+    let request = sent(hi(), |options| {
+        new!(Portkey)(options).virtual_key("vk").provider("openai").config("pc-1")
+    });
+    let request = request.await;
+    assert_eq!(request.header("authorization"), None);
+    assert_eq!(request.header("x-portkey-virtual-key"), Some("vk"));
+    assert_eq!(request.header("x-portkey-provider"), Some("openai"));
+    assert_eq!(request.header("x-portkey-config"), Some("pc-1"));
+    let shown = format!("{:?}", Portkey::new("m").api_key("secret-1").virtual_key("secret-2"));
+    assert!(!shown.contains("secret-"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_missing_model_of_ollamas_says_how_to_fetch_it() {
+    let told = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
+    let (options, _) = wire(404, &told);
+    let error = Ollama::new("qwen3").http(options.clone()).chat(hi()).await.expect_err("missing");
+    assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
+    assert_eq!(error.message(), "model 'qwen3' not found; fetch it with `ollama pull qwen3`");
+    assert_eq!(error.status(), Some(404));
+    let error = LmStudio::new("qwen3").http(options).chat(hi()).await.expect_err("missing");
+    assert_eq!(error.message(), "model 'qwen3' not found");
+}
+
+#[tokio::test]
+async fn a_key_is_asked_for_where_one_is_needed() {
+    let (options, sent) = wire(200, &hello());
+    let groq = Groq::new("m").api_key("").http(options.clone());
+    let error = groq.chat(hi()).await.expect_err("no key");
+    assert_eq!(error.kind(), ProviderErrorKind::Authentication);
+    assert!(error.message().contains("GROQ_API_KEY"), "{error}");
+    assert!(sent.lock().expect("no panic").is_empty(), "nothing is sent");
+    // A proxy may need none, a server of one's own does not.
+    let proxy = Groq::new("m").api_key("").base_url("http://proxy.example/v1");
+    proxy.http(options.clone()).chat(hi()).await.expect("an answer");
+    LmStudio::new("m").api_key("").http(options.clone()).chat(hi()).await.expect("an answer");
+    Ollama::new("m").http(options).chat(hi()).await.expect("an answer");
+    assert_eq!(sent.lock().expect("no panic").len(), 3);
+}
+
+#[tokio::test]
+async fn a_part_of_an_address_that_is_missing_is_named() {
+    let error = Cloudflare::new("m").api_key("k").chat(hi()).await.expect_err("no account");
+    assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
+    assert!(error.message().contains("CLOUDFLARE_ACCOUNT_ID"), "{error}");
+    let error = Databricks::new("m").api_key("k").chat(hi()).await.expect_err("no workspace");
+    assert!(error.message().contains("DATABRICKS_HOST"), "{error}");
+}
+
+#[tokio::test]
+async fn models_are_listed_where_there_is_a_list() {
+    let (options, sent) = wire(200, &json!({"data": [{"id": "a"}, {"id": "b"}]}));
+    let models = new!(Groq)(options.clone()).list_models().await.expect("a list");
+    assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(sent.lock().expect("no panic")[0].url, "https://api.groq.com/openai/v1/models");
+    let ollama = Ollama::new("").http(options.clone()).list_models().await;
+    assert_eq!(ollama.expect("a list").len(), 2);
+    let error = new!(Perplexity)(options.clone()).list_models().await.expect_err("none");
+    assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
+    let error = new!(Groq)(options).count_tokens(hi()).await.expect_err("none");
+    assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
+}
+
+#[test]
+fn the_facts_of_openais_own_conventions_are_told_of_openai_alone() {
+    let keys = |provider: &dyn Provider| -> Vec<String> {
+        let attributes = provider.info().attributes.iter();
+        attributes.map(|pair| format!("{}={}", pair.key, pair.value)).collect()
+    };
+    let openai = || OpenAiCompletions::new("m");
+    assert_eq!(keys(&openai()), ["openai.api.type=chat_completions"]);
+    assert_eq!(keys(&openai().service_tier("auto")), ["openai.api.type=chat_completions"]);
+    assert_eq!(
+        keys(&openai().service_tier("flex")),
+        ["openai.api.type=chat_completions", "openai.request.service_tier=flex"]
+    );
+    let groq = Groq::new("m").with(|api| api.service_tier("flex"));
+    assert!(keys(&groq).is_empty());
+}

@@ -1,0 +1,47 @@
+//! A travel assistant whose model is asked by the `async-openai` crate, and its trace.
+//!
+//!     OPENAI_API_KEY=… cargo run -p example-async-openai
+//!
+//! `OPENAI_BASE_URL` names another server that speaks the Chat Completions API, `OPENAI_MODEL`
+//! another model than `gpt-4o-mini`.
+
+use std::error::Error;
+use std::io::Write as _;
+
+use async_openai::config::OpenAIConfig;
+use chatlas::otel::Telemetry;
+use chatlas::prelude::*;
+use example_async_openai::AsyncOpenAi;
+
+/// Get the current weather forecast for a city.
+#[tool]
+fn get_weather(
+    /// The city, "Tokyo" for example.
+    city: &str,
+) -> String {
+    format!("{city}: 14°C, light rain, breezy this weekend.")
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // This build of async-openai leaves the choice of a cryptography provider to the program.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Err("another cryptography provider is installed already".into());
+    }
+    let telemetry = Telemetry::new().console().from_env().install()?;
+    let model = std::env::var("OPENAI_MODEL").unwrap_or_else(|_| "gpt-4o-mini".to_owned());
+    let mut chat = Chat::new(AsyncOpenAi::new(&model, OpenAIConfig::new()))
+        .system_prompt("You are a concise travel assistant.")
+        .tools(tools![get_weather]);
+    let mut answer = chat.stream("I'm headed to Tokyo this weekend: what should I pack?");
+    let mut out = std::io::stdout();
+    while let Some(event) = answer.next().await {
+        if let StreamEvent::Text(text) = event? {
+            write!(out, "{text}")?;
+            out.flush()?;
+        }
+    }
+    drop(answer);
+    telemetry.shutdown()?;
+    Ok(())
+}

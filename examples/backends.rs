@@ -1,0 +1,99 @@
+//! One trace, sent to a backend that is set up in code, with the vendor's own names for its keys.
+//!
+//!     HONEYCOMB_API_KEY=… cargo run --example backends -- honeycomb
+//!     cargo run --example backends -- collector http://collector:4318
+//!
+//! The second argument, where there is one, is another address than the usual. The same by the
+//! standard environment, without any of this code, is in `docs/backends.md`.
+
+#[path = "travel_assistant/model_server.rs"]
+mod model_server;
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chatlas::otel::sdk::metrics::Temporality;
+use chatlas::otel::{Otlp, Signal, Telemetry};
+use chatlas::prelude::*;
+
+const NAMES: &str = "collector, jaeger, logfire, datadog, honeycomb, traceloop, phoenix, mlflow, \
+                     langfuse";
+
+/// The receiver of that name.
+fn receiver(name: &str, address: Option<String>) -> Result<Otlp, Box<dyn Error>> {
+    let at = |usual: &str| Otlp::to(address.clone().unwrap_or_else(|| usual.to_owned()));
+    let traces = [Signal::Traces];
+    Ok(match name {
+        "collector" => at("http://localhost:4318").gzip(),
+        "jaeger" => at("http://localhost:4318").only(&traces),
+        "logfire" => at("https://logfire-us.pydantic.dev")
+            .header("authorization", key("LOGFIRE_TOKEN")?)
+            .temporality(Temporality::Delta),
+        "datadog" => at("https://otlp.datadoghq.com")
+            .header("dd-api-key", key("DD_API_KEY")?)
+            .header("dd-otlp-source", "llmobs")
+            .only(&traces),
+        "honeycomb" => at("https://api.honeycomb.io")
+            .header("x-honeycomb-team", key("HONEYCOMB_API_KEY")?)
+            .header("x-honeycomb-dataset", "travel"),
+        "traceloop" => at("https://api.traceloop.com")
+            .header("authorization", format!("Bearer {}", key("TRACELOOP_API_KEY")?))
+            .only(&[Signal::Traces, Signal::Metrics]),
+        "phoenix" => match key("PHOENIX_API_KEY") {
+            Ok(key) => at("https://app.phoenix.arize.com")
+                .header("authorization", format!("Bearer {key}"))
+                .only(&traces),
+            Err(_) => at("http://localhost:6006").only(&traces),
+        },
+        "mlflow" => at("http://localhost:5000")
+            .header("x-mlflow-experiment-id", key("MLFLOW_EXPERIMENT_ID")?)
+            .only(&traces),
+        "langfuse" => {
+            let keys = [key("LANGFUSE_PUBLIC_KEY")?, key("LANGFUSE_SECRET_KEY")?].join(":");
+            at("https://cloud.langfuse.com/api/public/otel")
+                .header("authorization", format!("Basic {}", BASE64_STANDARD.encode(keys)))
+                .header("x-langfuse-ingestion-version", "4")
+                .only(&traces)
+        }
+        _ => return Err(format!("there are {NAMES}").into()),
+    })
+}
+
+fn key(variable: &str) -> Result<String, Box<dyn Error>> {
+    std::env::var(variable).map_err(|_| format!("{variable} is not set").into())
+}
+
+/// Get the current weather forecast for a city.
+#[tool]
+async fn get_weather(city: String) -> String {
+    format!("{city}: 14°C, light rain, breezy this weekend.")
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().ok_or(format!("which backend? There are {NAMES}"))?;
+    let receiver = receiver(&name, arguments.next())?;
+    let telemetry = Telemetry::new().service_name("travel").otlp(receiver).install()?;
+
+    let model = chatlas::OpenAi::new("gpt-4o").base_url(model_server::start().await?);
+    let mut chat = Chat::new(model.http_spans(true)).tools(tools![get_weather]);
+    let reply = chat.chat("I'm headed to Tokyo this weekend: what should I pack?").await?;
+
+    telemetry.shutdown()?;
+    writeln!(std::io::stdout(), "{reply}\n(the trace is with {name})")?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

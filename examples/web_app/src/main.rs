@@ -1,0 +1,23 @@
+//! The program: telemetry first, then the server.
+//!
+//!     cargo run -p chatlas-web-app      # then open http://127.0.0.1:3000
+//!
+//! `CHATLAS_CHAT_PROVIDER_MODEL`, `openai/gpt-4o` for example, chooses the model; without it a small
+//! one of the example's own answers. `OTEL_EXPORTER_OTLP_ENDPOINT` says where the telemetry goes;
+//! without it each trace is drawn in the terminal.
+
+use std::error::Error;
+
+use chatlas_web_app::{app, telemetry};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let telemetry = telemetry::init()?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 3000)).await?;
+    println!("Listening on http://{}", listener.local_addr()?);
+    let served = axum::serve(listener, app::router(app::App::new().await?))
+        .with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) })
+        .await;
+    telemetry.shutdown()?;
+    Ok(served?)
+}

@@ -1,0 +1,4 @@
+//! Captured content within its bound.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| chatlas_fuzz::capture(bytes));

@@ -1,0 +1,85 @@
+//! Captured content, of any text and any JSON, within any bound.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use chatlas::prelude::*;
+use chatlas::telemetry::Capture;
+use chatlas::testing::{Answer, Script};
+use opentelemetry::{Context, global};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use serde_json::{Value, json};
+
+/// The attributes that hold JSON.
+const CONTENT: [&str; 6] = [
+    "gen_ai.system_instructions",
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.tool.definitions",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+];
+
+#[derive(Clone, Debug, Default)]
+struct Keeps(Arc<Mutex<Vec<SpanData>>>);
+
+impl SpanProcessor for Keeps {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+fn keeps() -> &'static Keeps {
+    static KEEPS: OnceLock<Keeps> = OnceLock::new();
+    KEEPS.get_or_init(|| {
+        let keeps = Keeps::default();
+        let provider = SdkTracerProvider::builder().with_span_processor(keeps.clone()).build();
+        global::set_tracer_provider(provider);
+        keeps
+    })
+}
+
+/// Records a conversation in which the bytes stand at every place where people, the model or a
+/// tool say something; the first two are the bound.
+#[allow(unreachable_pub)] // the fuzzer is another crate
+pub fn capture(bytes: &[u8]) {
+    let [low, high, said @ ..] = bytes else { return };
+    let limit = usize::from(u16::from_le_bytes([*low, *high]));
+    let text = String::from_utf8_lossy(said).into_owned();
+    let value: Value =
+        serde_json::from_slice(said).unwrap_or_else(|_| json!({ &text: [&text, 1] }));
+    let keeps = keeps();
+    keeps.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    let model = Script::new()
+        .then(Answer::new().text(text.as_str()).thinking(text.as_str()).call("none", value.clone()))
+        .then(Answer::new().call("none", value).call(text.as_str(), json!(text.as_str())))
+        .says(text.as_str());
+    let mut chat =
+        Chat::new(model).system_prompt(text.as_str()).capture(Capture::Spans).capture_limit(limit);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(chat.chat(text)).expect("an answer");
+    let limit = limit.max(512);
+    for span in keeps.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for attribute in &span.attributes {
+            let (key, text) = (attribute.key.as_str(), attribute.value.as_str());
+            if !CONTENT.contains(&key) {
+                continue;
+            }
+            assert!(text.len() <= limit, "`{key}` has {} bytes of {limit}", text.len());
+            // A tool's own text is written as it is.
+            let plain = key.starts_with("gen_ai.tool.call.");
+            assert!(plain || serde_json::from_str::<Value>(&text).is_ok(), "`{key}`: {text}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Where the spans of a tool's own work stand when it goes on elsewhere: in another task, on the
+//! blocking pool, on a thread of its own. Each is one line in the tool.
+
+#![allow(clippy::unused_async)] // some tools have nothing to wait for
+
+use chatlas::prelude::*;
+use chatlas::testing::{Answer, Recorder, Script};
+use chatlas::{ToolContext, ToolMode};
+use opentelemetry::trace::{FutureExt as _, Span as _, TraceContextExt as _, Tracer as _};
+use opentelemetry::{Context, global};
+use serde_json::json;
+
+fn work(name: &'static str) {
+    global::tracer("app").start(name).end();
+}
+
+/// Hands its work to a task.
+#[tool]
+async fn in_task() -> bool {
+    let work = async { work("task") };
+    tokio::spawn(work.with_current_context()).await.is_ok()
+}
+
+/// Hands its work to the blocking pool.
+#[tool]
+async fn on_blocking_pool(context: &ToolContext) -> bool {
+    let context = context.context().clone();
+    let work = move || {
+        let _here = context.attach();
+        work("blocking");
+    };
+    tokio::task::spawn_blocking(work).await.is_ok()
+}
+
+/// Hands its work to a thread.
+#[tool]
+async fn on_thread(context: &ToolContext) -> bool {
+    let context = context.context().clone();
+    let thread = std::thread::spawn(move || {
+        let _here = context.attach();
+        work("thread");
+    });
+    thread.join().is_ok()
+}
+
+/// Works where it stands: that is on the blocking pool, for it is not async.
+#[tool]
+fn synchronous() -> bool {
+    work("synchronous");
+    true
+}
+
+/// Leaves something behind that goes on when it is done.
+#[tool]
+async fn leaves_work_behind() -> &'static str {
+    let later = async {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        work("later");
+    };
+    // Nobody waits for it here: the test does.
+    tokio::spawn(later.with_current_context());
+    "soon"
+}
+
+const WORK: [(&str, &str); 4] = [
+    ("in_task", "task"),
+    ("on_blocking_pool", "blocking"),
+    ("on_thread", "thread"),
+    ("synchronous", "synchronous"),
+];
+
+#[tokio::test]
+async fn work_that_goes_on_elsewhere_stands_in_its_tool() {
+    for mode in [ToolMode::Concurrent, ToolMode::Sequential] {
+        let trace = Recorder::new();
+        let calls =
+            WORK.iter().fold(Answer::new(), |answer, (tool, _)| answer.call(*tool, json!({})));
+        let mut chat = Chat::new(Script::new().then(calls).says("done"))
+            .tool_mode(mode)
+            .tools(tools![in_task, on_blocking_pool, on_thread, synchronous]);
+        chat.chat("go").await.unwrap();
+        for (tool, work) in WORK {
+            let above = trace.parent(&trace.span(work)).unwrap();
+            assert_eq!(above.name(), format!("execute_tool {tool}"));
+            assert_eq!(trace.parent(&above).unwrap().name(), "invoke_agent");
+        }
+        trace.assert_sound();
+    }
+}
+
+#[tokio::test]
+async fn work_that_outlives_its_tool_is_of_the_same_trace_and_keeps_no_span_open() {
+    let trace = Recorder::new();
+    let model = Script::new().calls("leaves_work_behind", json!({})).says("done");
+    Chat::new(model).tools(tools![leaves_work_behind]).chat("go").await.unwrap();
+    assert_eq!(trace.spans().len(), 4, "all have ended: {}", trace.tree());
+    trace.settled().await;
+    while trace.spans().len() < 5 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let above = trace.parent(&trace.span("later")).unwrap();
+    assert_eq!(above.name(), "execute_tool leaves_work_behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_that_moves_between_threads_keeps_its_place() {
+    let trace = Recorder::new();
+    let above = Context::current_with_span(global::tracer("app").start("request"));
+    let mut chat = Chat::new(Script::new().calls("in_task", json!({})).streams(["a", "b"]))
+        .tools(tools![in_task]);
+    let listening = async move {
+        let mut stream = chat.stream("go");
+        let mut events = 0;
+        while let Some(event) = stream.next().await {
+            event.unwrap();
+            events += 1;
+            tokio::task::yield_now().await;
+        }
+        events
+    };
+    let events = tokio::spawn(listening.with_context(above.clone())).await.unwrap();
+    assert!(events >= 5, "{events}");
+    above.span().end();
+    trace.settled().await;
+    assert_eq!(
+        trace.tree(),
+        "\
+request
+  invoke_agent
+    chat test-model
+    execute_tool in_task
+      task
+    chat test-model
+"
+    );
+    trace.assert_sound();
+}

@@ -1,0 +1,126 @@
+//! The harness of the fuzzer (`fuzz/`), run over its seeds and over mutations of them: a short run
+//! that is the same every time. The seeds are written from the table of protocols.
+
+#[path = "../fuzz/src/capture.rs"]
+mod capture;
+#[path = "support/history.rs"]
+mod history;
+#[path = "support/protocols.rs"]
+mod protocols;
+#[path = "../fuzz/src/reply.rs"]
+mod reply;
+#[path = "support/server.rs"]
+mod server;
+
+use std::path::PathBuf;
+
+use capture::capture;
+use fastrand::Rng;
+use protocols::{PROTOCOLS, Protocol};
+use reply::reply;
+use serde_json::json;
+
+/// Of each seed.
+const MUTATIONS: usize = 300;
+/// Of each seed of captured content, which is larger.
+const MUTATIONS_OF_CONTENT: usize = 40;
+
+/// The replies of a protocol that its fuzzing begins with.
+fn seeds(protocol: &Protocol) -> Vec<(&'static str, Vec<u8>)> {
+    let stream = |parts: &[Vec<u8>]| [vec![0], parts.concat()].concat();
+    let whole = |value: serde_json::Value| [vec![1], value.to_string().into_bytes()].concat();
+    let (begin, almost, end) = ((protocol.begin)(), (protocol.almost)(), (protocol.end)());
+    let failure = (protocol.failure)("sorry");
+    vec![
+        ("stream", stream(&[begin.clone(), almost.clone(), end])),
+        ("stream-failed", stream(&[begin.clone(), failure])),
+        ("stream-truncated", stream(&[begin, almost])),
+        ("whole", whole((protocol.whole)("Hello"))),
+        ("whole-asks", whole((protocol.asks)("count"))),
+        ("whole-refusal", whole((protocol.refusal)("no"))),
+    ]
+}
+
+fn capture_seeds() -> Vec<(&'static str, Vec<u8>)> {
+    let deep = (0..40).fold(json!("x"), |inner, _| json!({ "a": [inner, "long".repeat(30)] }));
+    let many = json!((0..500).map(|n| json!({ "type": "text", "content": n })).collect::<Vec<_>>());
+    [
+        ("text", "Will it rain in Tokyo?".to_owned()),
+        ("escapes", "\u{0}\"\\\n".repeat(300)),
+        ("umlauts", "äöü€😀".repeat(200)),
+        ("deep", deep.to_string()),
+        ("many", many.to_string()),
+    ]
+    .map(|(name, text)| (name, [vec![0, 4], text.into_bytes()].concat()))
+    .to_vec()
+}
+
+/// Something close to it.
+fn mutated(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..rng.usize(1..6) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = rng.usize(0..bytes.len());
+        match rng.u8(0..6) {
+            0 => bytes[at] = rng.u8(..),
+            1 => bytes[at] ^= 1 << rng.u8(0..8),
+            2 => bytes.truncate(at),
+            3 => bytes.insert(at, *rng.choice(b"\n\r:{}[]\",\\\0\xff0e-").expect("one")),
+            4 => {
+                let end = (at + rng.usize(0..40)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                let to = rng.usize(0..bytes.len());
+                bytes.splice(to..to, piece);
+            }
+            _ => {
+                let end = (at + rng.usize(0..20)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+        }
+    }
+    bytes
+}
+
+fn hold_to(seeds: &[(&'static str, Vec<u8>)], mutations: usize, harness: impl Fn(&[u8])) {
+    let mut rng = Rng::with_seed(7);
+    for (name, seed) in seeds {
+        harness(seed);
+        for number in 0..mutations {
+            let bytes = mutated(seed, &mut rng);
+            let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| harness(&bytes)));
+            assert!(run.is_ok(), "{name}, mutation {number}: {}", bytes.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn no_reply_breaks_the_library() {
+    for protocol in PROTOCOLS {
+        hold_to(&seeds(protocol), MUTATIONS, |bytes| reply(protocol, bytes));
+    }
+}
+
+#[test]
+fn captured_content_stays_json_within_its_bound() {
+    hold_to(&capture_seeds(), MUTATIONS_OF_CONTENT, capture);
+}
+
+/// With `UPDATE_SEEDS=1` the files are written.
+#[test]
+fn the_seeds_of_the_fuzzer_are_those_of_the_table() {
+    let of_protocols = PROTOCOLS.iter().map(|protocol| (protocol.target, seeds(protocol)));
+    for (target, seeds) in of_protocols.chain([("capture", capture_seeds())]) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+        for (name, seed) in seeds {
+            let path = folder.join(name);
+            if std::env::var_os("UPDATE_SEEDS").is_some() {
+                std::fs::create_dir_all(&folder).expect("a folder");
+                std::fs::write(&path, &seed).expect("a seed");
+            }
+            let stored = std::fs::read(&path).unwrap_or_default();
+            assert_eq!(stored, seed, "{}: run this with UPDATE_SEEDS=1", path.display());
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! `chatlas::otel` against receivers: protocols, TLS, runtimes, limits, and what is lost.
+
+#[path = "support/otlp.rs"]
+mod otlp;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chatlas::otel::sdk::trace::Sampler;
+use chatlas::otel::{Otlp, Protocol, SetupError, Signal, Telemetry};
+use chatlas::telemetry::Capture;
+use opentelemetry::global;
+use opentelemetry::trace::{Span as _, Tracer as _};
+use otlp::{Payload, Receiver, attribute};
+use serde_json::Value;
+
+/// One after the other: there is one global SDK.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn span(name: &'static str) {
+    global::tracer("test").start(name).end();
+}
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
+}
+
+#[test]
+fn protobuf_json_and_gzip_say_the_same() {
+    let _turn = turn();
+    for (protocol, gzip, kind) in [
+        (Protocol::HttpProtobuf, false, "application/x-protobuf"),
+        (Protocol::HttpProtobuf, true, "application/x-protobuf"),
+        (Protocol::HttpJson, false, "application/json"),
+        (Protocol::HttpJson, true, "application/json"),
+    ] {
+        let receiver = Receiver::start();
+        let target = Otlp::to(receiver.url()).protocol(protocol).header("x-team", "a b");
+        let target = if gzip { target.gzip() } else { target };
+        let telemetry = Telemetry::new()
+            .service_name("travel")
+            .resource_attribute("deployment.environment.name", "test")
+            .otlp(target)
+            .install()
+            .unwrap();
+        let mut work = global::tracer("test").start("work");
+        work.set_attribute(opentelemetry::KeyValue::new("long", "x".repeat(2_000)));
+        drop(work);
+        global::meter("test").u64_counter("calls").build().add(3, &[]);
+        telemetry.shutdown().unwrap();
+
+        let traces = receiver.wait_for("/v1/traces");
+        assert_eq!(traces.header("content-type"), Some(kind));
+        assert_eq!(traces.header("content-encoding"), gzip.then_some("gzip"));
+        assert_eq!(traces.bytes < 1_500, gzip, "{}", traces.bytes);
+        assert_eq!(traces.header("x-team"), Some("a b"));
+        assert_eq!(traces.resource("service.name").as_deref(), Some("travel"));
+        assert_eq!(traces.resource("deployment.environment.name").as_deref(), Some("test"));
+        let spans = traces.spans();
+        assert_eq!(spans[0].name, "work");
+        assert_eq!(attribute(&spans[0].attributes, "long").unwrap().len(), 2_000);
+        let Payload::Metrics(metrics) = receiver.wait_for("/v1/metrics").payload else { panic!() };
+        let metric = &metrics.resource_metrics[0].scope_metrics[0].metrics[0];
+        assert_eq!(metric.name, "calls");
+    }
+}
+
+#[test]
+fn a_span_arrives_from_any_runtime_and_from_none() {
+    let _turn = turn();
+    let work = || {
+        let receiver = Receiver::start();
+        let telemetry = Telemetry::new().otlp(Otlp::to(receiver.url())).install().unwrap();
+        span("work");
+        assert_eq!(telemetry.flush(), Ok(()));
+        span("more");
+        assert_eq!(telemetry.shutdown(), Ok(()));
+        let names: Vec<_> = receiver.spans().into_iter().map(|span| span.name).collect();
+        assert_eq!(names, ["work", "more"]);
+    };
+    work();
+    let one = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    one.block_on(async { work() });
+    let many = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    many.block_on(async { tokio::spawn(async move { work() }).await }).unwrap();
+}
+
+#[test]
+fn telemetry_is_set_up_once_and_again_after_its_end() {
+    let _turn = turn();
+    let first = Telemetry::new().console().writer(std::io::sink()).install().unwrap();
+    let second = Telemetry::new().console().writer(std::io::sink()).install();
+    assert_eq!(second.unwrap_err(), SetupError::AlreadyInstalled);
+    assert!(first.tracer_provider().is_some(), "the first goes on");
+    first.shutdown().unwrap();
+    Telemetry::new().console().writer(std::io::sink()).install().unwrap().shutdown().unwrap();
+}
+
+#[test]
+fn what_a_receiver_refuses_is_told() {
+    let _turn = turn();
+    let said = r#"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#;
+    let receiver = Receiver::answering("200 OK", "application/json", said);
+    let target = Otlp::to(receiver.url()).protocol(Protocol::HttpJson).only(&[Signal::Traces]);
+    let telemetry = Telemetry::new().otlp(target).install().unwrap();
+    for _ in 0..3 {
+        span("work");
+    }
+    let SetupError::Unsent { lost, why } = telemetry.shutdown().unwrap_err() else { panic!() };
+    assert_eq!(lost.spans, 2);
+    let address = &receiver.address;
+    let expected =
+        format!("2 spans could not be sent to {address}: the receiver refused them: too old");
+    assert_eq!(why, expected);
+}
+
+#[test]
+fn spans_beyond_the_queue_are_counted() {
+    let _turn = turn();
+    // The receiver is a port where nobody answers, so that the queue fills.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let target = Otlp::to(url).only(&[Signal::Traces]);
+    let telemetry = Telemetry::new()
+        .otlp(target)
+        .shutdown_timeout(Duration::from_millis(300))
+        .install()
+        .unwrap();
+    for _ in 0..5_000 {
+        span("work");
+    }
+    let SetupError::Unsent { lost, .. } = telemetry.shutdown().unwrap_err() else { panic!() };
+    assert_eq!(lost.spans, 5_000);
+}
+
+#[test]
+fn a_sampler_and_a_limit_in_code_hold() {
+    let _turn = turn();
+    let receiver = Receiver::start();
+    let telemetry = Telemetry::new()
+        .sampler(Sampler::AlwaysOff)
+        .otlp(Otlp::to(receiver.url()))
+        .install()
+        .unwrap();
+    span("unseen");
+    telemetry.shutdown().unwrap();
+    assert!(receiver.spans().is_empty());
+
+    let telemetry =
+        Telemetry::new().value_length_limit(10).otlp(Otlp::to(receiver.url())).install().unwrap();
+    let mut work = global::tracer("test").start("work");
+    work.set_attribute(opentelemetry::KeyValue::new("text", "ä".repeat(10)));
+    drop(work);
+    telemetry.shutdown().unwrap();
+    let text = attribute(&receiver.spans()[0].attributes, "text").unwrap();
+    assert_eq!(text, "ä".repeat(5));
+}
+
+#[test]
+fn a_file_holds_otlp_in_lines() {
+    let _turn = turn();
+    let file = scratch("otlp.jsonl");
+    for name in ["first", "second"] {
+        let telemetry = Telemetry::new().service_name("travel").file(&file).install().unwrap();
+        span(name);
+        global::meter("test").u64_counter("calls").build().add(3, &[]);
+        telemetry.shutdown().unwrap();
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let spans: Vec<_> = lines.iter().filter_map(|line| line["resourceSpans"].get(0)).collect();
+    assert_eq!(spans.len(), 2, "a file is appended to: {text}");
+    let span = &spans[1]["scopeSpans"][0]["spans"][0];
+    assert_eq!(span["name"], "second");
+    assert_eq!(span["traceId"].as_str().unwrap().len(), 32, "hexadecimal, as OTLP's JSON has it");
+    assert!(span["startTimeUnixNano"].is_string());
+    assert!(lines.iter().any(|line| !line["resourceMetrics"].is_null()), "{text}");
+    std::fs::remove_file(&file).unwrap();
+    let error = Telemetry::new().file("/no/such/directory/x.jsonl").install().unwrap_err();
+    assert!(error.to_string().starts_with("Telemetry::file: /no/such/directory/x.jsonl: "));
+}
+
+#[tokio::test]
+async fn capture_and_a_callers_trace_are_the_programs_choice() {
+    use chatlas::testing::Script;
+    use opentelemetry::trace::FutureExt as _;
+
+    let _turn = turn();
+    let receiver = Receiver::start();
+    let telemetry =
+        Telemetry::new().capture(Capture::Spans).otlp(Otlp::to(receiver.url())).install().unwrap();
+    let mut headers = http::HeaderMap::new();
+    let caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    headers.insert("traceparent", caller.parse().unwrap());
+    let mut chat = chatlas::Chat::new(Script::new().says("Pack a jacket."));
+    let caller = chatlas::otel::context_of(&headers);
+    async { chat.chat("What should I pack?").await }.with_context(caller).await.unwrap();
+    telemetry.shutdown().unwrap();
+
+    let spans = receiver.spans();
+    let agent = spans.iter().find(|span| span.name.starts_with("invoke_agent")).unwrap();
+    assert_eq!(hex(&agent.trace_id), "0af7651916cd43dd8448eb211c80319c");
+    assert_eq!(hex(&agent.parent_span_id), "b7ad6b7169203331");
+    let call = spans.iter().find(|span| span.name.starts_with("chat")).unwrap();
+    let messages = attribute(&call.attributes, "gen_ai.input.messages").unwrap();
+    assert!(messages.contains("What should I pack?"), "{messages}");
+
+    // The next one does as the environment says again: nothing.
+    let receiver = Receiver::start();
+    let telemetry = Telemetry::new().otlp(Otlp::to(receiver.url())).install().unwrap();
+    let mut chat = chatlas::Chat::new(Script::new().says("Pack a jacket."));
+    chat.chat("What should I pack?").await.unwrap();
+    telemetry.shutdown().unwrap();
+    for span in receiver.spans() {
+        assert_eq!(attribute(&span.attributes, "gen_ai.input.messages"), None);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A certificate authority, a server's certificate and a client's, as files.
+#[cfg(feature = "rustls-ring")]
+mod tls {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use rustls::RootCertStore;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::server::WebPkiClientVerifier;
+
+    use super::*;
+
+    pub(super) struct Files {
+        pub(super) trusted: PathBuf,
+        pub(super) certificate: PathBuf,
+        pub(super) key: PathBuf,
+        pub(super) server: Arc<rustls::ServerConfig>,
+        /// The server's certificate and key, for one that speaks gRPC.
+        #[cfg_attr(not(feature = "otel-grpc"), allow(dead_code))]
+        pub(super) server_pem: (String, String),
+    }
+
+    pub(super) fn files() -> Files {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = params.self_signed(&key).unwrap();
+        let issuer = Issuer::from_params(&params, &key);
+        let signed = |name: &str| {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new([name.to_owned()]).unwrap();
+            (params.signed_by(&key, &issuer).unwrap(), key)
+        };
+        let (server, server_key) = signed("localhost");
+        let (client, client_key) = signed("client");
+        let ring = Arc::new(rustls::crypto::ring::default_provider());
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).unwrap();
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&ring));
+        let config = rustls::ServerConfig::builder_with_provider(ring)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(
+                vec![server.der().clone()],
+                PrivateKeyDer::try_from(server_key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let written = |name: &str, text: String| {
+            let file = scratch(&format!("{:?}-{name}", std::thread::current().id()));
+            std::fs::write(&file, text).unwrap();
+            file
+        };
+        Files {
+            trusted: written("ca.pem", authority.pem()),
+            certificate: written("client.pem", client.pem()),
+            key: written("client.key", client_key.serialize_pem()),
+            server: Arc::new(config),
+            server_pem: (server.pem(), server_key.serialize_pem()),
+        }
+    }
+
+    #[test]
+    fn certificates_of_ones_own_are_trusted_and_shown() {
+        let _turn = turn();
+        let files = files();
+        let receiver = Receiver::over_tls(Arc::clone(&files.server));
+        let port = receiver.address.split(':').nth(1).unwrap().to_owned();
+        let to = || Otlp::to(format!("https://localhost:{port}")).only(&[Signal::Traces]);
+        let install = |target| Telemetry::new().otlp(target).install();
+
+        let known =
+            to().certificate(&files.trusted).client_certificate(&files.certificate, &files.key);
+        let telemetry = install(known).unwrap();
+        span("work");
+        telemetry.shutdown().unwrap();
+        assert_eq!(receiver.wait_for("/v1/traces").spans()[0].name, "work");
+
+        // A server that nobody vouches for, and a client without a certificate.
+        for stranger in [to(), to().certificate(&files.trusted)] {
+            let telemetry = install(stranger).unwrap();
+            span("work");
+            assert!(matches!(telemetry.shutdown(), Err(SetupError::Unsent { .. })));
+        }
+        assert_eq!(receiver.spans().len(), 1);
+
+        let missing = install(to().certificate("/no/such/ca.pem")).unwrap_err().to_string();
+        assert!(missing.starts_with("Otlp::certificate: /no/such/ca.pem: "), "{missing}");
+        let no_certificate = install(to().certificate(&files.key)).unwrap_err().to_string();
+        assert!(no_certificate.ends_with("no PEM certificate is in it"), "{no_certificate}");
+        let swapped = to().client_certificate(&files.key, &files.certificate);
+        assert!(install(swapped).is_ok(), "their order in one file does not matter");
+    }
+}
+
+/// A receiver that speaks gRPC.
+#[cfg(feature = "otel-grpc")]
+mod grpc {
+    use std::net::SocketAddr;
+
+    use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+        TraceService, TraceServiceServer,
+    };
+    use opentelemetry_proto::tonic::collector::trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+    };
+    use tonic::codec::CompressionEncoding;
+    use tonic::transport::Server;
+    use tonic::{Request, Response, Status};
+
+    use super::*;
+
+    type Kept = Arc<Mutex<Vec<(tonic::metadata::MetadataMap, ExportTraceServiceRequest)>>>;
+
+    struct Keeper(Kept);
+
+    #[tonic::async_trait]
+    impl TraceService for Keeper {
+        async fn export(
+            &self,
+            request: Request<ExportTraceServiceRequest>,
+        ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+            let (metadata, _, body) = request.into_parts();
+            self.0.lock().unwrap().push((metadata, body));
+            Ok(Response::new(ExportTraceServiceResponse::default()))
+        }
+    }
+
+    fn start(server: Server) -> (SocketAddr, Kept) {
+        let kept = Kept::default();
+        let keeper = Keeper(Arc::clone(&kept));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                let incoming = tonic::transport::server::TcpIncoming::from(listener);
+                let service =
+                    TraceServiceServer::new(keeper).accept_compressed(CompressionEncoding::Gzip);
+                let mut server = server;
+                server.add_service(service).serve_with_incoming(incoming).await.unwrap();
+            });
+        });
+        (address, kept)
+    }
+
+    #[test]
+    fn grpc_carries_headers_and_works_in_any_runtime() {
+        let _turn = turn();
+        let (address, kept) = start(Server::builder());
+        let work = move || {
+            let target = Otlp::to(format!("http://{address}"))
+                .protocol(Protocol::Grpc)
+                .header("x-team", "travel")
+                .gzip()
+                .only(&[Signal::Traces]);
+            let telemetry = Telemetry::new().service_name("travel").otlp(target).install().unwrap();
+            span("work");
+            assert_eq!(telemetry.shutdown(), Ok(()));
+        };
+        work();
+        let one = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        one.block_on(async { work() });
+        let many = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        many.block_on(async { tokio::spawn(async move { work() }).await }).unwrap();
+        let kept = kept.lock().unwrap();
+        assert_eq!(kept.len(), 3);
+        for (metadata, request) in kept.iter() {
+            assert_eq!(metadata.get("x-team").unwrap(), "travel");
+            assert_eq!(metadata.get("grpc-encoding").unwrap(), "gzip");
+            let scope = &request.resource_spans[0].scope_spans[0];
+            assert_eq!(scope.spans[0].name, "work");
+        }
+    }
+
+    #[cfg(feature = "rustls-ring")]
+    #[test]
+    fn grpc_over_tls_trusts_and_shows_certificates() {
+        use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+
+        let _turn = turn();
+        let files = tls::files();
+        let (certificate, key) = &files.server_pem;
+        let config = ServerTlsConfig::new()
+            .identity(Identity::from_pem(certificate, key))
+            .client_ca_root(Certificate::from_pem(std::fs::read(&files.trusted).unwrap()));
+        let (address, kept) = start(Server::builder().tls_config(config).unwrap());
+        let target = Otlp::to(format!("https://localhost:{}", address.port()))
+            .protocol(Protocol::Grpc)
+            .certificate(&files.trusted)
+            .client_certificate(&files.certificate, &files.key)
+            .only(&[Signal::Traces]);
+        let telemetry = Telemetry::new().otlp(target).install().unwrap();
+        span("work");
+        assert_eq!(telemetry.shutdown(), Ok(()));
+        assert_eq!(kept.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn grpc_that_reaches_nobody_is_told() {
+        let _turn = turn();
+        let target = Otlp::to("http://127.0.0.1:9").protocol(Protocol::Grpc);
+        let target = target.timeout(Duration::from_secs(1)).only(&[Signal::Traces]);
+        let telemetry = Telemetry::new().otlp(target).install().unwrap();
+        span("work");
+        let SetupError::Unsent { lost, why } = telemetry.shutdown().unwrap_err() else { panic!() };
+        assert_eq!(lost.spans, 1);
+        assert!(why.starts_with("1 span could not be sent to 127.0.0.1:9: "), "{why}");
+    }
+}

@@ -1,0 +1,225 @@
+//! Telemetry held against the official data of the conventions: `semconv/coverage-model.json`
+//! (which attribute belongs where, and how much it is wanted), the registry (types, units, what
+//! samplers are to see) and the JSON schemas of content. It knows nothing of the library.
+//!
+//! `spans`, `metrics` and `events` hold a signal to what is known of it, `values` what all three
+//! have in common.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+
+mod events;
+mod metrics;
+mod spans;
+mod values;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use jsonschema::Validator;
+use opentelemetry::KeyValue;
+use opentelemetry::logs::AnyValue;
+use serde_json::{Value, json};
+
+/// The official data.
+pub struct Conventions {
+    model: Value,
+    types: HashMap<String, String>,
+    deprecated: HashSet<String>,
+    /// Instrument, unit and type of value of each metric.
+    instruments: HashMap<String, (String, String, String)>,
+    /// What samplers are to see of each type of span.
+    at_start: HashMap<String, Vec<String>>,
+    schemas: HashMap<&'static str, Validator>,
+}
+
+/// What was found wrong, and how often each attribute was seen.
+#[derive(Default)]
+pub struct Findings {
+    pub violations: Vec<String>,
+    seen: BTreeMap<String, (usize, BTreeMap<String, usize>)>,
+}
+
+impl Findings {
+    /// How many signals of each kind there were, and which of the attributes they could have.
+    pub fn table(&self, conventions: &Conventions) -> String {
+        let mut lines = Vec::new();
+        for (place, (count, seen)) in &self.seen {
+            let (section, name) = place.split_once(' ').unwrap_or(("", place));
+            let known = conventions.attributes(section, name);
+            let present = known.keys().filter(|key| seen.contains_key(*key)).count();
+            lines.push(format!("{place}: {count} seen, {present} of {} attributes", known.len()));
+            for (key, level) in known {
+                let times = seen.get(&key).copied().unwrap_or(0);
+                lines.push(format!("  {times:>5}  {key} ({level})"));
+            }
+        }
+        lines.join("\n")
+    }
+
+    /// How many spans there were of that type.
+    pub fn count(&self, kind: &str) -> usize {
+        self.seen.get(&format!("spans {kind}")).map_or(0, |(count, _)| *count)
+    }
+
+    /// Attributes of the signals seen that none of them had, but for those that are excused.
+    pub fn unseen(&self, conventions: &Conventions, excused: &[&str]) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (place, (_, seen)) in &self.seen {
+            let (section, name) = place.split_once(' ').unwrap_or(("", place));
+            for key in conventions.attributes(section, name).into_keys() {
+                if !seen.contains_key(&key) && !excused.contains(&key.as_str()) {
+                    missing.push(format!("{place}: {key}"));
+                }
+            }
+        }
+        missing
+    }
+
+    fn complain(&mut self, place: &str, what: impl AsRef<str>) {
+        let violation = format!("{place}: {}", what.as_ref());
+        if !self.violations.contains(&violation) {
+            self.violations.push(violation);
+        }
+    }
+
+    fn saw<'a>(&mut self, section: &str, name: &str, keys: impl Iterator<Item = &'a str>) {
+        let (count, seen) = self.seen.entry(format!("{section} {name}")).or_default();
+        *count += 1;
+        for key in keys {
+            *seen.entry(key.to_owned()).or_default() += 1;
+        }
+    }
+}
+
+impl Conventions {
+    /// Those in the folder of shared data.
+    pub fn load(shared: &Path) -> Self {
+        let folder = shared.join("semconv");
+        let text = |path: &Path| fs::read_to_string(path).expect("a readable file");
+        let yaml = |path: &str| -> Value {
+            serde_yaml_ng::from_str(&text(&folder.join("registry").join(path))).expect("YAML")
+        };
+        let mut types = HashMap::new();
+        let mut deprecated = HashSet::new();
+        for path in ["gen-ai/registry.yaml", "openai/registry.yaml", "aws-bedrock/registry.yaml"] {
+            for attribute in list(&yaml(path)["attributes"]) {
+                let key = attribute["key"].as_str().expect("a key").to_owned();
+                let kind = attribute["type"].as_str().unwrap_or("string").to_owned();
+                if !attribute["deprecated"].is_null() {
+                    deprecated.insert(key.clone());
+                }
+                types.insert(key, kind);
+            }
+        }
+        for (key, kind) in [
+            ("error.type", "string"),
+            ("exception.type", "string"),
+            ("exception.message", "string"),
+            ("server.address", "string"),
+            ("server.port", "int"),
+        ] {
+            types.insert(key.to_owned(), kind.to_owned());
+        }
+        let mut instruments = HashMap::new();
+        for path in ["gen-ai/metrics.yaml", "gen-ai/token-metrics.yaml"] {
+            for metric in list(&yaml(path)["metrics"]) {
+                let of = |key: &str| metric[key].as_str().expect("a text").to_owned();
+                let value = &metric["annotations"]["code_generation"]["metric_value_type"];
+                let value = value.as_str().expect("a type").to_owned();
+                instruments.insert(of("name"), (of("instrument"), of("unit"), value));
+            }
+        }
+        let schemas = [
+            ("gen_ai.input.messages", "gen-ai-input-messages.json"),
+            ("gen_ai.output.messages", "gen-ai-output-messages.json"),
+            ("gen_ai.system_instructions", "gen-ai-system-instructions.json"),
+            ("gen_ai.tool.definitions", "gen-ai-tool-definitions.json"),
+            ("gen_ai.tool.call.arguments", "gen-ai-tool-call-arguments.json"),
+        ]
+        .into_iter()
+        .map(|(key, file)| {
+            let mut schema: Value =
+                serde_json::from_str(&text(&folder.join("registry/gen-ai").join(file)))
+                    .expect("JSON");
+            without_foreign_references(&mut schema);
+            (key, jsonschema::validator_for(&schema).expect("a schema"))
+        })
+        .collect();
+        let at_start = sampling_relevant(&yaml("gen-ai/spans.yaml"));
+        let model = serde_json::from_str(&text(&folder.join("coverage-model.json"))).expect("JSON");
+        Self { model, types, deprecated, instruments, at_start, schemas }
+    }
+
+    /// The attributes of a span, metric or event, and how much each is wanted.
+    fn attributes(&self, section: &str, name: &str) -> BTreeMap<String, String> {
+        let list = self.model[section][name]["attributes"].as_object();
+        let level = |level: &Value| level.as_str().unwrap_or_default().to_owned();
+        list.into_iter().flatten().map(|(key, value)| (key.clone(), level(value))).collect()
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What samplers are to see of each type of span, those of its groups included.
+fn sampling_relevant(spans: &Value) -> HashMap<String, Vec<String>> {
+    fn of(spans: &Value, attributes: &[Value], found: &mut Vec<String>) {
+        for attribute in attributes {
+            if let Some(group) = attribute["ref_group"].as_str() {
+                let groups = list(&spans["attribute_groups"]);
+                let group = groups.iter().find(|known| known["id"] == group);
+                of(spans, group.map(|group| list(&group["attributes"])).unwrap_or_default(), found);
+            }
+            if attribute["sampling_relevant"] == true {
+                found.extend(attribute["ref"].as_str().map(str::to_owned));
+            }
+        }
+    }
+    let types = list(&spans["spans"]).iter().filter_map(|span| {
+        let mut found = Vec::new();
+        of(spans, list(&span["attributes"]), &mut found);
+        Some((span["type"].as_str()?.to_owned(), found))
+    });
+    types.collect()
+}
+
+/// The definitions refer to the meta-schema by address: any object will do instead.
+fn without_foreign_references(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            let foreign = |reference: &Value| {
+                reference.as_str().is_some_and(|reference| reference.starts_with("http"))
+            };
+            if map.get("$ref").is_some_and(foreign) {
+                map.clear();
+                map.insert("type".into(), "object".into());
+            }
+            map.values_mut().for_each(without_foreign_references);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_foreign_references),
+        _ => {}
+    }
+}
+
+/// The attribute of that key, as text.
+pub fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let attribute = attributes.iter().find(|attribute| attribute.key.as_str() == key)?;
+    Some(attribute.value.as_str().into_owned())
+}
+
+/// A structured value as JSON.
+pub fn json_of(value: &AnyValue) -> Value {
+    match value {
+        AnyValue::Int(number) => json!(number),
+        AnyValue::Double(number) => json!(number),
+        AnyValue::String(text) => json!(text.as_str()),
+        AnyValue::Boolean(flag) => json!(flag),
+        AnyValue::ListAny(list) => list.iter().map(json_of).collect(),
+        AnyValue::Map(map) => Value::Object(
+            map.iter().map(|(key, value)| (key.to_string(), json_of(value))).collect(),
+        ),
+        other => json!(format!("{other:?}")),
+    }
+}

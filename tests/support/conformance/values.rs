@@ -1,0 +1,177 @@
+//! What holds of every attribute, wherever it stands: its name, its type, its words, the form of
+//! its content.
+
+use std::collections::HashSet;
+
+use opentelemetry::logs::AnyValue;
+use opentelemetry::{Array, Key, KeyValue, Value as OtelValue};
+use serde_json::{Value, json};
+
+use super::{Conventions, Findings, json_of, list};
+
+/// The kinds of part that the library writes. The schema lets any object pass as a part of a kind
+/// of its own.
+const PARTS: [&str; 9] = [
+    "text",
+    "reasoning",
+    "tool_call",
+    "tool_call_response",
+    "server_tool_call",
+    "server_tool_call_response",
+    "blob",
+    "uri",
+    "file",
+];
+const REASONS: [&str; 6] = ["stop", "length", "content_filter", "tool_call", "compaction", "error"];
+
+/// A value of an attribute, of a span or of an event.
+pub(super) enum Given<'a> {
+    Plain(&'a OtelValue),
+    Structured(&'a AnyValue),
+}
+
+impl Given<'_> {
+    fn is_a(&self, kind: &str) -> bool {
+        let strings = |list: &[AnyValue]| list.iter().all(|v| matches!(v, AnyValue::String(_)));
+        match self {
+            // On spans, structured values are JSON texts.
+            Self::Plain(value) => matches!(
+                (kind, value),
+                ("string" | "any", OtelValue::String(_))
+                    | ("int", OtelValue::I64(_))
+                    | ("double", OtelValue::F64(_))
+                    | ("boolean", OtelValue::Bool(_))
+                    | ("string[]", OtelValue::Array(Array::String(_)))
+            ),
+            Self::Structured(value) => match (kind, value) {
+                ("string", AnyValue::String(_))
+                | ("int", AnyValue::Int(_))
+                | ("double", AnyValue::Double(_))
+                | ("boolean", AnyValue::Boolean(_))
+                | ("any", AnyValue::ListAny(_) | AnyValue::Map(_)) => true,
+                ("string[]", AnyValue::ListAny(list)) => strings(list),
+                _ => false,
+            },
+        }
+    }
+
+    fn json(&self) -> Result<Value, String> {
+        match self {
+            Self::Plain(value) => {
+                serde_json::from_str(&value.as_str()).map_err(|error| error.to_string())
+            }
+            Self::Structured(value) => Ok(json_of(value)),
+        }
+    }
+
+    fn text(&self) -> Value {
+        match self {
+            Self::Plain(value) => json!(value.as_str()),
+            Self::Structured(value) => json_of(value),
+        }
+    }
+}
+
+/// The attributes of a span or of a metric.
+pub(super) fn plain(attributes: &[KeyValue]) -> impl Iterator<Item = (&Key, Given<'_>)> {
+    attributes.iter().map(|attribute| (&attribute.key, Given::Plain(&attribute.value)))
+}
+
+impl Conventions {
+    /// Types, words, doubles, unknown names, the form of content.
+    pub(super) fn check_values<'a>(
+        &self,
+        place: &str,
+        attributes: impl Iterator<Item = (&'a Key, Given<'a>)>,
+        findings: &mut Findings,
+    ) {
+        let mut seen = HashSet::new();
+        for (key, value) in attributes {
+            let key = key.as_str();
+            if !seen.insert(key.to_owned()) {
+                findings.complain(place, format!("`{key}` stands there twice"));
+            }
+            if self.deprecated.contains(key) {
+                findings.complain(place, format!("`{key}` is deprecated"));
+            }
+            let ours = ["gen_ai.", "openai.", "aws.bedrock."].iter().any(|p| key.starts_with(p));
+            let Some(wanted) = self.types.get(key) else {
+                if ours && !key.starts_with("gen_ai.prompt.variable.") {
+                    findings.complain(place, format!("the registry has no `{key}`"));
+                }
+                continue;
+            };
+            if !value.is_a(wanted) {
+                findings.complain(place, format!("`{key}` is a {wanted}, not {}", value.text()));
+            }
+            self.check_word(place, key, &value, findings);
+            if let Some(schema) = self.schemas.get(key) {
+                match value.json() {
+                    Err(error) => findings.complain(place, format!("`{key}` is no JSON: {error}")),
+                    Ok(json) => {
+                        for error in schema.iter_errors(&json) {
+                            findings.complain(place, format!("`{key}` breaks its schema: {error}"));
+                        }
+                        check_messages(place, key, &json, findings);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_word(&self, place: &str, key: &str, value: &Given<'_>, findings: &mut Findings) {
+        let text = value.text();
+        // These may have values of a vendor's own, which are lower-case words.
+        let open = matches!(
+            key,
+            "gen_ai.provider.name" | "gen_ai.operation.name" | "openai.request.service_tier"
+        );
+        if let Some(words) = self.model["enums"][key].as_array()
+            && !words.contains(&text)
+        {
+            let plain = |text: &str| {
+                text.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+            };
+            if !open || !text.as_str().is_some_and(plain) {
+                findings.complain(place, format!("`{key}` cannot be {text}"));
+            }
+        }
+        if key == "error.type" && text.as_str().is_none_or(|t| t.is_empty() || t.len() > 100) {
+            findings.complain(place, format!("`{key}` is no word: {text}"));
+        }
+    }
+}
+
+/// What the schemas of messages leave open.
+fn check_messages(place: &str, key: &str, content: &Value, findings: &mut Findings) {
+    if !key.ends_with("messages") {
+        return;
+    }
+    let output = key == "gen_ai.output.messages";
+    if list(content).is_empty() {
+        findings.complain(place, format!("`{key}` has no message"));
+    }
+    for message in list(content) {
+        let role = message["role"].as_str().unwrap_or_default();
+        let reason = message["finish_reason"].as_str();
+        if output && (role != "assistant" || !reason.is_some_and(|word| REASONS.contains(&word))) {
+            findings.complain(place, format!("`{key}`: role {role}, finish_reason {reason:?}"));
+        }
+        if !["system", "user", "assistant", "tool"].contains(&role) {
+            findings.complain(place, format!("`{key}` has the role {role}"));
+        }
+        for part in list(&message["parts"]) {
+            let kind = part["type"].as_str().unwrap_or_default();
+            if !PARTS.contains(&kind) {
+                findings.complain(place, format!("`{key}` has a part of no kind: {part}"));
+            }
+            if (kind == "tool_call_response") != (role == "tool") {
+                findings.complain(place, format!("`{key}` has a {kind} of the role {role}"));
+            }
+            if kind == "tool_call" && !part["arguments"].is_object() {
+                findings.complain(place, format!("`{key}` has arguments that are no object"));
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Event streams of AWS: written with its own crate, and read by hand, without the library's
+//! decoder.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+
+use aws_smithy_eventstream::frame::write_message_to;
+use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::server::Answer;
+
+pub const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
+
+/// A frame of those headers and that payload.
+pub fn frame(headers: &[(&'static str, &str)], payload: &Value) -> Vec<u8> {
+    let mut message = Message::new(payload.to_string().into_bytes());
+    for (name, value) in headers {
+        let value = HeaderValue::String((*value).to_owned().into());
+        message = message.add_header(Header::new(*name, value));
+    }
+    let mut bytes = Vec::new();
+    write_message_to(&message, &mut bytes).expect("a frame");
+    bytes
+}
+
+/// An event of the Converse API.
+pub fn event(kind: &str, payload: &Value) -> Vec<u8> {
+    frame(
+        &[(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")],
+        payload,
+    )
+}
+
+/// An event of the Messages API, within a chunk.
+pub fn chunk(payload: &Value) -> Vec<u8> {
+    event("chunk", &json!({"bytes": STANDARD.encode(payload.to_string()), "p": "abc"}))
+}
+
+pub fn exception(kind: &str, payload: &Value) -> Vec<u8> {
+    frame(
+        &[
+            (":exception-type", kind),
+            (":content-type", "application/json"),
+            (":message-type", "exception"),
+        ],
+        payload,
+    )
+}
+
+pub fn answer(frames: &[Vec<u8>]) -> Answer {
+    Answer::new(200, CONTENT_TYPE, frames.concat())
+}
+
+/// The payloads of all frames, by the lengths they begin with.
+pub fn payloads(mut body: &[u8]) -> Vec<Value> {
+    let length = |bytes: &[u8], at: usize| {
+        let bytes: [u8; 4] = bytes[at..at + 4].try_into().expect("four bytes");
+        u32::from_be_bytes(bytes) as usize
+    };
+    let mut found = Vec::new();
+    while !body.is_empty() {
+        let (whole, headers) = (length(body, 0), length(body, 4));
+        found.push(serde_json::from_slice(&body[12 + headers..whole - 4]).expect("JSON"));
+        body = &body[whole..];
+    }
+    found
+}
+
+/// The events of the Messages API in a recorded stream.
+pub fn chunks(body: &[u8]) -> Vec<Value> {
+    payloads(body)
+        .iter()
+        .map(|payload| {
+            let bytes = STANDARD.decode(payload["bytes"].as_str().expect("bytes"));
+            serde_json::from_slice(&bytes.expect("base64")).expect("an event is JSON")
+        })
+        .collect()
+}

@@ -1,0 +1,383 @@
+//! Recorded traffic of the Messages API, wherever it is spoken, and what it says: read without
+//! the library's own decoder.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chatlas::content::{
+    Media, MediaSource, Replay, Thinking, ToolOutcome, ToolRequest, ToolResult,
+};
+use chatlas::prelude::*;
+use chatlas::tool::BoxFuture;
+use chatlas::{
+    AssistantTurn, ChatRequest, Completion, CompletionEvent, FinishReason, OutputSchema,
+    ProviderError, ToolCall, ToolDefinition, ToolError, ToolOutput, UserTurn,
+};
+use opentelemetry_sdk::trace::SpanData;
+use serde_json::Value;
+
+use super::cassettes::Interaction;
+use super::shared::{assert_sound, attribute, in_time};
+
+/// The tool by which a model answers that knows no `output_config.format`.
+pub const OUTPUT_TOOL: &str = "_structured_tool_call";
+
+/// Where what is sent differs from what was recorded, and is the same by the API's own word.
+pub const DIFFERENCES: [(&str, &str); 3] = [
+    ("tools: []", "an empty list of tools is not sent"),
+    ("is_error: false", "the default of a tool result is not sent"),
+    ("the bytes of `data`", "a plain text document is given as bytes, and sent as the text it is"),
+];
+
+/// A request by its meaning.
+pub fn meaning(request: &Value) -> Value {
+    let mut value = request.clone();
+    normalize(&mut value);
+    value
+}
+
+fn normalize(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, inner| {
+                let empty = key == "tools" && inner.as_array().is_some_and(Vec::is_empty);
+                let default = key == "is_error" && *inner == false;
+                !inner.is_null() && !empty && !default
+            });
+            map.values_mut().for_each(normalize);
+        }
+        Value::Array(list) => list.iter_mut().for_each(normalize),
+        _ => {}
+    }
+}
+
+/// A message put together from its events, field by field.
+pub fn message_of(events: &[Value]) -> Value {
+    let of = |kind: &'static str| events.iter().filter(move |event| event["type"] == kind);
+    let mut message = of("message_start").next().expect("a beginning")["message"].clone();
+    assert_eq!(of("message_stop").count(), 1);
+    let mut content = Vec::new();
+    for (number, start) in of("content_block_start").enumerate() {
+        assert_eq!(start["index"], number);
+        let mut block = start["content_block"].clone();
+        let pieces = |delta: &str, key: &str| -> String {
+            of("content_block_delta")
+                .filter(|event| event["index"] == number && event["delta"]["type"] == delta)
+                .map(|event| event["delta"][key].as_str().expect("text"))
+                .collect()
+        };
+        match block["type"].as_str().expect("a type") {
+            "text" => block["text"] = pieces("text_delta", "text").into(),
+            "thinking" => {
+                block["thinking"] = pieces("thinking_delta", "thinking").into();
+                block["signature"] = pieces("signature_delta", "signature").into();
+            }
+            "tool_use" => {
+                let input = pieces("input_json_delta", "partial_json");
+                if !input.is_empty() {
+                    block["input"] = serde_json::from_str(&input).expect("arguments");
+                }
+            }
+            other => panic!("a block of an unknown type: {other}"),
+        }
+        content.push(block);
+    }
+    message["content"] = content.into();
+    for delta in of("message_delta") {
+        message["stop_reason"] = delta["delta"]["stop_reason"].clone();
+        for (key, value) in delta["usage"].as_object().expect("usage") {
+            message["usage"][key] = value.clone();
+        }
+    }
+    message
+}
+
+pub fn blocks<'a>(message: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let content = message["content"].as_array().expect("content");
+    content.iter().filter(|block| block["type"] == kind).collect()
+}
+
+fn calls(message: &Value) -> Vec<&Value> {
+    blocks(message, "tool_use").into_iter().filter(|call| call["name"] != OUTPUT_TOOL).collect()
+}
+
+/// The request as a program would make it.
+pub fn chat_request(recorded: &Value) -> ChatRequest {
+    let mut request = ChatRequest::new(turns(recorded));
+    request.system_prompt = recorded["system"][0]["text"].as_str().map(Into::into);
+    request.tools = recorded["tools"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|tool| tool["name"] != OUTPUT_TOOL)
+        .map(|tool| {
+            let string = |key: &str| tool[key].as_str().expect("a string").to_owned();
+            ToolDefinition::new(string("name"), string("description"), tool["input_schema"].clone())
+        })
+        .collect();
+    request.output = output(recorded);
+    request
+}
+
+pub fn output(recorded: &Value) -> Option<OutputSchema> {
+    let tools = recorded["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let by_tool = tools.iter().find(|tool| tool["name"] == OUTPUT_TOOL);
+    let schema = match by_tool {
+        Some(tool) => &tool["input_schema"]["properties"]["data"],
+        None => &recorded["output_config"]["format"]["schema"],
+    };
+    let schema = (!schema.is_null()).then(|| schema.clone())?;
+    Some(OutputSchema { name: "answer".into(), schema, strict: true })
+}
+
+pub fn turns(recorded: &Value) -> Vec<Turn> {
+    let messages = recorded["messages"].as_array().expect("messages");
+    messages
+        .iter()
+        .map(|message| {
+            let blocks = message["content"].as_array().expect("blocks");
+            let contents = blocks.iter().map(content).collect();
+            match message["role"].as_str() {
+                Some("assistant") => {
+                    Turn::Assistant(AssistantTurn { contents, ..AssistantTurn::default() })
+                }
+                _ => Turn::User(UserTurn { contents }),
+            }
+        })
+        .collect()
+}
+
+fn content(block: &Value) -> Content {
+    let string = |value: &Value| value.as_str().expect("a string").to_owned();
+    match block["type"].as_str().expect("a type") {
+        "text" => Content::text(string(&block["text"])),
+        "tool_use" => Content::ToolRequest(ToolRequest {
+            id: string(&block["id"]),
+            name: string(&block["name"]),
+            arguments: block["input"].clone(),
+            replay: None,
+        }),
+        "tool_result" => Content::ToolResult(ToolResult {
+            id: string(&block["tool_use_id"]),
+            name: String::new(),
+            outcome: if block["is_error"] == true {
+                ToolOutcome::Error(string(&block["content"]))
+            } else {
+                ToolOutcome::Value(block["content"].clone())
+            },
+        }),
+        "document" => Content::Document(Media {
+            source: source(&block["source"]),
+            name: block["title"].as_str().map(str::to_owned),
+        }),
+        other => panic!("a block of an unknown type: {other}"),
+    }
+}
+
+fn source(source: &Value) -> MediaSource {
+    let string = |key: &str| source[key].as_str().expect("a string").to_owned();
+    match source["type"].as_str().expect("a type") {
+        "url" => MediaSource::Url { url: string("url") },
+        "base64" => MediaSource::Base64 { mime_type: string("media_type"), data: string("data") },
+        "text" => MediaSource::Base64 {
+            mime_type: "text/csv".to_owned(),
+            data: STANDARD.encode(string("data")),
+        },
+        "file" => MediaSource::File { id: string("file_id"), mime_type: None },
+        other => panic!("a source of an unknown type: {other}"),
+    }
+}
+
+/// Asks, and takes the reply as it comes: whole, and what was told on the way.
+pub async fn ask(
+    provider: &impl Provider,
+    request: ChatRequest,
+    stream: bool,
+) -> Result<(Completion, String, String), ProviderError> {
+    let thoughts = |completion: &Completion| -> String {
+        let thought = |content: &Content| match content {
+            Content::Thinking(thinking) => Some(thinking.text.clone()),
+            _ => None,
+        };
+        completion.contents.iter().filter_map(thought).collect()
+    };
+    if !stream {
+        let completion = provider.chat(request).await?;
+        let (text, thought) = (completion.text(), thoughts(&completion));
+        return Ok((completion, text, thought));
+    }
+    let mut events = provider.chat_stream(request).await?;
+    let (mut text, mut thought, mut done) = (String::new(), String::new(), None);
+    while let Some(event) = in_time(events.next()).await {
+        match event? {
+            CompletionEvent::Text(more) => text.push_str(&more),
+            CompletionEvent::Thinking(more) => thought.push_str(&more),
+            CompletionEvent::Done(completion) => done = Some(completion),
+            _ => {}
+        }
+    }
+    Ok((done.expect("a last event"), text, thought))
+}
+
+/// The tokens as the conventions want them, from the vendor's own numbers.
+fn counts(message: &Value) -> [(&'static str, Option<u64>); 4] {
+    let count = |key: &str| message["usage"][key].as_u64();
+    let (read, write) = (count("cache_read_input_tokens"), count("cache_creation_input_tokens"));
+    let input = count("input_tokens").expect("input") + read.unwrap_or(0) + write.unwrap_or(0);
+    [
+        ("gen_ai.usage.input_tokens", Some(input)),
+        ("gen_ai.usage.output_tokens", count("output_tokens")),
+        ("gen_ai.usage.cache_read.input_tokens", read),
+        ("gen_ai.usage.cache_write.input_tokens", write),
+    ]
+}
+
+fn reason(message: &Value) -> FinishReason {
+    if calls(message).is_empty() { FinishReason::Stop } else { FinishReason::ToolCall }
+}
+
+pub fn assert_as_recorded(provider: &str, name: &str, completion: &Completion, message: &Value) {
+    let string = |value: &Value| value.as_str().map(str::to_owned);
+    let answers = blocks(message, "tool_use").into_iter().filter(|c| c["name"] == OUTPUT_TOOL);
+    let answers: String = answers.map(|call| call["input"]["data"].to_string()).collect();
+    let texts = blocks(message, "text");
+    let text: String = texts.iter().filter_map(|block| block["text"].as_str()).collect();
+    assert_eq!(completion.text(), text + &answers, "{name}");
+    assert_eq!(completion.response_id, string(&message["id"]), "{name}");
+    assert_eq!(completion.model, string(&message["model"]), "{name}");
+    assert_eq!(completion.finish_reason, Some(reason(message)), "{name}");
+    let usage = completion.usage;
+    let read = [
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+    ];
+    assert_eq!(read, counts(message).map(|(_, count)| count), "{name}");
+    let requests: Vec<&ToolRequest> = completion.tool_requests().collect();
+    let calls = calls(message);
+    assert_eq!(requests.len(), calls.len(), "{name}");
+    for (request, call) in requests.iter().zip(&calls) {
+        assert_eq!(Some(request.id.clone()), string(&call["id"]), "{name}");
+        assert_eq!(Some(request.name.clone()), string(&call["name"]), "{name}");
+        assert_eq!(request.arguments, call["input"], "{name}");
+    }
+    let thoughts: Vec<&Thinking> = completion
+        .contents
+        .iter()
+        .filter_map(|content| match content {
+            Content::Thinking(thinking) => Some(thinking),
+            _ => None,
+        })
+        .collect();
+    let thinking = blocks(message, "thinking");
+    assert_eq!(thoughts.len(), thinking.len(), "{name}");
+    for (thought, block) in thoughts.iter().zip(thinking) {
+        assert_eq!(thought.text, block["thinking"].as_str().expect("a thought"), "{name}");
+        let replay = Replay { provider: provider.to_owned(), item: block.clone() };
+        assert_eq!(thought.replay, Some(replay), "{name}");
+    }
+}
+
+pub fn assert_span_carries(name: &str, message: &Value, spans: &[SpanData]) {
+    assert_sound(spans);
+    let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a chat span");
+    let has = |key: &str| attribute(chat, key);
+    for (key, count) in counts(message) {
+        assert_eq!(has(key), count.map(|count| count.to_string()), "{name}: {key}");
+    }
+    for (key, value) in
+        [("gen_ai.response.id", &message["id"]), ("gen_ai.response.model", &message["model"])]
+    {
+        assert_eq!(has(key).as_deref(), value.as_str(), "{name}: {key}");
+    }
+    let reasons = format!("[\"{}\"]", reason(message).as_str());
+    assert_eq!(has("gen_ai.response.finish_reasons"), Some(reasons), "{name}");
+    let post = spans.iter().find(|span| span.name == "POST").expect("an HTTP span");
+    assert_eq!(post.parent_span_id, chat.span_context.span_id(), "{name}");
+}
+
+/// A tool that answers as it was recorded.
+struct Recorded {
+    definition: ToolDefinition,
+    outputs: HashMap<String, Value>,
+}
+
+impl Tool for Recorded {
+    fn definition(&self) -> &ToolDefinition {
+        &self.definition
+    }
+
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
+        let output = self.outputs.get(&*call.id).cloned();
+        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
+        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
+    }
+}
+
+/// Interactions that are one conversation: each answers what the one before asked for.
+pub fn conversations(
+    interactions: &[Interaction],
+    message: impl Fn(&Interaction) -> Value,
+) -> Vec<Vec<&Interaction>> {
+    let last = |i: &Interaction| -> Value {
+        i.request["messages"].as_array().and_then(|list| list.last()).expect("a message").clone()
+    };
+    let mut found = Vec::new();
+    for first in interactions {
+        if !blocks(&last(first), "tool_result").is_empty() {
+            continue;
+        }
+        let mut conversation = vec![first];
+        loop {
+            let before = message(conversation[conversation.len() - 1]);
+            let asked: Vec<&Value> = calls(&before).iter().map(|call| &call["id"]).collect();
+            let next = interactions.iter().find(|next| {
+                let last = last(next);
+                let results = blocks(&last, "tool_result");
+                !asked.is_empty() && results.iter().any(|r| asked.contains(&&r["tool_use_id"]))
+            });
+            match next {
+                Some(next) => conversation.push(next),
+                None => break,
+            }
+        }
+        if conversation.len() > 1 {
+            found.push(conversation);
+        }
+    }
+    found
+}
+
+/// A chat as it was before that conversation, its tools answering as they did, and the prompt.
+pub fn chat_of(provider: impl Provider, conversation: &[&Interaction]) -> (Chat, Vec<Content>) {
+    let (first, last) = (conversation[0], conversation[conversation.len() - 1]);
+    let outputs: HashMap<String, Value> = last.request["messages"]
+        .as_array()
+        .expect("messages")
+        .iter()
+        .flat_map(|message| blocks(message, "tool_result"))
+        .map(|result| {
+            let id = result["tool_use_id"].as_str().expect("an id").to_owned();
+            (id, result["content"].clone())
+        })
+        .collect();
+    let request = chat_request(&first.request);
+    let mut tools = ToolSet::new();
+    for definition in request.tools {
+        let tool = Recorded { definition, outputs: outputs.clone() };
+        tools.add(Arc::new(tool)).expect("distinct names");
+    }
+    let mut chat = Chat::new(provider).tools(tools);
+    if let Some(prompt) = request.system_prompt {
+        chat = chat.system_prompt(prompt);
+    }
+    let mut before = turns(&first.request);
+    let prompt = before.pop().expect("a prompt").contents().to_vec();
+    chat.set_turns(before);
+    (chat, prompt)
+}

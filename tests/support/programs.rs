@@ -1,0 +1,31 @@
+//! The examples as a person runs them, in an environment of their own.
+
+#![allow(dead_code, unreachable_pub)] // each test binary uses its own part
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// An example. Cargo builds them beside the tests.
+pub fn example(name: &str) -> Command {
+    let test = std::env::current_exe().expect("a test is a program");
+    let directory = test.parent().expect("a program is in a directory");
+    let built: PathBuf = directory.with_file_name("examples").join(name);
+    let there = built.exists();
+    assert!(there, "{}: run `cargo build --examples --all-features` first", built.display());
+    let mut command = Command::new(built);
+    for (name, _) in std::env::vars() {
+        let ours = ["OTEL_", "OPENAI_", "LOGFIRE_", "DD_", "HONEYCOMB_", "PHOENIX_", "NO_COLOR"];
+        if ours.iter().any(|prefix| name.starts_with(prefix)) || name == "COLUMNS" {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs it to its end: what it said, and what it complained of.
+pub fn run(command: &mut Command) -> (Output, String, String) {
+    let output = command.output().expect("the example is built");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    (output, out, err)
+}

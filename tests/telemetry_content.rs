@@ -1,0 +1,234 @@
+//! Content: where it is recorded, what a hook may do to it, how much of it there is at the most.
+//! In which form it is written is shown by the conformance tests.
+
+#![allow(clippy::unused_async)] // some tools have nothing to wait for
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use chatlas::prelude::*;
+use chatlas::telemetry::{Capture, ContentKind};
+use chatlas::testing::{Answer, Recorder, Script};
+use chatlas::{Content, Turn};
+use serde_json::{Value, json};
+
+/// Looks something up.
+#[tool]
+async fn look_up(word: String) -> Result<Value, String> {
+    match word.as_str() {
+        "" => Err("canary: no word".to_owned()),
+        "text" => Ok("canary: just text".into()),
+        _ => Ok(json!({"found": "canary", "times": 2})),
+    }
+}
+
+/// Draws a picture.
+#[tool]
+async fn draw() -> Vec<Content> {
+    vec![Content::text("canary"), Content::image_base64("image/png", "iVBORw0KGgo=")]
+}
+
+fn canary() -> Script {
+    let calls = Answer::calls("look_up", json!({"word": "canary"}))
+        .call("look_up", json!({"word": "text"}))
+        .call("look_up", json!({"word": ""}))
+        .call("draw", json!({}));
+    Script::new().then(calls).says("canary: the answer").says("canary: and again")
+}
+
+async fn talk(chat: Chat) -> Chat {
+    let mut chat = chat.system_prompt("canary: be brief").tools(tools![look_up, draw]);
+    chat.chat("canary: the question").await.unwrap();
+    chat.stream("canary: once more").collect::<Vec<_>>().await;
+    chat
+}
+
+#[tokio::test]
+async fn content_is_where_the_chat_says_and_nowhere_else() {
+    for capture in [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents] {
+        let trace = Recorder::new();
+        talk(Chat::new(canary()).capture(capture)).await;
+        let spans = format!("{:?}", trace.spans()).contains("canary");
+        let events = format!("{:?}", trace.events()).contains("canary");
+        assert_eq!((spans, events), (capture.on_spans(), capture.on_events()), "{capture:?}");
+        trace.assert_sound();
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_unless_somebody_asks_for_it() {
+    let trace = Recorder::new();
+    talk(Chat::new(canary())).await;
+    assert!(!format!("{:?} {:?}", trace.spans(), trace.events()).contains("canary"));
+}
+
+#[tokio::test]
+async fn results_are_texts_as_they_are_and_anything_else_as_json() {
+    let trace = Recorder::new();
+    talk(Chat::new(canary()).capture(Capture::Spans)).await;
+    let calls = trace.spans_of("execute_tool");
+    let result = "gen_ai.tool.call.result";
+    let by_word = |word: &str| {
+        let find = |call: &&chatlas::testing::RecordedSpan| {
+            call.json("gen_ai.tool.call.arguments")["word"] == word
+        };
+        calls.iter().find(find).unwrap()
+    };
+    assert_eq!(by_word("canary").json(result), json!({"found": "canary", "times": 2}));
+    assert_eq!(by_word("text")[result], "canary: just text");
+    assert!(by_word("")[result].is_null(), "it has none");
+    let drawn = trace.span("execute_tool draw").json(result);
+    assert_eq!(drawn[0], json!({"type": "text", "content": "canary"}));
+    assert_eq!(drawn[1]["type"], "blob");
+}
+
+#[tokio::test]
+async fn a_hook_sees_everything_before_it_is_written_and_may_change_it() {
+    let trace = Recorder::new();
+    let kinds: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let seen = Arc::clone(&kinds);
+    let chat = Chat::new(canary()).capture(Capture::SpansAndEvents).redact(move |content| {
+        seen.lock().unwrap().insert(format!("{:?}", content.kind()));
+        content.each_text(&mut |text| *text = text.replace("canary", "***"));
+    });
+    let chat = talk(chat).await;
+    let all = format!("{:?} {:?}", trace.spans(), trace.events());
+    assert!(!all.contains("canary") && all.contains("***: the answer"), "{all}");
+    assert!(format!("{:?}", chat.turns()).contains("canary"), "the conversation has it still");
+    let expected =
+        ["Error", "Message", "SystemInstructions", "ToolArguments", "ToolDefinition", "ToolResult"];
+    assert_eq!(kinds.lock().unwrap().iter().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn a_hook_can_take_whole_parts_out() {
+    let trace = Recorder::new();
+    let chat = Chat::new(Script::new().says("A cat."));
+    let mut chat = chat.capture(Capture::Spans).redact(|content| {
+        if content.kind() == ContentKind::Message
+            && let Some(parts) = content.value_mut()["parts"].as_array_mut()
+        {
+            parts.retain(|part| part["type"] != "blob");
+        }
+    });
+    let picture = Content::image_base64("image/png", "canary");
+    chat.chat([Content::text("What is it?"), picture]).await.unwrap();
+    let said = trace.span("invoke_agent").json("gen_ai.input.messages");
+    assert_eq!(said[0]["parts"], json!([{"type": "text", "content": "What is it?"}]));
+}
+
+#[tokio::test]
+async fn a_hook_that_panics_loses_the_content_and_nothing_else() {
+    let trace = Recorder::new();
+    let chat = Chat::new(canary()).capture(Capture::SpansAndEvents);
+    let chat = talk(chat.redact(|_| panic!("on purpose"))).await;
+    assert_eq!(chat.turns().len(), 6);
+    assert!(!format!("{:?} {:?}", trace.spans(), trace.events()).contains("canary"));
+    let said = trace.spans_of("invoke_agent")[0].json("gen_ai.output.messages");
+    assert_eq!(said[0]["role"], "assistant");
+    trace.assert_sound();
+}
+
+#[tokio::test]
+async fn content_is_bounded_stays_json_and_says_that_it_was_cut() {
+    let trace = Recorder::new();
+    let long = "y".repeat(100_000);
+    let model = Script::new().calls("look_up", json!({"word": long})).says(long.clone());
+    let mut chat = Chat::new(model.otherwise(|_| Answer::says("Yes.")))
+        .system_prompt(long.as_str())
+        .tools(tools![look_up])
+        .capture(Capture::Spans)
+        .capture_limit(4096);
+    chat.chat(long.as_str()).await.unwrap();
+    for n in 0..200 {
+        chat.chat(format!("question {n}")).await.unwrap();
+    }
+    for span in trace.spans() {
+        for (key, value) in span.attributes().iter() {
+            let text = value.as_str().unwrap_or_default();
+            assert!(text.len() <= 4096, "{key}: {}", text.len());
+            if key.ends_with("messages") || key.ends_with("instructions") {
+                serde_json::from_str::<Value>(text).unwrap_or_else(|e| panic!("{key}: {e}"));
+            }
+        }
+    }
+    let first = trace.spans_of("chat")[0].json("gen_ai.input.messages");
+    let cut = first[0]["parts"][0]["content"].as_str().unwrap();
+    assert!(cut.starts_with("yyy") && cut.ends_with("of 100000 bytes]"), "{}", &cut[2000..]);
+    // Of a long conversation the latest messages stay, and the first says what is missing.
+    let last = trace.spans_of("chat").last().unwrap().json("gen_ai.input.messages");
+    let messages = last.as_array().unwrap();
+    let note = messages[0]["parts"][0]["content"].as_str().unwrap();
+    assert!(note.contains("earlier messages; the limit is 4096 bytes"), "{note}");
+    assert_eq!(messages.last().unwrap()["parts"][0]["content"], "question 199");
+    assert!(messages.len() > 20);
+}
+
+#[tokio::test]
+async fn the_bound_is_64_kib_unless_set() {
+    let trace = Recorder::new();
+    let mut chat = Chat::new(Script::new().says("z".repeat(200_000))).capture(Capture::Spans);
+    chat.chat("go").await.unwrap();
+    let text = trace.span("invoke_agent")["gen_ai.output.messages"].clone();
+    let length = text.as_str().unwrap().len();
+    assert!((16_000..=64 * 1024).contains(&length), "{length}");
+}
+
+#[tokio::test]
+async fn past_turns_are_written_once_however_long_the_conversation() {
+    let trace = Recorder::new();
+    let shown = Arc::new(Mutex::new(0_usize));
+    let count = Arc::clone(&shown);
+    let history = (0..400).map(|n| match n % 2 {
+        0 => Turn::user(format!("question {n}")),
+        _ => Turn::assistant(format!("answer {n}")),
+    });
+    let mut chat = Chat::new(Script::answering(|_| Answer::says("Yes.")))
+        .capture(Capture::SpansAndEvents)
+        .redact(move |_| *count.lock().unwrap() += 1);
+    chat.set_turns(history);
+    chat.chat("one").await.unwrap();
+    let at_first = std::mem::take(&mut *shown.lock().unwrap());
+    assert!(at_first >= 401, "{at_first}");
+    for _ in 0..10 {
+        chat.chat("more").await.unwrap();
+    }
+    let later = std::mem::take(&mut *shown.lock().unwrap());
+    assert!(later <= 10 * 4, "{later} pieces in ten rounds");
+
+    // A copy knows what was written until then, and goes its own way.
+    let mut copy = chat.clone();
+    copy.chat("copy").await.unwrap();
+    chat.chat("original").await.unwrap();
+    assert!(*shown.lock().unwrap() <= 2 * 4);
+    let said = |index: usize| trace.spans_of("chat")[index].json("gen_ai.input.messages");
+    let last = |messages: &Value| messages.as_array().unwrap().last().cloned().unwrap();
+    assert_eq!(last(&said(11))["parts"][0]["content"], "copy");
+    assert_eq!(last(&said(12))["parts"][0]["content"], "original");
+    // Nothing of the other's is in either.
+    assert!(!said(12).to_string().contains("copy"));
+}
+
+#[tokio::test]
+async fn what_a_failure_tells_of_its_reply_is_recorded_with_it() {
+    use chatlas::{AssistantTurn, FinishReason, ProviderError, ProviderErrorKind};
+    let trace = Recorder::new();
+    let partial = AssistantTurn {
+        contents: vec![Content::text("canary, half of it")],
+        usage: chatlas::testing::usage(7, 3),
+        finish_reason: Some(FinishReason::ContentFilter),
+        response_id: Some("resp-9".into()),
+        ..AssistantTurn::default()
+    };
+    let error = ProviderError::new(ProviderErrorKind::ContentFilter, "no").with_partial(partial);
+    let mut chat = Chat::new(Script::new().fails(error)).capture(Capture::Spans);
+    chat.chat("go").await.unwrap_err();
+    for span in trace.spans() {
+        assert_eq!(span["error.type"], "content_filter");
+        assert_eq!(span["gen_ai.response.finish_reasons"], json!(["content_filter"]));
+        assert_eq!(span["gen_ai.usage.input_tokens"], 7, "{}", span.name());
+        let said = span.json("gen_ai.output.messages");
+        assert_eq!(said[0]["parts"][0]["content"], "canary, half of it");
+    }
+    assert_eq!(trace.span("chat test-model")["gen_ai.response.id"], "resp-9");
+}

@@ -1,0 +1,361 @@
+//! `chatlas::testing`: how a program holds its own telemetry to account, and what the scripted
+//! model and the recorder promise.
+
+// Some tools have nothing to wait for; what was added up is exact.
+#![allow(clippy::unused_async, clippy::float_cmp)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use chatlas::prelude::*;
+use chatlas::telemetry::Capture;
+use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
+use chatlas::{ChatError, Content, FinishReason, ProviderError, ProviderErrorKind};
+use opentelemetry::logs::Severity;
+use opentelemetry::trace::{FutureExt as _, Span as _, SpanKind, Status, Tracer as _};
+use opentelemetry::{KeyValue, global};
+use serde_json::json;
+
+/// The program under test: an agent with a tool that works for itself.
+mod shop {
+    use super::*;
+
+    /// Looks an order up.
+    #[tool]
+    pub(super) async fn find_order(
+        /// Its number.
+        number: u32,
+    ) -> Result<String, String> {
+        let mut query = global::tracer("shop").start("query orders");
+        query.set_attribute(KeyValue::new("db.system.name", "postgresql"));
+        if number == 0 {
+            Err("there is no order 0".to_owned())
+        } else {
+            Ok("on its way".to_owned())
+        }
+    }
+
+    pub(super) async fn answer(model: Script, question: &str) -> Result<Reply, ChatError> {
+        let chat = Chat::new(model).name("support").tools(tools![find_order]);
+        chat.attribute("user.id", "u-17").chat(question).await
+    }
+}
+
+#[tokio::test]
+async fn a_program_holds_its_telemetry_to_account_without_a_network() {
+    let trace = Recorder::new();
+    let model = Script::new()
+        .then(Answer::calls("find_order", json!({"number": 7})).tokens(40, 9))
+        .then(Answer::says("It is on its way.").tokens(60, 6));
+    let reply = shop::answer(model.clone(), "Where is my order 7?").await.unwrap();
+    assert_eq!(reply.text(), "It is on its way.");
+
+    // The trace, as a snapshot.
+    trace.assert_sound();
+    assert_eq!(
+        trace.tree_with(["user.id", "gen_ai.usage.input_tokens", "db.system.name"]),
+        "\
+invoke_agent support user.id=\"u-17\" gen_ai.usage.input_tokens=100
+  chat test-model user.id=\"u-17\" gen_ai.usage.input_tokens=40
+  execute_tool find_order user.id=\"u-17\"
+    query orders db.system.name=\"postgresql\"
+  chat test-model user.id=\"u-17\" gen_ai.usage.input_tokens=60
+"
+    );
+    // What stands on a span.
+    let tool = trace.span("execute_tool find_order");
+    assert_eq!(tool.kind(), SpanKind::Internal);
+    assert_eq!(tool["gen_ai.tool.call.id"], "call-1");
+    assert!(tool["gen_ai.tool.call.arguments"].is_null(), "nobody asked for content");
+    assert_eq!(trace.parent(&trace.span("query orders")).unwrap().id(), tool.id());
+    assert_eq!(trace.spans_of("chat").len(), 2);
+    // What the dashboards will show.
+    let tokens = trace.metric("gen_ai.client.inference.usage.input_tokens");
+    assert_eq!((tokens.kind(), tokens.unit()), (MetricKind::Counter, "{token}"));
+    assert_eq!(tokens.of("gen_ai.request.model", "test-model").sum(), 100.0);
+    assert_eq!(trace.metric("gen_ai.execute_tool.duration").of("error.type", ()).count(), 1);
+    // What the model was told.
+    let requests = model.requests();
+    assert_eq!(requests[0].turns[0].text(), "Where is my order 7?");
+    assert_eq!(requests[1].turns.len(), 3);
+}
+
+#[tokio::test]
+async fn a_failure_is_seen_where_it_happened() {
+    let trace = Recorder::new();
+    let model =
+        Script::new().calls("find_order", json!({"number": 0})).says("There is no order 0.");
+    shop::answer(model, "Where is my order 0?").await.unwrap();
+    trace.assert_sound();
+    assert_eq!(
+        trace.tree_with(["error.type"]),
+        "\
+invoke_agent support
+  chat test-model
+  execute_tool find_order ERROR error.type=\"alloc::string::String\"
+    query orders
+  chat test-model
+"
+    );
+    let tools = trace.metric("gen_ai.execute_tool.duration");
+    assert_eq!(tools.of("error.type", "alloc::string::String").count(), 1);
+}
+
+#[tokio::test]
+async fn events_are_structured_and_stand_in_their_span() {
+    let trace = Recorder::new();
+    let mut chat = Chat::new(Script::new().says("Hello.")).capture(Capture::SpansAndEvents);
+    let reply = chat.chat("Hi!").await.unwrap();
+    assert!(reply.feedback("helpfulness", 0.8, None));
+    let call = trace.span("chat test-model");
+    let details = trace.event("gen_ai.client.inference.operation.details");
+    assert_eq!((details.trace_id(), details.span_id()), (call.trace_id(), call.id()));
+    assert_eq!(details["gen_ai.input.messages"][0]["parts"][0]["content"], "Hi!");
+    assert_eq!(call.json("gen_ai.output.messages")[0]["parts"][0]["content"], "Hello.");
+    let verdict = trace.event("gen_ai.evaluation.result");
+    assert_eq!(verdict.severity(), Some(Severity::Info));
+    assert_eq!(verdict.span_id(), call.id());
+    assert_eq!(verdict["gen_ai.evaluation.score.value"], 0.8);
+    trace.assert_sound();
+}
+
+/// Many tests at once, each on a thread and a runtime of its own, as the test harness runs them.
+fn side_by_side(runtime: fn() -> tokio::runtime::Runtime) {
+    let tests: Vec<_> = (0..8)
+        .map(|number| {
+            std::thread::spawn(move || {
+                runtime().block_on(async move {
+                    let trace = Recorder::new();
+                    let name = format!("agent-{number}");
+                    for _ in 0..20 {
+                        let model =
+                            Script::new().calls("find_order", json!({"number": 1})).says("ok");
+                        let mut chat =
+                            Chat::new(model).name(&*name).tools(tools![shop::find_order]);
+                        let work = async move { chat.chat("go").await.map(|_| ()) };
+                        tokio::spawn(work.with_current_context()).await.unwrap().unwrap();
+                    }
+                    trace.assert_sound();
+                    assert_eq!(trace.spans().len(), 100);
+                    assert_eq!(trace.spans_of("invoke_agent").len(), 20);
+                    for agent in trace.spans_of("invoke_agent") {
+                        assert_eq!(agent["gen_ai.agent.name"], *name);
+                        assert_eq!(agent.parent_id(), opentelemetry::trace::SpanId::INVALID);
+                    }
+                    let durations = trace.metric("gen_ai.invoke_agent.duration");
+                    assert_eq!(durations.of("gen_ai.agent.name", &*name).count(), 20);
+                    assert_eq!(durations.count(), 20);
+                    assert_eq!(trace.events().len(), 40);
+                });
+            })
+        })
+        .collect();
+    for test in tests {
+        test.join().unwrap();
+    }
+}
+
+#[test]
+fn tests_of_one_process_record_side_by_side_on_current_thread_runtimes() {
+    side_by_side(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+}
+
+#[test]
+fn tests_of_one_process_record_side_by_side_on_multi_thread_runtimes() {
+    side_by_side(|| {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(2).enable_all().build().unwrap()
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_exclusive_recorder_gets_what_happens_on_other_threads() {
+    let trace = Recorder::exclusive();
+    let mut chat = Chat::new(Script::new().says("ok"));
+    tokio::spawn(async move { chat.chat("go").await.map(|_| ()) }).await.unwrap().unwrap();
+    assert_eq!(trace.tree(), "invoke_agent\n  chat test-model\n");
+    assert_eq!(trace.metric("gen_ai.invoke_agent.duration").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_starts_outside_a_recorders_context_is_not_its_own_and_it_says_so() {
+    let trace = Recorder::new();
+    let mut chat = Chat::new(Script::new().says("ok"));
+    tokio::spawn(async move { chat.chat("go").await.map(|_| ()) }).await.unwrap().unwrap();
+    assert!(trace.spans().is_empty());
+    let message = *catch_unwind(AssertUnwindSafe(|| trace.span("invoke_agent")))
+        .unwrap_err()
+        .downcast::<String>()
+        .unwrap();
+    assert!(message.contains("started outside the context of any recorder"), "{message}");
+}
+
+#[tokio::test]
+async fn the_providers_are_installed_again_after_a_test_that_set_others() {
+    {
+        let _alone = Recorder::exclusive();
+        global::set_tracer_provider(opentelemetry::trace::noop::NoopTracerProvider::new());
+        chatlas::telemetry::set_event_sink(None);
+    }
+    let trace = Recorder::exclusive();
+    Chat::new(Script::new().says("ok")).chat("go").await.unwrap();
+    assert_eq!(trace.spans().len(), 2);
+    assert_eq!(trace.events().len(), 1);
+}
+
+#[tokio::test]
+async fn a_recorder_waits_until_all_spans_have_ended() {
+    let trace = Recorder::new();
+    tokio::spawn(async {
+        let slow = Answer::says("ok").after(Duration::from_millis(30));
+        Chat::new(Script::new().then(slow)).chat("go").await.map(|_| ())
+    });
+    tokio::task::yield_now().await;
+    assert!(trace.spans().is_empty());
+    trace.settled().await;
+    assert_eq!(trace.spans().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_not_sound_is_told_in_full() {
+    let trace = Recorder::new();
+    let tracer = global::tracer("chatlas");
+    let mut span = tracer.start("odd");
+    span.set_attribute(KeyValue::new("twice", 1));
+    span.set_attribute(KeyValue::new("twice", 2));
+    span.set_status(Status::error("no"));
+    span.end();
+    let _open = tracer.start("open");
+    let message = *catch_unwind(AssertUnwindSafe(|| trace.assert_sound()))
+        .unwrap_err()
+        .downcast::<String>()
+        .unwrap();
+    for fault in [
+        "`open` has not ended",
+        "`twice` stands twice on `odd`",
+        "`odd` failed, and has no `error.type`",
+        "\nin\nodd\n",
+    ] {
+        assert!(message.contains(fault), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_filled_in_and_the_same_whole_and_streamed() {
+    let _trace = Recorder::new();
+    let model = || {
+        Script::new()
+            .then(
+                Answer::says("Let me see.")
+                    .call("find_order", json!({"number": 1}))
+                    .call_of_id("mine", "find_order", json!({"number": 2}))
+                    .call("find_order", json!({"number": 3})),
+            )
+            .then(
+                Answer::streams(["On ", "its way."])
+                    .thinking("Hm.")
+                    .tokens(1, 2)
+                    .finish_reason(FinishReason::Length)
+                    .response_id("r")
+                    .model("m"),
+            )
+    };
+    let mut whole = Chat::new(model()).tools(tools![shop::find_order]);
+    let reply = whole.chat("go").await.unwrap();
+    let mut streamed = Chat::new(model()).tools(tools![shop::find_order]);
+    let events: Vec<_> = streamed.stream("go").collect().await;
+    assert_eq!(whole.turns(), streamed.turns());
+    let texts: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Ok(StreamEvent::Text(text)) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(texts, ["Let me see.", "On ", "its way."]);
+    let chatlas::Turn::Assistant(first) = &*whole.turns()[1] else { panic!() };
+    let ids: Vec<_> = first.tool_requests().map(|request| request.id.as_str()).collect();
+    assert_eq!(ids, ["call-1", "mine", "call-2"]);
+    assert_eq!(first.finish_reason, Some(FinishReason::ToolCall));
+    assert_eq!(first.response_id.as_deref(), Some("resp-1"));
+    assert_eq!(first.usage, usage(10, 5));
+    assert_eq!(reply.turn.response_id.as_deref(), Some("r"));
+    assert_eq!(reply.turn.finish_reason, Some(FinishReason::Length));
+    assert_eq!(reply.usage, usage(11, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn delays_follow_a_paused_clock() {
+    let _trace = Recorder::new();
+    let slow = Answer::says("0123456789")
+        .after(Duration::from_mins(1))
+        .in_pieces_of(3)
+        .every(Duration::from_secs(10));
+    let begin = tokio::time::Instant::now();
+    let mut chat = Chat::new(Script::new().then(slow.clone()).then(slow));
+    let pieces = chat.stream("go").filter(|event| {
+        let text = matches!(event, Ok(StreamEvent::Text(_)));
+        async move { text }
+    });
+    assert_eq!(pieces.count().await, 4);
+    assert_eq!(begin.elapsed().as_secs(), 90);
+    chat.chat("go").await.unwrap();
+    assert_eq!(begin.elapsed().as_secs(), 150);
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_are_those_that_were_asked_for() {
+    let _trace = Recorder::new();
+    let lost = ProviderError::new(ProviderErrorKind::Connection, "lost");
+    let limit = ProviderError::new(ProviderErrorKind::RateLimit, "slow down").with_status(429);
+    let kind = |error: ChatError| match error {
+        ChatError::Provider(error) => error.kind(),
+        other => panic!("{other}"),
+    };
+    let model = Script::new()
+        .fails(limit.clone())
+        .then(Answer::says("Once").breaks_off(lost.clone()))
+        .then(Answer::says("Once").without_end())
+        .then(Answer::says("Once").stalls())
+        .fails(limit)
+        .then(Answer::says("Once").breaks_off(lost))
+        .then(Answer::says("Once").without_end())
+        .then(Answer::says("Once").stalls());
+    let expected = [
+        ProviderErrorKind::RateLimit,
+        ProviderErrorKind::Connection,
+        ProviderErrorKind::TruncatedStream,
+    ];
+    let minute = Duration::from_mins(1);
+    let mut chat = Chat::new(model.clone());
+    for expected in expected {
+        assert_eq!(kind(chat.chat("go").await.unwrap_err()), expected);
+    }
+    assert!(tokio::time::timeout(minute, chat.chat("go")).await.is_err());
+    for expected in expected {
+        let events: Vec<_> = chat.stream("go").collect().await;
+        assert_eq!(kind(events.into_iter().next_back().unwrap().unwrap_err()), expected);
+    }
+    let mut stalled = chat.stream("go");
+    assert_eq!(stalled.next().await.unwrap().unwrap(), StreamEvent::Text("Once".into()));
+    assert!(tokio::time::timeout(minute, stalled.next()).await.is_err());
+    assert_eq!((model.asked(), model.left()), (8, 0));
+}
+
+#[tokio::test]
+async fn answers_can_be_computed_without_end() {
+    let _trace = Recorder::new();
+    let model = Script::answering(|request| {
+        let said = request.turns.last().unwrap();
+        match said.contents() {
+            [Content::ToolResult(_), ..] => Answer::says("done"),
+            _ => Answer::calls("find_order", json!({"number": said.text().len()})),
+        }
+    });
+    let model = model.forgetful();
+    for _ in 0..100 {
+        let mut chat = Chat::new(model.clone()).tools(tools![shop::find_order]);
+        assert_eq!(chat.chat("x").await.unwrap().text(), "done");
+    }
+    assert_eq!((model.asked(), model.requests().len()), (200, 0));
+}
