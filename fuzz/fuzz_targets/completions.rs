@@ -1,0 +1,6 @@
+//! Replies of the protocol `completions`.
+#![no_main]
+
+use chatlas_fuzz::{protocols, reply};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| reply(&protocols::COMPLETIONS, bytes));
