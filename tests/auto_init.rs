@@ -52,7 +52,7 @@ fn program(name: &str) {
             current().block_on(chat());
             // It never comes to an end: what is queued is sent by and by.
             loop {
-                std::thread::sleep(Duration::from_secs(60));
+                std::thread::sleep(Duration::from_mins(1));
             }
         }
         "with a setup of its own" => {
