@@ -118,7 +118,8 @@ const VENDORS: &[Vendor] = &[
         name: "aws.bedrock",
         fits: |method, url| method == "POST" && url.contains("bedrock-runtime"),
         provider: |recorded, url| {
-            let model = chatlas::Bedrock::new(model_in(&recorded.url, "/model/"));
+            let model = model_in(&recorded.url, "/model/", '/');
+            let model = chatlas::Bedrock::new(model);
             Arc::new(model.region("us-east-1").api_key("test").base_url(url).http(once()))
         },
         least: 14,

@@ -2,6 +2,8 @@
 //! grades its client: set `CHATLAS_LIVE_LLMOCK` to its address (`http://127.0.0.1:4020`).
 
 mod support {
+    #[cfg(feature = "bedrock")]
+    pub mod frames;
     pub mod history;
     pub mod protocols;
     pub mod server;

@@ -262,7 +262,7 @@ fn gemini_failure(words: &str) -> Value {
 }
 
 #[cfg(feature = "bedrock")]
-mod bedrock {
+pub mod bedrock {
     use chatlas::prelude::*;
     use chatlas::{Bedrock, BedrockApi, HttpOptions};
     use serde_json::{Value, json};
@@ -292,6 +292,7 @@ mod bedrock {
 
     pub const INVOKE_MODEL: Protocol = Protocol {
         name: "Bedrock InvokeModel",
+        target: "invoke_model",
         chat: |url, options| chat(url, options, BedrockApi::InvokeModel),
         stream_type: CONTENT_TYPE,
         begin: || framed(&(MESSAGES.begin)()),
@@ -306,6 +307,7 @@ mod bedrock {
 
     pub const CONVERSE: Protocol = Protocol {
         name: "Bedrock Converse",
+        target: "converse",
         chat: |url, options| chat(url, options, BedrockApi::Converse),
         stream_type: CONTENT_TYPE,
         begin: || {
