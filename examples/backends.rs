@@ -23,8 +23,8 @@ const NAMES: &str = "collector, jaeger, logfire, datadog, honeycomb, traceloop, 
                      langfuse";
 
 /// The receiver of that name.
-fn receiver(name: &str, address: Option<String>) -> Result<Otlp, Box<dyn Error>> {
-    let at = |usual: &str| Otlp::to(address.clone().unwrap_or_else(|| usual.to_owned()));
+fn receiver(name: &str, address: Option<&str>) -> Result<Otlp, Box<dyn Error>> {
+    let at = |usual| Otlp::to(address.unwrap_or(usual));
     let traces = [Signal::Traces];
     Ok(match name {
         "collector" => at("http://localhost:4318").gzip(),
@@ -68,14 +68,14 @@ fn key(variable: &str) -> Result<String, Box<dyn Error>> {
 
 /// Get the current weather forecast for a city.
 #[tool]
-async fn get_weather(city: String) -> String {
-    format!("{city}: 14°C, light rain, breezy this weekend.")
+fn get_weather(city: String) -> String {
+    city + ": 14°C, light rain, breezy this weekend."
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let name = arguments.next().ok_or(format!("which backend? There are {NAMES}"))?;
-    let receiver = receiver(&name, arguments.next())?;
+    let receiver = receiver(&name, arguments.next().as_deref())?;
     let telemetry = Telemetry::new().service_name("travel").otlp(receiver).install()?;
 
     let model = chatlas::OpenAi::new("gpt-4o").base_url(model_server::start().await?);

@@ -16,6 +16,7 @@ use serde_json::json;
 
 /// Get the current weather forecast for a city.
 #[tool]
+#[allow(clippy::unused_async)] // a real one would ask a server
 async fn get_weather(
     /// The city, "Tokyo" for example.
     city: String,

@@ -32,6 +32,8 @@ pub use chatlas_core::*;
 pub use chatlas_macros::{
     face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
 };
+#[cfg(feature = "otel")]
+pub use chatlas_otel as otel;
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
 pub use chatlas_providers::auto::{auto, auto_from_env};
@@ -68,9 +70,6 @@ pub use chatlas_providers::vendors::Perplexity;
 pub use chatlas_providers::vendors::Portkey;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
-
-#[cfg(feature = "otel")]
-pub mod otel;
 
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -103,115 +103,61 @@ fn assert_sent(received: &[Received], documented: &Documented) {
     assert_eq!(received.iter().filter(known).count(), received.len(), "all of it is OTLP");
 }
 
+type Headers = &'static [(&'static str, &'static str)];
+
+/// Each block of the page: its section, its place in it, and what the vendor documents.
+const BLOCKS: &[(&str, usize, &str, Headers, &[&str])] = &[
+    ("OpenTelemetry Collector", 0, "/v1/traces", &[], ALL),
+    ("Jaeger", 0, "/v1/traces", &[], TRACES),
+    ("Logfire", 0, "/v1/traces", &[("authorization", "pylf_v1_eu_abc")], ALL),
+    ("Logfire", 1, "/v1/traces", &[("authorization", "wt-1")], ALL),
+    (
+        "Datadog",
+        0,
+        "/v1/traces",
+        &[
+            ("dd-api-key", "key-1"),
+            ("dd-otlp-source", "llmobs"),
+            ("content-type", "application/x-protobuf"),
+        ],
+        TRACES,
+    ),
+    ("Datadog", 1, "/v1/traces", &[], ALL),
+    ("Honeycomb", 0, "/v1/traces", &[("x-honeycomb-team", "key-1")], ALL),
+    ("Traceloop", 0, "/v1/traces", &[("authorization", "Bearer key-1")], &["traces", "metrics"]),
+    ("Phoenix", 0, "/v1/traces", &[], TRACES),
+    ("Phoenix", 1, "/s/me/v1/traces", &[("authorization", "Bearer key-1")], TRACES),
+    ("MLflow", 0, "/v1/traces", &[("x-mlflow-experiment-id", "7")], TRACES),
+    (
+        "Langfuse",
+        0,
+        "/api/public/otel/v1/traces",
+        &[("authorization", "Basic cGs6c2s="), ("x-langfuse-ingestion-version", "4")],
+        TRACES,
+    ),
+    ("Posit Connect", 0, "/v1/traces", &[("authorization", "wt-1")], ALL),
+];
+
 #[test]
 fn the_variables_of_each_backend_send_where_and_how_it_documents() {
-    for (section, block, documented) in [
-        (
-            "OpenTelemetry Collector",
-            0,
-            Documented { path: "/v1/traces", headers: &[], signals: ALL },
-        ),
-        ("Jaeger", 0, Documented { path: "/v1/traces", headers: &[], signals: TRACES }),
-        (
-            "Logfire",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[("authorization", "pylf_v1_eu_abc")],
-                signals: ALL,
-            },
-        ),
-        (
-            "Logfire",
-            1,
-            Documented { path: "/v1/traces", headers: &[("authorization", "wt-1")], signals: ALL },
-        ),
-        (
-            "Datadog",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[
-                    ("dd-api-key", "key-1"),
-                    ("dd-otlp-source", "llmobs"),
-                    ("content-type", "application/x-protobuf"),
-                ],
-                signals: TRACES,
-            },
-        ),
-        ("Datadog", 1, Documented { path: "/v1/traces", headers: &[], signals: ALL }),
-        (
-            "Honeycomb",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[("x-honeycomb-team", "key-1")],
-                signals: ALL,
-            },
-        ),
-        (
-            "Traceloop",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[("authorization", "Bearer key-1")],
-                signals: &["traces", "metrics"],
-            },
-        ),
-        ("Phoenix", 0, Documented { path: "/v1/traces", headers: &[], signals: TRACES }),
-        (
-            "Phoenix",
-            1,
-            Documented {
-                path: "/s/me/v1/traces",
-                headers: &[("authorization", "Bearer key-1")],
-                signals: TRACES,
-            },
-        ),
-        (
-            "MLflow",
-            0,
-            Documented {
-                path: "/v1/traces",
-                headers: &[("x-mlflow-experiment-id", "7")],
-                signals: TRACES,
-            },
-        ),
-        (
-            "Langfuse",
-            0,
-            Documented {
-                path: "/api/public/otel/v1/traces",
-                headers: &[
-                    ("authorization", "Basic cGs6c2s="),
-                    ("x-langfuse-ingestion-version", "4"),
-                ],
-                signals: TRACES,
-            },
-        ),
-        (
-            "Posit Connect",
-            0,
-            Documented { path: "/v1/traces", headers: &[("authorization", "wt-1")], signals: ALL },
-        ),
-    ] {
+    for &(section, block, path, headers, signals) in BLOCKS {
         println!("{section}, block {block}");
-        let (received, _) = sent(section, block);
-        assert_sent(&received, &documented);
+        let (all, _) = sent(section, block);
+        assert_sent(&all, &Documented { path, headers, signals });
         if section == "Honeycomb" {
-            let metrics = received.iter().find(|one| one.path == "/v1/metrics").unwrap();
+            let metrics = all.iter().find(|one| one.path == "/v1/metrics").unwrap();
             assert_eq!(metrics.header("x-honeycomb-dataset"), Some("metrics"));
         }
         if section == "Posit Connect" {
-            assert_eq!(received[0].resource("service.name").as_deref(), Some("my-chatlas-app"));
+            assert_eq!(all[0].resource("service.name").as_deref(), Some("my-chatlas-app"));
         }
     }
 }
 
 #[test]
 fn the_console_needs_one_variable() {
-    let (received, out) = sent("Console", 0);
-    assert!(received.is_empty());
+    let (all, out) = sent("Console", 0);
+    assert!(all.is_empty());
     assert!(out.contains("└── chat gpt-4o"), "{out}");
 }
 
@@ -268,15 +214,62 @@ fn the_same_in_code_has_the_same_headers() {
         command.envs(keys.iter().map(|key| (key, "key-1")));
         let (output, _, err) = run(&mut command);
         assert!(output.status.success(), "{name}: {err}");
-        let received = receiver.received();
-        assert_sent(&received, &Documented { path, headers, signals });
-        assert!(received.iter().all(|one| one.header("x-other").is_none()), "{name}");
+        let all = receiver.received();
+        assert_sent(&all, &Documented { path, headers, signals });
+        assert!(all.iter().all(|one| one.header("x-other").is_none()), "{name}");
         if !headers.iter().any(|(name, _)| *name == "authorization") {
-            assert!(received.iter().all(|one| one.header("authorization").is_none()), "{name}");
+            assert!(all.iter().all(|one| one.header("authorization").is_none()), "{name}");
         }
-        assert_eq!(received[0].resource("service.name").as_deref(), Some("travel"));
+        assert_eq!(all[0].resource("service.name").as_deref(), Some("travel"));
     }
     let (output, _, err) = run(example("backends").arg("honeycomb"));
     assert!(!output.status.success());
     assert_eq!(err, "error: HONEYCOMB_API_KEY is not set\n");
+}
+
+#[test]
+fn the_rest_of_the_environment_holds_too() {
+    let assistant = |variables: &[(&str, &str)]| {
+        let receiver = Receiver::start();
+        let mut command = example("travel_assistant");
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url());
+        command.envs(variables.iter().copied());
+        let (output, _, err) = run(&mut command);
+        (output.status.success(), err, receiver.received())
+    };
+    let (_, err, all) = assistant(&[
+        ("OTEL_SERVICE_NAME", "named"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,team=a%20b"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+    ]);
+    assert_eq!(err, "");
+    let traces = all.iter().find(|one| one.path == "/v1/traces").unwrap();
+    assert_eq!(traces.resource("service.name").as_deref(), Some("named"));
+    assert_eq!(traces.resource("team").as_deref(), Some("a b"));
+    assert_eq!(traces.header("content-type"), Some("application/json"));
+    assert_eq!(traces.header("content-encoding"), Some("gzip"));
+    let spans = traces.spans();
+    let call = spans.iter().find(|span| span.name == "chat gpt-4o").unwrap();
+    assert_eq!(attribute(&call.attributes, "gen_ai.response.model").as_deref(), Some("gpt-4"));
+    let logs = all.iter().find(|one| one.path == "/v1/logs").unwrap();
+    assert_eq!(logs.header("content-type"), Some("application/x-protobuf"));
+
+    let (_, _, all) = assistant(&[("OTEL_TRACES_SAMPLER", "always_off")]);
+    assert!(all.iter().all(|one| one.spans().is_empty()));
+    let (_, _, all) = assistant(&[("OTEL_SDK_DISABLED", "true")]);
+    assert!(all.is_empty());
+    for (name, value) in [
+        ("OTEL_PROPAGATORS", "b3"),
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/no/such/secret"),
+    ] {
+        let (success, err, all) = assistant(&[(name, value)]);
+        assert!(!success && all.is_empty(), "{name}");
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(err.starts_with(&format!("error: {name}")), "{err}");
+    }
 }

@@ -267,9 +267,8 @@ async fn no_credential_is_shown_anywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_named() {
+async fn what_a_credentials_provider_says_is_not_shown() {
     let _alone = record();
-    // What a credentials provider says in its errors may be secret.
     let failing = provide_credentials_fn(|| async {
         Err(chatlas::bedrock::CredentialsError::provider_error("canary-secret"))
     });
@@ -277,19 +276,6 @@ async fn what_is_missing_is_named() {
     let error = provider_error(in_time(Chat::new(model).chat("hi")).await.unwrap_err());
     assert_eq!(error.kind(), Kind::Authentication);
     assert!(error.message().contains("credentials") && !error.message().contains("canary"));
-    if ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some())
-        || std::env::home_dir().is_some_and(|home| home.join(".aws").exists())
-    {
-        println!("skipped in part: this machine has a region of its own");
-        return;
-    }
-    let model = Bedrock::new(CLAUDE).api_key("k");
-    let error = provider_error(in_time(Chat::new(model).chat("hi")).await.unwrap_err());
-    for name in ["AWS_REGION", ".region("] {
-        assert!(error.message().contains(name), "{error}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

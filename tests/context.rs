@@ -5,7 +5,7 @@
 
 use chatlas::prelude::*;
 use chatlas::testing::{Answer, Recorder, Script};
-use chatlas::{ToolContext, ToolMode};
+use chatlas::{ChatError, ToolContext, ToolMode};
 use opentelemetry::trace::{FutureExt as _, Span as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, global};
 use serde_json::json;
@@ -133,5 +133,43 @@ request
     chat test-model
 "
     );
+    trace.assert_sound();
+}
+
+/// Asks a colleague.
+#[tool]
+async fn ask_colleague(question: String) -> Result<String, ChatError> {
+    let model = Script::new().calls("in_task", json!({})).says("Rain.");
+    let mut colleague = Chat::new(model).name("meteorologist").tools(tools![in_task]);
+    Ok(colleague.chat(question).await?.text())
+}
+
+#[tokio::test]
+async fn an_agent_within_a_tool_stands_below_the_tool_and_counts_for_itself() {
+    let trace = Recorder::new();
+    let model = Script::new().calls("ask_colleague", json!({"question": "Tokyo?"})).says("Rain.");
+    Chat::new(model).name("travel").tools(tools![ask_colleague]).chat("Tokyo?").await.unwrap();
+    assert_eq!(
+        trace.tree(),
+        "\
+invoke_agent travel
+  chat test-model
+  execute_tool ask_colleague
+    invoke_agent meteorologist
+      chat test-model
+      execute_tool in_task
+        task
+      chat test-model
+  chat test-model
+"
+    );
+    // Two model calls of its own each: nothing is counted twice.
+    for agent in ["travel", "meteorologist"] {
+        let span = trace.span(&format!("invoke_agent {agent}"));
+        assert_eq!(span["gen_ai.usage.input_tokens"], 20, "{agent}");
+        let calls = trace.metric("gen_ai.invoke_agent.tool_calls");
+        assert_eq!(calls.of("gen_ai.agent.name", agent).sum().to_string(), "1");
+    }
+    assert_eq!(trace.span("execute_tool in_task")["gen_ai.agent.name"], "meteorologist");
     trace.assert_sound();
 }

@@ -51,8 +51,8 @@ fn waterfall() -> Vec<String> {
         example.env_remove(name);
     }
     let output = example.output().expect("the example is built");
-    let text = String::from_utf8(output.stdout).expect("text");
-    let lines = text.lines().skip_while(|line| !line.starts_with("invoke_agent"));
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let lines = printed.lines().skip_while(|line| !line.starts_with("invoke_agent"));
     lines.take_while(|line| !line.trim().is_empty()).map(str::to_owned).collect()
 }
 

@@ -2,6 +2,7 @@
 //! retries that are bounded and seen, nothing done twice, and no secret shown anywhere.
 
 mod support {
+    pub mod frames;
     pub mod protocols;
     pub mod server;
     #[path = "mod.rs"]

@@ -2,6 +2,7 @@
 //! bounded time, with what had arrived kept; never a good answer.
 
 mod support {
+    pub mod frames;
     pub mod protocols;
     pub mod server;
     #[path = "mod.rs"]

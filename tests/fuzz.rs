@@ -3,6 +3,9 @@
 
 #[path = "../fuzz/src/capture.rs"]
 mod capture;
+#[cfg(feature = "bedrock")]
+#[path = "support/frames.rs"]
+mod frames;
 #[path = "support/history.rs"]
 mod history;
 #[path = "support/protocols.rs"]

@@ -171,17 +171,18 @@ impl Maker {
     }
 }
 
+/// One report after the other: there is one global SDK.
+static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn report(name: &str, make: impl FnOnce(&Maker)) -> PathBuf {
     let file = scratch(name).with_extension("html");
     let prices = Prices::in_currency("$")
         .model("gpt-4o", Price { input: 2.5, output: 10.0, cached_input: Some(1.25) });
-    // One report after the other: there is one global SDK.
-    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let telemetry =
         Telemetry::new().service_name("travel").prices(prices).html(&file).install().unwrap();
     let provider = telemetry.tracer_provider().unwrap().clone();
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_000_000);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_mins(29_450_000);
     make(&Maker { provider, now });
     telemetry.shutdown().unwrap();
     file

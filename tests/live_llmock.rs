@@ -3,6 +3,8 @@
 //! pace its streams (`--stream-chunk-delay-ms 60`): otherwise it cannot see who stops reading.
 
 mod support {
+    #[cfg(feature = "bedrock")]
+    pub mod frames;
     pub mod history;
     pub mod protocols;
     pub mod server;

@@ -21,7 +21,7 @@ use chatlas::{
     ToolDefinition, ToolError, ToolOutput, WebSearch,
 };
 use serde_json::{Value, json};
-use support::cassettes::Interaction;
+use support::cassettes::{Interaction, interactions};
 use support::recordings::{
     chat_request, meaning, openai_counts, openai_responses, output, response, turns,
 };
@@ -257,6 +257,24 @@ async fn every_recorded_count_of_tokens_comes_out() {
     let counts = files.iter().map(|(_, interactions)| interactions.len()).sum::<usize>();
     println!("{counts} counts of tokens");
     assert_eq!(counts, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_recorded_list_of_models_comes_out() {
+    let Some(files) = interactions(|_, url| url == "https://api.openai.com/v1/models") else {
+        return;
+    };
+    let [(_, interactions)] = files.as_slice() else { panic!("one file") };
+    let recorder = Recorder::new();
+    let server = Server::start(vec![answer(&interactions[0])]);
+    let models = provider(&json!({"model": "any"}), server.url()).list_models().await;
+    let told = interactions[0].json();
+    let ids: Vec<&str> =
+        told["data"].as_array().expect("a list").iter().filter_map(|m| m["id"].as_str()).collect();
+    let models = models.expect("a list");
+    assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ids);
+    recorder.assert_sound();
+    assert_eq!(recorder.span("list_models")["gen_ai.provider.name"], "openai");
 }
 
 /// A tool that answers as it was recorded.

@@ -185,12 +185,13 @@ fn a_file_holds_otlp_in_lines() {
     assert!(error.to_string().starts_with("Telemetry::file: /no/such/directory/x.jsonl: "));
 }
 
-#[tokio::test]
-async fn capture_and_a_callers_trace_are_the_programs_choice() {
+#[test]
+fn capture_and_a_callers_trace_are_the_programs_choice() {
     use chatlas::testing::Script;
     use opentelemetry::trace::FutureExt as _;
 
     let _turn = turn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let receiver = Receiver::start();
     let telemetry =
         Telemetry::new().capture(Capture::Spans).otlp(Otlp::to(receiver.url())).install().unwrap();
@@ -199,7 +200,9 @@ async fn capture_and_a_callers_trace_are_the_programs_choice() {
     headers.insert("traceparent", caller.parse().unwrap());
     let mut chat = chatlas::Chat::new(Script::new().says("Pack a jacket."));
     let caller = chatlas::otel::context_of(&headers);
-    async { chat.chat("What should I pack?").await }.with_context(caller).await.unwrap();
+    runtime
+        .block_on(async { chat.chat("What should I pack?").await }.with_context(caller))
+        .unwrap();
     telemetry.shutdown().unwrap();
 
     let spans = receiver.spans();
@@ -214,7 +217,7 @@ async fn capture_and_a_callers_trace_are_the_programs_choice() {
     let receiver = Receiver::start();
     let telemetry = Telemetry::new().otlp(Otlp::to(receiver.url())).install().unwrap();
     let mut chat = chatlas::Chat::new(Script::new().says("Pack a jacket."));
-    chat.chat("What should I pack?").await.unwrap();
+    runtime.block_on(chat.chat("What should I pack?")).unwrap();
     telemetry.shutdown().unwrap();
     for span in receiver.spans() {
         assert_eq!(attribute(&span.attributes, "gen_ai.input.messages"), None);

@@ -117,9 +117,12 @@ async fn a_backend_that_sums_over_all_spans_can_have_the_agents_totals_left_out(
     assert_eq!(trace.spans_of("chat")[0]["gen_ai.usage.input_tokens"], 10);
 }
 
+/// Spans as samplers saw them: name and attributes.
+type Seen = Vec<(String, Vec<KeyValue>)>;
+
 /// Keeps the spans that this function wants to keep.
 #[derive(Clone)]
-struct Chooses(fn(&str, &[KeyValue]) -> bool, Arc<Mutex<Vec<(String, Vec<KeyValue>)>>>);
+struct Chooses(fn(&str, &[KeyValue]) -> bool, Arc<Mutex<Seen>>);
 
 impl std::fmt::Debug for Chooses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -148,9 +151,7 @@ impl ShouldSample for Chooses {
 }
 
 /// Runs a chat under that sampler: its reply, what was kept, what the sampler saw.
-async fn sampled(
-    keep: fn(&str, &[KeyValue]) -> bool,
-) -> (String, Vec<String>, Vec<(String, Vec<KeyValue>)>) {
+async fn sampled(keep: fn(&str, &[KeyValue]) -> bool) -> (String, Vec<String>, Seen) {
     let sampler = Chooses(keep, Arc::default());
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()

@@ -102,6 +102,22 @@ async fn a_count_is_asked_for_in_the_form_of_the_product() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_models_is_read_to_its_end() {
+    let model = |id: &str| json!({"name": format!("publishers/google/models/{id}")});
+    let server = Server::start(vec![
+        Answer::json(200, &json!({"publisherModels": [model("a")], "nextPageToken": "2"})),
+        Answer::json(200, &json!({"publisherModels": [model("b")]})),
+    ]);
+    let models = in_time(with_token(&server).list_models()).await.expect("a list");
+    let ids: Vec<_> = models.iter().map(|model| model.id.as_str()).collect();
+    assert_eq!(ids, ["a", "b"]);
+    let path = "GET /v1beta1/publishers/google/models";
+    let sent = server.sent();
+    assert!(sent[0].head.starts_with(&format!("{path} ")), "{}", sent[0].head);
+    assert!(sent[1].head.starts_with(&format!("{path}?pageToken=2 ")), "{}", sent[1].head);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_used_instead_of_credentials() {
     let server = Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}])))]);
     let mut chat = Chat::new(model(&server).api_key("test"));

@@ -6,6 +6,7 @@
 
 mod support {
     pub mod server;
+    pub mod vendor_replies;
 }
 
 use std::collections::HashSet;
@@ -17,8 +18,9 @@ use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::testing::{Answer, Recorder, Script, usage};
 use chatlas::{
-    Anthropic, Approval, CancellationToken, ChatError, Content, FinishReason, Gemini, HttpOptions,
-    OpenAi, ProviderError, ProviderErrorKind, ToolContext, Usage,
+    Anthropic, Approval, AzureOpenAi, Bedrock, CancellationToken, ChatError, Content, FinishReason,
+    Gemini, HttpOptions, LmStudio, Mistral, OpenAi, ProviderError, ProviderErrorKind, ToolContext,
+    Usage,
 };
 use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{
@@ -28,6 +30,9 @@ use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use serde_json::{Value, json};
 use support::server::{Answer as Http, Server};
+use support::vendor_replies::{
+    anthropic_stream, gemini, gemini_reply, openai, openai_calls, openai_says,
+};
 
 /// Get the current weather forecast for a city.
 #[tool]
@@ -65,36 +70,6 @@ fn weather() -> Script {
     Script::new().calls("get_weather", tokyo()).says("Take an umbrella.")
 }
 
-fn event(event: &Value) -> String {
-    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("x"))
-}
-
-fn openai_reply(item: &Value) -> Http {
-    Http::json(
-        200,
-        &json!({
-            "id": "resp_1", "status": "completed", "model": "gpt-4o-2024-08-06", "output": [item],
-            "usage": {"input_tokens": 76, "output_tokens": 15},
-        }),
-    )
-}
-
-fn openai_says(text: &str) -> Http {
-    let text = json!({"type": "output_text", "text": text});
-    openai_reply(&json!({"type": "message", "role": "assistant", "content": [text]}))
-}
-
-fn openai_calls(name: &str) -> Http {
-    openai_reply(&json!({
-        "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name,
-        "arguments": "{\"city\": \"Tokyo\"}",
-    }))
-}
-
-fn openai(server: &Server, options: HttpOptions) -> OpenAi {
-    OpenAi::new("gpt-4o").base_url(server.url()).api_key("sk-canary").http(options)
-}
-
 #[tokio::test]
 async fn w01_the_http_requests_are_seen_below_their_model_calls() {
     let trace = Recorder::new();
@@ -119,25 +94,7 @@ invoke_agent
 #[tokio::test]
 async fn w02_tokens_are_counted_whole_whatever_the_cache_and_to_the_end_of_a_stream() {
     let trace = Recorder::new();
-    // The first figures of a stream are those before the vendor's own tools ran.
-    let begin = json!({"type": "message_start", "message": {
-        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],
-        "usage": {"input_tokens": 2247, "cache_creation_input_tokens": 0,
-                  "cache_read_input_tokens": 0, "output_tokens": 1},
-    }});
-    let block = [
-        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}),
-        json!({"type": "content_block_stop", "index": 0}),
-    ];
-    let end = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
-        "usage": {"input_tokens": 19_000, "cache_creation_input_tokens": 400,
-                  "cache_read_input_tokens": 123, "output_tokens": 50}});
-    let mut body = event(&begin);
-    body.extend(block.iter().map(event));
-    body.push_str(&event(&end));
-    body.push_str(&event(&json!({"type": "message_stop"})));
-    let server = Server::start(vec![Http::events(body)]);
+    let server = Server::start(vec![anthropic_stream()]);
     let mut chat = Chat::new(Anthropic::new("claude-x").base_url(server.url()).api_key("k"));
     let events: Vec<_> = chat.stream("Hi").collect().await;
     assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))), "{events:?}");
@@ -148,21 +105,6 @@ async fn w02_tokens_are_counted_whole_whatever_the_cache_and_to_the_end_of_a_str
     let call = trace.span("chat claude-x");
     assert_eq!(call["gen_ai.usage.cache_write.input_tokens"], 400, "as it is, without a weight");
     assert_eq!(call["gen_ai.usage.cache_read.input_tokens"], 123);
-}
-
-fn gemini_reply(parts: &Value) -> Http {
-    Http::json(
-        200,
-        &json!({
-            "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}],
-            "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7},
-            "modelVersion": "gemini-x-001", "responseId": "response-1",
-        }),
-    )
-}
-
-fn gemini(server: &Server) -> Gemini {
-    Gemini::new("gemini-x").base_url(server.url()).api_key("k")
 }
 
 #[tokio::test]
@@ -181,8 +123,21 @@ fn w04_providers_are_called_as_the_conventions_call_them() {
         OpenAi::new("m").info().name.clone(),
         Anthropic::new("m").info().name.clone(),
         Gemini::new("m").info().name.clone(),
+        AzureOpenAi::new("m").info().name.clone(),
+        Bedrock::new("m").info().name.clone(),
+        Mistral::new("m").info().name.clone(),
+        LmStudio::new("m").info().name.clone(),
     ];
-    assert_eq!(names, ["openai", "anthropic", "gcp.gemini"]);
+    let expected = [
+        "openai",
+        "anthropic",
+        "gcp.gemini",
+        "azure.ai.openai",
+        "aws.bedrock",
+        "mistral_ai",
+        "lm_studio",
+    ];
+    assert_eq!(names, expected);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //! as chatlas makes them and as a program would make them with `tracing`; single calls with and
 //! without their span; and a whole conversation.
 
-#![allow(dead_code, unreachable_pub)] // each benchmark uses its own part
+// Each benchmark uses its own part; what is measured has nothing to wait for.
+#![allow(dead_code, unreachable_pub, clippy::unused_async)]
 
 use std::future::ready;
 use std::sync::Arc;
@@ -104,6 +105,21 @@ pub fn replies() -> [Completion; 2] {
     ]
 }
 
+/// A reply that asks for that many tool calls.
+pub fn asking(calls: usize) -> [Completion; 1] {
+    let [mut asks, _] = replies();
+    asks.contents = std::iter::repeat_n(asks.contents.swap_remove(0), calls).collect();
+    [asks]
+}
+
+/// Eleven replies, or one, that ask for nothing.
+pub fn answers<const N: usize>() -> [Completion; N] {
+    std::array::from_fn(|_| {
+        let [_, answer] = replies();
+        answer
+    })
+}
+
 pub fn chat() -> Chat {
     Chat::new(Canned::new())
         .name("travel")
@@ -130,7 +146,11 @@ pub fn ask(chat: &mut Chat, turns: &[Arc<Turn>]) {
 }
 
 /// The telemetry of a run, or the work in it alone.
-pub fn run(chat: &Chat, replies: [Completion; 2], telemetry: bool) -> Option<Completion> {
+pub fn run<const N: usize>(
+    chat: &Chat,
+    replies: [Completion; N],
+    telemetry: bool,
+) -> Option<Completion> {
     done(rehearse(chat, replies, telemetry))
 }
 

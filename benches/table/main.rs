@@ -25,14 +25,14 @@ const ROUNDS: usize = 301;
 struct Case<'a> {
     name: &'static str,
     time: Box<dyn FnMut() -> f64 + 'a>,
-    allocations: f64,
+    allocations: u64,
 }
 
 struct Figure {
     name: &'static str,
     median: f64,
     fastest: f64,
-    allocations: f64,
+    allocations: u64,
 }
 
 /// A case that is run so often at a time, each with an input of its own, which is not part of it.
@@ -58,7 +58,7 @@ fn case<'a, I, O>(
         drop(black_box(outputs));
         elapsed.as_secs_f64() * 1e9 / f64::from(u32::try_from(times).unwrap_or(u32::MAX))
     };
-    Case { name, time: Box::new(time), allocations: counted.count_total as f64 }
+    Case { name, time: Box::new(time), allocations: counted.count_total }
 }
 
 /// Has the cases take turns.
@@ -80,7 +80,7 @@ fn measure(mut cases: Vec<Case<'_>>) -> Vec<Figure> {
 fn show(title: &str, figures: &[Figure]) {
     println!("\n{title:<58} {:>10} {:>10} {:>8}", "median ns", "fastest", "allocs");
     for Figure { name, median, fastest, allocations } in figures {
-        println!("  {name:<56} {median:>10.1} {fastest:>10.1} {allocations:>8.0}");
+        println!("  {name:<56} {median:>10.1} {fastest:>10.1} {allocations:>8}");
     }
 }
 
@@ -114,9 +114,30 @@ fn nothing_installed() {
     show("nothing installed", &figures);
     let more = |a: usize, b: usize| figures[a].fastest - figures[b].fastest;
     hold("a run of 4 spans", more(1, 0), 60.0, " ns");
-    hold("a run of 4 spans", figures[1].allocations - figures[0].allocations, 1.0, " allocations");
-    hold("a `chat` span alone", more(3, 2), 20.0, " ns");
-    hold("a tool span alone", more(5, 4), 20.0, " ns");
+    let allocations = figures[1].allocations.saturating_sub(figures[0].allocations);
+    hold(
+        "a run of 4 spans",
+        f64::from(u32::try_from(allocations).unwrap_or(u32::MAX)),
+        1.0,
+        " allocations",
+    );
+    hold("a `chat` span outside a run", more(3, 2), 20.0, " ns");
+    hold("a tool span outside a run", more(5, 4), 20.0, " ns");
+
+    let figures = measure(vec![
+        case("1 model call alone", 256, runs::answers::<1>, |r| runs::run(&chat, r, false)),
+        case("1 model call", 256, runs::answers::<1>, |r| runs::run(&chat, r, true)),
+        case("11 model calls alone", 64, runs::answers::<11>, |r| runs::run(&chat, r, false)),
+        case("11 model calls", 64, runs::answers::<11>, |r| runs::run(&chat, r, true)),
+        case("1 tool call alone", 256, || runs::asking(1), |r| runs::run(&chat, r, false)),
+        case("1 tool call", 256, || runs::asking(1), |r| runs::run(&chat, r, true)),
+        case("11 tool calls alone", 256, || runs::asking(11), |r| runs::run(&chat, r, false)),
+        case("11 tool calls", 256, || runs::asking(11), |r| runs::run(&chat, r, true)),
+    ]);
+    show("nothing installed: runs with more of the same", &figures);
+    let cost = |of: usize| figures[of + 1].fastest - figures[of].fastest;
+    hold("a `chat` span in a run", (cost(2) - cost(0)) / 10.0, 20.0, " ns");
+    hold("a tool span in a run", (cost(6) - cost(4)) / 10.0, 20.0, " ns");
 }
 
 fn with_the_sdk() {
@@ -150,17 +171,9 @@ fn with_the_sdk() {
         ),
     ]);
     show("SDK, batch processor, spans thrown away", &figures);
-    let ours = figures[1].median - figures[0].median;
-    hold(
-        "share of tracing-opentelemetry's",
-        ours / (figures[2].median - figures[0].median),
-        0.5,
-        "",
-    );
-    println!(
-        "  => share of its lean form's: {:.2}",
-        ours / (figures[3].median - figures[0].median)
-    );
+    let more = |of: usize| figures[of].fastest - figures[0].fastest;
+    hold("share of tracing-opentelemetry's", more(1) / more(2), 0.5, "");
+    println!("  => share of its lean form's: {:.2}", more(1) / more(3));
 
     let calls = |capture| runs::long_chat(200, capture);
     let (off, on) = (calls(Capture::Nothing), calls(Capture::Spans));

@@ -196,6 +196,6 @@ async fn a_reply_without_end_is_not_taken_in() {
         let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
         let error = stream(&model).await.expect_err("it has no end");
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply, "{kind}");
-        assert!(error.message().ends_with("a piece of it is longer than 64 MiB"), "{error}");
+        assert!(error.message().ends_with("a piece of it is longer than 32 MiB"), "{error}");
     }
 }

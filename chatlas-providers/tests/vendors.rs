@@ -389,6 +389,11 @@ async fn gateways_are_told_who_asks_and_for_whom() {
     assert_eq!(request.header("x-portkey-config"), Some("pc-1"));
     let shown = format!("{:?}", Portkey::new("m").api_key("secret-1").virtual_key("secret-2"));
     assert!(!shown.contains("secret-"), "{shown}");
+    let told = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
+    let (options, _) = wire(401, &told);
+    let portkey = new!(Portkey)(options).virtual_key("canary-0123456789");
+    let error = portkey.chat(hi()).await.expect_err("refused");
+    assert_eq!(error.message(), "no virtual key [redacted]");
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 //! the writing of captured content within its bound. Whatever the bytes are, there is no panic, no
 //! hang, and a conversation that can go on.
 
+#[path = "../../tests/support/frames.rs"]
+pub mod frames;
 #[path = "../../tests/support/history.rs"]
 pub mod history;
 #[path = "../../tests/support/protocols.rs"]

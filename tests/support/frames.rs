@@ -15,7 +15,12 @@ pub const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
 
 /// A frame of those headers and that payload.
 pub fn frame(headers: &[(&'static str, &str)], payload: &Value) -> Vec<u8> {
-    let mut message = Message::new(payload.to_string().into_bytes());
+    raw(headers, &payload.to_string())
+}
+
+/// A frame whose payload is no JSON, or may be.
+pub fn raw(headers: &[(&'static str, &str)], payload: &str) -> Vec<u8> {
+    let mut message = Message::new(payload.to_owned().into_bytes());
     for (name, value) in headers {
         let value = HeaderValue::String((*value).to_owned().into());
         message = message.add_header(Header::new(*name, value));

@@ -10,7 +10,8 @@ pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().expect("a test is a program");
     let directory = test.parent().expect("a program is in a directory");
     let built: PathBuf = directory.with_file_name("examples").join(name);
-    assert!(built.exists(), "run `cargo build --examples --all-features` first: {built:?}");
+    let there = built.exists();
+    assert!(there, "{}: run `cargo build --examples --all-features` first", built.display());
     let mut command = Command::new(built);
     for (name, _) in std::env::vars() {
         let ours = ["OTEL_", "OPENAI_", "LOGFIRE_", "DD_", "HONEYCOMB_", "PHOENIX_", "NO_COLOR"];

@@ -49,7 +49,8 @@ pub struct Protocol {
 impl Protocol {
     /// A streamed answer of those bytes.
     pub fn stream(&self, body: impl Into<Vec<u8>>) -> Answer {
-        Answer::new(200, self.stream_type, body)
+        // One of them tells the id of its replies there alone.
+        Answer::new(200, self.stream_type, body).header("x-amzn-requestid", "reply-1")
     }
 
     /// A good streamed answer.
@@ -59,7 +60,16 @@ impl Protocol {
 }
 
 /// Those that this build speaks.
-pub const PROTOCOLS: &[Protocol] = &[RESPONSES, COMPLETIONS, MESSAGES, GEMINI];
+pub const PROTOCOLS: &[Protocol] = &[
+    RESPONSES,
+    COMPLETIONS,
+    MESSAGES,
+    GEMINI,
+    #[cfg(feature = "bedrock")]
+    bedrock::INVOKE_MODEL,
+    #[cfg(feature = "bedrock")]
+    bedrock::CONVERSE,
+];
 
 fn sse(data: &str) -> Vec<u8> {
     format!("data: {data}\n\n").into_bytes()
@@ -124,11 +134,11 @@ pub const COMPLETIONS: Protocol = Protocol {
         [role, chunk_text("Hel")].concat()
     },
     almost: || chunk_text("lo"),
+    // Not all servers send the `[DONE]` that OpenAI sends after it.
     end: || {
-        let usage = json!({"id": "reply-1", "model": MODEL, "choices": [],
-            "usage": {"prompt_tokens": 3, "completion_tokens": 2}});
-        let stop = chunk(&json!({"delta": {}, "finish_reason": "stop"}));
-        [stop, sse_json(&usage), sse("[DONE]")].concat()
+        sse_json(&json!({"id": "reply-1", "model": MODEL,
+            "choices": [{"delta": {}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 2}}))
     },
     event: sse,
     text: chunk_text,
@@ -249,4 +259,84 @@ fn candidate(parts: &Value, reason: Option<&str>) -> Value {
 
 fn gemini_failure(words: &str) -> Value {
     json!({"error": {"code": 503, "message": words, "status": "SOME_ERROR"}})
+}
+
+#[cfg(feature = "bedrock")]
+pub mod bedrock {
+    use chatlas::prelude::*;
+    use chatlas::{Bedrock, BedrockApi, HttpOptions};
+    use serde_json::{Value, json};
+
+    use super::super::frames::{CONTENT_TYPE, chunk, event, exception, raw};
+    use super::{KEY, MESSAGES, MODEL, Protocol};
+
+    fn chat(url: &str, options: HttpOptions, api: BedrockApi) -> Chat {
+        let model = Bedrock::new(MODEL).region("us-east-1").base_url(url).api_key(KEY);
+        Chat::new(model.http(options).api(api))
+    }
+
+    /// The events of the Messages API, each in a frame.
+    fn framed(events: &[u8]) -> Vec<u8> {
+        let events = std::str::from_utf8(events).expect("text").lines();
+        let data = events.filter_map(|line| line.strip_prefix("data: "));
+        data.flat_map(|data| chunk(&serde_json::from_str(data).expect("JSON"))).collect()
+    }
+
+    fn of_kind(kind: &str, payload: &str) -> Vec<u8> {
+        raw(&[(":message-type", "event"), (":event-type", kind)], payload)
+    }
+
+    fn failure(words: &str) -> Vec<u8> {
+        exception("internalServerException", &json!({"message": words}))
+    }
+
+    pub const INVOKE_MODEL: Protocol = Protocol {
+        name: "Bedrock InvokeModel",
+        target: "invoke_model",
+        chat: |url, options| chat(url, options, BedrockApi::InvokeModel),
+        stream_type: CONTENT_TYPE,
+        begin: || framed(&(MESSAGES.begin)()),
+        almost: || framed(&(MESSAGES.almost)()),
+        end: || framed(&(MESSAGES.end)()),
+        event: |payload| of_kind("chunk", payload),
+        text: |text| framed(&(MESSAGES.text)(text)),
+        failure,
+        refusal: |words| json!({"message": words}),
+        ..MESSAGES
+    };
+
+    pub const CONVERSE: Protocol = Protocol {
+        name: "Bedrock Converse",
+        target: "converse",
+        chat: |url, options| chat(url, options, BedrockApi::Converse),
+        stream_type: CONTENT_TYPE,
+        begin: || {
+            [event("messageStart", &json!({"role": "assistant"})), converse_text("Hel")].concat()
+        },
+        almost: || {
+            [converse_text("lo"), event("contentBlockStop", &json!({"contentBlockIndex": 0}))]
+                .concat()
+        },
+        // AWS tells the tokens last; a reply without them is whole all the same.
+        end: || event("messageStop", &json!({"stopReason": "end_turn"})),
+        event: |payload| of_kind("contentBlockDelta", payload),
+        text: converse_text,
+        failure,
+        tokens_at_first: None,
+        whole: |text| converse(&json!([{"text": text}]), "end_turn"),
+        asks: |tool| {
+            let call = json!({"toolUseId": "call-1", "name": tool, "input": {}});
+            converse(&json!([{"toolUse": call}]), "tool_use")
+        },
+        refusal: |words| json!({"message": words}),
+    };
+
+    fn converse_text(text: &str) -> Vec<u8> {
+        event("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": text}}))
+    }
+
+    fn converse(content: &Value, reason: &str) -> Value {
+        json!({"output": {"message": {"role": "assistant", "content": content}},
+            "stopReason": reason, "usage": {"inputTokens": 3, "outputTokens": 2}})
+    }
 }

@@ -131,7 +131,8 @@ impl Chat {
     {
         let (schema, wrapped) = output::schema_of::<T>();
         let read = move |reply| read(reply, wrapped);
-        run::run_for(self, prompt.into(), Context::current(), None, Some(schema), read)
+        // A run is large, and callers put it into futures of their own.
+        Box::pin(run::run_for(self, prompt.into(), Context::current(), None, Some(schema), read))
     }
 }
 

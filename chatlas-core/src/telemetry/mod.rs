@@ -177,6 +177,12 @@ impl fmt::Debug for Run {
     }
 }
 
+/// Whether a tracer provider is installed, so that spans may be recorded. No span is made to find
+/// out.
+pub fn has_tracer_provider() -> bool {
+    !is_noop(&global::tracer(names::SCOPE_NAME))
+}
+
 /// Whether this is the tracer of an API without an SDK.
 ///
 /// A span that is started to find out would be exported. Under suppression an SDK makes none and

@@ -11,7 +11,7 @@ use super::inference::traced_chat;
 use super::tool::{Facts, Subject, ToolSpan};
 use super::{Run, carries, in_context};
 use crate::chat::{Chat, ChatError};
-use crate::provider::{ChatRequest, Completion};
+use crate::provider::{ChatRequest, Completion, ProviderError};
 use crate::tool::ToolOutput;
 
 /// A run of `chat` with those replies: a tool call for each request in them. `telemetry` is what
@@ -75,8 +75,8 @@ async fn talk<const N: usize>(
 async fn bare<const N: usize>(chat: &Chat, replies: [Completion; N]) -> Option<Completion> {
     let mut last = None;
     for reply in replies {
-        std::hint::black_box(request(chat));
-        let reply = ready(reply).await;
+        let ask = |_: ChatRequest| ready(Ok::<_, ProviderError>(reply));
+        let reply = ask(request(chat)).await.ok()?;
         for _ in reply.tool_requests() {
             std::hint::black_box(work().await);
         }

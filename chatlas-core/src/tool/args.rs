@@ -30,7 +30,7 @@ pub struct Param {
     default: Option<&'static str>,
 }
 
-/// A parameter together with its type, which is held against [`Input`] here and nowhere else.
+/// A parameter together with its type, which is held against `Input` here and nowhere else.
 pub struct Parameter<T> {
     param: Param,
     read: fn(Argument) -> serde_json::Result<T>,

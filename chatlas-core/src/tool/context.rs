@@ -96,8 +96,25 @@ impl ToolContext {
         }
     }
 
-    /// The context of the call, with its span: attach it where work goes on in another thread or
-    /// task.
+    /// The context of the call, with its span: hand it to work that goes on in another task or
+    /// thread, so that its spans stand below that of the call.
+    ///
+    /// ```
+    /// # use chatlas_core::ToolContext;
+    /// # async fn fetch() {}
+    /// # fn compute() {}
+    /// use opentelemetry::trace::FutureExt as _;
+    ///
+    /// # async fn example(context: &ToolContext) {
+    /// tokio::spawn(fetch().with_context(context.context().clone()));
+    ///
+    /// let context = context.context().clone();
+    /// tokio::task::spawn_blocking(move || {
+    ///     let _here = context.attach();
+    ///     compute()
+    /// });
+    /// # }
+    /// ```
     pub fn context(&self) -> &Context {
         &self.span
     }

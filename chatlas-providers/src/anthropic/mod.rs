@@ -70,6 +70,7 @@ macro_rules! claude_settings {
         }
     };
 }
+#[cfg(feature = "bedrock")]
 pub(crate) use claude_settings;
 
 /// A model of Anthropic's, or of a server that speaks its Messages API.

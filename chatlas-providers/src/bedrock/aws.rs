@@ -54,22 +54,35 @@ impl Aws {
 
     /// The credentials to sign with.
     pub(super) async fn credentials(&self) -> Result<Credentials, ProviderError> {
-        let Some(provider) = &self.provider else {
-            return credentials(&Env::real(), &Fs::real(), self.profile.as_deref());
-        };
         if let Some(kept) = self.kept().clone() {
             return Ok(kept);
         }
+        let provider = if let Some(provider) = &self.provider {
+            provider.clone()
+        } else {
+            let profile = self.profile.as_deref();
+            match credentials(&Env::real(), &Fs::real(), profile) {
+                Ok(found) => return Ok(found),
+                #[cfg(feature = "bedrock-aws-config")]
+                Err(_) => super::chain::provider(self.region.as_deref(), profile).await?,
+                #[cfg(not(feature = "bedrock-aws-config"))]
+                Err(error) => return Err(error),
+            }
+        };
         let fresh = provider.provide_credentials().await.map_err(|error| {
             // The error's own words may quote what was read.
             let what = match error {
                 CredentialsError::ProviderTimedOut(_) => "it took too long",
+                // Nobody set one: it is the whole chain.
+                _ if self.provider.is_none() => {
+                    return without_credentials(self.profile.as_deref());
+                }
                 CredentialsError::CredentialsNotLoaded(_) => "it has none",
                 _ => "it failed",
             };
             ProviderError::new(
                 ProviderErrorKind::Authentication,
-                format!("no AWS credentials came from the provider that was set: {what}"),
+                format!("no AWS credentials came from their provider: {what}"),
             )
         })?;
         if fresh.expiry().is_some() {

@@ -60,6 +60,7 @@ pub(super) fn events<D: Decode>(
                 match incoming.next().await {
                     Some(Ok(piece)) => buffer.extend_from_slice(&piece),
                     Some(Err(error)) => return Err(broken_off(&error)),
+                    None if !buffer.is_empty() => return Err(truncated()),
                     None => {
                         ready.extend(decoder.end()?);
                         if ready.is_empty() {

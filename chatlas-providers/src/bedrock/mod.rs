@@ -4,6 +4,8 @@
 //! [`Converse`](https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html).
 
 mod aws;
+#[cfg(feature = "bedrock-aws-config")]
+mod chain;
 mod converse;
 mod error;
 mod frames;
@@ -63,8 +65,8 @@ struct Guardrail {
 /// AWS credentials: those of [`credentials_provider`](Self::credentials_provider), else those of
 /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, else the keys of the
 /// profile (`AWS_PROFILE`, or [`profile`](Self::profile)) in the shared files. What else the AWS
-/// SDK knows (single sign-on, roles, the metadata of a machine) comes by its own crate
-/// `aws-config`, whose providers fit [`credentials_provider`](Self::credentials_provider).
+/// SDK knows (single sign-on, roles, web identity, the metadata of a container or a machine) is
+/// looked for after that, with the feature `bedrock-aws-config`, by its own crate `aws-config`.
 ///
 /// **The region** is that of [`region`](Self::region), else of `AWS_REGION`,
 /// `AWS_DEFAULT_REGION`, or the profile. There is no default: without one a request is an error.

@@ -64,6 +64,27 @@ pub(crate) const BASE_URL_VARIABLE: &str = "OPENAI_BASE_URL";
 ///
 /// let model = OpenAiCompletions::new("qwen3").base_url("http://localhost:8000/v1");
 /// ```
+///
+/// A vendor of its own is derived from it, with the ways in which it differs:
+///
+/// ```
+/// use chatlas_macros::provider;
+/// use chatlas_providers::completions::OpenAiCompletions;
+///
+/// /// The models behind our gateway.
+/// #[provider(
+///     like = OpenAiCompletions,
+///     name = "gateway",
+///     base_url = "https://models.example/v1",
+///     api_key_env = "GATEWAY_API_KEY",
+///     quirks(max_tokens_field, no_stream_options)
+/// )]
+/// pub struct Gateway;
+///
+/// let model = Gateway::new("qwen3").with(|api| api.service_tier("flex"));
+/// ```
+///
+/// A `{VARIABLE}` in its base URL is filled from the environment.
 pub struct OpenAiCompletions {
     api: Api,
     quirks: Quirks,
@@ -111,7 +132,7 @@ impl OpenAiCompletions {
     /// Sends a header of the vendor's own with every request; its value is not shown anywhere.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.api.set_header(name, value);
+        self.api.endpoint.set_header(name, value);
         self
     }
 

@@ -12,9 +12,10 @@ use chatlas_macros::provider;
 use reqwest::{Method, Response, Url};
 use serde_json::Value;
 
+use super::models::Pages;
 use super::request::{self, Extras};
 use super::{Platform, counted, error, streamed, whole};
-use crate::http::{Call, Endpoint, KeyIn, json, malformed, settings, variable, without_key};
+use crate::http::{Call, Endpoint, KeyIn, json, settings, variable, without_key};
 
 const DEFAULT_BASE_URL: &str = "https://generativelanguage.googleapis.com/v1beta";
 /// The host that takes no request without a key.
@@ -40,7 +41,8 @@ pub(super) const PLATFORM: Platform = Platform {
 /// places where they came, and so do the ids of calls; a call to which the API gave no id gets one
 /// here, which is not sent. A schema (of a tool, or of the reply) is written in Google's own subset
 /// where that can say all of it, as JSON schema elsewhere. Images and documents go inline, or by
-/// their address: of an uploaded file, of a video, of a page. The reasoning level is a word (`low`,
+/// their address: of an uploaded file, of a video, of a page; where the address does not tell its
+/// type, [`MediaSource::File`](chatlas_core::content::MediaSource::File) does. The reasoning level is a word (`low`,
 /// `medium`, `high`), or a number: a budget of tokens.
 ///
 /// **How tokens are counted.** Input is the prompt, and what Google's own tools added to it; output
@@ -164,20 +166,11 @@ impl chatlas_core::Provider for Gemini {
     }
 
     async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
-        let mut models = Vec::new();
-        let mut token: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
-            let page = self.page(token.as_deref()).await?;
-            let list = page["models"].as_array();
-            let list = list.ok_or_else(|| malformed("it has no list of `models`"))?;
-            models.extend(list.iter().map(model));
-            let next = page["nextPageToken"].as_str().filter(|next| !next.is_empty());
-            match next {
-                None => return Ok(models),
-                Some(next) if token.as_deref() == Some(next) => {
-                    return Err(malformed("its list of models leads back to the same page"));
-                }
-                Some(next) => token = Some(next.to_owned()),
+            let page = self.page(pages.token()).await?;
+            if let Some(models) = pages.turn(&page["models"], &page)? {
+                return Ok(models);
             }
         }
     }
@@ -188,14 +181,4 @@ impl chatlas_core::Provider for Gemini {
         let call = Call::new(Method::POST, self.url("countTokens")?).body(request::bytes(&body)?);
         counted(self.send(call).await?, &self.endpoint.secrets()).await
     }
-}
-
-fn model(told: &Value) -> Model {
-    let string = |key: &str| told[key].as_str().map(str::to_owned);
-    let name = string("name").unwrap_or_default();
-    let mut model = Model::new(name.strip_prefix("models/").unwrap_or(&name));
-    model.name = string("displayName");
-    model.max_input_tokens = told["inputTokenLimit"].as_u64();
-    model.max_output_tokens = told["outputTokenLimit"].as_u64();
-    model
 }

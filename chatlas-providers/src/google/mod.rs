@@ -5,6 +5,7 @@ mod contents;
 mod error;
 mod gemini;
 mod media;
+mod models;
 mod reply;
 mod request;
 mod schema;

@@ -176,7 +176,7 @@ impl Decoder {
             let is_thought = part["thought"] == true;
             match (signature, contents.last_mut()) {
                 // The end of a stream: the signature of what was said, and no more words.
-                (Some(signature), _) if text.is_empty() => {
+                (Some(signature), _) if text.is_empty() && !is_thought => {
                     let item = json!({"text": "", "thoughtSignature": signature});
                     contents.push(opaque(replay(item)));
                 }

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use chatlas_core::provider::Runs;
 use chatlas_core::{
-    ChatRequest, Completion, CompletionStream, ProviderError, ProviderErrorKind, ProviderInfo,
-    WebFetch, WebSearch,
+    ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderErrorKind,
+    ProviderInfo, WebFetch, WebSearch,
 };
 use chatlas_macros::provider;
 use reqwest::{Method, Response, Url};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use super::models::Pages;
 use super::request::{self, Extras};
 use super::{Platform, counted, error, streamed, whole};
-use crate::http::{Call, Endpoint, KeyIn, Token, Tokens, settings, variable};
+use crate::http::{Call, Endpoint, KeyIn, Token, Tokens, json, settings, variable};
 
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
 const LOCATION_VARIABLE: &str = "GOOGLE_CLOUD_LOCATION";
@@ -134,6 +136,19 @@ impl Vertex {
         self.endpoint.send(call, error::explain).await
     }
 
+    /// The next page of the list of Google's models.
+    async fn page(&self, token: Option<&str>) -> Result<Value, ProviderError> {
+        let mut url = self.endpoint.url(&["publishers", "google", "models"])?;
+        // No later version of the API has the list.
+        let path = url.path().replacen("/v1/", "/v1beta1/", 1);
+        url.set_path(&path);
+        if let Some(token) = token {
+            url.query_pairs_mut().append_pair("pageToken", token);
+        }
+        let page = json(self.send(Call::new(Method::GET, url)).await?).await;
+        page.map_err(|error| self.endpoint.secrets().hide(error))
+    }
+
     async fn ask(&self, request: &ChatRequest, url: Url) -> Result<Response, ProviderError> {
         let body = request::body(&PLATFORM, &self.model, &self.extras, request)?;
         self.send(Call::new(Method::POST, url).body(request::bytes(&body)?)).await
@@ -218,6 +233,16 @@ impl chatlas_core::Provider for Vertex {
         url.query_pairs_mut().append_pair("alt", "sse");
         let response = self.ask(&request, url).await?;
         streamed(&PLATFORM, response, self.endpoint.secrets()).await
+    }
+
+    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
+        let mut pages = Pages::default();
+        loop {
+            let page = self.page(pages.token()).await?;
+            if let Some(models) = pages.turn(&page["publisherModels"], &page)? {
+                return Ok(models);
+            }
+        }
     }
 
     async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {

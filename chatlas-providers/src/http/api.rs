@@ -8,7 +8,7 @@ use chatlas_core::{ProviderError, ProviderInfo};
 use opentelemetry::KeyValue;
 use reqwest::Method;
 
-use super::{Call, Endpoint, KeyIn, Secret, variable, without_key};
+use super::{Call, Endpoint, KeyIn, variable, without_key};
 
 /// The API of a vendor.
 #[derive(Debug)]
@@ -21,7 +21,6 @@ pub(crate) struct Api {
     pub(crate) key_needed: KeyNeeded,
     /// The vendor's own host.
     home: Option<Arc<str>>,
-    headers: Vec<(&'static str, Secret)>,
     query: Vec<(&'static str, String)>,
 }
 
@@ -49,7 +48,6 @@ impl Api {
             vendor,
             key_in: KeyIn::Bearer,
             key_needed: KeyNeeded::AtHome,
-            headers: Vec::new(),
             query: Vec::new(),
         };
         match vendor.default_model {
@@ -69,12 +67,6 @@ impl Api {
         let attributes = &mut self.info.attributes;
         attributes.retain(|known| known.key != attribute.key);
         attributes.push(attribute);
-    }
-
-    /// Sends a header with every request, and shows its value nowhere.
-    pub(crate) fn set_header(&mut self, name: &'static str, value: impl Into<String>) {
-        self.headers.retain(|(known, _)| *known != name);
-        self.headers.push((name, Secret::new(value)));
     }
 
     /// Puts a parameter into the address of every request.
@@ -103,7 +95,7 @@ impl Api {
         }
         let mut call = Call::new(method, url);
         call.key = self.endpoint.key().map(|key| (self.key_in, key));
-        for (name, value) in &self.headers {
+        for (name, value) in self.endpoint.headers() {
             call = call.secret_header(name, value.expose())?;
         }
         Ok(call)

@@ -17,6 +17,8 @@ pub(crate) struct Endpoint {
     key: Option<Secret>,
     /// Where tokens come from, which are used instead of a key.
     tokens: Option<Tokens>,
+    /// Headers of the vendor's own.
+    headers: Vec<(&'static str, Secret)>,
     http: Http,
 }
 
@@ -95,10 +97,14 @@ impl Call<'_> {
 impl Endpoint {
     /// The server at that address.
     pub(crate) fn new(base_url: impl Into<String>, info: &mut ProviderInfo) -> Self {
+        // Every provider has an endpoint before its first call has a span.
+        #[cfg(feature = "auto-init")]
+        chatlas_otel::auto_init();
         let mut endpoint = Self {
             base_url: BaseUrl(String::new()),
             key: None,
             tokens: None,
+            headers: Vec::new(),
             http: Http::new(HttpOptions::default()),
         };
         endpoint.set_base_url(base_url.into(), info);
@@ -136,6 +142,18 @@ impl Endpoint {
         self.tokens = Some(tokens);
     }
 
+    /// Sends a header of the vendor's own with every request, and shows its value nowhere.
+    #[cfg_attr(not(feature = "_completions"), allow(dead_code))]
+    pub(crate) fn set_header(&mut self, name: &'static str, value: impl Into<String>) {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, Secret::new(value)));
+    }
+
+    #[cfg_attr(not(feature = "_completions"), allow(dead_code))]
+    pub(crate) fn headers(&self) -> &[(&'static str, Secret)] {
+        &self.headers
+    }
+
     /// Whether requests say who sends them.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.key.is_some() || self.tokens.is_some()
@@ -158,7 +176,7 @@ impl Endpoint {
             let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
             keys.extend(parameters.map(|(_, value)| Secret::new(value)));
         }
-        self.http.secrets(keys.iter())
+        self.http.secrets(keys.iter(), self.headers.iter().map(|(_, value)| value))
     }
 
     /// The address of an operation: the base URL with those segments behind it, its query kept.

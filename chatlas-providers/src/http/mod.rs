@@ -169,9 +169,14 @@ impl Http {
         self.options.sender.is_some()
     }
 
-    /// What no error may show: those keys, and the headers that were set.
-    fn secrets<'a>(&'a self, keys: impl Iterator<Item = &'a Secret>) -> Secrets {
-        Secrets::new(keys, self.options.headers.iter().map(|(_, value)| value))
+    /// What no error may show: those keys and headers, and the headers that were set.
+    fn secrets<'a>(
+        &'a self,
+        keys: impl Iterator<Item = &'a Secret>,
+        headers: impl Iterator<Item = &'a Secret>,
+    ) -> Secrets {
+        let set = self.options.headers.iter().map(|(_, value)| value);
+        Secrets::new(keys, headers.chain(set))
     }
 
     /// Sends it until it is answered with success, fails for good, or has been tried enough.

@@ -26,7 +26,7 @@ pub(crate) fn choose() -> Result<Arc<dyn Provider>, ProviderError> {
 struct Clerk(ProviderInfo);
 
 impl Clerk {
-    fn reply(&self, request: &ChatRequest) -> Completion {
+    fn reply(request: &ChatRequest) -> Completion {
         let found = request.turns.last().and_then(|turn| match &**turn {
             Turn::User(turn) => turn.tool_results().next().map(|result| &result.outcome),
             Turn::Assistant(_) => None,
@@ -76,11 +76,11 @@ impl Provider for Clerk {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        Ok(self.reply(&request))
+        Ok(Self::reply(&request))
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let reply = self.reply(&request);
+        let reply = Self::reply(&request);
         let text = reply.text();
         let words = text.split_inclusive(' ').map(|word| CompletionEvent::Text(word.to_owned()));
         let events: Vec<_> = words.chain([CompletionEvent::Done(reply)]).collect();

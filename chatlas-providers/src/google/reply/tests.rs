@@ -43,6 +43,18 @@ fn replay(item: Value) -> Replay {
     Replay { provider: PROVIDER.to_owned(), item }
 }
 
+fn tokens() -> Value {
+    json!({
+        "promptTokenCount": 10, "toolUsePromptTokenCount": 5, "cachedContentTokenCount": 4,
+        "candidatesTokenCount": 3, "thoughtsTokenCount": 2, "totalTokenCount": 20,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 7},
+            {"modality": "IMAGE", "tokenCount": 3}, {"modality": "SMELL", "tokenCount": 1}],
+        "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 5}],
+        "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 3}],
+        "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 4}],
+    })
+}
+
 #[test]
 fn each_part_says_what_the_protocol_means() {
     let code =
@@ -59,18 +71,12 @@ fn each_part_says_what_the_protocol_means() {
         ]),
         Some("STOP"),
     );
-    last["usageMetadata"] = json!({
-        "promptTokenCount": 10, "toolUsePromptTokenCount": 5, "cachedContentTokenCount": 4,
-        "candidatesTokenCount": 3, "thoughtsTokenCount": 2, "totalTokenCount": 20,
-        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 7},
-            {"modality": "IMAGE", "tokenCount": 3}, {"modality": "SMELL", "tokenCount": 1}],
-        "toolUsePromptTokensDetails": [{"modality": "TEXT", "tokenCount": 5}],
-        "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 3}],
-        "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 4}],
-    });
+    last["usageMetadata"] = tokens();
     let chunks = [
         chunk(&json!([{"text": "H", "thought": true}]), None),
-        chunk(&json!([{"text": "m.", "thought": true}, {"text": "Hel"}]), None),
+        chunk(&json!([{"text": "m.", "thought": true}]), None),
+        chunk(&json!([{"text": "", "thought": true, "thoughtSignature": "s0"}]), None),
+        chunk(&json!([{"text": "Hel"}]), None),
         chunk(&json!([{"text": "lo"}, {"text": "!", "thoughtSignature": "s1"}]), None),
         last,
     ];
@@ -107,6 +113,7 @@ fn each_part_says_what_the_protocol_means() {
     let completion = Completion {
         contents: vec![
             Content::Thinking(thought),
+            opaque(replay(json!({"thought": true, "thoughtSignature": "s0"}))),
             Content::text("Hello"),
             Content::Text(signed),
             call.clone(),

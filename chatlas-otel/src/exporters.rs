@@ -116,7 +116,7 @@ impl Wire {
             self.runtime = Some(runtime.map_err(failed)?);
         }
         let _inside = self.runtime.as_ref().map(tokio::runtime::Runtime::enter);
-        chatlas_providers::http::prepare_tls();
+        prepare_tls();
         let exporter = build(target)?;
         Ok(Watched { exporter, account })
     }
@@ -129,6 +129,16 @@ impl Drop for Wire {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// Makes sure that rustls has a cryptography provider, where this build has TLS: ring, unless the
+/// program has chosen another.
+fn prepare_tls() {
+    #[cfg(feature = "rustls-ring")]
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may have been faster: then there is one, and that is all that is wanted.
+        let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
@@ -236,20 +246,20 @@ fn http<E: Send + 'static>(
 /// those of the environment, whoever they are for.
 #[derive(Debug)]
 struct Client {
-    client: reqwest::blocking::Client,
+    blocking: reqwest::blocking::Client,
     headers: HeaderMap,
     account: Arc<Account>,
 }
 
 impl Client {
     fn new(target: &Target, account: Arc<Account>) -> Result<Self, SetupError> {
-        chatlas_providers::http::prepare_tls();
+        prepare_tls();
         let client = reqwest::blocking::Client::builder()
             .timeout(target.timeout)
             // A token in the headers is for the host it was given for.
             .redirect(reqwest::redirect::Policy::none());
         let client = tls(client, target)?.build().map_err(|error| failed(error.without_url()))?;
-        Ok(Self { client, headers: target.headers.clone(), account })
+        Ok(Self { blocking: client, headers: target.headers.clone(), account })
     }
 }
 
@@ -298,7 +308,7 @@ impl HttpClient for Client {
         }
         headers.extend(self.headers.clone());
         *request.headers_mut() = headers;
-        let response = self.client.send_bytes(request).await?;
+        let response = self.blocking.send_bytes(request).await?;
         if response.status().is_success()
             && let Some((count, why)) = refused(response.headers(), response.body())
         {

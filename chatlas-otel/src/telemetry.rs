@@ -18,6 +18,7 @@ use opentelemetry_sdk::trace::{
     SpanProcessor,
 };
 
+use super::auto::AtThreadEnd;
 use super::batching::Batching;
 use super::console::Console;
 use super::env::Env;
@@ -32,7 +33,7 @@ use super::otlp::{Exporter, Otlp, Signal, Target, exporters, target};
 use super::output::Output;
 use super::prices::Prices;
 use super::{SetupError, propagation, resource, sampling, waterfall};
-use crate::telemetry::{Capture, set_default_capture};
+use chatlas_core::telemetry::{Capture, set_default_capture};
 
 /// What is to be done with traces, metrics and events. Nothing, until one of the methods says so.
 ///
@@ -57,12 +58,13 @@ use crate::telemetry::{Capture, set_default_capture};
 /// # }
 /// ```
 #[must_use = "nothing is set up before `install`"]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
 pub struct Telemetry {
     console: bool,
     json: bool,
     from_env: bool,
     messages: bool,
-    soon: bool,
+    unattended: bool,
     output: Output,
     files: Vec<PathBuf>,
     reports: Vec<PathBuf>,
@@ -90,7 +92,7 @@ impl Default for Telemetry {
             json: false,
             from_env: false,
             messages: false,
-            soon: false,
+            unattended: false,
             output: Output::default(),
             files: Vec::new(),
             reports: Vec::new(),
@@ -271,6 +273,12 @@ impl Telemetry {
 
 /// The SDK made of it.
 impl Telemetry {
+    /// Exports as the environment says, soon, and when threads end: nobody holds the guard.
+    pub(super) fn unattended(mut self) -> Self {
+        self.unattended = true;
+        self.from_env()
+    }
+
     /// Makes the SDK the global one. Keep the guard until the program ends.
     ///
     /// With `OTEL_SDK_DISABLED=true`, or where nothing is to be done, nothing is installed, and
@@ -305,12 +313,12 @@ impl Telemetry {
         }
         let captures = self.capture.map_or_else(
             || {
-                let said = env.text(crate::telemetry::capture::CAPTURE_VARIABLE);
+                let said = env.text(chatlas_core::telemetry::capture::CAPTURE_VARIABLE);
                 said.is_some_and(|value| Capture::parse(&value) != Capture::Nothing)
             },
             |capture| capture != Capture::Nothing,
         );
-        let batching = Batching::of(env, captures, self.soon)?;
+        let batching = Batching::of(env, captures, self.unattended)?;
         let resource = resource::resource(self.service_name.as_deref(), &self.attributes, env)?;
         let files = self.files.iter().map(OtlpFile::open).collect::<Result<Vec<_>, _>>()?;
         guard.traces = self.traces(env, &batching, &resource, &files, &mut guard)?;
@@ -374,6 +382,9 @@ impl Telemetry {
         }
         if processors.is_empty() {
             return Ok(None);
+        }
+        if self.unattended {
+            processors.push(Box::new(AtThreadEnd));
         }
         let limits = Limits::of(env)?;
         let length = self.value_length_limit.or(limits.length);

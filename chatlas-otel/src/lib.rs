@@ -1,4 +1,5 @@
-//! `chatlas::otel`: the OpenTelemetry SDK, set up in one line.
+//! `chatlas::otel`: the OpenTelemetry SDK, set up in one line. Programs use it as that module of
+//! the crate `chatlas`, with its feature `otel`.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), chatlas::otel::SetupError> {
@@ -11,8 +12,9 @@
 //!
 //! A program that sets up the SDK itself needs none of this: chatlas writes to whatever tracer
 //! provider and meter provider are the global ones, and to the event sink that
-//! [`set_event_sink`](crate::telemetry::set_event_sink) was given.
+//! [`set_event_sink`](chatlas_core::telemetry::set_event_sink) was given.
 
+mod auto;
 mod batching;
 mod console;
 mod env;
@@ -41,6 +43,8 @@ use std::path::PathBuf;
 
 pub use opentelemetry_sdk as sdk;
 
+#[doc(hidden)]
+pub use auto::auto_init;
 pub use error::{Lost, SetupError};
 pub use guard::Guard;
 pub use otlp::{Otlp, Protocol, Signal};

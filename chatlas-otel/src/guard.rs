@@ -16,7 +16,7 @@ use super::SetupError;
 use super::error::Lost;
 use super::exporters::Wire;
 use super::losses::Losses;
-use crate::telemetry::{EventSink, set_default_capture, set_event_sink};
+use chatlas_core::telemetry::{EventSink, set_default_capture, set_event_sink};
 
 /// How long the end of a program waits for its telemetry to be sent, unless it says otherwise.
 pub(super) const SHUTDOWN: Duration = Duration::from_secs(5);

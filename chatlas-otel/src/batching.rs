@@ -15,6 +15,8 @@ const BATCH_WITH_CONTENT: usize = 64;
 const QUEUE: usize = 2_048;
 const SPAN_DELAY: Duration = Duration::from_secs(5);
 const EVENT_DELAY: Duration = Duration::from_secs(1);
+/// Where nobody sees to it that what is queued is sent at the end.
+const SOON: Duration = Duration::from_millis(500);
 const METRIC_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The settings of one queue.
@@ -34,10 +36,9 @@ pub(super) struct Batching {
 }
 
 impl Batching {
-    pub(super) fn of(env: Env<'_>, captures: bool, least_delay: bool) -> Result<Self, SetupError> {
+    pub(super) fn of(env: Env<'_>, captures: bool, unattended: bool) -> Result<Self, SetupError> {
         let size = if captures { BATCH_WITH_CONTENT } else { BATCH };
-        let soon = Duration::from_millis(500);
-        let delay = |usual: Duration| if least_delay { usual.min(soon) } else { usual };
+        let delay = |usual: Duration| if unattended { usual.min(SOON) } else { usual };
         let batch = |prefix, usual| {
             let queue = env.size(&format!("{prefix}_MAX_QUEUE_SIZE"))?.unwrap_or(QUEUE);
             Ok(Batch {

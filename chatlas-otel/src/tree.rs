@@ -55,7 +55,7 @@ pub(super) fn rows(spans: &[Facts]) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     let mut open = vec![];
     let roots = below.remove(&None).unwrap_or_default();
-    for group in alike(roots, &shapes).into_iter().rev() {
+    for group in alike(&roots, &shapes).into_iter().rev() {
         open.push((group, String::new(), String::new(), 0));
     }
     while let Some((group, branch, indent, level)) = open.pop() {
@@ -64,9 +64,9 @@ pub(super) fn rows(spans: &[Facts]) -> Vec<Row<'_>> {
         let mut together =
             group.iter().map(|span| below.remove(&Some(span.id)).unwrap_or_default());
         let groups: Vec<Vec<&Facts>> = if group.len() == 1 {
-            alike(together.next().unwrap_or_default(), &shapes)
+            alike(&together.next().unwrap_or_default(), &shapes)
         } else {
-            transposed(together.collect())
+            transposed(&together.collect::<Vec<_>>())
         };
         for (place, children) in groups.into_iter().rev().enumerate() {
             let (fork, rest) =
@@ -120,7 +120,7 @@ fn shapes(below: &Children<'_>) -> HashMap<SpanId, usize> {
 }
 
 /// Siblings in groups: each alone, unless enough in a row are alike.
-fn alike<'a>(siblings: Vec<&'a Facts>, shapes: &HashMap<SpanId, usize>) -> Vec<Vec<&'a Facts>> {
+fn alike<'a>(siblings: &[&'a Facts], shapes: &HashMap<SpanId, usize>) -> Vec<Vec<&'a Facts>> {
     let runs = siblings.chunk_by(|a, b| shapes.get(&a.id) == shapes.get(&b.id));
     let mut groups = Vec::new();
     for run in runs {
@@ -134,7 +134,7 @@ fn alike<'a>(siblings: Vec<&'a Facts>, shapes: &HashMap<SpanId, usize>) -> Vec<V
 }
 
 /// The first children of all, the second ones of all, and so on.
-fn transposed(lists: Vec<Vec<&Facts>>) -> Vec<Vec<&Facts>> {
+fn transposed<'a>(lists: &[Vec<&'a Facts>]) -> Vec<Vec<&'a Facts>> {
     let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
     (0..longest)
         .map(|place| lists.iter().filter_map(|list| list.get(place).copied()).collect())
