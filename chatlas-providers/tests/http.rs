@@ -199,3 +199,26 @@ async fn a_reply_without_end_is_not_taken_in() {
         assert!(error.message().ends_with("a piece of it is longer than 32 MiB"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn user_and_password_of_an_address_are_sent_as_a_header() {
+    let model = |url: &str| {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&seen);
+        let options = HttpOptions::default().max_retries(0).send_with(move |request| {
+            let header = request.headers().get("authorization").cloned();
+            kept.lock().unwrap().push((request.url().to_string(), header));
+            std::future::ready(Err::<reqwest::Response, _>("no network"))
+        });
+        (OpenAi::new("m").api_key("").base_url(url).http(options), seen)
+    };
+    for (key, header) in [("", "Basic bWU6YSBi"), ("sk-1", "Bearer sk-1")] {
+        let (provider, seen) = model("https://me:a%20b@models.example/v1");
+        provider.api_key(key).chat(hi()).await.unwrap_err();
+        let sent = seen.lock().unwrap()[0].clone();
+        assert_eq!(sent.0, "https://models.example/v1/responses");
+        let value = sent.1.unwrap();
+        assert!(value.is_sensitive());
+        assert_eq!(value, header);
+    }
+}

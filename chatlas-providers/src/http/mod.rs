@@ -15,10 +15,13 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use opentelemetry::{Context, global};
+use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, Request, Response, Url};
 
 #[cfg(feature = "_completions")]
 pub(crate) use api::{Api, KeyNeeded};
@@ -187,8 +190,9 @@ impl Http {
         explain: impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync,
     ) -> Result<Response, ProviderError> {
         let sender = self.sender()?;
-        let headers = self.headers(&call)?;
+        let mut headers = self.headers(&call)?;
         let mut url = call.url.clone();
+        user_to_header(&mut url, &mut headers);
         if let Some((KeyIn::Query(name), key)) = call.key {
             url.query_pairs_mut().append_pair(name, key.expose());
         }
@@ -268,6 +272,23 @@ impl Http {
         }
         Ok(map)
     }
+}
+
+/// Sends user and password of an address as a header, unless there is another key: HTTP clients log
+/// addresses.
+fn user_to_header(url: &mut Url, headers: &mut HeaderMap) {
+    let user = percent_decode_str(url.username()).decode_utf8_lossy();
+    let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
+    if user.is_empty() && password.is_empty() {
+        return;
+    }
+    let value = sensitive(&format!("Basic {}", BASE64.encode(format!("{user}:{password}"))));
+    if let (Some(value), false) = (value, headers.contains_key(AUTHORIZATION)) {
+        headers.insert(AUTHORIZATION, value);
+    }
+    // Only an address without a host refuses, and that has no user.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
 }
 
 impl fmt::Debug for Http {
