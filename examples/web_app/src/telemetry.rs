@@ -1,8 +1,7 @@
 //! The telemetry of the application, in one place. It is set up before anything else runs.
 
 use chatlas::otel::{Guard, SetupError, Telemetry};
-use opentelemetry::{Context, global};
-use opentelemetry_http::HeaderExtractor;
+use opentelemetry::global;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::filter::LevelFilter;
@@ -45,10 +44,7 @@ pub fn request_span<B>(request: &axum::http::Request<B>) -> Span {
         http.request.method = %method,
         url.path = path,
     );
-    let parent: Context = global::get_text_map_propagator(|propagator| {
-        propagator.extract(&HeaderExtractor(request.headers()))
-    });
     // Refused only for a span that has begun, which this one has not.
-    let _ = span.set_parent(parent);
+    let _ = span.set_parent(chatlas::otel::context_of(request.headers()));
     span
 }
