@@ -87,7 +87,7 @@ fn slow(seen: &Telemetry) -> String {
         let other = elsewhere.get(name).map_or(0.0, |calls| calls.quantile(0.5));
         (name, (calls.quantile(0.5), other))
     });
-    let _ = writeln!(text, "\n   {:<28} {:>9} {:>9}", "median", slowest, "elsewhere");
+    let _ = writeln!(text, "\n   {:<28} {:>9} {:>9}", "operation (median)", slowest, "elsewhere");
     for (name, (median, other)) in ranked(compared, |(median, other)| median - other) {
         let _ = writeln!(text, "   {name:<28} {median:>6.0} ms {other:>6.0} ms");
     }

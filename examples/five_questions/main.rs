@@ -23,6 +23,9 @@ async fn answer() -> Result<(), Box<dyn Error>> {
     let name = format!("five-questions-{}.jsonl", std::process::id());
     let file = given.clone().unwrap_or_else(|| std::env::temp_dir().join(name));
 
+    if file.exists() {
+        return Err(format!("{} exists; the answers would be of two days", file.display()).into());
+    }
     let exported = Telemetry::new().file(&file).install()?;
     let day = traffic::Day { seed: 7, conversations: 600 };
     let failed = day.run().await;
