@@ -1,5 +1,6 @@
 //! A server that nobody of this project wrote, and which breaks what it serves on demand and
-//! grades its client: set `CHATLAS_LIVE_LLMOCK` to its address (`http://127.0.0.1:4020`).
+//! grades its client: set `CHATLAS_LIVE_LLMOCK` to its address (`http://127.0.0.1:4020`). It has to
+//! pace its streams (`--stream-chunk-delay-ms 60`): otherwise it cannot see who stops reading.
 
 mod support {
     #[cfg(feature = "bedrock")]
@@ -169,7 +170,9 @@ async fn a_server_that_grades_its_clients_has_nothing_to_complain_of() {
                 trace.assert_sound();
                 assert_in_order(chat.turns());
                 if breaks {
-                    // Words were handed on before it broke: to ask again is the program's to do.
+                    // Words were handed on before it broke: to ask again is the program's to do,
+                    // when the server has seen that nobody reads on.
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                     chat.set_turns(Vec::<Turn>::new());
                     assert!(talk(&mut chat, &prompt, streams).await.is_ok(), "{told}: again");
                 }

@@ -26,8 +26,7 @@ pub use crate::provider::{
 pub use crate::telemetry::inference::{traced_chat, traced_chat_stream};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::rehearsal::rehearse;
-pub use crate::telemetry::tool::{traced_call, traced_call_sync};
-pub use crate::telemetry::tool_stream::StreamSpan;
+pub use crate::telemetry::tool_direct::{StreamSpan, SyncSpan, direct};
 pub use crate::tool::args::{Args, Param, Parameter, parameter};
 pub use crate::tool::function::{Name, Spec, ToolFn, ToolWith, bound, function};
 pub use crate::tool::returned::{Plain, Returned};

@@ -126,6 +126,43 @@ async fn a_panic_ends_the_span_and_tells_the_model() {
     }
 }
 
+/// Crashes when the program calls it.
+#[tool]
+fn falls(deep: bool) -> u8 {
+    assert!(!deep, "on purpose");
+    1
+}
+
+/// Crashes after a while when the program calls it.
+#[tool]
+async fn falls_later() -> u8 {
+    tokio::task::yield_now().await;
+    panic!("on purpose")
+}
+
+/// Crashes at its first item when the program asks for it.
+#[tool]
+fn falls_apart() -> impl Stream<Item = u8> {
+    stream::once(async { panic!("on purpose") })
+}
+
+#[tokio::test]
+async fn a_panic_of_a_direct_call_ends_its_span_as_one() {
+    LazyLock::force(&SPANS);
+    assert_eq!(falls(false), 1);
+    assert!(std::panic::catch_unwind(|| falls(true)).is_err());
+    assert!(tokio::spawn(falls_later()).await.is_err());
+    assert!(tokio::spawn(falls_apart().count()).await.is_err());
+    let kinds = |name: &str| -> Vec<Option<String>> {
+        spans(name).iter().map(|span| attribute(span, "error.type")).collect()
+    };
+    let panicked = || Some("panic".to_owned());
+    assert_eq!(kinds("falls"), [None, panicked()]);
+    assert_eq!(kinds("falls_later"), [panicked()]);
+    assert_eq!(kinds("falls_apart"), [panicked()]);
+    assert!(!Context::current().span().span_context().is_valid(), "no span stays current");
+}
+
 /// Counts.
 #[tool]
 fn picky(from: u8) -> u8 {
@@ -162,7 +199,6 @@ async fn a_tool_marks_its_own_span_however_it_is_called() {
     assert_eq!(marks, [Some("chat".to_owned()), Some("direct".to_owned())]);
 }
 
-#[derive(Clone, Copy)]
 struct Desk;
 
 #[toolbox]
@@ -177,8 +213,8 @@ impl Desk {
 
     /// Rings.
     #[tool]
-    fn ring(&self) -> u8 {
-        1
+    fn ring(&self) -> usize {
+        1 + size_of_val(self)
     }
 }
 
@@ -290,7 +326,7 @@ async fn a_dynamic_tool_has_the_same_span() {
     };
     let tool = DynTool::new("dynamic", "Get the weather.", schema, run).expect("a name");
     let mut tools = ToolSet::new();
-    tools.add(Arc::new(tool.timeout(Duration::from_secs(60)))).expect("one name");
+    tools.add(Arc::new(tool.timeout(Duration::from_mins(1)))).expect("one name");
     let said = told(tools.clone(), "dynamic", json!({"city": "Oslo"})).await;
     assert_eq!(said, ToolOutcome::Value(json!("Oslo")));
     let said = told(tools, "dynamic", json!({})).await;

@@ -10,7 +10,7 @@ use serde_json::json;
 mod shadowed {
     #![allow(dead_code, non_camel_case_types)]
 
-    use chatlas_macros::{tool, tools};
+    use chatlas_macros::{tool, toolbox, tools};
 
     pub(crate) struct Option;
     pub(crate) struct Some;
@@ -50,8 +50,62 @@ mod shadowed {
         Outcome::Err(__output.clone())
     }
 
+    /// Takes all there is.
+    #[tool(read_only, timeout = "1m")]
+    pub(crate) fn all(
+        #[state] __state: &Text,
+        __context: &chatlas_core::ToolContext,
+        #[default("x")] __argument: &::std::primitive::str,
+    ) -> Text {
+        ::std::format!("{__state} {} {__argument}", __context.call_id())
+    }
+
+    /// Streams.
+    #[tool]
+    pub(crate) fn streams(
+        __span: Text,
+    ) -> ::std::result::Result<impl ::futures_core::Stream<Item = Text>, Text> {
+        ::std::result::Result::Ok(::futures_util::stream::iter([__span]))
+    }
+
+    pub(crate) struct Toolbox;
+
+    #[toolbox]
+    impl Toolbox {
+        /// Says its name.
+        #[tool]
+        pub(crate) async fn name(
+            &self,
+            __this: Text,
+            __tools: ::std::option::Option<Self>,
+        ) -> Text {
+            ::std::future::ready(()).await;
+            if __tools.is_some() { Text::new() } else { __this }
+        }
+    }
+
+    impl<'de> ::serde::Deserialize<'de> for Toolbox {
+        fn deserialize<D: ::serde::Deserializer<'de>>(
+            _: D,
+        ) -> ::std::result::Result<Self, D::Error> {
+            ::std::result::Result::Ok(Self)
+        }
+    }
+
+    impl ::schemars::JsonSchema for Toolbox {
+        fn schema_name() -> ::std::borrow::Cow<'static, ::std::primitive::str> {
+            "Toolbox".into()
+        }
+
+        fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+            ::schemars::json_schema!(true)
+        }
+    }
+
     pub(crate) fn set() -> chatlas_core::ToolSet {
-        tools![twice, fails]
+        let __names = "state".to_owned();
+        let __toolbox0 = Toolbox;
+        tools![with __names => twice, fails, all, streams, ..__toolbox0]
     }
 }
 
@@ -124,7 +178,7 @@ pub mod shown {
     use std::collections::BTreeMap;
 
     use chatlas_core::{ChatRequest, Completion, Provider, ProviderError, ProviderInfo};
-    use chatlas_macros::{provider, tool};
+    use chatlas_macros::{provider, tool, toolbox};
 
     /// Adds two numbers.
     #[tool]
@@ -153,6 +207,27 @@ pub mod shown {
     #[tool(name = "upper", description = "Says it loud.")]
     pub async fn loud(text: String) -> String {
         std::future::ready(text.to_uppercase()).await
+    }
+
+    /// A value with methods.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Desk;
+
+    #[toolbox]
+    impl Desk {
+        /// Rings.
+        #[tool]
+        pub fn ring(&self, times: u8) -> u8 {
+            let Self = self;
+            times
+        }
+
+        /// Knocks.
+        #[tool(description = "Knocks at the door.")]
+        #[deprecated = "ring instead"]
+        pub async fn knock(&self, context: &chatlas_core::ToolContext) -> String {
+            std::future::ready(context.call_id().to_owned()).await
+        }
     }
 
     #[tool(description = "Lists numbers.")]
@@ -203,6 +278,9 @@ async fn shadowed_names_do_no_harm() {
     };
     let twice = call("twice", json!({"__arguments": "ab", "__call": 2})).await;
     assert_eq!(twice, Ok(json!("abab").into()));
+    assert_eq!(call("all", json!({})).await, Ok(json!("state 1 x").into()));
+    assert_eq!(call("streams", json!({"__span": "s"})).await, Ok(json!("s").into()));
+    assert_eq!(call("name", json!({"__this": "t"})).await, Ok(json!("t").into()));
     let error = call("fails", json!({"__output": "no"})).await.expect_err("it fails");
     assert_eq!(error.message(), "no");
     assert_eq!(shadowed::twice("x".to_owned(), None).await.len(), 14);

@@ -39,6 +39,7 @@ struct Trip {
     #[serde(default = "one")]
     adults: u8,
     #[serde(skip)]
+    #[expect(dead_code)]
     secret: u8,
     by: Option<Vehicle>,
 }

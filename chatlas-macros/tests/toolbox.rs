@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 #[derive(Default)]
 struct Counter {
     count: AtomicU32,
+    name: String,
 }
 
 /// A counter for the model.
@@ -21,7 +22,7 @@ impl Counter {
     const STEP: u32 = { 1 };
 
     fn new(count: u32) -> Self {
-        Self { count: AtomicU32::new(count) }
+        Self { count: AtomicU32::new(count), name: "counter".to_owned() }
     }
 
     /// Adds to the counter.
@@ -72,7 +73,7 @@ impl Counter {
     /// Borrows what it returns.
     #[tool]
     fn name(&self) -> &str {
-        "counter"
+        &self.name
     }
 
     fn step(&self, amount: u32) -> u32 {
@@ -91,6 +92,9 @@ impl Note {
     /// Puts a note below this one.
     #[tool(name = "append-note")]
     fn append(&self, other: Self) -> Result<Self, String> {
+        if other.text.is_empty() {
+            return Err("an empty note".to_owned());
+        }
         Ok(Self { text: format!("{}\n{}", self.text, other.text) })
     }
 }

@@ -208,6 +208,8 @@ pub(super) struct Target {
     pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
     pub(super) gzip: bool,
+    // Without TLS, files are refused before anybody reads them.
+    #[cfg_attr(not(any(feature = "rustls-ring", feature = "otel-grpc")), allow(dead_code))]
     pub(super) tls: Tls,
     pub(super) temporality: Temporality,
 }
@@ -256,6 +258,7 @@ impl Tls {
 
 /// A file, and where it is named.
 #[derive(Clone)]
+#[cfg_attr(not(any(feature = "rustls-ring", feature = "otel-grpc")), allow(dead_code))]
 pub(super) struct NamedFile {
     pub(super) place: String,
     path: PathBuf,
@@ -267,11 +270,13 @@ impl NamedFile {
     }
 
     /// What it holds.
+    #[cfg_attr(not(any(feature = "rustls-ring", feature = "otel-grpc")), allow(dead_code))]
     pub(super) fn read(&self) -> Result<Vec<u8>, SetupError> {
         std::fs::read(&self.path).map_err(|error| self.wrong(error.to_string()))
     }
 
     /// An error about what it holds.
+    #[cfg_attr(not(any(feature = "rustls-ring", feature = "otel-grpc")), allow(dead_code))]
     pub(super) fn wrong(&self, why: impl Into<String>) -> SetupError {
         SetupError::File { place: self.place.clone(), path: self.path.clone(), why: why.into() }
     }

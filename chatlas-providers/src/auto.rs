@@ -43,6 +43,7 @@ const KNOWN: &[Known] = &[
     known!("openai", "openai", [["OPENAI_API_KEY", "OPENAI_BASE_URL"]], Some("gpt-5.6-terra"), crate::openai::OpenAi::new),
     known!("openai-completions", "openai", [["OPENAI_API_KEY", "OPENAI_BASE_URL"]], Some("gpt-5.6-terra"), crate::completions::OpenAiCompletions::new),
     known!("anthropic", "anthropic", [["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]], Some("claude-sonnet-5"), crate::anthropic::Anthropic::new),
+    known!("bedrock", "bedrock", [], Some("us.anthropic.claude-sonnet-5"), crate::bedrock::Bedrock::new),
     known!("google", "google", [["GOOGLE_API_KEY", "GEMINI_API_KEY"]], Some("gemini-3.5-flash"), crate::google::Gemini::new),
     known!("vertex", "vertex", [], Some("gemini-3.5-flash"), crate::google::Vertex::new),
     known!("azure-openai", "azure", [["AZURE_OPENAI_API_KEY"], ["AZURE_OPENAI_ENDPOINT"]], None, crate::azure::AzureOpenAi::new),

@@ -415,6 +415,9 @@ async fn a_key_is_asked_for_where_one_is_needed() {
     let error = groq.chat(hi()).await.expect_err("no key");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
     assert!(error.message().contains("GROQ_API_KEY"), "{error}");
+    let databricks = Databricks::new("m").api_key("").workspace("https://a.example");
+    let error = databricks.http(options.clone()).chat(hi()).await.expect_err("no key");
+    assert!(error.message().contains("DATABRICKS_TOKEN"), "{error}");
     assert!(sent.lock().expect("no panic").is_empty(), "nothing is sent");
     // A proxy may need none, a server of one's own does not.
     let proxy = Groq::new("m").api_key("").base_url("http://proxy.example/v1");
@@ -429,6 +432,7 @@ async fn a_part_of_an_address_that_is_missing_is_named() {
     let error = Cloudflare::new("m").api_key("k").chat(hi()).await.expect_err("no account");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("CLOUDFLARE_ACCOUNT_ID"), "{error}");
+    assert_eq!(Databricks::new("m").info().server_address, None);
     let error = Databricks::new("m").api_key("k").chat(hi()).await.expect_err("no workspace");
     assert!(error.message().contains("DATABRICKS_HOST"), "{error}");
 }

@@ -12,7 +12,7 @@ use round::{Counts, resident_kib, round};
 
 fn main() {
     let conversations =
-        std::env::args().nth(1).map_or(10_000, |text| text.parse().expect("a number"));
+        std::env::args().nth(1).map_or(10_000_usize, |text| text.parse().expect("a number"));
     let counts = Counts::default();
     global::set_tracer_provider(
         SdkTracerProvider::builder().with_span_processor(counts.clone()).build(),
@@ -30,8 +30,9 @@ fn main() {
         peaks.push(figures.resident_kib);
     }
     let first = peaks.first().copied().unwrap_or_default();
-    let each = first.saturating_sub(before) as f64 / conversations as f64;
-    println!("memory of a conversation: {each:.1} KiB (before all: {before} KiB)");
+    let each =
+        first.saturating_sub(before) * 1024 / u64::try_from(conversations).unwrap_or(1).max(1);
+    println!("memory of a conversation: {each} bytes (before all: {before} KiB)");
     println!("memory with all under way, round by round: {peaks:?} KiB");
     println!("spans: {} ended, {} open", counts.ended(), counts.open());
 }

@@ -23,7 +23,7 @@ pub mod rehearsal;
 mod scope;
 pub(crate) mod settings;
 pub mod tool;
-pub(crate) mod tool_stream;
+pub(crate) mod tool_direct;
 
 use std::borrow::Cow;
 use std::fmt;

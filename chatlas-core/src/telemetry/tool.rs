@@ -2,18 +2,15 @@
 //! metric.
 
 use std::borrow::Cow;
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::Either;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 use serde_json::Value;
 
 use super::names::{self, error, operation, tool as key};
-use super::scope::{Exception, SpanScope, in_context, noting_panic};
+use super::scope::{Exception, SpanScope};
 use super::{Live, Run, shielded};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
@@ -144,6 +141,11 @@ impl ToolSpan {
         });
     }
 
+    /// Ends it: the body has panicked.
+    pub(super) fn panicked(&mut self) {
+        self.end(&End::Panicked);
+    }
+
     fn end(&mut self, end: &End<'_>) {
         if let Some(call) = self.0.take() {
             call.end(end);
@@ -210,54 +212,5 @@ fn low_cardinality(kind: Cow<'static, str>) -> Cow<'static, str> {
     match kind.split_once('<') {
         Some((name, _)) if plain(name) => name.to_owned().into(),
         _ => error::OTHER.into(),
-    }
-}
-
-/// A direct call of an async `#[tool]` function, in its span. Where nobody listens it is the body
-/// as it stands.
-pub fn traced_call<F: Future>(
-    name: &'static str,
-    description: &'static str,
-    body: F,
-    failure: fn(&F::Output) -> Option<ToolError>,
-) -> impl Future<Output = F::Output> {
-    let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
-    if span.0.is_none() {
-        return Either::Left(body);
-    }
-    Either::Right(async move {
-        let body = in_context(span.context(), Box::pin(body));
-        let output = noting_panic(body, || span.end(&End::Panicked)).await;
-        finish_direct(span, &output, failure);
-        output
-    })
-}
-
-/// A direct call of a synchronous `#[tool]` function, in its span.
-pub fn traced_call_sync<T>(
-    name: &'static str,
-    description: &'static str,
-    body: impl FnOnce() -> T,
-    failure: fn(&T) -> Option<ToolError>,
-) -> T {
-    let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
-    let output = catch_unwind(AssertUnwindSafe(|| {
-        let _guard = span.context().cloned().map(Context::attach);
-        body()
-    }))
-    .unwrap_or_else(|panic| {
-        span.end(&End::Panicked);
-        resume_unwind(panic)
-    });
-    finish_direct(span, &output, failure);
-    output
-}
-
-fn finish_direct<T>(span: ToolSpan, output: &T, failure: fn(&T) -> Option<ToolError>) {
-    if span.0.is_some() {
-        match failure(output) {
-            Some(error) => span.finish(Err(&error)),
-            None => span.finish(Ok(None)),
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! What `#[tool]` writes: the function with its span, the struct beside it, the registration.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use syn::{Attribute, FnArg, Pat, Signature};
+use syn::{Attribute, FnArg, Pat, Signature, Visibility};
 
 use super::parse::{Tool, doc};
 use super::returns::{Items, Returns};
@@ -84,6 +84,8 @@ impl Tool<'_> {
                 dead_code,
                 clippy::missing_errors_doc,
                 clippy::must_use_candidate,
+                clippy::ptr_arg,
+                clippy::too_many_arguments,
                 clippy::used_underscore_binding
             )]
             #vis #signature { #traced }
@@ -104,33 +106,49 @@ impl Tool<'_> {
         // The context of a call is moved inside its span, unless what is returned may borrow it.
         let inside = self.has_context() && !self.returns_borrow();
         let call = self.direct(inside, private);
-        let failure = self.failure(private);
+        let (_, told) = self.beside("value");
         if !self.is_async() {
-            return quote!(#private::traced_call_sync(#name, #description, || #call, #failure));
+            let (span, output) = (local("span"), local("output"));
+            return quote! {
+                let #span = #private::SyncSpan::enter(#name, #description);
+                let #output = #call;
+                #span.finish(
+                    &#output,
+                    {
+                        use #private::Plain as _;
+                        #private::Returned(&#output).failed()
+                    },
+                    #told,
+                );
+                #output
+            };
         }
+        let failed = failed(private);
         let body = if inside { quote!(async move { #call.await }) } else { call };
-        quote!(#private::traced_call(#name, #description, #body, #failure).await)
+        quote!(#private::direct(#name, #description, #body, #failed, #told).await)
     }
 
     fn traced_stream(&self, items: &Items<'_>, private: &TokenStream) -> TokenStream {
         let (name, description) = (&self.name, &self.description);
         let call = self.direct(self.has_context(), private);
-        let failure = self.failure(private);
+        let (_, told) = self.beside("value");
+        let failed = failed(private);
+        let (span, stream, error) = (local("span"), local("stream"), local("error"));
         let open = if self.is_async() {
-            quote!(__span.open_async(async move { #call.await }).await)
+            quote!(#span.open_async(async move { #call.await }).await)
         } else {
-            quote!(__span.open(move || #call))
+            quote!(#span.open(move || #call))
         };
-        let follow = quote!(__span.follow(__stream, #failure));
+        let follow = quote!(#span.follow(#stream, #failed, #told));
         let follow = if items.boxed { quote!(#private::Box::pin(#follow) as _) } else { follow };
         let end = if items.error.is_some() {
-            let (_, error) = self.beside("error");
+            let (_, told) = self.beside("error");
             quote! {
-                match __stream {
-                    #private::Result::Ok(__stream) => #private::Result::Ok(#follow),
-                    #private::Result::Err(__error) => {
-                        __span.fail(&#error(&__error));
-                        #private::Result::Err(__error)
+                match #stream {
+                    #private::Result::Ok(#stream) => #private::Result::Ok(#follow),
+                    #private::Result::Err(#error) => {
+                        #span.fail(&#told(&#error));
+                        #private::Result::Err(#error)
                     }
                 }
             }
@@ -138,8 +156,8 @@ impl Tool<'_> {
             follow
         };
         quote! {
-            let __span = #private::StreamSpan::start(#name, #description);
-            let __stream = #open;
+            let mut #span = #private::StreamSpan::start(#name, #description);
+            let #stream = #open;
             #end
         }
     }
@@ -161,9 +179,23 @@ impl Tool<'_> {
     /// The function as it was written, and beside it what the model is handed: the one place
     /// where the return type is held against what a tool may return.
     pub(crate) fn body(&self, private: &TokenStream) -> TokenStream {
-        let Function { attrs, sig, body, .. } = self.function;
+        let Function { attrs, sig, body, vis } = self.function;
         let cfg = self.cfg();
         let attrs = inner(attrs);
+        // Clippy leaves the signature of an exported function alone; this one is private. What the
+        // model sends is there for the call alone, so it may as well be taken by value.
+        let exported =
+            (!matches!(vis, Visibility::Inherited)).then(|| quote!(, clippy::unnecessary_wraps));
+        let allowed = quote! {
+            #[allow(
+                clippy::needless_pass_by_value,
+                clippy::ptr_arg,
+                clippy::too_many_arguments,
+                clippy::trivially_copy_pass_by_ref,
+                clippy::unused_self
+                #exported
+            )]
+        };
         let mut signature = plain(sig);
         signature.ident = at_ident(&self.beside("").0, &sig.ident);
         let (value, _) = self.beside("value");
@@ -188,6 +220,7 @@ impl Tool<'_> {
             _ => None,
         };
         quote! {
+            #allowed
             #(#attrs)*
             #signature #body
 
@@ -207,24 +240,24 @@ impl Tool<'_> {
             #error_of_stream
         }
     }
+}
 
-    /// What the span of a direct call is told: the error, if the function failed.
-    fn failure(&self, private: &TokenStream) -> TokenStream {
-        let (_, value) = self.beside("value");
-        quote! {
-            |__output| {
-                use #private::Plain as _;
-                if #private::Returned(__output).failed() {
-                    #value(__output).err()
-                } else {
-                    #private::Option::None
-                }
-            }
+/// Whether an output is a failure.
+fn failed(private: &TokenStream) -> TokenStream {
+    quote! {
+        |__output| {
+            use #private::Plain as _;
+            #private::Returned(__output).failed()
         }
     }
 }
 
-fn at_ident(name: &syn::Ident, place: &syn::Ident) -> syn::Ident {
+/// A variable that no parameter of the function can be confused with.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
+}
+
+fn at_ident(name: &Ident, place: &Ident) -> Ident {
     let mut name = name.clone();
     name.set_span(place.span());
     name

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Expr, Lit, Pat, PatType, Type, UnOp};
+use syn::{Attribute, Expr, Lit, Pat, PatType, Type, TypePath, UnOp};
 
 use super::parse::{bare, cfgs, doc};
 use super::valid;
@@ -180,7 +180,7 @@ impl<'a> Taken<'a> {
         let Type::Reference(reference) = bare(ty) else { return Self::Owned(ty) };
         match bare(&reference.elem) {
             Type::Slice(slice) => Self::List(&slice.elem),
-            Type::Path(path) if path.path.is_ident("str") => Self::Text(&reference.elem),
+            Type::Path(path) if is_str(path) => Self::Text(&reference.elem),
             elem => Self::Borrowed(elem),
         }
     }
@@ -221,6 +221,11 @@ impl<'a> Taken<'a> {
 /// The constant that stands for the parameter at that place.
 fn constant(index: usize) -> Ident {
     format_ident!("__PARAMETER_{index}", span = Span::call_site())
+}
+
+/// `str`, under whatever path.
+fn is_str(path: &TypePath) -> bool {
+    path.path.segments.last().is_some_and(|segment| segment.ident == "str")
 }
 
 /// `ToolContext` or `&ToolContext`, under whatever path.

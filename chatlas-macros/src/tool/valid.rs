@@ -5,7 +5,7 @@ use quote::ToTokens;
 use syn::visit_mut::VisitMut;
 use syn::{
     Attribute, Expr, LitStr, Meta, Receiver, ReceiverKind, Safety, Signature, Type, TypeImplTrait,
-    TypeReference,
+    TypeReference, TypeTraitObject,
 };
 
 use super::parse::bare;
@@ -145,6 +145,7 @@ pub(super) fn state(own: &Own<'_>, ty: &Type, errors: &mut Errors) {
     Nested {
         errors,
         borrow: "state is borrowed as a whole, `&T`; put this into a type of its own",
+        sent: false,
     }
     .visit_type_mut(&mut inner);
 }
@@ -237,6 +238,7 @@ pub(super) fn parameter_type(ty: &Type, errors: &mut Errors) {
     Nested {
         errors,
         borrow: "only a whole parameter may be borrowed, as `&str` or `&[T]`; take this by value",
+        sent: true,
     }
     .visit_type_mut(&mut inner);
 }
@@ -258,11 +260,19 @@ fn borrow(reference: &TypeReference, errors: &mut Errors) {
 struct Nested<'e> {
     errors: &'e mut Errors,
     borrow: &'static str,
+    /// Whether it is the model that sends the value.
+    sent: bool,
 }
 
 impl VisitMut for Nested<'_> {
     fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
         self.errors.at(reference, self.borrow);
+    }
+
+    fn visit_type_trait_object_mut(&mut self, ty: &mut TypeTraitObject) {
+        if self.sent {
+            self.errors.at(ty, "the model sends a value of one known type, not `dyn Trait`");
+        }
     }
 
     fn visit_type_impl_trait_mut(&mut self, ty: &mut TypeImplTrait) {

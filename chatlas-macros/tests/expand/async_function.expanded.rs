@@ -3,24 +3,23 @@
     dead_code,
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
+    clippy::ptr_arg,
+    clippy::too_many_arguments,
     clippy::used_underscore_binding
 )]
 pub async fn get_weather(
     city: String,
     days: Option<u8>,
 ) -> Result<Forecast, WeatherError> {
-    ::chatlas::__private::traced_call(
+    ::chatlas::__private::direct(
             "get_weather",
             "Get the weather.",
             get_weather::get_weather(city, days),
             |__output| {
                 use ::chatlas::__private::Plain as _;
-                if ::chatlas::__private::Returned(__output).failed() {
-                    get_weather::__value(__output).err()
-                } else {
-                    ::chatlas::__private::Option::None
-                }
+                ::chatlas::__private::Returned(__output).failed()
             },
+            get_weather::__value,
         )
         .await
 }
@@ -30,6 +29,14 @@ pub struct get_weather {
     _private: (),
 }
 impl get_weather {
+    #[allow(
+        clippy::needless_pass_by_value,
+        clippy::ptr_arg,
+        clippy::too_many_arguments,
+        clippy::trivially_copy_pass_by_ref,
+        clippy::unused_self,
+        clippy::unnecessary_wraps
+    )]
     async fn get_weather(
         city: String,
         days: Option<u8>,

@@ -3,6 +3,8 @@
     dead_code,
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
+    clippy::ptr_arg,
+    clippy::too_many_arguments,
     clippy::used_underscore_binding
 )]
 async fn query(
@@ -12,7 +14,7 @@ async fn query(
     table: &str,
     limit: u32,
 ) -> Vec<Row> {
-    ::chatlas::__private::traced_call(
+    ::chatlas::__private::direct(
             "query",
             "Asks the database.",
             async move {
@@ -27,12 +29,9 @@ async fn query(
             },
             |__output| {
                 use ::chatlas::__private::Plain as _;
-                if ::chatlas::__private::Returned(__output).failed() {
-                    query::__value(__output).err()
-                } else {
-                    ::chatlas::__private::Option::None
-                }
+                ::chatlas::__private::Returned(__output).failed()
             },
+            query::__value,
         )
         .await
 }
@@ -42,6 +41,13 @@ struct query {
     _private: (),
 }
 impl query {
+    #[allow(
+        clippy::needless_pass_by_value,
+        clippy::ptr_arg,
+        clippy::too_many_arguments,
+        clippy::trivially_copy_pass_by_ref,
+        clippy::unused_self
+    )]
     async fn query(
         db: &Db,
         cache: Cache,

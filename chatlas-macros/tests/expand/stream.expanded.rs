@@ -3,31 +3,30 @@
     dead_code,
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
+    clippy::ptr_arg,
+    clippy::too_many_arguments,
     clippy::used_underscore_binding
 )]
 fn count(to: u8) -> Result<impl Stream<Item = u8>, TooMany> {
-    let __span = ::chatlas::__private::StreamSpan::start("count", "Counts.");
-    let __stream = __span.open(move || count::count(to));
-    match __stream {
-        ::chatlas::__private::Result::Ok(__stream) => {
+    let mut span = ::chatlas::__private::StreamSpan::start("count", "Counts.");
+    let stream = span.open(move || count::count(to));
+    match stream {
+        ::chatlas::__private::Result::Ok(stream) => {
             ::chatlas::__private::Result::Ok(
-                __span
+                span
                     .follow(
-                        __stream,
+                        stream,
                         |__output| {
                             use ::chatlas::__private::Plain as _;
-                            if ::chatlas::__private::Returned(__output).failed() {
-                                count::__value(__output).err()
-                            } else {
-                                ::chatlas::__private::Option::None
-                            }
+                            ::chatlas::__private::Returned(__output).failed()
                         },
+                        count::__value,
                     ),
             )
         }
-        ::chatlas::__private::Result::Err(__error) => {
-            __span.fail(&count::__error(&__error));
-            ::chatlas::__private::Result::Err(__error)
+        ::chatlas::__private::Result::Err(error) => {
+            span.fail(&count::__error(&error));
+            ::chatlas::__private::Result::Err(error)
         }
     }
 }
@@ -37,6 +36,13 @@ struct count {
     _private: (),
 }
 impl count {
+    #[allow(
+        clippy::needless_pass_by_value,
+        clippy::ptr_arg,
+        clippy::too_many_arguments,
+        clippy::trivially_copy_pass_by_ref,
+        clippy::unused_self
+    )]
     fn count(to: u8) -> Result<impl Stream<Item = u8>, TooMany> {
         Ok(stream::iter(0..to))
     }

@@ -3,22 +3,22 @@
     dead_code,
     clippy::missing_errors_doc,
     clippy::must_use_candidate,
+    clippy::ptr_arg,
+    clippy::too_many_arguments,
     clippy::used_underscore_binding
 )]
 fn join(separator: &str, #[cfg(feature = "many")] words: &[String]) -> String {
-    ::chatlas::__private::traced_call_sync(
-        "join-words",
-        "Joins words.",
-        || join::join(separator, #[cfg(feature = "many")] words),
-        |__output| {
+    let span = ::chatlas::__private::SyncSpan::enter("join-words", "Joins words.");
+    let output = join::join(separator, #[cfg(feature = "many")] words);
+    span.finish(
+        &output,
+        {
             use ::chatlas::__private::Plain as _;
-            if ::chatlas::__private::Returned(__output).failed() {
-                join::__value(__output).err()
-            } else {
-                ::chatlas::__private::Option::None
-            }
+            ::chatlas::__private::Returned(&output).failed()
         },
-    )
+        join::__value,
+    );
+    output
 }
 ///The tool `join-words`, for `tools![]`.
 #[allow(non_camel_case_types, dead_code)]
@@ -26,6 +26,13 @@ struct join {
     _private: (),
 }
 impl join {
+    #[allow(
+        clippy::needless_pass_by_value,
+        clippy::ptr_arg,
+        clippy::too_many_arguments,
+        clippy::trivially_copy_pass_by_ref,
+        clippy::unused_self
+    )]
     fn join(separator: &str, #[cfg(feature = "many")] words: &[String]) -> String {
         words.join(separator)
     }

@@ -7,24 +7,31 @@ impl Counter {
         dead_code,
         clippy::missing_errors_doc,
         clippy::must_use_candidate,
+        clippy::ptr_arg,
+        clippy::too_many_arguments,
         clippy::used_underscore_binding
     )]
     pub async fn add(&self, amount: u32) -> u32 {
-        ::chatlas::__private::traced_call(
+        ::chatlas::__private::direct(
                 "add",
                 "Adds to the counter.",
                 <Counter>::__chatlas_add(self, amount),
                 |__output| {
                     use ::chatlas::__private::Plain as _;
-                    if ::chatlas::__private::Returned(__output).failed() {
-                        <Counter>::__chatlas_add_value(__output).err()
-                    } else {
-                        ::chatlas::__private::Option::None
-                    }
+                    ::chatlas::__private::Returned(__output).failed()
                 },
+                <Counter>::__chatlas_add_value,
             )
             .await
     }
+    #[allow(
+        clippy::needless_pass_by_value,
+        clippy::ptr_arg,
+        clippy::too_many_arguments,
+        clippy::trivially_copy_pass_by_ref,
+        clippy::unused_self,
+        clippy::unnecessary_wraps
+    )]
     async fn __chatlas_add(&self, amount: u32) -> u32 {
         self.step() * amount
     }
@@ -52,23 +59,30 @@ impl Counter {
         dead_code,
         clippy::missing_errors_doc,
         clippy::must_use_candidate,
+        clippy::ptr_arg,
+        clippy::too_many_arguments,
         clippy::used_underscore_binding
     )]
     fn append(&self, other: Self) -> Result<(), String> {
-        ::chatlas::__private::traced_call_sync(
-            "join",
-            "Adds another.",
-            || <Counter>::__chatlas_append(self, other),
-            |__output| {
+        let span = ::chatlas::__private::SyncSpan::enter("join", "Adds another.");
+        let output = <Counter>::__chatlas_append(self, other);
+        span.finish(
+            &output,
+            {
                 use ::chatlas::__private::Plain as _;
-                if ::chatlas::__private::Returned(__output).failed() {
-                    <Counter>::__chatlas_append_value(__output).err()
-                } else {
-                    ::chatlas::__private::Option::None
-                }
+                ::chatlas::__private::Returned(&output).failed()
             },
-        )
+            <Counter>::__chatlas_append_value,
+        );
+        output
     }
+    #[allow(
+        clippy::needless_pass_by_value,
+        clippy::ptr_arg,
+        clippy::too_many_arguments,
+        clippy::trivially_copy_pass_by_ref,
+        clippy::unused_self
+    )]
     #[cfg(unix)]
     fn __chatlas_append(&self, other: Self) -> Result<(), String> {
         Ok(())

@@ -29,7 +29,6 @@ pub(crate) struct Api {
 pub(crate) enum KeyNeeded {
     /// At the vendor's own host, if the vendor has keys. A proxy may have its own.
     AtHome,
-    #[cfg_attr(not(feature = "azure"), allow(dead_code))]
     Always,
     Never,
 }
@@ -40,14 +39,17 @@ impl Api {
         let mut info = ProviderInfo::new(vendor.name);
         let mut endpoint = Endpoint::new(filled(vendor.base_url, variable), &mut info);
         endpoint.set_key(&vendor.api_key_env.and_then(variable).unwrap_or_default());
+        let home = info.server_address.clone();
+        // Where each customer has a host of their own, it is theirs wherever it is.
+        let key_needed = if home.is_some() { KeyNeeded::AtHome } else { KeyNeeded::Always };
         let new = Self {
-            home: info.server_address.clone(),
+            home,
             endpoint,
             info,
             model: Arc::default(),
             vendor,
             key_in: KeyIn::Bearer,
-            key_needed: KeyNeeded::AtHome,
+            key_needed,
             query: Vec::new(),
         };
         match vendor.default_model {

@@ -116,7 +116,8 @@ impl Endpoint {
         self.base_url = BaseUrl(url);
         info.server_address = None;
         info.server_port = None;
-        if let Ok(url) = Url::parse(&self.base_url.0)
+        if unfilled(&self.base_url.0).is_none()
+            && let Ok(url) = Url::parse(&self.base_url.0)
             && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
         {
             info.server_address = Some(host.into());
@@ -187,9 +188,7 @@ impl Endpoint {
                 format!("the base URL of the model server is unusable: {why}"),
             )
         };
-        if let Some((_, rest)) = self.base_url.0.split_once('{')
-            && let Some((variable, _)) = rest.split_once('}')
-        {
+        if let Some(variable) = unfilled(&self.base_url.0) {
             return Err(invalid(&format!(
                 "a part of it is missing: set the environment variable {variable}, \
                  or call `.base_url(...)`"
@@ -230,6 +229,12 @@ impl Endpoint {
         }
         result
     }
+}
+
+/// The environment variable that a part of the address waits for.
+fn unfilled(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once('{')?;
+    rest.split_once('}').map(|(variable, _)| variable)
 }
 
 /// The value of an environment variable; a blank one is as good as none.

@@ -1,0 +1,228 @@
+//! The `execute_tool` span of a `#[tool]` function that the program calls itself: from the call to
+//! its value, or to the end of the stream that it returns. Called by macro expansions: what is
+//! generic here is built anew for each tool, so it is little.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context as Task, Poll, ready};
+
+use futures_core::Stream;
+use opentelemetry::{Context, ContextGuard};
+use pin_project_lite::pin_project;
+
+use super::Run;
+use super::scope::{in_context, noting_panic};
+use super::tool::{Facts, ToolSpan};
+use crate::tool::{ToolError, ToolOutput};
+
+/// What a tool's output is to the model.
+type Told<T> = fn(&T) -> Result<ToolOutput, ToolError>;
+
+fn start(name: &'static str, description: &'static str) -> ToolSpan {
+    ToolSpan::start(&Run::begin(), &Facts::direct(name, description))
+}
+
+fn enter(span: &ToolSpan) -> Option<ContextGuard> {
+    span.context().cloned().map(Context::attach)
+}
+
+/// Ends the span by what the function returned. Only an error is told: of a value nobody asked
+/// for JSON.
+fn finish<T>(span: ToolSpan, output: &T, failed: bool, told: Told<T>) {
+    let error = (failed && span.context().is_some()).then(|| told(output).err()).flatten();
+    span.finish(error.as_ref().map_or(Ok(None), Err));
+}
+
+/// Runs that inside the span. A panic ends the span, and goes on.
+fn inside(span: &mut ToolSpan, body: &mut dyn FnMut()) {
+    let guard = enter(span);
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    drop(guard);
+    if let Err(panic) = outcome {
+        span.panicked();
+        resume_unwind(panic);
+    }
+}
+
+/// A synchronous function under way.
+pub struct SyncSpan {
+    guard: Option<ContextGuard>,
+    span: Option<ToolSpan>,
+}
+
+impl SyncSpan {
+    /// Starts it, and makes it current.
+    pub fn enter(name: &'static str, description: &'static str) -> Self {
+        let span = start(name, description);
+        Self { guard: enter(&span), span: Some(span) }
+    }
+
+    /// Ends it by what the function returned.
+    pub fn finish<T>(mut self, output: &T, failed: bool, told: Told<T>) {
+        drop(self.guard.take());
+        if let Some(span) = self.span.take() {
+            finish(span, output, failed, told);
+        }
+    }
+}
+
+impl Drop for SyncSpan {
+    /// What was not finished has panicked: there is no other way out.
+    fn drop(&mut self) {
+        drop(self.guard.take());
+        if let Some(span) = &mut self.span {
+            span.panicked();
+        }
+    }
+}
+
+pin_project! {
+    /// An async function inside its span, which starts when it is first polled.
+    #[must_use = "a future does nothing until it is polled"]
+    pub struct Direct<F: Future> {
+        #[pin]
+        body: Option<F>,
+        name: &'static str,
+        description: &'static str,
+        span: Option<ToolSpan>,
+        failed: fn(&F::Output) -> bool,
+        told: Told<F::Output>,
+    }
+
+    impl<F: Future> PinnedDrop for Direct<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _guard = this.span.as_ref().and_then(enter);
+            this.body.set(None);
+        }
+    }
+}
+
+/// The call of an async function.
+pub fn direct<F: Future>(
+    name: &'static str,
+    description: &'static str,
+    body: F,
+    failed: fn(&F::Output) -> bool,
+    told: Told<F::Output>,
+) -> Direct<F> {
+    Direct { body: Some(body), name, description, span: None, failed, told }
+}
+
+impl<F: Future> Future for Direct<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let Some(mut body) = this.body.as_pin_mut() else { return Poll::Pending };
+        let span = this.span.get_or_insert_with(|| start(this.name, this.description));
+        let mut polled = Poll::Pending;
+        inside(span, &mut || polled = body.as_mut().poll(task));
+        let output = ready!(polled);
+        if let Some(span) = this.span.take() {
+            finish(span, &output, (this.failed)(&output), *this.told);
+        }
+        Poll::Ready(output)
+    }
+}
+
+/// The span, before there is a stream.
+pub struct StreamSpan(ToolSpan);
+
+impl StreamSpan {
+    /// Starts it.
+    pub fn start(name: &'static str, description: &'static str) -> Self {
+        Self(start(name, description))
+    }
+
+    /// Makes the stream inside the span.
+    pub fn open<T>(&mut self, body: impl FnOnce() -> T) -> T {
+        let guard = enter(&self.0);
+        let opened = catch_unwind(AssertUnwindSafe(body));
+        drop(guard);
+        opened.unwrap_or_else(|panic| {
+            self.0.panicked();
+            resume_unwind(panic)
+        })
+    }
+
+    /// Makes the stream inside the span, where that takes time.
+    pub async fn open_async<F: Future>(&mut self, body: F) -> F::Output {
+        let body = in_context(self.0.context(), body);
+        noting_panic(body, || self.0.panicked()).await
+    }
+
+    /// Ends it: there will be no stream.
+    pub fn fail(self, error: &ToolError) {
+        self.0.finish(Err(error));
+    }
+
+    /// Follows the stream to its end.
+    pub fn follow<S: Stream>(
+        self,
+        stream: S,
+        failed: fn(&S::Item) -> bool,
+        told: Told<S::Item>,
+    ) -> ToolStream<S> {
+        ToolStream { stream: Some(stream), span: Some(self.0), failed, told, error: None }
+    }
+}
+
+pin_project! {
+    /// A stream inside its span: while it is polled, and while it is dropped.
+    pub struct ToolStream<S: Stream> {
+        #[pin]
+        stream: Option<S>,
+        span: Option<ToolSpan>,
+        failed: fn(&S::Item) -> bool,
+        told: Told<S::Item>,
+        error: Option<ToolError>,
+    }
+
+    impl<S: Stream> PinnedDrop for ToolStream<S> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let guard = this.span.as_ref().and_then(enter);
+            this.stream.set(None);
+            drop(guard);
+            // Otherwise the span is given up.
+            if let (Some(error), Some(span)) = (this.error.take(), this.span.take()) {
+                span.finish(Err(&error));
+            }
+        }
+    }
+}
+
+impl<S: Stream> Stream for ToolStream<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<S::Item>> {
+        let mut this = self.project();
+        let (Some(mut stream), Some(span)) =
+            (this.stream.as_mut().as_pin_mut(), this.span.as_mut())
+        else {
+            return Poll::Ready(None);
+        };
+        let mut polled = Poll::Pending;
+        inside(span, &mut || polled = stream.as_mut().poll_next(task));
+        let item = ready!(polled);
+        if let Some(item) = &item {
+            if this.error.is_none() && (this.failed)(item) {
+                *this.error = (this.told)(item).err();
+            }
+        } else {
+            let guard = this.span.as_ref().and_then(enter);
+            this.stream.set(None);
+            drop(guard);
+            if let Some(span) = this.span.take() {
+                span.finish(this.error.take().as_ref().map_or(Ok(None), Err));
+            }
+        }
+        Poll::Ready(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.as_ref().map_or((0, Some(0)), Stream::size_hint)
+    }
+}
