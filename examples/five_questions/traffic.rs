@@ -72,8 +72,9 @@ impl Day {
         // One guest in three says what they think.
         if dice.roll("verdict", 3) == 0 {
             let sorry = reply.text().starts_with("I am sorry");
-            let score = if sorry { 0.2 } else { 0.9 };
-            reply.feedback("helpfulness", score, None);
+            let (score, why) =
+                if sorry { (0.2, Some("I still have no room.")) } else { (0.9, None) };
+            reply.feedback("helpfulness", score, why);
         }
         true
     }

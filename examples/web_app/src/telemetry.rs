@@ -8,13 +8,17 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Sets it up as the environment says; without a word there, each trace is drawn in the terminal.
+/// Sets it up as the environment says; where that names no exporter, each trace is drawn in the
+/// terminal.
 ///
 /// # Errors
 ///
 /// [`SetupError`] where the environment says something that cannot be done.
 pub fn init() -> Result<Guard, SetupError> {
-    let told = std::env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_"));
+    let told = std::env::vars_os().any(|(name, _)| {
+        let name = name.to_string_lossy();
+        name == "LOGFIRE_TOKEN" || name.starts_with("OTEL_") && name.contains("EXPORTER")
+    });
     let telemetry = Telemetry::new().from_env();
     let guard = if told { telemetry } else { telemetry.console() }.install()?;
     trace_the_application();
