@@ -217,6 +217,8 @@ fn stretch(begin: SystemTime, total: Duration, row: &Row<'_>, axis: usize) -> St
                     _ if end > to => ' ',
                     _ => '▕',
                 },
+                // Begun and ended in the right half of it.
+                1..=4 if from >= cell * 8 + 4 => '▕',
                 _ => FILLED[filled],
             }
         })

@@ -1,6 +1,8 @@
 //! The five questions, answered from exported telemetry alone.
 
-use std::collections::{BTreeMap, HashMap};
+#![allow(clippy::cast_precision_loss, reason = "what a day counts is small")]
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -28,11 +30,7 @@ impl Durations {
     fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss
-        )]
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let place = ((sorted.len().saturating_sub(1)) as f64 * share).round() as usize;
         sorted.get(place).copied().unwrap_or_default()
     }
@@ -61,33 +59,37 @@ fn ranked<K, V>(
     list
 }
 
-/// 1: `user.id` is on every span of a conversation.
+/// 1: `user.id` is on every span of a conversation, and so is all else that the program says of it.
 fn slow(seen: &Telemetry) -> String {
     let mut text = "1. Why is it slow for some users?\n\n".to_owned();
-    let users = by(seen.operation("invoke_agent"), |run| run.text("user.id"));
-    let users = ranked(users, |durations| durations.quantile(0.95));
-    let _ = writeln!(text, "   {:<12} {:>5} {:>9} {:>9}", "user", "runs", "median", "p95");
-    for (user, runs) in users.iter().take(3).chain(users.last()) {
-        let (median, p95) = (runs.quantile(0.5), runs.quantile(0.95));
-        let _ = writeln!(text, "   {user:<12} {:>5} {median:>6.0} ms {p95:>6.0} ms", runs.0.len());
-    }
-    // What do those who wait have in common, and for what do they wait?
-    let houses = by(seen.operation("invoke_agent"), |run| run.text("app.house"));
-    let tools = by(seen.operation("execute_tool"), |call| {
-        Some((call.text("app.house")?, call.text("gen_ai.tool.name")?))
+    let users = by(seen.operation("invoke_agent"), |run| {
+        Some((run.text("user.id")?, run.text("app.house")?))
     });
-    for (house, runs) in ranked(houses, |runs| runs.quantile(0.95)) {
-        let of_house = tools.iter().filter(|((of, _), _)| *of == house);
-        let slowest = of_house.max_by(|(_, a), (_, b)| a.total().total_cmp(&b.total()));
-        let Some(((_, tool), calls)) = slowest else { continue };
-        let share = 100.0 * calls.total() / runs.total();
-        let _ = writeln!(
-            text,
-            "   house {house}: p95 {:.0} ms; {share:.0} % of all waiting is `{tool}` \
-             (median {:.0} ms)",
-            runs.quantile(0.95),
-            calls.quantile(0.5),
-        );
+    let users = ranked(users, |runs| runs.quantile(0.95));
+    let _ = writeln!(
+        text,
+        "   {:<10} {:<10} {:>5} {:>9} {:>9}",
+        "user", "house", "runs", "median", "p95"
+    );
+    for ((user, house), runs) in &users {
+        let (median, p95) = (runs.quantile(0.5), runs.quantile(0.95));
+        let count = runs.0.len();
+        let _ =
+            writeln!(text, "   {user:<10} {house:<10} {count:>5} {median:>6.0} ms {p95:>6.0} ms");
+    }
+    let Some(((_, slowest), _)) = users.first() else { return text };
+
+    // What do those who wait wait for that others do not?
+    let here = |span: &Span| span.text("app.house") == Some(slowest);
+    let there = by(seen.calls().filter(|call| here(call)), |call| Some(call.name.as_str()));
+    let elsewhere = by(seen.calls().filter(|call| !here(call)), |call| Some(call.name.as_str()));
+    let compared = there.into_iter().map(|(name, calls)| {
+        let other = elsewhere.get(name).map_or(0.0, |calls| calls.quantile(0.5));
+        (name, (calls.quantile(0.5), other))
+    });
+    let _ = writeln!(text, "\n   {:<28} {:>9} {:>9}", "operation (median)", slowest, "elsewhere");
+    for (name, (median, other)) in ranked(compared, |(median, other)| median - other) {
+        let _ = writeln!(text, "   {name:<28} {median:>6.0} ms {other:>6.0} ms");
     }
     text
 }
@@ -96,10 +98,13 @@ fn slow(seen: &Telemetry) -> String {
 fn dominant(seen: &Telemetry) -> String {
     let mut text = "2. Which model calls or tools dominate latency?\n\n".to_owned();
     let all: f64 = seen.operation("invoke_agent").map(|run| run.millis).sum();
-    let calls = seen.operation("chat").chain(seen.operation("execute_tool"));
-    let _ =
-        writeln!(text, "   {:<28} {:>5} {:>6} {:>9} {:>9}", "", "calls", "share", "median", "p95");
-    for (name, calls) in ranked(by(calls, |call| Some(call.name.as_str())), Durations::total) {
+    let _ = writeln!(
+        text,
+        "   {:<28} {:>5} {:>6} {:>9} {:>9}",
+        "operation", "calls", "share", "median", "p95"
+    );
+    let operations = by(seen.calls(), |call| Some(call.name.as_str()));
+    for (name, calls) in ranked(operations, Durations::total) {
         let share = 100.0 * calls.total() / all;
         let (median, p95) = (calls.quantile(0.5), calls.quantile(0.95));
         let count = calls.0.len();
@@ -115,26 +120,28 @@ fn dominant(seen: &Telemetry) -> String {
 fn errors(seen: &Telemetry) -> String {
     let mut text = "3. Where do errors come from?\n\n".to_owned();
     let mut found = BTreeMap::<(&str, &str), Vec<&Span>>::new();
-    for span in seen.operation("chat").chain(seen.operation("execute_tool")) {
+    for span in seen.calls() {
         if let Some(kind) = span.text("error.type") {
             found.entry((&span.name, kind)).or_default().push(span);
         }
     }
-    let ended: Vec<&str> = seen
+    let ended: HashSet<&str> = seen
         .operation("invoke_agent")
         .filter(|run| run.text("error.type").is_some())
         .map(|run| run.id.as_str())
         .collect();
-    #[allow(clippy::cast_precision_loss)]
+    let _ = writeln!(
+        text,
+        "   {:>5} {:>10} {:>8}  {:<24} {}",
+        "times", "ended runs", "o'clock", "place", "error"
+    );
     for ((name, kind), spans) in ranked(found, |spans| spans.len() as f64) {
-        let runs = spans.iter().filter(|span| ended.contains(&span.parent.as_str())).count();
+        let runs = spans.iter().filter(|span| ended.contains(span.parent.as_str())).count();
         let hours = spans.iter().filter_map(|span| span.number("app.hour"));
         let (first, last) = hours.fold((24.0, 0.0), |(a, b): (f64, f64), h| (a.min(h), b.max(h)));
-        let _ = writeln!(
-            text,
-            "   {:>4} × {kind} in `{name}`, from {first:.0} to {last:.0} o'clock; it ended {runs} runs",
-            spans.len(),
-        );
+        let hours = format!("{first:.0} to {last:.0}");
+        let times = spans.len();
+        let _ = writeln!(text, "   {times:>5} {runs:>10} {hours:>8}  {name:<24} {kind}");
     }
     text
 }
@@ -142,10 +149,8 @@ fn errors(seen: &Telemetry) -> String {
 /// 4: prompts stand on the agent's span while capture is on; verdicts are events in its trace.
 fn asked(seen: &Telemetry) -> String {
     let mut text = "4. What do people ask, and are the answers good?\n\n".to_owned();
-    let mut scores = HashMap::<&str, f64>::new();
-    for verdict in &seen.verdicts {
-        scores.insert(&verdict.trace, verdict.score);
-    }
+    let scores: HashMap<&str, f64> =
+        seen.verdicts.iter().map(|verdict| (verdict.trace.as_str(), verdict.score)).collect();
     let mut questions = BTreeMap::<String, (usize, Vec<f64>)>::new();
     for run in seen.operation("invoke_agent") {
         let Some(question) = first_words(run) else { continue };
@@ -153,11 +158,11 @@ fn asked(seen: &Telemetry) -> String {
         *times += 1;
         verdicts.extend(scores.get(run.trace.as_str()));
     }
-    let _ = writeln!(text, "   {:>5} {:>8} {:>8}  question", "asked", "verdicts", "mean");
-    #[allow(clippy::cast_precision_loss)]
+    let _ = writeln!(text, "   {:>5} {:>8} {:>6}  question", "asked", "verdicts", "mean");
     for (question, (times, verdicts)) in ranked(questions, |(times, _)| *times as f64) {
-        let mean = verdicts.iter().sum::<f64>() / verdicts.len().max(1) as f64;
-        let _ = writeln!(text, "   {times:>5} {:>8} {mean:>8.2}  {question}", verdicts.len());
+        let count = verdicts.len();
+        let mean = verdicts.iter().sum::<f64>() / count.max(1) as f64;
+        let _ = writeln!(text, "   {times:>5} {count:>8} {mean:>6.2}  {question}");
     }
     text
 }
@@ -192,6 +197,6 @@ fn cost(seen: &Telemetry, prices: Prices<'_>) -> String {
         sum += cost;
         let _ = writeln!(text, "   {model:<10} {house:<10} {input:>9} {output:>9} {cost:>9.4}");
     }
-    let _ = writeln!(text, "   in all {sum:.4}");
+    let _ = writeln!(text, "   {:<41} {sum:>9.4}", "in all");
     text
 }

@@ -6,7 +6,7 @@
 //! Guests of two houses ask, two models answer, three tools are called, some calls fail, some
 //! guests say what they think. All of it is written to a file as OTLP JSON, as a collector would
 //! write it; the answers are computed from that file and nothing else. The day is seeded, so it is
-//! the same day every time; it runs a hundred times faster than a real one.
+//! the same day every time, but for the times, which are those of the machine.
 
 mod answers;
 mod telemetry;
@@ -23,6 +23,9 @@ async fn answer() -> Result<(), Box<dyn Error>> {
     let name = format!("five-questions-{}.jsonl", std::process::id());
     let file = given.clone().unwrap_or_else(|| std::env::temp_dir().join(name));
 
+    if file.exists() {
+        return Err(format!("{} exists; the answers would be of two days", file.display()).into());
+    }
     let exported = Telemetry::new().file(&file).install()?;
     let day = traffic::Day { seed: 7, conversations: 600 };
     let failed = day.run().await;
@@ -31,7 +34,8 @@ async fn answer() -> Result<(), Box<dyn Error>> {
     let told = std::fs::read_to_string(&file)?;
     let seen = telemetry::Telemetry::read(&told)?;
     println!("{} conversations, {failed} of them without an answer.", day.conversations);
-    println!("{} spans and {} verdicts were exported.\n", seen.spans.len(), seen.verdicts.len());
+    println!("{} spans and {} verdicts were exported.", seen.spans.len(), seen.verdicts.len());
+    println!("Models and tools are {} times faster than in life.\n", traffic::PACE);
     println!("{}", answers::all(&seen, traffic::PRICES));
     match given {
         Some(file) => println!("The telemetry is in {}.", file.display()),

@@ -47,8 +47,13 @@ impl Telemetry {
     }
 
     /// The spans of an operation: `chat`, `execute_tool`, `invoke_agent`.
-    pub(crate) fn operation<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Span> {
+    pub(crate) fn operation(&self, name: &'static str) -> impl Iterator<Item = &Span> {
         self.spans.iter().filter(move |span| span.text("gen_ai.operation.name") == Some(name))
+    }
+
+    /// What runs wait for: calls of models and of tools.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Span> {
+        self.operation("chat").chain(self.operation("execute_tool"))
     }
 }
 

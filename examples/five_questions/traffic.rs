@@ -19,7 +19,7 @@ use serde_json::json;
 pub(crate) const PRICES: &[(&str, f64, f64)] = &[("swift-1", 0.25, 2.0), ("deep-2", 3.0, 15.0)];
 
 /// How many times faster than a real day it is.
-const PACE: u32 = 100;
+pub(crate) const PACE: u32 = 25;
 
 /// A day with so many conversations, the same for the same seed.
 pub(crate) struct Day {
@@ -72,8 +72,9 @@ impl Day {
         // One guest in three says what they think.
         if dice.roll("verdict", 3) == 0 {
             let sorry = reply.text().starts_with("I am sorry");
-            let score = if sorry { 0.2 } else { 0.9 };
-            reply.feedback("helpfulness", score, None);
+            let (score, why) =
+                if sorry { (0.2, Some("I still have no room.")) } else { (0.9, None) };
+            reply.feedback("helpfulness", score, why);
         }
         true
     }

@@ -1,21 +1,24 @@
 //! The telemetry of the application, in one place. It is set up before anything else runs.
 
 use chatlas::otel::{Guard, SetupError, Telemetry};
-use opentelemetry::{Context, global};
-use opentelemetry_http::HeaderExtractor;
+use opentelemetry::global;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Sets it up as the environment says; without a word there, each trace is drawn in the terminal.
+/// Sets it up as the environment says; where that names no exporter, each trace is drawn in the
+/// terminal.
 ///
 /// # Errors
 ///
 /// [`SetupError`] where the environment says something that cannot be done.
 pub fn init() -> Result<Guard, SetupError> {
-    let told = std::env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_"));
+    let told = std::env::vars_os().any(|(name, _)| {
+        let name = name.to_string_lossy();
+        name == "LOGFIRE_TOKEN" || name.starts_with("OTEL_") && name.contains("EXPORTER")
+    });
     let telemetry = Telemetry::new().from_env();
     let guard = if told { telemetry } else { telemetry.console() }.install()?;
     trace_the_application();
@@ -45,10 +48,7 @@ pub fn request_span<B>(request: &axum::http::Request<B>) -> Span {
         http.request.method = %method,
         url.path = path,
     );
-    let parent: Context = global::get_text_map_propagator(|propagator| {
-        propagator.extract(&HeaderExtractor(request.headers()))
-    });
     // Refused only for a span that has begun, which this one has not.
-    let _ = span.set_parent(parent);
+    let _ = span.set_parent(chatlas::otel::context_of(request.headers()));
     span
 }

@@ -11,7 +11,7 @@ const ROOMS: &str = "SELECT name, beds, price FROM rooms WHERE beds >= ?1 ORDER 
 pub(crate) struct Room {
     name: String,
     beds: i64,
-    price: f64,
+    price: i64,
 }
 
 /// Finds the rooms that have beds enough, the cheapest first.
@@ -58,7 +58,7 @@ pub(crate) async fn database() -> Result<SqlitePool, sqlx::Error> {
         .connect("sqlite::memory:")
         .await?;
     let rooms =
-        "CREATE TABLE rooms (name TEXT NOT NULL, beds INTEGER NOT NULL, price REAL NOT NULL);
+        "CREATE TABLE rooms (name TEXT NOT NULL, beds INTEGER NOT NULL, price INTEGER NOT NULL);
         INSERT INTO rooms VALUES ('Attic', 1, 65), ('Garden', 2, 110), ('Harbour view', 2, 140),
             ('Family', 4, 190);";
     sqlx::raw_sql(rooms).execute(&database).await?;

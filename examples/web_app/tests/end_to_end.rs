@@ -1,25 +1,39 @@
 //! The application as a browser uses it: one trace from the request to the database, who asked, what
 //! they thought of the answer, and what happens when they go away. The page itself in a real browser.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use axum::response::Html;
+use axum::routing::{get, post};
 use chatlas::testing::Recorder;
 use chatlas_web_app::{app, telemetry};
 use opentelemetry::global;
 use opentelemetry::trace::SpanKind;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 /// The application on a free port, with its telemetry recorded.
 async fn start() -> (Recorder, String) {
+    let (recorder, url, _) = start_watched().await;
+    (recorder, url)
+}
+
+/// The same, with a page beside it that uses the page of the application, and tells what it saw.
+async fn start_watched() -> (Recorder, String, mpsc::Receiver<String>) {
+    // For the client of these tests; chatlas brings its own where none is installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let recorder = Recorder::exclusive();
     telemetry::trace_the_application();
     global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let router = app::router(app::App::new().await.expect("the application"));
+    let (saw, seen) = mpsc::channel(8);
+    let router = app::router(app::App::new().await.expect("the application"))
+        .route("/watch", get(|| async { Html(include_str!("watch.html")) }))
+        .route("/watched", post(async move |what: String| drop(saw.send(what).await)));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (recorder, url)
+    (recorder, url, seen)
 }
 
 fn question(text: &str) -> Value {
@@ -56,7 +70,7 @@ async fn one_trace_leads_from_the_request_to_the_database() {
     let (recorder, url) = start().await;
     let (status, body) = ask(&url, "A room for 3, please.", None).await;
     let text: String = events(&body, "text").iter().filter_map(Value::as_str).collect();
-    let expected = "The Family room would suit you: it costs 190.0 a night.";
+    let expected = "The Family room would suit you: it costs 190 a night.";
     assert_eq!((status, text.as_str()), (200, expected));
     assert_eq!(events(&body, "tool"), [json!("find_rooms")]);
     recorder.settled().await;
@@ -128,29 +142,36 @@ async fn a_question_that_is_none_is_refused() {
 
 /// Needs Chromium; where there is none it is skipped, but for `CI=true`.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_asks_and_shows_the_answer_in_a_browser() {
-    let (recorder, url) = start().await;
+async fn the_page_asks_shows_the_answer_and_takes_a_verdict_in_a_browser() {
+    let (recorder, url, mut seen) = start_watched().await;
     let profile = std::env::temp_dir().join(format!("chatlas-web-app-{}", std::process::id()));
-    let page = format!("{url}/?user=ada&ask=A%20room%20for%203%2C%20please");
     let mut browser = Command::new("chromium");
     browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"]);
     browser.args(["--no-first-run", "--disable-background-networking", "--disable-sync"]);
-    browser.args(["--disable-component-update", "--virtual-time-budget=10000", "--dump-dom"]);
-    browser.arg(format!("--user-data-dir={}", profile.display())).arg(page);
-    let dumped = tokio::task::spawn_blocking(move || browser.output()).await.expect("no panic");
-    let dumped = match dumped {
-        Ok(dumped) => dumped,
+    browser.args(["--disable-component-update"]).stdout(Stdio::null()).stderr(Stdio::null());
+    browser.arg(format!("--user-data-dir={}", profile.display())).arg(format!("{url}/watch"));
+    let mut browser = match browser.spawn() {
+        Ok(browser) => browser,
         Err(error) => {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "chromium is needed: {error}");
             println!("skipped: there is no chromium ({error})");
             return;
         }
     };
+    let saw = tokio::time::timeout(Duration::from_secs(120), seen.recv()).await;
+    browser.kill().expect("it runs");
+    browser.wait().expect("it ends");
     // Left behind where it cannot be removed: it is a folder for temporary files.
     let _ = std::fs::remove_dir_all(profile);
-    let dom = String::from_utf8_lossy(&dumped.stdout);
-    assert!(dom.contains("The Family room would suit you: it costs 190.0 a night."), "{dom}");
-    assert!(dom.contains("looked up: find_rooms") && dom.contains("Good answer"), "{dom}");
+
+    let talk = saw.expect("the browser shows the page").expect("the page is watched");
+    assert!(talk.contains("A room for 3, please"), "{talk}");
+    assert!(talk.contains("The Family room would suit you: it costs 190 a night."), "{talk}");
+    assert!(talk.contains("looked up: find_rooms"), "{talk}");
+    assert!(talk.contains("<button aria-pressed=\"true\">Helpful"), "{talk}");
+    assert!(talk.contains("<button aria-pressed=\"false\">Not helpful"), "{talk}");
     recorder.settled().await;
     assert!(recorder.tree().contains(TREE), "{}", recorder.tree());
+    let verdict = recorder.event("gen_ai.evaluation.result");
+    assert_eq!(verdict.attributes().get("gen_ai.evaluation.score.label"), Some(&json!("good")));
 }
