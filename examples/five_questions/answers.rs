@@ -132,8 +132,8 @@ fn errors(seen: &Telemetry) -> String {
         .collect();
     let _ = writeln!(
         text,
-        "   {:>5} {:>10} {:>8}  {:<24} {}",
-        "times", "ended runs", "o'clock", "place", "error"
+        "   {:>5} {:>10} {:>8}  {:<24} error",
+        "times", "ended runs", "o'clock", "place"
     );
     for ((name, kind), spans) in ranked(found, |spans| spans.len() as f64) {
         let runs = spans.iter().filter(|span| ended.contains(span.parent.as_str())).count();

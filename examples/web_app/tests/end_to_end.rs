@@ -158,7 +158,7 @@ async fn the_page_asks_shows_the_answer_and_takes_a_verdict_in_a_browser() {
             return;
         }
     };
-    let saw = tokio::time::timeout(Duration::from_secs(120), seen.recv()).await;
+    let saw = tokio::time::timeout(Duration::from_mins(2), seen.recv()).await;
     browser.kill().expect("it runs");
     browser.wait().expect("it ends");
     // Left behind where it cannot be removed: it is a folder for temporary files.
