@@ -38,7 +38,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value};
 
-use crate::provider::{ModelParams, ProviderInfo};
+use crate::provider::{ChatRequest, ModelParams, ProviderInfo};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
 pub use capture::{Capture, CapturedContent, ContentKind, set_default_capture};
 pub(crate) use cut::LEAST as LEAST_LIMIT;
@@ -88,6 +88,15 @@ impl Run {
     /// Asks the global providers, as they are now, for a run of a chat with those settings.
     pub(crate) fn of_chat(settings: &Arc<Settings>, written: &Written) -> Self {
         Self::with(Some((settings, written)))
+    }
+
+    /// The run that a request belongs to, or its own.
+    #[inline]
+    pub(crate) fn of_request(request: &ChatRequest) -> Self {
+        match &request.run {
+            Some(run) => run.clone(),
+            None => Self::begin(),
+        }
     }
 
     fn with(chat: Option<(&Arc<Settings>, &Written)>) -> Self {

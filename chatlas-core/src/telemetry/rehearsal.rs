@@ -12,7 +12,7 @@ use super::tool::{Facts, Subject, ToolSpan};
 use super::{Run, carries, in_context};
 use crate::chat::{Chat, ChatError};
 use crate::provider::{ChatRequest, Completion, ProviderError};
-use crate::tool::ToolOutput;
+use crate::tool::{BoxFuture, ToolOutput};
 
 /// A run of `chat` with those replies: a tool call for each request in them. `telemetry` is what
 /// this is about: without it only the work is done.
@@ -51,7 +51,7 @@ async fn talk<const N: usize>(
     for reply in replies {
         span.asks();
         let request = ChatRequest { run: Some(run.clone()), ..request(chat) };
-        let reply = traced_chat(info, request, |_| ready(Ok(reply))).await?;
+        let reply = traced_chat(info, request, move |_| ready(Ok(reply))).await?;
         span.count(&reply);
         for asked in reply.tool_requests() {
             let tool = chat.tool_set().get(&asked.name);
@@ -75,14 +75,23 @@ async fn talk<const N: usize>(
 async fn bare<const N: usize>(chat: &Chat, replies: [Completion; N]) -> Option<Completion> {
     let mut last = None;
     for reply in replies {
-        let ask = |_: ChatRequest| ready(Ok::<_, ProviderError>(reply));
-        let reply = ask(request(chat)).await.ok()?;
-        for _ in reply.tool_requests() {
+        let reply = ask(request(chat), reply).await.ok()?;
+        for asked in reply.tool_requests() {
+            std::hint::black_box(chat.tool_set().get(&asked.name));
             std::hint::black_box(work().await);
         }
         last = Some(reply);
     }
     last
+}
+
+/// A provider's answer, in the box in which the trait hands it over.
+fn ask(
+    request: ChatRequest,
+    reply: Completion,
+) -> BoxFuture<'static, Result<Completion, ProviderError>> {
+    let answer = move |_: ChatRequest| ready(Ok(reply));
+    Box::pin(answer(request))
 }
 
 async fn work() -> ToolOutput {
