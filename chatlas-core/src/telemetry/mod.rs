@@ -100,12 +100,7 @@ impl Run {
     }
 
     fn with(chat: Option<(&Arc<Settings>, &Written)>) -> Self {
-        let scope = InstrumentationScope::builder(names::SCOPE_NAME)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .with_schema_url(names::SCHEMA_URL)
-            .build();
-        let tracer = shielded(|| Some(global::tracer_with_scope(scope)).filter(|t| !is_noop(t)));
-        let tracer = tracer.flatten();
+        let tracer = shielded(tracer).flatten();
         let instruments = shielded(metrics::instruments).flatten();
         let sink = events::event_sink();
         if tracer.is_none() && instruments.is_none() && sink.is_none() {
@@ -184,6 +179,15 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Run(on)" } else { "Run(off)" })
     }
+}
+
+/// The tracer of the global provider as it is now; `None` where none is installed.
+fn tracer() -> Option<BoxedTracer> {
+    let scope = InstrumentationScope::builder(names::SCOPE_NAME)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(names::SCHEMA_URL)
+        .build();
+    Some(global::tracer_with_scope(scope)).filter(|tracer| !is_noop(tracer))
 }
 
 /// Whether a tracer provider is installed, so that spans may be recorded. No span is made to find

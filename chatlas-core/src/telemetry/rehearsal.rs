@@ -21,8 +21,9 @@ pub async fn rehearse<const N: usize>(
     replies: [Completion; N],
     telemetry: bool,
 ) -> Option<Completion> {
+    let mut replies = replies.into_iter();
     if !telemetry {
-        return bare(chat, replies).await;
+        return bare(chat, &mut replies).await;
     }
     let parent = Context::current();
     let run = Run::of_chat(chat.telemetry_settings(), chat.telemetry_written());
@@ -31,18 +32,18 @@ pub async fn rehearse<const N: usize>(
     span.input(None, chat.turns(), &[]);
     let result = match &context {
         Some(context) => {
-            let talking = Box::pin(talk(chat, replies, &run, &mut span));
+            let talking = Box::pin(talk(chat, &mut replies, &run, &mut span));
             in_context(Some(context), talking).await
         }
-        None => talk(chat, replies, &run, &mut span).await,
+        None => talk(chat, &mut replies, &run, &mut span).await,
     };
     span.finish(&result);
     result.ok().flatten()
 }
 
-async fn talk<const N: usize>(
+async fn talk(
     chat: &Chat,
-    replies: [Completion; N],
+    replies: &mut impl Iterator<Item = Completion>,
     run: &Run,
     span: &mut AgentSpan,
 ) -> Result<Option<Completion>, ChatError> {
@@ -50,7 +51,7 @@ async fn talk<const N: usize>(
     let mut last = None;
     for reply in replies {
         span.asks();
-        let request = ChatRequest { run: Some(run.clone()), ..request(chat) };
+        let request = request(chat, Some(run.clone()));
         let reply = traced_chat(info, request, move |_| ready(Ok(reply))).await?;
         span.count(&reply);
         for asked in reply.tool_requests() {
@@ -72,10 +73,13 @@ async fn talk<const N: usize>(
 }
 
 /// The work alone.
-async fn bare<const N: usize>(chat: &Chat, replies: [Completion; N]) -> Option<Completion> {
+async fn bare(
+    chat: &Chat,
+    replies: &mut impl Iterator<Item = Completion>,
+) -> Option<Completion> {
     let mut last = None;
     for reply in replies {
-        let reply = ask(request(chat), reply).await.ok()?;
+        let reply = ask(request(chat, None), reply).await.ok()?;
         for asked in reply.tool_requests() {
             std::hint::black_box(chat.tool_set().get(&asked.name));
             std::hint::black_box(work().await);
@@ -98,8 +102,9 @@ async fn work() -> ToolOutput {
     ready(ToolOutput::Value(Value::Null)).await
 }
 
-fn request(chat: &Chat) -> ChatRequest {
+fn request(chat: &Chat, run: Option<Run>) -> ChatRequest {
     ChatRequest {
+        run,
         params: chat.model_params().clone(),
         conversation_id: chat.conversation().cloned(),
         ..ChatRequest::default()
