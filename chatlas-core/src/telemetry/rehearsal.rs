@@ -56,14 +56,14 @@ async fn talk(
         span.count(&reply);
         for asked in reply.tool_requests() {
             let tool = chat.tool_set().get(&asked.name);
-            let facts = Facts {
+            let facts = || Facts {
                 subject: tool
                     .map_or(Subject::Unknown(&asked.name), |tool| Subject::Tool(tool.definition())),
                 call: Some((&asked.id, &asked.arguments)),
                 agent_name: chat.agent_name(),
                 conversation_id: chat.conversation(),
             };
-            let tool = ToolSpan::start(run, &facts);
+            let tool = ToolSpan::start(run, facts);
             let output = in_context(tool.context(), work()).await;
             tool.finish(Ok(Some(&output)));
         }
@@ -73,10 +73,7 @@ async fn talk(
 }
 
 /// The work alone.
-async fn bare(
-    chat: &Chat,
-    replies: &mut impl Iterator<Item = Completion>,
-) -> Option<Completion> {
+async fn bare(chat: &Chat, replies: &mut impl Iterator<Item = Completion>) -> Option<Completion> {
     let mut last = None;
     for reply in replies {
         let reply = ask(request(chat, None), reply).await.ok()?;

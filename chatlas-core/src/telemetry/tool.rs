@@ -95,9 +95,47 @@ enum End<'a> {
 }
 
 impl ToolSpan {
-    /// Starts it under what is current.
-    pub(crate) fn start(run: &Run, facts: &Facts<'_>) -> Self {
-        let Some(live) = run.0.clone() else { return Self(None) };
+    /// Starts it under what is current. The facts are asked for where somebody listens.
+    #[inline]
+    pub(crate) fn start<'a>(run: &Run, facts: impl FnOnce() -> Facts<'a>) -> Self {
+        Self(run.0.as_ref().map(|live| Box::new(Call::start(Arc::clone(live), &facts()))))
+    }
+
+    /// The context in which the tool's body runs.
+    #[inline]
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.0.as_ref()?.scope.context()
+    }
+
+    /// Ends it with what came of the call.
+    #[inline]
+    pub(crate) fn finish(mut self, outcome: Result<Option<&ToolOutput>, &ToolError>) {
+        if let Some(call) = self.0.take() {
+            call.end(&match outcome {
+                Ok(output) => End::Done(output),
+                Err(error) => End::Failed(error),
+            });
+        }
+    }
+
+    fn panicked(&mut self) {
+        if let Some(call) = self.0.take() {
+            call.end(&End::Panicked);
+        }
+    }
+}
+
+impl Drop for ToolSpan {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call.end(&End::GivenUp);
+        }
+    }
+}
+
+impl Call {
+    fn start(live: Arc<Live>, facts: &Facts<'_>) -> Self {
         let started = live.clock();
         let parent = Context::current();
         let mut common = Vec::new();
@@ -128,36 +166,9 @@ impl ToolSpan {
             let arguments = live.writer.tool_arguments(arguments);
             scope.set(vec![KeyValue::new(key::CALL_ARGUMENTS, arguments)]);
         }
-        Self(Some(Box::new(Call { live, scope, common, started })))
+        Self { live, scope, common, started }
     }
 
-    /// The context in which the tool's body runs.
-    pub(crate) fn context(&self) -> Option<&Context> {
-        self.0.as_ref()?.scope.context()
-    }
-
-    /// Ends it with what came of the call.
-    pub(crate) fn finish(mut self, outcome: Result<Option<&ToolOutput>, &ToolError>) {
-        self.end(&match outcome {
-            Ok(output) => End::Done(output),
-            Err(error) => End::Failed(error),
-        });
-    }
-
-    fn end(&mut self, end: &End<'_>) {
-        if let Some(call) = self.0.take() {
-            call.end(end);
-        }
-    }
-}
-
-impl Drop for ToolSpan {
-    fn drop(&mut self) {
-        self.end(&End::GivenUp);
-    }
-}
-
-impl Call {
     fn end(mut self, end: &End<'_>) {
         let error_type = match end {
             End::Failed(error) => Some(low_cardinality(error.error_type().clone())),
@@ -221,13 +232,13 @@ pub fn traced_call<F: Future>(
     body: F,
     failure: fn(&F::Output) -> Option<ToolError>,
 ) -> impl Future<Output = F::Output> {
-    let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
+    let mut span = ToolSpan::start(&Run::begin(), || Facts::direct(name, description));
     if span.0.is_none() {
         return Either::Left(body);
     }
     Either::Right(async move {
         let body = in_context(span.context(), Box::pin(body));
-        let output = noting_panic(body, || span.end(&End::Panicked)).await;
+        let output = noting_panic(body, || span.panicked()).await;
         finish_direct(span, &output, failure);
         output
     })
@@ -240,13 +251,13 @@ pub fn traced_call_sync<T>(
     body: impl FnOnce() -> T,
     failure: fn(&T) -> Option<ToolError>,
 ) -> T {
-    let mut span = ToolSpan::start(&Run::begin(), &Facts::direct(name, description));
+    let mut span = ToolSpan::start(&Run::begin(), || Facts::direct(name, description));
     let output = catch_unwind(AssertUnwindSafe(|| {
         let _guard = span.context().cloned().map(Context::attach);
         body()
     }))
     .unwrap_or_else(|panic| {
-        span.end(&End::Panicked);
+        span.panicked();
         resume_unwind(panic)
     });
     finish_direct(span, &output, failure);

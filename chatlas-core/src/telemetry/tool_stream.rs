@@ -20,7 +20,7 @@ pub struct StreamSpan(ToolSpan);
 impl StreamSpan {
     /// Starts it.
     pub fn start(name: &'static str, description: &'static str) -> Self {
-        Self(ToolSpan::start(&Run::begin(), &Facts::direct(name, description)))
+        Self(ToolSpan::start(&Run::begin(), || Facts::direct(name, description)))
     }
 
     /// Makes the stream inside the span.
