@@ -225,7 +225,8 @@ fn low_cardinality(kind: Cow<'static, str>) -> Cow<'static, str> {
 }
 
 /// A direct call of an async `#[tool]` function, in its span. Where nobody listens it is the body
-/// as it stands.
+/// as it stands, and the rest is in a box, so that it adds nothing to what is moved.
+#[inline]
 pub fn traced_call<F: Future>(
     name: &'static str,
     description: &'static str,
@@ -236,12 +237,12 @@ pub fn traced_call<F: Future>(
     if span.0.is_none() {
         return Either::Left(body);
     }
-    Either::Right(async move {
-        let body = in_context(span.context(), Box::pin(body));
+    Either::Right(Box::pin(async move {
+        let body = in_context(span.context(), body);
         let output = noting_panic(body, || span.panicked()).await;
         finish_direct(span, &output, failure);
         output
-    })
+    }))
 }
 
 /// A direct call of a synchronous `#[tool]` function, in its span.
