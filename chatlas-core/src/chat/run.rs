@@ -224,16 +224,15 @@ impl Agent<'_> {
     /// One tool call, in its `execute_tool` span. Whatever the tool does, the model gets an answer.
     async fn run_tool(&self, request: &ToolRequest) -> ToolResult {
         let tool = self.tools.get(&request.name);
-        let unknown = || Subject::Unknown(&request.name);
-        let facts = Facts {
-            subject: tool.map_or_else(unknown, |tool| Subject::Tool(tool.definition())),
+        let facts = || Facts {
+            subject: tool
+                .map_or(Subject::Unknown(&request.name), |tool| Subject::Tool(tool.definition())),
             call: Some((&request.id, &request.arguments)),
             agent_name: self.name,
             conversation_id: self.conversation_id,
         };
-        let span = ToolSpan::start(&self.telemetry, &facts);
-        let context = span.context().cloned();
-        let outcome = in_context(context.as_ref(), self.call(tool, request)).await;
+        let span = ToolSpan::start(&self.telemetry, facts);
+        let outcome = in_context(span.context(), self.call(tool, request)).await;
         span.finish(outcome.as_ref().map(Some));
         told(request, outcome)
     }

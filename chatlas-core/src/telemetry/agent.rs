@@ -43,8 +43,79 @@ enum End<'a> {
 impl AgentSpan {
     /// Starts it under `parent`: what was current when the program asked. `json` says whether the
     /// answer is to be JSON.
+    #[inline]
     pub(crate) fn start(run: &Run, parent: &Context, chat: &Chat, json: bool) -> Self {
-        let Some(live) = run.0.clone() else { return Self(None) };
+        let live = run.0.as_ref();
+        Self(live.map(|live| Box::new(Invocation::start(Arc::clone(live), parent, chat, json))))
+    }
+
+    /// The context in which the loop runs.
+    #[inline]
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.0.as_ref()?.scope.context()
+    }
+
+    /// Writes what goes in.
+    #[inline]
+    pub(crate) fn input(
+        &self,
+        system_prompt: Option<&str>,
+        turns: &[Arc<Turn>],
+        tools: &[ToolDefinition],
+    ) {
+        if let Some(run) = self.0.as_ref().filter(|run| run.keeps_content()) {
+            run.input(system_prompt, turns, tools);
+        }
+    }
+
+    /// Counts a model call that begins.
+    #[inline]
+    pub(crate) fn asks(&mut self) {
+        if let Some(run) = &mut self.0 {
+            run.inference_calls += 1;
+            // Until there is a new answer, there is none.
+            run.last = None;
+        }
+    }
+
+    /// Counts a reply of the model.
+    #[inline]
+    pub(crate) fn count(&mut self, turn: &AssistantTurn) {
+        if let Some(run) = &mut self.0 {
+            run.count(turn);
+        }
+    }
+
+    /// Ends it as one that panicked.
+    pub(crate) fn panicked(mut self) {
+        if let Some(run) = self.0.take() {
+            run.end(&End::Panicked);
+        }
+    }
+
+    /// Ends it with what came of the run.
+    #[inline]
+    pub(crate) fn finish<T>(mut self, result: &Result<T, ChatError>) {
+        if let Some(run) = self.0.take() {
+            run.end(&match result {
+                Ok(_) => End::Done,
+                Err(error) => End::Failed(error),
+            });
+        }
+    }
+}
+
+impl Drop for AgentSpan {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(run) = self.0.take() {
+            run.end(&End::GivenUp);
+        }
+    }
+}
+
+impl Invocation {
+    fn start(live: Arc<Live>, parent: &Context, chat: &Chat, json: bool) -> Self {
         let started = live.clock();
         let info = chat.provider().info();
         let name = chat.agent_name();
@@ -64,7 +135,7 @@ impl AgentSpan {
         let span_name = Live::span_name(operation::INVOKE_AGENT, name.map(AsRef::as_ref));
         let scope = live.start(parent, SpanKind::Internal, span_name, list);
         let repeats = live.settings.as_ref().is_none_or(|settings| settings.agent_usage);
-        Self(Some(Box::new(Invocation {
+        Self {
             live,
             scope,
             name: name.cloned(),
@@ -74,23 +145,15 @@ impl AgentSpan {
             last: None,
             inference_calls: 0,
             tool_calls: 0,
-        })))
+        }
     }
 
-    /// The context in which the loop runs.
-    pub(crate) fn context(&self) -> Option<&Context> {
-        self.0.as_ref()?.scope.context()
+    fn keeps_content(&self) -> bool {
+        self.live.writer.capture.on_spans() && self.scope.is_recording()
     }
 
-    /// Writes what goes in.
-    pub(crate) fn input(
-        &self,
-        system_prompt: Option<&str>,
-        turns: &[Arc<Turn>],
-        tools: &[ToolDefinition],
-    ) {
-        let Some(run) = self.0.as_ref().filter(|run| run.keeps_content()) else { return };
-        let writer = &run.live.writer;
+    fn input(&self, system_prompt: Option<&str>, turns: &[Arc<Turn>], tools: &[ToolDefinition]) {
+        let writer = &self.live.writer;
         let mut list = Vec::with_capacity(3);
         let system = system_prompt.map(|prompt| writer.system(prompt));
         list.extend(system.map(|json| KeyValue::new(content::SYSTEM_INSTRUCTIONS, json)));
@@ -99,57 +162,15 @@ impl AgentSpan {
             let tools = writer.tool_definitions(tools);
             list.push(KeyValue::new(names::tool::DEFINITIONS, tools));
         }
-        run.scope.set(list);
+        self.scope.set(list);
     }
 
-    /// Counts a model call that begins.
-    pub(crate) fn asks(&mut self) {
-        if let Some(run) = &mut self.0 {
-            run.inference_calls += 1;
-            // Until there is a new answer, there is none.
-            run.last = None;
-        }
-    }
-
-    /// Counts a reply of the model.
-    pub(crate) fn count(&mut self, turn: &AssistantTurn) {
-        let Some(run) = &mut self.0 else { return };
-        if let Some(usage) = &mut run.usage {
+    fn count(&mut self, turn: &AssistantTurn) {
+        if let Some(usage) = &mut self.usage {
             *usage += turn.usage;
         }
-        run.tool_calls += turn.tool_requests().count() as u64;
-        run.last = Some(run.answer(turn));
-    }
-
-    /// Ends it as one that panicked.
-    pub(crate) fn panicked(mut self) {
-        if let Some(run) = self.0.take() {
-            run.end(&End::Panicked);
-        }
-    }
-
-    /// Ends it with what came of the run.
-    pub(crate) fn finish<T>(mut self, result: &Result<T, ChatError>) {
-        if let Some(run) = self.0.take() {
-            run.end(&match result {
-                Ok(_) => End::Done,
-                Err(error) => End::Failed(error),
-            });
-        }
-    }
-}
-
-impl Drop for AgentSpan {
-    fn drop(&mut self) {
-        if let Some(run) = self.0.take() {
-            run.end(&End::GivenUp);
-        }
-    }
-}
-
-impl Invocation {
-    fn keeps_content(&self) -> bool {
-        self.live.writer.capture.on_spans() && self.scope.is_recording()
+        self.tool_calls += turn.tool_requests().count() as u64;
+        self.last = Some(self.answer(turn));
     }
 
     /// What is kept of an answer until the end.

@@ -10,7 +10,6 @@ use std::task::{Context as Task, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use futures_util::future::Either;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, Key, KeyValue};
@@ -25,6 +24,7 @@ use crate::content::{Content, ToolOutcome};
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
 };
+use crate::tool::BoxFuture;
 use crate::turn::Turn;
 
 /// How long a consumer has to keep a reply waiting until its span says so.
@@ -33,7 +33,7 @@ const WORTH_TELLING: Duration = Duration::from_millis(100);
 /// The type of the exception that a failed call is.
 pub(super) const EXCEPTION: &str = "chatlas::ProviderError";
 
-/// A model call under way; nothing where nobody listens.
+/// A model call under way; nothing when it is over.
 struct Inference(Option<Box<Call>>);
 
 struct Call {
@@ -77,9 +77,7 @@ enum End<'a> {
 }
 
 impl Inference {
-    fn start(info: &ProviderInfo, request: &ChatRequest, streams: bool) -> Self {
-        let run = request.run.clone().unwrap_or_else(Run::begin);
-        let Some(live) = run.0 else { return Self(None) };
+    fn start(live: Arc<Live>, info: &ProviderInfo, request: &ChatRequest, streams: bool) -> Self {
         let started = Instant::now();
         let parent = Context::current();
         let mut list = Live::attributes();
@@ -111,10 +109,6 @@ impl Inference {
             arrived: Completion { partial: true, ..Completion::default() },
             live,
         })))
-    }
-
-    fn is_off(&self) -> bool {
-        self.0.is_none()
     }
 
     fn context(&self) -> Option<Context> {
@@ -444,21 +438,21 @@ pub(super) fn describe(error: &ProviderError) -> String {
     }
 }
 
-/// A provider's `chat`, in its span. Where nobody listens it is the provider's future as it stands.
-pub fn traced_chat<Fut>(
-    info: &ProviderInfo,
+/// A provider's `chat`, in its span. Where nobody listens when it is called, it is the provider's
+/// future as it stands.
+#[inline]
+pub fn traced_chat<'a, Fut>(
+    info: &'a ProviderInfo,
     request: ChatRequest,
-    body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> impl Future<Output = Result<Completion, ProviderError>> + Send
+    body: impl FnOnce(ChatRequest) -> Fut + Send + 'a,
+) -> BoxFuture<'a, Result<Completion, ProviderError>>
 where
-    Fut: Future<Output = Result<Completion, ProviderError>> + Send,
+    Fut: Future<Output = Result<Completion, ProviderError>> + Send + 'a,
 {
-    let mut call = Inference::start(info, &request, false);
-    if call.is_off() {
-        return Either::Left(body(request));
-    }
-    Either::Right(async move {
-        let result = call.around(Box::pin(async move { body(request).await })).await;
+    let Some(live) = Run::of_request(&request).0 else { return Box::pin(body(request)) };
+    Box::pin(async move {
+        let mut call = Inference::start(live, info, &request, false);
+        let result = call.around(Box::pin(body(request))).await;
         match &result {
             Ok(completion) => call.end(&End::Whole(completion)),
             Err(error) => call.end(&End::Failed(error)),
@@ -468,20 +462,19 @@ where
 }
 
 /// A provider's `chat_stream`, in its span, which lasts until the stream's end.
-pub fn traced_chat_stream<Fut>(
-    info: &ProviderInfo,
+#[inline]
+pub fn traced_chat_stream<'a, Fut>(
+    info: &'a ProviderInfo,
     request: ChatRequest,
-    body: impl FnOnce(ChatRequest) -> Fut + Send,
-) -> impl Future<Output = Result<CompletionStream, ProviderError>> + Send
+    body: impl FnOnce(ChatRequest) -> Fut + Send + 'a,
+) -> BoxFuture<'a, Result<CompletionStream, ProviderError>>
 where
-    Fut: Future<Output = Result<CompletionStream, ProviderError>> + Send,
+    Fut: Future<Output = Result<CompletionStream, ProviderError>> + Send + 'a,
 {
-    let mut call = Inference::start(info, &request, true);
-    if call.is_off() {
-        return Either::Left(body(request));
-    }
-    Either::Right(async move {
-        match call.around(Box::pin(async move { body(request).await })).await {
+    let Some(live) = Run::of_request(&request).0 else { return Box::pin(body(request)) };
+    Box::pin(async move {
+        let mut call = Inference::start(live, info, &request, true);
+        match call.around(Box::pin(body(request))).await {
             Ok(inner) => {
                 let (inner, context) = (Some(inner), call.context());
                 Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))

@@ -1,8 +1,9 @@
 //! The metrics: instruments with the names, units and buckets of the conventions, and what is
 //! recorded with them at the end of each operation.
 
+use std::cell::Cell;
 use std::env;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::global;
@@ -69,6 +70,31 @@ struct Old {
 
 type Provider = Arc<dyn MeterProvider + Send + Sync>;
 
+/// The API's own meter provider, which does nothing: the global one until another is installed.
+static DEFAULT: OnceLock<Provider> = OnceLock::new();
+
+/// How many times a thread may go by the count of the holders of [`DEFAULT`] before it looks.
+const BY_COUNT: u8 = 15;
+
+/// Whether no meter provider has ever been installed, found without the locks of a look at the
+/// global one, which cost more than all else that a run costs without an SDK.
+///
+/// Where [`DEFAULT`] is held here and once more, it is the global one that holds it: when that is
+/// replaced, the count falls. Only a program that held the default provider itself all the while
+/// could make it seem otherwise, so every so often a look is taken all the same.
+#[inline]
+pub(super) fn none_installed() -> bool {
+    thread_local! {
+        static LEFT: Cell<u8> = const { Cell::new(0) };
+    }
+    if DEFAULT.get().is_none_or(|default| Arc::strong_count(default) != 2) {
+        return false;
+    }
+    let left = LEFT.get();
+    LEFT.set(left.checked_sub(1).unwrap_or(BY_COUNT));
+    left > 0
+}
+
 /// The instruments of the global meter provider as it is now; `None` where none is installed.
 ///
 /// Instruments belong to a provider, so they are kept for as long as the global one is the same.
@@ -77,6 +103,7 @@ pub(super) fn instruments() -> Option<Arc<Instruments>> {
     let provider = global::meter_provider();
     // The API's own no-op provider has no state, and nothing without state can collect.
     if size_of_val(&*provider) == 0 {
+        DEFAULT.get_or_init(|| provider);
         return None;
     }
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -38,7 +38,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value};
 
-use crate::provider::{ModelParams, ProviderInfo};
+use crate::provider::{ChatRequest, ModelParams, ProviderInfo};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
 pub use capture::{Capture, CapturedContent, ContentKind, set_default_capture};
 pub(crate) use cut::LEAST as LEAST_LIMIT;
@@ -90,14 +90,22 @@ impl Run {
         Self::with(Some((settings, written)))
     }
 
+    /// The run that a request belongs to, or its own.
+    #[inline]
+    pub(crate) fn of_request(request: &ChatRequest) -> Self {
+        match &request.run {
+            Some(run) => run.clone(),
+            None => Self::begin(),
+        }
+    }
+
     fn with(chat: Option<(&Arc<Settings>, &Written)>) -> Self {
-        let scope = InstrumentationScope::builder(names::SCOPE_NAME)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .with_schema_url(names::SCHEMA_URL)
-            .build();
-        let tracer = shielded(|| Some(global::tracer_with_scope(scope)).filter(|t| !is_noop(t)));
-        let tracer = tracer.flatten();
-        let instruments = shielded(metrics::instruments).flatten();
+        let tracer = shielded(tracer).flatten();
+        let instruments = if metrics::none_installed() {
+            None
+        } else {
+            shielded(metrics::instruments).flatten()
+        };
         let sink = events::event_sink();
         if tracer.is_none() && instruments.is_none() && sink.is_none() {
             return Self(None);
@@ -175,6 +183,15 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Run(on)" } else { "Run(off)" })
     }
+}
+
+/// The tracer of the global provider as it is now; `None` where none is installed.
+fn tracer() -> Option<BoxedTracer> {
+    let scope = InstrumentationScope::builder(names::SCOPE_NAME)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(names::SCHEMA_URL)
+        .build();
+    Some(global::tracer_with_scope(scope)).filter(|tracer| !is_noop(tracer))
 }
 
 /// Whether a tracer provider is installed, so that spans may be recorded. No span is made to find

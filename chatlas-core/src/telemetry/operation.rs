@@ -131,7 +131,7 @@ pub async fn traced_count_tokens<Fut>(
 where
     Fut: Future<Output = Result<u64, ProviderError>> + Send,
 {
-    let run = request.run.clone().unwrap_or_else(Run::begin);
+    let run = Run::of_request(&request);
     let mut span = Operation::start(run, info, operation::COUNT_TOKENS, info.model.as_ref());
     let context = span.context();
     let body = in_context(context.as_ref(), async move { body(request).await });

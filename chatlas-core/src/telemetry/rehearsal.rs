@@ -12,7 +12,7 @@ use super::tool::{Facts, Subject, ToolSpan};
 use super::{Run, carries, in_context};
 use crate::chat::{Chat, ChatError};
 use crate::provider::{ChatRequest, Completion, ProviderError};
-use crate::tool::ToolOutput;
+use crate::tool::{BoxFuture, ToolOutput};
 
 /// A run of `chat` with those replies: a tool call for each request in them. `telemetry` is what
 /// this is about: without it only the work is done.
@@ -21,8 +21,9 @@ pub async fn rehearse<const N: usize>(
     replies: [Completion; N],
     telemetry: bool,
 ) -> Option<Completion> {
+    let mut replies = replies.into_iter();
     if !telemetry {
-        return bare(chat, replies).await;
+        return bare(chat, &mut replies).await;
     }
     let parent = Context::current();
     let run = Run::of_chat(chat.telemetry_settings(), chat.telemetry_written());
@@ -31,18 +32,18 @@ pub async fn rehearse<const N: usize>(
     span.input(None, chat.turns(), &[]);
     let result = match &context {
         Some(context) => {
-            let talking = Box::pin(talk(chat, replies, &run, &mut span));
+            let talking = Box::pin(talk(chat, &mut replies, &run, &mut span));
             in_context(Some(context), talking).await
         }
-        None => talk(chat, replies, &run, &mut span).await,
+        None => talk(chat, &mut replies, &run, &mut span).await,
     };
     span.finish(&result);
     result.ok().flatten()
 }
 
-async fn talk<const N: usize>(
+async fn talk(
     chat: &Chat,
-    replies: [Completion; N],
+    replies: &mut impl Iterator<Item = Completion>,
     run: &Run,
     span: &mut AgentSpan,
 ) -> Result<Option<Completion>, ChatError> {
@@ -50,19 +51,19 @@ async fn talk<const N: usize>(
     let mut last = None;
     for reply in replies {
         span.asks();
-        let request = ChatRequest { run: Some(run.clone()), ..request(chat) };
-        let reply = traced_chat(info, request, |_| ready(Ok(reply))).await?;
+        let request = request(chat, Some(run.clone()));
+        let reply = traced_chat(info, request, move |_| ready(Ok(reply))).await?;
         span.count(&reply);
         for asked in reply.tool_requests() {
             let tool = chat.tool_set().get(&asked.name);
-            let facts = Facts {
+            let facts = || Facts {
                 subject: tool
                     .map_or(Subject::Unknown(&asked.name), |tool| Subject::Tool(tool.definition())),
                 call: Some((&asked.id, &asked.arguments)),
                 agent_name: chat.agent_name(),
                 conversation_id: chat.conversation(),
             };
-            let tool = ToolSpan::start(run, &facts);
+            let tool = ToolSpan::start(run, facts);
             let output = in_context(tool.context(), work()).await;
             tool.finish(Ok(Some(&output)));
         }
@@ -72,12 +73,12 @@ async fn talk<const N: usize>(
 }
 
 /// The work alone.
-async fn bare<const N: usize>(chat: &Chat, replies: [Completion; N]) -> Option<Completion> {
+async fn bare(chat: &Chat, replies: &mut impl Iterator<Item = Completion>) -> Option<Completion> {
     let mut last = None;
     for reply in replies {
-        let ask = |_: ChatRequest| ready(Ok::<_, ProviderError>(reply));
-        let reply = ask(request(chat)).await.ok()?;
-        for _ in reply.tool_requests() {
+        let reply = ask(request(chat, None), reply).await.ok()?;
+        for asked in reply.tool_requests() {
+            std::hint::black_box(chat.tool_set().get(&asked.name));
             std::hint::black_box(work().await);
         }
         last = Some(reply);
@@ -85,12 +86,22 @@ async fn bare<const N: usize>(chat: &Chat, replies: [Completion; N]) -> Option<C
     last
 }
 
+/// A provider's answer, in the box in which the trait hands it over.
+fn ask(
+    request: ChatRequest,
+    reply: Completion,
+) -> BoxFuture<'static, Result<Completion, ProviderError>> {
+    let answer = move |_: ChatRequest| ready(Ok(reply));
+    Box::pin(answer(request))
+}
+
 async fn work() -> ToolOutput {
     ready(ToolOutput::Value(Value::Null)).await
 }
 
-fn request(chat: &Chat) -> ChatRequest {
+fn request(chat: &Chat, run: Option<Run>) -> ChatRequest {
     ChatRequest {
+        run,
         params: chat.model_params().clone(),
         conversation_id: chat.conversation().cloned(),
         ..ChatRequest::default()

@@ -116,6 +116,7 @@ pub(crate) fn carries(context: &Context) -> bool {
 }
 
 /// Runs a future inside that context; as it stands where there is none.
+#[inline]
 pub(crate) fn in_context<F>(context: Option<&Context>, future: F) -> InContext<F> {
     InContext { future: Some(future), context: context.cloned() }
 }

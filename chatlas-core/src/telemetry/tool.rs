@@ -92,9 +92,48 @@ enum End<'a> {
 }
 
 impl ToolSpan {
-    /// Starts it under what is current.
-    pub(crate) fn start(run: &Run, facts: &Facts<'_>) -> Self {
-        let Some(live) = run.0.clone() else { return Self(None) };
+    /// Starts it under what is current. The facts are asked for where somebody listens.
+    #[inline]
+    pub(crate) fn start<'a>(run: &Run, facts: impl FnOnce() -> Facts<'a>) -> Self {
+        Self(run.0.as_ref().map(|live| Box::new(Call::start(Arc::clone(live), &facts()))))
+    }
+
+    /// The context in which the tool's body runs.
+    #[inline]
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.0.as_ref()?.scope.context()
+    }
+
+    /// Ends it with what came of the call.
+    #[inline]
+    pub(crate) fn finish(mut self, outcome: Result<Option<&ToolOutput>, &ToolError>) {
+        if let Some(call) = self.0.take() {
+            call.end(&match outcome {
+                Ok(output) => End::Done(output),
+                Err(error) => End::Failed(error),
+            });
+        }
+    }
+
+    /// Ends it: the body has panicked.
+    pub(super) fn panicked(&mut self) {
+        if let Some(call) = self.0.take() {
+            call.end(&End::Panicked);
+        }
+    }
+}
+
+impl Drop for ToolSpan {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            call.end(&End::GivenUp);
+        }
+    }
+}
+
+impl Call {
+    fn start(live: Arc<Live>, facts: &Facts<'_>) -> Self {
         let started = live.clock();
         let parent = Context::current();
         let mut common = Vec::new();
@@ -125,41 +164,9 @@ impl ToolSpan {
             let arguments = live.writer.tool_arguments(arguments);
             scope.set(vec![KeyValue::new(key::CALL_ARGUMENTS, arguments)]);
         }
-        Self(Some(Box::new(Call { live, scope, common, started })))
+        Self { live, scope, common, started }
     }
 
-    /// The context in which the tool's body runs.
-    pub(crate) fn context(&self) -> Option<&Context> {
-        self.0.as_ref()?.scope.context()
-    }
-
-    /// Ends it with what came of the call.
-    pub(crate) fn finish(mut self, outcome: Result<Option<&ToolOutput>, &ToolError>) {
-        self.end(&match outcome {
-            Ok(output) => End::Done(output),
-            Err(error) => End::Failed(error),
-        });
-    }
-
-    /// Ends it: the body has panicked.
-    pub(super) fn panicked(&mut self) {
-        self.end(&End::Panicked);
-    }
-
-    fn end(&mut self, end: &End<'_>) {
-        if let Some(call) = self.0.take() {
-            call.end(end);
-        }
-    }
-}
-
-impl Drop for ToolSpan {
-    fn drop(&mut self) {
-        self.end(&End::GivenUp);
-    }
-}
-
-impl Call {
     fn end(mut self, end: &End<'_>) {
         let error_type = match end {
             End::Failed(error) => Some(low_cardinality(error.error_type().clone())),

@@ -20,7 +20,7 @@ use crate::tool::{ToolError, ToolOutput};
 type Told<T> = fn(&T) -> Result<ToolOutput, ToolError>;
 
 fn start(name: &'static str, description: &'static str) -> ToolSpan {
-    ToolSpan::start(&Run::begin(), &Facts::direct(name, description))
+    ToolSpan::start(&Run::begin(), || Facts::direct(name, description))
 }
 
 fn enter(span: &ToolSpan) -> Option<ContextGuard> {

@@ -3,7 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{
-    Block, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, ReturnType, Stmt, Token, parse_quote,
+    Block, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, ReceiverKind, ReturnType, Stmt,
+    Token, Type, parse_quote,
 };
 
 use super::valid;
@@ -124,6 +125,7 @@ fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
         }
         _ => return,
     };
+    let await_it = (!boxes(method, &output, private)).then(|| quote!(.await));
     let (items, statements) = split(&method.block);
     method.block = parse_quote! {{
         #(#items)*
@@ -136,8 +138,29 @@ fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
             }
             #(#statements)*
         })
-        .await
+        #await_it
     }};
+}
+
+/// Makes of a model call what `async_trait` would make of it, a function that returns a boxed
+/// future, and says whether it did. So the body stands in the box itself, with no future around it
+/// through which request and reply are moved, where nobody listens.
+fn boxes(method: &mut ImplItemFn, output: &Type, private: &TokenStream) -> bool {
+    let sig = &mut method.sig;
+    let alone = sig.ident == "chat" || sig.ident == "chat_stream";
+    let Some(FnArg::Receiver(receiver)) = sig.inputs.first_mut() else { return false };
+    let ReceiverKind::Reference(_, lifetime @ None, None) = &mut receiver.kind else {
+        return false;
+    };
+    if !alone || !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
+        return false;
+    }
+    *lifetime = Some(parse_quote!('life0));
+    sig.asyncness = None;
+    sig.generics = parse_quote!(<'life0, 'async_trait>);
+    sig.generics.where_clause = parse_quote!(where 'life0: 'async_trait, Self: 'async_trait);
+    sig.output = parse_quote!(-> #private::BoxFuture<'async_trait, #output>);
+    true
 }
 
 /// Gives the request a plain name in the signature; the pattern moves to the closure.
