@@ -58,7 +58,7 @@ struct Call {
     held: Duration,
     held_since_chunk: Duration,
     /// What has arrived: all that is left where the end never comes.
-    arrived: Completion,
+    arrived: Option<Box<Completion>>,
 }
 
 /// What went in, in the form of events.
@@ -106,7 +106,7 @@ impl Inference {
             gaps: Vec::new(),
             held: Duration::ZERO,
             held_since_chunk: Duration::ZERO,
-            arrived: Completion { partial: true, ..Completion::default() },
+            arrived: None,
             live,
         })))
     }
@@ -170,7 +170,7 @@ impl Call {
         }
         if !matches!(event, CompletionEvent::Done(_)) {
             let content = self.keeps_content();
-            absorb(&mut self.arrived, event, content);
+            absorb(self.arrived.get_or_insert_with(nothing_yet), event, content);
         }
     }
 
@@ -182,16 +182,13 @@ impl Call {
     }
 
     fn end(mut self: Box<Self>, end: &End<'_>) {
-        let mut arrived = std::mem::take(&mut self.arrived);
-        // What a provider knows of a reply that it refuses is paid for all the same.
-        if let End::Failed(error) = end
-            && let Some(told) = error.partial()
-        {
-            arrived.learn(told);
-        }
+        let arrived;
         let completion = match end {
             End::Whole(completion) => *completion,
-            End::Failed(_) | End::Panicked | End::GivenUp => &arrived,
+            End::Failed(_) | End::Panicked | End::GivenUp => {
+                arrived = self.all_that_came(end);
+                &*arrived
+            }
         };
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
@@ -259,6 +256,18 @@ impl Call {
         }
     }
 
+    /// What there is of a reply that came to no end.
+    fn all_that_came(&mut self, end: &End<'_>) -> Box<Completion> {
+        let mut arrived = self.arrived.take().unwrap_or_else(nothing_yet);
+        // What a provider knows of a reply that it refuses is paid for all the same.
+        if let End::Failed(error) = end
+            && let Some(told) = error.partial()
+        {
+            arrived.learn(told);
+        }
+        arrived
+    }
+
     /// What the vendor's own conventions say of the response, without what others have written.
     fn of_response<'a>(
         &'a self,
@@ -306,6 +315,10 @@ impl Call {
         let span = self.scope.span_context();
         sink.emit(Event { name: event::INFERENCE_DETAILS, severity, span, attributes });
     }
+}
+
+fn nothing_yet() -> Box<Completion> {
+    Box::new(Completion { partial: true, ..Completion::default() })
 }
 
 /// The attributes of the end, but for what failed and what was said.

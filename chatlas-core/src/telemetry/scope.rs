@@ -110,9 +110,10 @@ pin_project! {
     }
 }
 
-/// Whether there is anything in that context that what runs inside could want: a span, baggage.
+/// Whether there is anything in that context that what runs inside could want: a span, baggage,
+/// silence. Values of the program's own cannot be seen from here.
 pub(crate) fn carries(context: &Context) -> bool {
-    context.has_active_span() || !context.baggage().is_empty()
+    context.has_active_span() || context.is_telemetry_suppressed() || !context.baggage().is_empty()
 }
 
 /// Runs a future inside that context; as it stands where there is none.
