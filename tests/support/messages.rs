@@ -12,16 +12,16 @@ use chatlas::content::{
     Media, MediaSource, Replay, Thinking, ToolOutcome, ToolRequest, ToolResult,
 };
 use chatlas::prelude::*;
+use chatlas::testing::Recorder;
 use chatlas::tool::BoxFuture;
 use chatlas::{
     AssistantTurn, ChatRequest, Completion, CompletionEvent, FinishReason, OutputSchema,
     ProviderError, ToolCall, ToolDefinition, ToolError, ToolOutput, UserTurn,
 };
-use opentelemetry_sdk::trace::SpanData;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cassettes::Interaction;
-use super::shared::{assert_sound, attribute, in_time};
+use super::shared::in_time;
 
 /// The tool by which a model answers that knows no `output_config.format`.
 pub const OUTPUT_TOOL: &str = "_structured_tool_call";
@@ -282,22 +282,22 @@ pub fn assert_as_recorded(provider: &str, name: &str, completion: &Completion, m
     }
 }
 
-pub fn assert_span_carries(name: &str, message: &Value, spans: &[SpanData]) {
-    assert_sound(spans);
-    let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a chat span");
-    let has = |key: &str| attribute(chat, key);
+pub fn assert_span_carries(name: &str, message: &Value, recorder: &Recorder) {
+    recorder.assert_sound();
+    let spans = recorder.spans();
+    let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
     for (key, count) in counts(message) {
-        assert_eq!(has(key), count.map(|count| count.to_string()), "{name}: {key}");
+        assert_eq!(chat[key], json!(count), "{name}: {key}");
     }
     for (key, value) in
         [("gen_ai.response.id", &message["id"]), ("gen_ai.response.model", &message["model"])]
     {
-        assert_eq!(has(key).as_deref(), value.as_str(), "{name}: {key}");
+        assert_eq!(chat[key], *value, "{name}: {key}");
     }
-    let reasons = format!("[\"{}\"]", reason(message).as_str());
-    assert_eq!(has("gen_ai.response.finish_reasons"), Some(reasons), "{name}");
-    let post = spans.iter().find(|span| span.name == "POST").expect("an HTTP span");
-    assert_eq!(post.parent_span_id, chat.span_context.span_id(), "{name}");
+    let reasons = json!([reason(message).as_str()]);
+    assert_eq!(chat["gen_ai.response.finish_reasons"], reasons, "{name}");
+    let post = spans.iter().find(|span| span.name() == "POST").expect("an HTTP span");
+    assert_eq!(post.parent_id(), chat.id(), "{name}");
 }
 
 /// A tool that answers as it was recorded.
