@@ -2,6 +2,7 @@
 //! protocol: each comes out typed, and the spans say so.
 
 mod support {
+    pub mod listening;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -16,6 +17,7 @@ use chatlas::{
     WebFetch, WebSearch,
 };
 use serde_json::{Value, json};
+use support::listening::{listen, provider_error};
 use support::server::{Answer, Server};
 use support::shared::in_time;
 
@@ -63,29 +65,10 @@ fn failure(code: &str, message: &str) -> Value {
 }
 
 fn model(server: &Server) -> Anthropic {
-    let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
+    // Servers that stall are waited for, all others answer at once.
+    let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
+    let options = HttpOptions::default().read_timeout(patience).max_retries(0);
     Anthropic::new("claude-1").base_url(server.url()).api_key("canary-key").http(options)
-}
-
-fn provider_error(error: ChatError) -> ProviderError {
-    match error {
-        ChatError::Provider(error) => error,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The whole stream: the text, and how it ended.
-async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
-    let mut stream = chat.stream("hi");
-    let mut text = String::new();
-    loop {
-        match in_time(stream.next()).await.expect("an end") {
-            Ok(StreamEvent::Text(more)) => text.push_str(&more),
-            Ok(StreamEvent::Done(reply)) => return (text, Ok(reply)),
-            Ok(_) => {}
-            Err(error) => return (text, Err(provider_error(error))),
-        }
-    }
 }
 
 /// A stream that fails after its first words: they are kept, and the span tells of them.

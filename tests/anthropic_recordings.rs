@@ -4,6 +4,7 @@
 mod support {
     pub mod cassettes;
     pub mod messages;
+    pub mod recorded_tools;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;

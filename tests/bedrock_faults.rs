@@ -4,6 +4,7 @@
 
 mod support {
     pub mod frames;
+    pub mod listening;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -17,6 +18,7 @@ use chatlas::testing::Recorder;
 use chatlas::{Bedrock, BedrockApi, HttpOptions, ProviderError, ProviderErrorKind as Kind};
 use serde_json::{Value, json};
 use support::frames::{CONTENT_TYPE, chunk, event, exception, frame};
+use support::listening::provider_error;
 use support::server::{Answer, Server};
 use support::shared::in_time;
 
@@ -42,7 +44,9 @@ fn begin(api: BedrockApi) -> Vec<u8> {
 }
 
 fn model(server: &Server) -> Bedrock {
-    let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
+    // Servers that stall are waited for, all others answer at once.
+    let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
+    let options = HttpOptions::default().read_timeout(patience).max_retries(0);
     let token = Some("canary-token".to_owned());
     let keys = Credentials::new("AKIDTEST", "canary-secret", token, None, "test");
     Bedrock::new(CLAUDE)
@@ -50,13 +54,6 @@ fn model(server: &Server) -> Bedrock {
         .base_url(server.url())
         .credentials_provider(keys)
         .http(options)
-}
-
-fn provider_error(error: ChatError) -> ProviderError {
-    match error {
-        ChatError::Provider(error) => error,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// A stream that fails after its first words: they are kept, and the span tells of the failure.

@@ -7,6 +7,7 @@ mod support {
     pub mod cassettes;
     pub mod frames;
     pub mod messages;
+    pub mod recorded_tools;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;

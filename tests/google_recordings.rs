@@ -5,6 +5,7 @@
 mod support {
     pub mod cassettes;
     pub mod google;
+    pub mod recorded_tools;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -15,10 +16,8 @@ use std::collections::HashMap;
 use chatlas::content::{Replay, ToolRequest};
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::tool::BoxFuture;
 use chatlas::{
-    ChatRequest, Completion, CompletionEvent, FinishReason, Gemini, Model, ProviderError, ToolCall,
-    ToolDefinition, ToolError, ToolOutput, WebSearch,
+    ChatRequest, Completion, CompletionEvent, FinishReason, Gemini, Model, ProviderError, WebSearch,
 };
 use serde_json::{Value, json};
 use support::cassettes::Interaction;
@@ -26,6 +25,7 @@ use support::google::{
     DIFFERENCES, Said, as_sent_by_the_loop, chat_request, chats, google, meaning, model_and_method,
     output, said, turns,
 };
+use support::recorded_tools::recorded_tools;
 use support::server::{Answer, Server};
 use support::shared::in_time;
 
@@ -218,24 +218,6 @@ async fn play_cut(interaction: &Interaction, places: &[usize]) {
     assert_eq!(text, completion.text());
 }
 
-/// A tool that answers as it was recorded.
-struct Recorded {
-    definition: ToolDefinition,
-    outputs: HashMap<String, Value>,
-}
-
-impl Tool for Recorded {
-    fn definition(&self) -> &ToolDefinition {
-        &self.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        let output = self.outputs.get(&*call.id).cloned();
-        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
-        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
-    }
-}
-
 /// The chat as it was before the last interaction was recorded: with the tools, and what they say.
 fn chat_of(first: &Interaction, last: &Interaction, server: &Server) -> Chat {
     let contents = last.request["contents"].as_array().expect("contents");
@@ -248,11 +230,7 @@ fn chat_of(first: &Interaction, last: &Interaction, server: &Server) -> Chat {
         })
         .collect();
     let request = chat_request(&first.request);
-    let mut tools = ToolSet::new();
-    for definition in request.tools {
-        let tool = Recorded { definition, outputs: outputs.clone() };
-        tools.add(std::sync::Arc::new(tool)).expect("distinct names");
-    }
+    let tools = recorded_tools(request.tools, outputs);
     let mut chat = Chat::new(provider(first, server)).tools(tools).temperature(0.0);
     if let Some(prompt) = request.system_prompt {
         chat = chat.system_prompt(prompt);

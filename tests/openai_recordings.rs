@@ -3,6 +3,7 @@
 
 mod support {
     pub mod cassettes;
+    pub mod recorded_tools;
     pub mod recordings;
     pub mod server;
     #[path = "mod.rs"]
@@ -15,13 +16,12 @@ use std::collections::HashMap;
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::tool::BoxFuture;
 use chatlas::{
-    ChatRequest, Completion, CompletionEvent, FinishReason, OpenAi, ProviderErrorKind, ToolCall,
-    ToolDefinition, ToolError, ToolOutput, WebSearch,
+    ChatRequest, Completion, CompletionEvent, FinishReason, OpenAi, ProviderErrorKind, WebSearch,
 };
 use serde_json::{Value, json};
 use support::cassettes::{Interaction, interactions};
+use support::recorded_tools::recorded_tools;
 use support::recordings::{
     chat_request, meaning, openai_counts, openai_responses, output, response, turns,
 };
@@ -277,24 +277,6 @@ async fn the_recorded_list_of_models_comes_out() {
     assert_eq!(recorder.span("list_models")["gen_ai.provider.name"], "openai");
 }
 
-/// A tool that answers as it was recorded.
-struct Recorded {
-    definition: ToolDefinition,
-    outputs: HashMap<String, Value>,
-}
-
-impl Tool for Recorded {
-    fn definition(&self) -> &ToolDefinition {
-        &self.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        let output = self.outputs.get(&*call.id).cloned();
-        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
-        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
-    }
-}
-
 /// Interactions that are one conversation: each answers what the one before asked for.
 fn conversations(interactions: &[Interaction]) -> Vec<Vec<&Interaction>> {
     let last = |i: &Interaction| i.request["input"].as_array().expect("input").last().cloned();
@@ -380,11 +362,7 @@ fn chat_of(
         })
         .collect();
     let request = chat_request(&first.request);
-    let mut tools = ToolSet::new();
-    for definition in request.tools {
-        let tool = Recorded { definition, outputs: outputs.clone() };
-        tools.add(std::sync::Arc::new(tool)).expect("distinct names");
-    }
+    let tools = recorded_tools(request.tools, outputs);
     let mut chat = Chat::new(provider(&first.request, server.url())).tools(tools);
     if let Some(prompt) = request.system_prompt {
         chat = chat.system_prompt(prompt);

@@ -4,7 +4,6 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,14 +12,14 @@ use chatlas::content::{
 };
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::tool::BoxFuture;
 use chatlas::{
     AssistantTurn, ChatRequest, Completion, CompletionEvent, FinishReason, OutputSchema,
-    ProviderError, ToolCall, ToolDefinition, ToolError, ToolOutput, UserTurn,
+    ProviderError, ToolDefinition, UserTurn,
 };
 use serde_json::{Value, json};
 
 use super::cassettes::Interaction;
+use super::recorded_tools::recorded_tools;
 use super::shared::in_time;
 
 /// The tool by which a model answers that knows no `output_config.format`.
@@ -300,24 +299,6 @@ pub fn assert_span_carries(name: &str, message: &Value, recorder: &Recorder) {
     assert_eq!(post.parent_id(), chat.id(), "{name}");
 }
 
-/// A tool that answers as it was recorded.
-struct Recorded {
-    definition: ToolDefinition,
-    outputs: HashMap<String, Value>,
-}
-
-impl Tool for Recorded {
-    fn definition(&self) -> &ToolDefinition {
-        &self.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        let output = self.outputs.get(&*call.id).cloned();
-        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
-        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
-    }
-}
-
 /// Interactions that are one conversation: each answers what the one before asked for.
 pub fn conversations(
     interactions: &[Interaction],
@@ -366,11 +347,7 @@ pub fn chat_of(provider: impl Provider, conversation: &[&Interaction]) -> (Chat,
         })
         .collect();
     let request = chat_request(&first.request);
-    let mut tools = ToolSet::new();
-    for definition in request.tools {
-        let tool = Recorded { definition, outputs: outputs.clone() };
-        tools.add(Arc::new(tool)).expect("distinct names");
-    }
+    let tools = recorded_tools(request.tools, outputs);
     let mut chat = Chat::new(provider).tools(tools);
     if let Some(prompt) = request.system_prompt {
         chat = chat.system_prompt(prompt);
