@@ -2,6 +2,7 @@
 //! API: what comes out, what was sent, and what the spans say.
 
 mod support {
+    pub mod asking;
     pub mod cassettes;
     pub mod messages;
     pub mod recorded_tools;
@@ -14,10 +15,11 @@ use chatlas::prelude::*;
 use chatlas::testing::Recorder;
 use chatlas::{Anthropic, Caching};
 use serde_json::Value;
+use support::asking::ask;
 use support::cassettes::{Interaction, interactions};
 use support::messages::{
-    DIFFERENCES, ask, assert_as_recorded, assert_span_carries, chat_of, chat_request,
-    conversations, meaning, message_of,
+    DIFFERENCES, assert_as_recorded, assert_span_carries, chat_of, chat_request, conversations,
+    meaning, message_of,
 };
 use support::server::{Answer, Server};
 

@@ -4,6 +4,7 @@
 #![cfg(feature = "bedrock")]
 
 mod support {
+    pub mod asking;
     pub mod cassettes;
     pub mod frames;
     pub mod messages;
@@ -18,11 +19,12 @@ use chatlas::bedrock::Credentials;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
 use serde_json::Value;
+use support::asking::ask;
 use support::cassettes::{Interaction, interactions};
 use support::frames::{self, chunks};
 use support::messages::{
-    DIFFERENCES, ask, assert_as_recorded, assert_span_carries, chat_of, chat_request,
-    conversations, meaning, message_of,
+    DIFFERENCES, assert_as_recorded, assert_span_carries, chat_of, chat_request, conversations,
+    meaning, message_of,
 };
 use support::server::{Answer, Server};
 

@@ -13,14 +13,12 @@ use chatlas::content::{
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
 use chatlas::{
-    AssistantTurn, ChatRequest, Completion, CompletionEvent, FinishReason, OutputSchema,
-    ProviderError, ToolDefinition, UserTurn,
+    AssistantTurn, ChatRequest, Completion, FinishReason, OutputSchema, ToolDefinition, UserTurn,
 };
 use serde_json::{Value, json};
 
 use super::cassettes::Interaction;
 use super::recorded_tools::recorded_tools;
-use super::shared::in_time;
 
 /// The tool by which a model answers that knows no `output_config.format`.
 pub const OUTPUT_TOOL: &str = "_structured_tool_call";
@@ -188,37 +186,6 @@ fn source(source: &Value) -> MediaSource {
         "file" => MediaSource::File { id: string("file_id"), mime_type: None },
         other => panic!("a source of an unknown type: {other}"),
     }
-}
-
-/// Asks, and takes the reply as it comes: whole, and what was told on the way.
-pub async fn ask(
-    provider: &impl Provider,
-    request: ChatRequest,
-    stream: bool,
-) -> Result<(Completion, String, String), ProviderError> {
-    let thoughts = |completion: &Completion| -> String {
-        let thought = |content: &Content| match content {
-            Content::Thinking(thinking) => Some(thinking.text.clone()),
-            _ => None,
-        };
-        completion.contents.iter().filter_map(thought).collect()
-    };
-    if !stream {
-        let completion = provider.chat(request).await?;
-        let (text, thought) = (completion.text(), thoughts(&completion));
-        return Ok((completion, text, thought));
-    }
-    let mut events = provider.chat_stream(request).await?;
-    let (mut text, mut thought, mut done) = (String::new(), String::new(), None);
-    while let Some(event) = in_time(events.next()).await {
-        match event? {
-            CompletionEvent::Text(more) => text.push_str(&more),
-            CompletionEvent::Thinking(more) => thought.push_str(&more),
-            CompletionEvent::Done(completion) => done = Some(completion),
-            _ => {}
-        }
-    }
-    Ok((done.expect("a last event"), text, thought))
 }
 
 /// The tokens as the conventions want them, from the vendor's own numbers.
