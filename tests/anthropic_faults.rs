@@ -248,6 +248,7 @@ async fn parameters_are_sent_in_the_vendors_words() {
     );
     let head = &sent.head;
     assert!(head.contains("anthropic-beta: one,two,web-fetch-2025-09-10"), "{head}");
+    recorder.assert_sound();
     let call = recorder.span("chat claude-1");
     for (key, value) in [
         ("gen_ai.provider.name", json!("anthropic")),
@@ -302,6 +303,7 @@ async fn an_answer_that_was_stopped_says_why() {
         let recorder = Recorder::new();
         let server = Server::start(vec![Answer::events(begin() + &finish(reason) + &stop())]);
         let reply = listen(&mut Chat::new(model(&server))).await.1.expect("an answer");
+        recorder.assert_sound();
         let call = recorder.span("chat claude-1");
         assert_eq!(call["gen_ai.response.finish_reasons"], json!([expected.as_str()]));
         assert_eq!(reply.turn.finish_reason, Some(expected));

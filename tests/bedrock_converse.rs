@@ -227,6 +227,7 @@ async fn a_guardrail_is_asked_for_and_seen() {
             assert!(sent.head.contains("x-amzn-bedrock-guardrailidentifier: gr-1"));
             assert!(sent.head.contains("x-amzn-bedrock-guardrailversion: 2"));
         }
+        recorder.assert_sound();
         let call = recorder.span(&format!("chat {CLAUDE}"));
         assert_eq!(call["aws.bedrock.guardrail.id"], "gr-1");
     }
