@@ -2,6 +2,7 @@
 //! protocol: each comes out typed, and the spans say so.
 
 mod support {
+    pub mod listening;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -10,13 +11,15 @@ mod support {
 use std::time::Duration;
 
 use chatlas::prelude::*;
+use chatlas::testing::Recorder;
 use chatlas::{
     Anthropic, FinishReason, HttpOptions, OutputSchema, ProviderError, ProviderErrorKind as Kind,
     WebFetch, WebSearch,
 };
 use serde_json::{Value, json};
+use support::listening::{listen, provider_error};
 use support::server::{Answer, Server};
-use support::shared::{assert_sound, attribute, in_time, record};
+use support::shared::in_time;
 
 fn event(event: &Value) -> String {
     format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("x"))
@@ -62,34 +65,15 @@ fn failure(code: &str, message: &str) -> Value {
 }
 
 fn model(server: &Server) -> Anthropic {
-    let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
+    // Servers that stall are waited for, all others answer at once.
+    let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
+    let options = HttpOptions::default().read_timeout(patience).max_retries(0);
     Anthropic::new("claude-1").base_url(server.url()).api_key("canary-key").http(options)
-}
-
-fn provider_error(error: ChatError) -> ProviderError {
-    match error {
-        ChatError::Provider(error) => error,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The whole stream: the text, and how it ended.
-async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
-    let mut stream = chat.stream("hi");
-    let mut text = String::new();
-    loop {
-        match in_time(stream.next()).await.expect("an end") {
-            Ok(StreamEvent::Text(more)) => text.push_str(&more),
-            Ok(StreamEvent::Done(reply)) => return (text, Ok(reply)),
-            Ok(_) => {}
-            Err(error) => return (text, Err(provider_error(error))),
-        }
-    }
 }
 
 /// A stream that fails after its first words: they are kept, and the span tells of them.
 async fn failed_stream(answer: Answer) -> ProviderError {
-    let recorder = record();
+    let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
     let mut chat = Chat::new(model(&server));
     let (text, result) = listen(&mut chat).await;
@@ -97,19 +81,17 @@ async fn failed_stream(answer: Answer) -> ProviderError {
     assert!(text.starts_with("Hel"), "{text}");
     assert_eq!(chat.turns()[1].text(), text);
     assert_eq!(error.partial().map(chatlas::AssistantTurn::text), Some(text));
-    let spans = recorder.spans();
-    assert_sound(&spans);
-    let call = spans.iter().find(|span| span.name == "chat claude-1").expect("a span");
-    assert_eq!(attribute(call, "error.type").as_deref(), Some(&*error.error_type()));
-    assert_eq!(attribute(call, "gen_ai.response.id").as_deref(), Some("msg_1"));
-    assert_eq!(attribute(call, "gen_ai.usage.input_tokens").as_deref(), Some("3"));
-    assert_eq!(spans.len(), 2);
+    recorder.assert_sound();
+    let call = recorder.span("chat claude-1");
+    assert_eq!(call["error.type"], *error.error_type());
+    assert_eq!(call["gen_ai.response.id"], "msg_1");
+    assert_eq!(call["gen_ai.usage.input_tokens"], 3);
+    assert_eq!(recorder.spans().len(), 2);
     error
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_stream_is_a_good_answer() {
-    let _alone = record();
     let body = begin() + &finish("end_turn") + &stop();
     let server = Server::start(vec![Answer::events(body)]);
     let (text, reply) = listen(&mut Chat::new(model(&server))).await;
@@ -161,7 +143,6 @@ async fn an_error_event_is_the_vendors_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_answer_of_the_protocol_is_malformed() {
-    let _alone = record();
     for (answer, stream) in [
         (Answer::new(200, "text/html", "<h1>Sign in</h1>"), true),
         (Answer::new(200, "text/html", "<h1>Sign in</h1>"), false),
@@ -184,7 +165,6 @@ async fn what_is_no_answer_of_the_protocol_is_malformed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_failure_says_what_is_wrong() {
-    let _alone = record();
     for (status, code, message, kind) in [
         (401, "authentication_error", "invalid x-api-key", Kind::Authentication),
         (404, "not_found_error", "model: claude-1", Kind::ModelNotFound),
@@ -210,7 +190,6 @@ async fn an_answer_of_failure_says_what_is_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_pass_is_tried_again() {
-    let _alone = record();
     let busy = Answer::json(529, &failure("overloaded_error", "Overloaded"));
     let server =
         Server::start(vec![busy.header("retry-after-ms", "10"), Answer::json(200, &says("ok"))]);
@@ -221,7 +200,6 @@ async fn what_may_pass_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_key_is_named_where_one_is_needed() {
-    let _alone = record();
     for url in ["https://api.anthropic.com", "https://API.anthropic.com/v1/"] {
         let model = Anthropic::new("claude-1").base_url(url).api_key(" ");
         let error = provider_error(in_time(Chat::new(model).chat("hi")).await.unwrap_err());
@@ -232,7 +210,7 @@ async fn a_missing_key_is_named_where_one_is_needed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_shown_nowhere() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let told = failure("authentication_error", "the key canary-key is wrong");
     let server = Server::start(vec![Answer::json(401, &told)]);
     let model = model(&server).http_spans(true);
@@ -244,7 +222,7 @@ async fn a_key_is_shown_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_sent_in_the_vendors_words() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let server = Server::start(vec![Answer::json(200, &says("ok"))]);
     let model = model(&server).adaptive_thinking().beta("one").beta("two");
     let model = model.with_tool(WebSearch::new()).with_tool(WebFetch::new().max_uses(1));
@@ -270,23 +248,22 @@ async fn parameters_are_sent_in_the_vendors_words() {
     );
     let head = &sent.head;
     assert!(head.contains("anthropic-beta: one,two,web-fetch-2025-09-10"), "{head}");
-    let spans = recorder.spans();
-    let call = spans.iter().find(|span| span.name == "chat claude-1").expect("a span");
+    recorder.assert_sound();
+    let call = recorder.span("chat claude-1");
     for (key, value) in [
-        ("gen_ai.provider.name", "anthropic"),
-        ("gen_ai.request.top_k", "7"),
-        ("gen_ai.request.max_tokens", "64"),
-        ("gen_ai.request.reasoning.level", "low"),
-        ("gen_ai.request.stop_sequences", "[\"END\"]"),
-        ("server.address", "127.0.0.1"),
+        ("gen_ai.provider.name", json!("anthropic")),
+        ("gen_ai.request.top_k", json!(7)),
+        ("gen_ai.request.max_tokens", json!(64)),
+        ("gen_ai.request.reasoning.level", json!("low")),
+        ("gen_ai.request.stop_sequences", json!(["END"])),
+        ("server.address", json!("127.0.0.1")),
     ] {
-        assert_eq!(attribute(call, key).as_deref(), Some(value), "{key}");
+        assert_eq!(call[key], value, "{key}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thoughts_and_searches_are_sent_back_as_they_came() {
-    let _alone = record();
     let content = json!([
         {"type": "thinking", "thinking": "Let me see.", "signature": "c2ln"},
         {"type": "redacted_thinking", "data": "eHl6"},
@@ -323,20 +300,18 @@ async fn an_answer_that_was_stopped_says_why() {
         ("stop_sequence", FinishReason::Stop),
         ("pause_turn", FinishReason::Other("pause_turn".to_owned())),
     ] {
-        let recorder = record();
+        let recorder = Recorder::new();
         let server = Server::start(vec![Answer::events(begin() + &finish(reason) + &stop())]);
         let reply = listen(&mut Chat::new(model(&server))).await.1.expect("an answer");
-        let spans = recorder.spans();
-        let call = spans.iter().find(|span| span.name == "chat claude-1").expect("a span");
-        let told = attribute(call, "gen_ai.response.finish_reasons");
-        assert_eq!(told, Some(format!("[\"{}\"]", expected.as_str())));
+        recorder.assert_sound();
+        let call = recorder.span("chat claude-1");
+        assert_eq!(call["gen_ai.response.finish_reasons"], json!([expected.as_str()]));
         assert_eq!(reply.turn.finish_reason, Some(expected));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_model_answers_in_the_form_that_is_asked_for() {
-    let _alone = record();
     let call = json!([{"type": "tool_use", "id": "toolu_1", "name": "_structured_tool_call",
         "input": {"data": {"city": "Tokyo"}}}]);
     let server = Server::start(vec![Answer::json(200, &message(&call, "tool_use"))]);
@@ -353,7 +328,6 @@ async fn an_older_model_answers_in_the_form_that_is_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_of_models_is_read_to_its_last_page() {
-    let _alone = record();
     let page = |id: &str, more: bool| {
         Answer::json(200, &json!({"data": [{"id": id}], "has_more": more, "last_id": id}))
     };

@@ -2,23 +2,26 @@
 //! API: what comes out, what was sent, and what the spans say.
 
 mod support {
+    pub mod asking;
     pub mod cassettes;
     pub mod messages;
+    pub mod recorded_tools;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
 }
 
 use chatlas::prelude::*;
+use chatlas::testing::Recorder;
 use chatlas::{Anthropic, Caching};
 use serde_json::Value;
+use support::asking::ask;
 use support::cassettes::{Interaction, interactions};
 use support::messages::{
-    DIFFERENCES, ask, assert_as_recorded, assert_span_carries, chat_of, chat_request,
-    conversations, meaning, message_of,
+    DIFFERENCES, assert_as_recorded, assert_span_carries, chat_of, chat_request, conversations,
+    meaning, message_of,
 };
 use support::server::{Answer, Server};
-use support::shared::{assert_sound, attribute, record};
 
 const API: &str = "https://api.anthropic.com/v1/";
 
@@ -54,7 +57,7 @@ async fn every_recording_comes_out_as_recorded() {
     let mut played = 0;
     for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
         let name = &interaction.name;
-        let recorder = record();
+        let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(&interaction.request, &server);
         let stream = interaction.request["stream"] == true;
@@ -66,7 +69,7 @@ async fn every_recording_comes_out_as_recorded() {
         let message = message(interaction);
         assert_as_recorded("anthropic", name, &completion, &message);
         assert_eq!(text, completion.text(), "{name}");
-        assert_span_carries(name, &message, &recorder.spans());
+        assert_span_carries(name, &message, &recorder);
         played += 1;
     }
     println!("replayed {played} replies of {} recordings", files.len());
@@ -78,7 +81,6 @@ async fn every_recording_comes_out_as_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_not_matter_where_a_stream_is_cut() {
-    let _alone = record();
     let Some(files) = recordings("POST", "messages") else { return };
     let mut streams: Vec<&Interaction> = files
         .iter()
@@ -115,7 +117,6 @@ async fn play_cut(interaction: &Interaction, cuts: Vec<Vec<usize>>) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_loop_sends_what_was_recorded() {
-    let _alone = record();
     let Some(files) = recordings("POST", "messages") else { return };
     let mut loops = 0;
     for (_, interactions) in &files {
@@ -144,7 +145,7 @@ async fn tokens_are_counted_as_the_vendor_counts_them() {
     let mut counted = 0;
     for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
         let name = &interaction.name;
-        let recorder = record();
+        let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(&interaction.request, &server);
         let tokens = provider.count_tokens(chat_request(&interaction.request)).await;
@@ -152,8 +153,8 @@ async fn tokens_are_counted_as_the_vendor_counts_them() {
         let sent = &server.sent()[0];
         assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{name}");
         assert_head(name, &sent.head, "messages/count_tokens", &interaction.request);
-        assert_sound(&recorder.spans());
-        assert!(recorder.spans().iter().all(|span| !span.name.starts_with("chat ")), "{name}");
+        recorder.assert_sound();
+        assert!(recorder.spans().iter().all(|span| !span.name().starts_with("chat ")), "{name}");
         counted += 1;
     }
     println!("{counted} counts of {} recordings", files.len());
@@ -165,7 +166,7 @@ async fn the_models_are_listed() {
     let Some(files) = recordings("GET", "models") else { return };
     let mut listed = 0;
     for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
-        let recorder = record();
+        let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let provider = Anthropic::new("any").base_url(server.url()).api_key("test");
         let models = provider.list_models().await.expect("a list");
@@ -178,10 +179,8 @@ async fn the_models_are_listed() {
             assert!(model.created.is_some_and(|seconds| seconds > 1_700_000_000));
         }
         assert_head(&interaction.name, &server.sent()[0].head, "models", &Value::Null);
-        let spans = recorder.spans();
-        assert_sound(&spans);
-        let span = spans.iter().find(|span| span.name.contains("list_models")).expect("a span");
-        assert_eq!(attribute(span, "gen_ai.provider.name").as_deref(), Some("anthropic"));
+        recorder.assert_sound();
+        assert_eq!(recorder.span("list_models")["gen_ai.provider.name"], "anthropic");
         listed += 1;
     }
     println!("{listed} lists of models of {} recordings", files.len());
@@ -191,7 +190,6 @@ async fn the_models_are_listed() {
 /// A recording serves both ways of asking: the whole message is what its events add up to.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_streamed_reply_is_the_same_as_a_whole_one() {
-    let _alone = record();
     let Some(files) = recordings("POST", "messages") else { return };
     for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
         let message = message(interaction);

@@ -13,11 +13,12 @@ mod support {
 use chatlas::bedrock::{Credentials, provide_credentials_fn};
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
+use chatlas::testing::Recorder;
 use chatlas::{Bedrock, BedrockApi, Caching, ChatRequest, CompletionEvent, FinishReason};
 use serde_json::{Value, json};
 use support::frames::{answer, event};
 use support::server::{Answer, Server};
-use support::shared::{assert_sound, attribute, in_time, record};
+use support::shared::in_time;
 
 const NOVA: &str = "amazon.nova-lite-v1:0";
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
@@ -88,7 +89,7 @@ fn thought() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_with_a_tool_is_held_in_frames() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let says = [
         vec![
             event("messageStart", &json!({"role": "assistant"})),
@@ -150,29 +151,30 @@ async fn a_conversation_with_a_tool_is_held_in_frames() {
         ])
     );
 
+    recorder.assert_sound();
     let spans = recorder.spans();
-    assert_sound(&spans);
     assert!(!format!("{spans:?}").contains("canary"));
-    let call = spans.iter().find(|span| span.name == format!("chat {CLAUDE}")).expect("a span");
+    // The first of two.
+    let name = format!("chat {CLAUDE}");
+    let call = spans.iter().find(|span| span.name() == name).expect("a span");
     for (key, value) in [
-        ("gen_ai.provider.name", "aws.bedrock"),
-        ("gen_ai.request.model", CLAUDE),
-        ("gen_ai.response.model", CLAUDE),
-        ("gen_ai.response.id", "req-1"),
-        ("gen_ai.response.finish_reasons", "[\"tool_call\"]"),
-        ("gen_ai.usage.input_tokens", "1040"),
-        ("gen_ai.usage.output_tokens", "9"),
-        ("gen_ai.usage.cache_read.input_tokens", "1000"),
-        ("gen_ai.usage.cache_write.input_tokens", "10"),
-        ("server.address", "127.0.0.1"),
+        ("gen_ai.provider.name", json!("aws.bedrock")),
+        ("gen_ai.request.model", json!(CLAUDE)),
+        ("gen_ai.response.model", json!(CLAUDE)),
+        ("gen_ai.response.id", json!("req-1")),
+        ("gen_ai.response.finish_reasons", json!(["tool_call"])),
+        ("gen_ai.usage.input_tokens", json!(1040)),
+        ("gen_ai.usage.output_tokens", json!(9)),
+        ("gen_ai.usage.cache_read.input_tokens", json!(1000)),
+        ("gen_ai.usage.cache_write.input_tokens", json!(10)),
+        ("server.address", json!("127.0.0.1")),
     ] {
-        assert_eq!(attribute(call, key).as_deref(), Some(value), "{key}");
+        assert_eq!(call[key], value, "{key}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_is_the_same_whole_and_wherever_its_frames_are_cut() {
-    let _alone = record();
     let call = json!({"toolUseId": "tooluse_1", "name": "get_weather", "input": {"city": "Tokyo"}});
     let content = json!([thought(), {"text": "Let me look. ☂"}, {"toolUse": call}]);
     let id = |answer: Answer| answer.header("x-amzn-requestid", "req-1");
@@ -205,7 +207,7 @@ async fn a_reply_is_the_same_whole_and_wherever_its_frames_are_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guardrail_is_asked_for_and_seen() {
     for api in [BedrockApi::Converse, BedrockApi::InvokeModel] {
-        let recorder = record();
+        let recorder = Recorder::new();
         let told = match api {
             BedrockApi::Converse => reply(&json!([{"text": "No."}]), "guardrail_intervened"),
             _ => json!({"content": [{"type": "text", "text": "No."}], "stop_reason": "refusal"}),
@@ -225,16 +227,14 @@ async fn a_guardrail_is_asked_for_and_seen() {
             assert!(sent.head.contains("x-amzn-bedrock-guardrailidentifier: gr-1"));
             assert!(sent.head.contains("x-amzn-bedrock-guardrailversion: 2"));
         }
-        let spans = recorder.spans();
-        let call = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span");
-        let guardrail = attribute(call, "aws.bedrock.guardrail.id");
-        assert_eq!(guardrail.as_deref(), Some("gr-1"));
+        recorder.assert_sound();
+        let call = recorder.span(&format!("chat {CLAUDE}"));
+        assert_eq!(call["aws.bedrock.guardrail.id"], "gr-1");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn caching_is_asked_for_where_it_is_wanted() {
-    let _alone = record();
     let server =
         Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}]), "end_turn"))]);
     for caching in [Caching::Off, Caching::FiveMinutes] {
@@ -247,7 +247,6 @@ async fn caching_is_asked_for_where_it_is_wanted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_counted_by_both_apis() {
-    let _alone = record();
     let server = Server::start(vec![Answer::json(200, &json!({"inputTokens": 11}))]);
     let request = || ChatRequest::new([Turn::user("hi")]);
     for (name, kind) in [(NOVA, "converse"), (CLAUDE, "invokeModel")] {
@@ -264,7 +263,6 @@ async fn credentials_are_asked_for_again_when_they_end() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, SystemTime};
-    let _alone = record();
     let server =
         Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}]), "end_turn"))]);
     for (holds, asked_for) in [(None, 3), (Some(3600), 1), (Some(30), 3)] {

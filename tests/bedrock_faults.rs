@@ -4,6 +4,7 @@
 
 mod support {
     pub mod frames;
+    pub mod listening;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -13,11 +14,13 @@ use std::time::Duration;
 
 use chatlas::bedrock::{Credentials, provide_credentials_fn};
 use chatlas::prelude::*;
+use chatlas::testing::Recorder;
 use chatlas::{Bedrock, BedrockApi, HttpOptions, ProviderError, ProviderErrorKind as Kind};
 use serde_json::{Value, json};
 use support::frames::{CONTENT_TYPE, chunk, event, exception, frame};
+use support::listening::provider_error;
 use support::server::{Answer, Server};
-use support::shared::{assert_sound, attribute, in_time, record};
+use support::shared::in_time;
 
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const APIS: [BedrockApi; 2] = [BedrockApi::InvokeModel, BedrockApi::Converse];
@@ -41,7 +44,9 @@ fn begin(api: BedrockApi) -> Vec<u8> {
 }
 
 fn model(server: &Server) -> Bedrock {
-    let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
+    // Servers that stall are waited for, all others answer at once.
+    let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
+    let options = HttpOptions::default().read_timeout(patience).max_retries(0);
     let token = Some("canary-token".to_owned());
     let keys = Credentials::new("AKIDTEST", "canary-secret", token, None, "test");
     Bedrock::new(CLAUDE)
@@ -51,16 +56,9 @@ fn model(server: &Server) -> Bedrock {
         .http(options)
 }
 
-fn provider_error(error: ChatError) -> ProviderError {
-    match error {
-        ChatError::Provider(error) => error,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// A stream that fails after its first words: they are kept, and the span tells of the failure.
 async fn failed_stream(api: BedrockApi, answer: Answer) -> ProviderError {
-    let recorder = record();
+    let recorder = Recorder::new();
     let server = Server::start(vec![answer.header("x-amzn-requestid", "req-1")]);
     let mut chat = Chat::new(model(&server).api(api));
     let mut stream = chat.stream("hi");
@@ -78,10 +76,9 @@ async fn failed_stream(api: BedrockApi, answer: Answer) -> ProviderError {
     assert_eq!(text, "Hel");
     assert_eq!(chat.turns()[1].text(), "Hel");
     assert_eq!(error.request_id(), Some("req-1"));
-    let spans = recorder.spans();
-    assert_sound(&spans);
-    let call = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span");
-    assert_eq!(attribute(call, "error.type").as_deref(), Some(&*error.error_type()));
+    recorder.assert_sound();
+    let call = recorder.span(&format!("chat {CLAUDE}"));
+    assert_eq!(call["error.type"], *error.error_type());
     error
 }
 
@@ -185,7 +182,6 @@ async fn a_gateway_may_leave_out_what_aws_wraps_events_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_answer_of_the_protocol_is_malformed() {
-    let _alone = record();
     for api in APIS {
         for (answer, stream) in [
             (Answer::new(200, "text/html", "<h1>Sign in</h1>"), true),
@@ -207,7 +203,6 @@ async fn what_is_no_answer_of_the_protocol_is_malformed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_failure_says_what_is_wrong() {
-    let _alone = record();
     for (status, code, message, kind) in [
         (403, "AccessDeniedException", "You have no access.", Kind::Authentication),
         (403, "ExpiredTokenException", "The token has expired.", Kind::Authentication),
@@ -235,7 +230,6 @@ async fn an_answer_of_failure_says_what_is_wrong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_attempt_is_signed() {
-    let _alone = record();
     let busy = Answer::json(503, &json!({"message": "busy"})).header("retry-after-ms", "10");
     let done = json!({"content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn"});
     let server = Server::start(vec![busy, Answer::json(200, &done)]);
@@ -251,7 +245,7 @@ async fn each_attempt_is_signed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_credential_is_shown_anywhere() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let told = json!({"message": "The request signature we calculated does not match. canary-token \
         canary-secret. The Canonical String for this request should have been\nx-amz: canary-token"});
     let answer = Answer::json(403, &told).header("x-amzn-errortype", "InvalidSignatureException");
@@ -268,7 +262,6 @@ async fn no_credential_is_shown_anywhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_credentials_provider_says_is_not_shown() {
-    let _alone = record();
     let failing = provide_credentials_fn(|| async {
         Err(chatlas::bedrock::CredentialsError::provider_error("canary-secret"))
     });

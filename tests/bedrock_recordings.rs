@@ -4,9 +4,11 @@
 #![cfg(feature = "bedrock")]
 
 mod support {
+    pub mod asking;
     pub mod cassettes;
     pub mod frames;
     pub mod messages;
+    pub mod recorded_tools;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -15,15 +17,16 @@ mod support {
 use chatlas::Bedrock;
 use chatlas::bedrock::Credentials;
 use chatlas::prelude::*;
+use chatlas::testing::Recorder;
 use serde_json::Value;
+use support::asking::ask;
 use support::cassettes::{Interaction, interactions};
 use support::frames::{self, chunks};
 use support::messages::{
-    DIFFERENCES, ask, assert_as_recorded, assert_span_carries, chat_of, chat_request,
-    conversations, meaning, message_of,
+    DIFFERENCES, assert_as_recorded, assert_span_carries, chat_of, chat_request, conversations,
+    meaning, message_of,
 };
 use support::server::{Answer, Server};
-use support::shared::{assert_sound, attribute, record};
 
 const RUNTIME: &str = "https://bedrock-runtime.us-east-1.amazonaws.com";
 
@@ -77,7 +80,7 @@ async fn every_recording_comes_out_as_recorded() {
     let (mut played, mut thought) = (0, 0);
     for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
         let name = &interaction.name;
-        let recorder = record();
+        let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(interaction, &server);
         let stream = streamed(interaction);
@@ -90,10 +93,10 @@ async fn every_recording_comes_out_as_recorded() {
         assert_as_recorded("aws.bedrock", name, &completion, &message);
         assert_eq!(text, completion.text(), "{name}");
         thought += usize::from(!thoughts.is_empty());
+        assert_span_carries(name, &message, &recorder);
         let spans = recorder.spans();
-        assert_span_carries(name, &message, &spans);
-        let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a span");
-        assert_eq!(attribute(chat, "gen_ai.provider.name").as_deref(), Some("aws.bedrock"));
+        let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a span");
+        assert_eq!(chat["gen_ai.provider.name"], "aws.bedrock");
         assert!(!format!("{spans:?}").contains("canary"), "{name}");
         played += 1;
     }
@@ -106,7 +109,6 @@ async fn every_recording_comes_out_as_recorded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_does_not_matter_where_a_stream_is_cut() {
-    let _alone = record();
     let Some(files) = recordings() else { return };
     let mut streams: Vec<&Interaction> = files
         .iter()
@@ -143,7 +145,6 @@ async fn play_cut(interaction: &Interaction, cuts: Vec<Vec<usize>>) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_loop_sends_what_was_recorded() {
-    let _alone = record();
     let Some(files) = recordings() else { return };
     let mut loops = 0;
     for (_, interactions) in &files {
@@ -173,7 +174,7 @@ async fn the_models_are_listed() {
     let Some(files) = found else { return };
     let mut listed = 0;
     for interaction in files.iter().flat_map(|(_, interactions)| interactions) {
-        let recorder = record();
+        let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let keys = Credentials::new("AKIDTEST", "canary-secret", None, None, "test");
         let provider = Bedrock::new("any")
@@ -195,7 +196,7 @@ async fn the_models_are_listed() {
         }
         assert!(models.iter().any(|model| model.id.starts_with("anthropic.claude")));
         assert_head(&interaction.name, &server.sent()[0].head, "/foundation-models");
-        assert_sound(&recorder.spans());
+        recorder.assert_sound();
         listed += 1;
     }
     println!("{listed} lists of models of {} recordings", files.len());

@@ -4,6 +4,7 @@
 mod support {
     pub mod cassettes;
     pub mod completions;
+    pub mod recorded_tools;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -15,15 +16,14 @@ use std::sync::Arc;
 
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::tool::BoxFuture;
 use chatlas::{
     ChatRequest, Cloudflare, Completion, CompletionEvent, Databricks, DeepSeek, FinishReason,
-    HttpOptions, HuggingFace, Mistral, OpenAiCompletions, OpenRouter, ProviderError, ToolCall,
-    ToolDefinition, ToolError, ToolOutput, Usage,
+    HttpOptions, HuggingFace, Mistral, OpenAiCompletions, OpenRouter, ProviderError, Usage,
 };
 use serde_json::{Value, json};
 use support::cassettes::{Interaction, interactions};
 use support::completions::{Told, chat_request, completions, contents, meaning, told, turns};
+use support::recorded_tools::recorded_tools;
 use support::server::{Answer, Server};
 use support::shared::in_time;
 use support::wire::{every_place, in_pieces};
@@ -264,24 +264,6 @@ async fn it_does_not_matter_where_a_stream_is_cut() {
     assert!(streams.len() >= 60);
 }
 
-/// A tool that answers as it was recorded.
-struct Recorded {
-    definition: ToolDefinition,
-    outputs: HashMap<String, Value>,
-}
-
-impl Tool for Recorded {
-    fn definition(&self) -> &ToolDefinition {
-        &self.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        let output = self.outputs.get(&*call.id).cloned();
-        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
-        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
-    }
-}
-
 fn messages(interaction: &Interaction) -> &[Value] {
     interaction.request["messages"].as_array().expect("messages")
 }
@@ -319,11 +301,7 @@ async fn the_loop_sends_what_was_recorded() {
             .map(|m| (m["tool_call_id"].as_str().expect("an id").into(), m["content"].clone()))
             .collect();
         let request = chat_request(vendor, &first.request);
-        let mut tools = ToolSet::new();
-        for definition in request.tools {
-            let tool = Recorded { definition, outputs: outputs.clone() };
-            tools.add(Arc::new(tool)).expect("distinct names");
-        }
+        let tools = recorded_tools(request.tools, outputs);
         let provider = provider(first, origin(&server), HttpOptions::default());
         let mut chat = Chat::with_provider(provider).tools(tools).params(request.params);
         if let Some(prompt) = request.system_prompt {

@@ -17,10 +17,11 @@ use chatlas::content::{
 };
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
+use chatlas::testing::{Answer, Script};
 use chatlas::turn::Alternative;
 use chatlas::{
-    Approval, AssistantTurn, ChatRequest, Completion, CompletionEvent, FinishReason, Modalities,
-    ModelParams, ProviderError, ProviderErrorKind, ProviderInfo, Turn, Usage, UserTurn,
+    Approval, AssistantTurn, ChatRequest, FinishReason, Modalities, ModelParams, ProviderError,
+    ProviderErrorKind, ProviderInfo, Turn, Usage, UserTurn,
 };
 use opentelemetry::trace::{
     Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
@@ -30,7 +31,7 @@ use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData
 use serde_json::{Value, json};
 use support::cassettes::shared;
 use support::conformance::{Conventions, Findings};
-use support::shared::{Scripted, Step, asks, in_time, says};
+use support::shared::in_time;
 use support::signals::{Signals, signals};
 
 /// Looks something up.
@@ -124,7 +125,7 @@ fn full_usage() -> Usage {
     }
 }
 
-fn full_reply() -> Completion {
+fn full_reply() -> AssistantTurn {
     let tiers = ["openai.response.service_tier", "openai.response.service_tier"];
     let mut attributes: Vec<KeyValue> =
         tiers.into_iter().map(|key| KeyValue::new(key, "default")).collect();
@@ -147,12 +148,15 @@ fn full_reply() -> Completion {
             Alternative::default(),
         ],
         attributes,
-        ..says("")
+        finish_reason: Some(FinishReason::Stop),
+        response_id: Some("resp-2".into()),
+        model: Some("test-model-2026".into()),
+        ..AssistantTurn::default()
     }
 }
 
-fn provider(steps: impl IntoIterator<Item = Step>) -> Scripted {
-    Scripted::new(steps).with_info(
+fn provider(script: Script) -> Script {
+    script.info(
         ProviderInfo::new("openai")
             .with_model("gpt-x")
             .with_server("api.example", 443)
@@ -162,10 +166,10 @@ fn provider(steps: impl IntoIterator<Item = Step>) -> Scripted {
 }
 
 /// A chat with everything set.
-fn chat(capture: Capture, steps: impl IntoIterator<Item = Step>) -> Chat {
+fn chat(capture: Capture, script: Script) -> Chat {
     let mut params = ModelParams::default();
     params.previous_response_id = Some("resp-0".into());
-    Chat::new(provider(steps))
+    Chat::new(provider(script))
         .params(params)
         .name("expert")
         .description("Knows things.")
@@ -203,9 +207,8 @@ fn error(kind: ProviderErrorKind) -> ProviderError {
 }
 
 /// Tool calls that end in every way there is.
-fn many_calls() -> Completion {
-    let broken = Value::String("{\"word\": ".into());
-    let mut turn = asks(&[
+fn many_calls() -> Answer {
+    let calls = [
         ("c1", "look_up", json!({"word": "rain"})),
         ("c2", "look_up", json!({"word": ""})),
         ("c3", "look_up", json!("{\"word\": \"list\", \"times\": 3}")),
@@ -215,27 +218,24 @@ fn many_calls() -> Completion {
         ("c7", "delete", json!({})),
         ("c8", "no_such", json!({})),
         ("c9", "no such tool\nat all", json!({})),
-    ]);
-    turn.usage = full_usage();
-    // What no JSON was: kept as it was written.
-    turn.contents.push(Content::ToolRequest(ToolRequest {
-        id: "c10".into(),
-        name: "look_up".into(),
-        arguments: broken,
-        replay: None,
-    }));
-    turn
+        // What no JSON was: kept as it was written.
+        ("c10", "look_up", json!("{\"word\": ")),
+    ];
+    let answer = Answer::new().usage(full_usage());
+    calls
+        .into_iter()
+        .fold(answer, |answer, (id, tool, arguments)| answer.call_of_id(id, tool, arguments))
 }
 
 /// What happens in conversations, one after the other.
 async fn everything(capture: Capture) {
-    let reply = || Step::Reply(full_reply());
-    let mut talk = chat(capture, [Step::Reply(many_calls()), reply(), reply()]);
+    let script = Script::new().then(many_calls()).then(full_reply()).then(full_reply());
+    let mut talk = chat(capture, script);
     in_time(talk.chat(said())).await.unwrap();
     in_time(talk.stream("And?").collect::<Vec<_>>()).await;
 
     // A history that was stored elsewhere, with a cut-off turn.
-    let mut talk = chat(capture, [reply()]).capture_limit(2048);
+    let mut talk = chat(capture, Script::new().then(full_reply())).capture_limit(2048);
     let result = ToolResult {
         id: "c1".into(),
         name: "look_up".into(),
@@ -243,35 +243,39 @@ async fn everything(capture: Capture) {
     };
     let contents = vec![Content::ToolResult(result), Content::text("x".repeat(10_000))];
     let partial = AssistantTurn { contents: written(), partial: true, ..Default::default() };
-    let asked = asks(&[("c1", "look_up", json!({"word": "x".repeat(9_000)}))]);
+    let request = Content::ToolRequest(ToolRequest {
+        id: "c1".into(),
+        name: "look_up".into(),
+        arguments: json!({"word": "x".repeat(9_000)}),
+        replay: None,
+    });
+    let finish_reason = Some(FinishReason::ToolCall);
+    let asked = AssistantTurn { contents: vec![request], finish_reason, ..Default::default() };
     let history = [Turn::user("y"), Turn::Assistant(asked), Turn::User(UserTurn { contents })];
     talk.set_turns(history.into_iter().chain([Turn::Assistant(partial)]));
     in_time(talk.chat("Go on.")).await.unwrap();
 
-    let mut talk = chat(capture, [Step::Reply(says("{\"value\": 7}")), Step::Reply(says("x"))]);
+    let mut talk = chat(capture, Script::new().says("{\"value\": 7}").says("x"));
     in_time(talk.extract::<u8>("How many?")).await.unwrap();
     in_time(talk.extract::<u8>("How many?")).await.unwrap_err();
 
     // What fails: the call, the stream, the number of rounds.
-    let events = || {
-        vec![
-            CompletionEvent::Started { response_id: Some("r".into()), model: Some("m".into()) },
-            CompletionEvent::Thinking("Hm".into()),
-            CompletionEvent::Text("We".into()),
-            CompletionEvent::Usage(support::shared::usage(7, 1)),
-        ]
+    let begun = || {
+        let answer = Answer::new().response_id("r").model("m");
+        answer.thinking("Hm").text("We").usage_so_far(7, 1)
     };
-    let broken = events().into_iter().map(Ok).chain([Err(error(ProviderErrorKind::Overloaded))]);
-    let steps =
-        [Step::Fail(error(ProviderErrorKind::RateLimit)), Step::Events(broken.collect()), reply()];
-    let mut talk = chat(capture, steps);
+    let script = Script::new()
+        .fails(error(ProviderErrorKind::RateLimit))
+        .then(begun().breaks_off(error(ProviderErrorKind::Overloaded)))
+        .then(full_reply());
+    let mut talk = chat(capture, script);
     in_time(talk.chat("a")).await.unwrap_err();
     in_time(talk.stream("b").collect::<Vec<_>>()).await;
-    let mut talk = chat(capture, [Step::Reply(many_calls())]).max_rounds(1);
+    let mut talk = chat(capture, Script::new().then(many_calls())).max_rounds(1);
     in_time(talk.chat("c")).await.unwrap_err();
 
     // What is given up: a stream that is dropped, a call that is cancelled.
-    let mut talk = chat(capture, [Step::Stall(events()), Step::Stall(Vec::new())]);
+    let mut talk = chat(capture, Script::new().then(begun().stalls()).then(Answer::new().stalls()));
     let mut stream = talk.stream("d");
     in_time(stream.next()).await.unwrap().unwrap();
     drop(stream);
@@ -322,7 +326,7 @@ async fn a_model_call_without_a_chat_is_told_in_the_same_way() {
     let conventions = Conventions::load(&folder);
     let signals = signals();
     let mut findings = Findings::default();
-    let model = provider([Step::Reply(full_reply())]);
+    let model = provider(Script::new().then(full_reply()));
     let above = Context::new().with_span(global::tracer("app").start("above"));
     let asking = {
         let _guard = above.clone().attach();

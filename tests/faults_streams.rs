@@ -3,6 +3,7 @@
 
 mod support {
     pub mod frames;
+    pub mod listening;
     pub mod protocols;
     pub mod server;
     #[path = "mod.rs"]
@@ -14,6 +15,7 @@ use std::time::Duration;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
 use chatlas::{HttpOptions, ProviderError, ProviderErrorKind as Kind};
+use support::listening::listen;
 use support::protocols::{PROTOCOLS, Protocol};
 use support::server::{Answer, Server};
 use support::shared::in_time;
@@ -22,21 +24,6 @@ fn chat(protocol: &Protocol, server: &Server) -> Chat {
     // Servers that stall are waited for, all others answer at once.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
     (protocol.chat)(server.root(), HttpOptions::default().read_timeout(patience).max_retries(0))
-}
-
-/// The whole stream: its text, and how it ended.
-async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
-    let mut stream = chat.stream("hi");
-    let mut text = String::new();
-    loop {
-        match in_time(stream.next()).await.expect("an end") {
-            Ok(StreamEvent::Text(more)) => text.push_str(&more),
-            Ok(StreamEvent::Done(reply)) => return (text, Ok(reply)),
-            Ok(_) => {}
-            Err(ChatError::Provider(error)) => return (text, Err(error)),
-            Err(other) => panic!("{other:?}"),
-        }
-    }
 }
 
 /// Holds a streamed reply that breaks off behind `Hel` (and more) to what it has to be.

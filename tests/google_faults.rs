@@ -2,6 +2,7 @@
 //! error in bounded time or a reply that says what it is, and the spans say so.
 
 mod support {
+    pub mod listening;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -16,6 +17,7 @@ use chatlas::{
     ToolError,
 };
 use serde_json::{Value, json};
+use support::listening::{listen, provider_error};
 use support::server::{Answer, Server};
 use support::shared::in_time;
 
@@ -52,27 +54,6 @@ fn failure(status: u16, code: &str, details: &Value) -> Value {
 
 fn model(server: &Server) -> Gemini {
     Gemini::new(MODEL).base_url(server.url()).api_key("canary")
-}
-
-fn provider_error(error: ChatError) -> ProviderError {
-    match error {
-        ChatError::Provider(error) => error,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The whole stream: the text, and how it ended.
-async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
-    let mut stream = chat.stream("hi");
-    let mut text = String::new();
-    loop {
-        match in_time(stream.next()).await.expect("an end") {
-            Ok(StreamEvent::Text(more)) => text.push_str(&more),
-            Ok(StreamEvent::Done(reply)) => return (text, Ok(reply)),
-            Ok(_) => {}
-            Err(error) => return (text, Err(provider_error(error))),
-        }
-    }
 }
 
 async fn asked(chat: &mut Chat, stream: bool) -> Result<Reply, ProviderError> {

@@ -3,8 +3,10 @@
 //! what was sent, and what the spans say.
 
 mod support {
+    pub mod asking;
     pub mod cassettes;
     pub mod google;
+    pub mod recorded_tools;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -15,17 +17,15 @@ use std::collections::HashMap;
 use chatlas::content::{Replay, ToolRequest};
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::tool::BoxFuture;
-use chatlas::{
-    ChatRequest, Completion, CompletionEvent, FinishReason, Gemini, Model, ProviderError, ToolCall,
-    ToolDefinition, ToolError, ToolOutput, WebSearch,
-};
+use chatlas::{Completion, FinishReason, Gemini, Model, WebSearch};
 use serde_json::{Value, json};
+use support::asking::ask;
 use support::cassettes::Interaction;
 use support::google::{
     DIFFERENCES, Said, as_sent_by_the_loop, chat_request, chats, google, meaning, model_and_method,
     output, said, turns,
 };
+use support::recorded_tools::recorded_tools;
 use support::server::{Answer, Server};
 use support::shared::in_time;
 
@@ -43,28 +43,6 @@ fn provider(interaction: &Interaction, server: &Server) -> Gemini {
     } else {
         provider
     }
-}
-
-async fn ask(
-    provider: &Gemini,
-    request: ChatRequest,
-    stream: bool,
-) -> Result<(Completion, String), ProviderError> {
-    if !stream {
-        let completion = provider.chat(request).await?;
-        let text = completion.text();
-        return Ok((completion, text));
-    }
-    let mut events = provider.chat_stream(request).await?;
-    let (mut text, mut done) = (String::new(), None);
-    while let Some(event) = in_time(events.next()).await {
-        match event? {
-            CompletionEvent::Text(more) => text.push_str(&more),
-            CompletionEvent::Done(completion) => done = Some(completion),
-            _ => {}
-        }
-    }
-    Ok((done.expect("a last event"), text))
 }
 
 /// The tokens by the words of the conventions: input, output, cached, thought. The four counts are
@@ -170,7 +148,7 @@ async fn every_recording_comes_out_as_recorded() {
         let sent = &server.sent()[0];
         assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{name}");
         assert_address(interaction, &sent.head);
-        let (completion, streamed) = result.expect("the recording is of a success");
+        let (completion, streamed, _) = result.expect("the recording is of a success");
         let said = said(interaction);
         assert_as_recorded(name, &completion, &said);
         assert_eq!(streamed, completion.text(), "{name}");
@@ -213,27 +191,9 @@ async fn play_cut(interaction: &Interaction, places: &[usize]) {
     let server = Server::start(vec![answer(interaction).cut(places)]);
     let provider = provider(interaction, &server).http_spans(false);
     let request = chat_request(&interaction.request);
-    let (completion, text) = ask(&provider, request, true).await.expect("a success");
+    let (completion, text, _) = ask(&provider, request, true).await.expect("a success");
     assert_as_recorded(&interaction.name, &completion, &said(interaction));
     assert_eq!(text, completion.text());
-}
-
-/// A tool that answers as it was recorded.
-struct Recorded {
-    definition: ToolDefinition,
-    outputs: HashMap<String, Value>,
-}
-
-impl Tool for Recorded {
-    fn definition(&self) -> &ToolDefinition {
-        &self.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        let output = self.outputs.get(&*call.id).cloned();
-        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
-        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
-    }
 }
 
 /// The chat as it was before the last interaction was recorded: with the tools, and what they say.
@@ -248,11 +208,7 @@ fn chat_of(first: &Interaction, last: &Interaction, server: &Server) -> Chat {
         })
         .collect();
     let request = chat_request(&first.request);
-    let mut tools = ToolSet::new();
-    for definition in request.tools {
-        let tool = Recorded { definition, outputs: outputs.clone() };
-        tools.add(std::sync::Arc::new(tool)).expect("distinct names");
-    }
+    let tools = recorded_tools(request.tools, outputs);
     let mut chat = Chat::new(provider(first, server)).tools(tools).temperature(0.0);
     if let Some(prompt) = request.system_prompt {
         chat = chat.system_prompt(prompt);

@@ -2,6 +2,7 @@
 //! spans say so.
 
 mod support {
+    pub mod listening;
     pub mod server;
     #[path = "mod.rs"]
     pub mod shared;
@@ -14,6 +15,7 @@ use chatlas::testing::{RecordedSpan, Recorder};
 use chatlas::{HttpOptions, OpenAi, ProviderError, ProviderErrorKind as Kind};
 use opentelemetry::trace::Status;
 use serde_json::{Value, json};
+use support::listening::{listen, provider_error};
 use support::server::{Answer, Server};
 use support::shared::in_time;
 
@@ -45,27 +47,6 @@ fn end() -> String {
 fn chat(server: &Server, options: HttpOptions) -> Chat {
     let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("sk-canary").http(options);
     Chat::new(model)
-}
-
-fn provider_error(error: ChatError) -> ProviderError {
-    match error {
-        ChatError::Provider(error) => error,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The whole stream: the text, and how it ended.
-async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
-    let mut stream = chat.stream("hi");
-    let mut text = String::new();
-    loop {
-        match in_time(stream.next()).await.expect("an end") {
-            Ok(StreamEvent::Text(more)) => text.push_str(&more),
-            Ok(StreamEvent::Done(reply)) => return (text, Ok(reply)),
-            Ok(_) => {}
-            Err(error) => return (text, Err(provider_error(error))),
-        }
-    }
 }
 
 async fn failed_stream(answer: Answer) -> ProviderError {

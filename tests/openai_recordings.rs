@@ -2,7 +2,9 @@
 //! the public API: what comes out, what was sent, and what the spans say.
 
 mod support {
+    pub mod asking;
     pub mod cassettes;
+    pub mod recorded_tools;
     pub mod recordings;
     pub mod server;
     #[path = "mod.rs"]
@@ -15,13 +17,11 @@ use std::collections::HashMap;
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::tool::BoxFuture;
-use chatlas::{
-    ChatRequest, Completion, CompletionEvent, FinishReason, OpenAi, ProviderErrorKind, ToolCall,
-    ToolDefinition, ToolError, ToolOutput, WebSearch,
-};
+use chatlas::{Completion, FinishReason, OpenAi, ProviderErrorKind, WebSearch};
 use serde_json::{Value, json};
+use support::asking::ask;
 use support::cassettes::{Interaction, interactions};
+use support::recorded_tools::recorded_tools;
 use support::recordings::{
     chat_request, meaning, openai_counts, openai_responses, output, response, turns,
 };
@@ -51,28 +51,6 @@ fn provider(recorded: &Value, url: &str) -> OpenAi {
         provider = provider.service_tier(tier);
     }
     provider
-}
-
-async fn ask(
-    provider: &OpenAi,
-    request: ChatRequest,
-    stream: bool,
-) -> Result<(Completion, String), chatlas::ProviderError> {
-    if !stream {
-        let completion = provider.chat(request).await?;
-        let text = completion.text();
-        return Ok((completion, text));
-    }
-    let mut events = provider.chat_stream(request).await?;
-    let (mut text, mut done) = (String::new(), None);
-    while let Some(event) = in_time(events.next()).await {
-        match event? {
-            CompletionEvent::Text(more) => text.push_str(&more),
-            CompletionEvent::Done(completion) => done = Some(completion),
-            _ => {}
-        }
-    }
-    Ok((done.expect("a last event"), text))
 }
 
 fn items<'a>(response: &'a Value, kind: &str) -> Vec<&'a Value> {
@@ -191,7 +169,7 @@ async fn every_recording_comes_out_as_recorded() {
             refused += 1;
             continue;
         }
-        let (completion, streamed) = result.expect("the recording is of a success");
+        let (completion, streamed, _) = result.expect("the recording is of a success");
         let response = response(interaction);
         assert_as_recorded(name, &completion, &response);
         assert_eq!(streamed, completion.text(), "{name}");
@@ -233,7 +211,7 @@ async fn play_cut(interaction: &Interaction, places: &[usize]) {
     let provider = provider(&interaction.request, "http://vendor.example/v1");
     let provider = provider.http(in_pieces(interaction, places));
     let request = chat_request(&interaction.request);
-    let (completion, text) = ask(&provider, request, true).await.expect("a success");
+    let (completion, text, _) = ask(&provider, request, true).await.expect("a success");
     assert_as_recorded(&interaction.name, &completion, &response(interaction));
     assert_eq!(text, completion.text());
 }
@@ -275,24 +253,6 @@ async fn the_recorded_list_of_models_comes_out() {
     assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ids);
     recorder.assert_sound();
     assert_eq!(recorder.span("list_models")["gen_ai.provider.name"], "openai");
-}
-
-/// A tool that answers as it was recorded.
-struct Recorded {
-    definition: ToolDefinition,
-    outputs: HashMap<String, Value>,
-}
-
-impl Tool for Recorded {
-    fn definition(&self) -> &ToolDefinition {
-        &self.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        let output = self.outputs.get(&*call.id).cloned();
-        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
-        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
-    }
 }
 
 /// Interactions that are one conversation: each answers what the one before asked for.
@@ -380,11 +340,7 @@ fn chat_of(
         })
         .collect();
     let request = chat_request(&first.request);
-    let mut tools = ToolSet::new();
-    for definition in request.tools {
-        let tool = Recorded { definition, outputs: outputs.clone() };
-        tools.add(std::sync::Arc::new(tool)).expect("distinct names");
-    }
+    let tools = recorded_tools(request.tools, outputs);
     let mut chat = Chat::new(provider(&first.request, server.url())).tools(tools);
     if let Some(prompt) = request.system_prompt {
         chat = chat.system_prompt(prompt);

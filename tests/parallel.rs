@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chatlas::prelude::*;
-use chatlas::{ChatRequest, Completion, ProviderError, ProviderErrorKind, ProviderInfo};
+use chatlas::testing::Recorder;
+use chatlas::{
+    AssistantTurn, ChatRequest, Completion, ProviderError, ProviderErrorKind, ProviderInfo,
+};
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, global};
-use support::{assert_sound, in_time, record, says};
+use support::in_time;
 
 /// Repeats what was said, the first prompts last, and counts how many ask at once.
 struct Echo {
@@ -42,16 +45,16 @@ impl Provider for Echo {
         if said == "7" {
             return Err(ProviderError::new(ProviderErrorKind::Overloaded, "not seven"));
         }
-        Ok(says(&said))
+        Ok(AssistantTurn { contents: vec![Content::text(said)], ..AssistantTurn::default() })
     }
 }
 
 #[tokio::test]
 async fn prompts_are_answered_in_order_and_no_more_than_so_many_at_once() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let (provider, most) = Echo::new();
     let chat = Chat::new(provider).name("echo");
-    let caller = Context::new().with_span(global::tracer("app").start("caller"));
+    let caller = Context::current_with_span(global::tracer("app").start("caller"));
     let asking = {
         let _guard = caller.clone().attach();
         chat.parallel((0..20).map(|n| n.to_string()), 4)
@@ -69,18 +72,17 @@ async fn prompts_are_answered_in_order_and_no_more_than_so_many_at_once() {
     assert!(chat.turns().is_empty(), "the conversation itself stays as it is");
     caller.span().end();
     let spans = recorder.spans();
-    let agents: Vec<_> = spans.iter().filter(|span| span.name == "invoke_agent echo").collect();
+    let agents: Vec<_> = spans.iter().filter(|span| span.name() == "invoke_agent echo").collect();
     assert_eq!(agents.len(), 20);
     let above = caller.span().span_context().span_id();
-    assert!(agents.iter().all(|agent| agent.parent_span_id == above));
-    let trace = agents[0].span_context.trace_id();
-    assert!(spans.iter().all(|span| span.span_context.trace_id() == trace));
-    assert_sound(&spans);
+    assert!(agents.iter().all(|agent| agent.parent_id() == above));
+    let trace = agents[0].trace_id();
+    assert!(spans.iter().all(|span| span.trace_id() == trace));
+    recorder.assert_sound();
 }
 
 #[tokio::test]
 async fn prompts_can_be_asked_from_a_task() {
-    let _alone = record();
     let (provider, _) = Echo::new();
     let chat = Chat::new(provider);
     let asking = tokio::spawn(async move { chat.parallel(["1", "2"], 0).await });

@@ -9,26 +9,22 @@ use std::sync::{Arc, Mutex};
 
 use chatlas::chat::{FinishedCall, PendingCall};
 use chatlas::prelude::*;
+use chatlas::testing::{Answer, Recorder, Script};
 use chatlas::{Approval, Turn};
 use opentelemetry::global;
 use opentelemetry::trace::{Span as _, Tracer as _};
 use serde_json::json;
-use support::{Scripted, Step, asks, assert_sound, attribute, in_time, record, says};
-
-static RUNS: AtomicUsize = AtomicUsize::new(0);
+use support::in_time;
 
 /// Deletes a file.
 #[tool]
 async fn delete(path: String) -> String {
-    RUNS.fetch_add(1, Ordering::SeqCst);
     format!("deleted {path}")
 }
 
-fn model() -> Scripted {
-    Scripted::new([
-        Step::Reply(asks(&[("c1", "delete", json!({"path": "a.txt"}))])),
-        Step::Reply(says("done")),
-    ])
+fn model() -> Script {
+    let delete = Answer::new().call_of_id("c1", "delete", json!({"path": "a.txt"}));
+    Script::new().then(delete).says("done")
 }
 
 fn told(chat: &Chat) -> Vec<String> {
@@ -38,8 +34,14 @@ fn told(chat: &Chat) -> Vec<String> {
 
 #[tokio::test]
 async fn a_call_that_is_rejected_does_not_run_and_the_model_reads_why() {
-    let recorder = record();
-    RUNS.store(0, Ordering::SeqCst);
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    /// Deletes a file.
+    #[tool]
+    async fn delete(path: String) -> String {
+        RUNS.fetch_add(1, Ordering::SeqCst);
+        format!("deleted {path}")
+    }
+    let recorder = Recorder::new();
     let mut chat = Chat::new(model()).tools(tools![delete]).on_tool_request(|call| async move {
         assert_eq!(call.request.arguments["path"], "a.txt");
         assert_eq!(call.definition.description, "Deletes a file.");
@@ -50,14 +52,14 @@ async fn a_call_that_is_rejected_does_not_run_and_the_model_reads_why() {
     assert_eq!(RUNS.load(Ordering::SeqCst), 0);
     assert_eq!(told(&chat), ["The tool call was rejected: the user said no"]);
     let span = recorder.span("execute_tool delete");
-    assert_eq!(attribute(&span, "error.type").as_deref(), Some("tool_rejected"));
+    assert_eq!(span["error.type"], "tool_rejected");
     assert!(!format!("{span:?}").contains("the user said no"), "that is content");
-    assert_sound(&recorder.spans());
+    recorder.assert_sound();
 }
 
 #[tokio::test]
 async fn a_person_may_take_time_to_approve_and_hooks_have_their_spans_in_that_of_the_call() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let (ask, mut asked) = tokio::sync::mpsc::channel::<tokio::sync::oneshot::Sender<bool>>(1);
     let person = tokio::spawn(async move {
         let answer = asked.recv().await.unwrap();
@@ -91,7 +93,7 @@ invoke_agent
 ";
     assert_eq!(recorder.tree(), expected);
     assert_eq!(told(&chat), ["deleted a.txt"]);
-    assert_sound(&recorder.spans());
+    recorder.assert_sound();
 }
 
 #[derive(Debug)]
@@ -135,19 +137,18 @@ async fn a_hook_that_fails_or_panics_fails_the_call_and_never_the_chat() {
         ),
     ];
     for (set, kind, message) in cases {
-        let recorder = record();
+        let recorder = Recorder::new();
         let mut chat = set(Chat::new(model()).tools(tools![delete]));
         assert_eq!(in_time(chat.chat("tidy up")).await.unwrap().text(), "done");
         assert_eq!(told(&chat), [message]);
         let span = recorder.span("execute_tool delete");
-        assert_eq!(attribute(&span, "error.type").as_deref(), Some(kind));
-        assert_sound(&recorder.spans());
+        assert_eq!(span["error.type"], kind);
+        recorder.assert_sound();
     }
 }
 
 #[tokio::test]
 async fn all_hooks_have_to_approve_and_a_result_can_be_withheld() {
-    let _alone = record();
     let asked: Arc<Mutex<Vec<&'static str>>> = Arc::default();
     let note = |name: &'static str, approval: Approval| {
         let asked = Arc::clone(&asked);
@@ -173,13 +174,9 @@ async fn all_hooks_have_to_approve_and_a_result_can_be_withheld() {
 
 #[tokio::test]
 async fn results_of_calls_that_never_ran_are_shown_too() {
-    let _alone = record();
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let see = Arc::clone(&seen);
-    let model = Scripted::new([
-        Step::Reply(asks(&[("c1", "no_such", json!({}))])),
-        Step::Reply(says("ok")),
-    ]);
+    let model = Script::new().calls("no_such", json!({})).says("ok");
     let mut chat = Chat::new(model).on_tool_request(crash).on_tool_result(move |call| {
         see.lock().unwrap().push(call.result.outcome.to_model_text());
         async {}
@@ -190,15 +187,15 @@ async fn results_of_calls_that_never_ran_are_shown_too() {
 
 #[tokio::test]
 async fn a_hook_is_dropped_with_the_conversation() {
-    let recorder = record();
+    let recorder = Recorder::new();
     let mut chat = Chat::new(model())
         .tools(tools![delete])
         .on_tool_request(|_| std::future::pending::<Approval>());
     let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), chat.chat("go"));
     assert!(waiting.await.is_err());
     let span = recorder.span("execute_tool delete");
-    assert_eq!(attribute(&span, "chatlas.cancelled").as_deref(), Some("true"));
-    assert_sound(&recorder.spans());
+    assert_eq!(span["chatlas.cancelled"], true);
+    recorder.assert_sound();
     // The next run works: the call is answered for.
     let mut chat = chat.cancellation(chatlas::CancellationToken::new());
     assert_eq!(in_time(chat.chat("well?")).await.unwrap().text(), "done");

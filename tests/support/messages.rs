@@ -4,7 +4,6 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,16 +11,14 @@ use chatlas::content::{
     Media, MediaSource, Replay, Thinking, ToolOutcome, ToolRequest, ToolResult,
 };
 use chatlas::prelude::*;
-use chatlas::tool::BoxFuture;
+use chatlas::testing::Recorder;
 use chatlas::{
-    AssistantTurn, ChatRequest, Completion, CompletionEvent, FinishReason, OutputSchema,
-    ProviderError, ToolCall, ToolDefinition, ToolError, ToolOutput, UserTurn,
+    AssistantTurn, ChatRequest, Completion, FinishReason, OutputSchema, ToolDefinition, UserTurn,
 };
-use opentelemetry_sdk::trace::SpanData;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cassettes::Interaction;
-use super::shared::{assert_sound, attribute, in_time};
+use super::recorded_tools::recorded_tools;
 
 /// The tool by which a model answers that knows no `output_config.format`.
 pub const OUTPUT_TOOL: &str = "_structured_tool_call";
@@ -191,37 +188,6 @@ fn source(source: &Value) -> MediaSource {
     }
 }
 
-/// Asks, and takes the reply as it comes: whole, and what was told on the way.
-pub async fn ask(
-    provider: &impl Provider,
-    request: ChatRequest,
-    stream: bool,
-) -> Result<(Completion, String, String), ProviderError> {
-    let thoughts = |completion: &Completion| -> String {
-        let thought = |content: &Content| match content {
-            Content::Thinking(thinking) => Some(thinking.text.clone()),
-            _ => None,
-        };
-        completion.contents.iter().filter_map(thought).collect()
-    };
-    if !stream {
-        let completion = provider.chat(request).await?;
-        let (text, thought) = (completion.text(), thoughts(&completion));
-        return Ok((completion, text, thought));
-    }
-    let mut events = provider.chat_stream(request).await?;
-    let (mut text, mut thought, mut done) = (String::new(), String::new(), None);
-    while let Some(event) = in_time(events.next()).await {
-        match event? {
-            CompletionEvent::Text(more) => text.push_str(&more),
-            CompletionEvent::Thinking(more) => thought.push_str(&more),
-            CompletionEvent::Done(completion) => done = Some(completion),
-            _ => {}
-        }
-    }
-    Ok((done.expect("a last event"), text, thought))
-}
-
 /// The tokens as the conventions want them, from the vendor's own numbers.
 fn counts(message: &Value) -> [(&'static str, Option<u64>); 4] {
     let count = |key: &str| message["usage"][key].as_u64();
@@ -282,40 +248,22 @@ pub fn assert_as_recorded(provider: &str, name: &str, completion: &Completion, m
     }
 }
 
-pub fn assert_span_carries(name: &str, message: &Value, spans: &[SpanData]) {
-    assert_sound(spans);
-    let chat = spans.iter().find(|span| span.name.starts_with("chat ")).expect("a chat span");
-    let has = |key: &str| attribute(chat, key);
+pub fn assert_span_carries(name: &str, message: &Value, recorder: &Recorder) {
+    recorder.assert_sound();
+    let spans = recorder.spans();
+    let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
     for (key, count) in counts(message) {
-        assert_eq!(has(key), count.map(|count| count.to_string()), "{name}: {key}");
+        assert_eq!(chat[key], json!(count), "{name}: {key}");
     }
     for (key, value) in
         [("gen_ai.response.id", &message["id"]), ("gen_ai.response.model", &message["model"])]
     {
-        assert_eq!(has(key).as_deref(), value.as_str(), "{name}: {key}");
+        assert_eq!(chat[key], *value, "{name}: {key}");
     }
-    let reasons = format!("[\"{}\"]", reason(message).as_str());
-    assert_eq!(has("gen_ai.response.finish_reasons"), Some(reasons), "{name}");
-    let post = spans.iter().find(|span| span.name == "POST").expect("an HTTP span");
-    assert_eq!(post.parent_span_id, chat.span_context.span_id(), "{name}");
-}
-
-/// A tool that answers as it was recorded.
-struct Recorded {
-    definition: ToolDefinition,
-    outputs: HashMap<String, Value>,
-}
-
-impl Tool for Recorded {
-    fn definition(&self) -> &ToolDefinition {
-        &self.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        let output = self.outputs.get(&*call.id).cloned();
-        let unknown = move || ToolError::new("unrecorded", format!("no output for {}", call.id));
-        Box::pin(async move { output.map(ToolOutput::Value).ok_or_else(unknown) })
-    }
+    let reasons = json!([reason(message).as_str()]);
+    assert_eq!(chat["gen_ai.response.finish_reasons"], reasons, "{name}");
+    let post = spans.iter().find(|span| span.name() == "POST").expect("an HTTP span");
+    assert_eq!(post.parent_id(), chat.id(), "{name}");
 }
 
 /// Interactions that are one conversation: each answers what the one before asked for.
@@ -366,11 +314,7 @@ pub fn chat_of(provider: impl Provider, conversation: &[&Interaction]) -> (Chat,
         })
         .collect();
     let request = chat_request(&first.request);
-    let mut tools = ToolSet::new();
-    for definition in request.tools {
-        let tool = Recorded { definition, outputs: outputs.clone() };
-        tools.add(Arc::new(tool)).expect("distinct names");
-    }
+    let tools = recorded_tools(request.tools, outputs);
     let mut chat = Chat::new(provider).tools(tools);
     if let Some(prompt) = request.system_prompt {
         chat = chat.system_prompt(prompt);
