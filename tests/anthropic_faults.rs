@@ -321,7 +321,6 @@ async fn an_answer_that_was_stopped_says_why() {
         ("model_context_window_exceeded", FinishReason::Length),
         ("refusal", FinishReason::ContentFilter),
         ("stop_sequence", FinishReason::Stop),
-        ("pause_turn", FinishReason::Other("pause_turn".to_owned())),
     ] {
         let recorder = record();
         let server = Server::start(vec![Answer::events(begin() + &finish(reason) + &stop())]);

@@ -64,14 +64,7 @@ pub(crate) fn in_reply(told: &Value) -> Option<ProviderError> {
 /// The error, with advice on what to do.
 pub(crate) fn advised(error: &ProviderError, advice: &str) -> ProviderError {
     let message = format!("{}; {advice}", error.message().trim_end_matches('.'));
-    let mut advised = ProviderError::new(error.kind(), message);
-    if let Some(status) = error.status() {
-        advised = advised.with_status(status);
-    }
-    if let Some(id) = error.request_id() {
-        advised = advised.with_request_id(id);
-    }
-    with_code(advised, error.code().map(str::to_owned))
+    error.clone().with_message(message)
 }
 
 fn with_code(error: ProviderError, code: Option<String>) -> ProviderError {

@@ -212,12 +212,14 @@ impl Http {
             if let Some(span) = span {
                 span.finish(&result);
             }
-            let error = match result {
+            let (error, again) = match result {
                 Ok(response) if response.status().is_success() => return Ok(response),
-                Ok(response) => secrets.hide(refused(response, &explain).await),
-                Err(trouble) => secrets.hide(trouble.at(&url)),
+                Ok(response) => {
+                    (secrets.hide(refused(response, secrets, &explain).await), true)
+                }
+                Err(trouble) => (secrets.hide(trouble.at(&url)), trouble.may_pass()),
             };
-            let wait = (attempt < self.options.max_retries)
+            let wait = (again && attempt < self.options.max_retries)
                 .then(|| retry::wait_before(attempt + 1, &error))
                 .flatten();
             let Some(wait) = wait else { return Err(error) };
@@ -332,11 +334,12 @@ fn propagate(span: Option<&AttemptSpan>, headers: &mut HeaderMap) {
 /// An answer that is none of success.
 async fn refused(
     response: Response,
+    secrets: &Secrets,
     explain: &(impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync),
 ) -> ProviderError {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
-    let body = beginning(response).await;
+    let body = secrets.hide_in(&beginning(response).await);
     let error = if (300..400).contains(&status) {
         ProviderError::new(
             ProviderErrorKind::InvalidRequest,
