@@ -193,9 +193,6 @@ impl Http {
         let mut headers = self.headers(&call)?;
         let mut url = call.url.clone();
         user_to_header(&mut url, &mut headers);
-        if let Some((KeyIn::Query(name), key)) = call.key {
-            url.query_pairs_mut().append_pair(name, key.expose());
-        }
         let mut attempt = 0;
         loop {
             let mut request = Request::new(call.method.clone(), url.clone());
@@ -214,9 +211,7 @@ impl Http {
             }
             let (error, again) = match result {
                 Ok(response) if response.status().is_success() => return Ok(response),
-                Ok(response) => {
-                    (secrets.hide(refused(response, secrets, &explain).await), true)
-                }
+                Ok(response) => (secrets.hide(refused(response, secrets, &explain).await), true),
                 Err(trouble) => (secrets.hide(trouble.at(&url)), trouble.may_pass()),
             };
             let wait = (again && attempt < self.options.max_retries)
@@ -244,23 +239,18 @@ impl Http {
             map.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some((place, key)) = call.key {
-            let header = match place {
-                KeyIn::Bearer => Some((AUTHORIZATION, format!("Bearer {}", key.expose()))),
-                KeyIn::Header(name) => {
-                    Some((HeaderName::from_static(name), key.expose().to_owned()))
-                }
-                KeyIn::Query(_) => None,
+            let (name, value) = match place {
+                KeyIn::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+                KeyIn::Header(name) => (HeaderName::from_static(name), key.expose().to_owned()),
             };
-            if let Some((name, value)) = header {
-                let value = sensitive(&value).ok_or_else(|| {
-                    ProviderError::new(
-                        ProviderErrorKind::Authentication,
-                        "the API key holds signs that no HTTP header can carry: \
-                         was a line break copied with it?",
-                    )
-                })?;
-                map.insert(name, value);
-            }
+            let value = sensitive(&value).ok_or_else(|| {
+                ProviderError::new(
+                    ProviderErrorKind::Authentication,
+                    "the API key holds signs that no HTTP header can carry: \
+                     was a line break copied with it?",
+                )
+            })?;
+            map.insert(name, value);
         }
         for (name, value) in &self.options.headers {
             let name_parsed = HeaderName::try_from(name.as_str()).ok();
