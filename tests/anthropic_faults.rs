@@ -334,6 +334,26 @@ async fn an_answer_that_was_stopped_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_stands_where_an_answer_is_cut_is_not_shown() {
+    let _alone = record();
+    let body = format!("{} canary-0123456789", "x".repeat(285));
+    let server = Server::start(vec![Answer::json(400, &json!(body))]);
+    let model = Anthropic::new("claude-1").base_url(server.url()).api_key("canary-0123456789");
+    let error = in_time(Chat::new(model).chat("hi")).await.expect_err("a refusal").to_string();
+    assert!(error.contains("xxx") && !error.contains("canary"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_are_told_at_the_end_alone_are_counted() {
+    let _alone = record();
+    let begin = begin().replace("{\"input_tokens\":3,\"output_tokens\":1}", "null");
+    assert!(begin.contains("\"usage\":null"), "{begin}");
+    let server = Server::start(vec![Answer::events(begin + &finish("end_turn") + &stop())]);
+    let reply = listen(&mut Chat::new(model(&server))).await.1.expect("an answer");
+    assert_eq!(reply.usage.output_tokens, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
     let recorder = record();
     let call = json!({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search",
