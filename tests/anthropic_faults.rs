@@ -13,8 +13,8 @@ use std::time::Duration;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
 use chatlas::{
-    Anthropic, FinishReason, HttpOptions, OutputSchema, ProviderError, ProviderErrorKind as Kind,
-    WebFetch, WebSearch,
+    Anthropic, Caching, ChatError, FinishReason, HttpOptions, OutputSchema, ProviderError,
+    ProviderErrorKind as Kind, WebFetch, WebSearch,
 };
 use serde_json::{Value, json};
 use support::listening::{listen, provider_error};
@@ -298,7 +298,6 @@ async fn an_answer_that_was_stopped_says_why() {
         ("model_context_window_exceeded", FinishReason::Length),
         ("refusal", FinishReason::ContentFilter),
         ("stop_sequence", FinishReason::Stop),
-        ("pause_turn", FinishReason::Other("pause_turn".to_owned())),
     ] {
         let recorder = Recorder::new();
         let server = Server::start(vec![Answer::events(begin() + &finish(reason) + &stop())]);
@@ -308,6 +307,71 @@ async fn an_answer_that_was_stopped_says_why() {
         assert_eq!(call["gen_ai.response.finish_reasons"], json!([expected.as_str()]));
         assert_eq!(reply.turn.finish_reason, Some(expected));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_stands_where_an_answer_is_cut_is_not_shown() {
+    let _alone = record();
+    let body = format!("{} canary-0123456789", "x".repeat(285));
+    let server = Server::start(vec![Answer::json(400, &json!(body))]);
+    let model = Anthropic::new("claude-1").base_url(server.url()).api_key("canary-0123456789");
+    let error = in_time(Chat::new(model).chat("hi")).await.expect_err("a refusal").to_string();
+    assert!(error.contains("xxx") && !error.contains("canary"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_are_told_at_the_end_alone_are_counted() {
+    let _alone = record();
+    let begin = begin().replace("{\"input_tokens\":3,\"output_tokens\":1}", "null");
+    assert!(begin.contains("\"usage\":null"), "{begin}");
+    let server = Server::start(vec![Answer::events(begin + &finish("end_turn") + &stop())]);
+    let reply = listen(&mut Chat::new(model(&server))).await.1.expect("an answer");
+    assert_eq!(reply.usage.output_tokens, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
+    let recorder = record();
+    let call = json!({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search",
+        "input": {"query": "rust"}});
+    let first = json!([{"type": "text", "text": "I look. "}, call]);
+    let found = json!({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1",
+        "content": []});
+    let rest = json!([found, {"type": "text", "text": "Nothing."}]);
+    let server = Server::start(vec![
+        Answer::json(200, &message(&first, "pause_turn")),
+        Answer::json(200, &message(&rest, "end_turn")),
+        Answer::json(200, &says("Bye.")),
+        Answer::json(200, &message(&first, "pause_turn")),
+        Answer::json(200, &says("Still here.")),
+    ]);
+    let mut chat = Chat::new(model(&server).caching(Caching::Off)).max_rounds(2);
+    let reply = in_time(chat.chat("hi")).await.expect("an answer");
+    assert_eq!((reply.text().as_str(), reply.rounds), ("I look. Nothing.", 2));
+    assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (Some(6), Some(4)));
+    assert_eq!(reply.turn.usage, reply.usage);
+    let messages = |index: usize| server.sent()[index].body["messages"].clone();
+    assert_eq!(messages(1)[1], json!({"role": "assistant", "content": first}));
+    let finished: Vec<_> = recorder
+        .spans()
+        .iter()
+        .filter(|span| span.name == "chat claude-1")
+        .filter_map(|span| attribute(span, "gen_ai.response.finish_reasons"))
+        .collect();
+    assert_eq!(finished, ["[\"pause_turn\"]", "[\"stop\"]"]);
+
+    // One turn, as if there had been no pause.
+    in_time(chat.chat("and?")).await.expect("an answer");
+    assert_eq!(chat.turns().len(), 4);
+    let whole = json!([first[0], call, found, rest[1]]);
+    assert_eq!(messages(2)[1], json!({"role": "assistant", "content": whole}));
+
+    // A pause that was the end is sent without the call that nobody answers.
+    let mut chat = chat.max_rounds(1);
+    let error = in_time(chat.chat("more")).await.expect_err("a bound");
+    assert_eq!(error, ChatError::TooManyRounds { limit: 1 });
+    in_time(chat.chat("well?")).await.expect("an answer");
+    assert_eq!(messages(4)[5], json!({"role": "assistant", "content": [first[0]]}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

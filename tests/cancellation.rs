@@ -78,6 +78,40 @@ async fn a_token_ends_a_stream_that_stalls() {
     assert_eq!(chat.chat("go on").await.unwrap().text(), "a time");
 }
 
+/// A tool that answers at once, and keeps its context.
+struct Keeps(ToolDefinition, Arc<Mutex<Option<ToolContext>>>);
+
+impl Tool for Keeps {
+    fn definition(&self) -> &ToolDefinition {
+        &self.0
+    }
+
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
+        *self.1.lock().unwrap() = Some(call.context);
+        Box::pin(std::future::ready(Ok(json!(1).into())))
+    }
+}
+
+#[tokio::test]
+async fn nothing_comes_after_the_end_of_a_stream_whatever_a_tool_still_tells() {
+    let seen: Arc<Mutex<Option<ToolContext>>> = Arc::default();
+    let definition = ToolDefinition::new("keep", "Keeps.", json!({"type": "object"}));
+    let mut tools = ToolSet::new();
+    tools.add(Arc::new(Keeps(definition, Arc::clone(&seen)))).unwrap();
+    let model = Script::new().calls("keep", json!({})).says("ok");
+    let mut chat = Chat::new(model).tools(tools);
+    let mut events = chat.stream("go");
+    loop {
+        match in_time(events.next()).await {
+            Some(Ok(StreamEvent::Done(_))) => break,
+            Some(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    seen.lock().unwrap().as_ref().unwrap().progress(json!("late"));
+    assert_eq!(in_time(events.next()).await, None);
+}
+
 #[tokio::test]
 async fn a_token_ends_a_tool_that_hangs_and_the_tool_is_told() {
     let recorder = Recorder::new();

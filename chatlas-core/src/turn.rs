@@ -241,6 +241,9 @@ pub enum FinishReason {
     ContentFilter,
     /// It asks for tools.
     ToolCall,
+    /// The vendor has paused a turn of many calls of its own tools, and goes on when it gets the
+    /// turn back. A [`Chat`](crate::Chat) sees to that by itself; the rounds are counted.
+    Pause,
     /// The reply ended in an error.
     Error,
     /// A reason of the vendor's own.
@@ -270,6 +273,7 @@ impl FinishReason {
             Self::Length => "length",
             Self::ContentFilter => "content_filter",
             Self::ToolCall => "tool_call",
+            Self::Pause => "pause_turn",
             Self::Error | Self::Other(_) => "error",
         }
     }
@@ -282,6 +286,7 @@ impl From<String> for FinishReason {
             "length" => Self::Length,
             "content_filter" => Self::ContentFilter,
             "tool_call" => Self::ToolCall,
+            "pause_turn" => Self::Pause,
             "error" => Self::Error,
             _ => Self::Other(reason),
         }

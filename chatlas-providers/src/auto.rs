@@ -48,7 +48,6 @@ const KNOWN: &[Known] = &[
     known!("vertex", "vertex", [], Some("gemini-3.5-flash"), crate::google::Vertex::new),
     known!("azure-openai", "azure", [["AZURE_OPENAI_API_KEY"], ["AZURE_OPENAI_ENDPOINT"]], None, crate::azure::AzureOpenAi::new),
     known!("azure-openai-completions", "azure", [["AZURE_OPENAI_API_KEY"], ["AZURE_OPENAI_ENDPOINT"]], None, crate::azure::AzureOpenAiCompletions::new),
-    known!("bedrock", "bedrock", [], Some("us.anthropic.claude-sonnet-4-6"), crate::bedrock::Bedrock::new),
     known!("cloudflare", "cloudflare", [["CLOUDFLARE_API_KEY"], ["CLOUDFLARE_ACCOUNT_ID"]], Some("@cf/meta/llama-3.3-70b-instruct-fp8-fast"), crate::vendors::Cloudflare::new),
     known!("databricks", "databricks", [["DATABRICKS_TOKEN"], ["DATABRICKS_HOST"]], Some("databricks-claude-sonnet-4-6"), crate::vendors::Databricks::new),
     known!("deepseek", "deepseek", [["DEEPSEEK_API_KEY"]], Some("deepseek-v4-flash"), crate::vendors::DeepSeek::new),
@@ -214,5 +213,14 @@ mod tests {
         let (kind, message) = refused("portkey/gpt-5.4", &["PORTKEY_API_KEY"]);
         assert_eq!(kind, ProviderErrorKind::Unsupported);
         assert!(message.contains("turn on the feature `portkey`"), "{message}");
+    }
+
+    #[test]
+    fn a_provider_is_listed_once() {
+        let mut names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
     }
 }

@@ -53,11 +53,26 @@ impl<'a> History<'a> {
     }
 
     /// Adds a whole reply.
-    pub(super) fn reply(&mut self, turn: AssistantTurn) {
+    pub(super) fn reply(&mut self, turn: AssistantTurn) -> AssistantTurn {
         self.arrived = AssistantTurn::default();
         self.before = None;
         self.results = turn.tool_requests().map(|request| (request.clone(), None)).collect();
-        self.turns.push(Arc::new(Turn::Assistant(turn)));
+        let turn = self.whole(turn);
+        self.turns.push(Arc::new(Turn::Assistant(turn.clone())));
+        turn
+    }
+
+    /// The turn with what came before a pause, which is taken out of the turns.
+    fn whole(&mut self, turn: AssistantTurn) -> AssistantTurn {
+        let Some(Turn::Assistant(paused)) = self.turns.last().map(AsRef::as_ref) else {
+            return turn;
+        };
+        let mut contents = paused.contents.clone();
+        contents.extend(turn.contents);
+        let mut usage = paused.usage;
+        usage += turn.usage;
+        self.turns.pop();
+        AssistantTurn { contents, usage, ..turn }
     }
 
     /// The tool requests of the last reply.
@@ -93,6 +108,7 @@ impl Drop for History<'_> {
         let mut arrived = std::mem::take(&mut self.arrived);
         if arrived.contents.iter().any(is_worth_keeping) {
             arrived.partial = true;
+            let arrived = self.whole(arrived);
             self.turns.push(Arc::new(Turn::Assistant(arrived)));
         } else if let Some((length, last)) = self.before.take() {
             // Not a word came back: the prompt is the caller's again.

@@ -161,7 +161,7 @@ impl fmt::Display for ChatError {
             Self::Output(error) => error.fmt(f),
             Self::TooManyRounds { limit } => write!(
                 f,
-                "the model still asked for tools after {limit} model calls; \
+                "the model was not done after {limit} model calls; \
                  if that is meant to be, raise `Chat::max_rounds`"
             ),
             Self::Cancelled => f.write_str("the conversation was cancelled"),

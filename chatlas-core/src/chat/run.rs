@@ -26,7 +26,7 @@ use crate::telemetry::{carries, in_context};
 use crate::tool::{
     Caller, Progress, Tool, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
 };
-use crate::turn::{AssistantTurn, Usage};
+use crate::turn::{AssistantTurn, FinishReason, Usage};
 
 /// One `chat()` or `stream()`: in its `invoke_agent` span, which ends at once if this is dropped.
 pub(super) async fn run(
@@ -144,8 +144,11 @@ impl Agent<'_> {
             let turn = self.ask(&mut history).await?;
             usage += turn.usage;
             span.count(&turn);
-            history.reply(turn.clone());
+            let turn = history.reply(turn);
             let requests = history.requests();
+            if requests.is_empty() && turn.finish_reason == Some(FinishReason::Pause) {
+                continue;
+            }
             if requests.is_empty() {
                 let id =
                     ReplyId::new(self.telemetry.last_call().as_ref(), turn.response_id.clone());

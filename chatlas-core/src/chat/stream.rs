@@ -86,6 +86,10 @@ impl Stream for ChatStream<'_> {
     type Item = Result<StreamEvent, ChatError>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
+        if self.running.is_none() && self.result.is_none() {
+            // A tool that goes on by itself may still tell of its progress: that was the end.
+            return Poll::Ready(None);
+        }
         // The loop goes on only when the consumer has all that there was.
         if let Some(event) = self.queue.take() {
             return Poll::Ready(Some(Ok(event)));

@@ -102,6 +102,13 @@ impl ProviderError {
         Self::new(ProviderErrorKind::TruncatedStream, "the reply broke off before its end")
     }
 
+    /// The same failure in other words: without a secret that it quoted, or with advice.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// Adds the HTTP status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {

@@ -34,6 +34,16 @@ pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value>
     }
 }
 
+/// Without the calls of the vendor's own tools that have no result: a turn was cut off there. They
+/// are refused in all but the last message, where they are what a paused turn goes on with.
+pub(super) fn without_open_calls(message: &mut Value) {
+    let Some(blocks) = message["content"].as_array_mut() else { return };
+    let answered: Vec<Value> =
+        blocks.iter().filter_map(|block| block.get("tool_use_id").cloned()).collect();
+    let is_call = |block: &Value| block["type"].as_str().is_some_and(|t| t.ends_with("_tool_use"));
+    blocks.retain(|block| !is_call(block) || answered.contains(&block["id"]));
+}
+
 /// Whether the cache may be marked at that block.
 pub(super) fn may_be_marked(block: &Value) -> bool {
     !matches!(block["type"].as_str(), Some("thinking" | "redacted_thinking"))

@@ -4,8 +4,7 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// How much of a body that is no JSON is shown.
-const LONGEST_SNIPPET: usize = 300;
+use crate::http::snippet;
 
 /// An answer with an HTTP status of failure.
 pub(super) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderError {
@@ -89,16 +88,6 @@ pub(crate) fn kind_of_words(message: &str) -> Option<ProviderErrorKind> {
     } else {
         None
     }
-}
-
-/// The beginning of a body that says nothing in the vendor's form.
-pub(crate) fn snippet(body: &str) -> String {
-    let text = body.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.is_empty() {
-        return "the server gave no reason".to_owned();
-    }
-    let shown: String = text.chars().take(LONGEST_SNIPPET).collect();
-    format!("the server answered: {shown}")
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ fn finish_reason(told: Option<&str>, contents: &[Content]) -> FinishReason {
         Some("end_turn" | "stop_sequence") => FinishReason::Stop,
         Some("max_tokens" | "model_context_window_exceeded") => FinishReason::Length,
         Some("refusal") => FinishReason::ContentFilter,
+        Some("pause_turn") => FinishReason::Pause,
         // The tool may be the one by which an older model answers.
         Some("tool_use") | None => {
             if asks {
@@ -200,7 +201,7 @@ mod tests {
             ("max_tokens", FinishReason::Length),
             ("model_context_window_exceeded", FinishReason::Length),
             ("refusal", FinishReason::ContentFilter),
-            ("pause_turn", FinishReason::Other("pause_turn".to_owned())),
+            ("pause_turn", FinishReason::Pause),
         ] {
             let message = json!({"content": [], "stop_reason": reason});
             assert_eq!(completion(ME, &message).unwrap().finish_reason, Some(expected));

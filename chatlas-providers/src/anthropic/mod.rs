@@ -93,9 +93,6 @@ pub(crate) use claude_settings;
 /// `cache_creation_input_tokens`: as they are told, without any weight of the price. Of a stream,
 /// the last count holds for each field that it tells. Output includes the thoughts.
 ///
-/// A reply that ends in `pause_turn` is whole as far as it goes: ask again with the same turns to
-/// have it continued.
-///
 /// ```
 /// use chatlas_providers::anthropic::{Anthropic, Caching};
 ///

@@ -142,7 +142,10 @@ impl Decoder {
         }
         // What the last count tells holds: with tools of the vendor's own, the first one knows of
         // the first of several requests to the model alone.
-        let known = self.message.entry("usage").or_insert_with(|| Map::new().into());
+        let known = self.message.entry("usage").or_insert(Value::Null);
+        if !known.is_object() {
+            *known = Map::new().into();
+        }
         for (key, value) in event["usage"].as_object().into_iter().flatten() {
             if !value.is_null() {
                 set(known, key, value.clone());

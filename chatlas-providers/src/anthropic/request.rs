@@ -190,6 +190,10 @@ fn messages(place: Place, options: &Options, request: &ChatRequest) -> Vec<Value
         .iter()
         .filter_map(|turn| blocks::message(place.provider, options.cites_documents, turn))
         .collect();
+    if let Some((_, earlier)) = messages.split_last_mut() {
+        earlier.iter_mut().for_each(blocks::without_open_calls);
+        messages.retain(|message| message["content"].as_array().is_none_or(|b| !b.is_empty()));
+    }
     if let Some(mark) = cache_control(options)
         && let Some(block) = messages.last_mut().and_then(|message| {
             let blocks = message["content"].as_array_mut()?;

@@ -4,7 +4,8 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use crate::anthropic::error::{kind_of_words, snippet};
+use crate::anthropic::error::kind_of_words;
+use crate::http::snippet;
 
 /// An answer with an HTTP status of failure.
 pub(super) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderError {

@@ -4,8 +4,8 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// How much of a body that is no JSON is shown.
-const LONGEST_SNIPPET: usize = 300;
+use crate::http::snippet;
+
 /// Where servers put the id of a request.
 const REQUEST_IDS: [&str; 5] =
     ["x-request-id", "apim-request-id", "mistral-correlation-id", "request-id", "cf-ray"];
@@ -18,7 +18,7 @@ pub(crate) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderE
     let code = code(told).filter(|code| *code != status.to_string());
     let message = match message(told) {
         Some(message) => without_keys(&message),
-        None => snippet(body),
+        None => snippet(&without_keys(body)),
     };
     let kind = kind(status, told, &message);
     let error = with_code(ProviderError::new(kind, message), code).with_status(status);
@@ -64,14 +64,7 @@ pub(crate) fn in_reply(told: &Value) -> Option<ProviderError> {
 /// The error, with advice on what to do.
 pub(crate) fn advised(error: &ProviderError, advice: &str) -> ProviderError {
     let message = format!("{}; {advice}", error.message().trim_end_matches('.'));
-    let mut advised = ProviderError::new(error.kind(), message);
-    if let Some(status) = error.status() {
-        advised = advised.with_status(status);
-    }
-    if let Some(id) = error.request_id() {
-        advised = advised.with_request_id(id);
-    }
-    with_code(advised, error.code().map(str::to_owned))
+    error.clone().with_message(message)
 }
 
 fn with_code(error: ProviderError, code: Option<String>) -> ProviderError {
@@ -193,16 +186,6 @@ fn without_keys(message: &str) -> String {
         shown.push_str(&piece[word.len()..]);
     }
     shown
-}
-
-/// The beginning of a body that says nothing in the vendor's form.
-fn snippet(body: &str) -> String {
-    let text = body.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.is_empty() {
-        return "the server gave no reason".to_owned();
-    }
-    let shown: String = without_keys(&text).chars().take(LONGEST_SNIPPET).collect();
-    format!("the server answered: {shown}")
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-/// How much of a body that is no JSON is shown.
-const LONGEST_SNIPPET: usize = 300;
+use crate::http::snippet;
 
 /// An answer with an HTTP status of failure.
 pub(super) fn explain(status: u16, _: &HeaderMap, body: &str) -> ProviderError {
@@ -103,16 +102,6 @@ fn kind_of_status(status: u16) -> ProviderErrorKind {
         500..=599 => Kind::Overloaded,
         _ => Kind::Other,
     }
-}
-
-/// The beginning of a body that says nothing in Google's form.
-fn snippet(body: &str) -> String {
-    let text = body.split_whitespace().collect::<Vec<_>>().join(" ");
-    if text.is_empty() {
-        return "the server gave no reason".to_owned();
-    }
-    let shown: String = text.chars().take(LONGEST_SNIPPET).collect();
-    format!("the server answered: {shown}")
 }
 
 #[cfg(test)]

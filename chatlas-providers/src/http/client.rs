@@ -63,6 +63,7 @@ pub(super) fn build(options: &HttpOptions) -> Result<Client, ProviderError> {
 pub(super) struct Trouble {
     kind: TroubleKind,
     cause: String,
+    may_pass: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,7 +77,7 @@ enum TroubleKind {
 
 impl Trouble {
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
-        Self { kind: kind(error), cause: root_cause(error) }
+        Self { kind: kind(error), cause: root_cause(error), may_pass: !is_untrusted(error) }
     }
 
     /// The value of `error.type`.
@@ -86,6 +87,11 @@ impl Trouble {
             TroubleKind::Connect => "connect",
             TroubleKind::Request | TroubleKind::Other => "_OTHER",
         }
+    }
+
+    /// Whether another attempt may fare better, as far as the error alone can tell.
+    pub(super) fn may_pass(&self) -> bool {
+        self.may_pass
     }
 
     /// The error of the call, to a server at that address.
@@ -111,6 +117,26 @@ impl Trouble {
 /// An error and those within it.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// Whether TLS has found the server to be none to talk to: it is the same at the next attempt.
+#[cfg(feature = "rustls-ring")]
+fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
+    use rustls::Error::{InvalidCertificate, InvalidMessage, PeerIncompatible};
+    chain(error).any(|error| {
+        // An I/O error names as its source what its content names, and not its content.
+        let content = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let told = match content {
+            Some(content) => content.downcast_ref::<rustls::Error>(),
+            None => error.downcast_ref(),
+        };
+        matches!(told, Some(InvalidCertificate(_) | InvalidMessage(_) | PeerIncompatible(_)))
+    })
+}
+
+#[cfg(not(feature = "rustls-ring"))]
+fn is_untrusted(_: &(dyn Error + 'static)) -> bool {
+    false
 }
 
 fn kind(error: &(dyn Error + 'static)) -> TroubleKind {
@@ -172,6 +198,21 @@ mod tests {
         ] {
             let error = Trouble::of(&error).at(&url);
             assert_eq!((error.kind(), error.message()), (kind, shown));
+        }
+    }
+
+    #[cfg(feature = "rustls-ring")]
+    #[test]
+    fn a_server_that_tls_does_not_trust_is_not_asked_again() {
+        let unknown = rustls::CertificateError::UnknownIssuer;
+        let untrusted = rustls::Error::InvalidCertificate(unknown);
+        let wrapped = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, untrusted));
+        for (error, may_pass) in [
+            (wrapped, false),
+            (io::Error::other(rustls::Error::HandshakeNotComplete), true),
+            (io::Error::new(io::ErrorKind::ConnectionRefused, "nobody is there"), true),
+        ] {
+            assert_eq!(Trouble::of(&error).may_pass(), may_pass, "{error}");
         }
     }
 }

@@ -32,15 +32,12 @@ impl std::fmt::Debug for BaseUrl {
 }
 
 /// How the key is shown to the server.
-#[allow(dead_code)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum KeyIn {
     /// `Authorization: Bearer …`
     Bearer,
     /// The key alone, in a header of that name (lower case).
     Header(&'static str),
-    /// The value of that query parameter.
-    Query(&'static str),
 }
 
 /// One request, to be repeated as long as that may help.
@@ -56,7 +53,6 @@ pub(crate) struct Call<'a> {
     pub(crate) sign: Option<&'a (dyn Fn(&mut Request) -> Result<(), ProviderError> + Send + Sync)>,
 }
 
-#[allow(dead_code)]
 impl Call<'_> {
     /// A request without a key.
     pub(crate) fn new(method: Method, url: Url) -> Self {
@@ -70,12 +66,14 @@ impl Call<'_> {
     }
 
     /// With a header that is no secret.
+    #[cfg_attr(not(feature = "anthropic"), allow(dead_code))]
     pub(crate) fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         self
     }
 
     /// With a header whose value a program gave: it is not logged.
+    #[cfg_attr(not(any(feature = "anthropic", feature = "_completions")), allow(dead_code))]
     pub(crate) fn secret_header(
         mut self,
         name: &'static str,

@@ -27,7 +27,7 @@ use reqwest::{Client, Request, Response, Url};
 pub(crate) use api::{Api, KeyNeeded};
 use client::Sender;
 pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
-pub(crate) use reply::{Decode, content_type, events, json, malformed};
+pub(crate) use reply::{Decode, content_type, events, json, malformed, snippet};
 #[cfg(feature = "bedrock")]
 pub(crate) use reply::{broken_off, see_off};
 pub(crate) use secret::{Secret, Secrets};
@@ -193,9 +193,6 @@ impl Http {
         let mut headers = self.headers(&call)?;
         let mut url = call.url.clone();
         user_to_header(&mut url, &mut headers);
-        if let Some((KeyIn::Query(name), key)) = call.key {
-            url.query_pairs_mut().append_pair(name, key.expose());
-        }
         let mut attempt = 0;
         loop {
             let mut request = Request::new(call.method.clone(), url.clone());
@@ -212,12 +209,12 @@ impl Http {
             if let Some(span) = span {
                 span.finish(&result);
             }
-            let error = match result {
+            let (error, again) = match result {
                 Ok(response) if response.status().is_success() => return Ok(response),
-                Ok(response) => secrets.hide(refused(response, &explain).await),
-                Err(trouble) => secrets.hide(trouble.at(&url)),
+                Ok(response) => (secrets.hide(refused(response, secrets, &explain).await), true),
+                Err(trouble) => (secrets.hide(trouble.at(&url)), trouble.may_pass()),
             };
-            let wait = (attempt < self.options.max_retries)
+            let wait = (again && attempt < self.options.max_retries)
                 .then(|| retry::wait_before(attempt + 1, &error))
                 .flatten();
             let Some(wait) = wait else { return Err(error) };
@@ -242,23 +239,18 @@ impl Http {
             map.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some((place, key)) = call.key {
-            let header = match place {
-                KeyIn::Bearer => Some((AUTHORIZATION, format!("Bearer {}", key.expose()))),
-                KeyIn::Header(name) => {
-                    Some((HeaderName::from_static(name), key.expose().to_owned()))
-                }
-                KeyIn::Query(_) => None,
+            let (name, value) = match place {
+                KeyIn::Bearer => (AUTHORIZATION, format!("Bearer {}", key.expose())),
+                KeyIn::Header(name) => (HeaderName::from_static(name), key.expose().to_owned()),
             };
-            if let Some((name, value)) = header {
-                let value = sensitive(&value).ok_or_else(|| {
-                    ProviderError::new(
-                        ProviderErrorKind::Authentication,
-                        "the API key holds signs that no HTTP header can carry: \
-                         was a line break copied with it?",
-                    )
-                })?;
-                map.insert(name, value);
-            }
+            let value = sensitive(&value).ok_or_else(|| {
+                ProviderError::new(
+                    ProviderErrorKind::Authentication,
+                    "the API key holds signs that no HTTP header can carry: \
+                     was a line break copied with it?",
+                )
+            })?;
+            map.insert(name, value);
         }
         for (name, value) in &self.options.headers {
             let name_parsed = HeaderName::try_from(name.as_str()).ok();
@@ -332,11 +324,12 @@ fn propagate(span: Option<&AttemptSpan>, headers: &mut HeaderMap) {
 /// An answer that is none of success.
 async fn refused(
     response: Response,
+    secrets: &Secrets,
     explain: &(impl Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync),
 ) -> ProviderError {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
-    let body = beginning(response).await;
+    let body = secrets.hide_in(&beginning(response).await);
     let error = if (300..400).contains(&status) {
         ProviderError::new(
             ProviderErrorKind::InvalidRequest,

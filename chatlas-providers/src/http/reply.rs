@@ -16,6 +16,8 @@ use super::client::root_cause;
 
 /// The longest event, or whole body, that is taken in. Images and sound come within JSON.
 const LONGEST_PIECE: usize = 32 << 20;
+/// How many characters of an answer that is not understood are shown.
+const LONGEST_SNIPPET: usize = 300;
 /// How long the end of a body is waited for when all that matters has come.
 const LONGEST_FAREWELL: Duration = Duration::from_millis(20);
 
@@ -202,4 +204,14 @@ pub(crate) fn malformed(why: &str) -> ProviderError {
         ProviderErrorKind::MalformedReply,
         format!("the server's reply is not what the protocol says: {why}"),
     )
+}
+
+/// The beginning of what a server said in no form that is known, on one line.
+pub(crate) fn snippet(body: &str) -> String {
+    let text = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() {
+        return "the server gave no reason".to_owned();
+    }
+    let shown: String = text.chars().take(LONGEST_SNIPPET).collect();
+    format!("the server answered: {shown}")
 }

@@ -42,36 +42,33 @@ impl Secrets {
     ) -> Self {
         let long = |least: usize| move |secret: &&Secret| secret.0.len() >= least;
         let keys = keys.filter(long(Self::SHORTEST_KEY));
-        Self(keys.chain(headers.filter(long(Self::SHORTEST_HEADER))).cloned().collect())
+        let headers = headers.filter(long(Self::SHORTEST_HEADER));
+        let mut all: Vec<Secret> = keys.chain(headers).cloned().collect();
+        // One may be a part of another, of which the rest would be shown.
+        all.sort_by_key(|secret| std::cmp::Reverse(secret.0.len()));
+        Self(all)
     }
 
     /// The error without the secrets: servers like to quote what they got. What was read as JSON
     /// is looked through after that, so that a key cannot spoil it.
     pub(crate) fn hide(&self, error: ProviderError) -> ProviderError {
-        let told = [Some(error.message()), error.code(), error.request_id()];
-        if !self.0.iter().any(|secret| told.iter().flatten().any(|text| text.contains(&*secret.0)))
-        {
-            return error;
+        let message = self.hide_in(error.message());
+        let code = error.code().map(|code| self.hide_in(code));
+        let id = error.request_id().map(|id| self.hide_in(id));
+        let mut shown = error.with_message(message);
+        if let Some(code) = code {
+            shown = shown.with_code(code);
         }
-        let hidden = |text: &str| {
-            self.0
-                .iter()
-                .fold(text.to_owned(), |text, secret| text.replace(&*secret.0, "[redacted]"))
-        };
-        let mut shown = ProviderError::new(error.kind(), hidden(error.message()));
-        if let Some(status) = error.status() {
-            shown = shown.with_status(status);
-        }
-        if let Some(code) = error.code() {
-            shown = shown.with_code(hidden(code));
-        }
-        if let Some(id) = error.request_id() {
-            shown = shown.with_request_id(hidden(id));
-        }
-        match error.retry_after() {
-            Some(wait) => shown.with_retry_after(wait),
+        match id {
+            Some(id) => shown.with_request_id(id),
             None => shown,
         }
+    }
+
+    /// The text without the secrets. What is cut to a length is hidden before: the beginning of a
+    /// key is not known as one.
+    pub(super) fn hide_in(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(&*secret.0, "[redacted]"))
     }
 }
 
@@ -92,11 +89,19 @@ mod tests {
                 .with_code(format!("c{key}"))
                 .with_request_id(format!("r{long}"))
                 .with_retry_after(Duration::from_secs(1))
+                .with_partial(chatlas_core::AssistantTurn::default())
         };
         let hidden = secrets.hide(told("k-12", "0123456789abcdef"));
         assert_eq!(hidden, told("[redacted]", "[redacted]"));
         assert_eq!(secrets.hide(hidden.clone()), hidden);
         let stand_in = Secrets::new([Secret::new("abc")].iter(), [].iter());
         assert_eq!(stand_in.hide(told("abc", "")), told("abc", ""));
+    }
+
+    #[test]
+    fn a_secret_within_another_leaves_nothing_of_it_to_see() {
+        let key = Secret::new("0123");
+        let secrets = Secrets::new([&key].into_iter(), [Secret::new("0123456789abcdef")].iter());
+        assert_eq!(secrets.hide_in("Basic 0123456789abcdef"), "Basic [redacted]");
     }
 }
