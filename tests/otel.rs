@@ -93,8 +93,13 @@ fn a_span_arrives_from_any_runtime_and_from_none() {
 fn telemetry_is_set_up_once_and_again_after_its_end() {
     let _turn = turn();
     let first = Telemetry::new().console().writer(std::io::sink()).install().unwrap();
-    let second = Telemetry::new().console().writer(std::io::sink()).install();
+    let report = std::env::temp_dir().join(format!("chatlas-otel-{}.html", std::process::id()));
+    std::fs::write(&report, "the report of the first").unwrap();
+    let second = Telemetry::new().html(&report).install();
     assert_eq!(second.unwrap_err(), SetupError::AlreadyInstalled);
+    let kept = std::fs::read_to_string(&report).unwrap();
+    assert_eq!(kept, "the report of the first", "a telemetry that is refused opens no file");
+    std::fs::remove_file(report).unwrap();
     assert!(first.tracer_provider().is_some(), "the first goes on");
     first.shutdown().unwrap();
     Telemetry::new().console().writer(std::io::sink()).install().unwrap().shutdown().unwrap();

@@ -194,6 +194,9 @@ fn registration(
     checks: &TokenStream,
     private: &TokenStream,
 ) -> TokenStream {
+    // A bound, so that a type which calls cannot share is told once, and not in each call again.
+    let at_owner = crate::place::here(syn::spanned::Spanned::span(owner));
+    let shared = crate::place::at(at_owner, &quote!(#private::Send + #private::Sync));
     let names = tools.iter().map(|(tool, private)| {
         let (cfg, name) = (tool.cfg(), tool.key(private));
         quote!(#(#cfg)* #name)
@@ -205,7 +208,7 @@ fn registration(
     quote! {
         const _: () = {
             #checks
-            impl #private::Toolbox for #owner {
+            impl #private::Toolbox for #owner where #owner: #shared {
                 const NAMES: &'static [#private::Name] = &[#(#names),*];
                 fn tools(
                     self: #private::Arc<Self>,

@@ -38,11 +38,13 @@ impl<'a> Env<'a> {
         self.text(name).map(|value| parsed(name, &value, "a whole number")).transpose()
     }
 
-    /// A whole number above zero.
+    /// The size of a queue. It is bounded, since the SDK takes the memory for it at once.
     pub(super) fn size(self, name: &str) -> Result<Option<usize>, SetupError> {
-        let expected = "a whole number above zero";
+        let expected = "a whole number from 1 to 1000000";
         match self.text(name).map(|value| parsed(name, &value, expected)).transpose()? {
-            Some(0) => Err(SetupError::InvalidValue { place: name.to_owned(), expected }),
+            Some(0 | 1_000_001..) => {
+                Err(SetupError::InvalidValue { place: name.to_owned(), expected })
+            }
             size => Ok(size),
         }
     }
@@ -109,12 +111,15 @@ pub(super) mod tests {
 
     #[test]
     fn a_number_that_is_none_is_an_error_that_names_the_variable() {
-        let lookup = of(&[("N", "many"), ("ZERO", "0"), ("MS", "250")]);
+        let most = usize::MAX.to_string();
+        let pairs = [("N", "many"), ("ZERO", "0"), ("HUGE", most.as_str()), ("MS", "250")];
+        let lookup = of(&pairs);
         let env = Env::new(&lookup);
         let error = env.count::<u32>("N").unwrap_err();
         assert_eq!(error.to_string(), "N must be a whole number");
         assert!(env.millis("N").is_err());
         assert!(env.size("ZERO").is_err());
+        assert!(env.size("HUGE").is_err(), "no program ends for want of memory");
         assert_eq!(env.millis("MS"), Ok(Some(Duration::from_millis(250))));
         assert_eq!(env.count::<u32>("UNSET"), Ok(None));
     }

@@ -4,7 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::future::{Future, ready};
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,7 +30,34 @@ use super::SetupError;
 #[derive(Clone, Debug)]
 pub(super) struct OtlpFile {
     path: PathBuf,
-    file: Arc<Mutex<File>>,
+    lines: Arc<Mutex<Lines<File>>>,
+}
+
+/// Where the lines go.
+#[derive(Debug)]
+struct Lines<W> {
+    writer: W,
+    /// Whether the last line may have broken off: a disk was full.
+    broken: bool,
+}
+
+impl<W: Write> Lines<W> {
+    fn new(writer: W) -> Self {
+        Self { writer, broken: false }
+    }
+
+    /// Writes a line in one piece: other programs may append to the same file.
+    fn write(&mut self, mut line: Vec<u8>) -> io::Result<()> {
+        line.push(b'\n');
+        if self.broken {
+            // What broke off spoils its own line alone.
+            line.insert(0, b'\n');
+        }
+        self.broken = true;
+        self.writer.write_all(&line)?;
+        self.broken = false;
+        Ok(())
+    }
 }
 
 impl OtlpFile {
@@ -38,7 +65,7 @@ impl OtlpFile {
     pub(super) fn open(path: impl AsRef<Path>) -> Result<Self, SetupError> {
         let path = path.as_ref().to_path_buf();
         match OpenOptions::new().create(true).append(true).open(&path) {
-            Ok(file) => Ok(Self { path, file: Arc::new(Mutex::new(file)) }),
+            Ok(file) => Ok(Self { path, lines: Arc::new(Mutex::new(Lines::new(file))) }),
             Err(error) => Err(SetupError::File {
                 place: "Telemetry::file".to_owned(),
                 path,
@@ -54,11 +81,9 @@ impl OtlpFile {
 
     fn write(&self, batch: &impl Serialize) -> OTelSdkResult {
         let failed = |why: String| OTelSdkError::InternalFailure(why);
-        let mut line = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
-        line.push(b'\n');
-        // In one piece: other programs may append to the same file.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line).map_err(|error| failed(error.to_string()))
+        let line = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.write(line).map_err(|error| failed(error.to_string()))
     }
 }
 
@@ -112,5 +137,44 @@ impl PushMetricExporter for OtlpLines {
 
     fn temporality(&self) -> Temporality {
         Temporality::Cumulative
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk with room for so many bytes.
+    struct Disk {
+        written: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= count;
+            self.written.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_broke_off_spoils_no_other() {
+        let mut lines = Lines::new(Disk { written: Vec::new(), room: 10 });
+        lines.write(b"first".to_vec()).unwrap();
+        lines.write(b"second".to_vec()).unwrap_err();
+        lines.writer.room = 100;
+        lines.write(b"third".to_vec()).unwrap();
+        lines.write(b"fourth".to_vec()).unwrap();
+        let text = String::from_utf8(lines.writer.written).unwrap();
+        assert_eq!(text, "first\nseco\nthird\nfourth\n");
     }
 }

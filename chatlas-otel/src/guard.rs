@@ -60,6 +60,11 @@ impl Guard {
         }
     }
 
+    /// Whether there is one already whose providers are the global ones.
+    pub(super) fn is_installed() -> bool {
+        INSTALLED.load(Ordering::Acquire)
+    }
+
     /// Makes the providers the global ones.
     pub(super) fn install(mut self) -> Result<Self, SetupError> {
         if self.traces.is_none() && self.metrics.is_none() && self.logs.is_none() {
@@ -191,7 +196,7 @@ fn job(work: impl FnOnce(Duration) -> OTelSdkResult + Send + 'static) -> Job {
 /// Does it all at once, on threads, so that a receiver of one signal that hangs takes nothing from
 /// the others. Who is not done in time is left alone.
 fn run(jobs: Vec<Job>, timeout: Duration) -> Vec<OTelSdkResult> {
-    let deadline = Instant::now() + timeout;
+    let begin = Instant::now();
     let (sender, receiver) = mpsc::channel();
     let count = jobs.len();
     for job in jobs {
@@ -206,7 +211,7 @@ fn run(jobs: Vec<Job>, timeout: Duration) -> Vec<OTelSdkResult> {
     drop(sender);
     (0..count)
         .map(|_| {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = timeout.saturating_sub(begin.elapsed());
             receiver.recv_timeout(left).unwrap_or(Err(OTelSdkError::Timeout(timeout)))
         })
         .collect()

@@ -74,7 +74,9 @@ pub fn json() -> Result<Guard, SetupError> {
 
 /// Writes a report of all traces to that file: one HTML file that needs no network, with the
 /// waterfalls, the tokens and times of each model and tool, the errors, and the conversations as
-/// far as they are captured. It is written anew every few seconds and at the end.
+/// far as they are captured. It is written anew while spans come in, every few seconds (a large one
+/// less often), and at the end. It holds 64 MiB of spans, and is kept in memory: of a program that
+/// runs for days, the oldest ones are left out, and the report says how many.
 ///
 /// # Errors
 ///
@@ -85,6 +87,12 @@ pub fn html(path: impl Into<PathBuf>) -> Result<Guard, SetupError> {
 
 /// Appends traces, metrics and events to that file, as OTLP in lines of JSON: the form that the
 /// collector's file exporter writes and its file receiver reads.
+///
+/// The file grows for as long as programs write to it. What rotates logs may rotate it, where it
+/// copies the file and empties it in place (`copytruncate` of logrotate).
+///
+/// The file grows for as long as programs write to it. What rotates logs rotates it too, where it
+/// copies the file and empties it in place (`copytruncate` of logrotate).
 ///
 /// # Errors
 ///
@@ -181,6 +189,21 @@ mod tests {
         one.block_on(async { use_it() });
         let many = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         many.block_on(async { tokio::spawn(async move { use_it() }).await }).unwrap();
+    }
+
+    #[test]
+    fn a_timeout_beyond_all_time_is_no_panic() {
+        let longest = Telemetry::new().shutdown_timeout(Duration::MAX);
+        let guard = unset(longest.console().writer(std::io::sink()));
+        span(&guard, "work");
+        assert_eq!(guard.flush(), Ok(()));
+        assert_eq!(guard.shutdown(), Ok(()));
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let receiver = Otlp::to(format!("http://{closed}")).timeout(Duration::MAX);
+        let guard = unset(Telemetry::new().otlp(receiver));
+        span(&guard, "work");
+        let error = guard.shutdown().unwrap_err();
+        assert!(error.to_string().contains("could not be sent"), "{error}");
     }
 
     #[test]

@@ -289,6 +289,10 @@ impl Telemetry {
     /// [`SetupError`] where the program or the environment says something that cannot be done, or
     /// where telemetry is set up already.
     pub fn install(self) -> Result<Guard, SetupError> {
+        // Before any file is opened: that of the telemetry which is there stays as it is.
+        if Guard::is_installed() {
+            return Err(SetupError::AlreadyInstalled);
+        }
         let lookup = |name: &str| std::env::var(name).ok();
         let env = Env::new(&lookup);
         let capture = self.capture;

@@ -47,22 +47,12 @@ impl Tool<'_> {
     pub(crate) fn made_of_method(&self, private: &TokenStream) -> TokenStream {
         let spec = self.spec(private);
         let owner = self.owner;
-        let outcome = outcome(private);
-        let run = self.run(&mut std::iter::empty(), private);
-        let items = quote! {
-            #spec
-            fn __call(
-                __this: #private::Arc<#owner>,
-                __call: #private::ToolCall,
-            ) -> #outcome {
-                #run
-            }
-        };
         // In an item of its own, a parameter's `Self` means nothing.
-        let items = name_self(&items, &quote!(#owner));
+        let spec = name_self(&spec, &quote!(#owner));
+        let run = self.run(&mut std::iter::empty(), private);
         quote! {{
-            #items
-            #private::bound(&__SPEC, &self, __call)
+            #spec
+            #private::bound(&__SPEC, &self, |__this, __call| #run)
         }}
     }
 

@@ -108,7 +108,10 @@ impl Counter {
     }
 }
 const _: () = {
-    impl ::chatlas::__private::Toolbox for Counter {
+    impl ::chatlas::__private::Toolbox for Counter
+    where
+        Counter: ::chatlas::__private::Send + ::chatlas::__private::Sync,
+    {
         const NAMES: &'static [::chatlas::__private::Name] = &[
             ::chatlas::__private::Name {
                 hash: 16648614959733859924u64,
@@ -139,17 +142,10 @@ const _: () = {
                         "Adds to the counter.",
                         __PARAMETERS,
                     );
-                    fn __call(
-                        __this: ::chatlas::__private::Arc<Counter>,
-                        __call: ::chatlas::__private::ToolCall,
-                    ) -> ::chatlas::__private::BoxFuture<
-                        'static,
-                        ::chatlas::__private::Result<
-                            ::chatlas::__private::ToolOutput,
-                            ::chatlas::__private::ToolError,
-                        >,
-                    > {
-                        ::chatlas::__private::boxed(async move {
+                    ::chatlas::__private::bound(
+                        &__SPEC,
+                        &self,
+                        |__this, __call| ::chatlas::__private::boxed(async move {
                             let mut __arguments = ::chatlas::__private::Args::new(
                                 __call.arguments,
                                 &__SPEC,
@@ -162,9 +158,8 @@ const _: () = {
                                 )
                                 .await;
                             <Counter>::__chatlas_add_value(&__output)
-                        })
-                    }
-                    ::chatlas::__private::bound(&__SPEC, &self, __call)
+                        }),
+                    )
                 });
             #[cfg(unix)]
             __tools
@@ -180,22 +175,15 @@ const _: () = {
                         "Adds another.",
                         __PARAMETERS,
                     );
-                    fn __call(
-                        __this: ::chatlas::__private::Arc<Counter>,
-                        __call: ::chatlas::__private::ToolCall,
-                    ) -> ::chatlas::__private::BoxFuture<
-                        'static,
-                        ::chatlas::__private::Result<
-                            ::chatlas::__private::ToolOutput,
-                            ::chatlas::__private::ToolError,
-                        >,
-                    > {
-                        ::chatlas::__private::boxed(async move {
+                    ::chatlas::__private::bound(
+                        &__SPEC,
+                        &self,
+                        |__this, __call| ::chatlas::__private::boxed(async move {
                             let mut __arguments = ::chatlas::__private::Args::new(
                                 __call.arguments,
                                 &__SPEC,
                             )?;
-                            let __argument_other: Counter = __PARAMETER_0
+                            let __argument_other: Self = __PARAMETER_0
                                 .take(&mut __arguments)?;
                             ::chatlas::__private::blocking(move || {
                                     let __output = <Counter>::__chatlas_append(
@@ -205,9 +193,8 @@ const _: () = {
                                     <Counter>::__chatlas_append_value(&__output)
                                 })
                                 .await
-                        })
-                    }
-                    ::chatlas::__private::bound(&__SPEC, &self, __call)
+                        }),
+                    )
                 });
             __tools
         }

@@ -3,13 +3,13 @@
 //! drawn where it is opened.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanId, Status};
@@ -31,6 +31,9 @@ const SCRIPT: &str = include_str!("report.js");
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// How often the file is written while spans come in.
 const REFRESH: Duration = Duration::from_secs(3);
+/// How long nothing is written, in times of what the last writing took: a large report does not
+/// keep the disk busy.
+const REST: u32 = 20;
 
 /// A span processor that keeps a report up to date.
 #[derive(Debug)]
@@ -48,11 +51,11 @@ struct Shared {
     writing: Mutex<()>,
 }
 
-/// The spans, each as JSON that may stand in a page.
-#[derive(Debug, Default)]
+/// The spans, each as JSON that may stand in a page. A copy shares them.
+#[derive(Clone, Debug, Default)]
 struct Spans {
     service: String,
-    kept: VecDeque<String>,
+    kept: VecDeque<Arc<str>>,
     bytes: usize,
     left_out: u64,
 }
@@ -90,11 +93,14 @@ impl Report {
 
 /// Writes by and by, for as long as the report is there.
 fn refresh(report: &Weak<Shared>) {
+    let mut rest = REFRESH;
     loop {
-        thread::sleep(REFRESH);
+        thread::sleep(rest);
         let Some(shared) = report.upgrade() else { return };
+        let begin = Instant::now();
         // A disk that is full now may have room at the end, where a failure is told.
         let _ = shared.write();
+        rest = begin.elapsed().saturating_mul(REST).max(REFRESH);
     }
 }
 
@@ -132,10 +138,17 @@ impl Shared {
         if !self.fresh.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        let page = page(&self.spans(), &self.prices);
+        // A copy: who ends a span meanwhile does not wait for the disk.
+        let spans = self.spans().clone();
         let mut part = self.path.clone().into_os_string();
         part.push(".part");
-        let written = fs::write(&part, page).and_then(|()| fs::rename(&part, &self.path));
+        let written = File::create(&part)
+            .and_then(|file| {
+                let mut file = BufWriter::new(file);
+                page(&mut file, &spans, &self.prices)?;
+                file.flush()
+            })
+            .and_then(|()| fs::rename(&part, &self.path));
         if written.is_err() {
             self.fresh.store(true, Ordering::Release);
         }
@@ -146,7 +159,7 @@ impl Shared {
 impl Spans {
     fn push(&mut self, line: String) {
         self.bytes += line.len();
-        self.kept.push_back(line);
+        self.kept.push_back(line.into());
         while self.bytes > MOST_BYTES
             && let Some(oldest) = self.kept.pop_front()
         {
@@ -157,37 +170,37 @@ impl Spans {
 }
 
 /// The whole file.
-fn page(spans: &Spans, prices: &Prices) -> String {
+fn page(out: &mut impl Write, spans: &Spans, prices: &Prices) -> io::Result<()> {
+    // What is put in is never searched for places again.
+    for piece in PAGE.split_inclusive("-->") {
+        let place = piece.rfind("<!--").map(|at| piece.split_at(at));
+        match place {
+            Some((before, "<!--style-->")) => write!(out, "{before}<style>{STYLE}</style>")?,
+            Some((before, "<!--script-->")) => write!(out, "{before}<script>{SCRIPT}</script>")?,
+            Some((before, "<!--data-->")) => {
+                out.write_all(before.as_bytes())?;
+                data(out, spans, prices)?;
+            }
+            _ => out.write_all(piece.as_bytes())?,
+        }
+    }
+    Ok(())
+}
+
+/// What the script draws.
+fn data(out: &mut impl Write, spans: &Spans, prices: &Prices) -> io::Result<()> {
     let head = json!({
         "service": spans.service,
         "written": millis(SystemTime::now()),
         "currency": prices.currency(),
         "leftOut": spans.left_out,
     });
-    let length = PAGE.len() + STYLE.len() + SCRIPT.len() + spans.bytes + spans.kept.len() + 1024;
-    let mut out = String::with_capacity(length);
-    // What is put in is never searched for places again.
-    for piece in PAGE.split_inclusive("-->") {
-        let place = piece.rfind("<!--").map(|at| piece.split_at(at));
-        match place {
-            Some((before, "<!--style-->")) => out.extend([before, "<style>", STYLE, "</style>"]),
-            Some((before, "<!--script-->")) => {
-                out.extend([before, "<script>", SCRIPT, "</script>"]);
-            }
-            Some((before, "<!--data-->")) => {
-                out.extend([before, r#"<script type="application/json" id="data">{"head":"#]);
-                out.push_str(&in_page(&head));
-                out.push_str(r#","spans":["#);
-                for (number, line) in spans.kept.iter().enumerate() {
-                    out.push_str(if number == 0 { "\n" } else { ",\n" });
-                    out.push_str(line);
-                }
-                out.push_str("]}</script>");
-            }
-            _ => out.push_str(piece),
-        }
+    let head = in_page(&head);
+    write!(out, r#"<script type="application/json" id="data">{{"head":{head},"spans":["#)?;
+    for (number, line) in spans.kept.iter().enumerate() {
+        write!(out, "{}{line}", if number == 0 { "\n" } else { ",\n" })?;
     }
-    out
+    out.write_all(b"]}</script>")
 }
 
 /// JSON that ends no script and begins no comment, whatever is in it.
@@ -301,6 +314,8 @@ mod tests {
             spans.push("x".repeat(MOST_BYTES / 4));
         }
         assert_eq!((spans.kept.len(), spans.left_out), (4, 1));
-        assert!(page(&spans, &Prices::default()).contains(r#""leftOut":1"#));
+        let mut written = Vec::new();
+        page(&mut written, &spans, &Prices::default()).unwrap();
+        assert!(String::from_utf8(written).unwrap().contains(r#""leftOut":1"#));
     }
 }

@@ -349,13 +349,14 @@
   }
 
   // What was said, as far as it is captured.
+  const objects = (list) => (Array.isArray(list) ? list.filter((item) => item !== null && typeof item === "object") : []);
   function conversation(call) {
-    const parsed = (key) => { try { const list = JSON.parse(call.attributes[key]); return Array.isArray(list) ? list : []; } catch { return []; } };
+    const parsed = (key) => { try { return objects(JSON.parse(call.attributes[key])); } catch { return []; } };
     const said = [];
     const system = parsed("gen_ai.system_instructions");
     if (system.length) said.push(message("system", system));
     for (const key of ["gen_ai.input.messages", "gen_ai.output.messages"]) {
-      for (const item of parsed(key)) said.push(message(String(item.role), Array.isArray(item.parts) ? item.parts : [], item.finish_reason));
+      for (const item of parsed(key)) said.push(message(String(item.role), objects(item.parts), item.finish_reason));
     }
     return said.length ? said : [el("div", "none", "The messages cannot be read.")];
   }
