@@ -101,11 +101,8 @@ impl Run {
 
     fn with(chat: Option<(&Arc<Settings>, &Written)>) -> Self {
         let tracer = shielded(tracer).flatten();
-        let instruments = if metrics::none_installed() {
-            None
-        } else {
-            shielded(metrics::instruments).flatten()
-        };
+        let instruments =
+            if metrics::none_installed() { None } else { shielded(metrics::instruments).flatten() };
         let sink = events::event_sink();
         if tracer.is_none() && instruments.is_none() && sink.is_none() {
             return Self(None);
