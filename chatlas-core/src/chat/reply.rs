@@ -129,7 +129,7 @@ pub enum StreamEvent {
 pub enum ChatError {
     /// A model call failed.
     Provider(ProviderError),
-    /// The model kept asking for tools.
+    /// The model was not done: it kept asking for tools, or its vendor kept pausing the turn.
     TooManyRounds {
         /// The bound, as [`Chat::max_rounds`](super::Chat::max_rounds) has it.
         limit: usize,

@@ -116,7 +116,13 @@ impl Trouble {
 
 /// An error and those within it.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
+    std::iter::successors(Some(error), |&error| {
+        // An I/O error names as its source what its content names, and not its content.
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(content) => Some(content as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
 }
 
 /// Whether TLS has found the server to be none to talk to: it is the same at the next attempt.
@@ -124,13 +130,10 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
     use rustls::Error::{InvalidCertificate, InvalidMessage, PeerIncompatible};
     chain(error).any(|error| {
-        // An I/O error names as its source what its content names, and not its content.
-        let content = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let told = match content {
-            Some(content) => content.downcast_ref::<rustls::Error>(),
-            None => error.downcast_ref(),
-        };
-        matches!(told, Some(InvalidCertificate(_) | InvalidMessage(_) | PeerIncompatible(_)))
+        matches!(
+            error.downcast_ref(),
+            Some(InvalidCertificate(_) | InvalidMessage(_) | PeerIncompatible(_))
+        )
     })
 }
 
