@@ -201,6 +201,25 @@ async fn a_reply_without_end_is_not_taken_in() {
 }
 
 #[tokio::test]
+async fn events_without_end_are_not_taken_in() {
+    let server = serve(|_, connection| {
+        write!(
+            connection,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+        )?;
+        let event =
+            format!("data: {{\"type\": \"novelty\", \"pad\": \"{}\"}}\n\n", "x".repeat(8 << 20));
+        loop {
+            connection.write_all(event.as_bytes())?;
+        }
+    });
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let error = stream(&model).await.expect_err("they have no end");
+    assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
+    assert!(error.message().ends_with("it is longer than 256 MiB"), "{error}");
+}
+
+#[tokio::test]
 async fn user_and_password_of_an_address_are_sent_as_a_header() {
     let model = |url: &str| {
         let seen = Arc::new(Mutex::new(Vec::new()));

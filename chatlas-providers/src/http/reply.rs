@@ -16,6 +16,8 @@ use super::client::root_cause;
 
 /// The longest event, or whole body, that is taken in. Images and sound come within JSON.
 const LONGEST_PIECE: usize = 32 << 20;
+/// No streamed reply is longer than this, however small its events are.
+const LONGEST_STREAM: usize = 256 << 20;
 /// How many characters of an answer that is not understood are shown.
 const LONGEST_SNIPPET: usize = 300;
 /// How long the end of a body is waited for when all that matters has come.
@@ -126,18 +128,23 @@ pub(crate) fn events<D: Decode>(
     )
 }
 
-/// The body of a response, piece by piece, as long as no event in it is too long. Who takes an
-/// event sets the count back.
+/// The body of a response, piece by piece, as long as no event in it is too long, nor all of it. Who
+/// takes an event sets the count back.
 fn body(
     response: Response,
     waiting: Arc<AtomicUsize>,
 ) -> impl Stream<Item = Result<impl bytes::Buf, BodyError>> + Send {
-    futures_util::stream::try_unfold((response, waiting), |(mut response, waiting)| async move {
+    let state = (response, waiting, 0);
+    futures_util::stream::try_unfold(state, |(mut response, waiting, before)| async move {
         let Some(chunk) = response.chunk().await? else { return Ok(None) };
+        let whole = chunk.len().saturating_add(before);
+        if whole > LONGEST_STREAM {
+            return Err(BodyError::Endless);
+        }
         if waiting.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > LONGEST_PIECE {
             return Err(BodyError::TooLong);
         }
-        Ok(Some((chunk, (response, waiting))))
+        Ok(Some((chunk, (response, waiting, whole))))
     })
 }
 
@@ -146,6 +153,7 @@ fn body(
 enum BodyError {
     Broken(reqwest::Error),
     TooLong,
+    Endless,
 }
 
 impl From<reqwest::Error> for BodyError {
@@ -159,6 +167,9 @@ impl From<Box<BodyError>> for ProviderError {
         match *error {
             BodyError::Broken(error) => broken_off(&error),
             BodyError::TooLong => too_long(),
+            BodyError::Endless => {
+                malformed(&format!("it is longer than {} MiB", LONGEST_STREAM >> 20))
+            }
         }
     }
 }
@@ -167,7 +178,7 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Broken(_) => "the body broke off",
-            Self::TooLong => "the body is too long",
+            Self::TooLong | Self::Endless => "the body is too long",
         })
     }
 }
