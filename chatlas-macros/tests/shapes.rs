@@ -39,8 +39,9 @@ mod returns {
 
     /// A picture, if there is one.
     #[tool]
-    fn perhaps(there: bool) -> Result<Option<Content>, ToolError> {
-        Ok(there.then(|| Content::image_base64("image/png", "AAAA")))
+    async fn perhaps(there: bool) -> Option<Content> {
+        let picture = there.then(|| Content::image_base64("image/png", "AAAA"));
+        std::future::ready(picture).await
     }
 
     /// What it decides itself.
