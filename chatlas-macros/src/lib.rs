@@ -147,6 +147,7 @@ use quote::quote;
 /// | `T: Serialize` | a string as it is, anything else as JSON |
 /// | `Content`, `Vec<Content>` | text, images and documents as they are |
 /// | `ToolOutput` | one of both, as the function decides |
+/// | `Option` of those | the same, or `null` |
 /// | `()`, nothing | `null` |
 /// | `Result<T, E>` of those, under whatever alias | the value, or the text of the error: `E` is anything that implements `Display` |
 /// | `impl Stream<Item = T>`, `BoxStream<'_, T>`, `Result<impl Stream<Item = T>, E>` | see below |
@@ -269,7 +270,7 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// list has already, which the compiler tells when it builds the list (`cargo check` does not get
 /// that far):
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// use chatlas_macros::{tool, toolbox, tools};
 ///
 /// struct Counter;
@@ -365,7 +366,7 @@ pub fn toolbox(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// program runs (`DynTool`, or any `impl Tool`) are added to the set: `ToolSet::add` and
 /// `ToolSet::merge` tell of a name that is there already.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0080
 /// # use chatlas_macros::{tool, tools};
 /// # /// Adds two numbers.
 /// # #[tool]
@@ -382,7 +383,10 @@ pub fn tools(input: TokenStream) -> TokenStream {
     tools::expand(input.into(), &quote!(::chatlas_core)).into()
 }
 
-/// Gives an `impl Provider` its `chat` spans. An impl without it does not compile.
+/// Gives an `impl Provider` its spans; an impl without it does not compile. Above a struct it derives
+/// a provider from one that speaks the same protocol.
+///
+/// # Above an impl
 ///
 /// ```
 /// use chatlas_core::{ChatRequest, Completion, Provider, ProviderError};
@@ -398,53 +402,157 @@ pub fn tools(input: TokenStream) -> TokenStream {
 ///         Ok(reply)
 ///     }
 /// }
-/// ```
 ///
-/// # Arguments
+/// assert_eq!(Echo.info().name, "echo");
+/// ```
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `name = "…"` | writes `fn info` for a provider of that `gen_ai.provider.name` and no fixed model |
+/// | `name = "…"` | writes `fn info` for a provider of that `gen_ai.provider.name` and no fixed model: lower-case ASCII letters, digits, `.`, `_` or `-`. Without it the impl has `fn info` |
 /// | `transparent` | for wrappers that delegate (a retry, a fallback): no span of their own |
 /// | `crate = path` | where `chatlas-core` is, if it was renamed |
 ///
-/// # A provider derived from another
+/// Its methods are written as `async fn`, with any pattern for the request:
 ///
-/// Above a struct without fields it makes a provider of a vendor that speaks a known protocol, one
-/// that implements `chatlas_core::provider::Protocol`:
+/// | method | span |
+/// |---|---|
+/// | `chat` (needed), `chat_stream` | `chat`: the request's facts at its start, the reply's at its end; of a stream it lasts until that has ended or is dropped |
+/// | `count_tokens`, `list_models` | one of the name of the method |
+/// | any other | none |
 ///
-/// ```text
-/// /// Groq's models.
+/// A wrapper is `transparent`, so that each call has one span, that of the provider which makes it
+/// (one that is to stream has `chat_stream` as well):
+///
+/// ```
+/// use chatlas_core::{ChatRequest, Completion, Provider, ProviderError, ProviderInfo};
+/// use chatlas_macros::provider;
+///
+/// /// Asks the second where the first fails.
+/// struct Fallback<A, B>(A, B);
+///
+/// #[provider(transparent)]
+/// impl<A: Provider, B: Provider> Provider for Fallback<A, B> {
+///     fn info(&self) -> &ProviderInfo {
+///         self.0.info()
+///     }
+///
+///     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+///         match self.0.chat(request.clone()).await {
+///             Err(_) => self.1.chat(request).await,
+///             reply => reply,
+///         }
+///     }
+/// }
+/// ```
+///
+/// # Above a struct
+///
+/// It makes a provider of a vendor that speaks a known protocol, one that implements
+/// `chatlas_core::provider::Protocol` (of chatlas's own `OpenAiCompletions`, for example):
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use chatlas_core::provider::{Protocol, Vendor};
+/// # use chatlas_core::{ChatRequest, Completion, ProviderError, ProviderInfo};
+/// use chatlas_core::Provider;
+/// use chatlas_macros::provider;
+/// # #[derive(Debug)]
+/// # struct OpenAiCompletions(ProviderInfo);
+/// # impl OpenAiCompletions {
+/// #     fn max_tokens_field(self) -> Self {
+/// #         self
+/// #     }
+/// # }
+/// # impl Protocol for OpenAiCompletions {
+/// #     type HttpOptions = ();
+/// #     fn of_vendor(vendor: &'static Vendor) -> Self {
+/// #         Self(ProviderInfo::new(vendor.name))
+/// #     }
+/// #     fn with_model(self, model: impl Into<Arc<str>>) -> Self {
+/// #         Self(self.0.with_model(model))
+/// #     }
+/// #     fn with_api_key(self, _: impl Into<String>) -> Self {
+/// #         self
+/// #     }
+/// #     fn with_base_url(self, _: impl Into<String>) -> Self {
+/// #         self
+/// #     }
+/// #     fn with_http(self, (): ()) -> Self {
+/// #         self
+/// #     }
+/// #     fn with_http_spans(self, _: bool) -> Self {
+/// #         self
+/// #     }
+/// # }
+/// # #[provider]
+/// # impl Provider for OpenAiCompletions {
+/// #     fn info(&self) -> &ProviderInfo {
+/// #         &self.0
+/// #     }
+/// #     async fn chat(&self, _: ChatRequest) -> Result<Completion, ProviderError> {
+/// #         Ok(Completion::default())
+/// #     }
+/// # }
+///
+/// /// Acme's models.
 /// #[provider(
 ///     like = OpenAiCompletions,
-///     name = "groq",
-///     base_url = "https://api.groq.com/openai/v1",
-///     api_key_env = "GROQ_API_KEY",
+///     name = "acme",
+///     base_url = "https://api.acme.example/v1",
+///     api_key_env = "ACME_API_KEY",
+///     default_model = "acme-large",
 ///     quirks(max_tokens_field),
 /// )]
-/// pub struct Groq;
+/// pub struct Acme;
+///
+/// let acme = Acme::new("acme-small").api_key("…");
+/// assert_eq!(acme.info().name, "acme");
+/// assert_eq!(Acme::default().info().model.as_deref(), Some("acme-large"));
 /// ```
 ///
 /// | argument | meaning |
 /// |---|---|
-/// | `like = path` | the provider whose protocol it speaks |
-/// | `name = "…"` | `gen_ai.provider.name` |
-/// | `base_url = "…"` | the address of its API: all before the operation's own path |
+/// | `like = path` | the provider whose protocol it speaks; needed |
+/// | `name = "…"` | `gen_ai.provider.name`; needed |
+/// | `base_url = "…"` | the address of its API, all before the operation's own path; needed |
 /// | `api_key_env = "…"` | the environment variable of its key, if it needs one |
 /// | `default_model = "…"` | the model of `Default`, which there is only with this argument |
 /// | `quirks(a, b)` | methods `fn a(self) -> Self` of the protocol, called on each new provider |
 /// | `tools(WebSearch)` | the tools that the vendor runs, of those that the protocol can ask for |
 /// | `crate = path` | where `chatlas-core` is, if it was renamed |
 ///
-/// It has `new(model)`, the settings `api_key`, `base_url`, `http` and `http_spans`, and
-/// `with(|protocol| …)` for every other setting of the protocol. Its spans are those of the
-/// protocol's own impl, under the vendor's name. `#[derive(Clone)]` below the attribute works
-/// where the protocol can be cloned.
+/// The struct has neither fields nor parameters. It gets `new(model)`, the settings `api_key`,
+/// `base_url`, `http` and `http_spans`, and `with(|protocol| …)` for every other setting of the
+/// protocol. Its spans are those of the protocol's own impl, under the vendor's name.
+/// `#[derive(Clone)]` below the attribute works where the protocol can be cloned.
 ///
 /// # What it expands to
 ///
-/// The same impl, its methods async through `async-trait`, the bodies of `chat` and `chat_stream`
-/// inside a span that records the request's facts at its start and the reply's at its end.
+/// Above an impl, the same impl, its methods async through `async-trait`, and their bodies inside
+/// spans:
+///
+/// ```text
+/// #[async_trait]
+/// impl Provider for Echo {
+///     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+///         traced_chat(self.info(), request, move |request| async move { … }).await
+///     }
+///     // `fn info`, with `name`,
+///     // and a method that the trait demands and nobody else can write.
+/// }
+/// ```
+///
+/// Above a struct, the struct with the protocol in it, and what belongs to it:
+///
+/// ```text
+/// pub struct Acme { inner: OpenAiCompletions }
+///
+/// impl Acme { pub fn new(…) … pub fn api_key(…) … pub fn with(…) … }
+/// impl Default for Acme { … }          // with `default_model`
+/// impl Runs<WebSearch> for Acme { … }  // one for each of `tools`
+/// impl Debug for Acme { … }            // that of the protocol
+/// impl Provider for Acme { … }         // hands on to the protocol
+/// ```
 #[proc_macro_attribute]
 pub fn provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
     provider::expand(arguments.into(), &item.into(), &quote!(::chatlas_core)).into()

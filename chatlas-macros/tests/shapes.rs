@@ -37,6 +37,13 @@ mod returns {
         std::future::ready(vec![Content::text("a"), Content::text("b")]).await
     }
 
+    /// A picture, if there is one.
+    #[tool]
+    async fn perhaps(there: bool) -> Option<Content> {
+        let picture = there.then(|| Content::image_base64("image/png", "AAAA"));
+        std::future::ready(picture).await
+    }
+
     /// What it decides itself.
     #[tool]
     fn decided(rich: bool) -> ToolOutput {
@@ -69,7 +76,7 @@ mod returns {
     }
 
     fn set() -> ToolSet {
-        tools![picture, parts, decided, aliased, parse, read, unserializable]
+        tools![picture, parts, perhaps, decided, aliased, parse, read, unserializable]
     }
 
     #[tokio::test]
@@ -79,6 +86,10 @@ mod returns {
         assert_eq!(call(&set, "picture", json!({"missing": false})).await, Ok(image.into()));
         let parts = vec![Content::text("a"), Content::text("b")];
         assert_eq!(call(&set, "parts", json!({})).await, Ok(parts.into()));
+        let there = call(&set, "perhaps", json!({"there": true})).await;
+        assert_eq!(there, Ok(Content::image_base64("image/png", "AAAA").into()));
+        let nothing = call(&set, "perhaps", json!({"there": false})).await;
+        assert_eq!(nothing, Ok(ToolOutput::Value(Value::Null)));
         let rich = call(&set, "decided", json!({"rich": true})).await;
         assert_eq!(rich, Ok(Content::text("rich").into()));
         let plain = call(&set, "decided", json!({"rich": false})).await;

@@ -177,3 +177,16 @@ async fn dynamic_tools_join_a_list_and_their_names_are_checked_then() {
     let error = error.expect_err("no object");
     assert!(error.to_string().contains("schema of the tool `x`"), "{error}");
 }
+
+/// The compiler runs this in a constant: a name that is there already stops the build with it.
+#[test]
+#[should_panic(expected = "another tool in this list has the same name")]
+fn a_toolbox_beside_a_tool_of_the_same_name_is_refused() {
+    use chatlas_core::__private::{ToolFn as _, Toolbox, assert_none_among};
+
+    /// Adds.
+    #[tool]
+    fn add() {}
+
+    assert_none_among(<Counter as Toolbox>::NAMES, &[add::NAME]);
+}

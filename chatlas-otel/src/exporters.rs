@@ -308,7 +308,13 @@ impl HttpClient for Client {
         }
         headers.extend(self.headers.clone());
         *request.headers_mut() = headers;
-        let response = self.blocking.send_bytes(request).await?;
+        let response = match self.blocking.send_bytes(request).await {
+            Ok(response) => response,
+            Err(error) => {
+                self.account.unreached(cause(&*error));
+                return Err(error);
+            }
+        };
         if response.status().is_success()
             && let Some((count, why)) = refused(response.headers(), response.body())
         {
@@ -316,6 +322,13 @@ impl HttpClient for Client {
         }
         Ok(response)
     }
+}
+
+/// The first cause of an error: that the connection was refused, or the certificate unknown. What
+/// stands above it names the address, which may hold a secret.
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let first = std::iter::successors(error.source(), |cause| cause.source()).last();
+    first.map_or_else(|| "no answer came".to_owned(), ToString::to_string)
 }
 
 /// How much a receiver that took an export refused of it, and why. For all signals the answer has

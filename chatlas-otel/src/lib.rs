@@ -209,13 +209,15 @@ mod tests {
     #[test]
     fn spans_that_reach_nobody_are_told() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let guard = otlp_to(&closed.to_string());
+        let guard = otlp_to(&format!("user:secret@{closed}/?key=secret"));
         span(&guard, "one");
         span(&guard, "two");
         let error = guard.shutdown().unwrap_err();
         assert!(matches!(error, SetupError::Unsent { .. }));
         let told = format!("2 spans could not be sent to {closed}: ");
         assert!(error.to_string().contains(&told), "{error}");
+        assert!(error.to_string().contains("refused"), "the network's reason: {error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[test]

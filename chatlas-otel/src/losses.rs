@@ -25,6 +25,8 @@ pub(super) struct Account {
     /// Of those that were tried, and not delivered.
     failed: AtomicU64,
     why: Mutex<Option<String>>,
+    /// What the network said of the export that is under way: the exporter does not hand it on.
+    network: Mutex<Option<String>>,
 }
 
 impl Account {
@@ -36,6 +38,7 @@ impl Account {
             delivered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             why: Mutex::default(),
+            network: Mutex::default(),
         }
     }
 
@@ -49,15 +52,24 @@ impl Account {
         if self.signal == Signal::Metrics {
             self.accept();
         }
+        let network = self.network.lock().unwrap_or_else(PoisonError::into_inner).take();
         match result {
             Ok(()) => {
                 self.delivered.fetch_add(count, Ordering::Relaxed);
             }
             Err(why) => {
                 self.failed.fetch_add(count, Ordering::Relaxed);
-                self.say(why);
+                self.say(match network {
+                    Some(network) => format!("{why}: {network}"),
+                    None => why,
+                });
             }
         }
+    }
+
+    /// The receiver could not be reached.
+    pub(super) fn unreached(&self, why: String) {
+        *self.network.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
     }
 
     /// The receiver took an export, but said that it refuses a part of it.

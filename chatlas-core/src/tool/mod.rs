@@ -86,6 +86,13 @@ impl From<Vec<Content>> for ToolOutput {
     }
 }
 
+/// Nothing is `null`.
+impl<T: Into<ToolOutput>> From<Option<T>> for ToolOutput {
+    fn from(output: Option<T>) -> Self {
+        output.map_or(Self::Value(Value::Null), Into::into)
+    }
+}
+
 impl From<ToolOutput> for ToolOutcome {
     fn from(output: ToolOutput) -> Self {
         match output {

@@ -53,6 +53,7 @@ pub trait Rich: Clone + Into<ToolOutput> {}
 impl Rich for ToolOutput {}
 impl Rich for Content {}
 impl Rich for Vec<Content> {}
+impl<T: Rich> Rich for Option<T> {}
 
 impl<T: Rich> Returned<&T> {
     /// The output as it is.
