@@ -329,7 +329,7 @@ async fn refused(
 ) -> ProviderError {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
-    let body = secrets.hide_in(&beginning(response).await);
+    let body = secrets.hide_in_body(&beginning(response).await);
     let error = if (300..400).contains(&status) {
         ProviderError::new(
             ProviderErrorKind::InvalidRequest,

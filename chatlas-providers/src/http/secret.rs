@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chatlas_core::ProviderError;
+use serde_json::Value;
 
 /// A value that is sent and never shown.
 #[derive(Clone)]
@@ -65,9 +66,30 @@ impl Secrets {
         }
     }
 
-    /// The text without the secrets. What is cut to a length is hidden before: the beginning of a
-    /// key is not known as one.
-    pub(super) fn hide_in(&self, text: &str) -> String {
+    /// A body without the secrets. What is cut to a length is hidden before: the beginning of a key
+    /// is not known as one. Of JSON the texts are looked through, not the form, so that a key which
+    /// is a common word cannot spoil it.
+    pub(super) fn hide_in_body(&self, body: &str) -> String {
+        match serde_json::from_str(body) {
+            Ok(mut json) => {
+                self.hide_in_json(&mut json);
+                json.to_string()
+            }
+            Err(_) => self.hide_in(body),
+        }
+    }
+
+    fn hide_in_json(&self, json: &mut Value) {
+        match json {
+            Value::String(text) => *text = self.hide_in(text),
+            Value::Array(list) => list.iter_mut().for_each(|json| self.hide_in_json(json)),
+            Value::Object(map) => map.values_mut().for_each(|json| self.hide_in_json(json)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// The text without the secrets.
+    fn hide_in(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(&*secret.0, "[redacted]"))
     }
 }
