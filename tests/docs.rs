@@ -239,7 +239,7 @@ fn the_picture_in_the_guide_is_what_the_example_draws() {
         assert_eq!(
             texts(&kept, class),
             texts(&drawn, class),
-            "draw it anew: CHATLAS_UPDATE_PICTURE=1 cargo test --test docs"
+            "draw it anew: CHATLAS_UPDATE_PICTURE=1 cargo test -p chatlas --test docs"
         );
     }
     for row in &rows {

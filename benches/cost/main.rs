@@ -1,4 +1,4 @@
-//! What telemetry costs, case by case, in time and allocations: `cargo bench --bench cost`. What it
+//! What telemetry costs, case by case, in time and allocations: `cargo bench -p chatlas --bench cost`. What it
 //! is held to is shown by `--bench table`.
 
 #[path = "../runs/mod.rs"]

@@ -1,4 +1,4 @@
-//! What telemetry costs, beside what it is held to: `cargo bench --bench table`.
+//! What telemetry costs, beside what it is held to: `cargo bench -p chatlas --bench table`.
 //!
 //! All cases of a table run in one process and take turns, so that a busy machine slows all of them.
 //! The medians of the rounds are shown, and the fastest, which is held to the bound: what other
