@@ -11,7 +11,11 @@ pub fn example(name: &str) -> Command {
     let directory = test.parent().expect("a program is in a directory");
     let built: PathBuf = directory.with_file_name("examples").join(name);
     let there = built.exists();
-    assert!(there, "{}: run `cargo build --workspace --examples --all-features` first", built.display());
+    assert!(
+        there,
+        "{}: run `cargo build --workspace --examples --all-features` first",
+        built.display()
+    );
     let mut command = Command::new(built);
     for (name, _) in std::env::vars() {
         let ours = ["OTEL_", "OPENAI_", "LOGFIRE_", "DD_", "HONEYCOMB_", "PHOENIX_", "NO_COLOR"];
