@@ -26,6 +26,8 @@
 //! call and an `execute_tool` span for each tool call. They go nowhere until an OpenTelemetry SDK
 //! is installed: by `chatlas::otel` (feature `otel`), or by the program itself.
 
+#![forbid(unsafe_code)]
+
 #[doc(hidden)]
 pub use chatlas_core::__private;
 pub use chatlas_core::*;

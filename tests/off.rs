@@ -1,19 +1,16 @@
 //! What telemetry costs where nothing is installed, counted in allocations, and that it is on as
-//! soon as something is. These are the only tests of this process: what is installed is for all.
+//! soon as something is.
 
 #[path = "../benches/runs/mod.rs"]
 mod runs;
 
-use std::sync::{Mutex, PoisonError};
-
 use chatlas::ChatRequest;
 use chatlas::prelude::*;
 use opentelemetry::global;
+use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use runs::{Bare, Canned};
-
-/// The tests take turns: one installs a meter provider, and takes it away again.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// How many allocations a call makes when it is not the first.
 fn allocations<I, O>(input: impl Fn() -> I, mut call: impl FnMut(I) -> O) -> u64 {
@@ -30,30 +27,73 @@ fn allocations<I, O>(input: impl Fn() -> I, mut call: impl FnMut(I) -> O) -> u64
     second
 }
 
+/// One after the other: what is installed is for all, and what was there first does not come back.
 #[test]
-fn where_nothing_is_installed_a_run_of_four_spans_allocates_once_and_so_does_a_span_alone() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+fn telemetry_costs_nothing_until_something_is_installed_and_then_it_is_there() {
+    where_nothing_is_installed_no_span_allocates();
+    a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes();
+    a_meter_provider_is_seen_though_the_program_still_holds_the_one_before_it();
+}
+
+fn where_nothing_is_installed_no_span_allocates() {
     let chat = runs::chat();
     let run = |telemetry| allocations(runs::replies, |given| runs::run(&chat, given, telemetry));
-    assert_eq!(run(true) - run(false), 1);
+    assert_eq!(run(true), run(false));
     let calls =
         |telemetry| allocations(runs::answers::<11>, |given| runs::run(&chat, given, telemetry));
-    assert_eq!(calls(true) - calls(false), 1);
+    assert_eq!(calls(true), calls(false));
     let tools =
         |telemetry| allocations(|| runs::asking(11), |given| runs::run(&chat, given, telemetry));
-    assert_eq!(tools(true) - tools(false), 1);
+    assert_eq!(tools(true), tools(false));
 
     let model = Canned::new();
     let traced =
         allocations(ChatRequest::default, |asked| runs::done(Provider::chat(&model, asked)));
     let bare = allocations(ChatRequest::default, |asked| runs::done(Bare::chat(&model, asked)));
-    assert_eq!(traced - bare, 1);
-    assert_eq!(allocations(|| 3, |days| runs::done(runs::get_weather(days))), 1);
+    assert_eq!(traced, bare);
+    assert_eq!(allocations(|| 3, |days| runs::done(runs::get_weather(days))), 0);
 }
 
-#[test]
+fn a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes() {
+    let chat = runs::chat();
+    let model = Canned::new();
+    let call = || {
+        runs::done(runs::get_weather(3));
+        runs::done(Provider::chat(&model, ChatRequest::default())).unwrap();
+        runs::run(&chat, runs::replies(), true);
+    };
+    for calls_before in [0, 1, 20] {
+        for _ in 0..calls_before {
+            call();
+        }
+        // Whoever holds the one before it is no matter.
+        let before = global::tracer_provider();
+        let exporter = InMemorySpanExporter::default();
+        let installed = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        global::set_tracer_provider(installed.clone());
+        call();
+        let names: Vec<_> =
+            exporter.get_finished_spans().unwrap().into_iter().map(|span| span.name).collect();
+        assert_eq!(
+            names,
+            [
+                "execute_tool get_weather",
+                "chat gpt-4o",
+                "chat gpt-4o",
+                "execute_tool get_weather",
+                "chat gpt-4o",
+                "invoke_agent travel",
+            ]
+        );
+        drop(before);
+        global::set_tracer_provider(NoopTracerProvider::new());
+        call();
+        assert_eq!(exporter.get_finished_spans().unwrap().len(), 6, "the one before it is quiet");
+        drop(installed);
+    }
+}
+
 fn a_meter_provider_is_seen_though_the_program_still_holds_the_one_before_it() {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let model = Canned::new();
     let ask = || runs::done(Provider::chat(&model, ChatRequest::default())).unwrap();
     ask();

@@ -3,10 +3,13 @@
 //! without their span; and a whole conversation.
 
 // Each benchmark uses its own part; what is measured has nothing to wait for.
-#![allow(dead_code, unreachable_pub, clippy::unused_async)]
+#![allow(dead_code, unreachable_pub, clippy::unused_async, clippy::inline_always)]
 
 use std::future::ready;
+use std::hint::black_box;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use chatlas::__private::{async_trait, rehearse};
 use chatlas::content::ToolRequest;
@@ -14,16 +17,20 @@ use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::testing::usage;
 use chatlas::{AssistantTurn, ChatRequest, Completion, FinishReason, ProviderError, ProviderInfo};
-use futures_util::FutureExt as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
 use serde_json::json;
 use tracing::field::Empty;
 use tracing::{Instrument as _, info_span};
 
-/// The result of work that has nothing to wait for.
+/// The result of work that has nothing to wait for. The future is polled where it is made, as
+/// `.await` does: to move it would be measured, too.
+#[inline(always)]
 pub fn done<T>(future: impl Future<Output = T>) -> T {
-    future.now_or_never().expect("nothing to wait for")
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("there is something to wait for"),
+    }
 }
 
 /// Answers at once.
@@ -72,15 +79,44 @@ impl Bare for Canned {
     }
 }
 
+/// Answers at once, with nothing: what a call of it costs is little beside what is measured.
+pub struct Quiet(ProviderInfo);
+
+impl Quiet {
+    pub fn new() -> Self {
+        Self(Canned::new().info)
+    }
+}
+
+#[provider]
+impl Provider for Quiet {
+    fn info(&self) -> &ProviderInfo {
+        &self.0
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        black_box(&request);
+        Ok(Completion::default())
+    }
+}
+
+#[async_trait]
+impl Bare for Quiet {
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        black_box(&request);
+        Ok(Completion::default())
+    }
+}
+
 /// Get the current weather forecast for a city.
 #[tool]
 pub async fn get_weather(days: u64) -> u64 {
-    std::hint::black_box(days + 1)
+    black_box(days + 1)
 }
 
 /// The same without telemetry.
 pub async fn get_weather_bare(days: u64) -> u64 {
-    std::hint::black_box(days + 1)
+    black_box(days + 1)
 }
 
 /// Two replies: a tool call, and the answer.

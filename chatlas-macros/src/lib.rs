@@ -3,6 +3,8 @@
 //! Programs use them through the face crate `chatlas`. Each entry point here is one line; the work
 //! is in the module of its name. What an expansion calls is `chatlas_core::__private`, nothing else.
 
+#![forbid(unsafe_code)]
+
 mod attr;
 mod errors;
 mod function;

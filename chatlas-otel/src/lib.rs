@@ -14,6 +14,8 @@
 //! provider and meter provider are the global ones, and to the event sink that
 //! [`set_event_sink`](chatlas_core::telemetry::set_event_sink) was given.
 
+#![forbid(unsafe_code)]
+
 mod auto;
 mod batching;
 mod console;

@@ -3,6 +3,8 @@
 //! `http` is what they share: settings, retries, errors, HTTP spans. Each protocol has a folder;
 //! `vendors` are those who speak OpenAI's, `auto` finds a provider by its name.
 
+#![forbid(unsafe_code)]
+
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
 pub mod auto;

@@ -56,9 +56,14 @@ pub fn set_event_sink(sink: Option<EventSink>) {
     *installed = sink;
 }
 
+/// Whether there is a sink now.
+pub(super) fn sink_installed() -> bool {
+    INSTALLED.load(Ordering::Acquire)
+}
+
 /// The sink, as it is now.
 pub(super) fn event_sink() -> Option<EventSink> {
-    if !INSTALLED.load(Ordering::Acquire) {
+    if !sink_installed() {
         return None;
     }
     SINK.read().unwrap_or_else(PoisonError::into_inner).clone()

@@ -76,8 +76,8 @@ static DEFAULT: OnceLock<Provider> = OnceLock::new();
 /// How many times a thread may go by the count of the holders of [`DEFAULT`] before it looks.
 const BY_COUNT: u8 = 15;
 
-/// Whether no meter provider has ever been installed, found without the locks of a look at the
-/// global one, which cost more than all else that a run costs without an SDK.
+/// Whether no meter provider is installed, found without the locks of a look at the global one,
+/// which cost more than all else that a run costs without an SDK.
 ///
 /// Where [`DEFAULT`] is held here and once more, it is the global one that holds it: when that is
 /// replaced, the count falls. Only a program that held the default provider itself all the while
@@ -92,7 +92,13 @@ pub(super) fn none_installed() -> bool {
     }
     let left = LEFT.get();
     LEFT.set(left.checked_sub(1).unwrap_or(BY_COUNT));
-    left > 0
+    left > 0 || has_no_state(&global::meter_provider())
+}
+
+/// Whether it is the API's own no-op provider: it has no state, and nothing without state can
+/// collect.
+fn has_no_state(provider: &Provider) -> bool {
+    size_of_val(&**provider) == 0
 }
 
 /// The instruments of the global meter provider as it is now; `None` where none is installed.
@@ -101,8 +107,7 @@ pub(super) fn none_installed() -> bool {
 pub(super) fn instruments() -> Option<Arc<Instruments>> {
     static KEPT: Mutex<Option<(Provider, Arc<Instruments>)>> = Mutex::new(None);
     let provider = global::meter_provider();
-    // The API's own no-op provider has no state, and nothing without state can collect.
-    if size_of_val(&*provider) == 0 {
+    if has_no_state(&provider) {
         DEFAULT.get_or_init(|| provider);
         return None;
     }

@@ -98,6 +98,17 @@ impl ToolSpan {
         Self(run.0.as_ref().map(|live| Box::new(Call::start(Arc::clone(live), &facts()))))
     }
 
+    /// Of a call that nobody listens to.
+    pub(super) const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether nobody listens.
+    #[inline]
+    pub(super) fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The context in which the tool's body runs.
     #[inline]
     pub(crate) fn context(&self) -> Option<&Context> {

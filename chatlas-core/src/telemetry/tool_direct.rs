@@ -3,6 +3,7 @@
 //! generic here is built anew for each tool, so it is little.
 
 use std::future::Future;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context as Task, Poll, ready};
@@ -11,15 +12,20 @@ use futures_core::Stream;
 use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 
-use super::Run;
 use super::scope::{in_context, noting_panic};
 use super::tool::{Facts, ToolSpan};
+use super::{Run, nobody_listens};
 use crate::tool::{ToolError, ToolOutput};
 
 /// What a tool's output is to the model.
 type Told<T> = fn(&T) -> Result<ToolOutput, ToolError>;
 
+#[inline]
 fn start(name: &'static str, description: &'static str) -> ToolSpan {
+    if nobody_listens() { ToolSpan::off() } else { ask(name, description) }
+}
+
+fn ask(name: &'static str, description: &'static str) -> ToolSpan {
     ToolSpan::start(&Run::begin(), || Facts::direct(name, description))
 }
 
@@ -78,14 +84,12 @@ impl Drop for SyncSpan {
 }
 
 pin_project! {
-    /// An async function inside its span, which starts when it is first polled.
+    /// An async function inside its span.
     #[must_use = "a future does nothing until it is polled"]
     pub struct Direct<F: Future> {
         #[pin]
         body: Option<F>,
-        name: &'static str,
-        description: &'static str,
-        span: Option<ToolSpan>,
+        span: ToolSpan,
         failed: fn(&F::Output) -> bool,
         told: Told<F::Output>,
     }
@@ -93,13 +97,16 @@ pin_project! {
     impl<F: Future> PinnedDrop for Direct<F> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _guard = this.span.as_ref().and_then(enter);
-            this.body.set(None);
+            if !this.span.is_off() {
+                let _guard = enter(this.span);
+                this.body.set(None);
+            }
         }
     }
 }
 
-/// The call of an async function.
+/// The call of an async function, made when that is first polled: the span starts here.
+#[inline]
 pub fn direct<F: Future>(
     name: &'static str,
     description: &'static str,
@@ -107,22 +114,30 @@ pub fn direct<F: Future>(
     failed: fn(&F::Output) -> bool,
     told: Told<F::Output>,
 ) -> Direct<F> {
-    Direct { body: Some(body), name, description, span: None, failed, told }
+    Direct { span: start(name, description), body: Some(body), failed, told }
 }
 
 impl<F: Future> Future for Direct<F> {
     type Output = F::Output;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
+        if !self.span.is_off() {
+            return self.poll_in_span(task);
+        }
+        self.project().body.as_pin_mut().map_or(Poll::Pending, |body| body.poll(task))
+    }
+}
+
+impl<F: Future> Direct<F> {
+    fn poll_in_span(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
         let this = self.project();
         let Some(mut body) = this.body.as_pin_mut() else { return Poll::Pending };
-        let span = this.span.get_or_insert_with(|| start(this.name, this.description));
         let mut polled = Poll::Pending;
-        inside(span, &mut || polled = body.as_mut().poll(task));
+        inside(this.span, &mut || polled = body.as_mut().poll(task));
         let output = ready!(polled);
-        if let Some(span) = this.span.take() {
-            finish(span, &output, (this.failed)(&output), *this.told);
-        }
+        let span = mem::replace(this.span, ToolSpan::off());
+        finish(span, &output, (this.failed)(&output), *this.told);
         Poll::Ready(output)
     }
 }
