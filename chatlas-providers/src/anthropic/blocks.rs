@@ -34,14 +34,32 @@ pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value>
     }
 }
 
-/// Without the calls of the vendor's own tools that have no result: a turn was cut off there. They
-/// are refused in all but the last message, where they are what a paused turn goes on with.
-pub(super) fn without_open_calls(message: &mut Value) {
-    let Some(blocks) = message["content"].as_array_mut() else { return };
+/// Makes messages out of what was said such as the API takes them.
+///
+/// Calls of the vendor's own tools that have no result are left out: a turn was cut off there. They
+/// stay in the last message, where they are what a paused turn goes on with, and beside a call of
+/// the program's, whose answer the turn goes on with. A last message of the model's ends in no blank.
+pub(super) fn close(messages: &mut Vec<Value>) {
+    let blocks = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
     let answered: Vec<Value> =
-        blocks.iter().filter_map(|block| block.get("tool_use_id").cloned()).collect();
-    let is_call = |block: &Value| block["type"].as_str().is_some_and(|t| t.ends_with("_tool_use"));
-    blocks.retain(|block| !is_call(block) || answered.contains(&block["id"]));
+        blocks.filter_map(|block| block.get("tool_use_id").cloned()).collect();
+    let Some((last, earlier)) = messages.split_last_mut() else { return };
+    for message in earlier {
+        let Some(blocks) = message["content"].as_array_mut() else { continue };
+        if blocks.iter().any(|block| block["type"] == "tool_use") {
+            continue;
+        }
+        let is_call =
+            |block: &Value| block["type"].as_str().is_some_and(|t| t.ends_with("_tool_use"));
+        blocks.retain(|block| !is_call(block) || answered.contains(&block["id"]));
+    }
+    if last["role"] == "assistant"
+        && let Some(block) = last["content"].as_array_mut().and_then(|blocks| blocks.last_mut())
+        && let Some(text) = block["text"].as_str().map(|text| text.trim_end().to_owned())
+    {
+        block["text"] = text.into();
+    }
+    messages.retain(|message| message["content"].as_array().is_none_or(|b| !b.is_empty()));
 }
 
 /// Whether the cache may be marked at that block.
@@ -90,10 +108,14 @@ fn said_by_model(provider: &str, content: &Content) -> Vec<Value> {
     };
     match content {
         Content::Text(said) => {
-            cited(said, ours(&said.replay)).or_else(|| not_blank(&said.text)).into_iter().collect()
+            let plain = not_blank(&said.text);
+            plain
+                .map(|plain| cited(said, ours(&said.replay)).unwrap_or(plain))
+                .into_iter()
+                .collect()
         }
         Content::Refusal(refusal) => not_blank(&refusal.text).into_iter().collect(),
-        Content::ToolRequest(request) => vec![tool_use(request)],
+        Content::ToolRequest(request) => vec![tool_use(request, ours(&request.replay))],
         // Without what proves it to be the model's own, a thought is refused.
         Content::Thinking(thinking) => ours(&thinking.replay).into_iter().collect(),
         Content::ServerTool(tool) if tool.replay.provider == provider => match &tool.replay.item {
@@ -109,7 +131,8 @@ fn cited(said: &Text, block: Option<Value>) -> Option<Value> {
     block.filter(|block| block["text"] == said.text.as_str())
 }
 
-fn tool_use(request: &ToolRequest) -> Value {
+/// A call, with what else was told of it.
+fn tool_use(request: &ToolRequest, told: Option<Value>) -> Value {
     let input = match &request.arguments {
         Value::Object(_) => request.arguments.clone(),
         Value::Null => json!({}),
@@ -117,7 +140,11 @@ fn tool_use(request: &ToolRequest) -> Value {
         Value::String(raw) => json!({"INVALID_JSON": raw}),
         other => json!({"INVALID_JSON": other.to_string()}),
     };
-    json!({"type": "tool_use", "id": id(&request.id), "name": request.name, "input": input})
+    let mut call = told.unwrap_or_else(|| json!({"type": "tool_use"}));
+    call["id"] = id(&request.id).into();
+    call["name"] = request.name.as_str().into();
+    call["input"] = input;
+    call
 }
 
 fn tool_result(result: &ToolResult, cites: bool) -> Value {
@@ -125,6 +152,8 @@ fn tool_result(result: &ToolResult, cites: bool) -> Value {
         ToolOutcome::Contents(contents) => {
             contents.iter().filter_map(|content| said_by_user(content, cites)).collect()
         }
+        // Of an error the API wants to hear.
+        ToolOutcome::Error(message) if message.trim().is_empty() => NO_TEXT.into(),
         other => other.to_model_text().into(),
     };
     let mut block =
@@ -257,6 +286,14 @@ mod tests {
             json!([{"type": "text", "text": "hi"}])
         );
         assert_eq!(assistant(vec![Content::text("")]), None);
+        let cited = json!({"type": "text", "text": " ", "citations": [{"type": "x"}]});
+        let said = Text { text: " ".into(), replay: Some(replay(ME, cited)), logprobs: None };
+        assert_eq!(assistant(vec![Content::Text(said)]), None);
+        let failed = user(vec![result(ToolOutcome::Error(String::new()))]);
+        assert_eq!(
+            (&failed[0]["content"], &failed[0]["is_error"]),
+            (&json!(NO_TEXT), &json!(true))
+        );
     }
 
     #[test]

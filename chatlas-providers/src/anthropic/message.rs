@@ -110,7 +110,7 @@ pub(super) fn contents(
                 text: String::new(),
                 replay: Some(replay(&block)),
             })),
-            "tool_use" => contents.push(requested(&block)),
+            "tool_use" => contents.push(requested(provider, &block)),
             kind if kind.ends_with("_tool_use") => contents.push(Content::ServerTool(ServerTool {
                 id: string(&block, "id"),
                 name: string(&block, "name").unwrap_or_default(),
@@ -137,14 +137,21 @@ pub(super) fn contents(
                     }));
                 }
             }
-            _ => {}
+            "" => {}
+            // What is to come is the vendor's own, and goes back as it came.
+            kind => contents.push(Content::ServerTool(ServerTool {
+                id: string(&block, "id"),
+                name: kind.to_owned(),
+                replay: replay(&block),
+            })),
         }
     }
     contents
 }
 
-/// A call; one of the tool for the output is the answer itself.
-pub(super) fn requested(block: &Value) -> Content {
+/// A call; one of the tool for the output is the answer itself. What it says of itself beside that (who
+/// calls: code that runs at the vendor's, for example) goes back with it.
+pub(super) fn requested(provider: &str, block: &Value) -> Content {
     let name = string(block, "name").unwrap_or_default();
     if name == OUTPUT_TOOL {
         let answer = block["input"].get("data").unwrap_or(&block["input"]);
@@ -153,11 +160,16 @@ pub(super) fn requested(block: &Value) -> Content {
             other => other.to_string(),
         });
     }
+    let mut beside = whole(block);
+    if let Some(fields) = beside.as_object_mut() {
+        fields.retain(|key, _| !matches!(key.as_str(), "id" | "name" | "input"));
+    }
+    let says_more = beside.as_object().is_some_and(|fields| fields.len() > 1);
     Content::ToolRequest(ToolRequest {
         id: string(block, "id").unwrap_or_default(),
         name,
         arguments: block["input"].clone(),
-        replay: None,
+        replay: says_more.then(|| Replay { provider: provider.to_owned(), item: beside }),
     })
 }
 

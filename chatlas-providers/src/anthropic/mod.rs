@@ -6,6 +6,7 @@ pub(crate) mod message;
 pub(crate) mod models;
 pub(crate) mod reply;
 pub(crate) mod request;
+mod schema;
 
 use std::fmt;
 use std::sync::Arc;
@@ -84,8 +85,9 @@ pub(crate) use claude_settings;
 /// their signatures, exactly as they came, and so do searches of the vendor's and texts with
 /// citations. The API demands a bound on tokens: 4096 unless `max_tokens` is set, more with a
 /// [`thinking_budget`](Self::thinking_budget) that needs it. A reasoning level is sent as
-/// `output_config.effort`. A schema for the output is sent as `output_config.format`; models
-/// before Claude 4.5 are made to answer by a tool. The API has no seed, penalties or several
+/// `output_config.effort`. A schema for the output is sent as `output_config.format`, where a
+/// bound that the API does not enforce stands in the description; models before Claude 4.5 are made
+/// to answer by a tool, and so are all where the schema is open or refers to itself. The API has no seed, penalties or several
 /// choices: setting one is an error.
 ///
 /// **How tokens are counted.** Anthropic's `input_tokens` leave out what has to do with the cache,
