@@ -40,26 +40,25 @@ pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value>
 /// stay in the last message, where they are what a paused turn goes on with, and beside a call of
 /// the program's, whose answer the turn goes on with. A last message of the model's ends in no blank.
 pub(super) fn close(messages: &mut Vec<Value>) {
-    let blocks = messages.iter().filter_map(|message| message["content"].as_array()).flatten();
-    let answered: Vec<Value> =
-        blocks.filter_map(|block| block.get("tool_use_id").cloned()).collect();
-    let Some((last, earlier)) = messages.split_last_mut() else { return };
-    for message in earlier {
+    let mut answered = Vec::new();
+    let mut is_last = true;
+    for message in messages.iter_mut().rev() {
         let Some(blocks) = message["content"].as_array_mut() else { continue };
-        if blocks.iter().any(|block| block["type"] == "tool_use") {
-            continue;
+        answered.extend(blocks.iter().filter_map(|block| block.get("tool_use_id").cloned()));
+        if !is_last && !blocks.iter().any(|block| block["type"] == "tool_use") {
+            let is_call =
+                |block: &Value| block["type"].as_str().is_some_and(|t| t.ends_with("_tool_use"));
+            blocks.retain(|block| !is_call(block) || answered.contains(&block["id"]));
         }
-        let is_call =
-            |block: &Value| block["type"].as_str().is_some_and(|t| t.ends_with("_tool_use"));
-        blocks.retain(|block| !is_call(block) || answered.contains(&block["id"]));
+        is_last = false;
     }
-    if last["role"] == "assistant"
+    messages.retain(|message| message["content"].as_array().is_none_or(|b| !b.is_empty()));
+    if let Some(last) = messages.last_mut().filter(|last| last["role"] == "assistant")
         && let Some(block) = last["content"].as_array_mut().and_then(|blocks| blocks.last_mut())
         && let Some(text) = block["text"].as_str().map(|text| text.trim_end().to_owned())
     {
         block["text"] = text.into();
     }
-    messages.retain(|message| message["content"].as_array().is_none_or(|b| !b.is_empty()));
 }
 
 /// Whether the cache may be marked at that block.
