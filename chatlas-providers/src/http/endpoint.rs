@@ -8,7 +8,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
 use super::span::is_secret_parameter;
-use super::{Http, HttpOptions, Secret, Secrets, Tokens, sensitive};
+use super::{Http, HttpOptions, Secret, Secrets, Tokens, basic, password, sensitive};
 
 /// The server of a vendor, and how it is spoken to.
 #[derive(Debug)]
@@ -171,7 +171,9 @@ impl Endpoint {
         let mut keys: Vec<Secret> = self.key.iter().cloned().collect();
         keys.extend(self.tokens.as_ref().and_then(Tokens::last));
         if let Ok(url) = Url::parse(&self.base_url.0) {
-            keys.extend(url.password().map(Secret::new));
+            // As it is written, as it is meant, and as it is sent.
+            let password = [url.password().map(str::to_owned), password(&url), basic(&url)];
+            keys.extend(password.into_iter().flatten().map(Secret::new));
             let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
             keys.extend(parameters.map(|(_, value)| Secret::new(value)));
         }
