@@ -9,7 +9,7 @@ use chatlas_core::content::{
 use serde_json::{Value, json};
 
 /// What stands for a text where one is demanded and there is none.
-const NO_TEXT: &str = "[empty string]";
+pub(crate) const NO_TEXT: &str = "[empty string]";
 
 /// A turn as a message; `None` where nothing of it can be sent.
 pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value> {
@@ -117,10 +117,13 @@ fn said_by_model(provider: &str, content: &Content) -> Vec<Value> {
         Content::ToolRequest(request) => vec![tool_use(request, ours(&request.replay))],
         // Without what proves it to be the model's own, a thought is refused.
         Content::Thinking(thinking) => ours(&thinking.replay).into_iter().collect(),
-        Content::ServerTool(tool) if tool.replay.provider == provider => match &tool.replay.item {
-            Value::Array(blocks) => blocks.clone(),
-            block => vec![block.clone()],
-        },
+        Content::ServerTool(tool) if tool.replay.provider == provider => {
+            let blocks = match &tool.replay.item {
+                Value::Array(blocks) => blocks.as_slice(),
+                block => std::slice::from_ref(block),
+            };
+            blocks.iter().filter(|block| block["type"].is_string()).cloned().collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -132,18 +135,22 @@ fn cited(said: &Text, block: Option<Value>) -> Option<Value> {
 
 /// A call, with what else was told of it.
 fn tool_use(request: &ToolRequest, told: Option<Value>) -> Value {
-    let input = match &request.arguments {
-        Value::Object(_) => request.arguments.clone(),
-        Value::Null => json!({}),
-        // The API takes an object alone, so that what was none is told within one.
-        Value::String(raw) => json!({"INVALID_JSON": raw}),
-        other => json!({"INVALID_JSON": other.to_string()}),
-    };
     let mut call = told.unwrap_or_else(|| json!({"type": "tool_use"}));
     call["id"] = id(&request.id).into();
     call["name"] = request.name.as_str().into();
-    call["input"] = input;
+    call["input"] = input(&request.arguments);
     call
+}
+
+/// The arguments of a call as an object: the API takes nothing else, so that what was none is told
+/// within one.
+pub(crate) fn input(arguments: &Value) -> Value {
+    match arguments {
+        Value::Object(_) => arguments.clone(),
+        Value::Null => json!({}),
+        Value::String(raw) => json!({"INVALID_JSON": raw}),
+        other => json!({"INVALID_JSON": other.to_string()}),
+    }
 }
 
 fn tool_result(result: &ToolResult, cites: bool) -> Value {
@@ -164,7 +171,7 @@ fn tool_result(result: &ToolResult, cites: bool) -> Value {
 }
 
 /// The id of a call in the letters that the API takes: another vendor's may have others.
-fn id(id: &str) -> String {
+pub(crate) fn id(id: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     id.chars().map(|c| if plain(c) { c } else { '_' }).collect()
 }
@@ -205,7 +212,7 @@ fn source(media: &Media) -> Option<Value> {
 }
 
 /// The media type and the base64 of a `data:` URL.
-fn data_url(url: &str) -> Option<(&str, &str)> {
+pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
     url.strip_prefix("data:")?.split_once(";base64,")
 }
 
@@ -352,6 +359,11 @@ mod tests {
             thinking(None),
             searched(ME),
             searched("openai"),
+            Content::ServerTool(ServerTool {
+                id: None,
+                name: "of_another_api".into(),
+                replay: replay(ME, json!({"toolUse": {}})),
+            }),
             said("so", replay(ME, cited.clone())),
             said("or so", replay(ME, cited.clone())),
             said("so", replay("openai", json!({}))),

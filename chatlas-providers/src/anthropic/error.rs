@@ -48,6 +48,14 @@ pub(crate) fn reported(event: &Value) -> ProviderError {
     }
 }
 
+/// The error with the id of its request, where it has none.
+pub(crate) fn with_id(error: ProviderError, id: Option<&str>) -> ProviderError {
+    match id {
+        Some(id) if error.request_id().is_none() => error.with_request_id(id),
+        _ => error,
+    }
+}
+
 fn code(told: &Value) -> Option<&str> {
     told["type"].as_str().filter(|code| !code.is_empty())
 }

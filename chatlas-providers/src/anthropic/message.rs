@@ -11,6 +11,9 @@ use super::error;
 use super::request::OUTPUT_TOOL;
 use crate::http::malformed;
 
+/// Where Bedrock tells whether a guardrail has stepped in.
+pub(super) const GUARDRAIL: &str = "amazon-bedrock-guardrailAction";
+
 /// A whole message.
 pub(crate) fn completion(
     provider: &'static str,
@@ -34,9 +37,14 @@ pub(super) fn complete(
     if let Some(text) = message["stop_details"]["explanation"].as_str() {
         contents.push(Content::Refusal(Refusal { text: text.to_owned() }));
     }
+    let finish_reason = if message[GUARDRAIL] == "INTERVENED" {
+        FinishReason::ContentFilter
+    } else {
+        finish_reason(message["stop_reason"].as_str(), &contents)
+    };
     Completion {
         usage: usage(&message["usage"]),
-        finish_reason: Some(finish_reason(message["stop_reason"].as_str(), &contents)),
+        finish_reason: Some(finish_reason),
         response_id: string(message, "id"),
         model: string(message, "model"),
         contents,

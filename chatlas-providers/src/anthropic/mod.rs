@@ -1,6 +1,6 @@
 //! Anthropic, over the [Messages API](https://docs.claude.com/en/api/messages).
 
-mod blocks;
+pub(crate) mod blocks;
 pub(crate) mod error;
 pub(crate) mod message;
 pub(crate) mod models;
@@ -24,6 +24,7 @@ use serde_json::Value;
 use crate::http::{
     Call, Endpoint, KeyIn, content_type, events, json, malformed, settings, variable, without_key,
 };
+use error::with_id;
 use reply::Decoder;
 pub use request::Caching;
 use request::{Options, Place};
@@ -174,14 +175,6 @@ impl Anthropic {
         let message = json(response).await;
         let completion = message.and_then(|told| message::completion(PROVIDER, &told));
         completion.map_err(|error| self.endpoint.secrets().hide(with_id(error, id.as_deref())))
-    }
-}
-
-/// The error with the id of its request, where it has none.
-fn with_id(error: ProviderError, id: Option<&str>) -> ProviderError {
-    match id {
-        Some(id) if error.request_id().is_none() => error.with_request_id(id),
-        _ => error,
     }
 }
 

@@ -8,7 +8,7 @@ use chatlas_core::{Completion, CompletionEvent, ProviderError};
 use serde_json::{Map, Value};
 
 use super::error;
-use super::message::{citation, complete, contents, requested, string, usage};
+use super::message::{GUARDRAIL, citation, complete, contents, requested, string, usage};
 use crate::http::{Decode, malformed};
 
 /// The events of a stream, one after the other.
@@ -35,6 +35,9 @@ impl Decoder {
 
     /// What one event says.
     pub(crate) fn value(&mut self, event: &Value) -> Result<Vec<CompletionEvent>, ProviderError> {
+        if event[GUARDRAIL] == "INTERVENED" {
+            self.message.insert(GUARDRAIL.to_owned(), event[GUARDRAIL].clone());
+        }
         Ok(match event["type"].as_str().unwrap_or_default() {
             "message_start" => self.start(&event["message"]),
             "content_block_start" => self.block(event).into_iter().collect(),
@@ -51,9 +54,8 @@ impl Decoder {
     }
 
     fn start(&mut self, message: &Value) -> Vec<CompletionEvent> {
-        if let Some(fields) = message.as_object() {
-            self.message.clone_from(fields);
-        }
+        self.message
+            .extend(message.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
         self.message.remove("content");
         vec![
             CompletionEvent::Started {
