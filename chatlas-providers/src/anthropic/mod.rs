@@ -6,7 +6,7 @@ pub(crate) mod message;
 pub(crate) mod models;
 pub(crate) mod reply;
 pub(crate) mod request;
-mod schema;
+pub(crate) mod schema;
 
 use std::fmt;
 use std::sync::Arc;

@@ -245,7 +245,7 @@ fn tools(tools: &[ToolDefinition], options: &Options, output: Option<&OutputSche
         json!({
             "name": OUTPUT_TOOL,
             "description": "Extract structured data",
-            "input_schema": {"type": "object", "properties": {"data": output.schema}},
+            "input_schema": schema::wrapped(&output.schema),
         })
     });
     own.chain(run_there.into_iter().flatten()).chain(output).collect()

@@ -2,7 +2,7 @@
 //! [part of JSON schema](https://docs.claude.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations).
 //! The API refuses what it cannot enforce; the model is told of it in the description instead.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// What is taken as it is.
 const KEPT: [&str; 7] = ["type", "title", "description", "default", "enum", "const", "required"];
@@ -12,7 +12,7 @@ const FORMATS: [&str; 10] =
 
 /// The schema as it can be enforced, or `None` where it cannot: one that refers to itself, an object
 /// of any fields, a value of any kind.
-pub(super) fn enforced(schema: &Value) -> Option<Value> {
+pub(crate) fn enforced(schema: &Value) -> Option<Value> {
     let mut written = Map::new();
     let mut told = Vec::new();
     for (key, value) in schema.as_object()? {
@@ -57,6 +57,34 @@ pub(super) fn enforced(schema: &Value) -> Option<Value> {
     Some(written.into())
 }
 
+/// The schema of the tool by which a model answers. What refers to the whole refers to the answer in
+/// it then, and what is defined is defined at the root.
+pub(crate) fn wrapped(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    refer_within(&mut answer);
+    let mut wrapped = json!({"type": "object"});
+    for key in ["definitions", "$defs"] {
+        if let Some(defined) = answer.as_object_mut().and_then(|answer| answer.remove(key)) {
+            wrapped[key] = defined;
+        }
+    }
+    wrapped["properties"] = json!({"data": answer});
+    wrapped
+}
+
+fn refer_within(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(whole) = fields.get_mut("$ref").filter(|to| **to == "#") {
+                *whole = "#/properties/data".into();
+            }
+            fields.values_mut().for_each(refer_within);
+        }
+        Value::Array(list) => list.iter_mut().for_each(refer_within),
+        _ => {}
+    }
+}
+
 fn is_object(schema: &Map<String, Value>) -> bool {
     match schema.get("type") {
         Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == "object"),
@@ -67,7 +95,6 @@ fn is_object(schema: &Map<String, Value>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn what_cannot_be_enforced_is_told_instead() {
@@ -109,6 +136,19 @@ mod tests {
         let schema = json!({"type": "object", "additionalProperties": false, "required": ["a"],
             "properties": {"a": {"type": "string", "description": "An a."}}});
         assert_eq!(enforced(&schema), Some(schema));
+    }
+
+    #[test]
+    fn what_refers_to_the_answer_finds_it_within_the_tool() {
+        let answer = json!({"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#/definitions/b"}},
+            "definitions": {"b": {"items": {"$ref": "#/definitions/b"}}}});
+        let whole = json!({"$ref": "#/properties/data"});
+        let other = json!({"$ref": "#/definitions/b"});
+        assert_eq!(
+            wrapped(&answer),
+            json!({"type": "object", "definitions": {"b": {"items": other}},
+                "properties": {"data": {"properties": {"a": whole, "b": other}}}})
+        );
     }
 
     #[test]

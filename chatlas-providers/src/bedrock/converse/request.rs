@@ -6,8 +6,8 @@ use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind, Turn};
 use serde_json::{Map, Value, json};
 
 use super::blocks;
-use crate::anthropic::Caching;
 use crate::anthropic::request::{DEFAULT_MAX_TOKENS, OUTPUT_TOOL, Options, Thinks};
+use crate::anthropic::{Caching, schema};
 use crate::bedrock::Guardrail;
 
 /// The fields of a request that a count of tokens takes.
@@ -139,6 +139,9 @@ fn tools(options: &Options, request: &ChatRequest) -> Option<Value> {
             });
             if tool.strict == Some(true) {
                 spec["strict"] = true.into();
+                if let Some(enforced) = schema::enforced(&tool.parameters) {
+                    spec["inputSchema"] = json!({"json": enforced});
+                }
             }
             json!({"toolSpec": spec})
         })
@@ -148,7 +151,7 @@ fn tools(options: &Options, request: &ChatRequest) -> Option<Value> {
         tools.push(json!({"toolSpec": {
             "name": OUTPUT_TOOL,
             "description": "Extract structured data",
-            "inputSchema": {"json": {"type": "object", "properties": {"data": output.schema}}},
+            "inputSchema": {"json": schema::wrapped(&output.schema)},
         }}));
     }
     if tools.is_empty() {
