@@ -4,11 +4,12 @@
 use std::env;
 
 use chatlas_core::{ProviderError, ProviderErrorKind, ProviderInfo};
+use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
 use super::span::is_secret_parameter;
-use super::{Http, HttpOptions, Secret, Secrets, Tokens, basic, password, sensitive};
+use super::{Http, HttpOptions, Secret, Secrets, Tokens, basic, sensitive};
 
 /// The server of a vendor, and how it is spoken to.
 #[derive(Debug)]
@@ -171,9 +172,11 @@ impl Endpoint {
         let mut keys: Vec<Secret> = self.key.iter().cloned().collect();
         keys.extend(self.tokens.as_ref().and_then(Tokens::last));
         if let Ok(url) = Url::parse(&self.base_url.0) {
-            // As it is written, as it is meant, and as it is sent.
-            let password = [url.password().map(str::to_owned), password(&url), basic(&url)];
-            keys.extend(password.into_iter().flatten().map(Secret::new));
+            // A user without a password is a key. A server sees them as they were written, or not.
+            let part = url.password().unwrap_or_else(|| url.username());
+            keys.push(Secret::new(part));
+            keys.push(Secret::new(percent_decode_str(part).decode_utf8_lossy()));
+            keys.extend(basic(&url).map(Secret::new));
             let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
             keys.extend(parameters.map(|(_, value)| Secret::new(value)));
         }

@@ -282,14 +282,9 @@ fn user_to_header(url: &mut Url, headers: &mut HeaderMap) {
 /// User and password of an address as the scheme `Basic` writes them.
 fn basic(url: &Url) -> Option<String> {
     let user = percent_decode_str(url.username()).decode_utf8_lossy();
-    let password = password(url).unwrap_or_default();
+    let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
     let none = user.is_empty() && password.is_empty();
     (!none).then(|| BASE64.encode(format!("{user}:{password}")))
-}
-
-/// The password of an address as it is meant.
-fn password(url: &Url) -> Option<String> {
-    Some(percent_decode_str(url.password()?).decode_utf8_lossy().into_owned())
 }
 
 impl fmt::Debug for Http {
