@@ -339,3 +339,15 @@ async fn the_region_says_where_to_go() {
         assert_eq!(model.info().server_address.as_deref(), Some("proxy.example"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arn_is_one_part_of_the_address() {
+    let arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/a1";
+    let done = json!({"output": {"message": {"content": [{"text": "ok"}]}}});
+    let server = Server::start(vec![Answer::json(200, &done)]);
+    let model = Bedrock::new(arn).base_url(server.url()).api_key("k");
+    assert_eq!(in_time(Chat::new(model).chat("hi")).await.expect("an answer").text(), "ok");
+    let head = &server.sent()[0].head;
+    let path = "/model/arn:aws:bedrock:us-east-1:1:application-inference-profile%2Fa1/converse ";
+    assert!(head.contains(path), "{head}");
+}
