@@ -278,7 +278,7 @@ async fn credentials_that_have_run_out_are_asked_for_anew() {
     let count = Arc::clone(&asked);
     let keys = provide_credentials_fn(move || {
         let number = count.fetch_add(1, Ordering::Relaxed);
-        let end = SystemTime::now() + Duration::from_secs(3600);
+        let end = SystemTime::now() + Duration::from_hours(1);
         async move {
             Ok(Credentials::new(format!("AKID{number}"), "canary-secret", None, Some(end), "test"))
         }
