@@ -61,9 +61,12 @@ pub(super) fn close(messages: &mut Vec<Value>) {
     }
 }
 
-/// Whether the cache may be marked at that block.
+/// Whether the cache may be marked at that block: not at a thought, nor at what is to come.
 pub(super) fn may_be_marked(block: &Value) -> bool {
-    !matches!(block["type"].as_str(), Some("thinking" | "redacted_thinking"))
+    let kind = block["type"].as_str().unwrap_or_default();
+    matches!(kind, "text" | "image" | "document")
+        || kind.ends_with("_use")
+        || kind.ends_with("_result")
 }
 
 /// Whether a file is named by its id there.
@@ -300,6 +303,21 @@ mod tests {
             (&failed[0]["content"], &failed[0]["is_error"]),
             (&json!(NO_TEXT), &json!(true))
         );
+    }
+
+    #[test]
+    fn the_cache_is_marked_where_the_api_takes_a_mark() {
+        for (kind, may) in [
+            ("text", true),
+            ("tool_result", true),
+            ("server_tool_use", true),
+            ("web_search_tool_result", true),
+            ("thinking", false),
+            ("redacted_thinking", false),
+            ("fallback", false),
+        ] {
+            assert_eq!(may_be_marked(&json!({"type": kind})), may, "{kind}");
+        }
     }
 
     #[test]
