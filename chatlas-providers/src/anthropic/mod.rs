@@ -186,6 +186,7 @@ fn with_id(error: ProviderError, id: Option<&str>) -> ProviderError {
 impl Runs<WebSearch> for Anthropic {
     fn add(mut self, tool: WebSearch) -> Self {
         self.options.web_search = Some(tool);
+        self.info.add_server_tool(request::WEB_SEARCH, "web_search");
         self
     }
 }
@@ -193,6 +194,7 @@ impl Runs<WebSearch> for Anthropic {
 impl Runs<WebFetch> for Anthropic {
     fn add(mut self, tool: WebFetch) -> Self {
         self.options.web_fetch = Some(tool);
+        self.info.add_server_tool(request::WEB_FETCH, "web_fetch");
         self
     }
 }
