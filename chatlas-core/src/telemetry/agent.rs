@@ -2,6 +2,7 @@
 //! loop, with its metrics.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use opentelemetry::{Context, KeyValue};
 use super::metrics::AgentFigures;
 use super::names::{self, content, operation, request};
 use super::scope::{Exception, SpanScope};
-use super::{Live, Run, finish_reasons, inference, push_params, push_usage, shielded};
+use super::{Calls, Live, Run, finish_reasons, inference, push_params, push_usage, shielded};
 use crate::chat::{Chat, ChatError};
 use crate::provider::ServerToolDefinition;
 use crate::tool::ToolDefinition;
@@ -29,7 +30,6 @@ struct Invocation {
     /// What the model calls took, unless that is left out.
     usage: Option<Usage>,
     last: Option<AssistantTurn>,
-    inference_calls: u64,
     tool_calls: u64,
 }
 
@@ -71,11 +71,10 @@ impl AgentSpan {
         }
     }
 
-    /// Counts a model call that begins.
+    /// Notes that the model is asked.
     #[inline]
     pub(crate) fn asks(&mut self) {
         if let Some(run) = &mut self.0 {
-            run.inference_calls += 1;
             // Until there is a new answer, there is none.
             run.last = None;
         }
@@ -148,7 +147,6 @@ impl Invocation {
             started,
             usage: repeats.then(Usage::default),
             last: None,
-            inference_calls: 0,
             tool_calls: 0,
         }
     }
@@ -194,8 +192,9 @@ impl Invocation {
         if let End::Failed(ChatError::Provider(error)) = end {
             self.last = error.partial().map(|turn| self.answer(turn));
         }
+        let Calls { begun: inference_calls, lost, .. } = mem::take(&mut *self.live.calls());
         if let Some(usage) = &mut self.usage {
-            *usage += self.live.calls().lost;
+            *usage += lost;
         }
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
@@ -225,7 +224,7 @@ impl Invocation {
                     model: self.model.as_ref(),
                     duration,
                     error_type: error_type.as_deref(),
-                    inference_calls: self.inference_calls,
+                    inference_calls,
                     tool_calls: self.tool_calls,
                 });
             });

@@ -91,9 +91,7 @@ impl Inference {
         let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
         let name = Live::span_name(operation::CHAT, info.model.as_deref());
         let scope = live.start(&parent, SpanKind::Client, name, list);
-        if let Some(span) = scope.span_context() {
-            live.calls().last = Some(span);
-        }
+        live.note_call(scope.span_context());
         let input = capture_input(&live, &scope, info, request);
         Self(Some(Box::new(Call {
             scope,

@@ -74,6 +74,8 @@ struct Live {
 /// What the model calls of a run leave for the run.
 #[derive(Default)]
 struct Calls {
+    /// How many there were: a wrapper of providers may make several of one.
+    begun: u64,
     /// The last one: what is judged when its answer is judged.
     last: Option<SpanContext>,
     /// What those took that came to no whole reply.
@@ -170,6 +172,13 @@ impl Live {
         if let Some(settings) = &self.settings {
             settings.push_attributes(list, parent, operation);
         }
+    }
+
+    /// Notes a model call that begins.
+    fn note_call(&self, span: Option<SpanContext>) {
+        let mut calls = self.calls();
+        calls.begun += 1;
+        calls.last = span.or(calls.last.take());
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
