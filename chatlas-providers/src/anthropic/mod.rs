@@ -181,6 +181,7 @@ impl Anthropic {
 impl Runs<WebSearch> for Anthropic {
     fn add(mut self, tool: WebSearch) -> Self {
         self.options.web_search = Some(tool);
+        self.info.add_server_tool(request::WEB_SEARCH, "web_search");
         self
     }
 }
@@ -188,6 +189,7 @@ impl Runs<WebSearch> for Anthropic {
 impl Runs<WebFetch> for Anthropic {
     fn add(mut self, tool: WebFetch) -> Self {
         self.options.web_fetch = Some(tool);
+        self.info.add_server_tool(request::WEB_FETCH, "web_fetch");
         self
     }
 }

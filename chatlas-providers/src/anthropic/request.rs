@@ -51,6 +51,11 @@ pub(crate) enum Thinks {
     Budget(u32),
 }
 
+/// Anthropic's word for its search of the web.
+pub(super) const WEB_SEARCH: &str = "web_search_20250305";
+/// Anthropic's word for its reading of web pages.
+pub(super) const WEB_FETCH: &str = "web_fetch_20250910";
+
 /// What is set on the provider, and holds for all its requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -233,11 +238,11 @@ fn tools(tools: &[ToolDefinition], options: &Options, output: Option<&OutputSche
     });
     let run_there = [
         options.web_search.as_ref().map(|search| {
-            let kind = json!({"type": "web_search_20250305", "name": "web_search"});
+            let kind = json!({"type": WEB_SEARCH, "name": "web_search"});
             bounded(kind, search.max_uses, &search.allowed_domains, &search.blocked_domains)
         }),
         options.web_fetch.as_ref().map(|fetch| {
-            let kind = json!({"type": "web_fetch_20250910", "name": "web_fetch"});
+            let kind = json!({"type": WEB_FETCH, "name": "web_fetch"});
             bounded(kind, fetch.max_uses, &fetch.allowed_domains, &fetch.blocked_domains)
         }),
     ];

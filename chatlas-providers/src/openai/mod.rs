@@ -159,6 +159,7 @@ impl Protocol for OpenAi {
 impl Runs<WebSearch> for OpenAi {
     fn add(mut self, tool: WebSearch) -> Self {
         self.extras.web_search = Some(tool);
+        self.api.info.add_server_tool("web_search", "web_search");
         self
     }
 }
