@@ -373,6 +373,26 @@ async fn a_vendors_thoughts_go_back_to_it_alone() {
 }
 
 #[tokio::test]
+async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
+    let thought = json!({"type": "reasoning", "summary": [
+        {"type": "summary_text", "text": "Hm.", "signature": "s"}]});
+    let text = json!({"type": "text", "text": "Hello"});
+    let call = json!({"id": "c1", "type": "function",
+        "function": {"name": "add", "arguments": "{\"a\":1}"}});
+    let message = json!({"role": "assistant", "content": [thought, text], "tool_calls": [call]});
+    let answer = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
+    let (options, wire) = wire(200, &answer);
+    let databricks = Databricks::new("m").api_key("k").workspace("a.example").http(options);
+    let said = databricks.chat(hi()).await.expect("an answer");
+    let again = ChatRequest::new([Turn::user("hi"), Turn::Assistant(said), Turn::user("so?")]);
+    databricks.chat(again.clone()).await.expect("an answer");
+    assert_eq!(wire.lock().expect("no panic")[1].body["messages"][1], message);
+    // Not to others.
+    let other = sent(again, new!(Mistral)).await.body["messages"][1].take();
+    assert_eq!(other["content"], json!([text]));
+}
+
+#[tokio::test]
 async fn gateways_are_told_who_asks_and_for_whom() {
     let request =
         sent(hi(), |options| new!(OpenRouter)(options).referer("https://app.example").title("App"));

@@ -207,7 +207,11 @@ impl Asked<'_> {
                 | Content::Thinking(Thinking { replay: Some(replay), .. })
                     if self.is_own(replay) =>
                 {
-                    replay_into(&mut message, replay);
+                    // Thoughts that were parts of the content, or fields beside it.
+                    match replay.item["content"].as_array() {
+                        Some(thoughts) => parts.extend_from_slice(thoughts),
+                        None => replay_into(&mut message, replay),
+                    }
                 }
                 // Some servers refuse a text of blanks.
                 Content::Text(text) if text.text.trim().is_empty() => {}

@@ -105,7 +105,7 @@ impl Api {
 }
 
 /// A base URL whose `{VARIABLE}`s are replaced by what the environment says; one that it does not
-/// know stays. Of an address, host and path count.
+/// know stays.
 fn filled(template: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let mut url = String::with_capacity(template.len());
     let mut rest = template;
@@ -115,7 +115,10 @@ fn filled(template: &str, variable: impl Fn(&str) -> Option<String>) -> String {
         url.push_str(before);
         match variable(name) {
             Some(value) => {
-                let value = value.strip_prefix("https://").unwrap_or(&value);
+                // A host may be told as an address, with a scheme of its own.
+                if url == "https://" && value.contains("://") {
+                    url.clear();
+                }
                 url.push_str(value.trim_end_matches('/'));
             }
             None => url.extend(["{", name, "}"]),
@@ -133,12 +136,16 @@ mod tests {
     fn an_address_is_filled_from_the_environment() {
         let known = |name: &str| match name {
             "HOST" => Some("https://adb-1.example.net/".to_owned()),
+            "LOCAL" => Some("http://localhost:8080".to_owned()),
+            "BARE" => Some("mine.example".to_owned()),
             "ACCOUNT" => Some("abc".to_owned()),
             _ => None,
         };
         for (template, url) in [
             ("https://a.example/v1", "https://a.example/v1"),
             ("https://{HOST}/serving-endpoints", "https://adb-1.example.net/serving-endpoints"),
+            ("https://{LOCAL}/openai", "http://localhost:8080/openai"),
+            ("https://{BARE}/openai", "https://mine.example/openai"),
             ("https://a.example/{ACCOUNT}/v1", "https://a.example/abc/v1"),
             ("https://{NONE}/{ACCOUNT}", "https://{NONE}/abc"),
             ("https://{", "https://{"),

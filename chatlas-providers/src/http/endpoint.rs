@@ -4,6 +4,7 @@
 use std::env;
 
 use chatlas_core::{ProviderError, ProviderErrorKind, ProviderInfo};
+use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
@@ -118,7 +119,8 @@ impl Endpoint {
             && let Ok(url) = Url::parse(&self.base_url.0)
             && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
         {
-            info.server_address = Some(host.into());
+            // An IPv6 address stands in brackets in addresses alone.
+            info.server_address = Some(host.trim_matches(['[', ']']).into());
             info.server_port = Some(port);
         }
     }
@@ -171,7 +173,10 @@ impl Endpoint {
         let mut keys: Vec<Secret> = self.key.iter().cloned().collect();
         keys.extend(self.tokens.as_ref().and_then(Tokens::last));
         if let Ok(url) = Url::parse(&self.base_url.0) {
-            keys.extend(url.password().map(Secret::new));
+            // A user without a password is a key. A server may quote it as it is written here or there.
+            let key = url.password().unwrap_or_else(|| url.username());
+            keys.push(Secret::new(key));
+            keys.push(Secret::new(percent_decode_str(key).decode_utf8_lossy()));
             let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
             keys.extend(parameters.map(|(_, value)| Secret::new(value)));
         }

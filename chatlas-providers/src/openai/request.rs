@@ -117,7 +117,12 @@ impl Asked<'_> {
     fn item(&self, content: &Content, said_by_user: bool) -> Result<Option<Value>, ProviderError> {
         Ok(Some(match content {
             Content::Text(text) if !said_by_user => {
-                assistant(&json!({"type": "output_text", "text": text.text, "annotations": []}))
+                let part = json!({"type": "output_text", "text": text.text, "annotations": []});
+                let mut message = assistant(&part);
+                if let Some(replay) = text.replay.as_ref().filter(|replay| self.is_own(replay)) {
+                    message["phase"] = replay.item["phase"].clone();
+                }
+                message
             }
             Content::Refusal(refusal) => {
                 assistant(&json!({"type": "refusal", "refusal": refusal.text}))
@@ -305,7 +310,7 @@ fn is_strict(schema: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chatlas_core::content::ToolResult;
+    use chatlas_core::content::{Text, ToolResult};
     use chatlas_core::{AssistantTurn, UserTurn};
 
     #[test]
@@ -378,6 +383,19 @@ mod tests {
             request.params.previous_response_id = Some(id.to_owned());
             assert_eq!(texts(&request), sent, "{id}");
         }
+    }
+
+    #[test]
+    fn what_a_message_was_to_the_vendor_goes_back_to_it_alone() {
+        let said = |provider: &str| {
+            let replay = Replay { provider: provider.into(), item: json!({"phase": "commentary"}) };
+            let text = Text { text: "Hm.".into(), replay: Some(replay), logprobs: None };
+            let contents = vec![Content::Text(text)];
+            Turn::Assistant(AssistantTurn { contents, ..Default::default() })
+        };
+        let input = input(&ChatRequest::new([said("openai"), said("google")]));
+        assert_eq!(input[0]["phase"], "commentary");
+        assert_eq!(input[1].get("phase"), None);
     }
 
     #[test]
