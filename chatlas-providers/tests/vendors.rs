@@ -448,6 +448,15 @@ async fn a_key_is_asked_for_where_one_is_needed() {
 }
 
 #[tokio::test]
+async fn a_header_that_says_who_asks_is_as_good_as_a_key() {
+    let (options, sent) = wire(200, &hello());
+    let options = options.header("Authorization", "Bearer of-a-gateway");
+    Groq::new("m").api_key("").http(options).chat(hi()).await.expect("an answer");
+    let sent = sent.lock().expect("no panic");
+    assert_eq!(sent[0].header("authorization"), Some("Bearer of-a-gateway"));
+}
+
+#[tokio::test]
 async fn a_part_of_an_address_that_is_missing_is_named() {
     let error = Cloudflare::new("m").api_key("k").chat(hi()).await.expect_err("no account");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);

@@ -162,7 +162,7 @@ impl OpenAiCompletions {
             stream,
         };
         let body = asked.body()?;
-        let path: &[&str] = if self.quirks.deployments {
+        let path: &[&str] = if self.quirks.deployments && !self.api.is_versioned() {
             &["deployments", &self.api.model, "chat", "completions"]
         } else {
             &["chat", "completions"]

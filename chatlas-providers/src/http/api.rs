@@ -71,17 +71,23 @@ impl Api {
         attributes.push(attribute);
     }
 
-    /// Puts a parameter into the address of every request.
+    /// Puts a parameter into the address of every request, where that tells no version.
     #[cfg_attr(not(feature = "azure"), allow(dead_code))]
     pub(crate) fn set_query(&mut self, name: &'static str, value: impl Into<String>) {
         self.query.retain(|(known, _)| *known != name);
         self.query.push((name, value.into()));
     }
 
+    /// Whether the address tells the version of the API: then no parameter does.
+    pub(crate) fn is_versioned(&self) -> bool {
+        let base = self.endpoint.url(&[]);
+        base.is_ok_and(|url| url.path().trim_end_matches('/').ends_with("/v1"))
+    }
+
     /// A call of the operation at that path, with what says who asks.
     pub(crate) fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>, ProviderError> {
         let mut url = self.endpoint.url(path)?;
-        if !self.query.is_empty() {
+        if !self.query.is_empty() && !self.is_versioned() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
         let needed = match self.key_needed {

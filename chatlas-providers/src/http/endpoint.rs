@@ -157,7 +157,10 @@ impl Endpoint {
 
     /// Whether requests say who sends them.
     pub(crate) fn is_authenticated(&self) -> bool {
-        self.key.is_some() || self.tokens.is_some()
+        let mut headers = self.http.options().headers.iter();
+        self.key.is_some()
+            || self.tokens.is_some()
+            || headers.any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
     }
 
     pub(crate) fn set_http(&mut self, options: HttpOptions) {

@@ -106,7 +106,9 @@ impl HttpOptions {
         self
     }
 
-    /// Uses that client. Its own timeouts and redirects hold then, not those set here.
+    /// Uses that client. Its own timeouts and redirects hold then, not those set here. Let it follow
+    /// none (`reqwest::redirect::Policy::none()`): the headers in which some vendors want their key
+    /// would go along to any host.
     pub fn client(mut self, client: Client) -> Self {
         self.sender = Some(Sender::Client(client));
         self

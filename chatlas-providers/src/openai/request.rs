@@ -187,11 +187,16 @@ fn refuse_unknown(params: &ModelParams, extras: &Extras) -> Result<(), ProviderE
 }
 
 /// Whether the model thinks before it answers: then its thoughts are asked for, encrypted, to be
-/// sent back. Others refuse the question; so do the `chat` models among the fives.
+/// sent back. Others refuse the question; so do the `chat` models from the fives on.
 fn reasons(model: &str) -> bool {
-    let numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
-    (model.starts_with("gpt-5") && !model.contains("-chat"))
-        || model.strip_prefix('o').is_some_and(numbered)
+    // A model that was tuned is `ft:`, what it was made from, and by whom.
+    let model = model.strip_prefix("ft:").unwrap_or(model);
+    let number = |name: &str| -> Option<u32> {
+        let rest = model.strip_prefix(name)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    (number("gpt-").is_some_and(|number| number >= 5) && !model.contains("-chat"))
+        || number("o").is_some()
 }
 
 /// What came of a tool call: text, or the parts of a rich result.
@@ -336,10 +341,13 @@ mod tests {
 
     #[test]
     fn models_that_think_are_known_by_their_names() {
-        for model in ["gpt-5.4", "gpt-5", "o1", "o4-mini"] {
+        for model in
+            ["gpt-5.4", "gpt-5", "gpt-6-mini", "gpt-10", "o1", "o4-mini", "ft:o4-mini:a::b"]
+        {
             assert!(reasons(model), "{model}");
         }
-        for model in ["gpt-4o", "gpt-4.1", "omni", "chatgpt-4o", "gpt-5-chat-latest", ""] {
+        for model in ["gpt-4o", "gpt-4.1", "omni", "chatgpt-4o", "gpt-5-chat-latest", "gpt-oss", ""]
+        {
             assert!(!reasons(model), "{model}");
         }
     }
