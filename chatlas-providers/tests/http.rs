@@ -288,3 +288,16 @@ fn an_address_of_ipv6_is_told_without_its_brackets() {
     let info = model.info();
     assert_eq!((info.server_address.as_deref(), info.server_port), (Some("::1"), Some(8080)));
 }
+
+#[tokio::test]
+async fn a_body_that_is_compressed_unasked_is_named_as_such() {
+    let server = serve(|_, connection| {
+        write(connection, 200, "application/json\r\ncontent-encoding: gzip", "\u{1f}\u{8b}")
+    });
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    for error in [model.chat(hi()).await.expect_err("no answer"), stream(&model).await.unwrap_err()]
+    {
+        assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
+        assert!(error.message().contains("compressed by `gzip`"), "{error}");
+    }
+}

@@ -212,7 +212,7 @@ impl Http {
                 span.finish(&result);
             }
             let (error, again) = match result {
-                Ok(response) if response.status().is_success() => return Ok(response),
+                Ok(response) if response.status().is_success() => return sender.readable(response),
                 Ok(response) => (secrets.hide(refused(response, secrets, &explain).await), true),
                 Err(trouble) => (secrets.hide(trouble.at(&url)), trouble.may_pass()),
             };

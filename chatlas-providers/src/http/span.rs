@@ -14,7 +14,7 @@ use reqwest::{Request, Response, Url};
 use super::client::Trouble;
 
 /// Query parameters whose values are secrets: those the conventions name, and vendors' API keys.
-const SECRET_PARAMETERS: [&str; 14] = [
+const SECRET_PARAMETERS: [&str; 18] = [
     "awsaccesskeyid",
     "signature",
     "sig",
@@ -28,6 +28,10 @@ const SECRET_PARAMETERS: [&str; 14] = [
     "api-key",
     "token",
     "access_token",
+    "subscription-key",
+    "client_secret",
+    "secret",
+    "password",
     "code",
 ];
 
