@@ -393,6 +393,33 @@ async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
 }
 
 #[tokio::test]
+async fn calls_go_to_mistral_by_ids_that_it_takes() {
+    for (id, is_kept) in [("call_0123456789abcdef", false), ("Ab3456789", true), ("", false)] {
+        let asked = Content::ToolRequest(ToolRequest {
+            id: id.into(),
+            name: "add".into(),
+            arguments: json!({}),
+            replay: None,
+        });
+        let outcome = ToolOutcome::Value(json!(3));
+        let result = ToolResult { id: id.into(), name: "add".into(), outcome };
+        let said = AssistantTurn { contents: vec![asked], ..Default::default() };
+        let answered = UserTurn { contents: vec![Content::ToolResult(result)] };
+        let request = ChatRequest::new([Turn::Assistant(said), Turn::User(answered)]);
+        let ids = |body: Value| {
+            let messages = &body["messages"];
+            let call = messages[0]["tool_calls"][0]["id"].as_str().expect("an id").to_owned();
+            assert_eq!(messages[1]["tool_call_id"], *call);
+            call
+        };
+        let short = ids(sent(request.clone(), new!(Mistral)).await.body);
+        assert!(short.len() == 9 && short.bytes().all(|b| b.is_ascii_alphanumeric()), "{short}");
+        assert_eq!(short == id, is_kept);
+        assert_eq!(ids(sent(request, new!(Groq)).await.body), id);
+    }
+}
+
+#[tokio::test]
 async fn gateways_are_told_who_asks_and_for_whom() {
     let request =
         sent(hi(), |options| new!(OpenRouter)(options).referer("https://app.example").title("App"));

@@ -148,6 +148,10 @@ fn kind_of_status(status: u16) -> ProviderErrorKind {
 
 /// What the code means, or the type beside it.
 fn kind_of_codes(told: &Value) -> Option<ProviderErrorKind> {
+    // OpenRouter tells what its moderation objects to.
+    if told["metadata"]["reasons"].is_array() {
+        return Some(ProviderErrorKind::ContentFilter);
+    }
     let codes = ["code", "error_code", "type"].iter().filter_map(|key| told[*key].as_str());
     codes.map(kind_of_code).find(|kind| *kind != ProviderErrorKind::Other)
 }
@@ -318,6 +322,14 @@ mod tests {
                 Kind::RateLimit,
                 None,
                 "Provider returned error: slow [31m down",
+            ),
+            (
+                403,
+                json!({"error": {"message": "flagged", "code": 403,
+                    "metadata": {"reasons": ["violence"], "flagged_input": "…"}}}),
+                Kind::ContentFilter,
+                None,
+                "flagged",
             ),
             (
                 503,

@@ -17,6 +17,7 @@ pub(super) struct Quirks {
     pub(super) json_object: bool,
     pub(super) top_k: bool,
     pub(super) no_model_list: bool,
+    pub(super) short_call_ids: bool,
     /// Whether the model is part of the address.
     pub(super) deployments: bool,
     pub(super) replays: Replays,
@@ -57,6 +58,7 @@ impl Default for Quirks {
             json_object: false,
             top_k: false,
             no_model_list: false,
+            short_call_ids: false,
             deployments: false,
             replays: Replays::Nothing,
             document_url: DocumentUrl::Refused,
@@ -141,6 +143,14 @@ impl OpenAiCompletions {
     #[must_use]
     pub fn takes_file_url(mut self) -> Self {
         self.quirks.document_url = DocumentUrl::InFile;
+        self
+    }
+
+    /// The id of a tool call is nine letters and digits. One that another vendor gave is sent as
+    /// such.
+    #[must_use]
+    pub fn short_call_ids(mut self) -> Self {
+        self.quirks.short_call_ids = true;
         self
     }
 

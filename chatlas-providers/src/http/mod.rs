@@ -27,7 +27,9 @@ use reqwest::{Client, Request, Response, Url};
 pub(crate) use api::{Api, KeyNeeded};
 use client::Sender;
 pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
-pub(crate) use reply::{Decode, content_type, events, json, malformed, one_line, snippet};
+#[cfg(feature = "_completions")]
+pub(crate) use reply::one_line;
+pub(crate) use reply::{Decode, content_type, events, json, malformed, snippet};
 #[cfg(feature = "bedrock")]
 pub(crate) use reply::{broken_off, see_off};
 pub(crate) use secret::{Secret, Secrets};
