@@ -47,8 +47,8 @@ impl Choice {
     /// Adds what a chunk tells, or a whole reply.
     pub(super) fn add(&mut self, told: &Value) -> Said {
         // Perplexity sends both: what is new, and all so far.
-        let delta = Some(&told["delta"]).filter(|delta| delta.is_object());
-        let delta = delta.unwrap_or(&told["message"]);
+        let is_piece = told["delta"].is_object();
+        let delta = if is_piece { &told["delta"] } else { &told["message"] };
         let Parts { mut text, mut thinking, thoughts, refusal, images } =
             Parts::of(&delta["content"]);
         for key in ["reasoning_content", "reasoning"] {
@@ -84,11 +84,13 @@ impl Choice {
         self.notes.extend_from_slice(list(&delta["annotations"]));
         self.logprobs.extend_from_slice(list(&told["logprobs"]["content"]));
         for call in list(&delta["tool_calls"]) {
-            self.add_call(call);
+            let known = is_piece.then(|| self.place_of(call)).flatten();
+            self.add_call(call, known);
         }
         // What tool calls were, when a reply had one at most.
         if delta["function_call"].is_object() {
-            self.add_call(&json!({"function": delta["function_call"]}));
+            let call = json!({"function": delta["function_call"]});
+            self.add_call(&call, self.place_of(&call));
         }
         if self.finish.is_none() {
             self.finish = string(told, "finish_reason");
@@ -97,15 +99,15 @@ impl Choice {
         Said { text: some(text), thinking: some(thinking) }
     }
 
-    /// Adds a piece of a tool call to the one it belongs to. Servers leave out the index, or give
-    /// all calls the same one: then the id tells them apart, and without an id a name begins a new
-    /// call.
-    fn add_call(&mut self, told: &Value) {
+    /// The place of the tool call that a piece belongs to, unless it begins a new one. Servers leave
+    /// out the index, or give all calls the same one: then the id tells them apart, and without an
+    /// id a name begins a new call.
+    fn place_of(&self, told: &Value) -> Option<usize> {
         let index = told["index"].as_u64();
         let id = told["id"].as_str().unwrap_or_default();
         let name = told["function"]["name"].as_str().unwrap_or_default();
         let same_id = |call: &Call| id.is_empty() || call.id.is_empty() || call.id == id;
-        let place = match index {
+        match index {
             Some(_) => self
                 .calls
                 .iter()
@@ -114,11 +116,17 @@ impl Choice {
             None if !id.is_empty() => self.calls.iter().rposition(|call| call.id == id),
             None if name.is_empty() => self.calls.len().checked_sub(1),
             None => None,
-        };
+        }
+    }
+
+    /// Adds a piece of a tool call to the one at that place, or a new call.
+    fn add_call(&mut self, told: &Value, place: Option<usize>) {
         let place = place.unwrap_or_else(|| {
-            self.calls.push(Call { index, ..Call::default() });
+            self.calls.push(Call { index: told["index"].as_u64(), ..Call::default() });
             self.calls.len() - 1
         });
+        let id = told["id"].as_str().unwrap_or_default();
+        let name = told["function"]["name"].as_str().unwrap_or_default();
         let call = &mut self.calls[place];
         if call.id.is_empty() {
             id.clone_into(&mut call.id);

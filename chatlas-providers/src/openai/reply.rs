@@ -109,11 +109,10 @@ impl Decoder {
 
 /// The events for contents that came in one piece; for those without text, where that was told.
 fn events_of(contents: &[Content], is_told: bool) -> Vec<CompletionEvent> {
+    let news = |text: &String| (!is_told && !text.is_empty()).then(|| text.clone());
     let event = |content: &Content| match content {
-        Content::Text(_) | Content::Thinking(_) if is_told => None,
-        Content::Text(text) => Some(CompletionEvent::Text(text.text.clone())),
-        Content::Thinking(thinking) if thinking.text.is_empty() => None,
-        Content::Thinking(thinking) => Some(CompletionEvent::Thinking(thinking.text.clone())),
+        Content::Text(text) => news(&text.text).map(CompletionEvent::Text),
+        Content::Thinking(thinking) => news(&thinking.text).map(CompletionEvent::Thinking),
         other => Some(CompletionEvent::Content(other.clone())),
     };
     contents.iter().filter_map(event).collect()
@@ -133,14 +132,10 @@ pub(super) fn completion(
             ),
         ));
     }
-    if !response["output"].is_array() && status.is_empty() {
-        let error = error::in_reply(response);
-        return Err(error.unwrap_or_else(|| malformed("it has neither `output` nor `status`")));
-    }
     read(response, list(&response["output"]), vendor)
 }
 
-/// A response that has come to its end, with those items.
+/// A response that has come to its end, with the items that it has.
 fn read(
     response: &Value,
     output: &[Value],
@@ -148,6 +143,10 @@ fn read(
 ) -> Result<Completion, ProviderError> {
     if response["status"] == "failed" || response["error"].is_object() {
         return Err(failed(response));
+    }
+    if output.is_empty() && !response["output"].is_array() && response["status"].is_null() {
+        let error = error::in_reply(response);
+        return Err(error.unwrap_or_else(|| malformed("it has neither `output` nor `status`")));
     }
     let contents: Vec<Content> = output.iter().flat_map(|item| contents_of(item, vendor)).collect();
     Ok(Completion {

@@ -438,3 +438,22 @@ fn an_empty_error_is_none() {
         assert_eq!(done(&[chunk, finish("stop")]).text(), "ok");
     }
 }
+
+#[test]
+fn calls_of_a_whole_reply_are_as_many_as_it_lists() {
+    let call = |name: &str, arguments: &str| {
+        json!({"id": "same", "index": 0, "type": "function",
+            "function": {"name": name, "arguments": arguments}})
+    };
+    let nameless = json!({"function": {"arguments": "{}"}});
+    let message = json!({"role": "assistant", "tool_calls": [
+        call("add", "{\"a\":1}"), call("add", "{\"a\":2}"), call("sub", "{}"), nameless]});
+    let told = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
+    let completion = reading(Replays::Nothing).completion(&told).unwrap();
+    let asked: Vec<_> = completion
+        .tool_requests()
+        .map(|call| (call.name.as_str(), call.arguments.to_string()))
+        .collect();
+    let expected = [("add", "{\"a\":1}"), ("add", "{\"a\":2}"), ("sub", "{}"), ("", "{}")];
+    assert_eq!(asked, expected.map(|(name, arguments)| (name, arguments.to_owned())));
+}

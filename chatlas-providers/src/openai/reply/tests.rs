@@ -257,7 +257,12 @@ fn items_stand_in_their_order_whichever_is_whole_first() {
         [done_at(1, &said("second")), done_at(0, &said("first, ")), end("completed", &Value::Null)];
     let Some(CompletionEvent::Done(done)) = decoded(&events).unwrap().pop() else { panic!() };
     assert_eq!(done.text(), "first, second");
-    // A last event that tells nothing but that it is the last.
+    // A last event that tells nothing at all, or nothing but that it is the last.
+    for response in [json!(null), json!({"id": "resp_1"})] {
+        let last = json!({"type": "response.completed", "response": response});
+        let error = decoded(&[last]).unwrap_err();
+        assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
+    }
     let last = json!({"type": "response.completed", "response": {"id": "resp_1"}});
     let events = decoded(&[done_at(0, &said("Hello")), last]).unwrap();
     let Some(CompletionEvent::Done(done)) = events.last() else { panic!("{events:?}") };
