@@ -301,3 +301,20 @@ async fn a_body_that_is_compressed_unasked_is_named_as_such() {
         assert!(error.message().contains("compressed by `gzip`"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn user_and_password_of_an_address_are_shown_in_no_form() {
+    for quoted in ["Basic bWU6YSBiY2Q=", "the password `a bcd`", "me:a%20bcd@host"] {
+        let options = HttpOptions::default().max_retries(0).send_with(move |_| {
+            let answer = http::Response::builder().status(401).body(quoted).expect("an answer");
+            std::future::ready(Ok::<_, String>(reqwest::Response::from(answer)))
+        });
+        let url = "http://me:a%20bcd@models.example/v1";
+        let model = OpenAi::new("m").api_key("").base_url(url).http(options);
+        let error = model.chat(hi()).await.unwrap_err();
+        assert!(error.message().contains("[redacted]"), "{error}");
+        for secret in ["bWU6YSBiY2Q=", "a bcd", "a%20bcd"] {
+            assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
 use super::span::is_secret_parameter;
-use super::{Http, HttpOptions, Secret, Secrets, Tokens, sensitive};
+use super::{Http, HttpOptions, Secret, Secrets, Tokens, basic, sensitive};
 
 /// The server of a vendor, and how it is spoken to.
 #[derive(Debug)]
@@ -176,10 +176,11 @@ impl Endpoint {
         let mut keys: Vec<Secret> = self.key.iter().cloned().collect();
         keys.extend(self.tokens.as_ref().and_then(Tokens::last));
         if let Ok(url) = Url::parse(&self.base_url.0) {
-            // A user without a password is a key. A server may quote it as it is written here or there.
-            let key = url.password().unwrap_or_else(|| url.username());
-            keys.push(Secret::new(key));
-            keys.push(Secret::new(percent_decode_str(key).decode_utf8_lossy()));
+            // A user without a password is a key. A server sees them as they were written, or not.
+            let part = url.password().unwrap_or_else(|| url.username());
+            keys.push(Secret::new(part));
+            keys.push(Secret::new(percent_decode_str(part).decode_utf8_lossy()));
+            keys.extend(basic(&url).map(Secret::new));
             let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
             keys.extend(parameters.map(|(_, value)| Secret::new(value)));
         }

@@ -273,18 +273,22 @@ impl Http {
 /// Sends user and password of an address as a header, unless there is another key: HTTP clients log
 /// addresses.
 fn user_to_header(url: &mut Url, headers: &mut HeaderMap) {
-    let user = percent_decode_str(url.username()).decode_utf8_lossy();
-    let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
-    if user.is_empty() && password.is_empty() {
-        return;
-    }
-    let value = sensitive(&format!("Basic {}", BASE64.encode(format!("{user}:{password}"))));
+    let Some(user) = basic(url) else { return };
+    let value = sensitive(&format!("Basic {user}"));
     if let (Some(value), false) = (value, headers.contains_key(AUTHORIZATION)) {
         headers.insert(AUTHORIZATION, value);
     }
     // Only an address without a host refuses, and that has no user.
     let _ = url.set_username("");
     let _ = url.set_password(None);
+}
+
+/// User and password of an address as the scheme `Basic` writes them.
+fn basic(url: &Url) -> Option<String> {
+    let user = percent_decode_str(url.username()).decode_utf8_lossy();
+    let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
+    let none = user.is_empty() && password.is_empty();
+    (!none).then(|| BASE64.encode(format!("{user}:{password}")))
 }
 
 impl fmt::Debug for Http {
