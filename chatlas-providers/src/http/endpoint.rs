@@ -119,7 +119,8 @@ impl Endpoint {
             && let Ok(url) = Url::parse(&self.base_url.0)
             && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
         {
-            info.server_address = Some(host.into());
+            // An IPv6 address stands in brackets in addresses alone.
+            info.server_address = Some(host.trim_matches(['[', ']']).into());
             info.server_port = Some(port);
         }
     }
@@ -156,7 +157,10 @@ impl Endpoint {
 
     /// Whether requests say who sends them.
     pub(crate) fn is_authenticated(&self) -> bool {
-        self.key.is_some() || self.tokens.is_some()
+        let mut headers = self.http.options().headers.iter();
+        self.key.is_some()
+            || self.tokens.is_some()
+            || headers.any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
     }
 
     pub(crate) fn set_http(&mut self, options: HttpOptions) {

@@ -27,6 +27,8 @@ use reqwest::{Client, Request, Response, Url};
 pub(crate) use api::{Api, KeyNeeded};
 use client::Sender;
 pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
+#[cfg(feature = "_completions")]
+pub(crate) use reply::one_line;
 pub(crate) use reply::{Decode, content_type, events, json, malformed, snippet};
 #[cfg(feature = "bedrock")]
 pub(crate) use reply::{broken_off, see_off};
@@ -106,7 +108,9 @@ impl HttpOptions {
         self
     }
 
-    /// Uses that client. Its own timeouts and redirects hold then, not those set here.
+    /// Uses that client. Its own timeouts and redirects hold then, not those set here. Let it follow
+    /// none (`reqwest::redirect::Policy::none()`): the headers in which some vendors want their key
+    /// would go along to any host.
     pub fn client(mut self, client: Client) -> Self {
         self.sender = Some(Sender::Client(client));
         self
@@ -210,7 +214,7 @@ impl Http {
                 span.finish(&result);
             }
             let (error, again) = match result {
-                Ok(response) if response.status().is_success() => return Ok(response),
+                Ok(response) if response.status().is_success() => return sender.readable(response),
                 Ok(response) => (secrets.hide(refused(response, secrets, &explain).await), true),
                 Err(trouble) => (secrets.hide(trouble.at(&url)), trouble.may_pass()),
             };

@@ -75,7 +75,9 @@ pub(crate) async fn json(mut response: Response) -> Result<Value, ProviderError>
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).map_err(|error| {
+    // Some write a mark of the byte order, which JSON should not begin with.
+    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
+    serde_json::from_slice(text).map_err(|error| {
         // serde's message tells the place, never the text.
         malformed(&format!("it is no JSON ({error}; content type `{kind}`)"))
     })
@@ -102,7 +104,8 @@ pub(crate) fn events<D: Decode>(
                 match incoming.next().await {
                     Some(Ok(event)) => {
                         lock(&unread).clear();
-                        if let Some(data) = event.data {
+                        // Some keep a connection alive by events that say nothing.
+                        if let Some(data) = event.data.filter(|data| !data.trim().is_empty()) {
                             ready.extend(decoder.event(&data)?);
                             if decoder.is_over() {
                                 // Now: who has the last event need not ask again.
@@ -274,10 +277,15 @@ pub(crate) fn malformed(why: &str) -> ProviderError {
 
 /// The beginning of what a server said in no form that is known, on one line.
 pub(crate) fn snippet(body: &str) -> String {
-    let text = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = one_line(body);
     if text.is_empty() {
         return "the server gave no reason".to_owned();
     }
-    let shown: String = text.chars().take(LONGEST_SNIPPET).collect();
-    format!("the server answered: {shown}")
+    format!("the server answered: {text}")
+}
+
+/// The beginning of a text, on one line and without signs that a terminal obeys.
+pub(crate) fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().filter(|c| !c.is_control()).take(LONGEST_SNIPPET).collect()
 }
