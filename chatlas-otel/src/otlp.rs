@@ -18,7 +18,7 @@ const GRPC_ENDPOINT: &str = "http://localhost:4317";
 /// How long an export may take, unless somebody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long that is where there is to be no limit: a century, which every clock can add up.
-const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const NO_LIMIT: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
