@@ -81,6 +81,32 @@ pub trait Provider: Send + Sync + 'static {
     fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness);
 }
 
+/// A provider that is shared is one, too: it hands everything on.
+#[async_trait]
+impl<P: Provider + ?Sized> Provider for Arc<P> {
+    fn info(&self) -> &ProviderInfo {
+        (**self).info()
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        (**self).chat(request).await
+    }
+
+    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
+        (**self).chat_stream(request).await
+    }
+
+    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
+        (**self).list_models().await
+    }
+
+    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
+        (**self).count_tokens(request).await
+    }
+
+    fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness) {}
+}
+
 /// A provider whose vendor runs the tool `T` on its own servers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot run the tool `{T}`",
