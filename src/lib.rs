@@ -54,6 +54,7 @@ pub use chatlas_macros::{
     face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
 };
 #[cfg(feature = "otel")]
+#[doc(inline)]
 pub use chatlas_otel as otel;
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
