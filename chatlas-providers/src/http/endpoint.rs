@@ -291,7 +291,8 @@ macro_rules! settings {
             self
         }
 
-        /// Sets timeouts, retries, headers, the HTTP client.
+        /// Sets timeouts, retries, headers, spans, the HTTP client: all at once, instead of those of
+        /// before ([`http_spans`](Self::http_spans) included).
         #[must_use]
         pub fn http(mut self, options: $crate::http::HttpOptions) -> Self {
             self.$($place.)?endpoint.set_http(options);

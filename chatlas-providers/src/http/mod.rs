@@ -41,6 +41,19 @@ pub(crate) use token::Tokens;
 const LONGEST_REFUSAL: usize = 64 * 1024;
 
 /// How a provider speaks HTTP. The defaults serve most programs.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use chatlas_providers::http::HttpOptions;
+///
+/// let patient = HttpOptions::default()
+///     .read_timeout(Duration::from_mins(10))
+///     .max_retries(5)
+///     .spans(true);
+/// # #[cfg(feature = "openai")]
+/// let model = chatlas_providers::openai::OpenAi::new("o3").http(patient);
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct HttpOptions {
