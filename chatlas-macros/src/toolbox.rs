@@ -202,8 +202,8 @@ fn registration(
         quote!(#(#cfg)* #name)
     });
     let made = tools.iter().map(|(tool, private)| {
-        let (cfg, made) = (tool.cfg(), tool.made_of_method(private));
-        quote!(#(#cfg)* __tools.push(#made);)
+        let (around, made) = (tool.around(), tool.made_of_method(private));
+        quote!(#(#around)* __tools.push(#made);)
     });
     quote! {
         const _: () = {

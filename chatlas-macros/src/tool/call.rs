@@ -14,7 +14,7 @@ impl Tool<'_> {
     /// What makes a free function a tool.
     pub(super) fn registration(&self, private: &TokenStream) -> TokenStream {
         let ident = &self.function.sig.ident;
-        let (cfg, name) = (self.cfg(), self.key(private));
+        let (around, name) = (self.around(), self.key(private));
         let spec = self.spec(private);
         let outcome = outcome(private);
         let made = if self.states().next().is_some() {
@@ -32,7 +32,7 @@ impl Tool<'_> {
             }
         };
         quote! {
-            #(#cfg)*
+            #(#around)*
             const _: () = {
                 #spec
                 impl #private::ToolFn for #ident {
