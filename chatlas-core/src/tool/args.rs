@@ -115,8 +115,9 @@ pub(super) fn object_schema(params: &[Param]) -> Value {
             // `true`: any value will do.
             _ => Map::new(),
         };
+        // One that stands in a file of its own ends with a line's end.
         if !param.doc.is_empty() {
-            schema.insert("description".into(), param.doc.into());
+            schema.insert("description".into(), param.doc.trim().into());
         }
         // Not JSON: a default that cannot be shown.
         if let Some(Ok(default)) = param.default.map(serde_json::from_str::<Value>) {

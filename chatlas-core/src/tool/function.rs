@@ -111,7 +111,7 @@ impl Spec {
                     schema = exact;
                 }
             }
-            let mut definition = ToolDefinition::new(self.name, self.description, schema);
+            let mut definition = ToolDefinition::new(self.name, self.description.trim(), schema);
             definition.annotations = ToolAnnotations {
                 title: self.title.map(Into::into),
                 read_only: self.read_only,

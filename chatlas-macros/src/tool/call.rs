@@ -134,10 +134,10 @@ impl Tool<'_> {
         let is_async = self.is_async().then(|| quote!(.await));
         match &self.returns {
             Returns::Value(_) if self.is_async() => {
-                quote!(let __output = #call.await; #value(&__output))
+                quote!(let __output = #call.await; #value(&__output, true))
             }
             Returns::Value(_) => quote! {
-                #private::blocking(move || { let __output = #call; #value(&__output) }).await
+                #private::blocking(move || { let __output = #call; #value(&__output, true) }).await
             },
             Returns::Stream(Items { error, .. }) => {
                 let stream = if error.is_some() {

@@ -31,7 +31,7 @@ impl Tool<'_> {
                 const NAME: #private::Name = #name;
             }
             #(#cfg)*
-            impl<__S, __H> #private::ToolWith<__S, __H> for #ident {
+            impl<__S> #private::ToolWith<__S, ()> for #ident {
                 fn tool(_: &#private::Arc<__S>) -> #private::Arc<dyn #private::Tool> { loop {} }
             }
             #errors
@@ -114,34 +114,25 @@ impl Tool<'_> {
             return quote! {
                 let #span = #private::SyncSpan::enter(#name, #description);
                 let #output = #call;
-                #span.finish(
-                    &#output,
-                    {
-                        use #private::Plain as _;
-                        #private::Returned(&#output).failed()
-                    },
-                    #told,
-                );
+                #span.finish(&#output, #told);
                 #output
             };
         }
-        let failed = failed(private);
         let body = if inside { quote!(async move { #call.await }) } else { call };
-        quote!(#private::direct(#name, #description, #body, #failed, #told).await)
+        quote!(#private::direct(#name, #description, #body, #told).await)
     }
 
     fn traced_stream(&self, items: &Items<'_>, private: &TokenStream) -> TokenStream {
         let (name, description) = (&self.name, &self.description);
         let call = self.direct(self.has_context(), private);
         let (_, told) = self.beside("value");
-        let failed = failed(private);
         let (span, stream, error) = (local("span"), local("stream"), local("error"));
         let open = if self.is_async() {
             quote!(#span.open_async(async move { #call.await }).await)
         } else {
             quote!(#span.open(move || #call))
         };
-        let follow = quote!(#span.follow(#stream, #failed, #told));
+        let follow = quote!(#span.follow(#stream, #told));
         let follow = if items.boxed { quote!(#private::Box::pin(#follow) as _) } else { follow };
         let end = if items.error.is_some() {
             let (_, told) = self.beside("error");
@@ -195,6 +186,7 @@ impl Tool<'_> {
             (!matches!(vis, Visibility::Inherited)).then(|| quote!(, clippy::unnecessary_wraps));
         let allowed = quote! {
             #[allow(
+                clippy::missing_const_for_fn,
                 clippy::needless_pass_by_value,
                 clippy::ptr_arg,
                 clippy::too_many_arguments,
@@ -233,12 +225,15 @@ impl Tool<'_> {
             #signature #body
 
             #(#around)*
+            #[allow(clippy::ptr_arg)]
             fn #value(
-                __output: &#output
+                __output: &#output,
+                __wanted: #private::bool,
             ) -> #private::Result<#private::ToolOutput, #private::ToolError> {
                 use #private::Plain as _;
                 match #private::Returned(__output).#split() {
-                    #private::Result::Ok(__value) => #returned(__value).#told(),
+                    #private::Result::Ok(__value) if __wanted => #returned(__value).#told(),
+                    #private::Result::Ok(_) => #private::Result::Ok(#private::untold()),
                     #private::Result::Err(__error) => {
                         #private::Result::Err(#returned(__error).#error())
                     }
@@ -246,16 +241,6 @@ impl Tool<'_> {
             }
 
             #error_of_stream
-        }
-    }
-}
-
-/// Whether an output is a failure.
-fn failed(private: &TokenStream) -> TokenStream {
-    quote! {
-        |__output| {
-            use #private::Plain as _;
-            #private::Returned(__output).failed()
         }
     }
 }

@@ -6,7 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, Lit, Pat, PatType, Type, TypePath, UnOp};
 
-use super::parse::{bare, cfgs, doc};
+use super::parse::{Text, bare, cfgs, doc};
 use super::valid;
 use crate::errors::Errors;
 use crate::place::{at, here};
@@ -23,7 +23,7 @@ pub(super) enum Source<'a> {
     /// From the model.
     Model {
         taken: Taken<'a>,
-        doc: String,
+        doc: Text,
         /// What stands for it where the model gives none.
         default: Option<Expr>,
     },
