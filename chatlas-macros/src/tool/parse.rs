@@ -36,6 +36,7 @@ impl<'a> Tool<'a> {
         errors: &mut Errors,
     ) -> Self {
         valid::signature(&function.sig, errors);
+        valid::once(&function.attrs, errors);
         let (name, named_at) = name(function, arguments, errors);
         let description = description(function, arguments, errors);
         let facts = facts(arguments, errors);
@@ -48,6 +49,7 @@ impl<'a> Tool<'a> {
                 FnArg::Typed(typed) => parameters.extend(Parameter::read(typed, errors)),
             }
         }
+        valid::distinct(&parameters, errors);
         let returns = Returns::read(&function.sig.output, errors);
         let tool =
             Self { function, name, named_at, description, parameters, returns, facts, owner };
@@ -169,6 +171,11 @@ fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// `#[tool]`, under whatever path.
+pub(crate) fn is_tool(attr: &Attribute) -> bool {
+    attr.path().segments.last().is_some_and(|segment| segment.ident == "tool")
 }
 
 /// The attributes that switch an item on or off.
