@@ -15,8 +15,10 @@ pub(crate) fn generator() -> SchemaGenerator {
     let mut settings = SchemaSettings::draft07();
     settings.inline_subschemas = true;
     settings.meta_schema = None;
-    settings.transforms =
-        vec![Box::new(ReplaceUnevaluatedProperties::default()), Box::new(RecursiveTransform(portable))];
+    settings.transforms = vec![
+        Box::new(ReplaceUnevaluatedProperties::default()),
+        Box::new(RecursiveTransform(portable)),
+    ];
     settings.into_generator()
 }
 

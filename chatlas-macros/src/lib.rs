@@ -159,7 +159,8 @@ use quote::quote;
 ///
 /// Each item of a stream (a `T`, or a `Result` of one) goes to the consumer of the conversation as
 /// `StreamEvent::ToolProgress`. When it has ended the model is handed all items: strings joined to
-/// one text, contents one after the other, of other values the last. An error ends it. The span
+/// one text, contents one after the other, of other values (or values and strings mixed) the last. An
+/// error ends it. The span
 /// lasts until the stream has ended or is dropped, in a direct call as well.
 ///
 /// ```

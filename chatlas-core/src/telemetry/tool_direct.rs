@@ -175,11 +175,7 @@ impl StreamSpan {
     }
 
     /// Follows the stream to its end.
-    pub fn follow<S: Stream>(
-        self,
-        stream: S,
-        told: Told<S::Item>,
-    ) -> ToolStream<S> {
+    pub fn follow<S: Stream>(self, stream: S, told: Told<S::Item>) -> ToolStream<S> {
         ToolStream { stream: Some(stream), span: Some(self.0), told, error: None }
     }
 }

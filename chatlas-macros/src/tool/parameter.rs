@@ -25,7 +25,7 @@ pub(super) enum Source<'a> {
         taken: Taken<'a>,
         doc: Text,
         /// What stands for it where the model gives none.
-        default: Option<Expr>,
+        default: Option<Box<Expr>>,
     },
     /// From the app: `#[state]`.
     State { attribute: &'a Attribute, ty: &'a Type, borrowed: bool },
@@ -75,7 +75,8 @@ impl<'a> Parameter<'a> {
             }
         } else {
             valid::parameter_type(ty, errors);
-            let default = own.default.and_then(|attribute| valid::default(attribute, errors));
+            let default =
+                own.default.and_then(|attribute| valid::default(attribute, errors)).map(Box::new);
             Source::Model { taken: Taken::of(ty), doc: doc(attrs), default }
         };
         Some(Self { ident: &name.ident, cfg: cfgs(attrs), source })
