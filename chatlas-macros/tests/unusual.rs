@@ -19,6 +19,8 @@
     unused_qualifications,
     unused_results
 )]
+// The opposite of `unreachable_pub`.
+#![allow(clippy::redundant_pub_crate)]
 
 use chatlas_core::{ToolCall, ToolDefinition, ToolOutput, ToolSet};
 use chatlas_macros::{tool, toolbox, tools};
@@ -254,6 +256,7 @@ mod without_prelude {
 
     /// Streams.
     #[tool]
+    #[expect(clippy::unnecessary_wraps)]
     fn one() -> Result<impl ::futures_core::Stream<Item = u8>, String> {
         Ok(::futures_util::stream::iter([1]))
     }
