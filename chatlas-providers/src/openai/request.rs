@@ -283,6 +283,10 @@ fn web_search(search: &WebSearch) -> Value {
     tool
 }
 
+/// The formats of texts that [it enforces](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
+const FORMATS: [&str; 9] =
+    ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
+
 /// Whether OpenAI can hold the model to the schema: it demands that every object is closed and
 /// every property required. Any other schema is sent as it is, as a help to the model.
 fn is_strict(schema: &Value) -> bool {
@@ -298,7 +302,14 @@ fn is_strict(schema: &Value) -> bool {
     } else if object.get("type").is_some_and(|kind| kind == "object") {
         return false;
     }
-    if object.contains_key("oneOf") || object.contains_key("allOf") {
+    if ["oneOf", "allOf", "prefixItems"].iter().any(|key| object.contains_key(*key)) {
+        return false;
+    }
+    if object.get("format").is_some_and(|format| !FORMATS.iter().any(|known| format == known)) {
+        return false;
+    }
+    // A reference stands alone.
+    if object.contains_key("$ref") && object.len() > 1 {
         return false;
     }
     let within =
@@ -325,6 +336,17 @@ mod tests {
             "properties": {"a": {"type": "array", "items": {"type": "string"}}},
         });
         assert!(is_strict(&closed));
+        for refused in [
+            json!({"type": "string", "format": "uri"}),
+            json!({"type": "integer", "format": "uint8"}),
+            json!({"type": "array", "items": {}, "prefixItems": [{"type": "string"}]}),
+            json!({"$ref": "#/definitions/Node", "description": "The left one."}),
+        ] {
+            let mut schema = closed.clone();
+            schema["properties"] = json!({"refused": refused});
+            schema["required"] = json!(["refused"]);
+            assert!(!is_strict(&schema), "{schema}");
+        }
         let mut open = closed.clone();
         open["additionalProperties"] = json!(true);
         assert!(!is_strict(&open));
