@@ -37,7 +37,7 @@ ROWS = [
     ("content attributes, capture on", lambda s: share(s.content)),
     ("… of which valid by their schema", lambda s: share(s.content_valid)),
     ("content told with capture off", lambda s: ", ".join(sorted(s.leaks)) or "none"),
-    ("the API key in telemetry", lambda s: f"in {len(s.keys)} runs" if s.keys else "never"),
+    ("the API key, where an error quotes it", lambda s: "exported" if s.keys else "not exported"),
     ("metrics of today's names", lambda s: f"{len(s.metrics)}/{len(METRICS)}"),
     ("metrics of older names", lambda s: f"{len(s.older)}/{len(OLDER)}"),
     ("events", lambda s: f"{len(s.events & set(EVENTS))}/{len(EVENTS)}"),

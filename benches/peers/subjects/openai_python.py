@@ -11,7 +11,13 @@ shutdown = telemetry.install()
 
 from openai import OpenAI
 from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
-from opentelemetry.util.genai.handler import get_telemetry_handler
+from opentelemetry.util.genai.handler import TelemetryHandler
+from opentelemetry.util.genai.types import (
+    FunctionToolDefinition,
+    InputMessage,
+    OutputMessage,
+    TextPart,
+)
 
 OpenAIInstrumentor().instrument()
 
@@ -25,27 +31,33 @@ TOOL = {
         "additionalProperties": False,
     },
 }
-handler = get_telemetry_handler()
+handler = TelemetryHandler()
 
 
 def execute(name, call, arguments):
     arguments = json.loads(arguments)
     try:
-        with handler.tool(
-            name,
-            arguments=arguments,
-            tool_call_id=call,
-            tool_type="function",
-            tool_description=TOOL["description"],
-        ) as invocation:
+        with handler.tool(name, tool_type="function", agent_name="concierge") as invocation:
+            invocation.tool_call_id = call
+            invocation.tool_description = TOOL["description"]
+            if invocation.should_capture_content:
+                invocation.arguments = arguments
             result = telemetry.weather(**arguments)
-            invocation.tool_result = result
+            if invocation.should_capture_content:
+                invocation.tool_result = result
             return result
     except telemetry.StationError as error:
         return str(error)
 
 
-def completions(client, messages):
+def count(agent, usage, reason):
+    """What the agent's span is to know of each call."""
+    agent.input_tokens = (agent.input_tokens or 0) + usage.prompt_tokens
+    agent.output_tokens = (agent.output_tokens or 0) + usage.completion_tokens
+    agent.finish_reasons = [{"tool_calls": "tool_call"}.get(reason, reason)]
+
+
+def ask(client, messages, agent):
     """One model call: what was said, and the tool calls asked for."""
     request = {
         "model": telemetry.MODEL,
@@ -55,15 +67,20 @@ def completions(client, messages):
         "max_tokens": 256,
     }
     if not telemetry.STREAMS:
-        message = client.chat.completions.create(**request).choices[0].message
+        completion = client.chat.completions.create(**request)
+        message = completion.choices[0].message
+        count(agent, completion.usage, completion.choices[0].finish_reason)
         calls = [(c.id, c.function.name, c.function.arguments) for c in message.tool_calls or []]
         return message.content, calls
-    text, calls = "", {}
+    text, calls, reason = "", {}, None
     options = {"include_usage": True}
     with client.chat.completions.create(**request, stream=True, stream_options=options) as stream:
         for chunk in stream:
+            if chunk.usage:
+                count(agent, chunk.usage, reason)
             for choice in chunk.choices:
                 text += choice.delta.content or ""
+                reason = choice.finish_reason or reason
                 if telemetry.SCENARIO == "dropped" and text:
                     return text, []
                 for call in choice.delta.tool_calls or []:
@@ -74,13 +91,13 @@ def completions(client, messages):
     return text, [tuple(call) for call in calls.values()]
 
 
-def loop(client):
+def loop(client, agent):
     messages = [
         {"role": "system", "content": telemetry.SYSTEM},
         {"role": "user", "content": telemetry.PROMPT},
     ]
     while True:
-        text, calls = completions(client, messages)
+        text, calls = ask(client, messages, agent)
         if not calls:
             return text
         asked = [
@@ -93,11 +110,24 @@ def loop(client):
             messages.append({"role": "tool", "tool_call_id": call, "content": result})
 
 
-try:
+def run():
     with handler.invoke_local_agent(
         agent_name="concierge", request_model=telemetry.MODEL
     ) as agent:
-        print(loop(OpenAI(max_retries=0)))
+        agent.temperature = 0.5
+        agent.max_tokens = 256
+        if agent.should_capture_content:
+            agent.system_instruction = [TextPart(telemetry.SYSTEM)]
+            agent.input_messages = [InputMessage("user", [TextPart(telemetry.PROMPT)])]
+            agent.tool_definitions = [FunctionToolDefinition(**TOOL)]
+        text = loop(OpenAI(max_retries=0), agent)
+        if agent.should_capture_content:
+            agent.output_messages = [OutputMessage("assistant", [TextPart(text)], "stop")]
+        print(text)
+
+
+try:
+    run()
 except Exception as error:
     print("failed:", type(error).__name__, error)
 shutdown()

@@ -1,6 +1,7 @@
 //! The OpenTelemetry SDK under `tracing`, as the peers that emit `tracing` spans ask for it.
 
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt as _;
