@@ -142,6 +142,7 @@ OLDER = [
 ]
 SECONDS = [0.01 * 2**n for n in range(14)]
 AGENT_SECONDS = [0.1 * 2**n for n in range(13)]
+WORKFLOW_SECONDS = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200]
 CALLS = [2**n for n in range(8)]
 TOKENS = [4**n for n in range(14)]
 EVENTS = ["gen_ai.client.inference.operation.details", "gen_ai.client.operation.exception"]
@@ -153,6 +154,8 @@ def buckets(name):
     """The boundaries that the conventions ask for, in the text about the metric."""
     if name == "gen_ai.invoke_agent.duration":
         return AGENT_SECONDS
+    if name == "gen_ai.invoke_workflow.duration":
+        return WORKFLOW_SECONDS
     if name.startswith("gen_ai.invoke_agent."):
         return CALLS
     return TOKENS if name.endswith("_tokens") else SECONDS

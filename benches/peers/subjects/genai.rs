@@ -80,8 +80,7 @@ async fn converse() -> genai::Result<()> {
         .with_system(said("PEERS_SYSTEM"))
         .with_tools(vec![tool]);
     loop {
-        let calls: Vec<ToolCall> = if ["streamed", "torn", "dropped"].contains(&scenario.as_str())
-        {
+        let calls: Vec<ToolCall> = if ["streamed", "torn", "dropped"].contains(&scenario.as_str()) {
             let answer = client.exec_chat_stream(&model, request.clone(), Some(&options)).await?;
             let mut stream = answer.stream;
             let mut calls = Vec::new();

@@ -52,8 +52,13 @@ def execute(name, call, arguments):
 
 def count(agent, usage, reason):
     """What the agent's span is to know of each call."""
-    agent.input_tokens = (agent.input_tokens or 0) + usage.prompt_tokens
-    agent.output_tokens = (agent.output_tokens or 0) + usage.completion_tokens
+    read, written = (
+        (usage.input_tokens, usage.output_tokens)
+        if telemetry.RESPONSES
+        else (usage.prompt_tokens, usage.completion_tokens)
+    )
+    agent.input_tokens = (agent.input_tokens or 0) + read
+    agent.output_tokens = (agent.output_tokens or 0) + written
     agent.finish_reasons = [{"tool_calls": "tool_call"}.get(reason, reason)]
 
 
@@ -91,6 +96,51 @@ def ask(client, messages, agent):
     return text, [tuple(call) for call in calls.values()]
 
 
+def ask_responses(client, items, agent):
+    """The same through the Responses API: the text, and the whole response if there is one."""
+    request = {
+        "model": telemetry.MODEL,
+        "instructions": telemetry.SYSTEM,
+        "input": items,
+        "tools": [{"type": "function"} | TOOL],
+        "temperature": 0.5,
+        "max_output_tokens": 256,
+    }
+    if not telemetry.STREAMS:
+        response = client.responses.create(**request)
+    else:
+        text, response = "", None
+        with client.responses.create(**request, stream=True) as stream:
+            for event in stream:
+                if event.type == "response.output_text.delta":
+                    text += event.delta
+                    if telemetry.SCENARIO == "dropped":
+                        return text, None
+                if event.type == "response.completed":
+                    response = event.response
+        if response is None:
+            raise ConnectionError("the stream broke off")
+    asked = any(item.type == "function_call" for item in response.output)
+    count(agent, response.usage, "tool_call" if asked else "stop")
+    return response.output_text, response
+
+
+def loop_responses(client, agent):
+    items = [{"role": "user", "content": telemetry.PROMPT}]
+    while True:
+        text, response = ask_responses(client, items, agent)
+        output = response.output if response else []
+        calls = [item for item in output if item.type == "function_call"]
+        if not calls:
+            return text
+        items += [item.model_dump(exclude_none=True) for item in output]
+        for call in calls:
+            result = execute(call.name, call.call_id, call.arguments)
+            items.append(
+                {"type": "function_call_output", "call_id": call.call_id, "output": result}
+            )
+
+
 def loop(client, agent):
     messages = [
         {"role": "system", "content": telemetry.SYSTEM},
@@ -120,7 +170,8 @@ def run():
             agent.system_instruction = [TextPart(telemetry.SYSTEM)]
             agent.input_messages = [InputMessage("user", [TextPart(telemetry.PROMPT)])]
             agent.tool_definitions = [FunctionToolDefinition(**TOOL)]
-        text = loop(OpenAI(max_retries=0), agent)
+        converse = loop_responses if telemetry.RESPONSES else loop
+        text = converse(OpenAI(max_retries=0), agent)
         if agent.should_capture_content:
             agent.output_messages = [OutputMessage("assistant", [TextPart(text)], "stop")]
         print(text)

@@ -72,7 +72,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut stream = agent.prompt(said("PEERS_PROMPT")).stream();
     while let Some(item) = stream.next().await {
         if let MultiTurnStreamItem::StreamAssistantItem(Item::Event(StreamEvent::Text {
-            text, ..
+            text,
+            ..
         })) = item?
         {
             print!("{text}");
