@@ -22,6 +22,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.dont_write_bytecode = True
 WHERE = Path(os.environ.get("PEERS_TARGET", ROOT / "target" / "peers"))
 
 SCENARIOS = [
@@ -113,7 +114,7 @@ def build(name, subject):
     if source.suffix == ".py":
         fixed = [f"{p}>=0.0b0" if "-genai-" in p else p for p in subject["needs"]]
         python = pip(folder, fixed)
-        code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+        code = "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))"
         told = subprocess.run(
             [python, "-c", code, *subject["versions"]], check=True, capture_output=True, text=True
         )
@@ -155,6 +156,7 @@ def run(command, subject, scenario, capture, api, model, receiver):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "OPENAI_"))}
     switch = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
     environment |= {
+        "PYTHONDONTWRITEBYTECODE": "1",
         "PEERS_API": api,
         "PEERS_CAPTURE": capture,
         "PEERS_MODEL": script.MODEL,

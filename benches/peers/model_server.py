@@ -221,7 +221,6 @@ class Model(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))))
         scenario = self.path.split("/")[1]
-        self.server.requests.append((self.path, body))
         time.sleep(PAUSE)
         if scenario in FAILURES:
             status, code, message = FAILURES[scenario]
@@ -282,9 +281,7 @@ def answered(body):
     messages = body.get("messages") or body.get("input") or []
     if isinstance(messages, str):
         return False
-    return any(
-        m.get("role") == "tool" or m.get("type") == "function_call_output" for m in messages
-    )
+    return any(m.get("role") == "tool" or m.get("type") == "function_call_output" for m in messages)
 
 
 class ModelServer(ThreadingHTTPServer):
@@ -292,7 +289,6 @@ class ModelServer(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Model)
-        self.requests = []
 
     def handle_error(self, *_):
         pass  # callers that hang up are part of the script

@@ -25,7 +25,10 @@ def mark(right):
 
 ROWS = [
     ("spans made, of those the conversation has", lambda s: share(s.made)),
-    ("traces of one conversation (whole, streamed)", lambda s: " ".join(map(str, s.traces.values()))),
+    (
+        "traces of one conversation (whole, streamed)",
+        lambda s: " ".join(map(str, s.traces.values())),
+    ),
     ("the tool's own work below `execute_tool`", lambda s: mark(s.nested)),
     ("`chat` attributes", lambda s: share(s.attributes[CHAT])),
     ("`invoke_agent` attributes", lambda s: share(s.attributes[AGENT])),

@@ -161,9 +161,7 @@ def loop(client, agent):
 
 
 def run():
-    with handler.invoke_local_agent(
-        agent_name="concierge", request_model=telemetry.MODEL
-    ) as agent:
+    with handler.invoke_local_agent(agent_name="concierge", request_model=telemetry.MODEL) as agent:
         agent.temperature = 0.5
         agent.max_tokens = 256
         if agent.should_capture_content:
