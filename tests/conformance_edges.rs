@@ -42,7 +42,7 @@ async fn echo(text: String) -> String {
 /// Takes its time.
 #[tool(timeout = "20ms")]
 async fn slow() -> String {
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     String::new()
 }
 
