@@ -73,18 +73,12 @@ impl Provider for Bare {
     }
 
     async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
-        if request.turns.is_empty() { Err(ProviderErrorKind::Timeout.into_error()) } else { Ok(7) }
+        if request.turns.is_empty() { Err(failure(ProviderErrorKind::Timeout)) } else { Ok(7) }
     }
 }
 
-trait IntoError {
-    fn into_error(self) -> ProviderError;
-}
-
-impl IntoError for ProviderErrorKind {
-    fn into_error(self) -> ProviderError {
-        ProviderError::new(self, "no")
-    }
+fn failure(kind: ProviderErrorKind) -> ProviderError {
+    ProviderError::new(kind, "no")
 }
 
 struct Held {
@@ -135,6 +129,7 @@ async fn what_a_server_leaves_empty_is_not_written() {
         response_id: Some(String::new()),
         model: Some(String::new()),
         attributes: vec![KeyValue::new("openai.response.system_fingerprint", "")],
+        finish_reason: Some(FinishReason::Other(String::new())),
         ..AssistantTurn::default()
     };
     let call = Answer::new().call_of_id("", "echo", json!({"text": ""})).response_id("").model("");
@@ -218,7 +213,7 @@ async fn content_keeps_its_form_whatever_a_hook_or_a_bound_does_to_it() {
             )
             .then(calls)
             .then(last)
-            .fails(ProviderErrorKind::Overloaded.into_error());
+            .fails(failure(ProviderErrorKind::Overloaded));
         let mut chat = Chat::new(model)
             .system_prompt(long.as_str())
             .tools(tools![echo, slow, delegate])
@@ -252,14 +247,10 @@ async fn agents_inside_of_tools_and_beside_each_other() {
             .capture(Capture::SpansAndEvents)
     };
     let (mut a, mut b) = (chat("a"), chat("b").tool_mode(ToolMode::Sequential));
-    let (a, b) = in_time(async {
-        tokio::join!(a.chat("Go."), async {
-            b.stream("Go.").collect::<Vec<_>>().await.pop().unwrap().unwrap();
-        })
-    })
-    .await;
-    a.unwrap();
-    let () = b;
+    let both = async { tokio::join!(a.chat("Go."), b.stream("Go.").collect::<Vec<_>>()) };
+    let (reply, events) = in_time(both).await;
+    reply.unwrap();
+    assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))));
     let spans = held.signals.spans();
     assert_eq!(spans.iter().filter(|span| span.name == "invoke_agent expert").count(), 4);
     for expert in spans.iter().filter(|span| span.name == "invoke_agent expert") {

@@ -10,7 +10,10 @@ use std::time::Duration;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
-use chatlas::{ChatError, Content, FinishReason, ProviderError, ProviderErrorKind};
+use chatlas::{
+    ChatError, ChatRequest, Completion, Content, FinishReason, ProviderError, ProviderErrorKind,
+    ProviderInfo,
+};
 use opentelemetry::logs::Severity;
 use opentelemetry::trace::{FutureExt as _, Span as _, SpanKind, Status, Tracer as _};
 use opentelemetry::{KeyValue, global};
@@ -238,6 +241,30 @@ async fn what_is_not_sound_is_told_in_full() {
     ] {
         assert!(message.contains(fault), "{message}");
     }
+}
+
+/// Hands on to another provider, and does not say so.
+struct Wrapper(Script);
+
+#[provider]
+impl Provider for Wrapper {
+    fn info(&self) -> &ProviderInfo {
+        Provider::info(&self.0)
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        Provider::chat(&self.0, request).await
+    }
+}
+
+#[tokio::test]
+async fn tokens_that_a_wrapper_counts_again_are_not_sound() {
+    let trace = Recorder::new();
+    Chat::new(Wrapper(Script::new().says("Hi."))).chat("Hi?").await.unwrap();
+    let told = catch_unwind(AssertUnwindSafe(|| trace.assert_sound())).unwrap_err();
+    let message = told.downcast::<String>().unwrap();
+    assert!(message.contains("`chat test-model` stands in `chat test-model`"), "{message}");
+    assert!(message.contains("#[provider(transparent)]"), "{message}");
 }
 
 #[tokio::test]

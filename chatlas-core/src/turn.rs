@@ -254,7 +254,7 @@ impl FinishReason {
     /// The word of the conventions.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Other(reason) => reason,
+            Self::Other(reason) if !reason.is_empty() => reason,
             known => known.known(),
         }
     }
@@ -262,7 +262,7 @@ impl FinishReason {
     /// The same, to be kept: only a word of the vendor's own is copied.
     pub(crate) fn to_word(&self) -> Cow<'static, str> {
         match self {
-            Self::Other(reason) => Cow::Owned(reason.clone()),
+            Self::Other(reason) if !reason.is_empty() => Cow::Owned(reason.clone()),
             known => Cow::Borrowed(known.known()),
         }
     }

@@ -180,7 +180,7 @@ impl Recorder {
     ///   each trace has one root at most;
     /// - spans of chatlas have the kind of their operation, lie within their parents of chatlas, and
     ///   have `error.type` exactly where their status is an error. None is `Ok`: that is for the
-    ///   program to say.
+    ///   program to say. No `chat` span stands in another, for its tokens would be counted twice.
     ///
     /// # Panics
     ///

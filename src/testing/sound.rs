@@ -64,7 +64,7 @@ fn alone(span: &RecordedSpan, faults: &mut Vec<String>) {
         _ => {}
     }
     let kind = match span["gen_ai.operation.name"].as_str() {
-        Some("chat" | "generate_content" | "text_completion") => SpanKind::Client,
+        _ if is_inference(span) => SpanKind::Client,
         Some("invoke_agent" | "execute_tool") => SpanKind::Internal,
         _ => return,
     };
@@ -78,7 +78,23 @@ fn beside(span: &RecordedSpan, parent: &RecordedSpan, faults: &mut Vec<String>) 
     if inner.start_time < outer.start_time {
         faults.push(format!("`{}` started before its parent `{}`", span.name(), parent.name()));
     }
-    if span.is_ours() && parent.is_ours() && inner.end_time > outer.end_time {
+    if !span.is_ours() || !parent.is_ours() {
+        return;
+    }
+    if inner.end_time > outer.end_time {
         faults.push(format!("`{}` ended after its parent `{}`", span.name(), parent.name()));
     }
+    if is_inference(span) && is_inference(parent) {
+        faults.push(format!(
+            "`{}` stands in `{}`, so that its tokens are counted twice: a provider that hands on to \
+             others is `#[provider(transparent)]`",
+            span.name(),
+            parent.name()
+        ));
+    }
+}
+
+fn is_inference(span: &RecordedSpan) -> bool {
+    let operation = span["gen_ai.operation.name"].as_str();
+    matches!(operation, Some("chat" | "generate_content" | "text_completion"))
 }

@@ -64,6 +64,16 @@ impl Given<'_> {
         }
     }
 
+    /// The items of a list of texts.
+    fn texts(&self) -> Vec<Value> {
+        match self {
+            Self::Plain(OtelValue::Array(Array::String(list))) => {
+                list.iter().map(|text| json!(text.as_str())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn text(&self) -> Value {
         match self {
             Self::Plain(value) => json!(value.as_str()),
@@ -91,7 +101,8 @@ impl Conventions {
             if !seen.insert(key.to_owned()) {
                 findings.complain(place, format!("`{key}` stands there twice"));
             }
-            if value.text() == json!("") {
+            let is_empty = |text: &Value| text.as_str() == Some("");
+            if is_empty(&value.text()) || value.texts().iter().any(is_empty) {
                 findings.complain(place, format!("`{key}` is empty"));
             }
             if self.deprecated.contains(key) {
