@@ -445,7 +445,7 @@ async fn a_shared_provider_is_one_and_a_transparent_wrapper_has_no_span() {
     assert_eq!(shared.list_models().await.unwrap_err().kind(), ProviderErrorKind::Unsupported);
     trace.assert_sound();
     assert_eq!(trace.tree(), "invoke_agent\n  chat test-model\n  chat test-model\n");
-    assert_eq!(trace.metric("gen_ai.client.inference.usage.output_tokens").sum(), 5.0);
+    assert_eq!(trace.metric("gen_ai.client.inference.usage.output_tokens").count(), 1);
 }
 
 #[tokio::test]
