@@ -122,6 +122,11 @@ pub const fn assert_none_among(names: &[Name], others: &[Name]) {
     }
 }
 
+/// What stands for a value that nobody asked for.
+pub const fn untold() -> ToolOutput {
+    ToolOutput::Value(Value::Null)
+}
+
 /// The state of a list that was given none.
 pub fn no_state() -> Arc<NoState> {
     Arc::new(NoState)

@@ -69,7 +69,10 @@ impl Arguments {
         grammar: &Grammar,
         errors: &mut Errors,
     ) -> syn::Result<()> {
-        let key = input.call(Ident::parse_any)?;
+        let key = input.call(Ident::parse_any).map_err(|error| {
+            let known = grammar.known();
+            syn::Error::new(error.span(), format!("an argument has a name; there are {known}"))
+        })?;
         let word = key.to_string();
         let (name, takes) = grammar.nearest(&word).map_err(|message| at(&key, message))?;
         if name != word {
@@ -159,14 +162,20 @@ impl Grammar {
             self.0.iter().find(|(known, _)| *known == name)
         };
         exact.or_else(near).copied().ok_or_else(|| {
-            let known: Vec<String> =
-                self.0.iter().map(|(name, takes)| format!("`{}`", takes.form(name))).collect();
-            if known.is_empty() {
+            if self.0.is_empty() {
                 format!("unknown argument `{word}`; there is `crate = path` alone")
             } else {
-                format!("unknown argument `{word}`; there are {}", known.join(", "))
+                format!("unknown argument `{word}`; there are {}", self.known())
             }
         })
+    }
+
+    /// All that there are, as they are written.
+    fn known(&self) -> String {
+        let known = self.0.iter().chain(&[("crate", Takes::Path)]);
+        let known: Vec<String> =
+            known.map(|(name, takes)| format!("`{}`", takes.form(name))).collect();
+        known.join(", ")
     }
 }
 

@@ -8,7 +8,7 @@ use syn::{Attribute, Generics, ItemImpl, Meta, Token, Type, braced};
 use crate::attr::{Arguments, Grammar};
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::tool::{self, Tool};
+use crate::tool::{self, Tool, is_tool};
 
 const GRAMMAR: Grammar = Grammar(&[]);
 
@@ -59,11 +59,6 @@ impl Parse for Item {
         let function = Function::after_attributes(attrs, input)?;
         Ok(Self::Tool(arguments, Box::new(function)))
     }
-}
-
-/// `#[tool]`, under whatever path.
-fn is_tool(attr: &Attribute) -> bool {
-    attr.path().segments.last().is_some_and(|segment| segment.ident == "tool")
 }
 
 /// An item that is no tool, as it stands: up to its braces or its semicolon.
@@ -123,6 +118,10 @@ impl Block {
             errors
                 .at(&generics.params, "a toolbox is one known type: the model is told one schema");
         }
+        let borrows = quote!(#owner).to_string().contains("'_");
+        if borrows {
+            errors.at(owner, "a toolbox borrows nothing: its tools live as long as their set");
+        }
         let tools: Vec<(Tool<'_>, TokenStream)> = items
             .iter()
             .filter_map(|item| match item {
@@ -166,7 +165,8 @@ impl Block {
             #impl_token #generics #owner #where_clause { #(#items)* }
         };
         let registration = if failed {
-            let stub = generics.params.is_empty().then(|| stub(owner, private));
+            let known = generics.params.is_empty() && !borrows;
+            let stub = known.then(|| stub(owner, private));
             quote!(#stub)
         } else {
             registration(owner, &tools, &checks, private)
@@ -202,8 +202,8 @@ fn registration(
         quote!(#(#cfg)* #name)
     });
     let made = tools.iter().map(|(tool, private)| {
-        let (cfg, made) = (tool.cfg(), tool.made_of_method(private));
-        quote!(#(#cfg)* __tools.push(#made);)
+        let (around, made) = (tool.around(), tool.made_of_method(private));
+        quote!(#(#around)* __tools.push(#made);)
     });
     quote! {
         const _: () = {

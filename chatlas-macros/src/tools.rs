@@ -147,7 +147,10 @@ impl List {
 
     /// All of them, in the order they stand there.
     fn tools(&self, boxes: &[Ident], private: &TokenStream) -> TokenStream {
-        let tool = |path: &Path| quote_spanned!(path.span()=> <#path as #private::ToolWith<_, _>>::tool(&__state));
+        let tool = |path: &Path| {
+            let span = here(path.span());
+            quote_spanned!(span=> <#path as #private::ToolWith<_, _>>::tool(&__state))
+        };
         let mut boxes = boxes.iter();
         if boxes.len() == 0 {
             let made = self.entries.iter().map(|entry| match entry {
@@ -163,7 +166,7 @@ impl List {
             }
             Entry::Toolbox(_) => {
                 let name = boxes.next();
-                quote!(__tools.extend(#name);)
+                quote!(__tools.append(&mut #name);)
             }
         });
         quote! {
@@ -178,7 +181,7 @@ impl List {
 fn names(paths: &[&Path], private: &TokenStream) -> TokenStream {
     let names = paths.iter().map(|path| {
         // Lenient: what is no tool is told where it is made.
-        quote_spanned!(path.span()=> #private::NameOf::<#path>::NAME)
+        quote_spanned!(here(path.span())=> #private::NameOf::<#path>::NAME)
     });
     let checks = paths.iter().enumerate().skip(1).map(|(index, path)| {
         at(here(path.span()), &quote!(#private::assert_new(__NAMES, #index);))
@@ -222,7 +225,7 @@ fn opened(toolboxes: &[&Expr], boxes: &[Ident], private: &TokenStream) -> TokenS
                 };)*
                 <__T as #private::Toolbox>::tools(#private::Clone::clone(__toolbox))
             }
-            let #name = #open #call;
+            let mut #name = #open #call;
         }
     });
     // Each is opened while those before it are still there, to be compared.

@@ -314,3 +314,37 @@ async fn the_derives_work_by_way_of_the_crate() {
     let mirrored = call(&tools, "mirror", json!({"point": {"x": 3}})).await;
     assert_eq!(mirrored, Ok(json!({"x": -3})));
 }
+
+/// Finds what is near.
+#[tool(strict)]
+fn near(
+    place: (f64, f64),
+    within: Option<u8>,
+    #[default(10)] at_most: u32,
+    page: Option<url::Url>,
+    by: Vehicle,
+) -> String {
+    drop((place, page, by));
+    format!("{within:?} {at_most}")
+}
+
+/// Lists what is near.
+#[tool(strict)]
+fn list(within: Option<u8>, #[default(10)] at_most: u32, page: Option<url::Url>) -> String {
+    format!("{within:?} {at_most} {page:?}")
+}
+
+#[tokio::test]
+async fn a_strict_tool_has_the_schema_that_vendors_enforce() {
+    let tools = tools![list, near];
+    let strict = schema(&tools, "list");
+    assert_eq!(strict["required"], json!(["at_most", "page", "within"]));
+    assert_eq!(strict["properties"]["within"]["type"], json!(["integer", "null"]));
+    for refused in ["default", "format", "oneOf"] {
+        assert!(!strict.to_string().contains(refused), "{refused} in {strict}");
+    }
+    let all = json!({"within": null, "at_most": 3, "page": null});
+    assert_eq!(call(&tools, "list", all).await, Ok(json!("None 3 None")));
+    // What cannot be said strictly is sent as it is, and the vendor tells what it is.
+    assert_eq!(schema(&tools, "near")["required"], json!(["place", "by"]));
+}

@@ -15,6 +15,10 @@ use opentelemetry::Context;
 use super::{Chat, ChatError, Prompt, Reply, StreamEvent, run};
 use crate::tool::{Progress, ToolOutput};
 
+/// How many events may wait before progress is passed over: tools in threads of their own may tell
+/// of it faster than anybody listens, or when nobody listens any more.
+const WAITING: usize = 1024;
+
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, ChatError>> + Send + 'a>>;
 
 /// The events of one [`Chat::stream`].
@@ -41,6 +45,18 @@ impl Queue {
         self.0.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
     }
 
+    /// Where too many wait, the oldest progress gives way.
+    fn put_progress(&self, event: StreamEvent) {
+        let mut events = self.0.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= WAITING {
+            let is_progress =
+                |event: &StreamEvent| matches!(event, StreamEvent::ToolProgress { .. });
+            let oldest = events.iter().position(is_progress);
+            oldest.and_then(|index| events.remove(index));
+        }
+        events.push_back(event);
+    }
+
     fn take(&self) -> Option<StreamEvent> {
         self.0.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
@@ -52,7 +68,7 @@ pub(super) struct Events(Queue);
 
 impl Progress for Events {
     fn progress(&self, call_id: &Arc<str>, output: ToolOutput) {
-        self.0.put(StreamEvent::ToolProgress { id: call_id.clone(), output });
+        self.0.put_progress(StreamEvent::ToolProgress { id: call_id.clone(), output });
         self.0.0.consumer.wake();
     }
 }
@@ -118,5 +134,25 @@ impl Stream for ChatStream<'_> {
 impl fmt::Debug for ChatStream<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChatStream").field("over", &self.running.is_none()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_that_nobody_takes_gives_way_to_newer_and_nothing_else_does() {
+        let queue = Queue::default();
+        queue.put(StreamEvent::Text("a".to_owned()));
+        let (events, id) = (Events(queue.clone()), Arc::from("call-1"));
+        for step in 0..3 * WAITING {
+            events.progress(&id, step.to_string().into());
+        }
+        let waiting: Vec<StreamEvent> = std::iter::from_fn(|| queue.take()).collect();
+        assert_eq!(waiting.len(), WAITING);
+        assert_eq!(waiting[0], StreamEvent::Text("a".to_owned()));
+        let newest = ToolOutput::from((3 * WAITING - 1).to_string());
+        assert_eq!(waiting[WAITING - 1], StreamEvent::ToolProgress { id, output: newest });
     }
 }

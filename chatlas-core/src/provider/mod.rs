@@ -238,6 +238,18 @@ pub struct ProviderInfo {
     /// What the vendor's own conventions put on the `chat` span of a request: `openai.api.type`
     /// for example.
     pub attributes: Vec<KeyValue>,
+    /// The tools that the vendor runs on its own servers for the model, as far as it is told of
+    /// any: with capture on they stand in `gen_ai.tool.definitions`.
+    pub server_tools: Vec<ServerToolDefinition>,
+}
+
+/// A tool that a vendor runs on its own servers, as the model is told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerToolDefinition {
+    /// The vendor's word for its kind: `web_search_20250305` for example.
+    pub kind: Cow<'static, str>,
+    /// Its name: `web_search`.
+    pub name: Cow<'static, str>,
 }
 
 impl ProviderInfo {
@@ -249,6 +261,7 @@ impl ProviderInfo {
             server_address: None,
             server_port: None,
             attributes: Vec::new(),
+            server_tools: Vec::new(),
         }
     }
 
@@ -273,6 +286,29 @@ impl ProviderInfo {
         self.attributes.retain(|known| known.key != attribute.key);
         self.attributes.push(attribute);
         self
+    }
+
+    /// Adds a tool that the vendor runs: its kind, in the vendor's word, and its name. It replaces
+    /// the one of the same name.
+    #[must_use]
+    pub fn with_server_tool(
+        mut self,
+        kind: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        self.add_server_tool(kind, name);
+        self
+    }
+
+    /// [`with_server_tool`](Self::with_server_tool), where the facts stand already.
+    pub fn add_server_tool(
+        &mut self,
+        kind: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+    ) {
+        let tool = ServerToolDefinition { kind: kind.into(), name: name.into() };
+        self.server_tools.retain(|known| known.name != tool.name);
+        self.server_tools.push(tool);
     }
 }
 

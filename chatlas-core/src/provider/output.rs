@@ -1,8 +1,9 @@
 //! The schema that a reply has to follow, made from a Rust type.
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+
+use crate::schema::{generator, make_strict};
 
 /// A schema that the reply has to follow.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,10 +30,7 @@ pub(crate) const WRAPPING: &str = "value";
 
 /// The schema of a type, and whether its value stands in an object of its own.
 pub(crate) fn schema_of<T: JsonSchema>() -> (OutputSchema, bool) {
-    let mut settings = SchemaSettings::draft07();
-    settings.inline_subschemas = true;
-    settings.meta_schema = None;
-    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    let mut schema = generator().into_root_schema_for::<T>().to_value();
     let wrapped = !(schema["type"] == "object" && is_closed(&schema));
     if wrapped {
         schema = wrap(schema);
@@ -67,59 +65,6 @@ fn name_of<T: JsonSchema>() -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let name: String = T::schema_name().chars().map(plain).take(64).collect();
     if name.is_empty() { "answer".to_owned() } else { name }
-}
-
-/// Puts a schema into the form that [vendors enforce to the
-/// letter](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas). Whether
-/// that was possible; if not, the schema is in no state to be used.
-fn make_strict(schema: &mut Value) -> bool {
-    // `true`: any value will do.
-    let Value::Object(map) = schema else { return false };
-    if ["allOf", "prefixItems", "patternProperties", "not"].iter().any(|key| map.contains_key(*key))
-    {
-        return false;
-    }
-    map.remove("default");
-    if let Some(choices) = map.remove("oneOf") {
-        map.insert("anyOf".into(), choices);
-    }
-    let of_type = |map: &Map<String, Value>, name: &str| match &map["type"] {
-        Value::String(kind) => kind == name,
-        Value::Array(kinds) => kinds.iter().any(|kind| kind == name),
-        _ => false,
-    };
-    if map.contains_key("type") {
-        if of_type(map, "integer") || of_type(map, "number") {
-            // `int32` and the like: no vendor needs them, some refuse them.
-            map.remove("format");
-        }
-        if of_type(map, "array") && !map.get("items").is_some_and(Value::is_object) {
-            return false;
-        }
-        if of_type(map, "object") && !make_strict_object(map) {
-            return false;
-        }
-    } else if !["anyOf", "enum", "const", "$ref"].iter().any(|key| map.contains_key(*key)) {
-        return false;
-    }
-    map.iter_mut().all(|(key, value)| match (key.as_str(), value) {
-        ("items", value) => make_strict(value),
-        ("anyOf", Value::Array(list)) => list.iter_mut().all(make_strict),
-        ("properties" | "definitions", Value::Object(map)) => map.values_mut().all(make_strict),
-        _ => true,
-    })
-}
-
-fn make_strict_object(map: &mut Map<String, Value>) -> bool {
-    if map.get("additionalProperties").is_some_and(|more| *more != false) {
-        return false;
-    }
-    let properties = map.entry("properties").or_insert_with(|| json!({}));
-    let names: Vec<Value> =
-        properties.as_object().into_iter().flat_map(Map::keys).map(|key| json!(key)).collect();
-    map.insert("required".into(), names.into());
-    map.insert("additionalProperties".into(), false.into());
-    true
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use super::tool::{Facts, ToolSpan};
 use super::{Run, nobody_listens};
 use crate::tool::{ToolError, ToolOutput};
 
-/// What a tool's output is to the model.
-type Told<T> = fn(&T) -> Result<ToolOutput, ToolError>;
+/// What a tool's output is to the model; with `false`, only whether it is an error.
+pub(crate) type Told<T> = fn(&T, bool) -> Result<ToolOutput, ToolError>;
 
 #[inline]
 fn start(name: &'static str, description: &'static str) -> ToolSpan {
@@ -26,7 +26,7 @@ fn start(name: &'static str, description: &'static str) -> ToolSpan {
 }
 
 fn ask(name: &'static str, description: &'static str) -> ToolSpan {
-    ToolSpan::start(&Run::begin(), || Facts::direct(name, description))
+    ToolSpan::start(&Run::begin(), || Facts::direct(name, description.trim()))
 }
 
 fn enter(span: &ToolSpan) -> Option<ContextGuard> {
@@ -35,8 +35,8 @@ fn enter(span: &ToolSpan) -> Option<ContextGuard> {
 
 /// Ends the span by what the function returned. Only an error is told: of a value nobody asked
 /// for JSON.
-fn finish<T>(span: ToolSpan, output: &T, failed: bool, told: Told<T>) {
-    let error = (failed && span.context().is_some()).then(|| told(output).err()).flatten();
+fn finish<T>(span: ToolSpan, output: &T, told: Told<T>) {
+    let error = span.context().and_then(|_| told(output, false).err());
     span.finish(error.as_ref().map_or(Ok(None), Err));
 }
 
@@ -65,10 +65,10 @@ impl SyncSpan {
     }
 
     /// Ends it by what the function returned.
-    pub fn finish<T>(mut self, output: &T, failed: bool, told: Told<T>) {
+    pub fn finish<T>(mut self, output: &T, told: Told<T>) {
         drop(self.guard.take());
         if let Some(span) = self.span.take() {
-            finish(span, output, failed, told);
+            finish(span, output, told);
         }
     }
 }
@@ -90,7 +90,6 @@ pin_project! {
         #[pin]
         body: Option<F>,
         span: ToolSpan,
-        failed: fn(&F::Output) -> bool,
         told: Told<F::Output>,
     }
 
@@ -111,10 +110,9 @@ pub fn direct<F: Future>(
     name: &'static str,
     description: &'static str,
     body: F,
-    failed: fn(&F::Output) -> bool,
     told: Told<F::Output>,
 ) -> Direct<F> {
-    Direct { span: start(name, description), body: Some(body), failed, told }
+    Direct { span: start(name, description), body: Some(body), told }
 }
 
 impl<F: Future> Future for Direct<F> {
@@ -122,24 +120,27 @@ impl<F: Future> Future for Direct<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
-        if !self.span.is_off() {
-            return self.poll_in_span(task);
+        let this = self.project();
+        match this.body.as_pin_mut() {
+            Some(body) if this.span.is_off() => body.poll(task),
+            Some(body) => poll_in_span(this.span, body, task, *this.told),
+            None => Poll::Pending,
         }
-        self.project().body.as_pin_mut().map_or(Poll::Pending, |body| body.poll(task))
     }
 }
 
-impl<F: Future> Direct<F> {
-    fn poll_in_span(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let Some(mut body) = this.body.as_pin_mut() else { return Poll::Pending };
-        let mut polled = Poll::Pending;
-        inside(this.span, &mut || polled = body.as_mut().poll(task));
-        let output = ready!(polled);
-        let span = mem::replace(this.span, ToolSpan::off());
-        finish(span, &output, (this.failed)(&output), *this.told);
-        Poll::Ready(output)
-    }
+/// One poll inside the span: built once for all that have the same output.
+fn poll_in_span<T>(
+    span: &mut ToolSpan,
+    mut body: Pin<&mut dyn Future<Output = T>>,
+    task: &mut Task<'_>,
+    told: Told<T>,
+) -> Poll<T> {
+    let mut polled = Poll::Pending;
+    inside(span, &mut || polled = body.as_mut().poll(task));
+    let output = ready!(polled);
+    finish(mem::replace(span, ToolSpan::off()), &output, told);
+    Poll::Ready(output)
 }
 
 /// The span, before there is a stream.
@@ -174,13 +175,8 @@ impl StreamSpan {
     }
 
     /// Follows the stream to its end.
-    pub fn follow<S: Stream>(
-        self,
-        stream: S,
-        failed: fn(&S::Item) -> bool,
-        told: Told<S::Item>,
-    ) -> ToolStream<S> {
-        ToolStream { stream: Some(stream), span: Some(self.0), failed, told, error: None }
+    pub fn follow<S: Stream>(self, stream: S, told: Told<S::Item>) -> ToolStream<S> {
+        ToolStream { stream: Some(stream), span: Some(self.0), told, error: None }
     }
 }
 
@@ -190,7 +186,6 @@ pin_project! {
         #[pin]
         stream: Option<S>,
         span: Option<ToolSpan>,
-        failed: fn(&S::Item) -> bool,
         told: Told<S::Item>,
         error: Option<ToolError>,
     }
@@ -223,8 +218,8 @@ impl<S: Stream> Stream for ToolStream<S> {
         inside(span, &mut || polled = stream.as_mut().poll_next(task));
         let item = ready!(polled);
         if let Some(item) = &item {
-            if this.error.is_none() && (this.failed)(item) {
-                *this.error = (this.told)(item).err();
+            if this.error.is_none() {
+                *this.error = (this.told)(item, false).err();
             }
         } else {
             let guard = this.span.as_ref().and_then(enter);

@@ -1,7 +1,6 @@
 //! The arguments of a `#[tool]` function: its parameters as one JSON schema, and the values the
 //! model gave as Rust values. Called by macro expansions.
 
-use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::{Deserializer, Error as _, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
@@ -9,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ToolError;
 use super::function::Spec;
+use crate::schema::{generator, of_part};
 
 /// What a tool may take as a parameter.
 #[diagnostic::on_unimplemented(
@@ -41,7 +41,7 @@ pub const fn parameter<T: Input>(name: &'static str, doc: &'static str) -> Param
     let param = Param {
         name,
         doc,
-        schema: |generator| generator.subschema_for::<T>().to_value(),
+        schema: of_part::<T>,
         // `Option`, under whatever alias, is what deserializes from nothing at all.
         optional: || T::deserialize(Argument(None)).is_ok(),
         default: None,
@@ -106,10 +106,7 @@ impl Param {
 
 /// The JSON schema of an object with those parameters, subschemas inlined.
 pub(super) fn object_schema(params: &[Param]) -> Value {
-    let mut settings = SchemaSettings::draft07();
-    settings.inline_subschemas = true;
-    settings.meta_schema = None;
-    let mut generator = settings.into_generator();
+    let mut generator = generator();
     let mut properties = Map::new();
     let mut required = Vec::new();
     for param in params {
@@ -118,8 +115,9 @@ pub(super) fn object_schema(params: &[Param]) -> Value {
             // `true`: any value will do.
             _ => Map::new(),
         };
+        // One that stands in a file of its own ends with a line's end.
         if !param.doc.is_empty() {
-            schema.insert("description".into(), param.doc.into());
+            schema.insert("description".into(), param.doc.trim().into());
         }
         // Not JSON: a default that cannot be shown.
         if let Some(Ok(default)) = param.default.map(serde_json::from_str::<Value>) {

@@ -120,7 +120,8 @@ impl ToolContext {
     }
 
     /// Shows the consumer of a stream a part of the result, or how far the tool has come. The
-    /// model sees none of it.
+    /// model sees none of it. It waits for nobody: where a thousand events have not been taken yet,
+    /// the oldest progress among them is passed over.
     pub fn progress(&self, output: impl Into<ToolOutput>) {
         if let Some(progress) = &self.progress {
             progress.progress(&self.call_id, output.into());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::args::{Param, object_schema};
 use super::{BoxFuture, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput};
+use crate::schema::make_strict;
 
 type Outcome = Result<ToolOutput, ToolError>;
 
@@ -103,8 +104,14 @@ impl Spec {
 
     fn definition(&self) -> &ToolDefinition {
         self.definition.get_or_init(|| {
-            let mut definition =
-                ToolDefinition::new(self.name, self.description, object_schema(self.params));
+            let mut schema = object_schema(self.params);
+            if self.strict == Some(true) {
+                let mut exact = schema.clone();
+                if make_strict(&mut exact) {
+                    schema = exact;
+                }
+            }
+            let mut definition = ToolDefinition::new(self.name, self.description.trim(), schema);
             definition.annotations = ToolAnnotations {
                 title: self.title.map(Into::into),
                 read_only: self.read_only,

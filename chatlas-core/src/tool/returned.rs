@@ -40,11 +40,6 @@ impl<'a, T, E> Returned<&'a Result<T, E>> {
     pub fn split(self) -> Result<&'a T, &'a E> {
         self.0.as_ref()
     }
-
-    /// Whether it failed.
-    pub fn failed(self) -> bool {
-        self.0.is_err()
-    }
 }
 
 /// What is an output as it is. One bound, so that a type which the compiler does not know gives
@@ -73,11 +68,6 @@ impl Returned<&ToolError> {
 pub trait Plain<'a, T: ?Sized>: Sized {
     /// A value that is no `Result` is no failure.
     fn split(self) -> Result<&'a T, &'a Infallible>;
-
-    /// Whether it failed: never.
-    fn failed(self) -> bool {
-        false
-    }
 
     /// The value as JSON.
     fn output(self) -> Result<ToolOutput, ToolError>

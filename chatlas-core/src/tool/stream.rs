@@ -10,18 +10,19 @@ use serde_json::Value;
 
 use super::{ToolContext, ToolError, ToolOutput};
 use crate::content::Content;
+use crate::telemetry::tool_direct::Told;
 
 /// Takes a stream to its end, and shows each item to the consumer of the conversation. The first
 /// item that is an error ends it.
 pub async fn drain<S: Stream>(
     stream: S,
     context: &ToolContext,
-    value: fn(&S::Item) -> Result<ToolOutput, ToolError>,
+    told: Told<S::Item>,
 ) -> Result<ToolOutput, ToolError> {
     let mut stream = pin!(stream);
     let mut whole = Whole::default();
     while let Some(item) = stream.next().await {
-        let part = value(&item)?;
+        let part = told(&item, true)?;
         context.progress(part.clone());
         whole.add(part);
         take_turns().await;

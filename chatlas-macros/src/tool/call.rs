@@ -14,7 +14,7 @@ impl Tool<'_> {
     /// What makes a free function a tool.
     pub(super) fn registration(&self, private: &TokenStream) -> TokenStream {
         let ident = &self.function.sig.ident;
-        let (cfg, name) = (self.cfg(), self.key(private));
+        let (around, name) = (self.around(), self.key(private));
         let spec = self.spec(private);
         let outcome = outcome(private);
         let made = if self.states().next().is_some() {
@@ -32,7 +32,7 @@ impl Tool<'_> {
             }
         };
         quote! {
-            #(#cfg)*
+            #(#around)*
             const _: () = {
                 #spec
                 impl #private::ToolFn for #ident {
@@ -134,10 +134,10 @@ impl Tool<'_> {
         let is_async = self.is_async().then(|| quote!(.await));
         match &self.returns {
             Returns::Value(_) if self.is_async() => {
-                quote!(let __output = #call.await; #value(&__output))
+                quote!(let __output = #call.await; #value(&__output, true))
             }
             Returns::Value(_) => quote! {
-                #private::blocking(move || { let __output = #call; #value(&__output) }).await
+                #private::blocking(move || { let __output = #call; #value(&__output, true) }).await
             },
             Returns::Stream(Items { error, .. }) => {
                 let stream = if error.is_some() {

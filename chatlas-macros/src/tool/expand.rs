@@ -1,8 +1,10 @@
 //! What `#[tool]` writes: the function with its span, the struct beside it, the registration.
 
+use std::borrow::Cow;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use syn::{Attribute, FnArg, Pat, Signature, Visibility};
+use syn::{Attribute, FnArg, Meta, Pat, Signature, Visibility, parse_quote};
 
 use super::parse::{Tool, doc};
 use super::returns::{Items, Returns};
@@ -29,7 +31,7 @@ impl Tool<'_> {
                 const NAME: #private::Name = #name;
             }
             #(#cfg)*
-            impl<__S, __H> #private::ToolWith<__S, __H> for #ident {
+            impl<__S> #private::ToolWith<__S, ()> for #ident {
                 fn tool(_: &#private::Arc<__S>) -> #private::Arc<dyn #private::Tool> { loop {} }
             }
             #errors
@@ -52,13 +54,13 @@ impl Tool<'_> {
         let marker = self.marker();
         let body = self.body(private);
         let registration = self.registration(private);
-        let cfg = self.cfg();
+        let around = self.around();
         let ident = &self.function.sig.ident;
         // Associated to the struct: no other item of ours is in scope of the body.
         quote! {
             #public
             #marker
-            #(#cfg)*
+            #(#around)*
             impl #ident { #body }
             #registration
         }
@@ -112,34 +114,25 @@ impl Tool<'_> {
             return quote! {
                 let #span = #private::SyncSpan::enter(#name, #description);
                 let #output = #call;
-                #span.finish(
-                    &#output,
-                    {
-                        use #private::Plain as _;
-                        #private::Returned(&#output).failed()
-                    },
-                    #told,
-                );
+                #span.finish(&#output, #told);
                 #output
             };
         }
-        let failed = failed(private);
         let body = if inside { quote!(async move { #call.await }) } else { call };
-        quote!(#private::direct(#name, #description, #body, #failed, #told).await)
+        quote!(#private::direct(#name, #description, #body, #told).await)
     }
 
     fn traced_stream(&self, items: &Items<'_>, private: &TokenStream) -> TokenStream {
         let (name, description) = (&self.name, &self.description);
         let call = self.direct(self.has_context(), private);
         let (_, told) = self.beside("value");
-        let failed = failed(private);
         let (span, stream, error) = (local("span"), local("stream"), local("error"));
         let open = if self.is_async() {
             quote!(#span.open_async(async move { #call.await }).await)
         } else {
             quote!(#span.open(move || #call))
         };
-        let follow = quote!(#span.follow(#stream, #failed, #told));
+        let follow = quote!(#span.follow(#stream, #told));
         let follow = if items.boxed { quote!(#private::Box::pin(#follow) as _) } else { follow };
         let end = if items.error.is_some() {
             let (_, told) = self.beside("error");
@@ -162,6 +155,12 @@ impl Tool<'_> {
         }
     }
 
+    /// The attributes of what stands around the body and repeats its types.
+    pub(crate) fn around(&self) -> Vec<Cow<'_, Attribute>> {
+        let cfg = self.cfg().into_iter().map(Cow::Borrowed);
+        cfg.chain(lints(&self.function.attrs)).collect()
+    }
+
     /// The struct of the same name, in the type namespace.
     fn marker(&self) -> TokenStream {
         let Function { vis, sig, .. } = self.function;
@@ -180,7 +179,6 @@ impl Tool<'_> {
     /// where the return type is held against what a tool may return.
     pub(crate) fn body(&self, private: &TokenStream) -> TokenStream {
         let Function { attrs, sig, body, vis } = self.function;
-        let cfg = self.cfg();
         let attrs = inner(attrs);
         // Clippy leaves the signature of an exported function alone; this one is private. What the
         // model sends is there for the call alone, so it may as well be taken by value.
@@ -188,6 +186,7 @@ impl Tool<'_> {
             (!matches!(vis, Visibility::Inherited)).then(|| quote!(, clippy::unnecessary_wraps));
         let allowed = quote! {
             #[allow(
+                clippy::missing_const_for_fn,
                 clippy::needless_pass_by_value,
                 clippy::ptr_arg,
                 clippy::too_many_arguments,
@@ -198,6 +197,7 @@ impl Tool<'_> {
         };
         let mut signature = plain(sig);
         signature.ident = at_ident(&self.beside("").0, &sig.ident);
+        let around = self.around();
         let (value, _) = self.beside("value");
         let (span, output) = self.returns.value();
         let returned = at(span, &quote!(#private::Returned));
@@ -210,7 +210,7 @@ impl Tool<'_> {
                 let returned = at(span, &quote!(#private::Returned(__error)));
                 let error = at(span, &quote!(error()));
                 Some(quote! {
-                    #(#cfg)*
+                    #(#around)*
                     fn #name(__error: &#ty) -> #private::ToolError {
                         use #private::Plain as _;
                         #returned.#error
@@ -224,13 +224,16 @@ impl Tool<'_> {
             #(#attrs)*
             #signature #body
 
-            #(#cfg)*
+            #(#around)*
+            #[allow(clippy::ptr_arg)]
             fn #value(
-                __output: &#output
+                __output: &#output,
+                __wanted: #private::bool,
             ) -> #private::Result<#private::ToolOutput, #private::ToolError> {
                 use #private::Plain as _;
                 match #private::Returned(__output).#split() {
-                    #private::Result::Ok(__value) => #returned(__value).#told(),
+                    #private::Result::Ok(__value) if __wanted => #returned(__value).#told(),
+                    #private::Result::Ok(_) => #private::Result::Ok(#private::untold()),
                     #private::Result::Err(__error) => {
                         #private::Result::Err(#returned(__error).#error())
                     }
@@ -238,16 +241,6 @@ impl Tool<'_> {
             }
 
             #error_of_stream
-        }
-    }
-}
-
-/// Whether an output is a failure.
-fn failed(private: &TokenStream) -> TokenStream {
-    quote! {
-        |__output| {
-            use #private::Plain as _;
-            #private::Returned(__output).failed()
         }
     }
 }
@@ -271,8 +264,22 @@ fn is_any(attr: &Attribute, names: &[&str]) -> bool {
 }
 
 /// The attributes of the public function: what its users see, and the lints.
-fn outer(attrs: &[Attribute]) -> Vec<&Attribute> {
-    attrs.iter().filter(|attr| is_any(attr, &SHOWN) || is_any(attr, &LINTS)).collect()
+fn outer(attrs: &[Attribute]) -> Vec<Cow<'_, Attribute>> {
+    let shown = attrs.iter().filter(|attr| is_any(attr, &SHOWN)).map(Cow::Borrowed);
+    shown.chain(lints(attrs)).collect()
+}
+
+/// The lints of the function, for what repeats its types. What it expects is fulfilled by the body
+/// alone.
+fn lints(attrs: &[Attribute]) -> impl Iterator<Item = Cow<'_, Attribute>> {
+    attrs.iter().filter_map(|attr| {
+        if is_any(attr, &LINTS) {
+            return Some(Cow::Borrowed(attr));
+        }
+        let Meta::List(list) = &attr.meta else { return None };
+        let lints = &list.tokens;
+        list.path.is_ident("expect").then(|| Cow::Owned(parse_quote!(#[allow(#lints)])))
+    })
 }
 
 /// The attributes of the body: the lints, and whatever else works on a body.
@@ -287,7 +294,9 @@ fn plain(sig: &Signature) -> Signature {
     let mut sig = sig.clone();
     for input in &mut sig.inputs {
         if let FnArg::Typed(typed) = input {
-            typed.attrs.retain(|attr| is_any(attr, &["cfg", "expect"]) || is_any(attr, &LINTS));
+            typed.attrs.retain(|attr| {
+                is_any(attr, &["cfg", "cfg_attr", "expect"]) || is_any(attr, &LINTS)
+            });
         }
     }
     sig

@@ -15,7 +15,7 @@ use crate::attr::{Arguments, Grammar, Takes};
 use crate::errors::Errors;
 use crate::function::Function;
 
-pub(crate) use parse::Tool;
+pub(crate) use parse::{Tool, is_tool};
 
 /// What may stand in the parentheses of `#[tool]`.
 pub(crate) const GRAMMAR: Grammar = Grammar(&[

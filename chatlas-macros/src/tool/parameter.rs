@@ -6,7 +6,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, Lit, Pat, PatType, Type, TypePath, UnOp};
 
-use super::parse::{bare, cfgs, doc};
+use super::parse::{Text, bare, cfgs, doc};
 use super::valid;
 use crate::errors::Errors;
 use crate::place::{at, here};
@@ -23,9 +23,9 @@ pub(super) enum Source<'a> {
     /// From the model.
     Model {
         taken: Taken<'a>,
-        doc: String,
+        doc: Text,
         /// What stands for it where the model gives none.
-        default: Option<Expr>,
+        default: Option<Box<Expr>>,
     },
     /// From the app: `#[state]`.
     State { attribute: &'a Attribute, ty: &'a Type, borrowed: bool },
@@ -75,7 +75,8 @@ impl<'a> Parameter<'a> {
             }
         } else {
             valid::parameter_type(ty, errors);
-            let default = own.default.and_then(|attribute| valid::default(attribute, errors));
+            let default =
+                own.default.and_then(|attribute| valid::default(attribute, errors)).map(Box::new);
             Source::Model { taken: Taken::of(ty), doc: doc(attrs), default }
         };
         Some(Self { ident: &name.ident, cfg: cfgs(attrs), source })

@@ -1,9 +1,9 @@
 //! What `#[tool]` reads from the function: its name, its description, what it does to the world.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt as _;
-use syn::{Attribute, Expr, ExprLit, FnArg, Lit, LitStr, Meta, Type};
+use syn::{Attribute, Expr, ExprLit, FnArg, Lit, Meta, Type};
 
 use super::parameter::{Parameter, Source};
 use super::returns::Returns;
@@ -18,7 +18,7 @@ pub(crate) struct Tool<'a> {
     pub(crate) name: String,
     /// Where the name stands.
     pub(crate) named_at: TokenStream,
-    pub(super) description: String,
+    pub(super) description: Text,
     pub(super) parameters: Vec<Parameter<'a>>,
     pub(super) returns: Returns<'a>,
     /// The calls that say more of it: `.title("…")`.
@@ -36,6 +36,7 @@ impl<'a> Tool<'a> {
         errors: &mut Errors,
     ) -> Self {
         valid::signature(&function.sig, errors);
+        valid::once(&function.attrs, errors);
         let (name, named_at) = name(function, arguments, errors);
         let description = description(function, arguments, errors);
         let facts = facts(arguments, errors);
@@ -48,6 +49,7 @@ impl<'a> Tool<'a> {
                 FnArg::Typed(typed) => parameters.extend(Parameter::read(typed, errors)),
             }
         }
+        valid::distinct(&parameters, errors);
         let returns = Returns::read(&function.sig.output, errors);
         let tool =
             Self { function, name, named_at, description, parameters, returns, facts, owner };
@@ -125,10 +127,12 @@ fn name(function: &Function, arguments: &Arguments, errors: &mut Errors) -> (Str
     (name, quote!(#ident))
 }
 
-fn description(function: &Function, arguments: &Arguments, errors: &mut Errors) -> String {
+fn description(function: &Function, arguments: &Arguments, errors: &mut Errors) -> Text {
     let given = arguments.text("description");
-    let description =
-        given.map_or_else(|| doc(&function.attrs), |literal| literal.value().trim().to_owned());
+    let description = given.map_or_else(
+        || doc(&function.attrs),
+        |literal| Text { text: literal.value().trim().to_owned(), ..Text::default() },
+    );
     // One that could not be read is told already.
     if description.is_empty() && (given.is_some() || !arguments.has("description")) {
         let message = "a tool needs a description, which the model chooses by: \
@@ -169,6 +173,11 @@ fn fnv(text: &str) -> u64 {
     })
 }
 
+/// `#[tool]`, under whatever path.
+pub(crate) fn is_tool(attr: &Attribute) -> bool {
+    attr.path().segments.last().is_some_and(|segment| segment.ident == "tool")
+}
+
 /// The attributes that switch an item on or off.
 pub(super) fn cfgs(attrs: &[Attribute]) -> Vec<&Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
@@ -183,24 +192,68 @@ pub(super) fn bare(ty: &Type) -> &Type {
     }
 }
 
-/// The text of a doc comment, without the space that follows the slashes.
-pub(super) fn doc(attrs: &[Attribute]) -> String {
-    let mut text = String::new();
-    for literal in attrs.iter().filter_map(doc_literal) {
-        for line in literal.value().split('\n') {
-            text.push_str(line.strip_prefix(' ').unwrap_or(line));
-            text.push('\n');
-        }
-    }
-    text.trim().to_owned()
+/// What documents an item: a text, in front of which stands what the compiler alone can read,
+/// `#[doc = include_str!("…")]` for example.
+#[derive(Default)]
+pub(super) struct Text {
+    parts: Vec<TokenStream>,
+    text: String,
 }
 
-fn doc_literal(attr: &Attribute) -> Option<&LitStr> {
+impl Text {
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.text.is_empty()
+    }
+}
+
+impl ToTokens for Text {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Self { parts, text } = self;
+        tokens.extend(if parts.is_empty() {
+            quote!(#text)
+        } else {
+            quote!(::core::concat!(#(#parts,)* #text))
+        });
+    }
+}
+
+/// The text of a doc comment, without the space that follows the slashes.
+pub(super) fn doc(attrs: &[Attribute]) -> Text {
+    let mut doc = Text::default();
+    for value in attrs.iter().filter_map(doc_value) {
+        if let Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) = value {
+            add_lines(&mut doc.text, &literal.value());
+        } else {
+            let before = std::mem::replace(&mut doc.text, "\n".to_owned());
+            doc.parts.extend([quote!(#before), quote!(#value)]);
+        }
+    }
+    doc.text.truncate(doc.text.trim_end().len());
+    if doc.parts.is_empty() {
+        doc.text = doc.text.trim_start().to_owned();
+    }
+    doc
+}
+
+/// Adds the lines of a comment. Those of a block have a star in front, each of them or none.
+fn add_lines(text: &mut String, comment: &str) {
+    let starred = comment.lines().skip(1).all(|line| {
+        let line = line.trim_start();
+        line.is_empty() || line.starts_with('*')
+    });
+    for (index, mut line) in comment.split('\n').enumerate() {
+        if starred && index > 0 {
+            line = line.trim_start();
+            line = line.strip_prefix('*').unwrap_or(line);
+        }
+        text.push_str(line.strip_prefix(' ').unwrap_or(line));
+        text.push('\n');
+    }
+}
+
+fn doc_value(attr: &Attribute) -> Option<&Expr> {
     match &attr.meta {
-        Meta::NameValue(meta) if meta.path.is_ident("doc") => match &meta.value {
-            Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) => Some(literal),
-            _ => None,
-        },
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => Some(&meta.value),
         _ => None,
     }
 }

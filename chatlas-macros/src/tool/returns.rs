@@ -53,6 +53,9 @@ impl<'a> Returns<'a> {
             }
             return Self::Stream(Items { error, ..items });
         }
+        if let Type::Never(_) = ty {
+            errors.at(ty, "a tool returns: what never does has nothing to tell the model");
+        }
         if let Type::ImplTrait(_) = ty {
             errors.at(
                 ty,

@@ -1,6 +1,6 @@
 //! The rules a function has to keep to be a tool. Each one that is broken is noted at its token.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
 use syn::visit_mut::VisitMut;
 use syn::{
@@ -8,7 +8,8 @@ use syn::{
     TypeReference, TypeTraitObject,
 };
 
-use super::parse::bare;
+use super::parameter::Parameter;
+use super::parse::{bare, is_tool};
 use crate::attr::{Arguments, near};
 use crate::errors::Errors;
 
@@ -41,6 +42,24 @@ pub(super) fn signature(sig: &Signature, errors: &mut Errors) {
     }
     if let Some(variadic) = &sig.variadic {
         errors.at(variadic, "a tool cannot be variadic");
+    }
+}
+
+/// `#[tool]` is taken away when it is read: what is still there is another.
+pub(super) fn once(attrs: &[Attribute], errors: &mut Errors) {
+    for attr in attrs.iter().filter(|attr| is_tool(attr)) {
+        errors.at(attr, "`#[tool]` stands there twice");
+    }
+}
+
+/// Each parameter has a name of its own.
+pub(super) fn distinct(parameters: &[Parameter<'_>], errors: &mut Errors) {
+    let mut names: Vec<&Ident> = Vec::new();
+    for Parameter { ident, cfg, .. } in parameters {
+        if cfg.is_empty() && names.contains(ident) {
+            errors.leave();
+        }
+        names.push(ident);
     }
 }
 
@@ -228,6 +247,9 @@ fn millis(text: &str) -> Option<u64> {
 
 /// What no model can send, whatever the types are.
 pub(super) fn parameter_type(ty: &Type, errors: &mut Errors) {
+    if is_unsized(ty) {
+        errors.leave();
+    }
     let mut inner = match bare(ty) {
         Type::Reference(reference) => {
             borrow(reference, errors);

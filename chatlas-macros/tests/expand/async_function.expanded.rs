@@ -15,10 +15,6 @@ pub async fn get_weather(
             "get_weather",
             "Get the weather.",
             get_weather::get_weather(city, days),
-            |__output| {
-                use ::chatlas::__private::Plain as _;
-                ::chatlas::__private::Returned(__output).failed()
-            },
             get_weather::__value,
         )
         .await
@@ -30,6 +26,7 @@ pub struct get_weather {
 }
 impl get_weather {
     #[allow(
+        clippy::missing_const_for_fn,
         clippy::needless_pass_by_value,
         clippy::ptr_arg,
         clippy::too_many_arguments,
@@ -43,16 +40,21 @@ impl get_weather {
     ) -> Result<Forecast, WeatherError> {
         forecast(city, days).await
     }
+    #[allow(clippy::ptr_arg)]
     fn __value(
         __output: &Result<Forecast, WeatherError>,
+        __wanted: ::chatlas::__private::bool,
     ) -> ::chatlas::__private::Result<
         ::chatlas::__private::ToolOutput,
         ::chatlas::__private::ToolError,
     > {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
-            ::chatlas::__private::Result::Ok(__value) => {
+            ::chatlas::__private::Result::Ok(__value) if __wanted => {
                 ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Ok(_) => {
+                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
             }
             ::chatlas::__private::Result::Err(__error) => {
                 ::chatlas::__private::Result::Err(
@@ -102,7 +104,7 @@ const _: () = {
             let __argument_days: Option<u8> = __PARAMETER_1.take(&mut __arguments)?;
             let __output = get_weather::get_weather(__argument_city, __argument_days)
                 .await;
-            get_weather::__value(&__output)
+            get_weather::__value(&__output, true)
         })
     }
     impl<__S> ::chatlas::__private::ToolWith<__S, ()> for get_weather {

@@ -36,7 +36,7 @@ fn set() -> ToolSet {
                     ::chatlas::__private::Clone::clone(__toolbox),
                 )
             }
-            let __toolbox1 = __open1(&__toolbox1, &__toolbox0);
+            let mut __toolbox1 = __open1(&__toolbox1, &__toolbox0);
             fn __open0<__T: ::chatlas::__private::Toolbox>(
                 __toolbox: &::chatlas::__private::Arc<__T>,
             ) -> ::chatlas::__private::Vec<
@@ -52,12 +52,12 @@ fn set() -> ToolSet {
                     ::chatlas::__private::Clone::clone(__toolbox),
                 )
             }
-            let __toolbox0 = __open0(&__toolbox0);
+            let mut __toolbox0 = __open0(&__toolbox0);
             let mut __tools = ::chatlas::__private::Vec::new();
             __tools
                 .push(<query as ::chatlas::__private::ToolWith<_, _>>::tool(&__state));
-            __tools.extend(__toolbox0);
-            __tools.extend(__toolbox1);
+            __tools.append(&mut __toolbox0);
+            __tools.append(&mut __toolbox1);
             ::chatlas::__private::tool_set(__tools)
         }
     }

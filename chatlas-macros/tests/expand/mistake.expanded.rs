@@ -13,7 +13,7 @@ impl ::chatlas::__private::ToolFn for add {
         text: "add",
     };
 }
-impl<__S, __H> ::chatlas::__private::ToolWith<__S, __H> for add {
+impl<__S> ::chatlas::__private::ToolWith<__S, ()> for add {
     fn tool(
         _: &::chatlas::__private::Arc<__S>,
     ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {

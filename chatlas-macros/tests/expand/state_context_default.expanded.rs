@@ -27,10 +27,6 @@ async fn query(
                     )
                     .await
             },
-            |__output| {
-                use ::chatlas::__private::Plain as _;
-                ::chatlas::__private::Returned(__output).failed()
-            },
             query::__value,
         )
         .await
@@ -42,6 +38,7 @@ struct query {
 }
 impl query {
     #[allow(
+        clippy::missing_const_for_fn,
         clippy::needless_pass_by_value,
         clippy::ptr_arg,
         clippy::too_many_arguments,
@@ -57,16 +54,21 @@ impl query {
     ) -> Vec<Row> {
         db.query(cache, context, table, limit).await
     }
+    #[allow(clippy::ptr_arg)]
     fn __value(
         __output: &Vec<Row>,
+        __wanted: ::chatlas::__private::bool,
     ) -> ::chatlas::__private::Result<
         ::chatlas::__private::ToolOutput,
         ::chatlas::__private::ToolError,
     > {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
-            ::chatlas::__private::Result::Ok(__value) => {
+            ::chatlas::__private::Result::Ok(__value) if __wanted => {
                 ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Ok(_) => {
+                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
             }
             ::chatlas::__private::Result::Err(__error) => {
                 ::chatlas::__private::Result::Err(
@@ -142,7 +144,7 @@ const _: () = {
                             __argument_limit,
                         )
                         .await;
-                    query::__value(&__output)
+                    query::__value(&__output, true)
                 }),
             )
         }

@@ -12,17 +12,7 @@ fn count(to: u8) -> Result<impl Stream<Item = u8>, TooMany> {
     let stream = span.open(move || count::count(to));
     match stream {
         ::chatlas::__private::Result::Ok(stream) => {
-            ::chatlas::__private::Result::Ok(
-                span
-                    .follow(
-                        stream,
-                        |__output| {
-                            use ::chatlas::__private::Plain as _;
-                            ::chatlas::__private::Returned(__output).failed()
-                        },
-                        count::__value,
-                    ),
-            )
+            ::chatlas::__private::Result::Ok(span.follow(stream, count::__value))
         }
         ::chatlas::__private::Result::Err(error) => {
             span.fail(&count::__error(&error));
@@ -37,6 +27,7 @@ struct count {
 }
 impl count {
     #[allow(
+        clippy::missing_const_for_fn,
         clippy::needless_pass_by_value,
         clippy::ptr_arg,
         clippy::too_many_arguments,
@@ -46,16 +37,21 @@ impl count {
     fn count(to: u8) -> Result<impl Stream<Item = u8>, TooMany> {
         Ok(stream::iter(0..to))
     }
+    #[allow(clippy::ptr_arg)]
     fn __value(
         __output: &u8,
+        __wanted: ::chatlas::__private::bool,
     ) -> ::chatlas::__private::Result<
         ::chatlas::__private::ToolOutput,
         ::chatlas::__private::ToolError,
     > {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
-            ::chatlas::__private::Result::Ok(__value) => {
+            ::chatlas::__private::Result::Ok(__value) if __wanted => {
                 ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Ok(_) => {
+                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
             }
             ::chatlas::__private::Result::Err(__error) => {
                 ::chatlas::__private::Result::Err(

@@ -10,14 +10,7 @@
 fn join(separator: &str, #[cfg(feature = "many")] words: &[String]) -> String {
     let span = ::chatlas::__private::SyncSpan::enter("join-words", "Joins words.");
     let output = join::join(separator, #[cfg(feature = "many")] words);
-    span.finish(
-        &output,
-        {
-            use ::chatlas::__private::Plain as _;
-            ::chatlas::__private::Returned(&output).failed()
-        },
-        join::__value,
-    );
+    span.finish(&output, join::__value);
     output
 }
 ///The tool `join-words`, for `tools![]`.
@@ -27,6 +20,7 @@ struct join {
 }
 impl join {
     #[allow(
+        clippy::missing_const_for_fn,
         clippy::needless_pass_by_value,
         clippy::ptr_arg,
         clippy::too_many_arguments,
@@ -36,16 +30,21 @@ impl join {
     fn join(separator: &str, #[cfg(feature = "many")] words: &[String]) -> String {
         words.join(separator)
     }
+    #[allow(clippy::ptr_arg)]
     fn __value(
         __output: &String,
+        __wanted: ::chatlas::__private::bool,
     ) -> ::chatlas::__private::Result<
         ::chatlas::__private::ToolOutput,
         ::chatlas::__private::ToolError,
     > {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
-            ::chatlas::__private::Result::Ok(__value) => {
+            ::chatlas::__private::Result::Ok(__value) if __wanted => {
                 ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Ok(_) => {
+                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
             }
             ::chatlas::__private::Result::Err(__error) => {
                 ::chatlas::__private::Result::Err(
@@ -110,7 +109,7 @@ const _: () = {
                         #[cfg(feature = "many")]
                         &__argument_words,
                     );
-                    join::__value(&__output)
+                    join::__value(&__output, true)
                 })
                 .await
         })

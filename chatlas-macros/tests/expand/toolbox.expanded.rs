@@ -16,15 +16,12 @@ impl Counter {
                 "add",
                 "Adds to the counter.",
                 <Counter>::__chatlas_add(self, amount),
-                |__output| {
-                    use ::chatlas::__private::Plain as _;
-                    ::chatlas::__private::Returned(__output).failed()
-                },
                 <Counter>::__chatlas_add_value,
             )
             .await
     }
     #[allow(
+        clippy::missing_const_for_fn,
         clippy::needless_pass_by_value,
         clippy::ptr_arg,
         clippy::too_many_arguments,
@@ -35,16 +32,21 @@ impl Counter {
     async fn __chatlas_add(&self, amount: u32) -> u32 {
         self.step() * amount
     }
+    #[allow(clippy::ptr_arg)]
     fn __chatlas_add_value(
         __output: &u32,
+        __wanted: ::chatlas::__private::bool,
     ) -> ::chatlas::__private::Result<
         ::chatlas::__private::ToolOutput,
         ::chatlas::__private::ToolError,
     > {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
-            ::chatlas::__private::Result::Ok(__value) => {
+            ::chatlas::__private::Result::Ok(__value) if __wanted => {
                 ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Ok(_) => {
+                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
             }
             ::chatlas::__private::Result::Err(__error) => {
                 ::chatlas::__private::Result::Err(
@@ -66,17 +68,11 @@ impl Counter {
     fn append(&self, other: Self) -> Result<(), String> {
         let span = ::chatlas::__private::SyncSpan::enter("join", "Adds another.");
         let output = <Counter>::__chatlas_append(self, other);
-        span.finish(
-            &output,
-            {
-                use ::chatlas::__private::Plain as _;
-                ::chatlas::__private::Returned(&output).failed()
-            },
-            <Counter>::__chatlas_append_value,
-        );
+        span.finish(&output, <Counter>::__chatlas_append_value);
         output
     }
     #[allow(
+        clippy::missing_const_for_fn,
         clippy::needless_pass_by_value,
         clippy::ptr_arg,
         clippy::too_many_arguments,
@@ -88,16 +84,21 @@ impl Counter {
         Ok(())
     }
     #[cfg(unix)]
+    #[allow(clippy::ptr_arg)]
     fn __chatlas_append_value(
         __output: &Result<(), String>,
+        __wanted: ::chatlas::__private::bool,
     ) -> ::chatlas::__private::Result<
         ::chatlas::__private::ToolOutput,
         ::chatlas::__private::ToolError,
     > {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
-            ::chatlas::__private::Result::Ok(__value) => {
+            ::chatlas::__private::Result::Ok(__value) if __wanted => {
                 ::chatlas::__private::Returned(__value).output()
+            }
+            ::chatlas::__private::Result::Ok(_) => {
+                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
             }
             ::chatlas::__private::Result::Err(__error) => {
                 ::chatlas::__private::Result::Err(
@@ -157,7 +158,7 @@ const _: () = {
                                     __argument_amount,
                                 )
                                 .await;
-                            <Counter>::__chatlas_add_value(&__output)
+                            <Counter>::__chatlas_add_value(&__output, true)
                         }),
                     )
                 });
@@ -190,7 +191,7 @@ const _: () = {
                                         &__this,
                                         __argument_other,
                                     );
-                                    <Counter>::__chatlas_append_value(&__output)
+                                    <Counter>::__chatlas_append_value(&__output, true)
                                 })
                                 .await
                         }),
