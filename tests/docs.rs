@@ -41,6 +41,20 @@ fn the_guide_names_every_attribute_metric_event_and_error() {
     assert!(missing.is_empty(), "docs/monitor.md is silent of {missing:?}");
 }
 
+#[test]
+fn the_readme_tells_of_peers_what_the_comparison_found() {
+    let (readme, comparison) = (read("README.md"), read("docs/peers.md"));
+    let table: Vec<&str> = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| Chat Completions |"))
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(table.len() > 5, "{table:?}");
+    for row in table {
+        assert!(comparison.lines().any(|line| line == row), "{row}");
+    }
+}
+
 /// A line of a waterfall, taken apart; places and lengths are shares of the whole trace.
 #[derive(Debug)]
 struct Row {

@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One piece of a message.
+///
+/// A prompt may have several:
+///
+/// ```
+/// # use chatlas_core::{Chat, ChatError, Content};
+/// # async fn example(mut chat: Chat, png: String) -> Result<(), ChatError> {
+/// let photo = Content::image_base64("image/png", png);
+/// let reply = chat.chat([Content::text("Which city is this?"), photo]).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
