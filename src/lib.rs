@@ -25,16 +25,36 @@
 //! Every `chat()` is one connected trace: `invoke_agent`, below it a `chat` span for each model
 //! call and an `execute_tool` span for each tool call. They go nowhere until an OpenTelemetry SDK
 //! is installed: by `chatlas::otel` (feature `otel`), or by the program itself.
+//!
+//! | to | see |
+//! |---|---|
+//! | talk to a model: whole, streamed, as values, many at once | [`Chat`] |
+//! | let it call functions | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
+//! | name the model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
+//! | bring a model of your own, or wrap one | [`#[provider]`](macro@provider), [`Provider`] |
+//! | tell failures apart | [`ChatError`], [`ProviderErrorKind`] |
+//! | say where traces go | `chatlas::otel` |
+//! | say what is recorded, judge an answer | [`telemetry`] |
+//! | test all of it without a network | `chatlas::testing` |
+//!
+//! # Features
+//!
+//! Each provider has one of its name; `openai`, `anthropic`, `google` and TLS (`rustls-ring`) are on
+//! unless turned off. `otel` is `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `auto-init` sets
+//! telemetry up without a line of code, `testing` is `chatlas::testing`. `chrono`, `uuid` and `url`
+//! let tools take those crates' types.
 
 #![forbid(unsafe_code)]
 
 #[doc(hidden)]
 pub use chatlas_core::__private;
 pub use chatlas_core::*;
+#[doc(inline)]
 pub use chatlas_macros::{
     face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
 };
 #[cfg(feature = "otel")]
+#[doc(inline)]
 pub use chatlas_otel as otel;
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
@@ -85,7 +105,7 @@ pub mod prelude {
     pub use futures_util::StreamExt as _;
 }
 
-/// The examples of the README and of the guides compile.
+/// The examples of the README, of the guides and of the macros compile.
 #[cfg(all(doctest, feature = "otel", feature = "openai"))]
 mod guides {
     #[doc = include_str!("../README.md")]
@@ -96,4 +116,12 @@ mod guides {
     struct Questions;
     #[doc = include_str!("../docs/backends.md")]
     struct Backends;
+    #[doc = include_str!("../chatlas-macros/docs/tool.md")]
+    struct ToolMacro;
+    #[doc = include_str!("../chatlas-macros/docs/toolbox.md")]
+    struct ToolboxMacro;
+    #[doc = include_str!("../chatlas-macros/docs/tools.md")]
+    struct ToolsMacro;
+    #[doc = include_str!("../chatlas-macros/docs/provider.md")]
+    struct ProviderMacro;
 }

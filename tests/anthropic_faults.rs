@@ -11,6 +11,7 @@ mod support {
 use std::time::Duration;
 
 use chatlas::prelude::*;
+use chatlas::telemetry::Capture;
 use chatlas::testing::Recorder;
 use chatlas::{
     Anthropic, Caching, ChatError, FinishReason, HttpOptions, OutputSchema, ProviderError,
@@ -263,8 +264,10 @@ async fn parameters_are_sent_in_the_vendors_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thoughts_and_searches_are_sent_back_as_they_came() {
+async fn thoughts_searches_and_all_else_of_the_vendors_are_sent_back_as_they_came() {
+    let recorder = Recorder::new();
     let content = json!([
+        {"type": "compaction", "content": "So far.", "encrypted_content": "ZW5j"},
         {"type": "thinking", "thinking": "Let me see.", "signature": "c2ln"},
         {"type": "redacted_thinking", "data": "eHl6"},
         {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search",
@@ -272,13 +275,21 @@ async fn thoughts_and_searches_are_sent_back_as_they_came() {
         {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [
             {"type": "web_search_result", "url": "https://a.example", "title": "A",
                 "encrypted_content": "ZW5j"}]},
+        {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "echo", "server_name": "s", "input": {}},
+        {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "is_error": true, "content": []},
+        {"type": "server_tool_use", "id": "srvtoolu_2", "name": "bash_code_execution",
+            "input": {"command": "ls"}},
+        {"type": "bash_code_execution_tool_result", "tool_use_id": "srvtoolu_2", "content":
+            {"type": "bash_code_execution_tool_result_error", "error_code": "unavailable"}},
+        {"type": "container_upload", "file_id": "file_1"},
+        {"type": "block_of_the_future", "novelty": [1]},
         {"type": "text", "text": "It is so.", "citations": [
             {"type": "web_search_result_location", "url": "https://a.example", "title": "A",
                 "cited_text": "so it is", "encrypted_index": "aWR4"}]},
         {"type": "text", "text": " Or not."},
     ]);
     let server = Server::start(vec![Answer::json(200, &message(&content, "end_turn"))]);
-    let mut chat = Chat::new(model(&server)).tools(ToolSet::new());
+    let mut chat = Chat::new(model(&server)).capture(Capture::Spans);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
     assert_eq!(reply.text(), "It is so. Or not.");
     let cited = |content: &Content| matches!(content, Content::Citation(_));
@@ -289,6 +300,27 @@ async fn thoughts_and_searches_are_sent_back_as_they_came() {
     chat.set_turns(turns);
     in_time(chat.chat("and?")).await.expect("an answer");
     assert_eq!(server.sent()[1].body["messages"][1]["content"], content);
+    recorder.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_asked_for_in_a_form_that_the_api_enforces_or_by_a_tool() {
+    let answer = json!([{"type": "tool_use", "id": "t", "name": "_structured_tool_call",
+        "input": {"data": {"value": {"a": 1}}}}]);
+    let server = Server::start(vec![
+        Answer::json(200, &says("{\"value\": 7}")),
+        Answer::json(200, &message(&answer, "tool_use")),
+    ]);
+    let model = Anthropic::new("claude-haiku-4-5").base_url(server.url()).api_key("k");
+    let mut chat = Chat::new(model);
+    assert_eq!(in_time(chat.extract::<u8>("how many?")).await.expect("a number").value, 7);
+    let map = in_time(chat.extract::<std::collections::HashMap<String, u8>>("and each?")).await;
+    assert_eq!(map.expect("a map").value["a"], 1);
+    let sent = server.sent();
+    let format = sent[0].body["output_config"]["format"]["schema"]["properties"]["value"].clone();
+    assert_eq!(format["description"], "{maximum: 255, minimum: 0}");
+    assert!(sent[1].body.get("output_config").is_none());
+    assert_eq!(sent[1].body["tool_choice"]["name"], "_structured_tool_call");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ mod support {
 use chatlas::bedrock::{Credentials, provide_credentials_fn};
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
+use chatlas::telemetry::Capture;
 use chatlas::testing::Recorder;
 use chatlas::{Bedrock, BedrockApi, Caching, ChatRequest, CompletionEvent, FinishReason};
 use serde_json::{Value, json};
@@ -231,6 +232,25 @@ async fn a_guardrail_is_asked_for_and_seen() {
         let call = recorder.span(&format!("chat {CLAUDE}"));
         assert_eq!(call["aws.bedrock.guardrail.id"], "gr-1");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_aws_runs_is_not_asked_of_the_program() {
+    let recorder = Recorder::new();
+    let said = json!([
+        {"toolUse": {"toolUseId": "t1", "name": "nova_grounding", "input": {"query": "rust"},
+            "type": "server_tool_use"}},
+        {"toolResult": {"toolUseId": "t1", "content": [{"json": {"found": 1}}],
+            "type": "nova_grounding_result", "status": "success"}},
+        {"text": "So it is."},
+    ]);
+    let server = Server::start(vec![Answer::json(200, &reply(&said, "end_turn"))]);
+    let mut chat = Chat::new(model(NOVA, &server)).capture(Capture::Spans);
+    let reply = in_time(chat.chat("hi")).await.expect("an answer");
+    assert_eq!((reply.text().as_str(), reply.rounds), ("So it is.", 1));
+    in_time(chat.chat("and?")).await.expect("an answer");
+    assert_eq!(server.sent()[1].body["messages"][1]["content"], said);
+    recorder.assert_sound();
 }
 
 #[tokio::test(flavor = "multi_thread")]

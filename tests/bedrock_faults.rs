@@ -10,7 +10,9 @@ mod support {
     pub mod shared;
 }
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use chatlas::bedrock::{Credentials, provide_credentials_fn};
 use chatlas::prelude::*;
@@ -18,7 +20,7 @@ use chatlas::testing::Recorder;
 use chatlas::{Bedrock, BedrockApi, HttpOptions, ProviderError, ProviderErrorKind as Kind};
 use serde_json::{Value, json};
 use support::frames::{CONTENT_TYPE, chunk, event, exception, frame};
-use support::listening::provider_error;
+use support::listening::{listen, provider_error};
 use support::server::{Answer, Server};
 use support::shared::in_time;
 
@@ -261,6 +263,60 @@ async fn no_credential_is_shown_anywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_credential_that_a_stream_quotes_is_not_shown() {
+    for api in APIS {
+        let told = json!({"message": "no: AKIDTEST canary-secret canary-token"});
+        let body = [begin(api), exception("validationException", &told)].concat();
+        let error = failed_stream(api, streamed(body)).await;
+        assert_eq!(error.message(), "no: [redacted] [redacted] [redacted]");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_have_run_out_are_asked_for_anew() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let keys = provide_credentials_fn(move || {
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        let end = SystemTime::now() + Duration::from_hours(1);
+        async move {
+            Ok(Credentials::new(format!("AKID{number}"), "canary-secret", None, Some(end), "test"))
+        }
+    });
+    let gone = Answer::json(403, &json!({"message": "The security token has expired."}))
+        .header("x-amzn-errortype", "ExpiredTokenException");
+    let done = json!({"content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn"});
+    let server = Server::start(vec![gone, Answer::json(200, &done)]);
+    let mut chat = Chat::new(model(&server).credentials_provider(keys));
+    let error = provider_error(in_time(chat.chat("hi")).await.unwrap_err());
+    assert_eq!(error.kind(), Kind::Authentication);
+    assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert!(server.sent()[1].head.contains("Credential=AKID1/"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guardrail_that_steps_in_is_seen_in_the_reply_of_claude() {
+    let usage = json!({"input_tokens": 3, "output_tokens": 2});
+    let whole = json!({"id": "msg_1", "content": [{"type": "text", "text": "Hel"}],
+        "stop_reason": "end_turn", "usage": usage, "amazon-bedrock-guardrailAction": "INTERVENED"});
+    let end = [
+        chunk(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+            "amazon-bedrock-guardrailAction": "INTERVENED"})),
+        chunk(&json!({"type": "message_stop", "amazon-bedrock-guardrailAction": "NONE"})),
+    ];
+    let stream = [begin(BedrockApi::InvokeModel), end.concat()].concat();
+    let server = Server::start(vec![Answer::json(200, &whole), streamed(stream)]);
+    let recorder = Recorder::new();
+    let mut chat = Chat::new(model(&server));
+    in_time(chat.chat("hi")).await.expect("an answer");
+    listen(&mut chat).await.1.expect("an answer");
+    for span in recorder.spans_of("chat") {
+        assert_eq!(span["gen_ai.response.finish_reasons"], json!(["content_filter"]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_credentials_provider_says_is_not_shown() {
     let failing = provide_credentials_fn(|| async {
         Err(chatlas::bedrock::CredentialsError::provider_error("canary-secret"))
@@ -282,4 +338,16 @@ async fn the_region_says_where_to_go() {
         let model = Bedrock::new(CLAUDE).base_url("https://proxy.example").region(region);
         assert_eq!(model.info().server_address.as_deref(), Some("proxy.example"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arn_is_one_part_of_the_address() {
+    let arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/a1";
+    let done = json!({"output": {"message": {"content": [{"text": "ok"}]}}});
+    let server = Server::start(vec![Answer::json(200, &done)]);
+    let model = Bedrock::new(arn).base_url(server.url()).api_key("k");
+    assert_eq!(in_time(Chat::new(model).chat("hi")).await.expect("an answer").text(), "ok");
+    let head = &server.sent()[0].head;
+    let path = "/model/arn:aws:bedrock:us-east-1:1:application-inference-profile%2Fa1/converse ";
+    assert!(head.contains(path), "{head}");
 }

@@ -10,7 +10,8 @@ use chatlas::content::{ToolOutcome, ToolResult};
 use chatlas::prelude::*;
 use chatlas::testing::{Answer, Recorder, Script, usage};
 use chatlas::{
-    AssistantTurn, ChatError, Content, ProviderError, ProviderErrorKind, ToolMode, Turn,
+    AssistantTurn, ChatError, ChatRequest, Completion, Content, ProviderError, ProviderErrorKind,
+    ProviderInfo, ToolMode, Turn,
 };
 use serde_json::json;
 use support::in_time;
@@ -415,4 +416,48 @@ async fn a_provider_that_cannot_stream_answers_a_stream_whole() {
     for key in ["gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"] {
         assert!(span[key].is_null());
     }
+}
+
+/// Asks the second where the first fails.
+struct Fallback(Arc<dyn Provider>, Arc<dyn Provider>);
+
+#[provider(transparent)]
+impl Provider for Fallback {
+    fn info(&self) -> &ProviderInfo {
+        self.0.info()
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        match self.0.chat(request.clone()).await {
+            Err(_) => self.1.chat(request).await,
+            reply => reply,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shared_provider_is_one_and_a_transparent_wrapper_has_no_span() {
+    let trace = Recorder::new();
+    let (first, second) = (Script::new().fails(unavailable()), Script::new().says("Oslo."));
+    let shared: Arc<dyn Provider> = Arc::new(Fallback(Arc::new(first), Arc::new(second)));
+    let reply = Chat::new(Arc::clone(&shared)).chat("Where?").await.unwrap();
+    assert_eq!(reply.text(), "Oslo.");
+    assert_eq!(shared.list_models().await.unwrap_err().kind(), ProviderErrorKind::Unsupported);
+    trace.assert_sound();
+    assert_eq!(trace.tree(), "invoke_agent\n  chat test-model\n  chat test-model\n");
+    assert_eq!(trace.metric("gen_ai.client.inference.usage.output_tokens").sum(), 5.0);
+}
+
+#[tokio::test]
+async fn a_shared_provider_streams_as_it_does_alone() {
+    let shared = Arc::new(Script::new().streams(["Os", "lo."]));
+    let mut chat = Chat::new(shared);
+    let mut pieces = Vec::new();
+    let mut events = chat.stream("Where?");
+    while let Some(event) = events.next().await {
+        if let StreamEvent::Text(text) = event.unwrap() {
+            pieces.push(text);
+        }
+    }
+    assert_eq!(pieces, ["Os", "lo."]);
 }

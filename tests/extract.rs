@@ -112,3 +112,27 @@ async fn an_answer_that_is_no_value_is_a_clear_error_that_keeps_what_it_cost() {
         assert_eq!(in_time(chat.chat("never mind")).await.unwrap().text(), "ok");
     }
 }
+
+/// A type of the program's own that cannot be read.
+#[derive(Debug, JsonSchema)]
+struct Unreadable;
+
+impl<'de> Deserialize<'de> for Unreadable {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test]
+async fn a_type_whose_reading_panics_is_told_as_a_panic() {
+    let recorder = Recorder::new();
+    let mut chat = Chat::new(Script::new().says("null"));
+    let reading = std::panic::AssertUnwindSafe(chat.extract::<Unreadable>("Ada"));
+    let outcome = in_time(futures_util::FutureExt::catch_unwind(reading)).await;
+    assert!(outcome.is_err());
+    let agent = recorder.span("invoke_agent");
+    assert_eq!((&agent["error.type"], agent.failed()), (&json!("panic"), true));
+    assert!(agent["chatlas.cancelled"].is_null());
+    assert_eq!(chat.turns().len(), 2, "the answer is there all the same");
+    recorder.assert_sound();
+}

@@ -10,7 +10,6 @@ mod support {
 }
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -132,12 +131,13 @@ async fn the_server_is_waited_for_as_long_as_it_asks() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told_with_its_place() {
-    let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|port| port.local_addr()).unwrap();
+    // A port that another test cannot be given.
+    let free = "127.0.0.1:1";
     let plain = Server::start(vec![Answer::json(200, &json!({}))]);
     let tls = plain.root().replace("http://", "https://");
     for protocol in PROTOCOLS {
         for (url, place) in [
-            (format!("http://{free}"), free.to_string()),
+            (format!("http://{free}"), free.to_owned()),
             (tls.clone(), tls.replace("https://", "")),
             ("http://no-such-host.invalid".to_owned(), "no-such-host.invalid".to_owned()),
         ] {
@@ -274,7 +274,8 @@ async fn no_secret_is_shown_wherever_it_was_put_and_whoever_quotes_it() {
                 assert!(!spans.contains(said) && !metrics.contains(said), "{spans}");
             }
         }
-        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|port| port.local_addr()).unwrap();
+        // A port that another test cannot be given.
+        let free = "127.0.0.1:1";
         let url = format!("http://user:{PASSWORD}@{free}");
         let error = fails(&mut (protocol.chat)(&url, options().max_retries(0)), false).await;
         assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error:?}");

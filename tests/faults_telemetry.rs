@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chatlas::prelude::*;
-use chatlas::telemetry::{Capture, EventSink, set_event_sink};
+use chatlas::telemetry::{Capture, EventSink, ReplyId, set_event_sink};
 use chatlas::testing::{Answer, Recorder, Script};
 use opentelemetry::trace::{Link, SpanKind, TraceId};
 use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
@@ -152,6 +152,39 @@ fn processors_exporters_and_samplers_that_panic_disturb_nobody() {
     let logs = SdkLoggerProvider::builder().with_log_processor(Panics("emit")).build();
     set_event_sink(Some(EventSink::new(&logs)));
     runtime.block_on(unharmed("an event processor"));
+    set_event_sink(None);
+}
+
+/// A processor that judges an answer when it is shut down.
+#[derive(Debug)]
+struct LastWord;
+
+impl LogProcessor for LastWord {
+    fn emit(&self, _: &mut SdkLogRecord, _: &InstrumentationScope) {}
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        assert!(ReplyId::default().feedback("thumbs", "up", None));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_that_is_replaced_may_write_to_the_next_while_it_ends() {
+    let _alone = Recorder::exclusive();
+    let before = SdkLoggerProvider::builder().with_log_processor(LastWord).build();
+    set_event_sink(Some(EventSink::new(&before)));
+    drop(before);
+    let next = SdkLoggerProvider::builder().build();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        set_event_sink(Some(EventSink::new(&next)));
+        let _ = done.send(());
+    });
+    ended.recv_timeout(Duration::from_secs(20)).expect("nobody waits for anybody");
     set_event_sink(None);
 }
 

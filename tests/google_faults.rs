@@ -122,6 +122,23 @@ async fn an_error_within_a_stream_is_the_vendors_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_stands_in_a_stream_without_an_event_is_the_vendors_error() {
+    let told = failure(503, "UNAVAILABLE", &json!([]));
+    let pretty = serde_json::to_string_pretty(&told).unwrap() + "\n\n";
+    for told in [told.to_string(), pretty, json!([told]).to_string()] {
+        let body = begin() + "\r\n" + &told;
+        let everywhere: Vec<usize> = (1..body.len()).collect();
+        for answer in [Answer::events(&body[..]), Answer::events(&body[..]).cut(&everywhere)] {
+            let error = failed_stream(answer).await;
+            assert_eq!((error.kind(), error.code()), (Kind::Overloaded, Some("UNAVAILABLE")));
+        }
+        // Cut off itself, it says nothing.
+        let error = failed_stream(Answer::events(&body[..body.trim_end().len() - 1])).await;
+        assert_eq!(error.kind(), Kind::TruncatedStream);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_reply_is_no_answer() {
     for stream in [true, false] {
         for answer in [

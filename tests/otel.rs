@@ -393,6 +393,7 @@ mod grpc {
             let target = Otlp::to(format!("http://{address}"))
                 .protocol(Protocol::Grpc)
                 .header("x-team", "travel")
+                .timeout(Duration::ZERO) // no limit
                 .gzip()
                 .only(&[Signal::Traces]);
             let telemetry = Telemetry::new().service_name("travel").otlp(target).install().unwrap();

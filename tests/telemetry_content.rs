@@ -232,3 +232,81 @@ async fn what_a_failure_tells_of_its_reply_is_recorded_with_it() {
     }
     assert_eq!(trace.span("chat test-model")["gen_ai.response.id"], "resp-9");
 }
+
+#[tokio::test]
+async fn tools_that_the_vendor_runs_stand_among_the_definitions() {
+    let trace = Recorder::new();
+    let info = chatlas::ProviderInfo::new("scripted").with_model("m");
+    let model = Script::new().info(info.with_server_tool("web_search_20250305", "web_search"));
+    let mut chat = Chat::new(model.says("Hi").says("Hi")).capture(Capture::SpansAndEvents);
+    chat.chat("Hi").await.unwrap();
+    let searches = json!([{"type": "web_search_20250305", "name": "web_search"}]);
+    for span in trace.spans() {
+        assert_eq!(span.json("gen_ai.tool.definitions"), searches, "{}", span.name());
+    }
+    let event = trace.event("gen_ai.client.inference.operation.details");
+    assert_eq!(event.attributes().get("gen_ai.tool.definitions"), Some(&searches));
+    drop(trace);
+    let trace = Recorder::new();
+    chat.tools(tools![draw]).chat("Hi").await.unwrap();
+    let told = trace.span("invoke_agent").json("gen_ai.tool.definitions");
+    assert_eq!((&told[0]["name"], &told[1]), (&json!("draw"), &searches[0]));
+}
+
+#[test]
+fn vendors_know_which_tools_they_were_given() {
+    use chatlas::{Anthropic, Gemini, OpenAi, WebFetch, WebSearch};
+    let kinds = |provider: &dyn Provider| {
+        let tools = &provider.info().server_tools;
+        tools.iter().map(|tool| format!("{} {}", tool.kind, tool.name)).collect::<Vec<_>>()
+    };
+    let claude = Anthropic::new("m").with_tool(WebSearch::new()).with_tool(WebFetch::new());
+    let claude = claude.with_tool(WebSearch::new().max_uses(1));
+    assert_eq!(kinds(&claude), ["web_fetch_20250910 web_fetch", "web_search_20250305 web_search"]);
+    let openai = OpenAi::new("m").with_tool(WebSearch::new());
+    assert_eq!(kinds(&openai), ["web_search web_search"]);
+    let gemini = Gemini::new("m").with_tool(WebFetch::new()).code_execution();
+    assert_eq!(kinds(&gemini), ["urlContext web_fetch", "codeExecution code_execution"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_paused_is_told_whole() {
+    let trace = Recorder::new();
+    let paused = Answer::says("First, ").finish_reason(chatlas::FinishReason::Pause).tokens(5, 1);
+    let model = Script::new().then(paused).then(Answer::says("then.").tokens(7, 2));
+    let reply = Chat::new(model).capture(Capture::Spans).chat("Go.").await.unwrap();
+    let agent = trace.span("invoke_agent");
+    let said = agent.json("gen_ai.output.messages");
+    let texts: Vec<_> =
+        said[0]["parts"].as_array().unwrap().iter().map(|p| &p["content"]).collect();
+    assert_eq!(texts, ["First, ", "then."]);
+    assert_eq!(agent["gen_ai.usage.input_tokens"], 12);
+    assert_eq!(reply.usage.input_tokens, Some(12));
+}
+
+#[tokio::test]
+async fn what_a_hook_leaves_of_a_message_is_a_message() {
+    let trace = Recorder::new();
+    let model = Script::new().calls("look_up", json!({"word": "canary"})).says("canary");
+    let mut chat = Chat::new(model)
+        .tools(tools![look_up])
+        .capture(Capture::Spans)
+        .redact(|content| *content.value_mut() = json!("***"));
+    chat.chat("canary").await.unwrap();
+    let agent = trace.span("invoke_agent");
+    assert_eq!(
+        agent.json("gen_ai.output.messages"),
+        json!([{
+            "role": "assistant",
+            "parts": [{"type": "text", "content": "***"}],
+            "finish_reason": "stop",
+        }])
+    );
+    let definition = agent.json("gen_ai.tool.definitions");
+    assert_eq!(definition, json!([{"type": "function", "name": "look_up"}]));
+    let call = trace.span("execute_tool look_up");
+    assert_eq!(call.json("gen_ai.tool.call.arguments"), json!({"unparsed": "***"}));
+    let results = trace.spans_of("chat")[1].json("gen_ai.input.messages")[2].clone();
+    let part = json!({"type": "tool_call_response", "response": "***"});
+    assert_eq!(results, json!({"role": "tool", "parts": [part]}));
+}

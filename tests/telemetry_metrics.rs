@@ -9,7 +9,10 @@ use std::time::Duration;
 use chatlas::prelude::*;
 use chatlas::telemetry::metrics::{OPT_IN, OPT_IN_VARIABLE};
 use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
-use chatlas::{Content, Modalities, ProviderError, ProviderErrorKind, Usage};
+use chatlas::{
+    AssistantTurn, ChatRequest, Content, Modalities, ProviderError, ProviderErrorKind,
+    ProviderInfo, Usage,
+};
 use serde_json::{Value, json};
 
 /// Looks something up.
@@ -201,4 +204,33 @@ fn the_names_of_2025_are_written_where_they_are_asked_for() {
             assert_eq!(tokens.of("gen_ai.token.type", "output").sum(), 2.0);
         }
     });
+}
+
+/// Asks the second where the first fails.
+struct Fallback(Script, Script);
+
+#[provider(transparent)]
+impl Provider for Fallback {
+    fn info(&self) -> &ProviderInfo {
+        Provider::info(&self.0)
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<AssistantTurn, ProviderError> {
+        match self.0.chat(request.clone()).await {
+            Err(_) => self.1.chat(request).await,
+            reply => reply,
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_call_that_a_wrapper_makes_is_counted_once() {
+    let trace = Recorder::new();
+    let (first, second) = (Script::new().fails(busy()), Script::new().says("Hi"));
+    let mut chat = Chat::new(Fallback(first, second));
+    let reply = chat.chat("Hi").await.unwrap();
+    assert_eq!(trace.spans_of("chat").len(), 2);
+    assert_eq!(trace.metric("gen_ai.invoke_agent.inference_calls").sum(), 2.0);
+    assert_eq!(trace.metric("gen_ai.client.inference.duration").count(), 2);
+    assert_eq!(reply.id.span_id, trace.spans_of("chat")[1].id().to_string());
 }

@@ -29,7 +29,7 @@ pub use chat::{Approval, Chat, ChatError, ChatStream, Prompt, Reply, StreamEvent
 pub use content::Content;
 pub use provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,
-    Provider, ProviderError, ProviderErrorKind, ProviderInfo,
+    Provider, ProviderError, ProviderErrorKind, ProviderInfo, ServerToolDefinition,
 };
 /// For the types of tools' parameters and values, in a crate that does not depend on it:
 /// `#[derive(schemars::JsonSchema)]` with `#[schemars(crate = "…::schemars")]`.

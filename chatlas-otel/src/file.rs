@@ -26,6 +26,16 @@ use serde::Serialize;
 
 use super::SetupError;
 
+/// How a file is made that may hold what people said: for its owner alone, where the system knows
+/// owners.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
 /// A file that all signals write to.
 #[derive(Clone, Debug)]
 pub(super) struct OtlpFile {
@@ -64,7 +74,7 @@ impl OtlpFile {
     /// Appends to what is there.
     pub(super) fn open(path: impl AsRef<Path>) -> Result<Self, SetupError> {
         let path = path.as_ref().to_path_buf();
-        match OpenOptions::new().create(true).append(true).open(&path) {
+        match private().append(true).open(&path) {
             Ok(file) => Ok(Self { path, lines: Arc::new(Mutex::new(Lines::new(file))) }),
             Err(error) => Err(SetupError::File {
                 place: "Telemetry::file".to_owned(),
@@ -164,6 +174,17 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_made_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let path = std::env::temp_dir().join(format!("chatlas-{}.jsonl", std::process::id()));
+        OtlpFile::open(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub fn json() -> Result<Guard, SetupError> {
 /// waterfalls, the tokens and times of each model and tool, the errors, and the conversations as
 /// far as they are captured. It is written anew while spans come in, every few seconds (a large one
 /// less often), and at the end. It holds 64 MiB of spans, and is kept in memory: of a program that
-/// runs for days, the oldest ones are left out, and the report says how many.
+/// runs for days, the oldest ones are left out, and the report says how many. Its owner alone may
+/// read it, unless a file with other permissions is there.
 ///
 /// # Errors
 ///
@@ -93,8 +94,8 @@ pub fn html(path: impl Into<PathBuf>) -> Result<Guard, SetupError> {
 /// The file grows for as long as programs write to it. What rotates logs may rotate it, where it
 /// copies the file and empties it in place (`copytruncate` of logrotate).
 ///
-/// The file grows for as long as programs write to it. What rotates logs rotates it too, where it
-/// copies the file and empties it in place (`copytruncate` of logrotate).
+/// A file that is made here may be read by its owner alone, for it may hold what people said; one
+/// that is there keeps its permissions.
 ///
 /// # Errors
 ///

@@ -17,6 +17,8 @@ const HTTP_ENDPOINT: &str = "http://localhost:4318";
 const GRPC_ENDPOINT: &str = "http://localhost:4317";
 /// How long an export may take, unless somebody says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long that is where there is to be no limit: a century, which every clock can add up.
+const NO_LIMIT: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// What is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +125,9 @@ impl Otlp {
         self
     }
 
-    /// How long an export may take, repetitions included: 10 seconds unless set.
+    /// How long an export may take, repetitions included: 10 seconds unless set. Zero is no limit,
+    /// as the
+    /// [configuration schema](https://opentelemetry.io/docs/specs/otel-config/types/) has it.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -177,7 +181,7 @@ impl Otlp {
             endpoint: address("Otlp::to", &self.endpoint, self.base_path(signal))?,
             protocol: self.protocol,
             headers: headers("Otlp::header", self.headers.iter().cloned())?,
-            timeout: self.timeout,
+            timeout: limit(self.timeout),
             gzip: self.gzip,
             tls: self.tls.clone().checked()?,
             temporality: self.temporality,
@@ -348,7 +352,7 @@ pub(super) fn target(signal: Signal, env: Env<'_>) -> Result<Target, SetupError>
     };
     let timeout = match value("TIMEOUT") {
         Some((place, millis)) => {
-            Duration::from_millis(env::parsed(&place, &millis, "milliseconds")?)
+            limit(Duration::from_millis(env::parsed(&place, &millis, "milliseconds")?))
         }
         None => TIMEOUT,
     };
@@ -376,6 +380,11 @@ fn protocol_named(place: String, protocol: String) -> Result<Protocol, SetupErro
         "grpc" if cfg!(feature = "otel-grpc") => Ok(Protocol::Grpc),
         _ => Err(SetupError::UnsupportedProtocol { place, protocol }),
     }
+}
+
+/// Zero is no limit.
+fn limit(timeout: Duration) -> Duration {
+    if timeout.is_zero() { NO_LIMIT } else { timeout }
 }
 
 fn temporality(env: Env<'_>) -> Result<Temporality, SetupError> {
@@ -544,6 +553,16 @@ mod tests {
         assert_eq!(made.headers["x-b"], "Bearer own");
         assert!(!format!("{:?}", made.headers).contains("own"), "values are hidden");
         assert_eq!(made.temporality, Temporality::Delta);
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_no_limit() {
+        for made in [
+            made(Signal::Traces, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "0")]),
+            Otlp::to("http://a").timeout(Duration::ZERO).target(Signal::Traces).map(Option::unwrap),
+        ] {
+            assert_eq!(made.ok().unwrap().timeout, NO_LIMIT);
+        }
     }
 
     #[test]

@@ -241,3 +241,80 @@ async fn user_and_password_of_an_address_are_sent_as_a_header() {
         assert_eq!(value, header);
     }
 }
+
+#[tokio::test]
+async fn a_body_is_read_whatever_stands_around_what_it_says() {
+    let last = format!("{{\"type\": \"response.completed\", \"response\": {}}}", hello());
+    let events = format!(
+        "\u{feff}: a comment\r\n\r\ndata:\r\n\r\ndata: \r\nid: 7\r\nretry: 10\r\n\r\n\
+         event: ping\r\n\r\nevent: response.completed\r\ndata:{last}\r\n\r\n"
+    );
+    let server = serve(move |_, connection| write(connection, 200, "text/event-stream", &events));
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    assert_eq!(stream(&model).await.expect("an answer").text(), "Hello");
+    let marked = format!("\u{feff}\n {}\n", hello());
+    let server = serve(move |_, connection| write(connection, 200, "application/json", &marked));
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    assert_eq!(model.chat(hi()).await.expect("an answer").text(), "Hello");
+}
+
+#[tokio::test]
+async fn what_follows_the_json_spoils_it() {
+    let body = format!("{} {{}}", hello());
+    let server = serve(move |_, connection| write(connection, 200, "application/json", &body));
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let error = model.chat(hi()).await.expect_err("no JSON");
+    assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
+}
+
+#[tokio::test]
+async fn a_key_in_the_address_is_hidden_however_it_is_written() {
+    for (user, quoted) in [
+        ("canary-4e5f@", "canary-4e5f"),
+        ("user:canary%2D4e5f@", "canary-4e5f"),
+        ("user:canary%2D4e5f@", "canary%2D4e5f"),
+    ] {
+        let told = json!({"error": {"message": format!("no {quoted}!")}}).to_string();
+        let server = serve(move |_, connection| write(connection, 401, "application/json", &told));
+        let url = server.url.replacen("http://", &format!("http://{user}"), 1);
+        let error = OpenAi::new("gpt-4o").base_url(url).api_key("").chat(hi()).await;
+        assert_eq!(error.expect_err("refused").message(), "no [redacted]!");
+    }
+}
+
+#[test]
+fn an_address_of_ipv6_is_told_without_its_brackets() {
+    let model = OpenAi::new("gpt-4o").base_url("http://[::1]:8080/v1");
+    let info = model.info();
+    assert_eq!((info.server_address.as_deref(), info.server_port), (Some("::1"), Some(8080)));
+}
+
+#[tokio::test]
+async fn a_body_that_is_compressed_unasked_is_named_as_such() {
+    let server = serve(|_, connection| {
+        write(connection, 200, "application/json\r\ncontent-encoding: gzip", "\u{1f}\u{8b}")
+    });
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    for error in [model.chat(hi()).await.expect_err("no answer"), stream(&model).await.unwrap_err()]
+    {
+        assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
+        assert!(error.message().contains("compressed by `gzip`"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn user_and_password_of_an_address_are_shown_in_no_form() {
+    for quoted in ["Basic bWU6YSBiY2Q=", "the password `a bcd`", "me:a%20bcd@host"] {
+        let options = HttpOptions::default().max_retries(0).send_with(move |_| {
+            let answer = http::Response::builder().status(401).body(quoted).expect("an answer");
+            std::future::ready(Ok::<_, String>(reqwest::Response::from(answer)))
+        });
+        let url = "http://me:a%20bcd@models.example/v1";
+        let model = OpenAi::new("m").api_key("").base_url(url).http(options);
+        let error = model.chat(hi()).await.unwrap_err();
+        assert!(error.message().contains("[redacted]"), "{error}");
+        for secret in ["bWU6YSBiY2Q=", "a bcd", "a%20bcd"] {
+            assert!(!format!("{error} {error:?}").contains(secret), "{error}");
+        }
+    }
+}

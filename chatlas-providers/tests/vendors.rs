@@ -373,6 +373,53 @@ async fn a_vendors_thoughts_go_back_to_it_alone() {
 }
 
 #[tokio::test]
+async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
+    let thought = json!({"type": "reasoning", "summary": [
+        {"type": "summary_text", "text": "Hm.", "signature": "s"}]});
+    let text = json!({"type": "text", "text": "Hello"});
+    let call = json!({"id": "c1", "type": "function",
+        "function": {"name": "add", "arguments": "{\"a\":1}"}});
+    let message = json!({"role": "assistant", "content": [thought, text], "tool_calls": [call]});
+    let answer = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
+    let (options, wire) = wire(200, &answer);
+    let databricks = Databricks::new("m").api_key("k").workspace("a.example").http(options);
+    let said = databricks.chat(hi()).await.expect("an answer");
+    let again = ChatRequest::new([Turn::user("hi"), Turn::Assistant(said), Turn::user("so?")]);
+    databricks.chat(again.clone()).await.expect("an answer");
+    assert_eq!(wire.lock().expect("no panic")[1].body["messages"][1], message);
+    // Not to others.
+    let other = sent(again, new!(Mistral)).await.body["messages"][1].take();
+    assert_eq!(other["content"], json!([text]));
+}
+
+#[tokio::test]
+async fn calls_go_to_mistral_by_ids_that_it_takes() {
+    for (id, is_kept) in [("call_0123456789abcdef", false), ("Ab3456789", true), ("", false)] {
+        let asked = Content::ToolRequest(ToolRequest {
+            id: id.into(),
+            name: "add".into(),
+            arguments: json!({}),
+            replay: None,
+        });
+        let outcome = ToolOutcome::Value(json!(3));
+        let result = ToolResult { id: id.into(), name: "add".into(), outcome };
+        let said = AssistantTurn { contents: vec![asked], ..Default::default() };
+        let answered = UserTurn { contents: vec![Content::ToolResult(result)] };
+        let request = ChatRequest::new([Turn::Assistant(said), Turn::User(answered)]);
+        let ids = |body: Value| {
+            let messages = &body["messages"];
+            let call = messages[0]["tool_calls"][0]["id"].as_str().expect("an id").to_owned();
+            assert_eq!(messages[1]["tool_call_id"], *call);
+            call
+        };
+        let short = ids(sent(request.clone(), new!(Mistral)).await.body);
+        assert!(short.len() == 9 && short.bytes().all(|b| b.is_ascii_alphanumeric()), "{short}");
+        assert_eq!(short == id, is_kept);
+        assert_eq!(ids(sent(request, new!(Groq)).await.body), id);
+    }
+}
+
+#[tokio::test]
 async fn gateways_are_told_who_asks_and_for_whom() {
     let request =
         sent(hi(), |options| new!(OpenRouter)(options).referer("https://app.example").title("App"));
@@ -425,6 +472,15 @@ async fn a_key_is_asked_for_where_one_is_needed() {
     LmStudio::new("m").api_key("").http(options.clone()).chat(hi()).await.expect("an answer");
     Ollama::new("m").http(options).chat(hi()).await.expect("an answer");
     assert_eq!(sent.lock().expect("no panic").len(), 3);
+}
+
+#[tokio::test]
+async fn a_header_that_says_who_asks_is_as_good_as_a_key() {
+    let (options, sent) = wire(200, &hello());
+    let options = options.header("Authorization", "Bearer of-a-gateway");
+    Groq::new("m").api_key("").http(options).chat(hi()).await.expect("an answer");
+    let sent = sent.lock().expect("no panic");
+    assert_eq!(sent[0].header("authorization"), Some("Bearer of-a-gateway"));
 }
 
 #[tokio::test]

@@ -43,6 +43,23 @@ pub const DEFAULT_MAX_ROUNDS: usize = 100;
 /// Every [`chat`](Self::chat) and [`stream`](Self::stream) asks the model, runs the tools it asks
 /// for, hands it their results, and so on until it asks for no more. Each is one `invoke_agent`
 /// span with all of that below it.
+///
+/// It is plain state: a clone goes on by itself, and the turns can be stored and set again.
+///
+/// ```
+/// # use chatlas_core::{Chat, Provider, Turn};
+/// # async fn example(provider: impl Provider) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut chat = Chat::new(provider)
+///     .system_prompt("You are a concise travel assistant.")
+///     .attribute("user.id", "ada");
+/// let reply = chat.chat("Tokyo in May: what should I pack?").await?;
+/// println!("{reply} ({:?} tokens)", reply.usage.output_tokens);
+///
+/// let stored = serde_json::to_string(chat.turns())?;
+/// chat.set_turns(serde_json::from_str::<Vec<Turn>>(&stored)?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Chat {
     provider: Arc<dyn Provider>,
@@ -162,6 +179,23 @@ impl Chat {
     /// [`StreamEvent::Done`], or an error as [`chat`](Self::chat) has them. Dropping the stream
     /// early gives the rest up: the spans end at once, and what has arrived stays in the history
     /// as a partial turn.
+    ///
+    /// ```
+    /// # use chatlas_core::{Chat, ChatError, StreamEvent};
+    /// # async fn example(mut chat: Chat) -> Result<(), ChatError> {
+    /// use futures_util::StreamExt as _;
+    ///
+    /// let mut events = chat.stream("And in July?");
+    /// while let Some(event) = events.next().await {
+    ///     match event? {
+    ///         StreamEvent::Text(text) => print!("{text}"),
+    ///         StreamEvent::Done(reply) => println!(" {:?}", reply.usage),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stream(&mut self, prompt: impl Into<Prompt>) -> ChatStream<'_> {
         ChatStream::new(self, prompt.into(), Context::current())
     }

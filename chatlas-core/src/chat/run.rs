@@ -68,7 +68,8 @@ pub(super) async fn run_for<T>(
     let history = History::begin(turns, prompt.0);
     let definitions: Vec<ToolDefinition> =
         tools.iter().map(|tool| tool.definition().clone()).collect();
-    span.input(system_prompt.as_deref(), history.turns(), &definitions);
+    let server_tools = &provider.info().server_tools;
+    span.input(system_prompt.as_deref(), history.turns(), &definitions, server_tools);
     let agent = Agent {
         provider: &**provider,
         system_prompt: system_prompt.as_ref(),
@@ -88,22 +89,23 @@ pub(super) async fn run_for<T>(
     // Whatever ends this future, no tool of it is waited for any more.
     let _stopped_when_over = agent.cancellation.clone().drop_guard();
     let talking = async {
-        match &context {
+        let result = match &context {
             Some(context) => {
                 let talking = Box::pin(agent.talk(history, &mut span));
                 in_context(Some(context), talking).await
             }
             None => agent.talk(history, &mut span).await,
-        }
+        };
+        result.and_then(read)
     };
     let talking = AssertUnwindSafe(talking).catch_unwind();
     match stop.run_until_cancelled(talking).await {
         Some(Ok(result)) => {
-            let result = result.and_then(read);
             span.finish(&result);
             result
         }
-        // The provider's panic is the program's to see.
+        // A panic of the provider's, or of a type that the answer is read into, is the program's to
+        // see.
         Some(Err(panic)) => {
             span.panicked();
             resume_unwind(panic)
@@ -142,9 +144,10 @@ impl Agent<'_> {
         for round in 1..=self.max_rounds {
             span.asks();
             let turn = self.ask(&mut history).await?;
-            usage += turn.usage;
-            span.count(&turn);
+            let of_call = turn.usage;
+            usage += of_call;
             let turn = history.reply(turn);
+            span.count(of_call, &turn);
             let requests = history.requests();
             if requests.is_empty() && turn.finish_reason == Some(FinishReason::Pause) {
                 continue;

@@ -63,6 +63,19 @@ impl ProviderErrorKind {
 /// A model call that failed: what was wrong, and what the vendor said of it.
 ///
 /// It holds no key and no header. [`Display`](fmt::Display) is one line for a person.
+///
+/// ```
+/// # use chatlas_core::{Chat, ChatError, ProviderErrorKind};
+/// # async fn example(mut chat: Chat) {
+/// match chat.chat("Hello").await {
+///     Ok(reply) => println!("{reply}"),
+///     Err(ChatError::Provider(error)) if error.kind() == ProviderErrorKind::RateLimit => {
+///         println!("later, please: {:?}", error.retry_after());
+///     }
+///     Err(error) => eprintln!("{error}"),
+/// }
+/// # }
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct ProviderError(Box<Failure>);
 

@@ -27,6 +27,10 @@ pub use output::OutputSchema;
 ///
 /// Write `#[provider]` above the impl: it makes the methods async and gives each call its `chat`
 /// span. An impl without it does not compile.
+///
+/// One that only hands calls on (a fallback, a cache, a retry) is `#[provider(transparent)]`: its
+/// calls have the span of the provider that makes them, and no second one whose tokens would be
+/// counted again.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
     /// Who answers: the facts that go on every span.
@@ -75,6 +79,32 @@ pub trait Provider: Send + Sync + 'static {
 
     #[doc(hidden)]
     fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness);
+}
+
+/// A provider that is shared is one, too: it hands everything on.
+#[async_trait]
+impl<P: Provider + ?Sized> Provider for Arc<P> {
+    fn info(&self) -> &ProviderInfo {
+        (**self).info()
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        (**self).chat(request).await
+    }
+
+    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
+        (**self).chat_stream(request).await
+    }
+
+    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
+        (**self).list_models().await
+    }
+
+    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
+        (**self).count_tokens(request).await
+    }
+
+    fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness) {}
 }
 
 /// A provider whose vendor runs the tool `T` on its own servers.
@@ -208,6 +238,18 @@ pub struct ProviderInfo {
     /// What the vendor's own conventions put on the `chat` span of a request: `openai.api.type`
     /// for example.
     pub attributes: Vec<KeyValue>,
+    /// The tools that the vendor runs on its own servers for the model, as far as it is told of
+    /// any: with capture on they stand in `gen_ai.tool.definitions`.
+    pub server_tools: Vec<ServerToolDefinition>,
+}
+
+/// A tool that a vendor runs on its own servers, as the model is told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServerToolDefinition {
+    /// The vendor's word for its kind: `web_search_20250305` for example.
+    pub kind: Cow<'static, str>,
+    /// Its name: `web_search`.
+    pub name: Cow<'static, str>,
 }
 
 impl ProviderInfo {
@@ -219,6 +261,7 @@ impl ProviderInfo {
             server_address: None,
             server_port: None,
             attributes: Vec::new(),
+            server_tools: Vec::new(),
         }
     }
 
@@ -243,6 +286,29 @@ impl ProviderInfo {
         self.attributes.retain(|known| known.key != attribute.key);
         self.attributes.push(attribute);
         self
+    }
+
+    /// Adds a tool that the vendor runs: its kind, in the vendor's word, and its name. It replaces
+    /// the one of the same name.
+    #[must_use]
+    pub fn with_server_tool(
+        mut self,
+        kind: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        self.add_server_tool(kind, name);
+        self
+    }
+
+    /// [`with_server_tool`](Self::with_server_tool), where the facts stand already.
+    pub fn add_server_tool(
+        &mut self,
+        kind: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+    ) {
+        let tool = ServerToolDefinition { kind: kind.into(), name: name.into() };
+        self.server_tools.retain(|known| known.name != tool.name);
+        self.server_tools.push(tool);
     }
 }
 
@@ -274,6 +340,18 @@ impl ChatRequest {
 }
 
 /// The parameters of a model. What is `None` is not sent, so the vendor's default holds.
+///
+/// A [`Chat`](crate::Chat) has a method for each. For many chats:
+///
+/// ```
+/// # use chatlas_core::{Chat, ModelParams, Provider};
+/// # fn example(provider: impl Provider) {
+/// let mut params = ModelParams::default();
+/// params.temperature = Some(0.2);
+/// params.max_tokens = Some(500);
+/// let chat = Chat::new(provider).params(params);
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

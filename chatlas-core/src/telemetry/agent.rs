@@ -2,6 +2,7 @@
 //! loop, with its metrics.
 
 use std::borrow::Cow;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,8 +12,9 @@ use opentelemetry::{Context, KeyValue};
 use super::metrics::AgentFigures;
 use super::names::{self, content, operation, request};
 use super::scope::{Exception, SpanScope};
-use super::{Live, Run, finish_reasons, inference, push_params, push_usage, shielded};
+use super::{Calls, Live, Run, finish_reasons, inference, push_params, push_usage, shielded};
 use crate::chat::{Chat, ChatError};
+use crate::provider::ServerToolDefinition;
 use crate::tool::ToolDefinition;
 use crate::turn::{Alternative, AssistantTurn, Turn, Usage};
 
@@ -28,7 +30,6 @@ struct Invocation {
     /// What the model calls took, unless that is left out.
     usage: Option<Usage>,
     last: Option<AssistantTurn>,
-    inference_calls: u64,
     tool_calls: u64,
 }
 
@@ -62,27 +63,29 @@ impl AgentSpan {
         system_prompt: Option<&str>,
         turns: &[Arc<Turn>],
         tools: &[ToolDefinition],
+        server_tools: &[ServerToolDefinition],
     ) {
         if let Some(run) = self.0.as_ref().filter(|run| run.keeps_content()) {
+            let tools = run.live.writer.tool_definitions(tools, server_tools);
             run.input(system_prompt, turns, tools);
         }
     }
 
-    /// Counts a model call that begins.
+    /// Notes that the model is asked.
     #[inline]
     pub(crate) fn asks(&mut self) {
         if let Some(run) = &mut self.0 {
-            run.inference_calls += 1;
             // Until there is a new answer, there is none.
             run.last = None;
         }
     }
 
-    /// Counts a reply of the model.
+    /// Counts a reply of the model, which took that many tokens; the turn is whole, with what came
+    /// before a pause.
     #[inline]
-    pub(crate) fn count(&mut self, turn: &AssistantTurn) {
+    pub(crate) fn count(&mut self, usage: Usage, turn: &AssistantTurn) {
         if let Some(run) = &mut self.0 {
-            run.count(turn);
+            run.count(usage, turn);
         }
     }
 
@@ -118,7 +121,8 @@ impl Invocation {
     fn start(live: Arc<Live>, parent: &Context, chat: &Chat, json: bool) -> Self {
         let started = live.clock();
         let info = chat.provider().info();
-        let name = chat.agent_name();
+        let told = |text: &&Arc<str>| !text.is_empty();
+        let name = chat.agent_name().filter(told);
         let mut list = Live::attributes();
         list.push(KeyValue::new(names::OPERATION_NAME, operation::INVOKE_AGENT));
         list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
@@ -139,11 +143,10 @@ impl Invocation {
             live,
             scope,
             name: name.cloned(),
-            model: info.model.clone(),
+            model: info.model.as_ref().filter(told).cloned(),
             started,
             usage: repeats.then(Usage::default),
             last: None,
-            inference_calls: 0,
             tool_calls: 0,
         }
     }
@@ -152,22 +155,19 @@ impl Invocation {
         self.live.writer.capture.on_spans() && self.scope.is_recording()
     }
 
-    fn input(&self, system_prompt: Option<&str>, turns: &[Arc<Turn>], tools: &[ToolDefinition]) {
+    fn input(&self, system_prompt: Option<&str>, turns: &[Arc<Turn>], tools: Option<Arc<str>>) {
         let writer = &self.live.writer;
         let mut list = Vec::with_capacity(3);
         let system = system_prompt.map(|prompt| writer.system(prompt));
         list.extend(system.map(|json| KeyValue::new(content::SYSTEM_INSTRUCTIONS, json)));
         list.push(KeyValue::new(content::INPUT_MESSAGES, writer.input(turns).text()));
-        if !tools.is_empty() {
-            let tools = writer.tool_definitions(tools);
-            list.push(KeyValue::new(names::tool::DEFINITIONS, tools));
-        }
+        list.extend(tools.map(|tools| KeyValue::new(names::tool::DEFINITIONS, tools)));
         self.scope.set(list);
     }
 
-    fn count(&mut self, turn: &AssistantTurn) {
-        if let Some(usage) = &mut self.usage {
-            *usage += turn.usage;
+    fn count(&mut self, usage: Usage, turn: &AssistantTurn) {
+        if let Some(sum) = &mut self.usage {
+            *sum += usage;
         }
         self.tool_calls += turn.tool_requests().count() as u64;
         self.last = Some(self.answer(turn));
@@ -192,8 +192,9 @@ impl Invocation {
         if let End::Failed(ChatError::Provider(error)) = end {
             self.last = error.partial().map(|turn| self.answer(turn));
         }
+        let Calls { begun: inference_calls, lost, .. } = mem::take(&mut *self.live.calls());
         if let Some(usage) = &mut self.usage {
-            *usage += self.live.calls().lost;
+            *usage += lost;
         }
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
@@ -223,7 +224,7 @@ impl Invocation {
                     model: self.model.as_ref(),
                     duration,
                     error_type: error_type.as_deref(),
-                    inference_calls: self.inference_calls,
+                    inference_calls,
                     tool_calls: self.tool_calls,
                 });
             });
@@ -247,17 +248,15 @@ impl Invocation {
             // The exception stands on the `chat` span, where it happened.
             ChatError::Provider(error) => {
                 let writer = &self.live.writer;
-                let text = if writer.capture.on_spans() {
-                    writer.error(&error.to_string())
-                } else {
-                    inference::describe(error)
-                };
-                self.scope.fail(text, None);
+                let message = || writer.error(&error.to_string());
+                let message = writer.capture.on_spans().then(message).flatten();
+                self.scope.fail(message.unwrap_or_else(|| inference::describe(error)), None);
             }
             ChatError::Output(error) => {
                 let kind = Cow::Borrowed("chatlas::OutputError");
                 let writer = &self.live.writer;
-                let message = writer.capture.on_spans().then(|| writer.error(&error.to_string()));
+                let message = || writer.error(&error.to_string());
+                let message = writer.capture.on_spans().then(message).flatten();
                 let text = message.clone().unwrap_or_else(|| error.kind().as_str().to_owned());
                 self.scope.fail(text, Some(Exception { kind, message }));
             }

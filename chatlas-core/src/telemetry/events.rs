@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
@@ -53,7 +54,10 @@ static SINK: RwLock<Option<EventSink>> = RwLock::new(None);
 pub fn set_event_sink(sink: Option<EventSink>) {
     let mut installed = SINK.write().unwrap_or_else(PoisonError::into_inner);
     INSTALLED.store(sink.is_some(), Ordering::Release);
-    *installed = sink;
+    let before = mem::replace(&mut *installed, sink);
+    // Not under the lock: it may be the last of the program's own, which may do anything.
+    drop(installed);
+    shielded(|| drop(before));
 }
 
 /// Whether there is a sink now.

@@ -74,15 +74,17 @@ impl ReplyId {
     ) -> bool {
         let Some(sink) = event_sink() else { return false };
         let Verdict { score, label } = verdict.into();
+        let label = label.filter(|label| !label.is_empty());
         let mut attributes: Vec<(Key, AnyValue)> =
             vec![(event::EVALUATION_NAME.into(), name.into().into())];
         attributes.extend(score.map(|score| (event::EVALUATION_SCORE.into(), score.into())));
         attributes.extend(label.map(|label| (event::EVALUATION_LABEL.into(), label.into())));
-        let explanation = explanation.into();
+        let explanation = explanation.into().filter(|text| !text.is_empty());
         attributes.extend(
             explanation.map(|text| (event::EVALUATION_EXPLANATION.into(), text.to_owned().into())),
         );
-        attributes.extend(self.response_id.clone().map(|id| (response::ID.into(), id.into())));
+        let response = self.response_id.clone().filter(|id| !id.is_empty());
+        attributes.extend(response.map(|id| (response::ID.into(), id.into())));
         let severity = Some(logs::Severity::Info);
         sink.emit(Event { name: event::EVALUATION, severity, span: self.span(), attributes });
         true

@@ -19,7 +19,9 @@ use super::messages::{Input, parsed};
 use super::metrics::InferenceFigures;
 use super::names::{self, content, event, operation, request as key, response};
 use super::scope::{Exception, SpanScope, in_context, noting_panic};
-use super::{Live, Run, finish_reasons, push_params, push_server, push_usage, shielded};
+use super::{
+    Live, Run, finish_reasons, push_params, push_server, push_usage, shielded, without_empty,
+};
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
@@ -83,15 +85,14 @@ impl Inference {
         let mut list = Live::attributes();
         push_request(&mut list, info, request, streams);
         live.push_settings(&mut list, &parent, operation::CHAT);
+        without_empty(&mut list);
         let of_vendor = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event = live.sink.is_some().then(|| list.clone());
         let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
         let name = Live::span_name(operation::CHAT, info.model.as_deref());
         let scope = live.start(&parent, SpanKind::Client, name, list);
-        if let Some(span) = scope.span_context() {
-            live.calls().last = Some(span);
-        }
-        let input = capture_input(&live, &scope, request);
+        live.note_call(scope.span_context());
+        let input = capture_input(&live, &scope, info, request);
         Self(Some(Box::new(Call {
             scope,
             event,
@@ -209,6 +210,7 @@ impl Call {
         if matches!(end, End::GivenUp) {
             list.push(KeyValue::new(names::CANCELLED, true));
         }
+        without_empty(&mut list);
         let says = !(completion.partial && completion.contents.is_empty());
         let output = (says && self.keeps_content()).then(|| self.live.writer.output(completion));
         let on_event = self.event.take().map(|mut all| {
@@ -241,6 +243,7 @@ impl Call {
             attributes.extend(
                 of_vendor.filter(|fact| fact.key.as_str().starts_with("openai.response.")).cloned(),
             );
+            without_empty(&mut attributes);
             shielded(|| {
                 instruments.inference(&InferenceFigures {
                     attributes: &attributes,
@@ -286,11 +289,11 @@ impl Call {
     fn fail(&self, error: &ProviderError) {
         let writer = &self.live.writer;
         let message = || writer.error(&error.to_string());
-        let on_span = writer.capture.on_spans().then(message);
+        let on_span = writer.capture.on_spans().then(message).flatten();
         let exception = Exception { kind: Cow::Borrowed(EXCEPTION), message: on_span.clone() };
         self.scope.fail(on_span.unwrap_or_else(|| describe(error)), Some(exception));
         if let Some(sink) = &self.live.sink {
-            let message = writer.capture.on_events().then(message);
+            let message = writer.capture.on_events().then(message).flatten();
             let span = self.scope.span_context();
             sink.emit(Event::exception(span, EXCEPTION, message.as_deref()));
         }
@@ -336,7 +339,12 @@ fn ending(completion: &Completion, first_chunk: Option<f64>) -> Vec<KeyValue> {
 }
 
 /// Writes what goes in on the span, and keeps it for the event.
-fn capture_input(live: &Live, scope: &SpanScope, request: &ChatRequest) -> Option<CapturedInput> {
+fn capture_input(
+    live: &Live,
+    scope: &SpanScope,
+    info: &ProviderInfo,
+    request: &ChatRequest,
+) -> Option<CapturedInput> {
     let writer = &live.writer;
     let on_span = writer.capture.on_spans() && scope.is_recording();
     let on_event = writer.capture.on_events() && live.sink.is_some();
@@ -346,7 +354,7 @@ fn capture_input(live: &Live, scope: &SpanScope, request: &ChatRequest) -> Optio
     let input = CapturedInput {
         system: request.system_prompt.as_ref().map(|prompt| writer.system(prompt)),
         messages: writer.input(&request.turns),
-        tools: (!request.tools.is_empty()).then(|| writer.tool_definitions(&request.tools)),
+        tools: writer.tool_definitions(&request.tools, &info.server_tools),
     };
     if on_span {
         let mut list = Vec::with_capacity(3);

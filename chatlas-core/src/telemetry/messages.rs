@@ -13,6 +13,7 @@ use super::cut;
 use super::events::any_json;
 use super::settings::{Redact, Settings};
 use crate::content::{Content, Media, MediaSource, ServerTool, ToolOutcome};
+use crate::provider::ServerToolDefinition;
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{Alternative, AssistantTurn, FinishReason, Turn};
 
@@ -33,7 +34,15 @@ struct Kept {
     /// The turns, in their order.
     turns: Mutex<Arc<Vec<Arc<WrittenTurn>>>>,
     /// The tools that the model was told of last.
-    definitions: Mutex<Option<(Vec<ToolDefinition>, Arc<str>)>>,
+    definitions: Mutex<Option<Definitions>>,
+}
+
+/// The tools that the model is told of: the chat's, then the vendor's; and how they are written.
+#[derive(Clone)]
+struct Definitions {
+    tools: Vec<ToolDefinition>,
+    server_tools: Vec<ServerToolDefinition>,
+    text: Arc<str>,
 }
 
 /// A turn as JSON.
@@ -156,31 +165,45 @@ impl Writer {
         cut::to_text(&messages.into(), self.limit)
     }
 
-    /// The tools that the model was told of; made once, unless they change.
-    pub(super) fn tool_definitions(&self, tools: &[ToolDefinition]) -> Arc<str> {
+    /// The tools that the model is told of, made once, unless they change; `None` where there are
+    /// none.
+    pub(super) fn tool_definitions(
+        &self,
+        tools: &[ToolDefinition],
+        server_tools: &[ServerToolDefinition],
+    ) -> Option<Arc<str>> {
+        if tools.is_empty() && server_tools.is_empty() {
+            return None;
+        }
         let same = |a: &ToolDefinition, b: &ToolDefinition| {
             a.name == b.name
                 && a.description == b.description
                 && Arc::ptr_eq(&a.parameters, &b.parameters)
         };
-        let make = || {
-            let definitions: Value = tools
-                .iter()
-                .map(|tool| self.redacted(ContentKind::ToolDefinition, definition(tool)))
-                .collect();
-            cut::to_text(&definitions, self.limit).into()
+        let unchanged = |known: &Definitions| {
+            known.server_tools == server_tools
+                && known.tools.len() == tools.len()
+                && known.tools.iter().zip(tools).all(|(a, b)| same(a, b))
         };
-        let unchanged = |known: &[ToolDefinition]| {
-            known.len() == tools.len() && known.iter().zip(tools).all(|(a, b)| same(a, b))
-        };
-        if let Some((known, text)) = &*lock(&self.written.0.definitions)
+        if let Some(known) = &*lock(&self.written.0.definitions)
             && unchanged(known)
         {
-            return Arc::clone(text);
+            return Some(Arc::clone(&known.text));
         }
-        let text: Arc<str> = make();
-        *lock(&self.written.0.definitions) = Some((tools.to_vec(), Arc::clone(&text)));
-        text
+        // Not under the lock: the hook is the program's.
+        let definitions: Value = tools
+            .iter()
+            .map(definition)
+            .chain(server_tools.iter().map(|tool| json!({"type": tool.kind, "name": tool.name})))
+            .map(|definition| self.redacted(ContentKind::ToolDefinition, definition))
+            .collect();
+        let text: Arc<str> = cut::to_text(&definitions, self.limit).into();
+        *lock(&self.written.0.definitions) = Some(Definitions {
+            tools: tools.to_vec(),
+            server_tools: server_tools.to_vec(),
+            text: Arc::clone(&text),
+        });
+        Some(text)
     }
 
     /// The arguments of a tool call.
@@ -197,9 +220,9 @@ impl Writer {
         self.write_plain(ContentKind::ToolResult, value)
     }
 
-    /// The message of an error.
-    pub(super) fn error(&self, message: &str) -> String {
-        self.write_plain(ContentKind::Error, message.into())
+    /// The message of an error, if there is anything in it.
+    pub(super) fn error(&self, message: &str) -> Option<String> {
+        Some(self.write_plain(ContentKind::Error, message.into())).filter(|text| !text.is_empty())
     }
 
     fn write(&self, kind: ContentKind, value: Value) -> String {
@@ -222,20 +245,67 @@ impl Writer {
         }
     }
 
-    /// The value as the program's hook leaves it. A hook that panics loses the content, nothing else.
+    /// The value as the program's hook leaves it. A hook that panics loses the content, nothing
+    /// else, and one that leaves another thing than a message loses no more than the form: what it
+    /// left is the text of one.
     fn redacted(&self, kind: ContentKind, mut value: Value) -> Value {
         let Some(redact) = &self.redact else { return value };
+        let form = Form::of(&value);
         let hook = || redact(&mut CapturedContent::new(kind, &mut value));
-        if catch_unwind(AssertUnwindSafe(hook)).is_ok() {
+        if catch_unwind(AssertUnwindSafe(hook)).is_err() {
+            value = json!("[lost: the redaction hook panicked]");
+        }
+        form.restored(kind, value)
+    }
+}
+
+/// What of a content is no matter of what was said, and has to stay for it to be one.
+struct Form([Option<Value>; 4]);
+
+impl Form {
+    const FIELDS: [&str; 4] = ["role", "finish_reason", "type", "name"];
+
+    fn of(value: &Value) -> Self {
+        Self(Self::FIELDS.map(|field| value.get(field).cloned()))
+    }
+
+    /// The value, or its text in the form that its kind has to have.
+    fn restored(self, kind: ContentKind, value: Value) -> Value {
+        let is_list_of_parts = |parts: &Value| {
+            let typed = |part: &Value| part["type"].is_string();
+            parts.as_array().is_some_and(|parts| parts.iter().all(typed))
+        };
+        let whole = match kind {
+            ContentKind::Message => value["role"].is_string() && is_list_of_parts(&value["parts"]),
+            ContentKind::SystemInstructions => is_list_of_parts(&value),
+            ContentKind::ToolDefinition => value["type"].is_string() && value["name"].is_string(),
+            ContentKind::ToolArguments => value.is_object(),
+            ContentKind::ToolResult | ContentKind::Error => true,
+        };
+        if whole {
             return value;
         }
-        let note = json!([{"type": "text", "content": "[lost: the redaction hook panicked]"}]);
-        match kind {
-            ContentKind::SystemInstructions => note,
-            ContentKind::Message => json!({"role": value["role"], "parts": note}),
-            ContentKind::ToolDefinition => json!({"type": "function", "name": value["name"]}),
-            _ => json!("[lost: the redaction hook panicked]"),
+        let text = match value {
+            Value::Null => String::new(),
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        let Self([role, finish_reason, tool_type, name]) = self;
+        let mut fields = match kind {
+            ContentKind::SystemInstructions => return json!([{"type": "text", "content": text}]),
+            ContentKind::ToolArguments => return as_object(&text.into()).into_owned(),
+            ContentKind::Message if role.as_ref().is_some_and(|role| role == "tool") => {
+                json!({"parts": [{"type": "tool_call_response", "response": text}]})
+            }
+            ContentKind::Message => json!({"parts": [{"type": "text", "content": text}]}),
+            _ => json!({"type": tool_type, "name": name}),
+        };
+        for (field, value) in [("role", role), ("finish_reason", finish_reason)] {
+            if let Some(value) = value {
+                fields[field] = value;
+            }
         }
+        fields
     }
 }
 

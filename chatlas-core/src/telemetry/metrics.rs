@@ -111,8 +111,8 @@ pub(super) fn instruments() -> Option<Arc<Instruments>> {
         DEFAULT.get_or_init(|| provider);
         return None;
     }
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((known, instruments)) = &*kept
+    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, instruments)) = &*kept()
         && Arc::ptr_eq(known, &provider)
     {
         return Some(Arc::clone(instruments));
@@ -121,8 +121,11 @@ pub(super) fn instruments() -> Option<Arc<Instruments>> {
         .with_version(env!("CARGO_PKG_VERSION"))
         .with_schema_url(names::SCHEMA_URL)
         .build();
+    // Not under the lock, neither this nor the end of the provider before: views and exporters are
+    // the program's. Who makes them at the same time makes the same.
     let instruments = Arc::new(Instruments::new(&provider.meter_with_scope(scope)));
-    *kept = Some((provider, Arc::clone(&instruments)));
+    let before = kept().replace((provider, Arc::clone(&instruments)));
+    drop(before);
     Some(instruments)
 }
 

@@ -74,6 +74,8 @@ struct Live {
 /// What the model calls of a run leave for the run.
 #[derive(Default)]
 struct Calls {
+    /// How many there were: a wrapper of providers may make several of one.
+    begun: u64,
     /// The last one: what is judged when its answer is judged.
     last: Option<SpanContext>,
     /// What those took that came to no whole reply.
@@ -137,9 +139,10 @@ impl Live {
         parent: &Context,
         kind: SpanKind,
         name: Cow<'static, str>,
-        attributes: Vec<KeyValue>,
+        mut attributes: Vec<KeyValue>,
     ) -> SpanScope {
         let Some(tracer) = &self.tracer else { return SpanScope::off() };
+        without_empty(&mut attributes);
         let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
         let span = shielded(|| tracer.build_with_context(builder, parent));
         span.map_or(SpanScope::off(), |span| SpanScope::of(parent.with_span(span)))
@@ -153,7 +156,7 @@ impl Live {
 
     /// The name of a span: the operation, and what it is about.
     fn span_name(operation: &'static str, subject: Option<&str>) -> Cow<'static, str> {
-        match subject {
+        match subject.filter(|subject| !subject.is_empty()) {
             Some(subject) => Cow::Owned([operation, " ", subject].concat()),
             None => Cow::Borrowed(operation),
         }
@@ -169,6 +172,13 @@ impl Live {
         if let Some(settings) = &self.settings {
             settings.push_attributes(list, parent, operation);
         }
+    }
+
+    /// Notes a model call that begins.
+    fn note_call(&self, span: Option<SpanContext>) {
+        let mut calls = self.calls();
+        calls.begun += 1;
+        calls.last = span.or(calls.last.take());
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -264,6 +274,13 @@ fn is_noop(tracer: &BoxedTracer) -> bool {
     !span.is_recording() && span.span_context().span_id() == parent
 }
 
+/// Takes out what is an empty text. Some servers write one for what they do not know.
+fn without_empty(list: &mut Vec<KeyValue>) {
+    list.retain(
+        |attribute| !matches!(&attribute.value, Value::String(text) if text.as_str().is_empty()),
+    );
+}
+
 /// What was asked for, as far as it is set.
 fn push_params(list: &mut Vec<KeyValue>, params: &ModelParams, json: bool) {
     use names::request;
@@ -327,7 +344,7 @@ fn finish_reasons(turn: Option<&AssistantTurn>) -> KeyValue {
 
 /// The server that is asked.
 fn push_server(list: &mut Vec<KeyValue>, info: &ProviderInfo) {
-    if let Some(address) = &info.server_address {
+    if let Some(address) = info.server_address.as_ref().filter(|address| !address.is_empty()) {
         list.push(KeyValue::new(names::SERVER_ADDRESS, address.clone()));
         list.extend(info.server_port.map(|p| KeyValue::new(names::SERVER_PORT, i64::from(p))));
     }

@@ -39,9 +39,9 @@ pub mod operation {
     pub const INVOKE_AGENT: &str = "invoke_agent";
     /// A tool call.
     pub const EXECUTE_TOOL: &str = "execute_tool";
-    /// The models that a vendor has are listed. No word of the conventions.
+    /// The models that a vendor has are listed. No word of the conventions: for metrics alone.
     pub const LIST_MODELS: &str = "list_models";
-    /// A vendor counts the tokens of a request. No word of the conventions.
+    /// A vendor counts the tokens of a request. No word of the conventions: for metrics alone.
     pub const COUNT_TOKENS: &str = "count_tokens";
 }
 

@@ -1,6 +1,7 @@
 //! What a provider does beside inference: listing models, counting tokens. Each has a span and
-//! the duration metric. The conventions have no words for these two; the names are of the same
-//! kind as theirs.
+//! the duration metric. The conventions have no words for these two. The metric has to say which
+//! operation it is about, and its word is one of our own; the spans have none, for there only the
+//! conventions' own are allowed: their names say it.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -14,7 +15,7 @@ use super::events::Event;
 use super::inference::{EXCEPTION, describe};
 use super::names::{self, operation, request as key};
 use super::scope::{Exception, SpanScope, in_context, noting_panic};
-use super::{Live, Run, push_server, shielded};
+use super::{Live, Run, push_server, shielded, without_empty};
 use crate::provider::{ChatRequest, Model, ProviderError, ProviderInfo};
 
 /// Such an operation under way; nothing where nobody listens.
@@ -34,11 +35,15 @@ impl Operation {
         let started = live.clock();
         let span_name = Live::span_name(name, model.map(AsRef::as_ref));
         let mut list = Live::attributes();
-        list.push(KeyValue::new(names::OPERATION_NAME, name));
         list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
         list.extend(model.cloned().map(|model| KeyValue::new(key::MODEL, model)));
         push_server(&mut list, info);
-        let common = if live.instruments.is_some() { list.clone() } else { Vec::new() };
+        let mut common = Vec::new();
+        if live.instruments.is_some() {
+            common.push(KeyValue::new(names::OPERATION_NAME, name));
+            common.extend(list.iter().cloned());
+            without_empty(&mut common);
+        }
         let parent = Context::current();
         live.push_settings(&mut list, &parent, name);
         let scope = live.start(&parent, SpanKind::Client, span_name, list);
@@ -85,11 +90,11 @@ impl Call {
         self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, error.error_type())]);
         let writer = &self.live.writer;
         let message = || writer.error(&error.to_string());
-        let on_span = writer.capture.on_spans().then(message);
+        let on_span = writer.capture.on_spans().then(message).flatten();
         let exception = Exception { kind: Cow::Borrowed(EXCEPTION), message: on_span.clone() };
         self.scope.fail(on_span.unwrap_or_else(|| describe(error)), Some(exception));
         if let Some(sink) = &self.live.sink {
-            let message = writer.capture.on_events().then(message);
+            let message = writer.capture.on_events().then(message).flatten();
             let span = self.scope.span_context();
             sink.emit(Event::exception(span, EXCEPTION, message.as_deref()));
         }

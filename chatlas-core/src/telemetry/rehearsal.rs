@@ -29,7 +29,7 @@ pub async fn rehearse<const N: usize>(
     let run = Run::of_chat(chat.telemetry_settings(), chat.telemetry_written());
     let mut span = AgentSpan::start(&run, &parent, chat, false);
     let context = span.context().cloned().or_else(|| carries(&parent).then_some(parent));
-    span.input(None, chat.turns(), &[]);
+    span.input(None, chat.turns(), &[], &[]);
     let result = match &context {
         Some(context) => {
             let talking = Box::pin(talk(chat, &mut replies, &run, &mut span));
@@ -53,7 +53,7 @@ async fn talk(
         span.asks();
         let request = request(chat, Some(run.clone()));
         let reply = traced_chat(info, request, move |_| ready(Ok(reply))).await?;
-        span.count(&reply);
+        span.count(reply.usage, &reply);
         for asked in reply.tool_requests() {
             let tool = chat.tool_set().get(&asked.name);
             let facts = || Facts {

@@ -13,7 +13,7 @@ use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
 
-use super::{names, shielded};
+use super::{names, shielded, without_empty};
 
 /// A started span in its context, or nothing where nobody listens.
 #[derive(Debug)]
@@ -44,8 +44,9 @@ impl SpanScope {
     }
 
     /// Writes attributes. Each key is written once in a span's life: the SDK keeps doubles.
-    pub(super) fn set(&self, attributes: Vec<KeyValue>) {
+    pub(super) fn set(&self, mut attributes: Vec<KeyValue>) {
         if let Some(context) = &self.0 {
+            without_empty(&mut attributes);
             shielded(|| context.span().set_attributes(attributes));
         }
     }

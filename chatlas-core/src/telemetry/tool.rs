@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::names::{self, error, operation, tool as key};
 use super::scope::{Exception, SpanScope};
-use super::{Live, Run, shielded};
+use super::{Live, Run, shielded, without_empty};
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
 /// A tool call under way; nothing where nobody listens.
@@ -153,6 +153,7 @@ impl Call {
             common.push(KeyValue::new(key::TYPE, key::FUNCTION));
             let agent = facts.agent_name.cloned();
             common.extend(agent.map(|name| KeyValue::new(names::agent::NAME, name)));
+            without_empty(&mut common);
         }
         let tool = facts.subject.name();
         let name = Live::span_name(operation::EXECUTE_TOOL, Some(&tool));
@@ -200,7 +201,7 @@ impl Call {
         if let Some(kind) = error_type {
             self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, kind.clone())]);
             let message = match end {
-                End::Failed(error) if content => Some(writer.error(error.message())),
+                End::Failed(error) if content => writer.error(error.message()),
                 _ => None,
             };
             let description = message.clone().unwrap_or_else(|| kind.clone().into_owned());

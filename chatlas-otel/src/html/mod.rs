@@ -3,7 +3,7 @@
 //! drawn where it is opened.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::SetupError;
 use super::facts::{Facts, Kind};
+use super::file::private;
 use super::json::{attributes, nanos};
 use super::prices::Prices;
 
@@ -142,8 +143,16 @@ impl Shared {
         let spans = self.spans().clone();
         let mut part = self.path.clone().into_os_string();
         part.push(".part");
-        let written = File::create(&part)
+        let written = private()
+            .write(true)
+            .truncate(true)
+            .open(&part)
             .and_then(|file| {
+                // Somebody may have opened the report to others; where that cannot be kept, it is
+                // for its owner.
+                if let Ok(known) = fs::metadata(&self.path) {
+                    let _ = file.set_permissions(known.permissions());
+                }
                 let mut file = BufWriter::new(file);
                 page(&mut file, &spans, &self.prices)?;
                 file.flush()
@@ -305,6 +314,25 @@ mod tests {
     fn a_report_that_cannot_be_written_is_told_at_the_start() {
         let error = Report::create(Path::new("/no/such/place.html"), Prices::default());
         assert!(error.unwrap_err().to_string().starts_with("Telemetry::html: /no/such/place"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_report_is_for_its_owner_unless_its_permissions_say_otherwise() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let path = file("private");
+        let report = Report::create(&path, Prices::default()).unwrap();
+        let provider = SdkTracerProvider::builder().with_span_processor(report).build();
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        provider.tracer("test").start("first").end();
+        provider.force_flush().unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        provider.tracer("test").start("second").end();
+        provider.shutdown().unwrap();
+        assert_eq!(mode(), 0o644);
+        fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -9,7 +9,7 @@ use chatlas_core::content::{
 use serde_json::{Value, json};
 
 /// What stands for a text where one is demanded and there is none.
-const NO_TEXT: &str = "[empty string]";
+pub(crate) const NO_TEXT: &str = "[empty string]";
 
 /// A turn as a message; `None` where nothing of it can be sent.
 pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value> {
@@ -34,19 +34,39 @@ pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value>
     }
 }
 
-/// Without the calls of the vendor's own tools that have no result: a turn was cut off there. They
-/// are refused in all but the last message, where they are what a paused turn goes on with.
-pub(super) fn without_open_calls(message: &mut Value) {
-    let Some(blocks) = message["content"].as_array_mut() else { return };
-    let answered: Vec<Value> =
-        blocks.iter().filter_map(|block| block.get("tool_use_id").cloned()).collect();
-    let is_call = |block: &Value| block["type"].as_str().is_some_and(|t| t.ends_with("_tool_use"));
-    blocks.retain(|block| !is_call(block) || answered.contains(&block["id"]));
+/// Makes messages out of what was said such as the API takes them.
+///
+/// Calls of the vendor's own tools that have no result are left out: a turn was cut off there. They
+/// stay in the last message, where they are what a paused turn goes on with, and beside a call of
+/// the program's, whose answer the turn goes on with. A last message of the model's ends in no blank.
+pub(super) fn close(messages: &mut Vec<Value>) {
+    let mut answered = Vec::new();
+    let mut is_last = true;
+    for message in messages.iter_mut().rev() {
+        let Some(blocks) = message["content"].as_array_mut() else { continue };
+        answered.extend(blocks.iter().filter_map(|block| block.get("tool_use_id").cloned()));
+        if !is_last && !blocks.iter().any(|block| block["type"] == "tool_use") {
+            let is_call =
+                |block: &Value| block["type"].as_str().is_some_and(|t| t.ends_with("_tool_use"));
+            blocks.retain(|block| !is_call(block) || answered.contains(&block["id"]));
+        }
+        is_last = false;
+    }
+    messages.retain(|message| message["content"].as_array().is_none_or(|b| !b.is_empty()));
+    if let Some(last) = messages.last_mut().filter(|last| last["role"] == "assistant")
+        && let Some(block) = last["content"].as_array_mut().and_then(|blocks| blocks.last_mut())
+        && let Some(text) = block["text"].as_str().map(|text| text.trim_end().to_owned())
+    {
+        block["text"] = text.into();
+    }
 }
 
-/// Whether the cache may be marked at that block.
+/// Whether the cache may be marked at that block: not at a thought, nor at what is to come.
 pub(super) fn may_be_marked(block: &Value) -> bool {
-    !matches!(block["type"].as_str(), Some("thinking" | "redacted_thinking"))
+    let kind = block["type"].as_str().unwrap_or_default();
+    matches!(kind, "text" | "image" | "document")
+        || kind.ends_with("_use")
+        || kind.ends_with("_result")
 }
 
 /// Whether a file is named by its id there.
@@ -90,16 +110,23 @@ fn said_by_model(provider: &str, content: &Content) -> Vec<Value> {
     };
     match content {
         Content::Text(said) => {
-            cited(said, ours(&said.replay)).or_else(|| not_blank(&said.text)).into_iter().collect()
+            let plain = not_blank(&said.text);
+            plain
+                .map(|plain| cited(said, ours(&said.replay)).unwrap_or(plain))
+                .into_iter()
+                .collect()
         }
         Content::Refusal(refusal) => not_blank(&refusal.text).into_iter().collect(),
-        Content::ToolRequest(request) => vec![tool_use(request)],
+        Content::ToolRequest(request) => vec![tool_use(request, ours(&request.replay))],
         // Without what proves it to be the model's own, a thought is refused.
         Content::Thinking(thinking) => ours(&thinking.replay).into_iter().collect(),
-        Content::ServerTool(tool) if tool.replay.provider == provider => match &tool.replay.item {
-            Value::Array(blocks) => blocks.clone(),
-            block => vec![block.clone()],
-        },
+        Content::ServerTool(tool) if tool.replay.provider == provider => {
+            let blocks = match &tool.replay.item {
+                Value::Array(blocks) => blocks.as_slice(),
+                block => std::slice::from_ref(block),
+            };
+            blocks.iter().filter(|block| block["type"].is_string()).cloned().collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -109,15 +136,24 @@ fn cited(said: &Text, block: Option<Value>) -> Option<Value> {
     block.filter(|block| block["text"] == said.text.as_str())
 }
 
-fn tool_use(request: &ToolRequest) -> Value {
-    let input = match &request.arguments {
-        Value::Object(_) => request.arguments.clone(),
+/// A call, with what else was told of it.
+fn tool_use(request: &ToolRequest, told: Option<Value>) -> Value {
+    let mut call = told.unwrap_or_else(|| json!({"type": "tool_use"}));
+    call["id"] = id(&request.id).into();
+    call["name"] = request.name.as_str().into();
+    call["input"] = input(&request.arguments);
+    call
+}
+
+/// The arguments of a call as an object: the API takes nothing else, so that what was none is told
+/// within one.
+pub(crate) fn input(arguments: &Value) -> Value {
+    match arguments {
+        Value::Object(_) => arguments.clone(),
         Value::Null => json!({}),
-        // The API takes an object alone, so that what was none is told within one.
         Value::String(raw) => json!({"INVALID_JSON": raw}),
         other => json!({"INVALID_JSON": other.to_string()}),
-    };
-    json!({"type": "tool_use", "id": id(&request.id), "name": request.name, "input": input})
+    }
 }
 
 fn tool_result(result: &ToolResult, cites: bool) -> Value {
@@ -125,6 +161,8 @@ fn tool_result(result: &ToolResult, cites: bool) -> Value {
         ToolOutcome::Contents(contents) => {
             contents.iter().filter_map(|content| said_by_user(content, cites)).collect()
         }
+        // Of an error the API wants to hear.
+        ToolOutcome::Error(message) if message.trim().is_empty() => NO_TEXT.into(),
         other => other.to_model_text().into(),
     };
     let mut block =
@@ -136,7 +174,7 @@ fn tool_result(result: &ToolResult, cites: bool) -> Value {
 }
 
 /// The id of a call in the letters that the API takes: another vendor's may have others.
-fn id(id: &str) -> String {
+pub(crate) fn id(id: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     id.chars().map(|c| if plain(c) { c } else { '_' }).collect()
 }
@@ -177,7 +215,7 @@ fn source(media: &Media) -> Option<Value> {
 }
 
 /// The media type and the base64 of a `data:` URL.
-fn data_url(url: &str) -> Option<(&str, &str)> {
+pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
     url.strip_prefix("data:")?.split_once(";base64,")
 }
 
@@ -257,6 +295,29 @@ mod tests {
             json!([{"type": "text", "text": "hi"}])
         );
         assert_eq!(assistant(vec![Content::text("")]), None);
+        let cited = json!({"type": "text", "text": " ", "citations": [{"type": "x"}]});
+        let said = Text { text: " ".into(), replay: Some(replay(ME, cited)), logprobs: None };
+        assert_eq!(assistant(vec![Content::Text(said)]), None);
+        let failed = user(vec![result(ToolOutcome::Error(String::new()))]);
+        assert_eq!(
+            (&failed[0]["content"], &failed[0]["is_error"]),
+            (&json!(NO_TEXT), &json!(true))
+        );
+    }
+
+    #[test]
+    fn the_cache_is_marked_where_the_api_takes_a_mark() {
+        for (kind, may) in [
+            ("text", true),
+            ("tool_result", true),
+            ("server_tool_use", true),
+            ("web_search_tool_result", true),
+            ("thinking", false),
+            ("redacted_thinking", false),
+            ("fallback", false),
+        ] {
+            assert_eq!(may_be_marked(&json!({"type": kind})), may, "{kind}");
+        }
     }
 
     #[test]
@@ -316,6 +377,11 @@ mod tests {
             thinking(None),
             searched(ME),
             searched("openai"),
+            Content::ServerTool(ServerTool {
+                id: None,
+                name: "of_another_api".into(),
+                replay: replay(ME, json!({"toolUse": {}})),
+            }),
             said("so", replay(ME, cited.clone())),
             said("or so", replay(ME, cited.clone())),
             said("so", replay("openai", json!({}))),

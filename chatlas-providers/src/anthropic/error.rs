@@ -34,7 +34,8 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
 /// An error in a reply that began well: `{"type": "error", "error": {"type", "message"}}`.
 pub(crate) fn reported(event: &Value) -> ProviderError {
     let told = &event["error"];
-    let message = told["message"].as_str().unwrap_or("the server reported an error without a word");
+    let message = told["message"].as_str().or_else(|| told.as_str());
+    let message = message.unwrap_or("the server reported an error without a word");
     let code = code(told);
     let error = ProviderError::new(kind(None, code, message), message);
     let error = match code {
@@ -44,6 +45,14 @@ pub(crate) fn reported(event: &Value) -> ProviderError {
     match event["request_id"].as_str() {
         Some(id) => error.with_request_id(id),
         None => error,
+    }
+}
+
+/// The error with the id of its request, where it has none.
+pub(crate) fn with_id(error: ProviderError, id: Option<&str>) -> ProviderError {
+    match id {
+        Some(id) if error.request_id().is_none() => error.with_request_id(id),
+        _ => error,
     }
 }
 

@@ -11,6 +11,9 @@ use super::error;
 use super::request::OUTPUT_TOOL;
 use crate::http::malformed;
 
+/// Where Bedrock tells whether a guardrail has stepped in.
+pub(super) const GUARDRAIL: &str = "amazon-bedrock-guardrailAction";
+
 /// A whole message.
 pub(crate) fn completion(
     provider: &'static str,
@@ -34,9 +37,14 @@ pub(super) fn complete(
     if let Some(text) = message["stop_details"]["explanation"].as_str() {
         contents.push(Content::Refusal(Refusal { text: text.to_owned() }));
     }
+    let finish_reason = if message[GUARDRAIL] == "INTERVENED" {
+        FinishReason::ContentFilter
+    } else {
+        finish_reason(message["stop_reason"].as_str(), &contents)
+    };
     Completion {
         usage: usage(&message["usage"]),
-        finish_reason: Some(finish_reason(message["stop_reason"].as_str(), &contents)),
+        finish_reason: Some(finish_reason),
         response_id: string(message, "id"),
         model: string(message, "model"),
         contents,
@@ -110,7 +118,7 @@ pub(super) fn contents(
                 text: String::new(),
                 replay: Some(replay(&block)),
             })),
-            "tool_use" => contents.push(requested(&block)),
+            "tool_use" => contents.push(requested(provider, &block)),
             kind if kind.ends_with("_tool_use") => contents.push(Content::ServerTool(ServerTool {
                 id: string(&block, "id"),
                 name: string(&block, "name").unwrap_or_default(),
@@ -137,14 +145,21 @@ pub(super) fn contents(
                     }));
                 }
             }
-            _ => {}
+            "" => {}
+            // What is to come is the vendor's own, and goes back as it came.
+            kind => contents.push(Content::ServerTool(ServerTool {
+                id: string(&block, "id"),
+                name: kind.to_owned(),
+                replay: replay(&block),
+            })),
         }
     }
     contents
 }
 
-/// A call; one of the tool for the output is the answer itself.
-pub(super) fn requested(block: &Value) -> Content {
+/// A call; one of the tool for the output is the answer itself. What it says of itself beside that (who
+/// calls: code that runs at the vendor's, for example) goes back with it.
+pub(super) fn requested(provider: &str, block: &Value) -> Content {
     let name = string(block, "name").unwrap_or_default();
     if name == OUTPUT_TOOL {
         let answer = block["input"].get("data").unwrap_or(&block["input"]);
@@ -153,11 +168,16 @@ pub(super) fn requested(block: &Value) -> Content {
             other => other.to_string(),
         });
     }
+    let mut beside = whole(block);
+    if let Some(fields) = beside.as_object_mut() {
+        fields.retain(|key, _| !matches!(key.as_str(), "id" | "name" | "input"));
+    }
+    let says_more = beside.as_object().is_some_and(|fields| fields.len() > 1);
     Content::ToolRequest(ToolRequest {
         id: string(block, "id").unwrap_or_default(),
         name,
         arguments: block["input"].clone(),
-        replay: None,
+        replay: says_more.then(|| Replay { provider: provider.to_owned(), item: beside }),
     })
 }
 

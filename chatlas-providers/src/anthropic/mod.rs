@@ -1,11 +1,12 @@
 //! Anthropic, over the [Messages API](https://docs.claude.com/en/api/messages).
 
-mod blocks;
+pub(crate) mod blocks;
 pub(crate) mod error;
 pub(crate) mod message;
 pub(crate) mod models;
 pub(crate) mod reply;
 pub(crate) mod request;
+pub(crate) mod schema;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use crate::http::{
     Call, Endpoint, KeyIn, content_type, events, json, malformed, settings, variable, without_key,
 };
+use error::with_id;
 use reply::Decoder;
 pub use request::Caching;
 use request::{Options, Place};
@@ -84,8 +86,9 @@ pub(crate) use claude_settings;
 /// their signatures, exactly as they came, and so do searches of the vendor's and texts with
 /// citations. The API demands a bound on tokens: 4096 unless `max_tokens` is set, more with a
 /// [`thinking_budget`](Self::thinking_budget) that needs it. A reasoning level is sent as
-/// `output_config.effort`. A schema for the output is sent as `output_config.format`; models
-/// before Claude 4.5 are made to answer by a tool. The API has no seed, penalties or several
+/// `output_config.effort`. A schema for the output is sent as `output_config.format`, where a
+/// bound that the API does not enforce stands in the description; models before Claude 4.5 are made
+/// to answer by a tool, and so are all where the schema is open or refers to itself. The API has no seed, penalties or several
 /// choices: setting one is an error.
 ///
 /// **How tokens are counted.** Anthropic's `input_tokens` leave out what has to do with the cache,
@@ -175,17 +178,10 @@ impl Anthropic {
     }
 }
 
-/// The error with the id of its request, where it has none.
-fn with_id(error: ProviderError, id: Option<&str>) -> ProviderError {
-    match id {
-        Some(id) if error.request_id().is_none() => error.with_request_id(id),
-        _ => error,
-    }
-}
-
 impl Runs<WebSearch> for Anthropic {
     fn add(mut self, tool: WebSearch) -> Self {
         self.options.web_search = Some(tool);
+        self.info.add_server_tool(request::WEB_SEARCH, "web_search");
         self
     }
 }
@@ -193,6 +189,7 @@ impl Runs<WebSearch> for Anthropic {
 impl Runs<WebFetch> for Anthropic {
     fn add(mut self, tool: WebFetch) -> Self {
         self.options.web_fetch = Some(tool);
+        self.info.add_server_tool(request::WEB_FETCH, "web_fetch");
         self
     }
 }

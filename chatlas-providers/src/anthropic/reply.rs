@@ -8,7 +8,7 @@ use chatlas_core::{Completion, CompletionEvent, ProviderError};
 use serde_json::{Map, Value};
 
 use super::error;
-use super::message::{citation, complete, contents, requested, string, usage};
+use super::message::{GUARDRAIL, citation, complete, contents, requested, string, usage};
 use crate::http::{Decode, malformed};
 
 /// The events of a stream, one after the other.
@@ -35,6 +35,9 @@ impl Decoder {
 
     /// What one event says.
     pub(crate) fn value(&mut self, event: &Value) -> Result<Vec<CompletionEvent>, ProviderError> {
+        if event[GUARDRAIL] == "INTERVENED" {
+            self.message.insert(GUARDRAIL.to_owned(), event[GUARDRAIL].clone());
+        }
         Ok(match event["type"].as_str().unwrap_or_default() {
             "message_start" => self.start(&event["message"]),
             "content_block_start" => self.block(event).into_iter().collect(),
@@ -51,9 +54,8 @@ impl Decoder {
     }
 
     fn start(&mut self, message: &Value) -> Vec<CompletionEvent> {
-        if let Some(fields) = message.as_object() {
-            self.message.clone_from(fields);
-        }
+        self.message
+            .extend(message.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())));
         self.message.remove("content");
         vec![
             CompletionEvent::Started {
@@ -66,10 +68,14 @@ impl Decoder {
 
     fn block(&mut self, event: &Value) -> Option<CompletionEvent> {
         let value = event["content_block"].clone();
-        let shown = string(&value, "text").filter(|text| !text.is_empty());
-        let thought = string(&value, "thinking").filter(|text| !text.is_empty());
+        let said = |key: &str| string(&value, key).filter(|text| !text.is_empty());
+        let event_of_start = match value["type"].as_str().unwrap_or_default() {
+            "text" => said("text").map(CompletionEvent::Text),
+            "thinking" => said("thinking").map(CompletionEvent::Thinking),
+            _ => None,
+        };
         self.blocks.insert(index(event), Block { value, input: String::new() });
-        shown.map(CompletionEvent::Text).or(thought.map(CompletionEvent::Thinking))
+        event_of_start
     }
 
     fn delta(&mut self, event: &Value) -> Option<CompletionEvent> {
@@ -102,6 +108,14 @@ impl Decoder {
                 block.input.push_str(delta["partial_json"].as_str()?);
                 None
             }
+            "compaction_delta" => {
+                for key in ["content", "encrypted_content"] {
+                    if let Some(text) = delta[key].as_str() {
+                        append(&mut block.value, key, text);
+                    }
+                }
+                None
+            }
             "citations_delta" => {
                 let cited = delta["citation"].clone();
                 let content = Content::Citation(citation(&cited));
@@ -118,16 +132,18 @@ impl Decoder {
     fn stop(&mut self, event: &Value) -> Option<CompletionEvent> {
         let block = self.blocks.get_mut(&index(event))?;
         block.finish();
-        let kind = block.value["type"].as_str().unwrap_or_default();
-        if kind == "tool_use" {
-            return Some(match requested(&block.value) {
-                Content::Text(text) => CompletionEvent::Text(text.text),
-                other => CompletionEvent::Content(other),
-            });
-        }
-        if !kind.ends_with("_tool_result") {
-            // Text and thoughts have been told; a call of the vendor's is whole with its result.
-            return None;
+        match block.value["type"].as_str().unwrap_or_default() {
+            "tool_use" => {
+                return Some(match requested(self.provider, &block.value) {
+                    Content::Text(text) => CompletionEvent::Text(text.text),
+                    other => CompletionEvent::Content(other),
+                });
+            }
+            // They have been told.
+            "text" | "thinking" | "redacted_thinking" => return None,
+            // A call of the vendor's is whole with its result.
+            kind if kind.ends_with("_tool_use") => return None,
+            _ => {}
         }
         let id = block.value["tool_use_id"].clone();
         let call = self.blocks.values().find(|call| !id.is_null() && call.value["id"] == id);
@@ -186,6 +202,10 @@ impl Block {
         if !raw.trim().is_empty() {
             let input = serde_json::from_str(&raw).unwrap_or(Value::String(raw));
             set(&mut self.value, "input", input);
+        }
+        // A summary that came to nothing goes back without a text.
+        if self.value["type"] == "compaction" && self.value["content"] == "" {
+            set(&mut self.value, "content", Value::Null);
         }
     }
 }
@@ -445,7 +465,72 @@ mod tests {
         assert_eq!(told.text(), "ok");
         assert_eq!(told.finish_reason, Some(FinishReason::Stop));
         let odd = json!({"content": [null, 3, {"type": "tool_use"}, {"type": "novelty"}]});
-        assert_eq!(completion(ME, &odd).unwrap().contents.len(), 1);
+        assert_eq!(completion(ME, &odd).unwrap().contents.len(), 2);
+    }
+
+    #[test]
+    fn blocks_of_the_vendors_own_come_out_and_go_back_whatever_they_are() {
+        let kept = |name: &str, item: Value| {
+            let replay = back(item);
+            Content::ServerTool(ServerTool { id: None, name: name.to_owned(), replay })
+        };
+        let upload = json!({"type": "container_upload", "file_id": "f-1"});
+        let novelty = json!({"type": "novelty", "text": "not the model's", "x": [1]});
+        let mut events = vec![
+            begin(&Value::Null),
+            block(0, &json!({"type": "compaction", "content": "", "signature": "s"})),
+            delta(
+                0,
+                &json!({"type": "compaction_delta", "content": "So ", "encrypted_content": null}),
+            ),
+            delta(
+                0,
+                &json!({"type": "compaction_delta", "content": "far.", "encrypted_content": "e"}),
+            ),
+            stop(0),
+            block(1, &json!({"type": "compaction", "content": ""})),
+            delta(1, &json!({"type": "compaction_delta", "content": null})),
+            stop(1),
+            block(2, &upload),
+            stop(2),
+            block(3, &novelty),
+            stop(3),
+        ];
+        events.extend(end("end_turn", &json!({})));
+        let all = [
+            kept(
+                "compaction",
+                json!({"type": "compaction", "content": "So far.",
+                "encrypted_content": "e", "signature": "s"}),
+            ),
+            kept("compaction", json!({"type": "compaction"})),
+            kept("container_upload", upload),
+            kept("novelty", novelty),
+        ];
+        let events = decoded(&events).unwrap();
+        let told: Vec<&Content> = events
+            .iter()
+            .filter_map(|event| match event {
+                CompletionEvent::Content(content) => Some(content),
+                CompletionEvent::Text(text) => panic!("{text}"),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, all.iter().collect::<Vec<_>>());
+        assert_eq!(done(events).contents, all);
+    }
+
+    #[test]
+    fn what_a_call_says_of_itself_is_kept_for_the_vendor() {
+        let caller = json!({"type": "code_execution_20250825", "tool_id": "s1"});
+        let call = json!({"type": "tool_use", "id": "t1", "name": "look", "input": {},
+            "caller": caller, "toolset_name": null});
+        let mut events = vec![begin(&Value::Null), block(0, &call), stop(0)];
+        events.extend(end("tool_use", &json!({})));
+        let reply = done(decoded(&events).unwrap());
+        let request = reply.tool_requests().next().unwrap();
+        let item = json!({"type": "tool_use", "caller": caller});
+        assert_eq!(request.replay, Some(back(item)));
     }
 
     #[test]
@@ -455,6 +540,8 @@ mod tests {
         let error = Decoder::new(ME).value(&told).unwrap_err();
         assert_eq!((error.kind(), error.request_id()), (Kind::Overloaded, Some("req_1")));
         assert_eq!(completion(ME, &told).unwrap_err(), error);
+        let text = json!({"type": "error", "error": "no room"});
+        assert_eq!(Decoder::new(ME).value(&text).unwrap_err().message(), "no room");
         let bare = json!({"error": {"type": "rate_limit_error", "message": "slow down"}});
         assert_eq!(Decoder::new(ME).value(&bare).unwrap_err().kind(), Kind::RateLimit);
         for data in ["{\"type\": ", "", "<html>", "{\"type\": \"message_stop\"}"] {

@@ -6,7 +6,7 @@ use chatlas_core::{
 };
 use serde_json::{Map, Value, json};
 
-use super::blocks;
+use super::{blocks, schema};
 
 /// The most tokens of a reply, where the program sets no bound: the API demands one.
 pub(crate) const DEFAULT_MAX_TOKENS: u32 = 4096;
@@ -50,6 +50,11 @@ pub(crate) enum Thinks {
     /// So many tokens at most.
     Budget(u32),
 }
+
+/// Anthropic's word for its search of the web.
+pub(super) const WEB_SEARCH: &str = "web_search_20250305";
+/// Anthropic's word for its reading of web pages.
+pub(super) const WEB_FETCH: &str = "web_fetch_20250910";
 
 /// What is set on the provider, and holds for all its requests.
 #[derive(Clone, Debug, Default)]
@@ -109,11 +114,14 @@ pub(crate) fn body(
             Thinks::Budget(tokens) => json!({"type": "enabled", "budget_tokens": tokens}),
         }),
     );
-    let by_tool = request.output.as_ref().filter(|_| !place.output_format);
+    // A schema that cannot be enforced is asked for as older models are.
+    let wanted = request.output.as_ref().filter(|_| place.output_format);
+    let format = wanted.and_then(|output| schema::enforced(&output.schema));
+    let by_tool = request.output.as_ref().filter(|_| format.is_none());
     let tools = tools(&request.tools, options, by_tool);
     set("tool_choice", by_tool.map(|_| tool_choice(options, tools.len())));
     set("tools", (!tools.is_empty()).then(|| tools.into()));
-    set("output_config", output_config(place, request));
+    set("output_config", output_config(format, params));
     body.extend(params.extra.clone());
     Ok(body)
 }
@@ -190,10 +198,7 @@ fn messages(place: Place, options: &Options, request: &ChatRequest) -> Vec<Value
         .iter()
         .filter_map(|turn| blocks::message(place.provider, options.cites_documents, turn))
         .collect();
-    if let Some((_, earlier)) = messages.split_last_mut() {
-        earlier.iter_mut().for_each(blocks::without_open_calls);
-        messages.retain(|message| message["content"].as_array().is_none_or(|b| !b.is_empty()));
-    }
+    blocks::close(&mut messages);
     if let Some(mark) = cache_control(options)
         && let Some(block) = messages.last_mut().and_then(|message| {
             let blocks = message["content"].as_array_mut()?;
@@ -205,13 +210,12 @@ fn messages(place: Place, options: &Options, request: &ChatRequest) -> Vec<Value
     messages
 }
 
-fn output_config(place: Place, request: &ChatRequest) -> Option<Value> {
+fn output_config(schema: Option<Value>, params: &ModelParams) -> Option<Value> {
     let mut config = Map::new();
-    if let Some(output) = request.output.as_ref().filter(|_| place.output_format) {
-        let format = json!({"type": "json_schema", "schema": output.schema});
-        config.insert("format".to_owned(), format);
+    if let Some(schema) = schema {
+        config.insert("format".to_owned(), json!({"type": "json_schema", "schema": schema}));
     }
-    if let Some(level) = &request.params.reasoning_level {
+    if let Some(level) = &params.reasoning_level {
         config.insert("effort".to_owned(), level.as_str().into());
     }
     (!config.is_empty()).then(|| config.into())
@@ -226,16 +230,19 @@ fn tools(tools: &[ToolDefinition], options: &Options, output: Option<&OutputSche
         });
         if tool.strict == Some(true) {
             value["strict"] = true.into();
+            if let Some(schema) = schema::enforced(&tool.parameters) {
+                value["input_schema"] = schema;
+            }
         }
         value
     });
     let run_there = [
         options.web_search.as_ref().map(|search| {
-            let kind = json!({"type": "web_search_20250305", "name": "web_search"});
+            let kind = json!({"type": WEB_SEARCH, "name": "web_search"});
             bounded(kind, search.max_uses, &search.allowed_domains, &search.blocked_domains)
         }),
         options.web_fetch.as_ref().map(|fetch| {
-            let kind = json!({"type": "web_fetch_20250910", "name": "web_fetch"});
+            let kind = json!({"type": WEB_FETCH, "name": "web_fetch"});
             bounded(kind, fetch.max_uses, &fetch.allowed_domains, &fetch.blocked_domains)
         }),
     ];
@@ -243,7 +250,7 @@ fn tools(tools: &[ToolDefinition], options: &Options, output: Option<&OutputSche
         json!({
             "name": OUTPUT_TOOL,
             "description": "Extract structured data",
-            "input_schema": {"type": "object", "properties": {"data": output.schema}},
+            "input_schema": schema::wrapped(&output.schema),
         })
     });
     own.chain(run_there.into_iter().flatten()).chain(output).collect()
@@ -399,6 +406,80 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_is_sent_as_the_api_enforces_it_and_by_a_tool_where_it_cannot() {
+        let sent = |schema: Value| {
+            let mut request = hi();
+            request.output = Some(OutputSchema { name: "a".into(), schema, strict: true });
+            written(&Options::default(), &request)
+        };
+        let closed =
+            sent(json!({"type": "object", "properties": {"a": {"type": "integer", "minimum": 0}},
+            "required": ["a"], "additionalProperties": false}));
+        let field = json!({"type": "integer", "description": "{minimum: 0}"});
+        assert_eq!(closed["output_config"]["format"]["schema"]["properties"]["a"], field);
+        assert!(closed.get("tools").is_none());
+        let map = json!({"type": "object", "additionalProperties": {"type": "string"}});
+        let open = sent(map.clone());
+        assert_eq!(open["tools"][0]["input_schema"]["properties"]["data"], map);
+        assert!(open.get("output_config").is_none());
+    }
+
+    #[test]
+    fn a_call_of_the_vendors_is_kept_as_long_as_the_turn_may_go_on_with_it() {
+        use chatlas_core::AssistantTurn;
+        use chatlas_core::content::{Replay, ServerTool, ToolRequest};
+
+        let tool = |items: Value| {
+            let replay = Replay { provider: PLACE.provider.to_owned(), item: items };
+            Content::ServerTool(ServerTool { id: None, name: "x".into(), replay })
+        };
+        let call = json!({"type": "server_tool_use", "id": "s1", "name": "x", "input": {}});
+        let result = json!({"type": "x_tool_result", "tool_use_id": "s1", "content": []});
+        let asks = |item: Option<Value>| {
+            let replay = item.map(|item| Replay { provider: PLACE.provider.to_owned(), item });
+            let (id, name) = ("t1".to_owned(), "look".to_owned());
+            Content::ToolRequest(ToolRequest { id, name, arguments: json!({}), replay })
+        };
+        let caller = json!({"type": "code_execution_20250825", "tool_id": "s1"});
+        let by_code = asks(Some(json!({"type": "tool_use", "caller": caller})));
+        let model = |contents: Vec<Content>| {
+            Turn::Assistant(AssistantTurn { contents, ..AssistantTurn::default() })
+        };
+        let kinds = |turns: Vec<Turn>| {
+            let sent = written(&Options::default(), &ChatRequest::new(turns));
+            let messages = sent["messages"].as_array().unwrap().iter();
+            let blocks =
+                messages.flat_map(|message| message["content"].as_array().unwrap().clone());
+            blocks.map(|block| block["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let open = model(vec![tool(json!([call]))]);
+        assert_eq!(kinds(vec![Turn::user("a"), open.clone()]), ["text", "server_tool_use"]);
+        assert_eq!(kinds(vec![Turn::user("a"), open.clone(), Turn::user("b")]), ["text", "text"]);
+        let waits = model(vec![tool(json!([call])), by_code.clone()]);
+        assert_eq!(
+            kinds(vec![Turn::user("a"), waits, Turn::user("b")]),
+            ["text", "server_tool_use", "tool_use", "text"]
+        );
+        let answered = model(vec![tool(json!([result]))]);
+        assert_eq!(
+            kinds(vec![open, Turn::user("b"), answered, Turn::user("c")]),
+            ["server_tool_use", "text", "x_tool_result", "text"]
+        );
+        let sent = written(&Options::default(), &ChatRequest::new([model(vec![by_code])]));
+        let sent = &sent["messages"][0]["content"][0];
+        assert_eq!((&sent["caller"], &sent["id"]), (&caller, &json!("t1")));
+    }
+
+    #[test]
+    fn a_last_message_of_the_models_ends_in_no_blank() {
+        let sent = written(
+            &Options::default(),
+            &ChatRequest::new([Turn::user("a"), Turn::assistant("So: \n")]),
+        );
+        assert_eq!(sent["messages"][1]["content"][0]["text"], "So:");
+    }
+
+    #[test]
     fn fields_of_the_programs_own_win() {
         let mut request = hi();
         request.params.reasoning_level = Some("low".into());
@@ -442,8 +523,8 @@ mod tests {
         assert_eq!(
             written(&options, &request)["tools"],
             json!([
-                {"name": "look", "description": "Looks.", "strict": true,
-                    "input_schema": {"type": "object"}},
+                {"name": "look", "description": "Looks.", "strict": true, "input_schema":
+                    {"type": "object", "properties": {}, "additionalProperties": false}},
                 {"type": "web_search_20250305", "name": "web_search", "max_uses": 2,
                     "allowed_domains": ["a.example"]},
                 {"type": "web_fetch_20250910", "name": "web_fetch",

@@ -33,11 +33,16 @@ pub(super) struct Aws {
 }
 
 impl Aws {
-    /// As the environment has it, and the profile where the environment names no region.
-    pub(super) fn from_env() -> Self {
-        let mut aws = Self { region: None, profile: None, provider: None, kept: Mutex::new(None) };
-        aws.region = region(&Env::real(), &Fs::real(), None);
-        aws
+    /// As the environment has it; where it names no region, the profile or the model may.
+    pub(super) fn from_env(model: &str) -> Self {
+        let region = region(&Env::real(), &Fs::real(), None);
+        let region = region.or_else(|| region_of(model).map(str::to_owned));
+        Self { region, profile: None, provider: None, kept: Mutex::new(None) }
+    }
+
+    /// Asks for credentials anew the next time.
+    pub(super) fn forget(&self) {
+        *self.kept() = None;
     }
 
     /// Takes keys from that profile, and the region unless the environment has one.
@@ -130,6 +135,13 @@ fn region(env: &Env, fs: &Fs, profile: Option<&str>) -> Option<String> {
     told(env, "AWS_REGION")
         .or_else(|| told(env, "AWS_DEFAULT_REGION"))
         .or_else(|| property(env, fs, profile, "region"))
+}
+
+/// The region in an ARN: `arn:aws:bedrock:us-east-1:…`.
+fn region_of(model: &str) -> Option<&str> {
+    let mut parts = model.split(':');
+    let is_arn = parts.next() == Some("arn");
+    parts.nth(2).filter(|region| is_arn && !region.is_empty())
 }
 
 /// The credentials: of the environment, then of the profile; of the profile alone, where one is
@@ -258,6 +270,19 @@ mod tests {
     }
 
     #[test]
+    fn an_arn_names_its_region() {
+        for (model, region) in [
+            ("arn:aws:bedrock:eu-west-1:1:inference-profile/eu.a.b-v1:0", Some("eu-west-1")),
+            ("arn:aws:bedrock::1:x", None),
+            ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", None),
+            ("a:b:c:d:e", None),
+            ("", None),
+        ] {
+            assert_eq!(region_of(model), region, "{model}");
+        }
+    }
+
+    #[test]
     fn credentials_are_looked_for_in_order() {
         let found = |vars: &[(&str, &str)], profile| credentials(&env(vars), &files(), profile);
         let keys = [
@@ -302,7 +327,7 @@ mod tests {
             "AWS4-HMAC-SHA256 Credential=AKID/20231114/us-east-1/bedrock/aws4_request, \
              SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature="
         ));
-        let mut aws = Aws::from_env();
+        let mut aws = Aws::from_env("");
         aws.set_provider(keys);
         let shown = format!("{request:?} {aws:?}");
         assert!(!shown.contains("canary") && !shown.contains("AKID\""), "{shown}");

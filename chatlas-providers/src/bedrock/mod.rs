@@ -23,15 +23,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chatlas_core::{ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo};
 use chatlas_macros::provider;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::TryStreamExt as _;
 use opentelemetry::KeyValue;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Request, Response, Url};
 use serde_json::{Value, json};
 
+use crate::anthropic::error::with_id;
 use crate::anthropic::request::{self, Options};
 use crate::anthropic::{Caching, claude_settings, message};
-use crate::http::{Call, Endpoint, KeyIn, content_type, json, malformed, settings, variable};
+use crate::http::{
+    Call, Endpoint, KeyIn, Secrets, content_type, json, malformed, settings, variable,
+};
 use aws::Aws;
 use converse::reply::Known;
 
@@ -69,7 +72,8 @@ struct Guardrail {
 /// looked for after that, with the feature `bedrock-aws-config`, by its own crate `aws-config`.
 ///
 /// **The region** is that of [`region`](Self::region), else of `AWS_REGION`,
-/// `AWS_DEFAULT_REGION`, or the profile. There is no default: without one a request is an error.
+/// `AWS_DEFAULT_REGION`, or the profile, else that which the ARN of the model names. There is no
+/// default: without one a request is an error.
 ///
 /// **What is sent.** Claude is asked by `InvokeModel`, in the words of Anthropic's Messages API,
 /// and every other model by `Converse`; [`api`](Self::api) chooses otherwise. Thoughts go back
@@ -104,7 +108,7 @@ impl Bedrock {
     pub fn new(model: impl Into<Arc<str>>) -> Self {
         let model = model.into();
         let mut info = ProviderInfo::new(PROVIDER).with_model(model.clone());
-        let aws = Aws::from_env();
+        let aws = Aws::from_env(&model);
         let of_region = || aws.region.as_deref().map(runtime);
         let url = variable(BASE_URL_VARIABLE).or_else(of_region).unwrap_or_default();
         let mut endpoint = Endpoint::new(url, &mut info);
@@ -204,23 +208,41 @@ impl Bedrock {
         self.endpoint.url(&["model", &self.model, operation])
     }
 
-    async fn send(&self, mut call: Call<'_>) -> Result<Response, ProviderError> {
+    /// The answer, and what no error may show.
+    async fn send(&self, mut call: Call<'_>) -> Result<(Response, Secrets), ProviderError> {
         if self.endpoint.is_authenticated() {
             call.key = self.endpoint.key().map(|key| (KeyIn::Bearer, key));
-            return self.endpoint.send(call, error::explain).await;
+            let response = self.endpoint.send(call, error::explain).await?;
+            return Ok((response, self.endpoint.secrets()));
         }
         let region = self.aws.region.as_deref().ok_or_else(aws::without_region)?;
         let credentials = self.aws.credentials().await?;
+        let keys = [credentials.access_key_id(), credentials.secret_access_key()];
+        let secrets =
+            self.endpoint.secrets().and(keys.into_iter().chain(credentials.session_token()));
         let sign =
             |request: &mut Request| aws::signed(request, region, &credentials, SystemTime::now());
         call.sign = Some(&sign);
+        // AWS quotes them where a signature is wrong.
         let explain = |status: u16, headers: &HeaderMap, body: &str| {
-            error::explain(status, headers, &without(&credentials, body))
+            error::explain(status, headers, &secrets.hide_in_body(body))
         };
-        self.endpoint.send(call, explain).await
+        match self.endpoint.send(call, explain).await {
+            Ok(response) => Ok((response, secrets)),
+            Err(error) => {
+                if error.code() == Some("ExpiredTokenException") {
+                    self.aws.forget();
+                }
+                Err(secrets.hide(error))
+            }
+        }
     }
 
-    async fn ask(&self, request: &ChatRequest, stream: bool) -> Result<Response, ProviderError> {
+    async fn ask(
+        &self,
+        request: &ChatRequest,
+        stream: bool,
+    ) -> Result<(Response, Secrets), ProviderError> {
         let (operation, body) = match (self.api, stream) {
             (BedrockApi::InvokeModel, false) => ("invoke", self.invoke_body(request)?),
             (BedrockApi::InvokeModel, true) => {
@@ -255,7 +277,11 @@ impl Bedrock {
     }
 
     /// A reply that came as one piece.
-    async fn whole(&self, response: Response) -> Result<Completion, ProviderError> {
+    async fn whole(
+        &self,
+        response: Response,
+        secrets: &Secrets,
+    ) -> Result<Completion, ProviderError> {
         let known = self.known(&response);
         let completion = json(response).await.and_then(|told| match self.api {
             BedrockApi::InvokeModel => {
@@ -266,21 +292,21 @@ impl Bedrock {
             }
             BedrockApi::Converse => converse::reply::completion(&known, &told),
         });
-        completion.map_err(|error| self.told(error, known.id.as_deref()))
+        completion.map_err(|error| secrets.hide(with_id(error, known.id.as_deref())))
     }
 
     /// The events of a reply as it arrives.
-    fn stream<D: frames::Decode>(&self, response: Response, decoder: D) -> CompletionStream {
+    fn stream<D: frames::Decode>(
+        &self,
+        response: Response,
+        secrets: Secrets,
+        decoder: D,
+    ) -> CompletionStream {
         let id = self.known(&response).id;
-        let secrets = self.endpoint.secrets();
-        CompletionStream::new(with_errors(frames::events(response, decoder), move |error| {
-            secrets.hide(with_id(error, id.as_deref()))
-        }))
-    }
-
-    /// An error as it may be told.
-    fn told(&self, error: ProviderError, id: Option<&str>) -> ProviderError {
-        self.endpoint.secrets().hide(with_id(error, id))
+        let arriving = frames::events(response, decoder);
+        CompletionStream::new(
+            arriving.map_err(move |error| secrets.hide(with_id(error, id.as_deref()))),
+        )
     }
 }
 
@@ -290,29 +316,6 @@ type Body = serde_json::Map<String, Value>;
 fn runtime(region: &str) -> String {
     let end = if region.starts_with("cn-") { ".cn" } else { "" };
     format!("https://{RUNTIME}.{region}.amazonaws.com{end}")
-}
-
-fn with_errors<T>(
-    events: impl Stream<Item = Result<T, ProviderError>>,
-    change: impl Fn(ProviderError) -> ProviderError,
-) -> impl Stream<Item = Result<T, ProviderError>> {
-    events.map(move |event| event.map_err(&change))
-}
-
-/// The error with the id of its request, where it has none.
-fn with_id(error: ProviderError, id: Option<&str>) -> ProviderError {
-    match id {
-        Some(id) if error.request_id().is_none() => error.with_request_id(id),
-        _ => error,
-    }
-}
-
-/// A text without the credentials, which AWS quotes where a signature is wrong.
-fn without(credentials: &Credentials, text: &str) -> String {
-    let secrets = [credentials.session_token(), Some(credentials.secret_access_key())];
-    let hide = |text: String, secret: &str| text.replace(secret, "[redacted]");
-    let told = |secret: &&str| !secret.is_empty();
-    secrets.into_iter().flatten().filter(told).fold(text.to_owned(), hide)
 }
 
 impl fmt::Debug for Bedrock {
@@ -336,24 +339,26 @@ impl chatlas_core::Provider for Bedrock {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        let response = self.ask(&request, false).await?;
-        self.whole(response).await
+        let (response, secrets) = self.ask(&request, false).await?;
+        self.whole(response, &secrets).await
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let response = self.ask(&request, true).await?;
+        let (response, secrets) = self.ask(&request, true).await?;
         let kind = content_type(&response);
         if kind.starts_with(frames::CONTENT_TYPE) {
             Ok(match self.api {
-                BedrockApi::InvokeModel => self.stream(response, invoke::Chunks::default()),
+                BedrockApi::InvokeModel => {
+                    self.stream(response, secrets, invoke::Chunks::default())
+                }
                 BedrockApi::Converse => {
                     let known = self.known(&response);
-                    self.stream(response, converse::reply::Decoder::new(known))
+                    self.stream(response, secrets, converse::reply::Decoder::new(known))
                 }
             })
         } else if kind.starts_with("application/json") {
             // A server that does not stream answers whole.
-            Ok(CompletionStream::whole(self.whole(response).await?))
+            Ok(CompletionStream::whole(self.whole(response, &secrets).await?))
         } else {
             Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
         }
@@ -369,7 +374,7 @@ impl chatlas_core::Provider for Bedrock {
         if let Some(host) = host.map(|rest| format!("bedrock{rest}")) {
             url.set_host(Some(&host)).map_err(|_| malformed("the base URL has no host"))?;
         }
-        let response = self.send(Call::new(Method::GET, url)).await?;
+        let (response, _) = self.send(Call::new(Method::GET, url)).await?;
         models::list(&json(response).await?)
     }
 
@@ -382,7 +387,7 @@ impl chatlas_core::Provider for Bedrock {
             BedrockApi::Converse => converse::request::counted(self.converse_body(&request)?),
         };
         let call = Call::new(Method::POST, self.url("count-tokens")?);
-        let response = self.send(call.body(asked.to_string().into_bytes())).await?;
+        let (response, _) = self.send(call.body(asked.to_string().into_bytes())).await?;
         let told: Value = json(response).await?;
         told["inputTokens"].as_u64().ok_or_else(|| malformed("it has no `inputTokens`"))
     }

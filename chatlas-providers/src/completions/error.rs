@@ -4,7 +4,7 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use crate::http::snippet;
+use crate::http::{one_line, snippet};
 
 /// Where servers put the id of a request.
 const REQUEST_IDS: [&str; 5] =
@@ -15,7 +15,7 @@ pub(crate) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderE
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
     let told = told(&parsed);
     // A number that is the status again tells nothing.
-    let code = code(told).filter(|code| *code != status.to_string());
+    let code = code(told, &status.to_string());
     let message = match message(told) {
         Some(message) => without_keys(&message),
         None => snippet(&without_keys(body)),
@@ -36,13 +36,11 @@ pub(crate) fn reported(event: &Value) -> ProviderError {
         Some(message) => without_keys(&message),
         None => "the server reported an error without a word".to_owned(),
     };
-    let code = code(told).filter(|code| code != "error");
+    let code = code(told, "error");
+    // A number is the status that it would have had, had it been known before.
+    let status = code.as_deref().and_then(|code| code.parse().ok());
     let kind = match kind_of_codes(told).unwrap_or_else(|| kind_of_message(&message)) {
-        // A number is the status that it would have had, had it been known before.
-        ProviderErrorKind::Other => code
-            .as_deref()
-            .and_then(|code| code.parse().ok())
-            .map_or(ProviderErrorKind::Other, kind_of_status),
+        ProviderErrorKind::Other => status.map_or_else(|| kind_of_type(told), kind_of_status),
         kind => kind,
     };
     with_code(ProviderError::new(kind, message), code)
@@ -50,14 +48,19 @@ pub(crate) fn reported(event: &Value) -> ProviderError {
 
 /// The error that a chunk or a whole reply of Chat Completions is, if it is one.
 pub(crate) fn in_reply(told: &Value) -> Option<ProviderError> {
-    let is_told = |error: &Value| error.is_object() || error.is_string();
+    let is_told = |error: &Value| match error {
+        Value::String(message) => !message.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => false,
+    };
     let of_choice = told["choices"].as_array().into_iter().flatten();
     let found = [&told["error"], &told["x_groq"]["error"]]
         .into_iter()
         .chain(of_choice.map(|choice| &choice["error"]))
         .find(|error| is_told(error));
     let alone = told["object"] == "error"
-        || (told["choices"].is_null() && told["errors"].as_array().is_some_and(|e| !e.is_empty()));
+        || (told["choices"].is_null()
+            && (told["error_code"].is_string() || is_told(&told["errors"][0])));
     found.or(alone.then_some(told)).map(reported)
 }
 
@@ -85,7 +88,11 @@ fn told(body: &Value) -> &Value {
 
 fn message(told: &Value) -> Option<String> {
     if let Some(message) = told.as_str().or_else(|| told["message"].as_str()) {
-        return Some(message.to_owned());
+        // OpenRouter tells what the server behind it said.
+        return Some(match told["metadata"]["raw"].as_str().map(one_line) {
+            Some(raw) if !raw.is_empty() => format!("{message}: {raw}"),
+            _ => message.to_owned(),
+        });
     }
     // FastAPI servers list what they found wrong in the request.
     let detail =
@@ -104,12 +111,14 @@ fn message(told: &Value) -> Option<String> {
     }
 }
 
-fn code(told: &Value) -> Option<String> {
-    ["code", "error_code", "type"].iter().find_map(|key| match &told[*key] {
+/// The code, or what stands for one; not what says nothing.
+fn code(told: &Value, nothing: &str) -> Option<String> {
+    let mut codes = ["code", "error_code", "type"].iter().filter_map(|key| match &told[*key] {
         Value::String(code) if !code.is_empty() => Some(code.clone()),
         Value::Number(code) => Some(code.to_string()),
         _ => None,
-    })
+    });
+    codes.find(|code| code != nothing)
 }
 
 fn kind(status: u16, told: &Value, message: &str) -> ProviderErrorKind {
@@ -139,6 +148,10 @@ fn kind_of_status(status: u16) -> ProviderErrorKind {
 
 /// What the code means, or the type beside it.
 fn kind_of_codes(told: &Value) -> Option<ProviderErrorKind> {
+    // OpenRouter tells what its moderation objects to.
+    if told["metadata"]["reasons"].is_array() {
+        return Some(ProviderErrorKind::ContentFilter);
+    }
     let codes = ["code", "error_code", "type"].iter().filter_map(|key| told[*key].as_str());
     codes.map(kind_of_code).find(|kind| *kind != ProviderErrorKind::Other)
 }
@@ -151,12 +164,29 @@ fn kind_of_code(code: &str) -> ProviderErrorKind {
         | "DeploymentNotFound"
         | "model_not_supported"
         | "RESOURCE_DOES_NOT_EXIST" => ProviderErrorKind::ModelNotFound,
-        "context_length_exceeded" => ProviderErrorKind::ContextTooLong,
-        "content_filter" | "content_policy_violation" => ProviderErrorKind::ContentFilter,
-        "rate_limit_exceeded" | "insufficient_quota" | "REQUEST_LIMIT_EXCEEDED" => {
-            ProviderErrorKind::RateLimit
+        "context_length_exceeded" | "exceed_context_size_error" => {
+            ProviderErrorKind::ContextTooLong
         }
+        "content_filter"
+        | "content_policy_violation"
+        | "image_content_policy_violation"
+        | "invalid_prompt" => ProviderErrorKind::ContentFilter,
+        "rate_limit_exceeded"
+        | "rate_limit_error"
+        | "insufficient_quota"
+        | "REQUEST_LIMIT_EXCEEDED" => ProviderErrorKind::RateLimit,
         "server_error" | "overloaded_error" => ProviderErrorKind::Overloaded,
+        _ => ProviderErrorKind::Other,
+    }
+}
+
+/// What the type tells where no status does: it is a coarse word.
+fn kind_of_type(told: &Value) -> ProviderErrorKind {
+    match told["type"].as_str() {
+        Some("invalid_request_error" | "BadRequestError") => ProviderErrorKind::InvalidRequest,
+        Some("api_error" | "internal_error" | "internal_server_error" | "InternalServerError") => {
+            ProviderErrorKind::Overloaded
+        }
         _ => ProviderErrorKind::Other,
     }
 }
@@ -165,7 +195,7 @@ fn kind_of_code(code: &str) -> ProviderErrorKind {
 fn kind_of_message(message: &str) -> ProviderErrorKind {
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
-    if says(&["maximum context length", "context length exceeded", "context window"]) {
+    if says(&["context length", "context window", "context size"]) {
         return ProviderErrorKind::ContextTooLong;
     }
     if message.contains("model") && says(&["not found", "does not exist", "not exist"]) {
@@ -278,6 +308,30 @@ mod tests {
                 "This model's maximum context length is 64 tokens",
             ),
             (
+                400,
+                json!({"error": {"code": 400, "type": "exceed_context_size_error",
+                    "message": "the request exceeds the available context size"}}),
+                Kind::ContextTooLong,
+                Some("exceed_context_size_error"),
+                "the request exceeds the available context size",
+            ),
+            (
+                429,
+                json!({"error": {"message": "Provider returned error", "code": 429,
+                    "metadata": {"raw": "slow\n\u{1b}[31m down", "provider_name": "acme"}}}),
+                Kind::RateLimit,
+                None,
+                "Provider returned error: slow [31m down",
+            ),
+            (
+                403,
+                json!({"error": {"message": "flagged", "code": 403,
+                    "metadata": {"reasons": ["violence"], "flagged_input": "…"}}}),
+                Kind::ContentFilter,
+                None,
+                "flagged",
+            ),
+            (
                 503,
                 json!({"error": {"message": "the model was not found in time"}}),
                 Kind::Overloaded,
@@ -311,6 +365,22 @@ mod tests {
         for reply in [json!({"choices": [], "error": null}), json!({"choices": []}), json!(3)] {
             assert_eq!(in_reply(&reply), None);
         }
+    }
+
+    #[test]
+    fn a_failure_without_a_status_is_known_by_its_code_or_type() {
+        use ProviderErrorKind as Kind;
+        for (told, kind) in [
+            (json!({"code": "invalid_prompt", "message": "no"}), Kind::ContentFilter),
+            (json!({"type": "invalid_request_error", "message": "no"}), Kind::InvalidRequest),
+            (json!({"type": "api_error", "message": "no"}), Kind::Overloaded),
+            (json!({"code": "401", "type": "api_error"}), Kind::Authentication),
+            (json!({"type": "novelty"}), Kind::Other),
+        ] {
+            assert_eq!(reported(&told).kind(), kind, "{told}");
+        }
+        let databricks = json!({"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "slow down"});
+        assert_eq!(in_reply(&databricks).map(|error| error.kind()), Some(Kind::RateLimit));
     }
 
     #[test]

@@ -31,7 +31,11 @@ use quirks::Quirks;
 use reply::{Decoder, Reading};
 
 #[cfg(feature = "openai")]
-pub(crate) use {choice::arguments, request::written_arguments};
+pub(crate) use {
+    choice::{arguments, citation, list, string},
+    request::written_arguments,
+    usage::count,
+};
 
 /// Where OpenAI's own models are.
 pub(crate) static OPENAI: Vendor = Vendor {
@@ -158,7 +162,7 @@ impl OpenAiCompletions {
             stream,
         };
         let body = asked.body()?;
-        let path: &[&str] = if self.quirks.deployments {
+        let path: &[&str] = if self.quirks.deployments && !self.api.is_versioned() {
             &["deployments", &self.api.model, "chat", "completions"]
         } else {
             &["chat", "completions"]

@@ -3,10 +3,15 @@
 use chatlas_core::{Model, ProviderError};
 use serde_json::Value;
 
+use super::error;
+use super::usage::count;
 use crate::http::malformed;
 
 /// The models in a list: OpenAI's form, and what others add to it.
 pub(crate) fn listed(told: Value) -> Result<Vec<Model>, ProviderError> {
+    if let Some(error) = error::in_reply(&told) {
+        return Err(error);
+    }
     let list = match told {
         Value::Array(list) => list,
         mut told => match told["data"].take() {
@@ -19,15 +24,15 @@ pub(crate) fn listed(told: Value) -> Result<Vec<Model>, ProviderError> {
 
 fn model(told: &Value) -> Option<Model> {
     let string = |key: &str| told[key].as_str().map(str::to_owned);
-    let count = |places: &[&Value]| places.iter().find_map(|place| place.as_u64());
+    let first = |places: &[&Value]| places.iter().find_map(|place| count(place));
     let mut model = Model::new(told["id"].as_str()?);
     model.name = string("name").filter(|name| *name != model.id);
     model.owner = string("owned_by");
-    model.created = told["created"].as_i64();
+    model.created = count(&told["created"]).and_then(|time| i64::try_from(time).ok());
     model.max_input_tokens =
-        count(&[&told["context_length"], &told["context_window"], &told["max_context_length"]]);
+        first(&[&told["context_length"], &told["context_window"], &told["max_context_length"]]);
     model.max_output_tokens =
-        count(&[&told["max_completion_tokens"], &told["top_provider"]["max_completion_tokens"]]);
+        first(&[&told["max_completion_tokens"], &told["top_provider"]["max_completion_tokens"]]);
     Some(model)
 }
 
@@ -39,7 +44,7 @@ mod tests {
     #[test]
     fn a_list_is_read_as_each_server_writes_it() {
         let told = json!({"object": "list", "data": [
-            {"id": "a", "created": 7, "owned_by": "us", "name": "a"},
+            {"id": "a", "created": 7.0, "owned_by": "us", "name": "a"},
             {"id": "b", "name": "B", "context_length": 10, "top_provider": {"max_completion_tokens": 5}},
             {"object": "model"}, null,
         ]});
@@ -49,6 +54,7 @@ mod tests {
         assert_eq!((models[0].name.as_deref(), models[1].name.as_deref()), (None, Some("B")));
         assert_eq!((models[1].max_input_tokens, models[1].max_output_tokens), (Some(10), Some(5)));
         assert_eq!(listed(json!([{"id": "a"}])).unwrap(), [Model::new("a")]);
-        assert!(listed(json!({"error": "no"})).is_err());
+        assert_eq!(listed(json!({"error": "not now"})).unwrap_err().message(), "not now");
+        assert!(listed(json!({"models": []})).is_err());
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Quirks {
     pub(super) json_object: bool,
     pub(super) top_k: bool,
     pub(super) no_model_list: bool,
+    pub(super) short_call_ids: bool,
     /// Whether the model is part of the address.
     pub(super) deployments: bool,
     pub(super) replays: Replays,
@@ -57,6 +58,7 @@ impl Default for Quirks {
             json_object: false,
             top_k: false,
             no_model_list: false,
+            short_call_ids: false,
             deployments: false,
             replays: Replays::Nothing,
             document_url: DocumentUrl::Refused,
@@ -144,6 +146,14 @@ impl OpenAiCompletions {
         self
     }
 
+    /// The id of a tool call is nine letters and digits. One that another vendor gave is sent as
+    /// such.
+    #[must_use]
+    pub fn short_call_ids(mut self) -> Self {
+        self.quirks.short_call_ids = true;
+        self
+    }
+
     /// There is no list of models at `models`.
     #[must_use]
     pub fn no_model_list(mut self) -> Self {
@@ -201,20 +211,24 @@ impl OpenAiCompletions {
     }
 }
 
-/// The API at an address as Ollama's own tools take it: scheme and port may be missing, and a
-/// server that listens everywhere is asked at home.
+/// The API at an address as Ollama's own tools take it: scheme, host and port may be missing, and a
+/// server that listens everywhere is asked at home. Where there is a scheme, its port is meant.
 fn ollama_url(host: &str) -> String {
     let host = host.trim_end_matches('/');
-    let (scheme, host) = host.split_once("://").unwrap_or(("http", host));
-    let (name, path) = host.split_once('/').map_or((host, ""), |(name, path)| (name, path));
+    let (scheme, host, usual_port) = match host.split_once("://") {
+        Some((scheme, host)) => (scheme, host, ""),
+        None => ("http", host, ":11434"),
+    };
+    let (name, path) = host.split_once('/').unwrap_or((host, ""));
     let is_v6 = name.starts_with('[');
     let has_port =
         name.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']')) && !name.ends_with(']');
-    let port = match (has_port, scheme) {
-        (true, _) | (false, "https") => "",
-        (false, _) => ":11434",
+    let port = if has_port { "" } else { usual_port };
+    let name = match name {
+        name if is_v6 => name.to_owned(),
+        name if name.starts_with(':') => format!("127.0.0.1{name}"),
+        name => name.replacen("0.0.0.0", "127.0.0.1", 1),
     };
-    let name = if is_v6 { name.to_owned() } else { name.replacen("0.0.0.0", "127.0.0.1", 1) };
     let separator = if path.is_empty() { "" } else { "/" };
     with_version(&format!("{scheme}://{name}{port}{separator}{path}"))
 }
@@ -236,6 +250,9 @@ mod tests {
             ("0.0.0.0", "http://127.0.0.1:11434/v1"),
             ("http://box.example:8080/", "http://box.example:8080/v1"),
             ("https://box.example", "https://box.example/v1"),
+            ("http://box.example", "http://box.example/v1"),
+            ("box.example", "http://box.example:11434/v1"),
+            (":8080", "http://127.0.0.1:8080/v1"),
             ("https://box.example/ollama/v1", "https://box.example/ollama/v1"),
             ("[::1]", "http://[::1]:11434/v1"),
             ("[::1]:99", "http://[::1]:99/v1"),

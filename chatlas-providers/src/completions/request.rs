@@ -1,5 +1,8 @@
 //! A request in the words of Chat Completions.
 
+use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use chatlas_core::content::{
     Content, Media, MediaSource, Replay, Text, Thinking, ToolOutcome, ToolRequest, ToolResult,
 };
@@ -129,7 +132,7 @@ impl Asked<'_> {
         for content in contents {
             match content {
                 Content::ToolResult(result) => {
-                    messages.push(tool_message(result));
+                    messages.push(self.tool_message(result));
                     self.returned(result, &mut parts)?;
                 }
                 content => parts.extend(self.part(content)?),
@@ -207,7 +210,11 @@ impl Asked<'_> {
                 | Content::Thinking(Thinking { replay: Some(replay), .. })
                     if self.is_own(replay) =>
                 {
-                    replay_into(&mut message, replay);
+                    // Thoughts that were parts of the content, or fields beside it.
+                    match replay.item["content"].as_array() {
+                        Some(thoughts) => parts.extend_from_slice(thoughts),
+                        None => replay_into(&mut message, replay),
+                    }
                 }
                 // Some servers refuse a text of blanks.
                 Content::Text(text) if text.text.trim().is_empty() => {}
@@ -215,7 +222,7 @@ impl Asked<'_> {
                 Content::Refusal(refusal) => {
                     parts.push(json!({"type": "refusal", "refusal": refusal.text}));
                 }
-                Content::ToolRequest(request) => calls.push(tool_call(request)),
+                Content::ToolRequest(request) => calls.push(self.tool_call(request)),
                 // Citations come with the text; other vendors' items are theirs.
                 _ => {}
             }
@@ -232,6 +239,34 @@ impl Asked<'_> {
             message.insert("tool_calls".to_owned(), calls.into());
         }
         Some(message.into())
+    }
+
+    fn tool_message(&self, result: &ToolResult) -> Value {
+        json!({
+            "role": "tool",
+            "tool_call_id": self.call_id(&result.id),
+            "content": result.outcome.to_model_text(),
+        })
+    }
+
+    fn tool_call(&self, request: &ToolRequest) -> Value {
+        json!({
+            "id": self.call_id(&request.id),
+            "type": "function",
+            "function": {"name": request.name, "arguments": written_arguments(&request.arguments)},
+        })
+    }
+
+    /// The id of a tool call, in a form that the vendor takes: the same for the same id.
+    fn call_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        let is_short = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if is_short || !self.quirks.short_call_ids {
+            return id.into();
+        }
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        // Nine hexadecimal digits are 36 bits.
+        format!("{:09x}", hasher.finish() >> 28).into()
     }
 
     fn is_own(&self, replay: &Replay) -> bool {
@@ -262,22 +297,6 @@ fn replay_into(message: &mut Map<String, Value>, replay: &Replay) {
     if let Value::Object(fields) = &replay.item {
         message.extend(fields.clone());
     }
-}
-
-fn tool_message(result: &ToolResult) -> Value {
-    json!({
-        "role": "tool",
-        "tool_call_id": result.id,
-        "content": result.outcome.to_model_text(),
-    })
-}
-
-fn tool_call(request: &ToolRequest) -> Value {
-    json!({
-        "id": request.id,
-        "type": "function",
-        "function": {"name": request.name, "arguments": written_arguments(&request.arguments)},
-    })
 }
 
 /// Arguments as the APIs of this family write them: what was no JSON goes back as it came.

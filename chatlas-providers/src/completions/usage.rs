@@ -4,11 +4,20 @@ use chatlas_core::Usage;
 use chatlas_core::turn::Modalities;
 use serde_json::Value;
 
+/// A count, which some servers write as a text or with a decimal point.
+pub(crate) fn count(told: &Value) -> Option<u64> {
+    match told {
+        Value::Number(count) => count.as_u64().or_else(|| count.as_f64()?.to_string().parse().ok()),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
 /// The counts in a `usage` object.
 pub(super) fn usage(told: &Value) -> Usage {
     let input = &told["prompt_tokens_details"];
     let output = &told["completion_tokens_details"];
-    let first = |places: &[&Value]| places.iter().find_map(|place| place.as_u64());
+    let first = |places: &[&Value]| places.iter().find_map(|place| count(place));
     let cache_read_tokens = first(&[
         &input["cached_tokens"],
         // DeepSeek, Databricks, Moonshot.
@@ -21,8 +30,8 @@ pub(super) fn usage(told: &Value) -> Usage {
     let reasoning_tokens = first(&[&output["reasoning_tokens"], &told["reasoning_tokens"]]);
     let cached = cache_read_tokens.unwrap_or(0).saturating_add(cache_write_tokens.unwrap_or(0));
     Usage {
-        input_tokens: whole(told["prompt_tokens"].as_u64(), cached),
-        output_tokens: whole(told["completion_tokens"].as_u64(), reasoning_tokens.unwrap_or(0)),
+        input_tokens: whole(count(&told["prompt_tokens"]), cached),
+        output_tokens: whole(count(&told["completion_tokens"]), reasoning_tokens.unwrap_or(0)),
         cache_read_tokens,
         cache_write_tokens,
         reasoning_tokens,
@@ -55,11 +64,11 @@ fn whole(count: Option<u64>, part: u64) -> Option<u64> {
 
 /// By kind of content. A zero tells nothing that the whole does not.
 fn modalities(details: &Value) -> Modalities {
-    let count = |key: &str| details[key].as_u64().filter(|count| *count > 0);
+    let some = |key: &str| count(&details[key]).filter(|count| *count > 0);
     Modalities {
-        text: count("text_tokens"),
-        image: count("image_tokens"),
-        audio: count("audio_tokens"),
+        text: some("text_tokens"),
+        image: some("image_tokens"),
+        audio: some("audio_tokens"),
     }
 }
 

@@ -10,6 +10,9 @@ use super::media::{self, is_server_tool};
 use super::request::generation;
 use super::{INVENTED_ID, Platform};
 
+/// What stands for a text where one is demanded and there is none.
+const NO_TEXT: &str = "[empty string]";
+
 /// The turns in order.
 pub(super) fn contents(
     platform: &Platform,
@@ -34,6 +37,8 @@ fn said_by_user(model: &str, contents: &[Content]) -> Result<Vec<Value>, Provide
     let mut parts = Vec::new();
     for content in contents {
         match content {
+            // Google refuses a text without a word.
+            Content::Text(text) if text.text.trim().is_empty() => {}
             Content::Text(text) => parts.push(json!({"text": text.text})),
             Content::Image(media) | Content::Document(media) => parts.push(media::part(media)?),
             Content::ToolResult(result) => {
@@ -43,6 +48,9 @@ fn said_by_user(model: &str, contents: &[Content]) -> Result<Vec<Value>, Provide
             }
             _ => {}
         }
+    }
+    if parts.is_empty() {
+        parts.push(json!({"text": NO_TEXT}));
     }
     Ok(parts)
 }
@@ -64,6 +72,7 @@ fn said_by_model(platform: &Platform, contents: &[Content]) -> Result<Vec<Value>
                 }
                 signed(json!({"text": text.text}), signature)
             }
+            Content::Refusal(refusal) if refusal.text.is_empty() => continue,
             Content::Refusal(refusal) => json!({"text": refusal.text}),
             Content::Thinking(thinking) => match own(thinking.replay.as_ref()) {
                 Some(mut item) if item["thought"] == true => {
@@ -227,6 +236,15 @@ mod tests {
                 code,
             ]}])
         );
+    }
+
+    #[test]
+    fn a_text_of_the_users_is_never_blank() {
+        let said = |contents: Vec<Content>| sent("gemini-3.5-flash", [user_turn(contents)]);
+        let text = |text: &str| json!([{"role": "user", "parts": [{"text": text}]}]);
+        assert_eq!(said(vec![Content::text(" \n")]), text(NO_TEXT));
+        assert_eq!(said(vec![]), text(NO_TEXT));
+        assert_eq!(said(vec![Content::text(""), Content::text("hi")]), text("hi"));
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Gemini {
     #[must_use]
     pub fn code_execution(mut self) -> Self {
         self.extras.code_execution = true;
+        self.info.add_server_tool("codeExecution", "code_execution");
         self
     }
 
@@ -125,6 +126,7 @@ impl Gemini {
 impl Runs<WebSearch> for Gemini {
     fn add(mut self, tool: WebSearch) -> Self {
         self.extras.web_search = Some(tool);
+        self.info.add_server_tool("googleSearch", "web_search");
         self
     }
 }
@@ -132,6 +134,7 @@ impl Runs<WebSearch> for Gemini {
 impl Runs<WebFetch> for Gemini {
     fn add(mut self, tool: WebFetch) -> Self {
         self.extras.web_fetch = Some(tool);
+        self.info.add_server_tool("urlContext", "web_fetch");
         self
     }
 }

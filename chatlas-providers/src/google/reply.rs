@@ -99,7 +99,7 @@ impl Decoder {
             self.chunk(chunk)?;
         }
         if self.candidates.is_empty() {
-            return Err(malformed("it has no `candidates`"));
+            return Err(malformed("it has no `candidates`").with_partial(self.partial()));
         }
         self.completion()
     }
@@ -137,17 +137,16 @@ impl Decoder {
                 events.extend(event.filter(|_| index == 0));
             }
             let candidate = self.candidates.entry(index).or_default();
-            candidate.finish_reason =
-                told["finishReason"].as_str().map(str::to_owned).or(candidate.finish_reason.take());
+            // Some servers write in every chunk that there is none yet.
+            let reason = told["finishReason"]
+                .as_str()
+                .filter(|reason| !matches!(*reason, "" | "FINISH_REASON_UNSPECIFIED"));
+            candidate.finish_reason = reason.map(str::to_owned).or(candidate.finish_reason.take());
             candidate.finish_message = told["finishMessage"]
                 .as_str()
                 .map(str::to_owned)
                 .or(candidate.finish_message.take());
-            for key in sources::TOLD_BESIDE {
-                if told[key].as_object().is_some_and(|told| !told.is_empty()) {
-                    candidate.beside.insert(key.to_owned(), told[key].clone());
-                }
-            }
+            sources::note(&mut candidate.beside, told);
         }
         Ok(events)
     }
@@ -162,7 +161,11 @@ impl Decoder {
             ToolRequest {
                 id: id.map_or_else(|| self.invent_id(), str::to_owned),
                 name: call.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                arguments: call.get("args").cloned().unwrap_or_else(|| json!({})),
+                arguments: call
+                    .get("args")
+                    .filter(|args| !args.is_null())
+                    .cloned()
+                    .unwrap_or_else(|| json!({})),
                 replay: signature.map(|s| replay(json!({"thoughtSignature": s}))),
             }
         });
@@ -267,7 +270,11 @@ impl Decoder {
             let message = first.finish_message.as_deref().unwrap_or(
                 "the model wrote a tool call that cannot be read; asking again may help",
             );
-            let partial = Completion { finish_reason: Some(FinishReason::Error), ..self.partial() };
+            let partial = Completion {
+                contents: first.contents,
+                finish_reason: Some(FinishReason::Error),
+                ..self.partial()
+            };
             return Err(ProviderError::new(ProviderErrorKind::MalformedReply, message)
                 .with_code(reason)
                 .with_partial(partial));
@@ -317,6 +324,8 @@ fn finish_reason(reason: String, contents: &[Content]) -> FinishReason {
         | "PROHIBITED_CONTENT"
         | "SPII"
         | "MODEL_ARMOR"
+        | "ESCALATION"
+        | "PUP_LIMITED_DISABLED"
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => FinishReason::ContentFilter,

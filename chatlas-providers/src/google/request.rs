@@ -29,8 +29,9 @@ pub(super) fn body(
     let mut body = Map::new();
     let mut set = |key: &str, value: Value| body.insert(key.to_owned(), value);
     set("contents", contents(platform, model, &request.turns)?.into());
-    if let Some(prompt) = &request.system_prompt {
-        set("systemInstruction", json!({"role": "user", "parts": [{"text": **prompt}]}));
+    // Google refuses an empty text.
+    if let Some(prompt) = request.system_prompt.as_deref().filter(|p| !p.trim().is_empty()) {
+        set("systemInstruction", json!({"role": "user", "parts": [{"text": prompt}]}));
     }
     let tools = tools(&request.tools, extras);
     if platform.tells_server_tools && !request.tools.is_empty() && tools.len() > 1 {
@@ -61,7 +62,8 @@ pub(super) fn count_body(
     mut request: Map<String, Value>,
 ) -> Map<String, Value> {
     if platform.counts_whole_requests {
-        request.insert("model".to_owned(), format!("models/{model}").into());
+        let name = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
+        request.insert("model".to_owned(), name.into());
         return Map::from_iter([("generateContentRequest".to_owned(), request.into())]);
     }
     request.remove("toolConfig");
@@ -139,11 +141,12 @@ fn tools(tools: &[ToolDefinition], extras: &Extras) -> Vec<Value> {
 fn declaration(tool: &ToolDefinition) -> Value {
     let mut function = json!({"name": tool.name, "description": tool.description});
     let schema = &*tool.parameters;
-    let none = schema["properties"].as_object().is_none_or(serde_json::Map::is_empty);
+    let closed = matches!(schema["additionalProperties"], Value::Null | Value::Bool(false));
+    let none = schema["properties"].as_object().is_none_or(Map::is_empty);
     match schema::subset(schema, false) {
-        // A function without parameters has no schema: an empty one is refused.
-        Some(_) if none => {}
         Some(subset) => function["parameters"] = subset,
+        // A function without parameters has no schema: an empty one is refused.
+        None if closed && none => {}
         None => function["parametersJsonSchema"] = schema.clone(),
     }
     function
@@ -287,6 +290,25 @@ mod tests {
                 },
             })
         );
+    }
+
+    #[test]
+    fn a_blank_system_prompt_is_none() {
+        let mut request = request([Turn::user("hi")]);
+        request.system_prompt = Some(" ".into());
+        assert!(sent(&Extras::default(), &request).get("systemInstruction").is_none());
+    }
+
+    #[test]
+    fn a_count_names_the_model_with_its_folder() {
+        for (model, name) in [
+            ("gemini-3.5-flash", "models/gemini-3.5-flash"),
+            ("models/gemini-3.5-flash", "models/gemini-3.5-flash"),
+            ("tunedModels/a", "tunedModels/a"),
+        ] {
+            let body = count_body(&PLATFORM, model, Map::new());
+            assert_eq!(body["generateContentRequest"]["model"], name);
+        }
     }
 
     #[test]

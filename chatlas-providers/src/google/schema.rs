@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 const KEPT: [&str; 14] = [
     "title",
     "description",
-    "format",
+    "pattern",
     "nullable",
     "default",
     "example",
@@ -27,8 +27,10 @@ const KEPT: [&str; 14] = [
 /// The schema in Google's own subset, or `None` where that cannot say all of it. `ordered` tells
 /// the model to write the properties in the order in which they are required.
 pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
+    let schema = schema.as_object()?;
+    let optional = optional(schema);
     let mut written = Map::new();
-    for (key, value) in schema.as_object()? {
+    for (key, value) in optional.as_ref().unwrap_or(schema) {
         match (key.as_str(), value) {
             ("type", Value::String(name)) => {
                 written.insert("type".to_owned(), type_name(name)?.into());
@@ -61,6 +63,16 @@ pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
             ("enum", Value::Array(values)) if values.iter().all(Value::is_string) => {
                 written.insert("enum".to_owned(), value.clone());
             }
+            ("format", Value::String(format)) => match format.as_str() {
+                "enum" | "date-time" | "int32" | "int64" | "float" | "double" => {
+                    written.insert("format".to_owned(), value.clone());
+                }
+                // Of a text it is refused; of a number, the bounds say the same.
+                _ if schema
+                    .get("type")
+                    .is_some_and(|kind| kind == "integer" || kind == "number") => {}
+                _ => return None,
+            },
             ("required", Value::Array(_)) => {
                 written.insert("required".to_owned(), value.clone());
             }
@@ -72,10 +84,43 @@ pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
             _ => return None,
         }
     }
+    if !is_whole(&written) {
+        return None;
+    }
     if ordered && let Some(order) = order(&written) {
         written.insert("propertyOrdering".to_owned(), order);
     }
     Some(Value::Object(written))
+}
+
+/// A choice of one schema and nothing, as that schema which may be null: the subset takes no other
+/// field, such as a description, beside a choice.
+fn optional(schema: &Map<String, Value>) -> Option<Map<String, Value>> {
+    let choices = schema.get("anyOf")?.as_array()?;
+    let is_null = |choice: &&Value| choice["type"] == "null";
+    let mut rest = choices.iter().filter(|choice| !is_null(choice));
+    let (Some(Value::Object(one)), None) = (rest.next(), rest.next()) else { return None };
+    let mut merged = one.clone();
+    merged.extend(
+        schema.iter().filter(|(key, _)| *key != "anyOf").map(|(k, v)| (k.clone(), v.clone())),
+    );
+    if choices.iter().any(|choice| is_null(&choice)) {
+        merged.insert("nullable".to_owned(), true.into());
+    }
+    Some(merged)
+}
+
+/// Whether Google takes it: it wants a type, of an object the properties, of a list the items, and
+/// nothing beside a choice.
+fn is_whole(written: &Map<String, Value>) -> bool {
+    let any = |key: &str| written.get(key).is_some_and(|value| *value != json!({}));
+    match written.get("type").and_then(Value::as_str) {
+        _ if written.contains_key("anyOf") => written.len() == 1,
+        Some("OBJECT") => any("properties"),
+        Some("ARRAY") => any("items"),
+        Some("STRING") => true,
+        kind => kind.is_some() && !written.contains_key("enum"),
+    }
 }
 
 fn type_name(name: &str) -> Option<String> {
@@ -119,8 +164,17 @@ mod tests {
         ordered["propertyOrdering"] = json!(["b", "a"]);
         assert_eq!(subset(&schema, true), Some(ordered));
         let choice = json!({"anyOf": [{"type": "string", "enum": ["x"]}, {"type": "null"}]});
-        let written = json!({"anyOf": [{"type": "STRING", "enum": ["x"]}, {"type": "NULL"}]});
+        let written = json!({"type": "STRING", "enum": ["x"], "nullable": true});
+        assert_eq!(subset(&choice, true), Some(written.clone()));
+        let mut described = choice;
+        described["description"] = "A choice.".into();
+        assert_eq!(subset(&described, true).unwrap()["description"], "A choice.");
+        let choice = json!({"anyOf": [{"type": "string"}, {"type": "integer"}]});
+        let written = json!({"anyOf": [{"type": "STRING"}, {"type": "INTEGER"}]});
         assert_eq!(subset(&choice, true), Some(written));
+        let number = json!({"type": "integer", "format": "uint8", "minimum": 0, "maximum": 255});
+        let written = json!({"type": "INTEGER", "minimum": 0, "maximum": 255});
+        assert_eq!(subset(&number, true), Some(written));
     }
 
     #[test]
@@ -134,6 +188,12 @@ mod tests {
             json!({"type": ["string", "integer"]}),
             json!({"type": "array", "items": {"$ref": "#/$defs/a"}}),
             json!({"type": "unheard of"}),
+            json!({"type": "string", "format": "uuid"}),
+            json!({"description": "Anything."}),
+            json!({"enum": ["a"]}),
+            json!({"type": "object", "properties": {}}),
+            json!({"type": "array"}),
+            json!({"anyOf": [{"type": "string"}, {"type": "integer"}], "description": "Either."}),
             json!(true),
         ] {
             assert_eq!(subset(&schema, false), None, "{schema}");

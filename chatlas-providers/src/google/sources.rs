@@ -8,7 +8,30 @@ const PAGES: &str = "urlContextMetadata";
 const CITATIONS: &str = "citationMetadata";
 
 /// The fields of a candidate that tell of it.
-pub(super) const TOLD_BESIDE: [&str; 3] = [GROUNDING, PAGES, CITATIONS];
+const TOLD_BESIDE: [&str; 3] = [GROUNDING, PAGES, CITATIONS];
+/// The names that the two products have for a list of citations.
+const LISTS: [&str; 2] = ["citationSources", "citations"];
+
+/// Notes what a candidate tells beside its content. Each chunk cites for its own words; of the rest,
+/// the last one knows all.
+pub(super) fn note(beside: &mut Map<String, Value>, candidate: &Value) {
+    for key in TOLD_BESIDE {
+        let Some(told) = candidate[key].as_object().filter(|told| !told.is_empty()) else {
+            continue;
+        };
+        let mut told = told.clone();
+        if let Some(known) = beside.get(key).filter(|_| key == CITATIONS) {
+            for list in LISTS {
+                let mut all: Vec<Value> = known[list].as_array().cloned().unwrap_or_default();
+                let more = told.get(list).and_then(Value::as_array).into_iter().flatten();
+                let more: Vec<Value> = more.filter(|s| !all.contains(s)).cloned().collect();
+                all.extend(more);
+                told.insert(list.to_owned(), all.into());
+            }
+        }
+        beside.insert(key.to_owned(), told.into());
+    }
+}
 
 /// The searches and fetches, and then the sources.
 pub(super) fn contents(provider: &str, mut beside: Map<String, Value>) -> Vec<Content> {
@@ -28,9 +51,7 @@ pub(super) fn contents(provider: &str, mut beside: Map<String, Value>) -> Vec<Co
         tool("web_fetch", PAGES, told);
     }
     if let Some(told) = beside.remove(CITATIONS) {
-        // The two products have a name each for it.
-        let lists = [&told["citationSources"], &told["citations"]];
-        let cited = lists.into_iter().filter_map(Value::as_array).flatten();
+        let cited = LISTS.into_iter().filter_map(|list| told[list].as_array()).flatten();
         sources.extend(cited.map(|source| Citation {
             url: source["uri"].as_str().map(str::to_owned),
             title: source["title"].as_str().map(str::to_owned),

@@ -34,7 +34,8 @@ fn by_modality(told: &Map<String, Value>, lists: &[&str]) -> Modalities {
     let details = lists.iter().filter_map(|list| told.get(*list)?.as_array()).flatten();
     for detail in details {
         let place = match detail["modality"].as_str() {
-            Some("TEXT") => &mut counts.text,
+            // What has no name is text, by Google's own word.
+            Some("TEXT" | "MODALITY_UNSPECIFIED") => &mut counts.text,
             Some("IMAGE") => &mut counts.image,
             Some("AUDIO") => &mut counts.audio,
             _ => continue,

@@ -103,6 +103,7 @@ impl Vertex {
     #[must_use]
     pub fn code_execution(mut self) -> Self {
         self.extras.code_execution = true;
+        self.info.add_server_tool("codeExecution", "code_execution");
         self
     }
 
@@ -193,6 +194,7 @@ fn without_token(error: &gcp_auth::Error) -> ProviderError {
 impl Runs<WebSearch> for Vertex {
     fn add(mut self, tool: WebSearch) -> Self {
         self.extras.web_search = Some(tool);
+        self.info.add_server_tool("googleSearch", "web_search");
         self
     }
 }
@@ -200,6 +202,7 @@ impl Runs<WebSearch> for Vertex {
 impl Runs<WebFetch> for Vertex {
     fn add(mut self, tool: WebFetch) -> Self {
         self.extras.web_fetch = Some(tool);
+        self.info.add_server_tool("urlContext", "web_fetch");
         self
     }
 }

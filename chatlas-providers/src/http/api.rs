@@ -71,17 +71,23 @@ impl Api {
         attributes.push(attribute);
     }
 
-    /// Puts a parameter into the address of every request.
+    /// Puts a parameter into the address of every request, where that tells no version.
     #[cfg_attr(not(feature = "azure"), allow(dead_code))]
     pub(crate) fn set_query(&mut self, name: &'static str, value: impl Into<String>) {
         self.query.retain(|(known, _)| *known != name);
         self.query.push((name, value.into()));
     }
 
+    /// Whether the address tells the version of the API: then no parameter does.
+    pub(crate) fn is_versioned(&self) -> bool {
+        let base = self.endpoint.url(&[]);
+        base.is_ok_and(|url| url.path().trim_end_matches('/').ends_with("/v1"))
+    }
+
     /// A call of the operation at that path, with what says who asks.
     pub(crate) fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>, ProviderError> {
         let mut url = self.endpoint.url(path)?;
-        if !self.query.is_empty() {
+        if !self.query.is_empty() && !self.is_versioned() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
         let needed = match self.key_needed {
@@ -105,7 +111,7 @@ impl Api {
 }
 
 /// A base URL whose `{VARIABLE}`s are replaced by what the environment says; one that it does not
-/// know stays. Of an address, host and path count.
+/// know stays.
 fn filled(template: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let mut url = String::with_capacity(template.len());
     let mut rest = template;
@@ -115,7 +121,10 @@ fn filled(template: &str, variable: impl Fn(&str) -> Option<String>) -> String {
         url.push_str(before);
         match variable(name) {
             Some(value) => {
-                let value = value.strip_prefix("https://").unwrap_or(&value);
+                // A host may be told as an address, with a scheme of its own.
+                if url == "https://" && value.contains("://") {
+                    url.clear();
+                }
                 url.push_str(value.trim_end_matches('/'));
             }
             None => url.extend(["{", name, "}"]),
@@ -133,12 +142,16 @@ mod tests {
     fn an_address_is_filled_from_the_environment() {
         let known = |name: &str| match name {
             "HOST" => Some("https://adb-1.example.net/".to_owned()),
+            "LOCAL" => Some("http://localhost:8080".to_owned()),
+            "BARE" => Some("mine.example".to_owned()),
             "ACCOUNT" => Some("abc".to_owned()),
             _ => None,
         };
         for (template, url) in [
             ("https://a.example/v1", "https://a.example/v1"),
             ("https://{HOST}/serving-endpoints", "https://adb-1.example.net/serving-endpoints"),
+            ("https://{LOCAL}/openai", "http://localhost:8080/openai"),
+            ("https://{BARE}/openai", "https://mine.example/openai"),
             ("https://a.example/{ACCOUNT}/v1", "https://a.example/abc/v1"),
             ("https://{NONE}/{ACCOUNT}", "https://{NONE}/abc"),
             ("https://{", "https://{"),

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::{Client, Request, Response, Url};
 
-use super::{HttpOptions, prepare_tls};
+use super::{HttpOptions, malformed, prepare_tls};
+
+/// Ways to compress a body, none of which the library's own client asks for.
+const COMPRESSIONS: [&str; 4] = ["gzip", "br", "deflate", "zstd"];
 
 type Sending = Pin<Box<dyn Future<Output = Result<Response, Trouble>> + Send>>;
 
@@ -36,6 +39,19 @@ impl Sender {
         match self {
             Self::Client(client) => client.execute(request).await.map_err(|e| Trouble::of(&e)),
             Self::Function(send) => send(request).await,
+        }
+    }
+
+    /// The response, unless its body is compressed: a client that reads such bodies takes away the
+    /// header that says so, and a function may leave it.
+    pub(super) fn readable(&self, response: Response) -> Result<Response, ProviderError> {
+        let told = response.headers().get(reqwest::header::CONTENT_ENCODING);
+        let told = told.and_then(|told| told.to_str().ok()).unwrap_or_default().trim();
+        match COMPRESSIONS.into_iter().find(|known| known.eq_ignore_ascii_case(told)) {
+            Some(kind) if matches!(self, Self::Client(_)) => Err(malformed(&format!(
+                "it is compressed by `{kind}`, which was not asked for: is there a proxy?"
+            ))),
+            _ => Ok(response),
         }
     }
 }

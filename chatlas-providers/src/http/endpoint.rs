@@ -4,11 +4,12 @@
 use std::env;
 
 use chatlas_core::{ProviderError, ProviderErrorKind, ProviderInfo};
+use percent_encoding::percent_decode_str;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
 use super::span::is_secret_parameter;
-use super::{Http, HttpOptions, Secret, Secrets, Tokens, sensitive};
+use super::{Http, HttpOptions, Secret, Secrets, Tokens, basic, sensitive};
 
 /// The server of a vendor, and how it is spoken to.
 #[derive(Debug)]
@@ -118,7 +119,8 @@ impl Endpoint {
             && let Ok(url) = Url::parse(&self.base_url.0)
             && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
         {
-            info.server_address = Some(host.into());
+            // An IPv6 address stands in brackets in addresses alone.
+            info.server_address = Some(host.trim_matches(['[', ']']).into());
             info.server_port = Some(port);
         }
     }
@@ -155,7 +157,10 @@ impl Endpoint {
 
     /// Whether requests say who sends them.
     pub(crate) fn is_authenticated(&self) -> bool {
-        self.key.is_some() || self.tokens.is_some()
+        let mut headers = self.http.options().headers.iter();
+        self.key.is_some()
+            || self.tokens.is_some()
+            || headers.any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
     }
 
     pub(crate) fn set_http(&mut self, options: HttpOptions) {
@@ -171,7 +176,11 @@ impl Endpoint {
         let mut keys: Vec<Secret> = self.key.iter().cloned().collect();
         keys.extend(self.tokens.as_ref().and_then(Tokens::last));
         if let Ok(url) = Url::parse(&self.base_url.0) {
-            keys.extend(url.password().map(Secret::new));
+            // A user without a password is a key. A server sees them as they were written, or not.
+            let part = url.password().unwrap_or_else(|| url.username());
+            keys.push(Secret::new(part));
+            keys.push(Secret::new(percent_decode_str(part).decode_utf8_lossy()));
+            keys.extend(basic(&url).map(Secret::new));
             let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
             keys.extend(parameters.map(|(_, value)| Secret::new(value)));
         }
@@ -282,7 +291,8 @@ macro_rules! settings {
             self
         }
 
-        /// Sets timeouts, retries, headers, the HTTP client.
+        /// Sets timeouts, retries, headers, spans, the HTTP client: all at once, instead of those of
+        /// before ([`http_spans`](Self::http_spans) included).
         #[must_use]
         pub fn http(mut self, options: $crate::http::HttpOptions) -> Self {
             self.$($place.)?endpoint.set_http(options);

@@ -27,6 +27,8 @@ use reqwest::{Client, Request, Response, Url};
 pub(crate) use api::{Api, KeyNeeded};
 use client::Sender;
 pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
+#[cfg(feature = "_completions")]
+pub(crate) use reply::one_line;
 pub(crate) use reply::{Decode, content_type, events, json, malformed, snippet};
 #[cfg(feature = "bedrock")]
 pub(crate) use reply::{broken_off, see_off};
@@ -39,6 +41,19 @@ pub(crate) use token::Tokens;
 const LONGEST_REFUSAL: usize = 64 * 1024;
 
 /// How a provider speaks HTTP. The defaults serve most programs.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use chatlas_providers::http::HttpOptions;
+///
+/// let patient = HttpOptions::default()
+///     .read_timeout(Duration::from_mins(10))
+///     .max_retries(5)
+///     .spans(true);
+/// # #[cfg(feature = "openai")]
+/// let model = chatlas_providers::openai::OpenAi::new("o3").http(patient);
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct HttpOptions {
@@ -106,7 +121,9 @@ impl HttpOptions {
         self
     }
 
-    /// Uses that client. Its own timeouts and redirects hold then, not those set here.
+    /// Uses that client. Its own timeouts and redirects hold then, not those set here. Let it follow
+    /// none (`reqwest::redirect::Policy::none()`): the headers in which some vendors want their key
+    /// would go along to any host.
     pub fn client(mut self, client: Client) -> Self {
         self.sender = Some(Sender::Client(client));
         self
@@ -210,7 +227,7 @@ impl Http {
                 span.finish(&result);
             }
             let (error, again) = match result {
-                Ok(response) if response.status().is_success() => return Ok(response),
+                Ok(response) if response.status().is_success() => return sender.readable(response),
                 Ok(response) => (secrets.hide(refused(response, secrets, &explain).await), true),
                 Err(trouble) => (secrets.hide(trouble.at(&url)), trouble.may_pass()),
             };
@@ -269,18 +286,22 @@ impl Http {
 /// Sends user and password of an address as a header, unless there is another key: HTTP clients log
 /// addresses.
 fn user_to_header(url: &mut Url, headers: &mut HeaderMap) {
-    let user = percent_decode_str(url.username()).decode_utf8_lossy();
-    let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
-    if user.is_empty() && password.is_empty() {
-        return;
-    }
-    let value = sensitive(&format!("Basic {}", BASE64.encode(format!("{user}:{password}"))));
+    let Some(user) = basic(url) else { return };
+    let value = sensitive(&format!("Basic {user}"));
     if let (Some(value), false) = (value, headers.contains_key(AUTHORIZATION)) {
         headers.insert(AUTHORIZATION, value);
     }
     // Only an address without a host refuses, and that has no user.
     let _ = url.set_username("");
     let _ = url.set_password(None);
+}
+
+/// User and password of an address as the scheme `Basic` writes them.
+fn basic(url: &Url) -> Option<String> {
+    let user = percent_decode_str(url.username()).decode_utf8_lossy();
+    let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
+    let none = user.is_empty() && password.is_empty();
+    (!none).then(|| BASE64.encode(format!("{user}:{password}")))
 }
 
 impl fmt::Debug for Http {

@@ -2,16 +2,18 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use chatlas_core::{CompletionEvent, ProviderError, ProviderErrorKind};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::Response;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use sse_stream::SseByteStream;
 
+use super::LONGEST_REFUSAL;
 use super::client::root_cause;
 
 /// The longest event, or whole body, that is taken in. Images and sound come within JSON.
@@ -73,7 +75,9 @@ pub(crate) async fn json(mut response: Response) -> Result<Value, ProviderError>
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).map_err(|error| {
+    // Some write a mark of the byte order, which JSON should not begin with.
+    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
+    serde_json::from_slice(text).map_err(|error| {
         // serde's message tells the place, never the text.
         malformed(&format!("it is no JSON ({error}; content type `{kind}`)"))
     })
@@ -84,24 +88,24 @@ pub(crate) fn events<D: Decode>(
     response: Response,
     decoder: D,
 ) -> impl Stream<Item = Result<CompletionEvent, ProviderError>> + Send {
-    // How much has come since the last event was whole.
-    let waiting = Arc::new(AtomicUsize::new(0));
-    let incoming = SseByteStream::new(body(response, Arc::clone(&waiting)));
-    let state = (Box::pin(incoming), decoder, VecDeque::new(), waiting);
+    let unread = Arc::new(Mutex::new(Unread::default()));
+    let incoming = SseByteStream::new(body(response, Arc::clone(&unread)));
+    let state = (Box::pin(incoming), decoder, VecDeque::new(), unread);
     futures_util::stream::try_unfold(
         state,
-        |(mut incoming, mut decoder, mut ready, waiting)| async move {
+        |(mut incoming, mut decoder, mut ready, unread)| async move {
             loop {
                 if let Some(event) = ready.pop_front() {
-                    return Ok(Some((event, (incoming, decoder, ready, waiting))));
+                    return Ok(Some((event, (incoming, decoder, ready, unread))));
                 }
                 if decoder.is_over() {
                     return Ok(None);
                 }
                 match incoming.next().await {
                     Some(Ok(event)) => {
-                        waiting.store(0, Ordering::Relaxed);
-                        if let Some(data) = event.data {
+                        lock(&unread).clear();
+                        // Some keep a connection alive by events that say nothing.
+                        if let Some(data) = event.data.filter(|data| !data.trim().is_empty()) {
                             ready.extend(decoder.event(&data)?);
                             if decoder.is_over() {
                                 // Now: who has the last event need not ask again.
@@ -117,7 +121,14 @@ pub(crate) fn events<D: Decode>(
                     }
                     Some(Err(error)) => return Err(malformed(&error.to_string())),
                     None => {
-                        ready.extend(decoder.end()?);
+                        // A server that fails on the way may say so in no event.
+                        let bare = lock(&unread).bare_json();
+                        if let Some(bare) = bare {
+                            ready.extend(decoder.event(&bare)?);
+                        }
+                        if !decoder.is_over() {
+                            ready.extend(decoder.end()?);
+                        }
                         if ready.is_empty() {
                             return Ok(None);
                         }
@@ -128,23 +139,70 @@ pub(crate) fn events<D: Decode>(
     )
 }
 
+/// What has come since the last event was whole.
+#[derive(Default)]
+struct Unread {
+    length: usize,
+    /// From the piece on in which that event ended.
+    pieces: Vec<Bytes>,
+}
+
+impl Unread {
+    fn add(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        self.pieces.push(piece);
+        // An error is no longer than that.
+        if self.length > LONGEST_REFUSAL {
+            self.pieces.clear();
+        }
+    }
+
+    /// An event was whole.
+    fn clear(&mut self) {
+        self.length = 0;
+        let last = self.pieces.pop();
+        self.pieces.clear();
+        self.pieces.extend(last);
+    }
+
+    /// What stands at the end without the form of an event, where it is JSON.
+    fn bare_json(&mut self) -> Option<String> {
+        let bytes = std::mem::take(&mut self.pieces).concat();
+        let text = std::str::from_utf8(&bytes).ok()?.trim_end();
+        let start =
+            ["\n\n", "\r\n\r\n"].iter().filter_map(|end| Some(text.rfind(end)? + end.len())).max();
+        let bare = text.get(start.unwrap_or_default()..)?.trim_start();
+        let is_json =
+            bare.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(bare).is_ok();
+        is_json.then(|| bare.to_owned())
+    }
+}
+
+fn lock(unread: &Mutex<Unread>) -> MutexGuard<'_, Unread> {
+    unread.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The body of a response, piece by piece, as long as no event in it is too long, nor all of it. Who
 /// takes an event sets the count back.
 fn body(
     response: Response,
-    waiting: Arc<AtomicUsize>,
+    unread: Arc<Mutex<Unread>>,
 ) -> impl Stream<Item = Result<impl bytes::Buf, BodyError>> + Send {
-    let state = (response, waiting, 0);
-    futures_util::stream::try_unfold(state, |(mut response, waiting, before)| async move {
+    let state = (response, unread, 0);
+    futures_util::stream::try_unfold(state, |(mut response, unread, before)| async move {
         let Some(chunk) = response.chunk().await? else { return Ok(None) };
         let whole = chunk.len().saturating_add(before);
         if whole > LONGEST_STREAM {
             return Err(BodyError::Endless);
         }
-        if waiting.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > LONGEST_PIECE {
+        let mut waits = lock(&unread);
+        waits.add(chunk.clone());
+        let is_long = waits.length > LONGEST_PIECE;
+        drop(waits);
+        if is_long {
             return Err(BodyError::TooLong);
         }
-        Ok(Some((chunk, (response, waiting, whole))))
+        Ok(Some((chunk, (response, unread, whole))))
     })
 }
 
@@ -219,10 +277,15 @@ pub(crate) fn malformed(why: &str) -> ProviderError {
 
 /// The beginning of what a server said in no form that is known, on one line.
 pub(crate) fn snippet(body: &str) -> String {
-    let text = body.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = one_line(body);
     if text.is_empty() {
         return "the server gave no reason".to_owned();
     }
-    let shown: String = text.chars().take(LONGEST_SNIPPET).collect();
-    format!("the server answered: {shown}")
+    format!("the server answered: {text}")
+}
+
+/// The beginning of a text, on one line and without signs that a terminal obeys.
+pub(crate) fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").chars().filter(|c| !c.is_control()).take(LONGEST_SNIPPET).collect()
 }

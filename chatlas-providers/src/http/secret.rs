@@ -44,10 +44,21 @@ impl Secrets {
         let long = |least: usize| move |secret: &&Secret| secret.0.len() >= least;
         let keys = keys.filter(long(Self::SHORTEST_KEY));
         let headers = headers.filter(long(Self::SHORTEST_HEADER));
-        let mut all: Vec<Secret> = keys.chain(headers).cloned().collect();
-        // One may be a part of another, of which the rest would be shown.
+        Self::sorted(keys.chain(headers).cloned().collect())
+    }
+
+    /// One may be a part of another, of which the rest would be shown.
+    fn sorted(mut all: Vec<Secret>) -> Self {
         all.sort_by_key(|secret| std::cmp::Reverse(secret.0.len()));
         Self(all)
+    }
+
+    /// Those and more keys.
+    #[cfg_attr(not(feature = "bedrock"), allow(dead_code))]
+    pub(crate) fn and<'a>(mut self, keys: impl IntoIterator<Item = &'a str>) -> Self {
+        let keys = keys.into_iter().filter(|key| key.len() >= Self::SHORTEST_KEY);
+        self.0.extend(keys.map(Secret::new));
+        Self::sorted(self.0)
     }
 
     /// The error without the secrets: servers like to quote what they got. What was read as JSON
@@ -69,7 +80,7 @@ impl Secrets {
     /// A body without the secrets. What is cut to a length is hidden before: the beginning of a key
     /// is not known as one. Of JSON the texts are looked through, not the form, so that a key which
     /// is a common word cannot spoil it.
-    pub(super) fn hide_in_body(&self, body: &str) -> String {
+    pub(crate) fn hide_in_body(&self, body: &str) -> String {
         match serde_json::from_str(body) {
             Ok(mut json) => {
                 self.hide_in_json(&mut json);
@@ -125,5 +136,7 @@ mod tests {
         let key = Secret::new("0123");
         let secrets = Secrets::new([&key].into_iter(), [Secret::new("0123456789abcdef")].iter());
         assert_eq!(secrets.hide_in("Basic 0123456789abcdef"), "Basic [redacted]");
+        let secrets = secrets.and(["abc", "0123456789abcdefgh"]);
+        assert_eq!(secrets.hide_in("abc 0123456789abcdefgh"), "abc [redacted]");
     }
 }

@@ -14,7 +14,7 @@ use reqwest::{Request, Response, Url};
 use super::client::Trouble;
 
 /// Query parameters whose values are secrets: those the conventions name, and vendors' API keys.
-const SECRET_PARAMETERS: [&str; 14] = [
+const SECRET_PARAMETERS: [&str; 18] = [
     "awsaccesskeyid",
     "signature",
     "sig",
@@ -28,6 +28,10 @@ const SECRET_PARAMETERS: [&str; 14] = [
     "api-key",
     "token",
     "access_token",
+    "subscription-key",
+    "client_secret",
+    "secret",
+    "password",
     "code",
 ];
 
@@ -45,7 +49,10 @@ impl AttemptSpan {
         let mut attributes = Vec::with_capacity(8);
         attributes.push(KeyValue::new("http.request.method", request.method().to_string()));
         attributes.push(KeyValue::new("url.full", redact(url)));
-        attributes.extend(url.host_str().map(|h| KeyValue::new(SERVER_ADDRESS, h.to_owned())));
+        attributes.extend(
+            url.host_str()
+                .map(|h| KeyValue::new(SERVER_ADDRESS, h.trim_matches(['[', ']']).to_owned())),
+        );
         let port = url.port_or_known_default();
         attributes.extend(port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port))));
         if attempt > 0 {

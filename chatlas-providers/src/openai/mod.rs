@@ -15,7 +15,7 @@ use futures_util::TryStreamExt as _;
 use opentelemetry::KeyValue;
 use reqwest::{Method, Response};
 
-use crate::completions::{BASE_URL_VARIABLE, OPENAI, error, models};
+use crate::completions::{BASE_URL_VARIABLE, OPENAI, count, error, models};
 use crate::http::{Api, HttpOptions, content_type, events, json, malformed, settings, variable};
 use reply::Decoder;
 
@@ -159,6 +159,7 @@ impl Protocol for OpenAi {
 impl Runs<WebSearch> for OpenAi {
     fn add(mut self, tool: WebSearch) -> Self {
         self.extras.web_search = Some(tool);
+        self.api.info.add_server_tool("web_search", "web_search");
         self
     }
 }
@@ -210,7 +211,7 @@ impl chatlas_core::Provider for OpenAi {
         let call = self.api.call(Method::POST, &["responses", "input_tokens"])?.body(body);
         let response = self.api.endpoint.send(call, error::explain).await?;
         self.shown(json(response).await.and_then(|told| {
-            told["input_tokens"].as_u64().ok_or_else(|| malformed("it has no `input_tokens`"))
+            count(&told["input_tokens"]).ok_or_else(|| malformed("it has no `input_tokens`"))
         }))
     }
 }

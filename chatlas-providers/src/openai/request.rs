@@ -117,7 +117,12 @@ impl Asked<'_> {
     fn item(&self, content: &Content, said_by_user: bool) -> Result<Option<Value>, ProviderError> {
         Ok(Some(match content {
             Content::Text(text) if !said_by_user => {
-                assistant(&json!({"type": "output_text", "text": text.text, "annotations": []}))
+                let part = json!({"type": "output_text", "text": text.text, "annotations": []});
+                let mut message = assistant(&part);
+                if let Some(replay) = text.replay.as_ref().filter(|replay| self.is_own(replay)) {
+                    message["phase"] = replay.item["phase"].clone();
+                }
+                message
             }
             Content::Refusal(refusal) => {
                 assistant(&json!({"type": "refusal", "refusal": refusal.text}))
@@ -182,11 +187,16 @@ fn refuse_unknown(params: &ModelParams, extras: &Extras) -> Result<(), ProviderE
 }
 
 /// Whether the model thinks before it answers: then its thoughts are asked for, encrypted, to be
-/// sent back. Others refuse the question; so do the `chat` models among the fives.
+/// sent back. Others refuse the question; so do the `chat` models from the fives on.
 fn reasons(model: &str) -> bool {
-    let numbered = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
-    (model.starts_with("gpt-5") && !model.contains("-chat"))
-        || model.strip_prefix('o').is_some_and(numbered)
+    // A model that was tuned is `ft:`, what it was made from, and by whom.
+    let model = model.strip_prefix("ft:").unwrap_or(model);
+    let number = |name: &str| -> Option<u32> {
+        let rest = model.strip_prefix(name)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    (number("gpt-").is_some_and(|number| number >= 5) && !model.contains("-chat"))
+        || number("o").is_some()
 }
 
 /// What came of a tool call: text, or the parts of a rich result.
@@ -316,7 +326,7 @@ fn is_strict(schema: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chatlas_core::content::ToolResult;
+    use chatlas_core::content::{Text, ToolResult};
     use chatlas_core::{AssistantTurn, UserTurn};
 
     #[test]
@@ -353,10 +363,13 @@ mod tests {
 
     #[test]
     fn models_that_think_are_known_by_their_names() {
-        for model in ["gpt-5.4", "gpt-5", "o1", "o4-mini"] {
+        for model in
+            ["gpt-5.4", "gpt-5", "gpt-6-mini", "gpt-10", "o1", "o4-mini", "ft:o4-mini:a::b"]
+        {
             assert!(reasons(model), "{model}");
         }
-        for model in ["gpt-4o", "gpt-4.1", "omni", "chatgpt-4o", "gpt-5-chat-latest", ""] {
+        for model in ["gpt-4o", "gpt-4.1", "omni", "chatgpt-4o", "gpt-5-chat-latest", "gpt-oss", ""]
+        {
             assert!(!reasons(model), "{model}");
         }
     }
@@ -400,6 +413,19 @@ mod tests {
             request.params.previous_response_id = Some(id.to_owned());
             assert_eq!(texts(&request), sent, "{id}");
         }
+    }
+
+    #[test]
+    fn what_a_message_was_to_the_vendor_goes_back_to_it_alone() {
+        let said = |provider: &str| {
+            let replay = Replay { provider: provider.into(), item: json!({"phase": "commentary"}) };
+            let text = Text { text: "Hm.".into(), replay: Some(replay), logprobs: None };
+            let contents = vec![Content::Text(text)];
+            Turn::Assistant(AssistantTurn { contents, ..Default::default() })
+        };
+        let input = input(&ChatRequest::new([said("openai"), said("google")]));
+        assert_eq!(input[0]["phase"], "commentary");
+        assert_eq!(input[1].get("phase"), None);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::completions::OpenAiCompletions;
 /// **Authentication.** The token of `DATABRICKS_TOKEN`; for tokens that run out,
 /// `with(|api| api.token_provider(…))`. The workspace is that of `DATABRICKS_HOST`.
 ///
-/// **What is sent.** As [`OpenAiCompletions`], without `stream_options`; `top_k` is known. There is
-/// no list of models.
+/// **What is sent.** As [`OpenAiCompletions`], without `stream_options`; `top_k` is known. Thoughts
+/// are sent back as the parts of the content that they were. There is no list of models.
 ///
 /// **How tokens are counted.** As Databricks tells them, unasked with each chunk of a stream.
 #[provider(

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -29,18 +30,24 @@ use crate::{model, telemetry, tools};
 const PAGE: &str = include_str!("../static/index.html");
 /// The most characters of a question.
 const LONGEST_QUESTION: usize = 4000;
-/// The most conversations that are kept.
+/// The most conversations that are kept: beyond it, the one that was quiet for longest makes room.
 const MOST_CONVERSATIONS: usize = 1000;
 
 /// What all requests share.
 pub struct App {
     provider: Arc<dyn Provider>,
     database: SqlitePool,
-    conversations: Mutex<HashMap<String, Conversation>>,
+    conversations: Mutex<HashMap<String, Kept>>,
 }
 
 /// A conversation; who asks waits until the answer before is over.
 type Conversation = Arc<tokio::sync::Mutex<Chat>>;
+
+/// A conversation, and when somebody last said something in it.
+struct Kept {
+    conversation: Conversation,
+    used: Instant,
+}
 
 impl App {
     /// The application with its database and its model.
@@ -59,12 +66,15 @@ impl App {
     /// The conversation of that session, begun where there is none.
     fn conversation(&self, ask: &Ask) -> Conversation {
         let mut kept = self.conversations.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(conversation) = kept.get(&ask.session) {
-            return Arc::clone(conversation);
+        let used = Instant::now();
+        if let Some(known) = kept.get_mut(&ask.session) {
+            known.used = used;
+            return Arc::clone(&known.conversation);
         }
         if kept.len() >= MOST_CONVERSATIONS {
-            // Those that nobody is in are over.
-            kept.retain(|_, conversation| Arc::strong_count(conversation) > 1);
+            let idle = kept.iter().filter(|(_, kept)| Arc::strong_count(&kept.conversation) == 1);
+            let longest = idle.min_by_key(|(_, kept)| kept.used).map(|(id, _)| id.clone());
+            longest.map(|id| kept.remove(&id));
         }
         let chat = Chat::with_provider(Arc::clone(&self.provider))
             .name("concierge")
@@ -74,7 +84,8 @@ impl App {
             .attribute("user.id", ask.user.clone())
             .tools(tools![with self.database.clone() => find_rooms]);
         let conversation = Arc::new(tokio::sync::Mutex::new(chat));
-        kept.insert(ask.session.clone(), Arc::clone(&conversation));
+        let here = Kept { conversation: Arc::clone(&conversation), used };
+        kept.insert(ask.session.clone(), here);
         conversation
     }
 }
@@ -154,4 +165,30 @@ async fn feedback(Json(Feedback { reply, good }): Json<Feedback>) -> StatusCode 
     let verdict = if good { (1.0, "good") } else { (0.0, "bad") };
     reply.feedback("helpfulness", verdict, None);
     StatusCode::NO_CONTENT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_conversation_that_was_quiet_for_longest_makes_room() {
+        let app = App::new().await.expect("the application");
+        let session = |number: usize| Ask {
+            user: "ada".to_owned(),
+            session: number.to_string(),
+            text: String::new(),
+        };
+        let held = app.conversation(&session(0));
+        for number in 1..MOST_CONVERSATIONS {
+            app.conversation(&session(number));
+        }
+        app.conversation(&session(1));
+        app.conversation(&session(MOST_CONVERSATIONS));
+
+        let kept = app.conversations.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(kept.len(), MOST_CONVERSATIONS);
+        assert!(kept.contains_key("0") && kept.contains_key("1") && !kept.contains_key("2"));
+        assert_eq!(Arc::strong_count(&held), 2);
+    }
 }

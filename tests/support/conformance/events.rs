@@ -59,9 +59,11 @@ impl Conventions {
         let span = spans.iter().find(|span| Some(span.span_context.span_id()) == id);
         match span {
             None => findings.complain(&place, "it stands in no span"),
-            Some(span)
-                if text(&span.attributes, "gen_ai.operation.name").as_deref() != Some("chat") =>
-            {
+            // What a client does beside inference has no operation of the conventions.
+            Some(span) if name == EXCEPTION && !is_of(span, None) && !is_of(span, Some("chat")) => {
+                findings.complain(&place, format!("it stands in `{}`", span.name));
+            }
+            Some(span) if name != EXCEPTION && !is_of(span, Some("chat")) => {
                 findings.complain(&place, format!("it stands in `{}`", span.name));
             }
             Some(span) if name == DETAILS => {
@@ -76,4 +78,8 @@ impl Conventions {
         }
         findings.saw("events", name, attributes.iter().map(|(key, _)| key.as_str()));
     }
+}
+
+fn is_of(span: &SpanData, operation: Option<&str>) -> bool {
+    text(&span.attributes, "gen_ai.operation.name").as_deref() == operation
 }

@@ -74,7 +74,13 @@ impl Conventions {
         if scope.version().is_none() || scope.schema_url().is_none() {
             findings.complain(place, "its scope has no version or no schema");
         }
-        let Some(kind) = span_type(span) else { return };
+        let Some(kind) = span_type(span) else {
+            // The conventions' own checkers take no word but theirs.
+            if seen.has("gen_ai.operation.name") {
+                findings.complain(place, "its operation is none of the conventions'");
+            }
+            return;
+        };
         let wanted = self.model["spans"][kind]["kind"].as_str().unwrap_or_default();
         if format!("{:?}", span.span_kind).to_lowercase() != wanted {
             findings.complain(place, format!("its kind is not {wanted}"));

@@ -91,6 +91,9 @@ impl Conventions {
             if !seen.insert(key.to_owned()) {
                 findings.complain(place, format!("`{key}` stands there twice"));
             }
+            if value.text() == json!("") {
+                findings.complain(place, format!("`{key}` is empty"));
+            }
             if self.deprecated.contains(key) {
                 findings.complain(place, format!("`{key}` is deprecated"));
             }

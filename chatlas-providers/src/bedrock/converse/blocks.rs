@@ -4,10 +4,11 @@ use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, To
 use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
 use serde_json::{Value, json};
 
+use crate::anthropic::blocks::{NO_TEXT, data_url, id, input};
 use crate::bedrock::PROVIDER;
 
-/// What stands for a text where one is demanded and there is none.
-const NO_TEXT: &str = "[empty string]";
+/// The longest id of a call.
+const LONGEST_ID: usize = 64;
 
 /// What a turn says, as blocks; empty where nothing of it can be sent.
 pub(super) fn of(turn: &Turn, cites: bool) -> Result<Vec<Value>, ProviderError> {
@@ -53,25 +54,26 @@ fn said_by_model(content: &Content) -> Option<Value> {
         Content::Text(said) => text(&said.text),
         Content::Refusal(refusal) => text(&refusal.text),
         Content::ToolRequest(request) => {
-            let input = match &request.arguments {
-                Value::Object(_) => request.arguments.clone(),
-                Value::Null => json!({}),
-                // The API takes an object alone, so that what was none is told within one.
-                Value::String(raw) => json!({"INVALID_JSON": raw}),
-                other => json!({"INVALID_JSON": other.to_string()}),
-            };
-            let call = json!({"toolUseId": request.id, "name": request.name, "input": input});
-            Some(json!({"toolUse": call}))
+            let (id, input) = (call_id(&request.id), input(&request.arguments));
+            Some(json!({"toolUse": {"toolUseId": id, "name": request.name, "input": input}}))
         }
-        Content::Thinking(thinking) => thinking.replay.as_ref().and_then(reasoning),
+        Content::Thinking(thinking) => thinking.replay.as_ref().and_then(ours),
+        Content::ServerTool(tool) => ours(&tool.replay),
         _ => None,
     }
 }
 
-/// A thought goes back as it came by this API.
-fn reasoning(replay: &Replay) -> Option<Value> {
-    let ours = replay.provider == PROVIDER && replay.item.get("reasoningContent").is_some();
-    ours.then(|| replay.item.clone())
+/// A block goes back as it came by this API: what came by the other one has a type.
+fn ours(replay: &Replay) -> Option<Value> {
+    let ours = replay.provider == PROVIDER && replay.item.is_object();
+    (ours && replay.item.get("type").is_none()).then(|| replay.item.clone())
+}
+
+/// The id of a call in the letters and the length that the API takes: another vendor's may have others.
+fn call_id(told: &str) -> String {
+    let mut id = id(told);
+    id.truncate(LONGEST_ID);
+    id
 }
 
 fn tool_result(result: &ToolResult, cites: bool) -> Result<Value, ProviderError> {
@@ -85,7 +87,7 @@ fn tool_result(result: &ToolResult, cites: bool) -> Result<Value, ProviderError>
     if content.is_empty() {
         content.push(json!({"text": NO_TEXT}));
     }
-    let mut answer = json!({"toolUseId": result.id, "content": content});
+    let mut answer = json!({"toolUseId": call_id(&result.id), "content": content});
     if result.outcome.is_error() {
         answer["status"] = "error".into();
     }
@@ -131,11 +133,6 @@ fn unsupported(why: &str) -> ProviderError {
         ProviderErrorKind::InvalidRequest,
         format!("Bedrock's Converse API {why}: give the bytes, or an address `s3://…`"),
     )
-}
-
-/// The media type and the base64 of a `data:` URL.
-fn data_url(url: &str) -> Option<(&str, &str)> {
-    url.strip_prefix("data:")?.split_once(";base64,")
 }
 
 /// The media type where it is told, else the ending of the name or the address.
@@ -200,7 +197,7 @@ fn unknown(what: &str, kind: &str, known: &str) -> ProviderError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chatlas_core::content::{Thinking, ToolRequest};
+    use chatlas_core::content::{ServerTool, Thinking, ToolRequest};
     use chatlas_core::{AssistantTurn, UserTurn};
 
     fn user(contents: Vec<Content>) -> Result<Value, ProviderError> {
@@ -299,6 +296,34 @@ mod tests {
             ])
         );
         assert_eq!(user(vec![]).unwrap(), json!([{"text": NO_TEXT}]));
+    }
+
+    #[test]
+    fn a_call_of_another_vendors_has_an_id_that_the_api_takes() {
+        let id = format!("call|{}", "x".repeat(80));
+        let (name, arguments) = ("look".to_owned(), json!({}));
+        let asked = assistant(vec![Content::ToolRequest(ToolRequest {
+            id: id.clone(),
+            name: name.clone(),
+            arguments,
+            replay: None,
+        })]);
+        let outcome = ToolOutcome::Value(json!(1));
+        let answered = user(vec![Content::ToolResult(ToolResult { id, name, outcome })]).unwrap();
+        let sent = asked[0]["toolUse"]["toolUseId"].as_str().unwrap();
+        assert!(sent.starts_with("call_x") && sent.len() == 64, "{sent}");
+        assert_eq!(answered[0]["toolResult"]["toolUseId"], sent);
+    }
+
+    #[test]
+    fn tools_of_aws_go_back_as_they_came_by_this_api() {
+        let tool = |item: &Value| {
+            let replay = Replay { provider: PROVIDER.to_owned(), item: item.clone() };
+            Content::ServerTool(ServerTool { id: None, name: "x".into(), replay })
+        };
+        let ours = json!({"toolUse": {"toolUseId": "t", "name": "x", "type": "server_tool_use"}});
+        let by_invoke = json!([{"type": "server_tool_use", "id": "s"}]);
+        assert_eq!(assistant(vec![tool(&ours), tool(&by_invoke)]), json!([ours]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chatlas_core::content::{Citation, Content, Replay, Thinking, ToolRequest};
+use chatlas_core::content::{Citation, Content, Replay, ServerTool, Thinking, ToolRequest};
 use chatlas_core::{Completion, CompletionEvent, FinishReason, ProviderError, Usage};
 use serde_json::{Value, json};
 
@@ -41,6 +41,9 @@ struct Block {
     citations: Vec<Value>,
     call: Option<Value>,
     input: String,
+    /// What a tool of AWS's own gave.
+    result: Option<Value>,
+    image: Option<Value>,
     thought: Option<String>,
     signature: String,
     redacted: Vec<u8>,
@@ -62,6 +65,15 @@ impl Decoder {
         if let Some(input) = delta["toolUse"]["input"].as_str() {
             block.input.push_str(input);
         }
+        if let Some(parts) = delta["toolResult"].as_array()
+            && let Some(content) =
+                block.result.as_mut().and_then(|told| told["content"].as_array_mut())
+        {
+            content.extend(parts.iter().cloned());
+        }
+        if let (Some(image), true) = (&mut block.image, delta["image"]["source"].is_object()) {
+            image["source"] = delta["image"]["source"].clone();
+        }
         let reasoning = &delta["reasoningContent"];
         if let Some(text) = reasoning["text"].as_str() {
             block.thought.get_or_insert_default().push_str(text);
@@ -80,13 +92,14 @@ impl Decoder {
         events
     }
 
-    /// What is whole now: a call. The rest has been told.
-    fn block_stop(&self, payload: &Value) -> Option<CompletionEvent> {
-        let block = self.blocks.get(&index(payload))?;
-        Some(match requested(&block.call()?) {
+    /// What is whole now, and has not been told piece by piece.
+    fn block_stop(&self, payload: &Value) -> Vec<CompletionEvent> {
+        let whole = self.blocks.get(&index(payload)).map(Block::whole).unwrap_or_default();
+        let event = |content| match content {
             Content::Text(text) => CompletionEvent::Text(text.text),
             other => CompletionEvent::Content(other),
-        })
+        };
+        whole.iter().flat_map(contents).map(event).collect()
     }
 
     fn done(&mut self) -> CompletionEvent {
@@ -111,12 +124,18 @@ impl Decode for Decoder {
             }],
             "contentBlockStart" => {
                 let block = self.blocks.entry(index(payload)).or_default();
-                let call = &payload["start"]["toolUse"];
-                block.call = call.is_object().then(|| call.clone());
+                let start =
+                    |key: &str| Some(payload["start"][key].clone()).filter(Value::is_object);
+                block.call = start("toolUse");
+                block.result = start("toolResult").map(|mut result| {
+                    result["content"] = json!([]);
+                    result
+                });
+                block.image = start("image");
                 Vec::new()
             }
             "contentBlockDelta" => self.delta(payload),
-            "contentBlockStop" => self.block_stop(payload).into_iter().collect(),
+            "contentBlockStop" => self.block_stop(payload),
             "messageStop" => {
                 self.stopped = Some(payload["stopReason"].as_str().unwrap_or_default().to_owned());
                 Vec::new()
@@ -174,8 +193,16 @@ impl Block {
         } else if !self.text.is_empty() {
             values.push(json!({"text": self.text}));
         }
-        values.extend(self.call().map(|call| json!({"toolUse": call})));
+        values.extend(self.whole());
         values
+    }
+
+    /// What of it comes as one, though it may arrive in pieces.
+    fn whole(&self) -> Vec<Value> {
+        let call = self.call().map(|call| json!({"toolUse": call}));
+        let result = self.result.as_ref().map(|result| json!({"toolResult": result}));
+        let image = self.image.as_ref().map(|image| json!({"image": image}));
+        [call, result, image].into_iter().flatten().collect()
     }
 }
 
@@ -239,31 +266,56 @@ fn usage(told: &Value) -> Usage {
 
 /// What a block says.
 fn contents(block: &Value) -> Vec<Content> {
+    let Some((kind, told)) = block.as_object().and_then(|block| block.iter().next()) else {
+        return Vec::new();
+    };
     let string = |value: &Value| value.as_str().map(str::to_owned);
-    let replay = || Some(Replay { provider: PROVIDER.to_owned(), item: block.clone() });
-    if let Some(text) = block["text"].as_str() {
-        return if text.is_empty() { Vec::new() } else { vec![Content::text(text)] };
+    let replay = || Replay { provider: PROVIDER.to_owned(), item: block.clone() };
+    match kind.as_str() {
+        "text" => {
+            let text = told.as_str().filter(|text| !text.is_empty());
+            text.map(Content::text).into_iter().collect()
+        }
+        // A tool that AWS runs itself has had its answer, too.
+        "toolUse" if told["type"] == "server_tool_use" => vec![Content::ServerTool(ServerTool {
+            id: string(&told["toolUseId"]),
+            name: string(&told["name"]).unwrap_or_default(),
+            replay: replay(),
+        })],
+        "toolUse" => vec![requested(told)],
+        "citationsContent" => {
+            let texts = told["content"].as_array().into_iter().flatten();
+            let text: String = texts.filter_map(|part| part["text"].as_str()).collect();
+            let notes = told["citations"].as_array().into_iter().flatten();
+            let notes = notes.map(|note| Content::Citation(citation(note)));
+            let text = (!text.is_empty()).then(|| Content::text(text));
+            text.into_iter().chain(notes).collect()
+        }
+        "reasoningContent" => {
+            let text = string(&told["reasoningText"]["text"]);
+            let signed = string(&told["reasoningText"]["signature"]).is_some_and(|s| !s.is_empty());
+            let redacted = told["redactedContent"].is_string();
+            if text.is_none() && !redacted {
+                return Vec::new();
+            }
+            // Models that do not sign their thoughts do not want them back.
+            let replay = (signed || redacted).then(replay);
+            vec![Content::Thinking(Thinking { text: text.unwrap_or_default(), replay })]
+        }
+        "image" => {
+            let format = told["format"].as_str().unwrap_or("png");
+            let bytes = told["source"]["bytes"].as_str();
+            let image = |data| Content::image_base64(format!("image/{format}"), data);
+            bytes.map(image).into_iter().collect()
+        }
+        // What is to come goes back as it came.
+        kind if told.is_object() => vec![Content::ServerTool(ServerTool {
+            id: string(&told["toolUseId"]),
+            name: string(&told["type"]).unwrap_or_else(|| kind.to_owned()),
+            replay: replay(),
+        })],
+        _ => Vec::new(),
     }
-    if block["toolUse"].is_object() {
-        return vec![requested(&block["toolUse"])];
-    }
-    let cited = &block["citationsContent"];
-    if cited.is_object() {
-        let texts = cited["content"].as_array().into_iter().flatten();
-        let text: String = texts.filter_map(|part| part["text"].as_str()).collect();
-        let notes = cited["citations"].as_array().into_iter().flatten();
-        let notes = notes.map(|note| Content::Citation(citation(note)));
-        let text = (!text.is_empty()).then(|| Content::text(text));
-        return text.into_iter().chain(notes).collect();
-    }
-    let reasoning = &block["reasoningContent"];
-    if let Some(text) = string(&reasoning["reasoningText"]["text"]) {
-        return vec![Content::Thinking(Thinking { text, replay: replay() })];
-    }
-    if reasoning["redactedContent"].is_string() {
-        return vec![Content::Thinking(Thinking { text: String::new(), replay: replay() })];
-    }
-    Vec::new()
 }
 
 /// A call; one of the tool for the output is the answer itself.
@@ -394,6 +446,60 @@ mod tests {
             quote: Some("it is so".into()),
         };
         assert!(whole.contents.contains(&Content::Citation(cited)));
+    }
+
+    #[test]
+    fn what_aws_runs_itself_is_no_call_of_the_programs() {
+        let call = json!({"toolUseId": "t1", "name": "nova_grounding", "type": "server_tool_use"});
+        let result =
+            json!({"toolUseId": "t1", "type": "nova_grounding_result", "status": "success"});
+        let start = |index: u64, start: Value| {
+            ("contentBlockStart", json!({"contentBlockIndex": index, "start": start}))
+        };
+        let (events, _) = decoded(&[
+            start(0, json!({"toolUse": call})),
+            delta(0, &json!({"toolUse": {"input": "{\"q\": 1}"}})),
+            stop(0),
+            start(1, json!({"toolResult": result})),
+            delta(1, &json!({"toolResult": [{"text": "a"}]})),
+            delta(1, &json!({"toolResult": [{"json": {}}]})),
+            stop(1),
+            start(2, json!({"image": {"format": "png"}})),
+            delta(2, &json!({"image": {"source": {"bytes": "aGk="}}})),
+            stop(2),
+            delta(3, &json!({"reasoningContent": {"text": "unsigned"}})),
+            stop(3),
+            ("messageStop", json!({"stopReason": "end_turn"})),
+            ("metadata", json!({"usage": {"inputTokens": 1, "outputTokens": 1}})),
+        ]);
+        let (mut called, mut gave) = (call, result);
+        called["input"] = json!({"q": 1});
+        gave["content"] = json!([{"text": "a"}, {"json": {}}]);
+        let image = json!({"image": {"format": "png", "source": {"bytes": "aGk="}}});
+        let whole = json!({"output": {"message": {"content": [
+            {"toolUse": called}, {"toolResult": gave}, image,
+            {"reasoningContent": {"reasoningText": {"text": "unsigned"}}},
+        ]}}, "stopReason": "end_turn", "usage": {"inputTokens": 1, "outputTokens": 1}});
+        let whole = completion(&known(), &whole).unwrap();
+        assert_eq!(events.last(), Some(&CompletionEvent::Done(whole.clone())));
+        let tool = |name: &str, item: Value| {
+            let replay = Replay { provider: PROVIDER.to_owned(), item };
+            Content::ServerTool(ServerTool { id: Some("t1".into()), name: name.into(), replay })
+        };
+        let expected = [
+            tool("nova_grounding", json!({"toolUse": called})),
+            tool("nova_grounding_result", json!({"toolResult": gave})),
+            Content::image_base64("image/png", "aGk="),
+        ];
+        assert_eq!(whole.contents[..3], expected);
+        assert_eq!(
+            whole.contents[3],
+            Content::Thinking(Thinking { text: "unsigned".into(), replay: None })
+        );
+        assert_eq!(whole.finish_reason, Some(FinishReason::Stop));
+        for content in expected {
+            assert!(events.contains(&CompletionEvent::Content(content)));
+        }
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! A request in the words of the Converse API.
 
+use std::collections::HashSet;
+
 use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind, Turn};
 use serde_json::{Map, Value, json};
 
 use super::blocks;
-use crate::anthropic::Caching;
 use crate::anthropic::request::{DEFAULT_MAX_TOKENS, OUTPUT_TOOL, Options, Thinks};
+use crate::anthropic::{Caching, schema};
 use crate::bedrock::Guardrail;
 
 /// The fields of a request that a count of tokens takes.
@@ -78,6 +80,8 @@ fn messages(options: &Options, request: &ChatRequest) -> Result<Vec<Value>, Prov
             _ => messages.push((role, blocks)),
         }
     }
+    let mut names = HashSet::new();
+    messages.iter_mut().flat_map(|(_, said)| said).for_each(|block| rename(block, &mut names));
     if let Some((_, said)) = messages.last_mut() {
         said.extend(cache_point(options));
     }
@@ -85,6 +89,20 @@ fn messages(options: &Options, request: &ChatRequest) -> Result<Vec<Value>, Prov
         .into_iter()
         .map(|(role, content)| json!({"role": role, "content": content}))
         .collect())
+}
+
+/// Gives a document of that block a name of its own, where another one has it: the API refuses two
+/// of a name.
+fn rename(block: &mut Value, names: &mut HashSet<String>) {
+    let within = block.pointer_mut("/toolResult/content").and_then(Value::as_array_mut);
+    within.into_iter().flatten().for_each(|block| rename(block, names));
+    let Some(Value::String(name)) = block.pointer_mut("/document/name") else { return };
+    let first = name.clone();
+    let mut number = 1;
+    while !names.insert(name.to_lowercase()) {
+        number += 1;
+        *name = format!("{first} ({number})");
+    }
 }
 
 fn inference(options: &Options, request: &ChatRequest) -> Option<Value> {
@@ -121,6 +139,9 @@ fn tools(options: &Options, request: &ChatRequest) -> Option<Value> {
             });
             if tool.strict == Some(true) {
                 spec["strict"] = true.into();
+                if let Some(enforced) = schema::enforced(&tool.parameters) {
+                    spec["inputSchema"] = json!({"json": enforced});
+                }
             }
             json!({"toolSpec": spec})
         })
@@ -130,7 +151,7 @@ fn tools(options: &Options, request: &ChatRequest) -> Option<Value> {
         tools.push(json!({"toolSpec": {
             "name": OUTPUT_TOOL,
             "description": "Extract structured data",
-            "inputSchema": {"json": {"type": "object", "properties": {"data": output.schema}}},
+            "inputSchema": {"json": schema::wrapped(&output.schema)},
         }}));
     }
     if tools.is_empty() {
@@ -252,6 +273,29 @@ mod tests {
             written(CLAUDE, &off(), &request)["messages"],
             json!([{"role": "user", "content": said}])
         );
+    }
+
+    #[test]
+    fn no_two_documents_have_one_name() {
+        use chatlas_core::content::{Content, ToolOutcome, ToolResult};
+
+        let pdf = |name: &str| Content::document_base64(name, "application/pdf", "AAAA");
+        let outcome = ToolOutcome::Contents(vec![pdf("")]);
+        let result = ToolResult { id: "t".into(), name: "look".into(), outcome };
+        let turn = |contents| Turn::User(chatlas_core::UserTurn { contents });
+        let request = ChatRequest::new([
+            turn(vec![pdf("a.pdf"), pdf("")]),
+            Turn::assistant("Yes."),
+            turn(vec![Content::ToolResult(result), pdf("A_pdf"), pdf("")]),
+        ]);
+        let sent = written(CLAUDE, &off(), &request)["messages"].take();
+        let name = |block: &Value| block["document"]["name"].clone();
+        let last = &sent[2]["content"];
+        assert_eq!(name(&sent[0]["content"][0]), "a pdf");
+        assert_eq!(name(&sent[0]["content"][1]), "document");
+        assert_eq!(name(&last[0]["toolResult"]["content"][0]), "document (2)");
+        assert_eq!(name(&last[1]), "A pdf (2)");
+        assert_eq!(name(&last[2]), "document (3)");
     }
 
     #[test]

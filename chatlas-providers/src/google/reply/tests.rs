@@ -160,6 +160,9 @@ fn calls_without_an_id_get_one_each() {
     let ids: Vec<&str> = reply.tool_requests().map(|request| request.id.as_str()).collect();
     assert_eq!(ids, ["invented_call_r-1_1", "invented_call_r-1_2", "invented_call_r-1_3"]);
     assert!(reply.tool_requests().all(|request| request.arguments == json!({})));
+    let without = json!({"functionCall": {"name": "now", "args": null}});
+    let reply = done(&[chunk(&json!([without]), Some("STOP"))]);
+    assert_eq!(reply.tool_requests().next().unwrap().arguments, json!({}));
     let mut nameless = chunk(&json!([call]), Some("STOP"));
     nameless["responseId"] = Value::Null;
     let id = |reply: &Value| whole(reply).unwrap().tool_requests().next().unwrap().id.clone();
@@ -213,6 +216,25 @@ fn sources_come_with_the_words_that_they_support() {
 }
 
 #[test]
+fn each_chunk_cites_for_its_own_words() {
+    let cites = |text: &str, uris: &[&str], reason: Option<&str>| {
+        let sources: Vec<Value> = uris.iter().map(|uri| json!({"uri": uri})).collect();
+        let mut chunk = chunk(&json!([{"text": text}]), reason);
+        chunk["candidates"][0]["citationMetadata"] = json!({"citationSources": sources});
+        chunk
+    };
+    let reply = done(&[cites("a", &["x", "y"], None), cites("b", &["y", "z"], Some("STOP"))]);
+    let urls: Vec<_> = reply.contents[1..]
+        .iter()
+        .map(|content| match content {
+            Content::Citation(citation) => citation.url.as_deref().unwrap(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(urls, ["x", "y", "z"]);
+}
+
+#[test]
 fn other_candidates_are_alternatives() {
     let candidate = |index: u64, text: &str, reason: &str| {
         json!({"index": index, "finishReason": reason,
@@ -240,6 +262,7 @@ fn a_reply_that_stopped_says_why() {
         ("RECITATION", FinishReason::ContentFilter),
         ("PROHIBITED_CONTENT", FinishReason::ContentFilter),
         ("IMAGE_SAFETY", FinishReason::ContentFilter),
+        ("ESCALATION", FinishReason::ContentFilter),
         ("OTHER", FinishReason::Other("OTHER".to_owned())),
         ("BOREDOM", FinishReason::Other("BOREDOM".to_owned())),
     ] {
@@ -257,8 +280,8 @@ fn what_is_no_reply_is_an_error_that_keeps_the_count() {
     let usage = json!({"promptTokenCount": 8, "totalTokenCount": 8});
     let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": usage,
         "responseId": "r-1"});
-    let mut broken = chunk(&json!([]), Some("MALFORMED_FUNCTION_CALL"));
-    broken["usageMetadata"] = usage;
+    let mut broken = chunk(&json!([{"text": "I add."}]), Some("MALFORMED_FUNCTION_CALL"));
+    broken["usageMetadata"] = usage.clone();
     broken["candidates"][0]["finishMessage"] = "Malformed function call: add(".into();
     for (reply, kind, code, message) in [
         (&blocked, Kind::ContentFilter, "SAFETY", "the prompt was blocked (SAFETY)"),
@@ -272,6 +295,9 @@ fn what_is_no_reply_is_an_error_that_keeps_the_count() {
         assert_eq!(partial.usage.input_tokens, Some(8));
         assert_eq!(partial.response_id.as_deref(), Some("r-1"));
     }
+    assert_eq!(whole(&broken).unwrap_err().partial().unwrap().text(), "I add.");
+    let error = whole(&json!({"usageMetadata": usage, "responseId": "r-1"})).unwrap_err();
+    assert_eq!(error.partial().unwrap().usage.input_tokens, Some(8));
     let error = json!({"error": {"code": 503, "status": "UNAVAILABLE", "message": "full"}});
     for reply in [error.clone(), json!([error])] {
         let error = whole(&reply).unwrap_err();
@@ -286,7 +312,8 @@ fn what_is_no_reply_is_an_error_that_keeps_the_count() {
 #[test]
 fn a_stream_ends_when_each_candidate_says_why() {
     let begun = chunk(&json!([{"text": "Hel"}]), None);
-    for chunks in [vec![], vec![begun.clone()], vec![json!({"usageMetadata": {}})]] {
+    let going = chunk(&json!([{"text": "Hel"}]), Some("FINISH_REASON_UNSPECIFIED"));
+    for chunks in [vec![], vec![begun.clone()], vec![going], vec![json!({"usageMetadata": {}})]] {
         let error = decoded(&chunks).unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::TruncatedStream);
     }
