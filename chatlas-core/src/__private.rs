@@ -28,7 +28,7 @@ pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::rehearsal::rehearse;
 pub use crate::telemetry::tool_direct::{StreamSpan, SyncSpan, direct};
 pub use crate::tool::args::{Args, Param, Parameter, parameter};
-pub use crate::tool::function::{Name, Spec, ToolFn, ToolWith, bound, function};
+pub use crate::tool::function::{Name, Spec, Stateless, ToolFn, ToolWith, bound, function};
 pub use crate::tool::returned::{Plain, Returned};
 pub use crate::tool::state::{NoState, Share, Shared, Supply};
 pub use crate::tool::stream::drain;

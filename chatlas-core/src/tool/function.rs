@@ -179,6 +179,26 @@ pub trait ToolFn {
     const NAME: Name;
 }
 
+/// A tool that needs no state. One impl, so that the compiler has little to check: it is a
+/// [`ToolFn`], and a [`ToolWith`] any state.
+pub trait Stateless {
+    /// The tool's name.
+    const NAME: Name;
+
+    /// The tool.
+    fn tool() -> Arc<dyn Tool>;
+}
+
+impl<T: Stateless> ToolFn for T {
+    const NAME: Name = T::NAME;
+}
+
+impl<T: Stateless, S> ToolWith<S, ()> for T {
+    fn tool(_: &Arc<S>) -> Arc<dyn Tool> {
+        T::tool()
+    }
+}
+
 /// A tool that can be made where the state of its list is an `S`. `How` says how each of its
 /// `#[state]` parameters comes out of it.
 #[diagnostic::on_unimplemented(

@@ -18,14 +18,21 @@ impl Tool<'_> {
         let spec = self.spec(private);
         let outcome = outcome(private);
         let made = if self.states().next().is_some() {
-            self.with_state(private)
+            let made = self.with_state(private);
+            quote! {
+                impl #private::ToolFn for #ident {
+                    const NAME: #private::Name = #name;
+                }
+                #made
+            }
         } else {
             let run = self.run(&mut std::iter::empty(), private);
             quote! {
                 fn __call(__call: #private::ToolCall) -> #outcome { #run }
 
-                impl<__S> #private::ToolWith<__S, ()> for #ident {
-                    fn tool(_: &#private::Arc<__S>) -> #private::Arc<dyn #private::Tool> {
+                impl #private::Stateless for #ident {
+                    const NAME: #private::Name = #name;
+                    fn tool() -> #private::Arc<dyn #private::Tool> {
                         #private::function(&__SPEC, __call)
                     }
                 }
@@ -35,9 +42,6 @@ impl Tool<'_> {
             #(#around)*
             const _: () = {
                 #spec
-                impl #private::ToolFn for #ident {
-                    const NAME: #private::Name = #name;
-                }
                 #made
             };
         }

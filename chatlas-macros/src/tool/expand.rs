@@ -27,12 +27,9 @@ impl Tool<'_> {
             #function
             #marker
             #(#cfg)*
-            impl #private::ToolFn for #ident {
+            impl #private::Stateless for #ident {
                 const NAME: #private::Name = #name;
-            }
-            #(#cfg)*
-            impl<__S> #private::ToolWith<__S, ()> for #ident {
-                fn tool(_: &#private::Arc<__S>) -> #private::Arc<dyn #private::Tool> { loop {} }
+                fn tool() -> #private::Arc<dyn #private::Tool> { loop {} }
             }
             #errors
         }

@@ -80,12 +80,6 @@ const _: () = {
         "Get the weather.",
         __PARAMETERS,
     );
-    impl ::chatlas::__private::ToolFn for get_weather {
-        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
-            hash: 12390175757620556628u64,
-            text: "get_weather",
-        };
-    }
     fn __call(
         __call: ::chatlas::__private::ToolCall,
     ) -> ::chatlas::__private::BoxFuture<
@@ -107,10 +101,12 @@ const _: () = {
             get_weather::__value(&__output, true)
         })
     }
-    impl<__S> ::chatlas::__private::ToolWith<__S, ()> for get_weather {
-        fn tool(
-            _: &::chatlas::__private::Arc<__S>,
-        ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+    impl ::chatlas::__private::Stateless for get_weather {
+        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
+            hash: 12390175757620556628u64,
+            text: "get_weather",
+        };
+        fn tool() -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
             ::chatlas::__private::function(&__SPEC, __call)
         }
     }

@@ -7,16 +7,12 @@ fn add<T>(a: T) -> T {
 struct add {
     _private: (),
 }
-impl ::chatlas::__private::ToolFn for add {
+impl ::chatlas::__private::Stateless for add {
     const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
         hash: 16648614959733859924u64,
         text: "add",
     };
-}
-impl<__S> ::chatlas::__private::ToolWith<__S, ()> for add {
-    fn tool(
-        _: &::chatlas::__private::Arc<__S>,
-    ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+    fn tool() -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
         loop {}
     }
 }

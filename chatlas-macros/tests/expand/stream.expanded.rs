@@ -75,12 +75,6 @@ const _: () = {
         "Counts.",
         __PARAMETERS,
     );
-    impl ::chatlas::__private::ToolFn for count {
-        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
-            hash: 12818901015042040436u64,
-            text: "count",
-        };
-    }
     fn __call(
         __call: ::chatlas::__private::ToolCall,
     ) -> ::chatlas::__private::BoxFuture<
@@ -106,10 +100,12 @@ const _: () = {
             ::chatlas::__private::drain(__stream, &__context, count::__value).await
         })
     }
-    impl<__S> ::chatlas::__private::ToolWith<__S, ()> for count {
-        fn tool(
-            _: &::chatlas::__private::Arc<__S>,
-        ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+    impl ::chatlas::__private::Stateless for count {
+        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
+            hash: 12818901015042040436u64,
+            text: "count",
+        };
+        fn tool() -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
             ::chatlas::__private::function(&__SPEC, __call)
         }
     }

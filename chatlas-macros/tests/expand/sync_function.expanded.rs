@@ -78,12 +78,6 @@ const _: () = {
         .read_only(true)
         .strict(false)
         .timeout(120000u64);
-    impl ::chatlas::__private::ToolFn for join {
-        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
-            hash: 3087132942670811365u64,
-            text: "join-words",
-        };
-    }
     fn __call(
         __call: ::chatlas::__private::ToolCall,
     ) -> ::chatlas::__private::BoxFuture<
@@ -114,10 +108,12 @@ const _: () = {
                 .await
         })
     }
-    impl<__S> ::chatlas::__private::ToolWith<__S, ()> for join {
-        fn tool(
-            _: &::chatlas::__private::Arc<__S>,
-        ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
+    impl ::chatlas::__private::Stateless for join {
+        const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
+            hash: 3087132942670811365u64,
+            text: "join-words",
+        };
+        fn tool() -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
             ::chatlas::__private::function(&__SPEC, __call)
         }
     }
