@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use chatlas_core::{CompletionEvent, ProviderError, ProviderErrorKind};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::Response;
@@ -103,7 +102,7 @@ pub(crate) fn events<D: Decode>(
                 }
                 match incoming.next().await {
                     Some(Ok(event)) => {
-                        lock(&unread).clear();
+                        lock(&unread).length = 0;
                         // Some keep a connection alive by events that say nothing.
                         if let Some(data) = event.data.filter(|data| !data.trim().is_empty()) {
                             ready.extend(decoder.event(&data)?);
@@ -139,42 +138,52 @@ pub(crate) fn events<D: Decode>(
     )
 }
 
-/// What has come since the last event was whole.
+/// What of a body has not become an event yet.
 #[derive(Default)]
 struct Unread {
+    /// How many bytes have come since the last event was taken.
     length: usize,
-    /// From the piece on in which that event ended.
-    pieces: Vec<Bytes>,
+    /// The lines since the last blank one, with which an event ends, wherever the pieces are cut.
+    /// No more is kept of them than an error may have.
+    tail: Vec<u8>,
+    /// Whether the line that ends next is no blank one.
+    line_has_begun: bool,
+    /// Whether a blank line came last, so that the next byte begins a new tail.
+    after_blank: bool,
+    /// Whether the last byte was a carriage return: a line feed now is the same end of a line.
+    after_return: bool,
 }
 
 impl Unread {
-    fn add(&mut self, piece: Bytes) {
+    fn add(&mut self, piece: &[u8]) {
         self.length += piece.len();
-        self.pieces.push(piece);
-        // An error is no longer than that.
-        if self.length > LONGEST_REFUSAL {
-            self.pieces.clear();
+        for byte in piece {
+            let ends_return = *byte == b'\n' && self.after_return;
+            self.after_return = *byte == b'\r';
+            if ends_return {
+                continue;
+            }
+            if matches!(byte, b'\n' | b'\r') {
+                self.after_blank |= !self.line_has_begun;
+                self.line_has_begun = false;
+                self.tail.push(b'\n');
+            } else {
+                if std::mem::take(&mut self.after_blank) {
+                    self.tail.clear();
+                }
+                self.line_has_begun = true;
+                self.tail.push(*byte);
+            }
+            self.tail.truncate(LONGEST_REFUSAL);
         }
-    }
-
-    /// An event was whole.
-    fn clear(&mut self) {
-        self.length = 0;
-        let last = self.pieces.pop();
-        self.pieces.clear();
-        self.pieces.extend(last);
     }
 
     /// What stands at the end without the form of an event, where it is JSON.
     fn bare_json(&mut self) -> Option<String> {
-        let bytes = std::mem::take(&mut self.pieces).concat();
-        let text = std::str::from_utf8(&bytes).ok()?.trim_end();
-        let start =
-            ["\n\n", "\r\n\r\n"].iter().filter_map(|end| Some(text.rfind(end)? + end.len())).max();
-        let bare = text.get(start.unwrap_or_default()..)?.trim_start();
+        let bare = String::from_utf8(std::mem::take(&mut self.tail)).ok()?;
         let is_json =
-            bare.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(bare).is_ok();
-        is_json.then(|| bare.to_owned())
+            bare.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(&bare).is_ok();
+        is_json.then_some(bare)
     }
 }
 
@@ -196,7 +205,7 @@ fn body(
             return Err(BodyError::Endless);
         }
         let mut waits = lock(&unread);
-        waits.add(chunk.clone());
+        waits.add(&chunk);
         let is_long = waits.length > LONGEST_PIECE;
         drop(waits);
         if is_long {
