@@ -147,7 +147,7 @@ impl Agent<'_> {
             let of_call = turn.usage;
             usage += of_call;
             let turn = history.reply(turn);
-            span.count(of_call, &turn);
+            span.count(&of_call, &turn);
             let requests = history.requests();
             if requests.is_empty() && turn.finish_reason == Some(FinishReason::Pause) {
                 continue;

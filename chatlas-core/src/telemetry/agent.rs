@@ -83,7 +83,7 @@ impl AgentSpan {
     /// Counts a reply of the model, which took that many tokens; the turn is whole, with what came
     /// before a pause.
     #[inline]
-    pub(crate) fn count(&mut self, usage: Usage, turn: &AssistantTurn) {
+    pub(crate) fn count(&mut self, usage: &Usage, turn: &AssistantTurn) {
         if let Some(run) = &mut self.0 {
             run.count(usage, turn);
         }
@@ -165,9 +165,9 @@ impl Invocation {
         self.scope.set(list);
     }
 
-    fn count(&mut self, usage: Usage, turn: &AssistantTurn) {
+    fn count(&mut self, usage: &Usage, turn: &AssistantTurn) {
         if let Some(sum) = &mut self.usage {
-            *sum += usage;
+            *sum += *usage;
         }
         self.tool_calls += turn.tool_requests().count() as u64;
         self.last = Some(self.answer(turn));

@@ -53,7 +53,7 @@ async fn talk(
         span.asks();
         let request = request(chat, Some(run.clone()));
         let reply = traced_chat(info, request, move |_| ready(Ok(reply))).await?;
-        span.count(reply.usage, &reply);
+        span.count(&reply.usage, &reply);
         for asked in reply.tool_requests() {
             let tool = chat.tool_set().get(&asked.name);
             let facts = || Facts {
