@@ -103,7 +103,7 @@ fn a_meter_provider_is_seen_though_the_program_still_holds_the_one_before_it() {
         .with_reader(PeriodicReader::builder(exporter.clone()).build())
         .build();
     global::set_meter_provider(installed.clone());
-    for _ in 0..17 {
+    for _ in 0..65 {
         ask();
     }
     installed.force_flush().unwrap();

@@ -1,10 +1,9 @@
 //! What telemetry costs, beside what it is held to: `cargo bench -p chatlas --bench table`.
 //!
-//! All cases of a table run in one process and take turns, so that a busy machine slows all of them.
-//! The medians of the rounds are shown, and the fastest, which counts: what other programs on the
-//! machine do is in the median. Allocations are counted exactly, apart. Where the stack and the heap
-//! are moves a figure by tens of nanoseconds, so rounds begin at other places on the stack, and every
-//! part runs in a number of processes, whose median is held to the bound.
+//! The cases of a table take turns in one process, so that a busy machine slows all of them. Where the
+//! stack and the heap are moves a figure by tens of nanoseconds, so rounds begin at other places on the
+//! stack, and each table is measured in a number of processes. What counts is the median of their
+//! medians; the fastest round of all is shown beside it. Allocations are counted exactly, apart.
 
 #[path = "../runs/mod.rs"]
 mod runs;
@@ -31,7 +30,7 @@ struct Case<'a> {
 }
 
 struct Figure {
-    name: &'static str,
+    name: String,
     median: f64,
     fastest: f64,
     allocations: u64,
@@ -84,7 +83,7 @@ fn measure(mut cases: Vec<Case<'_>>) -> Vec<Figure> {
     let figures = cases.iter().zip(times).map(|(case, mut times)| {
         times.sort_by(f64::total_cmp);
         let (median, fastest) = (times[times.len() / 2], times[0]);
-        Figure { name: case.name, median, fastest, allocations: case.allocations }
+        Figure { name: case.name.to_owned(), median, fastest, allocations: case.allocations }
     });
     figures.collect()
 }
@@ -96,24 +95,17 @@ fn show(title: &str, figures: &[Figure]) {
     }
 }
 
-/// Marks the lines of a process that the one that started it reads.
-const HELD: &str = "=>";
-
-/// Says what is held to what.
+/// A line that says what is held to what.
 fn hold(what: &str, value: f64, bound: f64, unit: &str) {
-    println!("{HELD}\t{what}\t{value}\t{bound}\t{unit}");
+    let verdict = if value <= bound { "holds" } else { "MISSED" };
+    println!("  => {what}: {value:.2}{unit}, at most {bound}{unit}: {verdict}");
 }
 
-/// Says what is worth knowing and held to nothing.
-fn tell(what: &str, value: f64, unit: &str) {
-    hold(what, value, f64::INFINITY, unit);
-}
-
-fn nothing_installed() {
+fn nothing_installed() -> Vec<Figure> {
     let chat = runs::chat();
     let model = Quiet::new();
     let request = ChatRequest::default;
-    let figures = measure(vec![
+    measure(vec![
         case("the work of the run alone", 512, runs::replies, |replies| {
             runs::run(&chat, replies, false)
         }),
@@ -129,9 +121,11 @@ fn nothing_installed() {
             || 3,
             |days| runs::done(runs::get_weather(days)),
         ),
-    ]);
-    show("nothing installed", &figures);
-    let more = |a: usize, b: usize| figures[a].fastest - figures[b].fastest;
+    ])
+}
+
+fn judge_nothing_installed(figures: &[Figure]) {
+    let more = |a: usize, b: usize| figures[a].median - figures[b].median;
     hold("a run of 4 spans", more(1, 0), 60.0, " ns");
     let allocations = figures[1].allocations.saturating_sub(figures[0].allocations);
     hold(
@@ -142,8 +136,11 @@ fn nothing_installed() {
     );
     hold("a `chat` span outside a run", more(3, 2), 20.0, " ns");
     hold("a tool span outside a run", more(5, 4), 20.0, " ns");
+}
 
-    let figures = measure(vec![
+fn more_of_the_same() -> Vec<Figure> {
+    let chat = runs::chat();
+    measure(vec![
         case("1 model call alone", 256, runs::answers::<1>, |r| runs::run(&chat, r, false)),
         case("1 model call", 256, runs::answers::<1>, |r| runs::run(&chat, r, true)),
         case("11 model calls alone", 64, runs::answers::<11>, |r| runs::run(&chat, r, false)),
@@ -152,14 +149,16 @@ fn nothing_installed() {
         case("1 tool call", 256, || runs::asking(1), |r| runs::run(&chat, r, true)),
         case("11 tool calls alone", 256, || runs::asking(11), |r| runs::run(&chat, r, false)),
         case("11 tool calls", 256, || runs::asking(11), |r| runs::run(&chat, r, true)),
-    ]);
-    show("nothing installed: runs with more of the same", &figures);
-    let cost = |of: usize| figures[of + 1].fastest - figures[of].fastest;
+    ])
+}
+
+fn judge_more_of_the_same(figures: &[Figure]) {
+    let cost = |of: usize| figures[of + 1].median - figures[of].median;
     hold("a `chat` span in a run", (cost(2) - cost(0)) / 10.0, 20.0, " ns");
     hold("a tool span in a run", (cost(6) - cost(4)) / 10.0, 20.0, " ns");
 }
 
-fn with_the_sdk() {
+fn with_the_sdk() -> Vec<Figure> {
     let provider = runs::batching();
     global::set_tracer_provider(provider.clone());
     let chat = runs::chat();
@@ -174,7 +173,7 @@ fn with_the_sdk() {
     );
     let default = tracing::Dispatch::new(default);
     let lean = tracing::Dispatch::new(lean);
-    let figures = measure(vec![
+    measure(vec![
         case("the work of the run alone", 256, runs::replies, |replies| {
             runs::run(&chat, replies, false)
         }),
@@ -188,103 +187,119 @@ fn with_the_sdk() {
             runs::replies,
             |replies| tracing::dispatcher::with_default(&lean, || runs::traced_run(replies)),
         ),
-    ]);
-    show("SDK, batch processor, spans thrown away", &figures);
-    let more = |of: usize| figures[of].fastest - figures[0].fastest;
-    hold("share of tracing-opentelemetry's", more(1) / more(2), 0.5, "");
-    tell("share of its lean form's", more(1) / more(3), "");
+    ])
 }
 
-fn with_content() {
+fn judge_with_the_sdk(figures: &[Figure]) {
+    let more = |of: usize| figures[of].median - figures[0].median;
+    hold("share of tracing-opentelemetry's", more(1) / more(2), 0.5, "");
+    println!("  => share of its lean form's: {:.2}", more(1) / more(3));
+}
+
+fn with_content() -> Vec<Figure> {
     global::set_tracer_provider(runs::batching());
     let calls = |capture| runs::long_chat(200, capture);
     let (off, on) = (calls(Capture::Nothing), calls(Capture::Spans));
     let (mut off, off_turns) = off;
     let (mut on, on_turns) = on;
-    let figures = measure(vec![
+    measure(vec![
         case("chat() after 200 exchanges", 16, || (), |()| runs::ask(&mut off, &off_turns)),
         case("the same with capture on", 16, || (), |()| runs::ask(&mut on, &on_turns)),
-    ]);
-    show("a whole chat(): two model calls and a tool call", &figures);
-    hold("capture, times", figures[1].fastest / figures[0].fastest, 3.0, "");
+    ])
+}
+
+fn judge_with_content(figures: &[Figure]) {
+    hold("capture, times", figures[1].median / figures[0].median, 3.0, "");
 }
 
 /// What the API itself takes to say which provider is installed: exact telemetry is not cheaper.
-fn floor() {
-    let figures = measure(vec![
+fn floor() -> Vec<Figure> {
+    measure(vec![
         case("nothing", 4096, || (), |()| ()),
         case("`global::tracer_provider()`", 4096, || (), |()| global::tracer_provider()),
-    ]);
-    show("the OpenTelemetry API", &figures);
-    tell("the API's own look at its provider", figures[1].fastest - figures[0].fastest, " ns");
+    ])
 }
 
-const PARTS: [(&str, fn()); 4] = [
-    ("floor", floor),
-    ("nothing_installed", nothing_installed),
-    ("with_the_sdk", with_the_sdk),
-    ("with_content", with_content),
+/// A table: what is measured for it, and what its figures are held to.
+struct Table {
+    title: &'static str,
+    measure: fn() -> Vec<Figure>,
+    judge: fn(&[Figure]),
+}
+
+const TABLES: [Table; 5] = [
+    Table { title: "the OpenTelemetry API", measure: floor, judge: |_| () },
+    Table {
+        title: "nothing installed",
+        measure: nothing_installed,
+        judge: judge_nothing_installed,
+    },
+    Table {
+        title: "nothing installed: runs with more of the same",
+        measure: more_of_the_same,
+        judge: judge_more_of_the_same,
+    },
+    Table {
+        title: "SDK, batch processor, spans thrown away",
+        measure: with_the_sdk,
+        judge: judge_with_the_sdk,
+    },
+    Table {
+        title: "a whole chat(): two model calls and a tool call",
+        measure: with_content,
+        judge: judge_with_content,
+    },
 ];
 
-/// How many processes each part has.
-const PROCESSES: usize = 15;
+/// How many processes measure each table.
+const PROCESSES: usize = 9;
 
 fn main() {
+    // In such a process: the figures, a line each.
     let asked = std::env::args().skip(1).find_map(|argument| {
-        PARTS.into_iter().find(|(name, _)| argument.strip_prefix("--part=") == Some(name))
+        argument.strip_prefix("--table=").and_then(|index| TABLES.get(index.parse::<usize>().ok()?))
     });
-    match asked {
-        Some((_, part)) => part(),
-        None => PARTS.iter().for_each(|(name, _)| several(name)),
+    if let Some(table) = asked {
+        for Figure { name, median, fastest, allocations } in (table.measure)() {
+            println!("{median}\t{fastest}\t{allocations}\t{name}");
+        }
+        return;
+    }
+    for (index, table) in TABLES.iter().enumerate() {
+        let figures = by_processes(index);
+        show(table.title, &figures);
+        (table.judge)(&figures);
     }
 }
 
-/// Runs a part in processes of their own: the tables of the first, and the medians of all.
-fn several(part: &str) {
+/// The figures of that table, of all its processes.
+fn by_processes(table: usize) -> Vec<Figure> {
     let program = std::env::current_exe().expect("the path of this program");
-    let run = || {
-        let output = std::process::Command::new(&program).arg(format!("--part={part}")).output();
+    let run = |_| -> Vec<Figure> {
+        let output = std::process::Command::new(&program).arg(format!("--table={table}")).output();
         let output = output.expect("this program runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.lines().map(|line| read(line).expect("a line of figures")).collect()
     };
-    let outputs: Vec<String> = (0..PROCESSES).map(|_| run()).collect();
-    let held = |output: &str| -> Vec<Held> { output.lines().filter_map(Held::read).collect() };
-    for line in outputs[0].lines().filter(|line| !line.starts_with(HELD)) {
-        println!("{line}");
-    }
-    println!("\n{:<60} {:>9} {:>9} {:>9} {:>7}", "", "median", "least", "most", "bound");
-    let all: Vec<Vec<Held>> = outputs.iter().map(|output| held(output)).collect();
-    for (index, first) in all[0].iter().enumerate() {
-        let mut values: Vec<f64> = all.iter().map(|held| held[index].value).collect();
-        values.sort_by(f64::total_cmp);
-        let (median, bound) = (values[values.len() / 2], first.bound);
-        let verdict = match median <= bound {
-            _ if bound.is_infinite() => "",
-            true => "holds",
-            false => "MISSED",
-        };
-        let bound = if bound.is_infinite() { String::new() } else { bound.to_string() };
-        let what = format!("{HELD} {}{}", first.what, first.unit);
-        let (least, most) = (values[0], values[values.len() - 1]);
-        println!("{what:<60} {median:>9.2} {least:>9.2} {most:>9.2} {bound:>7} {verdict}");
-    }
+    let runs: Vec<Vec<Figure>> = (0..PROCESSES).map(run).collect();
+    let pooled = |case: usize| {
+        let of_case = || runs.iter().map(|figures| &figures[case]);
+        let mut medians: Vec<f64> = of_case().map(|figure| figure.median).collect();
+        medians.sort_by(f64::total_cmp);
+        Figure {
+            name: runs[0][case].name.clone(),
+            median: medians[medians.len() / 2],
+            fastest: of_case().map(|figure| figure.fastest).fold(f64::INFINITY, f64::min),
+            allocations: of_case().map(|figure| figure.allocations).max().unwrap_or_default(),
+        }
+    };
+    (0..runs[0].len()).map(pooled).collect()
 }
 
-/// What a process said with [`hold`].
-struct Held {
-    what: String,
-    value: f64,
-    bound: f64,
-    unit: String,
-}
-
-impl Held {
-    fn read(line: &str) -> Option<Self> {
-        let mut fields = line.strip_prefix(HELD)?.trim_start_matches('\t').split('\t');
-        let mut text = || fields.next().map(str::to_owned);
-        let (what, value, bound) = (text()?, text()?, text()?);
-        let unit = text()?;
-        Some(Self { what, value: value.parse().ok()?, bound: bound.parse().ok()?, unit })
-    }
+fn read(line: &str) -> Option<Figure> {
+    let mut fields = line.split('\t');
+    let (median, fastest) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let allocations = fields.next()?.parse().ok()?;
+    Some(Figure { name: fields.next()?.to_owned(), median, fastest, allocations })
 }

@@ -74,7 +74,7 @@ type Provider = Arc<dyn MeterProvider + Send + Sync>;
 static DEFAULT: OnceLock<Provider> = OnceLock::new();
 
 /// How many times a thread may go by the count of the holders of [`DEFAULT`] before it looks.
-const BY_COUNT: u8 = 15;
+const BY_COUNT: u8 = 63;
 
 /// Whether no meter provider is installed, found without the locks of a look at the global one,
 /// which cost more than all else that a run costs without an SDK.
