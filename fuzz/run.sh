@@ -2,7 +2,7 @@
 # Fuzzes one target, or all of them one after the other, for so many seconds each (600 unless said):
 #   fuzz/run.sh [TARGET|all] [SECONDS]
 # It needs a C++ compiler and no nightly: the flags are those of cargo-fuzz, without a sanitizer,
-# for the project has no unsafe code.
+# for what is fuzzed has no unsafe code.
 set -euo pipefail
 cd "$(dirname "$0")"
 what="${1:-all}" seconds="${2:-600}"
