@@ -16,7 +16,7 @@
 pub mod chat;
 pub mod content;
 pub mod provider;
-mod schema;
+pub mod schema;
 pub mod telemetry;
 pub mod tool;
 pub mod turn;

@@ -1,4 +1,4 @@
-//! JSON schemas of Rust types, as every vendor takes them.
+//! JSON schemas: of Rust types, as every vendor takes them; and the strict form.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, ReplaceUnevaluatedProperties};
@@ -69,7 +69,7 @@ pub(crate) fn make_strict(schema: &mut Value) -> bool {
         map.retain(|key, _| key == "$ref" || key == "definitions");
     }
     map.remove("default");
-    if map.get("format").is_some_and(|format| !FORMATS.iter().any(|known| format == known)) {
+    if has_other_format(map) {
         map.remove("format");
     }
     if let Some(choices) = map.remove("oneOf") {
@@ -103,6 +103,58 @@ fn make_strict_object(map: &mut Map<String, Value>) -> bool {
     map.insert("required".into(), names.into());
     map.insert("additionalProperties".into(), false.into());
     true
+}
+
+/// Whether a schema is in the form that [vendors enforce to the
+/// letter](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas): every object
+/// is closed, and every property required.
+///
+/// ```
+/// use serde_json::json;
+///
+/// let mut place = json!({
+///     "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
+/// });
+/// assert!(!chatlas_core::schema::is_strict(&place));
+/// place["additionalProperties"] = false.into();
+/// assert!(chatlas_core::schema::is_strict(&place));
+/// ```
+pub fn is_strict(schema: &Value) -> bool {
+    let Some(object) = schema.as_object() else { return true };
+    if let Some(properties) = object.get("properties").and_then(Value::as_object) {
+        let required = object.get("required").and_then(Value::as_array);
+        let Some(required) = required else { return false };
+        let closed = object.get("additionalProperties") == Some(&Value::Bool(false));
+        let all = properties.keys().all(|name| required.iter().any(|r| r == name.as_str()));
+        if !closed || !all || !properties.values().all(is_strict) {
+            return false;
+        }
+    } else if object.get("type").is_some_and(|kind| kind == "object") {
+        return false;
+    }
+    if ["oneOf", "allOf", "prefixItems"].iter().any(|key| object.contains_key(*key)) {
+        return false;
+    }
+    if has_other_format(object) {
+        return false;
+    }
+    // A reference stands alone.
+    if object.contains_key("$ref") && object.len() > 1 {
+        return false;
+    }
+    let within =
+        ["items", "anyOf", "definitions", "$defs"].iter().filter_map(|key| object.get(*key));
+    within.into_iter().all(|inner| match inner {
+        Value::Array(list) => list.iter().all(is_strict),
+        Value::Object(map) if !map.contains_key("type") && !map.contains_key("anyOf") => {
+            map.values().all(is_strict)
+        }
+        one => is_strict(one),
+    })
+}
+
+fn has_other_format(map: &Map<String, Value>) -> bool {
+    map.get("format").is_some_and(|format| !FORMATS.iter().any(|known| format == known))
 }
 
 fn has_type(map: &Map<String, Value>, name: &str) -> bool {
@@ -145,5 +197,37 @@ mod tests {
         assert_eq!(strict(page), Some(json!({"type": "string"})));
         let day = json!({"type": "string", "format": "date"});
         assert_eq!(strict(day.clone()), Some(day));
+    }
+
+    #[test]
+    fn only_a_closed_schema_is_strict() {
+        let closed = json!({
+            "type": "object", "additionalProperties": false, "required": ["a"],
+            "properties": {"a": {"type": "array", "items": {"type": "string"}}},
+        });
+        assert!(is_strict(&closed));
+        for refused in [
+            json!({"type": "string", "format": "uri"}),
+            json!({"type": "integer", "format": "uint8"}),
+            json!({"type": "array", "items": {}, "prefixItems": [{"type": "string"}]}),
+            json!({"$ref": "#/definitions/Node", "description": "The left one."}),
+        ] {
+            let mut schema = closed.clone();
+            schema["properties"] = json!({"refused": refused});
+            schema["required"] = json!(["refused"]);
+            assert!(!is_strict(&schema), "{schema}");
+        }
+        let mut open = closed.clone();
+        open["additionalProperties"] = json!(true);
+        assert!(!is_strict(&open));
+        let mut optional = closed.clone();
+        optional["required"] = json!([]);
+        assert!(!is_strict(&optional));
+        let mut map_within = closed.clone();
+        map_within["properties"]["a"] = json!({"type": "object"});
+        assert!(!is_strict(&map_within));
+        let mut deep = closed.clone();
+        deep["properties"]["a"]["items"] = open;
+        assert!(!is_strict(&deep));
     }
 }

@@ -14,6 +14,8 @@ pub mod azure;
 pub mod bedrock;
 #[cfg(feature = "_completions")]
 pub mod completions;
+#[cfg(feature = "_provider")]
+mod data_url;
 #[cfg(feature = "google")]
 pub mod google;
 // A build without any provider has nobody who sends.

@@ -13,7 +13,7 @@ use opentelemetry::trace::SpanContext;
 use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, Value};
 
 use super::names::{self, event};
-use super::shielded;
+use super::{shielded, without_empty};
 
 /// Where events go: a logger of the program's own `LoggerProvider`.
 #[derive(Clone)]
@@ -125,7 +125,8 @@ impl<L: Logger + Send + Sync> Emit for L {
 }
 
 /// The attributes of a span, as those of an event.
-pub(super) fn any_attributes(attributes: Vec<KeyValue>) -> Vec<(Key, AnyValue)> {
+pub(super) fn any_attributes(mut attributes: Vec<KeyValue>) -> Vec<(Key, AnyValue)> {
+    without_empty(&mut attributes);
     attributes.into_iter().map(|attribute| (attribute.key, any(attribute.value))).collect()
 }
 

@@ -85,7 +85,6 @@ impl Inference {
         let mut list = Live::attributes();
         push_request(&mut list, info, request, streams);
         live.push_settings(&mut list, &parent, operation::CHAT);
-        without_empty(&mut list);
         let of_vendor = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event = live.sink.is_some().then(|| list.clone());
         let common = if live.instruments.is_some() { common(info) } else { Vec::new() };
@@ -210,7 +209,6 @@ impl Call {
         if matches!(end, End::GivenUp) {
             list.push(KeyValue::new(names::CANCELLED, true));
         }
-        without_empty(&mut list);
         let says = !(completion.partial && completion.contents.is_empty());
         let output = (says && self.keeps_content()).then(|| self.live.writer.output(completion));
         let on_event = self.event.take().map(|mut all| {

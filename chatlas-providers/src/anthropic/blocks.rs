@@ -8,6 +8,8 @@ use chatlas_core::content::{
 };
 use serde_json::{Value, json};
 
+use crate::data_url;
+
 /// What stands for a text where one is demanded and there is none.
 pub(crate) const NO_TEXT: &str = "[empty string]";
 
@@ -202,7 +204,7 @@ fn document(media: &Media, cites: bool) -> Value {
 
 fn source(media: &Media) -> Option<Value> {
     Some(match &media.source {
-        MediaSource::Url { url } => match data_url(url) {
+        MediaSource::Url { url } => match data_url::read(url) {
             Some((kind, data)) => json!({"type": "base64", "media_type": kind, "data": data}),
             None => json!({"type": "url", "url": url}),
         },
@@ -214,16 +216,11 @@ fn source(media: &Media) -> Option<Value> {
     })
 }
 
-/// The media type and the base64 of a `data:` URL.
-pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
-    url.strip_prefix("data:")?.split_once(";base64,")
-}
-
 /// The source of a document that is text: the API takes PDFs as bytes, and nothing else.
 fn plain_text(media: &Media) -> Option<Value> {
     let (kind, data) = match &media.source {
         MediaSource::Base64 { mime_type, data } => (mime_type.as_str(), data.as_str()),
-        MediaSource::Url { url } => data_url(url)?,
+        MediaSource::Url { url } => data_url::read(url)?,
         _ => return None,
     };
     let kind = kind.split(';').next().unwrap_or_default().trim();

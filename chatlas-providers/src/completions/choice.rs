@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::quirks::Replays;
 use super::reply::Reading;
+use crate::data_url;
 
 /// What has been told of a choice.
 #[derive(Default)]
@@ -309,8 +310,7 @@ fn words(told: &Value) -> String {
 /// An image that the model made.
 fn image(told: &Value) -> Option<Media> {
     let url = told["image_url"].as_str().or_else(|| told["image_url"]["url"].as_str())?;
-    let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    let source = match data {
+    let source = match data_url::read(url) {
         Some((mime_type, data)) => {
             MediaSource::Base64 { mime_type: mime_type.to_owned(), data: data.to_owned() }
         }

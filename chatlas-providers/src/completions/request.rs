@@ -12,6 +12,7 @@ use chatlas_core::{
 use serde_json::{Map, Value, json};
 
 use super::quirks::{DocumentUrl, Quirks};
+use crate::data_url;
 
 /// What a program sets beside the parameters of the model.
 #[derive(Clone, Debug, Default)]
@@ -179,7 +180,7 @@ impl Asked<'_> {
                     let sound = json!({"data": data, "format": format.trim_start_matches("x-")});
                     return Ok(json!({"type": "input_audio", "input_audio": sound}));
                 }
-                let file = json!({"filename": name, "file_data": data_url(mime_type, data)});
+                let file = json!({"filename": name, "file_data": data_url::write(mime_type, data)});
                 json!({"type": "file", "file": file})
             }
             MediaSource::File { id, .. } => json!({"type": "file", "file": {"file_id": id}}),
@@ -307,14 +308,10 @@ pub(crate) fn written_arguments(arguments: &Value) -> String {
     }
 }
 
-fn data_url(mime_type: &str, data: &str) -> String {
-    format!("data:{mime_type};base64,{data}")
-}
-
 fn image(media: &Media) -> Result<Value, ProviderError> {
     let url = match &media.source {
         MediaSource::Url { url } => url.clone(),
-        MediaSource::Base64 { mime_type, data } => data_url(mime_type, data),
+        MediaSource::Base64 { mime_type, data } => data_url::write(mime_type, data),
         _ => {
             return Err(invalid(
                 "the Chat Completions API takes images by address or as data, not by the id of an \

@@ -5,6 +5,7 @@ use chatlas_core::content::{Content, Media, MediaSource};
 use serde_json::{Value, json};
 
 use super::request::invalid;
+use crate::data_url;
 
 /// Where the File API keeps files: the address of one is its id behind this.
 const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";
@@ -36,7 +37,7 @@ const KINDS: [(&str, &str); 19] = [
 pub(super) fn part(media: &Media) -> Result<Value, ProviderError> {
     Ok(match &media.source {
         MediaSource::Base64 { mime_type, data } => inline(mime_type, data),
-        MediaSource::Url { url } => match data_url(url) {
+        MediaSource::Url { url } => match data_url::read(url) {
             Some((mime_type, data)) => inline(mime_type, data),
             None => file(url, kind_of(url)),
         },
@@ -61,11 +62,6 @@ fn file(uri: &str, mime_type: Option<&str>) -> Value {
         Some(mime_type) => json!({"fileData": {"fileUri": uri, "mimeType": mime_type}}),
         None => json!({"fileData": {"fileUri": uri}}),
     }
-}
-
-/// MIME type and bytes of `data:image/png;base64,…`.
-fn data_url(url: &str) -> Option<(&str, &str)> {
-    url.strip_prefix("data:")?.split_once(";base64,")
 }
 
 /// The MIME type by the end of the name, where that is a known one.

@@ -174,8 +174,8 @@ impl Unread {
                 self.line_has_begun = true;
                 self.tail.push(*byte);
             }
-            self.tail.truncate(LONGEST_REFUSAL);
         }
+        self.tail.truncate(LONGEST_REFUSAL);
     }
 
     /// What stands at the end without the form of an event, where it is JSON.

@@ -1,12 +1,14 @@
 //! A request in the words of the Responses API.
 
 use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, ToolRequest};
+use chatlas_core::schema::is_strict;
 use chatlas_core::{
     ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, Turn, WebSearch,
 };
 use serde_json::{Map, Value, json};
 
 use crate::completions::written_arguments;
+use crate::data_url;
 
 /// What only this vendor has.
 #[derive(Clone, Debug, Default)]
@@ -239,7 +241,7 @@ fn image(media: &Media) -> Result<Value, ProviderError> {
     Ok(match &media.source {
         MediaSource::File { id, .. } => json!({"type": "input_image", "file_id": id}),
         MediaSource::Base64 { mime_type, data } => {
-            let url = format!("data:{mime_type};base64,{data}");
+            let url = data_url::write(mime_type, data);
             json!({"type": "input_image", "image_url": url, "detail": "auto"})
         }
         MediaSource::Url { url } => {
@@ -255,7 +257,7 @@ fn file(media: &Media) -> Result<Value, ProviderError> {
         MediaSource::Base64 { mime_type, data } => json!({
             "type": "input_file",
             "filename": media.name.as_deref().unwrap_or("document"),
-            "file_data": format!("data:{mime_type};base64,{data}"),
+            "file_data": data_url::write(mime_type, data),
         }),
         MediaSource::Url { url } => json!({"type": "input_file", "file_url": url}),
         _ => return Err(invalid("a document of a kind that this API does not know")),
@@ -269,6 +271,7 @@ fn tools(tools: &[ToolDefinition], extras: &Extras) -> Vec<Value> {
             "name": tool.name,
             "description": tool.description,
             "parameters": *tool.parameters,
+            // Any other schema is sent as it is, as a help to the model.
             "strict": tool.strict.unwrap_or_else(|| is_strict(&tool.parameters)),
         })
     });
@@ -283,83 +286,11 @@ fn web_search(search: &WebSearch) -> Value {
     tool
 }
 
-/// The formats of texts that [it enforces](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
-const FORMATS: [&str; 9] =
-    ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
-
-/// Whether OpenAI can hold the model to the schema: it demands that every object is closed and
-/// every property required. Any other schema is sent as it is, as a help to the model.
-fn is_strict(schema: &Value) -> bool {
-    let Some(object) = schema.as_object() else { return true };
-    if let Some(properties) = object.get("properties").and_then(Value::as_object) {
-        let required = object.get("required").and_then(Value::as_array);
-        let Some(required) = required else { return false };
-        let closed = object.get("additionalProperties") == Some(&Value::Bool(false));
-        let all = properties.keys().all(|name| required.iter().any(|r| r == name.as_str()));
-        if !closed || !all || !properties.values().all(is_strict) {
-            return false;
-        }
-    } else if object.get("type").is_some_and(|kind| kind == "object") {
-        return false;
-    }
-    if ["oneOf", "allOf", "prefixItems"].iter().any(|key| object.contains_key(*key)) {
-        return false;
-    }
-    if object.get("format").is_some_and(|format| !FORMATS.iter().any(|known| format == known)) {
-        return false;
-    }
-    // A reference stands alone.
-    if object.contains_key("$ref") && object.len() > 1 {
-        return false;
-    }
-    let within =
-        ["items", "anyOf", "definitions", "$defs"].iter().filter_map(|key| object.get(*key));
-    within.into_iter().all(|inner| match inner {
-        Value::Array(list) => list.iter().all(is_strict),
-        Value::Object(map) if !map.contains_key("type") && !map.contains_key("anyOf") => {
-            map.values().all(is_strict)
-        }
-        one => is_strict(one),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use chatlas_core::content::{Text, ToolResult};
     use chatlas_core::{AssistantTurn, UserTurn};
-
-    #[test]
-    fn only_a_closed_schema_is_strict() {
-        let closed = json!({
-            "type": "object", "additionalProperties": false, "required": ["a"],
-            "properties": {"a": {"type": "array", "items": {"type": "string"}}},
-        });
-        assert!(is_strict(&closed));
-        for refused in [
-            json!({"type": "string", "format": "uri"}),
-            json!({"type": "integer", "format": "uint8"}),
-            json!({"type": "array", "items": {}, "prefixItems": [{"type": "string"}]}),
-            json!({"$ref": "#/definitions/Node", "description": "The left one."}),
-        ] {
-            let mut schema = closed.clone();
-            schema["properties"] = json!({"refused": refused});
-            schema["required"] = json!(["refused"]);
-            assert!(!is_strict(&schema), "{schema}");
-        }
-        let mut open = closed.clone();
-        open["additionalProperties"] = json!(true);
-        assert!(!is_strict(&open));
-        let mut optional = closed.clone();
-        optional["required"] = json!([]);
-        assert!(!is_strict(&optional));
-        let mut map_within = closed.clone();
-        map_within["properties"]["a"] = json!({"type": "object"});
-        assert!(!is_strict(&map_within));
-        let mut deep = closed.clone();
-        deep["properties"]["a"]["items"] = open;
-        assert!(!is_strict(&deep));
-    }
 
     #[test]
     fn models_that_think_are_known_by_their_names() {

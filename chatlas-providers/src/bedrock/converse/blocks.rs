@@ -4,8 +4,9 @@ use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, To
 use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
 use serde_json::{Value, json};
 
-use crate::anthropic::blocks::{NO_TEXT, data_url, id, input};
+use crate::anthropic::blocks::{NO_TEXT, id, input};
 use crate::bedrock::PROVIDER;
+use crate::data_url;
 
 /// The longest id of a call.
 const LONGEST_ID: usize = 64;
@@ -119,7 +120,7 @@ fn document_name(name: Option<&str>) -> String {
 fn source(media: &Media, what: &str) -> Result<Value, ProviderError> {
     match &media.source {
         MediaSource::Base64 { data, .. } => Ok(json!({"bytes": data})),
-        MediaSource::Url { url } => match data_url(url) {
+        MediaSource::Url { url } => match data_url::read(url) {
             Some((_, data)) => Ok(json!({"bytes": data})),
             None if url.starts_with("s3://") => Ok(json!({"s3Location": {"uri": url}})),
             None => Err(unsupported(&format!("fetches no {what} from the web"))),
@@ -140,7 +141,7 @@ fn kind(media: &Media) -> &str {
     let by_ending = |name: &'_ str| name.rsplit_once('.').map_or(0, |(head, _)| head.len() + 1);
     match &media.source {
         MediaSource::Base64 { mime_type, .. } => mime_type,
-        MediaSource::Url { url } => match data_url(url) {
+        MediaSource::Url { url } => match data_url::read(url) {
             Some((kind, _)) => kind,
             None => url.get(by_ending(url)..).unwrap_or_default(),
         },
