@@ -182,7 +182,7 @@ async fn dynamic_tools_join_a_list_and_their_names_are_checked_then() {
 #[test]
 #[should_panic(expected = "another tool in this list has the same name")]
 fn a_toolbox_beside_a_tool_of_the_same_name_is_refused() {
-    use chatlas_core::__private::{ToolFn as _, Toolbox, assert_none_among};
+    use chatlas_core::__private::{NamedTool as _, Toolbox, assert_none_among};
 
     /// Adds.
     #[tool]

@@ -25,12 +25,18 @@ use serde_json::Value;
 use crate::content::Content;
 
 pub use crate::content::ToolOutcome;
+pub use args::ToolParameter;
 pub use built_in::{WebFetch, WebSearch};
 pub use context::ToolContext;
 pub(crate) use context::{Caller, Progress};
 pub use dynamic::{DynTool, InvalidTool};
+pub use function::ToolFunction;
+pub use returned::{ToolFailure, ToolReturn};
 pub use state::Provide;
-pub use toolbox::Toolbox;
+// Named in error messages of the compiler.
+#[doc(hidden)]
+pub use state::{ByHandle, ByProvide, ByValue, CloneState, Supply};
+pub use toolbox::{IntoTools, Toolbox};
 
 /// A boxed future, as [`Tool::call`] returns it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -6,18 +6,18 @@ use syn::spanned::Spanned as _;
 use syn::{Fields, ItemStruct, LitStr, Path};
 
 use super::valid;
-use crate::attr::{Arguments, Grammar, Takes};
+use crate::attr::{Arguments, Grammar, Kind};
 use crate::errors::Errors;
-use crate::place::{at, here};
+use crate::span::{at_call_site, respan};
 
 const GRAMMAR: Grammar = Grammar(&[
-    ("like", Takes::Path),
-    ("name", Takes::Text),
-    ("base_url", Takes::Text),
-    ("api_key_env", Takes::Text),
-    ("default_model", Takes::Text),
-    ("quirks", Takes::Paths),
-    ("tools", Takes::Paths),
+    ("like", Kind::Path),
+    ("name", Kind::Text),
+    ("base_url", Kind::Text),
+    ("api_key_env", Kind::Text),
+    ("default_model", Kind::Text),
+    ("quirks", Kind::Paths),
+    ("tools", Kind::Paths),
 ]);
 
 /// A provider, as its struct and its arguments tell it.
@@ -113,8 +113,8 @@ impl<'a> Derived<'a> {
         let default = self.default();
         let runs = self.runs();
         // All of it at the path, so that what is no protocol is told there, once.
-        let span = here(like.span());
-        let private = &at(span, private);
+        let span = at_call_site(like.span());
+        let private = &respan(span, private);
         quote_spanned! {span=>
             #(#attrs)*
             #vis #struct_token #ident { inner: #like }
@@ -184,11 +184,11 @@ impl<'a> Derived<'a> {
             None => "The model of that name.".to_owned(),
         };
         let quirks = self.quirks.iter().map(|quirk| {
-            let inner = quote_spanned!(here(quirk.span())=> __inner);
+            let inner = quote_spanned!(at_call_site(quirk.span())=> __inner);
             quote!(let __inner = <#like>::#quirk(#inner);)
         });
-        let span = here(like.span());
-        let private = &at(span, private);
+        let span = at_call_site(like.span());
+        let private = &respan(span, private);
         quote_spanned! {span=>
             // Not all are used where the struct is private.
             #[allow(dead_code)]
@@ -262,7 +262,7 @@ impl<'a> Derived<'a> {
         tools
             .iter()
             .map(|tool| {
-                let runs = at(here(tool.span()), &quote!(#private::Runs));
+                let runs = respan(at_call_site(tool.span()), &quote!(#private::Runs));
                 quote! {
                     impl #private::Runs<#tool> for #ident {
                         fn add(self, tool: #tool) -> Self {

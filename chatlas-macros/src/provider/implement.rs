@@ -8,10 +8,10 @@ use syn::{
 };
 
 use super::valid;
-use crate::attr::{Arguments, Grammar, Takes};
+use crate::attr::{Arguments, Grammar, Kind};
 use crate::errors::Errors;
 
-const GRAMMAR: Grammar = Grammar(&[("name", Takes::Text), ("transparent", Takes::Nothing)]);
+const GRAMMAR: Grammar = Grammar(&[("name", Kind::Text), ("transparent", Kind::Flag)]);
 
 pub(super) fn expand(
     arguments: TokenStream,
@@ -37,7 +37,7 @@ fn complete(
     private: &TokenStream,
     errors: &mut Errors,
 ) {
-    let transparent = arguments.switch("transparent").is_some();
+    let transparent = arguments.bool("transparent").is_some();
     let has = |name: &str| methods(block).any(|method| method.sig.ident == name);
     let (info, chat) = (has("info"), has("chat"));
     if !chat {
