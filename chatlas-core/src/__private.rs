@@ -19,7 +19,7 @@ pub use std::vec::Vec;
 
 pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
-    ProviderInfo, Runs, Vendor,
+    ProviderInfo, SupportsTool, Vendor,
 };
 pub use crate::telemetry::inference::{traced_chat, traced_chat_stream};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};

@@ -1,12 +1,12 @@
-//! What a message is made of: text, thinking, tool requests and results, media, citations.
+//! The contents of a message: text, thinking, tool requests and results, media, citations.
 //!
-//! Contents are plain data. They serialize to JSON and come back equal, so a conversation can be
-//! stored and continued later.
+//! Contents are plain data that round-trip through JSON, so a conversation can be stored and
+//! continued later.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One piece of a message.
+/// A part of a message.
 ///
 /// A prompt may have several:
 ///
@@ -22,132 +22,187 @@ use serde_json::Value;
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Content {
-    /// Text, as a person or the model wrote it.
+    /// Text of the user or the model.
     Text(Text),
-    /// What the model thought before it answered, as far as the vendor shows it.
+    /// The model's thinking before its answer, if the vendor returns it.
     Thinking(Thinking),
-    /// The model asks for a tool to be called.
+    /// A tool call that the model requests.
     ToolRequest(ToolRequest),
-    /// What a tool answered.
+    /// The result of a tool call.
     ToolResult(ToolResult),
-    /// The model declined to answer, in its own words.
+    /// The model's refusal to answer.
     Refusal(Refusal),
     /// An image.
     Image(Media),
-    /// A document, a PDF for example.
+    /// A document, such as a PDF.
     Document(Media),
-    /// A source the model names for what it wrote.
+    /// A source that the model cites.
     Citation(Citation),
-    /// A call of a tool that the vendor ran on its own servers (a web search for example).
+    /// A call of a tool that the vendor ran on its own servers, such as a web search.
     ServerTool(ServerTool),
 }
 
 impl Content {
-    /// A text content.
+    /// Creates a text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(Text { text: text.into(), ..Text::default() })
+        Self::Text(Text::new(text))
     }
 
-    /// An image at an address that the vendor can reach.
+    /// Creates an image from a URL that the vendor can reach.
     pub fn image_url(url: impl Into<String>) -> Self {
-        Self::Image(Media { source: MediaSource::Url { url: url.into() }, name: None })
+        Self::Image(Media::from_url(url))
     }
 
-    /// An image given by its bytes, encoded as base64.
+    /// Creates an image from its bytes, encoded as base64.
     pub fn image_base64(mime_type: impl Into<String>, data: impl Into<String>) -> Self {
-        let source = MediaSource::Base64 { mime_type: mime_type.into(), data: data.into() };
-        Self::Image(Media { source, name: None })
+        Self::Image(Media::from_base64(mime_type, data))
     }
 
-    /// A document at an address that the vendor can reach.
+    /// Creates a document from a URL that the vendor can reach.
     pub fn document_url(url: impl Into<String>) -> Self {
-        Self::Document(Media { source: MediaSource::Url { url: url.into() }, name: None })
+        Self::Document(Media::from_url(url))
     }
 
-    /// A document given by its bytes, encoded as base64, with the file name the model is told.
+    /// Creates a document from its bytes, encoded as base64. The file name is sent to the model.
     pub fn document_base64(
         name: impl Into<String>,
         mime_type: impl Into<String>,
         data: impl Into<String>,
     ) -> Self {
-        let source = MediaSource::Base64 { mime_type: mime_type.into(), data: data.into() };
-        Self::Document(Media { source, name: Some(name.into()) })
+        Self::Document(Media::from_base64(mime_type, data).with_name(name))
     }
 }
 
-/// Something opaque that one vendor wants back, exactly as it came, when the conversation goes on:
-/// an encrypted reasoning item, a signature. Other vendors never see it.
+/// An opaque item that one vendor requires back verbatim when the conversation continues, such as an
+/// encrypted reasoning item or a signature. It is never sent to another vendor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Replay {
-    /// The `gen_ai.provider.name` of the vendor it belongs to.
+    /// The `gen_ai.provider.name` of the vendor.
     pub provider: String,
-    /// The item itself.
+    /// The item.
     pub item: Value,
 }
 
-/// Text, as a person or the model wrote it.
+impl Replay {
+    /// Creates an item of that vendor.
+    pub fn new(provider: impl Into<String>, item: impl Into<Value>) -> Self {
+        Self { provider: provider.into(), item: item.into() }
+    }
+}
+
+/// Text of the user or the model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Text {
     /// The text.
     pub text: String,
-    /// What the vendor wants back with it.
+    /// The item that the vendor requires back with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
-    /// How likely the model held each token, in the vendor's form, where it was asked for that.
+    /// The log probabilities of the tokens, in the vendor's form, if they were requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Value>,
 }
 
-/// What the model thought before it answered.
+impl Text {
+    /// Creates a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// Sets the item that the vendor requires back with the text.
+    #[must_use]
+    pub fn with_replay(mut self, replay: Replay) -> Self {
+        self.replay = Some(replay);
+        self
+    }
+}
+
+/// The model's thinking before its answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Thinking {
-    /// The thought or its summary; empty where the vendor shows none.
+    /// The thinking or its summary; empty if the vendor returns neither.
     pub text: String,
-    /// What the vendor wants back with it.
+    /// The item that the vendor requires back with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
 }
 
-/// The model asks for a tool to be called.
+impl Thinking {
+    /// Creates a thinking content.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), replay: None }
+    }
+
+    /// Sets the item that the vendor requires back with the thinking.
+    #[must_use]
+    pub fn with_replay(mut self, replay: Replay) -> Self {
+        self.replay = Some(replay);
+        self
+    }
+}
+
+/// A tool call that the model requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolRequest {
-    /// The vendor's id of this call; the result carries the same one.
+    /// The vendor's id of the call. The result carries the same id.
     pub id: String,
     /// The name of the tool.
     pub name: String,
-    /// The arguments: a JSON object. Where the model wrote something that is no JSON, the string
-    /// it wrote, so that nothing is lost and the model can be told.
+    /// The arguments: a JSON object. If the model wrote invalid JSON, the string that it wrote.
     pub arguments: Value,
-    /// What the vendor wants back with it.
+    /// The item that the vendor requires back with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
 }
 
-/// What a tool answered.
+impl ToolRequest {
+    /// Creates a request for a tool call.
+    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: Value) -> Self {
+        Self { id: id.into(), name: name.into(), arguments, replay: None }
+    }
+
+    /// Sets the item that the vendor requires back with the request.
+    #[must_use]
+    pub fn with_replay(mut self, replay: Replay) -> Self {
+        self.replay = Some(replay);
+        self
+    }
+}
+
+/// The result of a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToolResult {
-    /// The id of the request that this answers.
+    /// The id of the request.
     pub id: String,
     /// The name of the tool.
     pub name: String,
-    /// What came of the call.
+    /// The outcome of the call.
     pub outcome: ToolOutcome,
 }
 
-/// What came of a tool call.
+impl ToolResult {
+    /// Creates the result of the call with that id.
+    pub fn new(id: impl Into<String>, name: impl Into<String>, outcome: ToolOutcome) -> Self {
+        Self { id: id.into(), name: name.into(), outcome }
+    }
+}
+
+/// The outcome of a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ToolOutcome {
-    /// The tool's value: a string is handed to the model as it is, anything else as JSON.
+    /// A value. A string is sent to the model verbatim, any other value as JSON.
     Value(Value),
     /// Text, images and documents, in that order.
     Contents(Vec<Content>),
-    /// The tool failed: this is what the model is told.
+    /// The error message that is sent to the model.
     Error(String),
 }
 
 impl ToolOutcome {
-    /// What the model reads. Of [`Contents`](Self::Contents) it is the text alone.
+    /// Returns the text that is sent to the model. For [`Contents`](Self::Contents), it is the text
+    /// without images and documents.
     pub fn to_model_text(&self) -> String {
         match self {
             Self::Value(Value::String(text)) => text.clone(),
@@ -163,78 +218,144 @@ impl ToolOutcome {
         }
     }
 
-    /// Whether the call failed.
+    /// Returns whether the call failed.
     pub fn is_error(&self) -> bool {
         matches!(self, Self::Error(_))
     }
 }
 
-/// The model declined to answer.
+/// The model's refusal to answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// The model's words.
+    /// The text of the refusal.
     pub text: String,
+}
+
+impl Refusal {
+    /// Creates a refusal.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
 }
 
 /// An image or a document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Media {
-    /// Where its bytes are.
+    /// The location of its bytes.
     pub source: MediaSource,
-    /// A file name, where one is known.
+    /// The file name, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// Where the bytes of an image or a document are.
+impl Media {
+    /// Creates a medium from its source.
+    pub fn new(source: MediaSource) -> Self {
+        Self { source, name: None }
+    }
+
+    /// Creates a medium from a URL that the vendor can reach.
+    pub fn from_url(url: impl Into<String>) -> Self {
+        Self::new(MediaSource::Url { url: url.into() })
+    }
+
+    /// Creates a medium from its bytes, encoded as base64.
+    pub fn from_base64(mime_type: impl Into<String>, data: impl Into<String>) -> Self {
+        Self::new(MediaSource::Base64 { mime_type: mime_type.into(), data: data.into() })
+    }
+
+    /// Sets the file name.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+}
+
+/// The location of the bytes of an image or a document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MediaSource {
-    /// At an address.
+    /// A URL.
     Url {
-        /// The address.
+        /// The URL.
         url: String,
     },
-    /// Here, as base64.
+    /// Inline bytes, encoded as base64.
     Base64 {
-        /// The MIME type, `image/png` for example.
+        /// The MIME type, such as `image/png`.
         mime_type: String,
-        /// The bytes, as base64.
+        /// The bytes, encoded as base64.
         data: String,
     },
-    /// At the vendor, uploaded before.
+    /// A file that was uploaded to the vendor.
     File {
         /// The vendor's id of the file.
         id: String,
-        /// The MIME type, where it is known.
+        /// The MIME type, if it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mime_type: Option<String>,
     },
 }
 
-/// A source the model names for what it wrote.
+/// A source that the model cites.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Citation {
-    /// The address of the source.
+    /// The URL of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Its title.
+    /// The title of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// The words of the source that are cited, or those of the answer that it supports.
+    /// The cited passage of the source, or the passage of the answer that the source supports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
+}
+
+impl Citation {
+    /// Creates a citation of the source at a URL.
+    pub fn from_url(url: impl Into<String>) -> Self {
+        Self { url: Some(url.into()), ..Self::default() }
+    }
+
+    /// Sets the title of the source.
+    #[must_use]
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets the cited passage.
+    #[must_use]
+    pub fn with_quote(mut self, quote: impl Into<String>) -> Self {
+        self.quote = Some(quote.into());
+        self
+    }
 }
 
 /// A call of a tool that the vendor ran on its own servers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerTool {
-    /// The vendor's id of the call, where there is one.
+    /// The vendor's id of the call, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// The tool, `web_search` for example.
+    /// The name of the tool, such as `web_search`.
     pub name: String,
-    /// What the vendor wants back: the call and its result as they came.
+    /// The call and its result, as the vendor requires them back.
     pub replay: Replay,
+}
+
+impl ServerTool {
+    /// Creates a call of the tool with that name.
+    pub fn new(name: impl Into<String>, replay: Replay) -> Self {
+        Self { id: None, name: name.into(), replay }
+    }
+
+    /// Sets the vendor's id of the call.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
 }

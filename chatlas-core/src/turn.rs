@@ -1,6 +1,8 @@
-//! Who said it: the turns of a conversation, and what a model call cost.
+//! The turns of a conversation, and the token counts of model calls.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 use serde::{Deserialize, Serialize};
@@ -9,30 +11,29 @@ use crate::content::{Content, ToolRequest, ToolResult};
 
 /// One turn of a conversation.
 ///
-/// The system prompt is no turn: it belongs to the [`Chat`](crate::Chat).
+/// The system prompt is not a turn: it belongs to the [`Chat`](crate::Chat).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
-// Turns are kept behind an `Arc` each.
-#[allow(clippy::large_enum_variant)]
+#[non_exhaustive]
 pub enum Turn {
-    /// What the user said, or what tools answered on the user's side.
+    /// The user's prompt, or the results of tools.
     User(UserTurn),
-    /// What the model said.
-    Assistant(AssistantTurn),
+    /// The model's reply.
+    Assistant(Arc<AssistantTurn>),
 }
 
 impl Turn {
-    /// A user turn of one text.
+    /// Creates a user turn with one text.
     pub fn user(text: impl Into<String>) -> Self {
-        Self::User(UserTurn { contents: vec![Content::text(text)] })
+        Self::User(UserTurn::new([Content::text(text)]))
     }
 
-    /// An assistant turn of one text.
+    /// Creates an assistant turn with one text.
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self::Assistant(AssistantTurn { contents: vec![Content::text(text)], ..Default::default() })
+        Self::from(AssistantTurn::new([Content::text(text)]))
     }
 
-    /// What the turn is made of.
+    /// Returns the contents of the turn.
     pub fn contents(&self) -> &[Content] {
         match self {
             Self::User(turn) => &turn.contents,
@@ -40,26 +41,53 @@ impl Turn {
         }
     }
 
-    /// All text of the turn, joined.
+    /// Returns the text of the turn, joined.
     pub fn text(&self) -> String {
         text_of(self.contents())
     }
 }
 
-/// What the user said, or what tools answered on the user's side.
+impl From<UserTurn> for Turn {
+    fn from(turn: UserTurn) -> Self {
+        Self::User(turn)
+    }
+}
+
+impl From<AssistantTurn> for Turn {
+    fn from(turn: AssistantTurn) -> Self {
+        Self::Assistant(Arc::new(turn))
+    }
+}
+
+/// The user's prompt, or the results of tools.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UserTurn {
-    /// What it is made of.
+    /// The contents of the turn.
     pub contents: Vec<Content>,
 }
 
-/// What the model said, and what it cost.
+impl UserTurn {
+    /// Creates a turn with these contents.
+    pub fn new(contents: impl Into<Vec<Content>>) -> Self {
+        Self { contents: contents.into() }
+    }
+
+    /// Returns the tool results in the turn, in order.
+    pub fn tool_results(&self) -> impl Iterator<Item = &ToolResult> {
+        self.contents.iter().filter_map(|content| match content {
+            Content::ToolResult(result) => Some(result),
+            _ => None,
+        })
+    }
+}
+
+/// The model's reply, with its token counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AssistantTurn {
-    /// What it is made of.
+    /// The contents of the turn.
     pub contents: Vec<Content>,
-    /// The tokens of the call, where the vendor told them.
+    /// The token counts of the model call, if the vendor reports them.
     pub usage: Usage,
     /// Why the model stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,54 +98,76 @@ pub struct AssistantTurn {
     /// The exact model that answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The other choices, where [`choice_count`](crate::ModelParams::choice_count) asked for more
-    /// than one. The conversation goes on with the first.
+    /// The other choices, if [`choice_count`](crate::ModelParams::choice_count) requested more than
+    /// one. The conversation continues with the first choice.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,
-    /// Whether the turn was cut off (an error, a dropped stream) and holds only what had arrived.
+    /// Whether the turn was cut off (by an error or a dropped stream) and holds only what arrived.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    /// What the vendor's own conventions put on the `chat` span of a response, the service tier
-    /// for example. It is no part of the conversation, and is not stored with it.
+    /// Attributes of the vendor's own conventions for the `chat` span, such as the service tier.
+    /// They are not part of the conversation and are not serialized.
     #[serde(skip)]
     pub attributes: Vec<KeyValue>,
 }
 
-/// Another choice of a reply.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Alternative {
-    /// What it is made of.
-    pub contents: Vec<Content>,
-    /// Why the model stopped there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub finish_reason: Option<FinishReason>,
-}
-
 impl AssistantTurn {
-    /// Takes over what a failure told of its reply: the tokens, the id, the model, why it ended,
-    /// and what it said where nothing had arrived.
-    pub(crate) fn learn(&mut self, told: &Self) {
-        if told.usage != Usage::default() {
-            self.usage = told.usage;
-        }
-        if self.contents.is_empty() {
-            self.contents.clone_from(&told.contents);
-        }
-        if self.attributes.is_empty() {
-            self.attributes.clone_from(&told.attributes);
-        }
-        self.finish_reason = self.finish_reason.take().or_else(|| told.finish_reason.clone());
-        self.response_id = self.response_id.take().or_else(|| told.response_id.clone());
-        self.model = self.model.take().or_else(|| told.model.clone());
+    /// Creates a turn with these contents.
+    pub fn new(contents: impl Into<Vec<Content>>) -> Self {
+        Self { contents: contents.into(), ..Self::default() }
     }
 
-    /// All text of the turn, joined.
+    /// Sets the token counts.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.usage = usage;
+        self
+    }
+
+    /// Sets why the model stopped.
+    #[must_use]
+    pub fn with_finish_reason(mut self, reason: FinishReason) -> Self {
+        self.finish_reason = Some(reason);
+        self
+    }
+
+    /// Sets the vendor's id of the response.
+    #[must_use]
+    pub fn with_response_id(mut self, id: impl Into<String>) -> Self {
+        self.response_id = Some(id.into());
+        self
+    }
+
+    /// Sets the exact model that answered.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Fills in what the partial reply of an error reports: the usage, the id, the model, the finish
+    /// reason, and the contents if nothing has arrived yet.
+    pub(crate) fn fill_from(&mut self, reported: &Self) {
+        if reported.usage != Usage::default() {
+            self.usage = reported.usage;
+        }
+        if self.contents.is_empty() {
+            self.contents.clone_from(&reported.contents);
+        }
+        if self.attributes.is_empty() {
+            self.attributes.clone_from(&reported.attributes);
+        }
+        self.finish_reason = self.finish_reason.take().or_else(|| reported.finish_reason.clone());
+        self.response_id = self.response_id.take().or_else(|| reported.response_id.clone());
+        self.model = self.model.take().or_else(|| reported.model.clone());
+    }
+
+    /// Returns the text of the turn, joined.
     pub fn text(&self) -> String {
         text_of(&self.contents)
     }
 
-    /// The tool calls that the model asks for, in its order.
+    /// Returns the tool calls that the model requests, in its order.
     pub fn tool_requests(&self) -> impl Iterator<Item = &ToolRequest> {
         self.contents.iter().filter_map(|content| match content {
             Content::ToolRequest(request) => Some(request),
@@ -126,13 +176,28 @@ impl AssistantTurn {
     }
 }
 
-impl UserTurn {
-    /// The tool results in the turn, in order.
-    pub fn tool_results(&self) -> impl Iterator<Item = &ToolResult> {
-        self.contents.iter().filter_map(|content| match content {
-            Content::ToolResult(result) => Some(result),
-            _ => None,
-        })
+/// Another choice of a reply.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Alternative {
+    /// The contents of the choice.
+    pub contents: Vec<Content>,
+    /// Why the model stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<FinishReason>,
+}
+
+impl Alternative {
+    /// Creates a choice with these contents.
+    pub fn new(contents: impl Into<Vec<Content>>) -> Self {
+        Self { contents: contents.into(), finish_reason: None }
+    }
+
+    /// Sets why the model stopped.
+    #[must_use]
+    pub fn with_finish_reason(mut self, reason: FinishReason) -> Self {
+        self.finish_reason = Some(reason);
+        self
     }
 }
 
@@ -146,37 +211,102 @@ fn text_of(contents: &[Content]) -> String {
         .collect()
 }
 
-/// The tokens of a model call. A count that the vendor did not tell is `None`, never zero.
+/// The token counts of a model call. A count that the vendor does not report is `None`, never zero.
+///
+/// Parts are included in their totals: `cache_read_tokens` and `cache_write_tokens` in
+/// `input_tokens`, `reasoning_tokens` in `output_tokens`.
+///
+/// ```
+/// use chatlas_core::Usage;
+///
+/// let usage = Usage::new(120, 30).with_cache_read_tokens(100);
+/// assert_eq!(usage.to_string(), "120 input tokens (100 cached), 30 output tokens");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    /// All input tokens, those read from and written to a cache included.
+    /// All input tokens, including those read from and written to a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,
-    /// All output tokens, reasoning included.
+    /// All output tokens, including reasoning tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
-    /// Input tokens that came from a cache: a part of `input_tokens`.
+    /// Input tokens that were read from a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_read_tokens: Option<u64>,
-    /// Input tokens that were written to a cache: a part of `input_tokens`.
+    /// Input tokens that were written to a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write_tokens: Option<u64>,
-    /// Output tokens that the model spent on reasoning: a part of `output_tokens`.
+    /// Output tokens that the model used for reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
-    /// `input_tokens` by kind of content, where the vendor tells them apart.
+    /// `input_tokens` by modality, if the vendor reports it.
     #[serde(skip_serializing_if = "Modalities::is_empty")]
     pub input_by_modality: Modalities,
-    /// `output_tokens` by kind of content, where the vendor tells them apart.
+    /// `output_tokens` by modality, if the vendor reports it.
     #[serde(skip_serializing_if = "Modalities::is_empty")]
     pub output_by_modality: Modalities,
-    /// `cache_read_tokens` by kind of content, where the vendor tells them apart.
+    /// `cache_read_tokens` by modality, if the vendor reports it.
     #[serde(skip_serializing_if = "Modalities::is_empty")]
     pub cache_read_by_modality: Modalities,
 }
 
-/// Tokens by kind of content.
+impl Usage {
+    /// Creates counts of input and output tokens.
+    pub fn new(input_tokens: u64, output_tokens: u64) -> Self {
+        Self {
+            input_tokens: Some(input_tokens),
+            output_tokens: Some(output_tokens),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the input tokens that were read from a cache.
+    #[must_use]
+    pub fn with_cache_read_tokens(mut self, tokens: u64) -> Self {
+        self.cache_read_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets the input tokens that were written to a cache.
+    #[must_use]
+    pub fn with_cache_write_tokens(mut self, tokens: u64) -> Self {
+        self.cache_write_tokens = Some(tokens);
+        self
+    }
+
+    /// Sets the output tokens that the model used for reasoning.
+    #[must_use]
+    pub fn with_reasoning_tokens(mut self, tokens: u64) -> Self {
+        self.reasoning_tokens = Some(tokens);
+        self
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn count(f: &mut fmt::Formatter<'_>, tokens: Option<u64>) -> fmt::Result {
+            match tokens {
+                Some(tokens) => write!(f, "{tokens}"),
+                None => f.write_str("unknown"),
+            }
+        }
+        count(f, self.input_tokens)?;
+        f.write_str(" input tokens")?;
+        if let Some(cached) = self.cache_read_tokens.filter(|tokens| *tokens > 0) {
+            write!(f, " ({cached} cached)")?;
+        }
+        f.write_str(", ")?;
+        count(f, self.output_tokens)?;
+        f.write_str(" output tokens")?;
+        if let Some(reasoning) = self.reasoning_tokens.filter(|tokens| *tokens > 0) {
+            write!(f, " ({reasoning} reasoning)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Token counts by modality.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Modalities {
@@ -186,19 +316,19 @@ pub struct Modalities {
     /// Tokens of images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<u64>,
-    /// Tokens of sound.
+    /// Tokens of audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<u64>,
 }
 
 impl Modalities {
-    /// Whether nothing is told apart.
+    /// Returns whether no count is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// The sum of two counts, of which either may be unknown.
+/// Adds a count to a sum. An unknown count adds nothing.
 fn add(to: &mut Option<u64>, more: Option<u64>) {
     *to = match (*to, more) {
         (Some(a), Some(b)) => Some(a.saturating_add(b)),
@@ -227,47 +357,47 @@ impl std::ops::AddAssign for Usage {
     }
 }
 
-/// Why the model stopped, in the words of the
+/// Why the model stopped, in the terms of the
 /// [GenAI conventions](https://opentelemetry.io/docs/specs/semconv/gen-ai/).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 #[non_exhaustive]
 pub enum FinishReason {
-    /// It had said all (or met a stop sequence).
+    /// The reply is complete, or a stop sequence was reached.
     Stop,
-    /// It ran into a token limit.
+    /// A token limit was reached.
     Length,
-    /// The vendor's filter, or the model itself, declined.
+    /// A filter of the vendor, or the model itself, declined.
     ContentFilter,
-    /// It asks for tools.
+    /// The model requests tool calls.
     ToolCall,
-    /// The vendor has paused a turn of many calls of its own tools, and goes on when it gets the
-    /// turn back. A [`Chat`](crate::Chat) sees to that by itself; the rounds are counted.
+    /// The vendor paused a turn with many calls of its own tools and continues it when the turn is
+    /// sent back. A [`Chat`](crate::Chat) does so; each continuation counts as a round.
     Pause,
     /// The reply ended in an error.
     Error,
-    /// A reason of the vendor's own.
+    /// A vendor-specific reason.
     Other(String),
 }
 
 impl FinishReason {
-    /// The word of the conventions.
+    /// Returns the value of `gen_ai.response.finish_reasons`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Other(reason) if !reason.is_empty() => reason,
-            known => known.known(),
+            reason => reason.well_known(),
         }
     }
 
-    /// The same, to be kept: only a word of the vendor's own is copied.
-    pub(crate) fn to_word(&self) -> Cow<'static, str> {
+    /// Returns the value of `gen_ai.response.finish_reasons`; only a vendor-specific one is copied.
+    pub(crate) fn to_attribute(&self) -> Cow<'static, str> {
         match self {
             Self::Other(reason) if !reason.is_empty() => Cow::Owned(reason.clone()),
-            known => Cow::Borrowed(known.known()),
+            reason => Cow::Borrowed(reason.well_known()),
         }
     }
 
-    fn known(&self) -> &'static str {
+    fn well_known(&self) -> &'static str {
         match self {
             Self::Stop => "stop",
             Self::Length => "length",
@@ -297,7 +427,7 @@ impl From<FinishReason> for String {
     fn from(reason: FinishReason) -> Self {
         match reason {
             FinishReason::Other(reason) => reason,
-            known => known.as_str().to_owned(),
+            reason => reason.as_str().to_owned(),
         }
     }
 }

@@ -46,7 +46,7 @@ impl Provider for Acme {
     }
 
     async fn chat_stream(&self, _: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        Ok(CompletionStream::whole(completion("streamed")))
+        Ok(CompletionStream::from_completion(completion("streamed")))
     }
 }
 
@@ -142,7 +142,9 @@ impl Wire {
 impl Protocol for Wire {
     type HttpOptions = u8;
 
-    fn of_vendor(vendor: &'static Vendor) -> Self {
+    type Quirks = ();
+
+    fn of_vendor(vendor: &'static Vendor, (): ()) -> Self {
         let settings = vec![vendor.base_url.to_owned(), format!("{:?}", vendor.api_key_env)];
         Self { info: ProviderInfo::new(vendor.name), settings }
     }
@@ -169,7 +171,7 @@ impl Protocol for Wire {
     }
 }
 
-impl Runs<WebSearch> for Wire {
+impl SupportsTool<WebSearch> for Wire {
     fn add(self, _: WebSearch) -> Self {
         self.set("web search")
     }

@@ -48,7 +48,9 @@ impl Provider for Wrapper {
 impl Protocol for Silent {
     type HttpOptions = ();
 
-    fn of_vendor(_: &'static Vendor) -> Self {
+    type Quirks = ();
+
+    fn of_vendor(_: &'static Vendor, (): ()) -> Self {
         Self
     }
 

@@ -477,7 +477,7 @@ impl Answer {
         let stalls = matches!(end, End::Stalls);
         let last = match end {
             End::Fails(error) => return Err(error),
-            End::Done => Some(Ok(CompletionEvent::Done(turn))),
+            End::Done => Some(Ok(CompletionEvent::Done(turn.into()))),
             End::BreaksOff(error) => Some(Err(error)),
             End::Missing | End::Stalls => None,
         };

@@ -243,7 +243,7 @@ impl Provider for Model {
             (false, (3, after)) => (End::Stalls, after),
             _ => (End::Whole, usize::MAX),
         };
-        let whole = CompletionStream::whole(completion).map(|event| event.map(Some));
+        let whole = CompletionStream::from_completion(completion).map(|event| event.map(Some));
         let tokens = stream::iter([Ok(Some(CompletionEvent::Usage(usage(Some(2)))))]);
         let last = stream::iter((!matches!(end, End::Whole)).then_some(Ok(None)));
         let events = tokens.chain(whole).take(after).chain(last);

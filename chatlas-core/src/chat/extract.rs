@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use opentelemetry::Context;
 use schemars::JsonSchema;
@@ -132,7 +133,14 @@ impl Chat {
         let (schema, wrapped) = output::schema_of::<T>();
         let read = move |reply| read(reply, wrapped);
         // A run is large, and callers put it into futures of their own.
-        Box::pin(run::run_for(self, prompt.into(), Context::current(), None, Some(schema), read))
+        Box::pin(run::run_for(
+            self,
+            prompt.into(),
+            Context::current(),
+            None,
+            Some(Arc::new(schema)),
+            read,
+        ))
     }
 }
 

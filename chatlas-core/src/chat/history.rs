@@ -4,8 +4,6 @@
 use std::sync::Arc;
 
 use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
-use crate::provider::CompletionEvent;
-use crate::telemetry::inference::absorb;
 use crate::turn::{AssistantTurn, Turn, UserTurn};
 
 /// What the model is told of a tool call that was never run to its end.
@@ -40,9 +38,9 @@ impl<'a> History<'a> {
         self.turns
     }
 
-    /// Notes what has arrived of a reply.
-    pub(super) fn arrive(&mut self, event: &CompletionEvent) {
-        absorb(&mut self.arrived, event, true);
+    /// Keeps the partial reply of a stream that was not completed.
+    pub(super) fn keep_partial(&mut self, partial: AssistantTurn) {
+        self.arrived = partial;
     }
 
     /// What has arrived of a reply that goes no further, if anything has.
@@ -53,26 +51,27 @@ impl<'a> History<'a> {
     }
 
     /// Adds a whole reply.
-    pub(super) fn reply(&mut self, turn: AssistantTurn) -> AssistantTurn {
+    pub(super) fn reply(&mut self, turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
         self.arrived = AssistantTurn::default();
         self.before = None;
         self.results = turn.tool_requests().map(|request| (request.clone(), None)).collect();
         let turn = self.whole(turn);
-        self.turns.push(Arc::new(Turn::Assistant(turn.clone())));
+        self.turns.push(Arc::new(Turn::Assistant(Arc::clone(&turn))));
         turn
     }
 
     /// The turn with what came before a pause, which is taken out of the turns.
-    fn whole(&mut self, turn: AssistantTurn) -> AssistantTurn {
+    fn whole(&mut self, mut turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
         let Some(Turn::Assistant(paused)) = self.turns.last().map(AsRef::as_ref) else {
             return turn;
         };
-        let mut contents = paused.contents.clone();
-        contents.extend(turn.contents);
+        let continued = Arc::make_mut(&mut turn);
+        continued.contents.splice(0..0, paused.contents.iter().cloned());
         let mut usage = paused.usage;
-        usage += turn.usage;
+        usage += continued.usage;
+        continued.usage = usage;
         self.turns.pop();
-        AssistantTurn { contents, usage, ..turn }
+        turn
     }
 
     /// The tool requests of the last reply.
@@ -108,7 +107,7 @@ impl Drop for History<'_> {
         let mut arrived = std::mem::take(&mut self.arrived);
         if arrived.contents.iter().any(is_worth_keeping) {
             arrived.partial = true;
-            let arrived = self.whole(arrived);
+            let arrived = self.whole(Arc::new(arrived));
             self.turns.push(Arc::new(Turn::Assistant(arrived)));
         } else if let Some((length, last)) = self.before.take() {
             // Not a word came back: the prompt is the caller's again.

@@ -69,8 +69,8 @@ pub struct Chat {
     tools: ToolSet,
     tool_mode: ToolMode,
     max_rounds: usize,
-    params: ModelParams,
-    output: Option<OutputSchema>,
+    params: Arc<ModelParams>,
+    output: Option<Arc<OutputSchema>>,
     turns: Vec<Arc<Turn>>,
     description: Option<Arc<str>>,
     settings: Arc<Settings>,
@@ -105,7 +105,7 @@ impl Chat {
             tools: ToolSet::new(),
             tool_mode: ToolMode::default(),
             max_rounds: DEFAULT_MAX_ROUNDS,
-            params: ModelParams::default(),
+            params: Arc::default(),
             output: None,
             turns: Vec::new(),
             description: None,
@@ -144,11 +144,11 @@ impl Chat {
         let request = ChatRequest {
             system_prompt: self.system_prompt.clone(),
             turns: history.turns().to_vec(),
-            tools: self.tools.iter().map(|tool| tool.definition().clone()).collect(),
-            params: self.params.clone(),
+            tools: self.tools.definitions(),
+            params: Arc::clone(&self.params),
             output: self.output.clone(),
             conversation_id: self.conversation_id.clone(),
-            run: Some(Run::of_chat(&self.settings, &self.written)),
+            run: Some(Run::of_chat(&self.settings, &self.written).extension()),
         };
         self.provider.count_tokens(request).await
     }
@@ -222,6 +222,10 @@ impl Chat {
 
     pub(crate) fn telemetry_written(&self) -> &Written {
         &self.written
+    }
+
+    pub(crate) fn shared_params(&self) -> Arc<ModelParams> {
+        Arc::clone(&self.params)
     }
 
     pub(crate) fn model_params(&self) -> &ModelParams {

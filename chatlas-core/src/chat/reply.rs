@@ -57,7 +57,7 @@ impl<const N: usize> From<[Content; N]> for Prompt {
 #[non_exhaustive]
 pub struct Reply {
     /// The model's last turn.
-    pub turn: AssistantTurn,
+    pub turn: Arc<AssistantTurn>,
     /// The tokens of all model calls that led to it.
     pub usage: Usage,
     /// How many model calls that were.

@@ -16,7 +16,8 @@ use super::stream::Events;
 use super::{Chat, ChatError, Prompt, Reply, StreamEvent, ToolMode};
 use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
 use crate::provider::{
-    ChatRequest, CompletionEvent, ModelParams, OutputSchema, Provider, ProviderError,
+    ChatRequest, CompletionEvent, CompletionStream, ModelParams, OutputSchema, Provider,
+    ProviderError,
 };
 use crate::telemetry::agent::AgentSpan;
 use crate::telemetry::names::error;
@@ -45,7 +46,7 @@ pub(super) async fn run_for<T>(
     prompt: Prompt,
     parent: Context,
     events: Option<Events>,
-    asked: Option<OutputSchema>,
+    asked: Option<Arc<OutputSchema>>,
     read: impl FnOnce(Reply) -> Result<T, ChatError>,
 ) -> Result<T, ChatError> {
     let telemetry = Run::of_chat(&chat.settings, &chat.written);
@@ -66,8 +67,7 @@ pub(super) async fn run_for<T>(
         ..
     } = chat;
     let history = History::begin(turns, prompt.0);
-    let definitions: Vec<ToolDefinition> =
-        tools.iter().map(|tool| tool.definition().clone()).collect();
+    let definitions = tools.definitions();
     let server_tools = &provider.info().server_tools;
     span.input(system_prompt.as_deref(), history.turns(), &definitions, server_tools);
     let agent = Agent {
@@ -122,11 +122,11 @@ struct Agent<'a> {
     name: Option<&'a Arc<str>>,
     conversation_id: Option<&'a Arc<str>>,
     tools: &'a ToolSet,
-    definitions: Vec<ToolDefinition>,
+    definitions: Arc<[ToolDefinition]>,
     tool_mode: ToolMode,
     max_rounds: usize,
-    params: &'a ModelParams,
-    output: Option<&'a OutputSchema>,
+    params: &'a Arc<ModelParams>,
+    output: Option<&'a Arc<OutputSchema>>,
     telemetry: Run,
     events: Option<Events>,
     /// Tells tools that are running that nobody waits any more.
@@ -167,24 +167,23 @@ impl Agent<'_> {
     }
 
     /// One model call.
-    async fn ask(&self, history: &mut History<'_>) -> Result<AssistantTurn, ProviderError> {
+    async fn ask(&self, history: &mut History<'_>) -> Result<Arc<AssistantTurn>, ProviderError> {
         let request = ChatRequest {
             system_prompt: self.system_prompt.cloned(),
             turns: history.turns().to_vec(),
             tools: self.definitions.clone(),
-            params: self.params.clone(),
+            params: Arc::clone(self.params),
             output: self.output.cloned(),
             conversation_id: self.conversation_id.cloned(),
-            run: Some(self.telemetry.clone()),
+            run: Some(self.telemetry.extension()),
         };
         if self.events.is_none() {
-            return self.provider.chat(request).await;
+            return self.provider.chat(request).await.map(Arc::new);
         }
-        let mut arriving = self.provider.chat_stream(request).await?;
-        while let Some(event) = arriving.next().await {
-            let event = event.map_err(|error| broken_off(error, history))?;
-            history.arrive(&event);
-            match event {
+        let stream = self.provider.chat_stream(request).await?;
+        let mut incoming = Incoming { stream, history };
+        while let Some(event) = incoming.stream.next().await {
+            match event.map_err(|error| incoming.broken_off(error))? {
                 CompletionEvent::Done(turn) => return Ok(turn),
                 CompletionEvent::Text(more) => self.emit(|| StreamEvent::Text(more)).await,
                 CompletionEvent::Thinking(more) => self.emit(|| StreamEvent::Thinking(more)).await,
@@ -197,7 +196,7 @@ impl Agent<'_> {
                 }
             }
         }
-        Err(broken_off(ProviderError::without_end(), history))
+        Err(incoming.broken_off(ProviderError::without_end()))
     }
 
     /// The tool calls of one reply.
@@ -301,12 +300,38 @@ impl Agent<'_> {
     }
 }
 
+/// A reply under way. Whatever ends it, the history receives its partial reply.
+struct Incoming<'h, 'a> {
+    stream: CompletionStream,
+    history: &'h mut History<'a>,
+}
+
+impl Incoming<'_, '_> {
+    /// Adds the partial reply to the error.
+    fn broken_off(&mut self, error: ProviderError) -> ProviderError {
+        self.keep_partial();
+        broken_off(error, self.history)
+    }
+
+    fn keep_partial(&mut self) {
+        if let Some(partial) = self.stream.take_partial() {
+            self.history.keep_partial(partial);
+        }
+    }
+}
+
+impl Drop for Incoming<'_, '_> {
+    fn drop(&mut self) {
+        self.keep_partial();
+    }
+}
+
 /// The error of a reply that broke off, with what had arrived.
 fn broken_off(error: ProviderError, history: &History<'_>) -> ProviderError {
     match history.arrived() {
         Some(mut partial) => {
             if let Some(told) = error.partial() {
-                partial.learn(told);
+                partial.fill_from(told);
             }
             error.with_partial(partial)
         }

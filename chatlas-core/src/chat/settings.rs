@@ -68,70 +68,71 @@ impl Chat {
     /// Sets all parameters of the model at once.
     #[must_use]
     pub fn params(mut self, params: ModelParams) -> Self {
-        self.params = params;
+        self.params = Arc::new(params);
         self
     }
 
     /// Sets how freely the model chooses its words.
     #[must_use]
     pub fn temperature(mut self, temperature: f64) -> Self {
-        self.params.temperature = Some(temperature);
+        Arc::make_mut(&mut self.params).temperature = Some(temperature);
         self
     }
 
     /// Sets the share of probability the model chooses from.
     #[must_use]
     pub fn top_p(mut self, top_p: f64) -> Self {
-        self.params.top_p = Some(top_p);
+        Arc::make_mut(&mut self.params).top_p = Some(top_p);
         self
     }
 
     /// Sets the number of candidates the model chooses from.
     #[must_use]
     pub fn top_k(mut self, top_k: u32) -> Self {
-        self.params.top_k = Some(top_k);
+        Arc::make_mut(&mut self.params).top_k = Some(top_k);
         self
     }
 
     /// Sets the most tokens the model may write in one reply.
     #[must_use]
     pub fn max_tokens(mut self, max: u32) -> Self {
-        self.params.max_tokens = Some(max);
+        Arc::make_mut(&mut self.params).max_tokens = Some(max);
         self
     }
 
     /// Sets the texts at which the model stops.
     #[must_use]
     pub fn stop_sequences<S: Into<String>>(mut self, stops: impl IntoIterator<Item = S>) -> Self {
-        self.params.stop_sequences = stops.into_iter().map(Into::into).collect();
+        Arc::make_mut(&mut self.params).stop_sequences =
+            stops.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets the seed for replies that repeat.
     #[must_use]
     pub fn seed(mut self, seed: i64) -> Self {
-        self.params.seed = Some(seed);
+        Arc::make_mut(&mut self.params).seed = Some(seed);
         self
     }
 
     /// Makes words that were used often less likely.
     #[must_use]
     pub fn frequency_penalty(mut self, penalty: f64) -> Self {
-        self.params.frequency_penalty = Some(penalty);
+        Arc::make_mut(&mut self.params).frequency_penalty = Some(penalty);
         self
     }
 
     /// Makes words that were used at all less likely.
     #[must_use]
     pub fn presence_penalty(mut self, penalty: f64) -> Self {
-        self.params.presence_penalty = Some(penalty);
+        Arc::make_mut(&mut self.params).presence_penalty = Some(penalty);
         self
     }
 
     /// Sets how much the model is to think, in the vendor's word: `low`, `medium`, `high`, …
     #[must_use]
     pub fn reasoning_level(mut self, level: impl Into<String>) -> Self {
-        self.params.reasoning_level = Some(level.into());
+        Arc::make_mut(&mut self.params).reasoning_level = Some(level.into());
         self
     }
 
@@ -139,7 +140,7 @@ impl Chat {
     /// [others](crate::AssistantTurn::alternatives) stand beside it.
     #[must_use]
     pub fn choice_count(mut self, choices: u32) -> Self {
-        self.params.choice_count = Some(choices);
+        Arc::make_mut(&mut self.params).choice_count = Some(choices);
         self
     }
 
@@ -147,14 +148,14 @@ impl Chat {
     /// what the library would write.
     #[must_use]
     pub fn extra(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.params.extra.insert(field.into(), value.into());
+        Arc::make_mut(&mut self.params).extra.insert(field.into(), value.into());
         self
     }
 
     /// Has the model answer with JSON that follows the schema.
     #[must_use]
     pub fn output(mut self, schema: OutputSchema) -> Self {
-        self.output = Some(schema);
+        self.output = Some(Arc::new(schema));
         self
     }
 

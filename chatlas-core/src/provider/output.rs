@@ -1,34 +1,48 @@
-//! The schema that a reply has to follow, made from a Rust type.
+//! The JSON schema that a reply has to follow, derived from a Rust type.
 
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use crate::schema::{generator, make_strict};
 
-/// A schema that the reply has to follow.
+/// The JSON schema that a reply has to follow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputSchema {
-    /// Its name: letters, digits, `_` and `-`.
+    /// The name of the schema: letters, digits, `_` and `-`.
     pub name: String,
     /// The JSON schema.
     pub schema: Value,
-    /// Whether the vendor is to enforce the schema to the letter.
+    /// Whether the vendor enforces the schema exactly (structured outputs).
     pub strict: bool,
 }
 
 impl OutputSchema {
-    /// The schema of a type, subschemas inlined. It is strict (all fields required, no others
-    /// allowed; an `Option` may be null) where the type allows it: maps and values of any kind do
-    /// not. What is no object stands in one, in the field `value`, for vendors take nothing else.
-    pub fn of<T: JsonSchema>() -> Self {
+    /// Creates a schema that the vendor does not enforce exactly.
+    pub fn new(name: impl Into<String>, schema: Value) -> Self {
+        Self { name: name.into(), schema, strict: false }
+    }
+
+    /// Sets whether the vendor enforces the schema exactly.
+    #[must_use]
+    pub fn with_strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// Returns the schema of a type, with subschemas inlined.
+    ///
+    /// The schema is strict (every field is required, other fields are rejected, an `Option` may be
+    /// null) if the type allows it; maps and `serde_json::Value` do not. A type that is not an
+    /// object is wrapped into one, in the field `value`, because vendors accept objects only.
+    pub fn for_type<T: JsonSchema>() -> Self {
         schema_of::<T>().0
     }
 }
 
-/// The field in which a value stands that is no object.
+/// The field that holds a value which is not an object.
 pub(crate) const WRAPPING: &str = "value";
 
-/// The schema of a type, and whether its value stands in an object of its own.
+/// Returns the schema of a type, and whether its value is wrapped into an object.
 pub(crate) fn schema_of<T: JsonSchema>() -> (OutputSchema, bool) {
     let mut schema = generator().into_root_schema_for::<T>().to_value();
     let wrapped = !(schema["type"] == "object" && is_closed(&schema));
@@ -41,13 +55,13 @@ pub(crate) fn schema_of<T: JsonSchema>() -> (OutputSchema, bool) {
     (OutputSchema { name: name_of::<T>(), schema, strict }, wrapped)
 }
 
-/// Whether an object has known fields and no others: no map, no choice of objects.
+/// Returns whether an object has a fixed set of fields: neither a map nor a choice of objects.
 fn is_closed(schema: &Value) -> bool {
     schema["additionalProperties"].is_null() || schema["additionalProperties"] == false
 }
 
 fn wrap(mut inner: Value) -> Value {
-    // References stand from the root.
+    // `$ref`s are resolved from the root.
     let definitions = inner.as_object_mut().and_then(|inner| inner.remove("definitions"));
     let mut outer = json!({
         "type": "object",
@@ -78,7 +92,7 @@ mod tests {
     #[derive(Deserialize, JsonSchema)]
     #[allow(dead_code)]
     struct Person {
-        /// As it is written.
+        /// The full name.
         name: String,
         age: Option<u8>,
         #[serde(default)]
@@ -97,17 +111,17 @@ mod tests {
     #[allow(dead_code)]
     enum Mood {
         Good,
-        /// Of some degree.
+        /// The degree.
         Bad(u32),
     }
 
     #[test]
-    fn a_struct_is_a_strict_object_with_everything_in_it() {
-        let OutputSchema { name, schema, strict } = OutputSchema::of::<Person>();
+    fn a_struct_has_a_strict_schema_with_everything_inlined() {
+        let OutputSchema { name, schema, strict } = OutputSchema::for_type::<Person>();
         assert_eq!((name.as_str(), strict), ("Person", true));
         assert_eq!(schema["required"].as_array().unwrap().len(), 4, "{schema}");
         assert_eq!(schema["additionalProperties"], false);
-        assert_eq!(schema["properties"]["name"]["description"], "As it is written.");
+        assert_eq!(schema["properties"]["name"]["description"], "The full name.");
         assert_eq!(schema["properties"]["age"]["type"], json!(["integer", "null"]));
         let pet = &schema["properties"]["friends"]["items"];
         assert_eq!(pet["required"], json!(["name"]), "{schema}");
@@ -119,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_put_into_one() {
+    fn a_type_that_is_not_an_object_is_wrapped() {
         for (schema, wrapped) in [
             schema_of::<Vec<Pet>>(),
             schema_of::<String>(),
@@ -135,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn maps_and_any_values_cannot_be_strict() {
+    fn maps_and_values_are_not_strict() {
         let (map, wrapped) = schema_of::<HashMap<String, u32>>();
         assert!(wrapped && !map.strict, "{map:?}");
-        assert!(!OutputSchema::of::<Value>().strict);
-        assert!(!OutputSchema::of::<Vec<Value>>().strict);
-        assert!(!OutputSchema::of::<(u8, u8)>().strict);
+        assert!(!OutputSchema::for_type::<Value>().strict);
+        assert!(!OutputSchema::for_type::<Vec<Value>>().strict);
+        assert!(!OutputSchema::for_type::<(u8, u8)>().strict);
     }
 
     #[derive(Deserialize, JsonSchema)]
@@ -150,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_that_holds_itself_refers_to_its_definition() {
+    fn a_recursive_type_refers_to_its_definition() {
         let (tree, wrapped) = schema_of::<Tree>();
         assert!(tree.strict && !wrapped, "{tree:?}");
         assert_eq!(tree.schema["properties"]["children"]["items"]["$ref"], "#");

@@ -24,7 +24,8 @@ use super::{
 };
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{
-    ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError, ProviderInfo,
+    AccumulatingStream, ChatRequest, Completion, CompletionEvent, CompletionStream, ProviderError,
+    ProviderInfo,
 };
 use crate::tool::BoxFuture;
 use crate::turn::Turn;
@@ -168,10 +169,21 @@ impl Call {
             self.last_chunk = now;
             self.held_since_chunk = Duration::ZERO;
         }
-        if !matches!(event, CompletionEvent::Done(_)) {
-            let content = self.keeps_content();
-            absorb(self.arrived.get_or_insert_with(nothing_yet), event, content);
-        }
+    }
+
+    /// Notes what has arrived of a reply that was not completed.
+    fn note_partial(&mut self, partial: &Completion) {
+        let contents = if self.keeps_content() { partial.contents.clone() } else { Vec::new() };
+        self.arrived = Some(Box::new(Completion {
+            contents,
+            usage: partial.usage,
+            finish_reason: partial.finish_reason.clone(),
+            response_id: partial.response_id.clone(),
+            model: partial.model.clone(),
+            attributes: partial.attributes.clone(),
+            partial: true,
+            ..Completion::default()
+        }));
     }
 
     /// Whether what the model says is to be recorded.
@@ -264,7 +276,7 @@ impl Call {
         if let End::Failed(error) = end
             && let Some(told) = error.partial()
         {
-            arrived.learn(told);
+            arrived.fill_from(told);
         }
         arrived
     }
@@ -395,31 +407,6 @@ fn modality<'a>(mut contents: impl Iterator<Item = &'a Content>) -> &'static str
     if contents.all(is_text) { "text" } else { "unknown" }
 }
 
-/// Adds an event to what has arrived of a reply; the content only where it is wanted.
-pub(crate) fn absorb(arrived: &mut Completion, event: &CompletionEvent, content: bool) {
-    match event {
-        CompletionEvent::Started { response_id, model } => {
-            arrived.response_id = response_id.clone().or(arrived.response_id.take());
-            arrived.model = model.clone().or(arrived.model.take());
-        }
-        CompletionEvent::Usage(usage) => arrived.usage = *usage,
-        CompletionEvent::Done(completion) => *arrived = completion.clone(),
-        _ if !content => {}
-        CompletionEvent::Text(more) => match arrived.contents.last_mut() {
-            Some(Content::Text(text)) => text.text.push_str(more),
-            _ => arrived.contents.push(Content::text(more)),
-        },
-        CompletionEvent::Thinking(more) => match arrived.contents.last_mut() {
-            Some(Content::Thinking(thinking)) => thinking.text.push_str(more),
-            _ => arrived.contents.push(Content::Thinking(crate::content::Thinking {
-                text: more.clone(),
-                replay: None,
-            })),
-        },
-        CompletionEvent::Content(whole) => arrived.contents.push(whole.clone()),
-    }
-}
-
 /// The facts of the request: all of them before the span starts, so that samplers see them.
 fn push_request(
     list: &mut Vec<KeyValue>,
@@ -496,7 +483,8 @@ where
         match call.around(Box::pin(body(request))).await {
             Ok(inner) => {
                 let (inner, context) = (Some(inner), call.context());
-                Ok(CompletionStream::new(TracedStream { inner, call, context, taken: None }))
+                let stream = TracedStream { inner, call, context, taken: None, partial: None };
+                Ok(CompletionStream::accumulating(stream))
             }
             Err(error) => {
                 call.end(&End::Failed(&error));
@@ -513,6 +501,25 @@ struct TracedStream {
     context: Option<Context>,
     /// When the consumer took the last event; it has not come back yet.
     taken: Option<Instant>,
+    /// The partial reply of a stream that has failed.
+    partial: Option<Completion>,
+}
+
+impl TracedStream {
+    /// Takes the partial reply of the inner stream, and notes it for the span.
+    fn partial_of_inner(&mut self) -> Option<Completion> {
+        let partial = self.inner.as_mut()?.take_partial();
+        if let (Some(partial), Some(call)) = (&partial, &mut self.call.0) {
+            call.note_partial(partial);
+        }
+        partial
+    }
+}
+
+impl AccumulatingStream for TracedStream {
+    fn take_partial(mut self: Pin<&mut Self>) -> Option<Completion> {
+        self.partial.take().or_else(|| self.partial_of_inner())
+    }
 }
 
 impl Stream for TracedStream {
@@ -540,6 +547,9 @@ impl Stream for TracedStream {
             Some(Err(_)) | None => true,
         };
         if over {
+            if !matches!(item, Some(Ok(_))) {
+                this.partial = this.partial_of_inner();
+            }
             this.inner = None;
         }
         drop(guard);
@@ -561,6 +571,7 @@ impl Drop for TracedStream {
         }
         if self.inner.is_some() {
             let _guard = self.context.clone().map(Context::attach);
+            self.partial_of_inner();
             self.inner = None;
         }
     }

@@ -39,7 +39,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value};
 
-use crate::provider::{ChatRequest, ModelParams, ProviderInfo};
+use crate::provider::{ChatRequest, ModelParams, ProviderInfo, RunExtension};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
 pub use capture::{Capture, CapturedContent, ContentKind, set_default_capture};
 pub(crate) use cut::LEAST as LEAST_LIMIT;
@@ -97,9 +97,14 @@ impl Run {
     #[inline]
     pub(crate) fn of_request(request: &ChatRequest) -> Self {
         match &request.run {
-            Some(run) => run.clone(),
+            Some(RunExtension(run)) => Self(run.clone().and_then(|run| run.downcast().ok())),
             None => Self::begin(),
         }
+    }
+
+    /// Returns the run in the form in which a request carries it.
+    pub(crate) fn extension(&self) -> RunExtension {
+        RunExtension(self.0.clone().map(|live| live as _))
     }
 
     /// The last model call of the run.
@@ -333,7 +338,7 @@ fn push_usage(list: &mut Vec<KeyValue>, usage: &Usage, parts: bool) {
 /// Why each choice ended. One that never came to its end ended, say the conventions, in `error`.
 fn finish_reasons(turn: Option<&AssistantTurn>) -> KeyValue {
     let word = |reason: Option<&FinishReason>| {
-        StringValue::from(reason.unwrap_or(&FinishReason::Error).to_word())
+        StringValue::from(reason.unwrap_or(&FinishReason::Error).to_attribute())
     };
     let first = word(turn.and_then(|turn| turn.finish_reason.as_ref()));
     let others = turn.map(|turn| turn.alternatives.as_slice()).unwrap_or_default();

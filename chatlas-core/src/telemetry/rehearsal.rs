@@ -101,8 +101,8 @@ async fn work() -> ToolOutput {
 
 fn request(chat: &Chat, run: Option<Run>) -> ChatRequest {
     ChatRequest {
-        run,
-        params: chat.model_params().clone(),
+        run: run.map(|run| run.extension()),
+        params: chat.shared_params(),
         conversation_id: chat.conversation().cloned(),
         ..ChatRequest::default()
     }

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -255,12 +255,14 @@ impl std::error::Error for ToolError {}
 #[derive(Clone, Default)]
 pub struct ToolSet {
     tools: Vec<Arc<dyn Tool>>,
+    /// The definitions of the tools, collected once.
+    definitions: OnceLock<Arc<[ToolDefinition]>>,
 }
 
 impl ToolSet {
     /// A set of none.
     pub const fn new() -> Self {
-        Self { tools: Vec::new() }
+        Self { tools: Vec::new(), definitions: OnceLock::new() }
     }
 
     /// Adds a tool.
@@ -271,6 +273,7 @@ impl ToolSet {
     pub fn add(&mut self, tool: Arc<dyn Tool>) -> Result<(), DuplicateTool> {
         self.free(&tool.definition().name)?;
         self.tools.push(tool);
+        self.definitions = OnceLock::new();
         Ok(())
     }
 
@@ -293,6 +296,7 @@ impl ToolSet {
             self.free(&tool.definition().name)?;
         }
         self.tools.extend(other.tools);
+        self.definitions = OnceLock::new();
         Ok(())
     }
 
@@ -323,9 +327,15 @@ impl ToolSet {
         self.tools.is_empty()
     }
 
+    /// Returns the definitions of the tools: the same allocation until the set changes.
+    pub fn definitions(&self) -> Arc<[ToolDefinition]> {
+        let collect = || self.tools.iter().map(|tool| tool.definition().clone()).collect();
+        Arc::clone(self.definitions.get_or_init(collect))
+    }
+
     /// A set whose names are known to differ: `tools![]` has checked them.
     pub(crate) const fn of_distinct(tools: Vec<Arc<dyn Tool>>) -> Self {
-        Self { tools }
+        Self { tools, definitions: OnceLock::new() }
     }
 }
 

@@ -201,7 +201,7 @@ impl<'a> Derived<'a> {
                         api_key_env: #key,
                         default_model: #model,
                     };
-                    let __inner: #like = #private::Protocol::of_vendor(&VENDOR);
+                    let __inner: #like = #private::Protocol::of_vendor(&VENDOR, #private::Default::default());
                     #(#quirks)*
                     Self { inner: #private::Protocol::with_model(__inner, model) }
                 }
@@ -264,7 +264,7 @@ impl<'a> Derived<'a> {
             .map(|tool| {
                 let runs = respan(at_call_site(tool.span()), &quote!(#private::Runs));
                 quote! {
-                    impl #private::Runs<#tool> for #ident {
+                    impl #private::SupportsTool<#tool> for #ident {
                         fn add(self, tool: #tool) -> Self {
                             Self { inner: <#like as #runs<#tool>>::add(self.inner, tool) }
                         }

@@ -23,7 +23,9 @@ impl Provider for Wire {
 impl Protocol for Wire {
     type HttpOptions = ();
 
-    fn of_vendor(_: &'static Vendor) -> Self {
+    type Quirks = ();
+
+    fn of_vendor(_: &'static Vendor, (): ()) -> Self {
         Self.max_tokens_field()
     }
 

@@ -33,6 +33,7 @@ pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value>
                 turn.contents.iter().flat_map(|content| said_by_model(provider, content)).collect();
             (!blocks.is_empty()).then(|| json!({"role": "assistant", "content": blocks}))
         }
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod schema;
 use std::fmt;
 use std::sync::Arc;
 
-use chatlas_core::provider::Runs;
+use chatlas_core::provider::SupportsTool;
 use chatlas_core::{
     ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo, WebFetch,
     WebSearch,
@@ -178,16 +178,16 @@ impl Anthropic {
     }
 }
 
-impl Runs<WebSearch> for Anthropic {
-    fn add(mut self, tool: WebSearch) -> Self {
+impl SupportsTool<WebSearch> for Anthropic {
+    fn add_server_tool(mut self, tool: WebSearch) -> Self {
         self.options.web_search = Some(tool);
         self.info.add_server_tool(request::WEB_SEARCH, "web_search");
         self
     }
 }
 
-impl Runs<WebFetch> for Anthropic {
-    fn add(mut self, tool: WebFetch) -> Self {
+impl SupportsTool<WebFetch> for Anthropic {
+    fn add_server_tool(mut self, tool: WebFetch) -> Self {
         self.options.web_fetch = Some(tool);
         self.info.add_server_tool(request::WEB_FETCH, "web_fetch");
         self
@@ -228,7 +228,7 @@ impl chatlas_core::Provider for Anthropic {
             ))
         } else if kind.starts_with("application/json") {
             // A server that does not stream answers whole.
-            Ok(CompletionStream::whole(self.whole(response).await?))
+            Ok(CompletionStream::from_completion(self.whole(response).await?))
         } else {
             Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
         }

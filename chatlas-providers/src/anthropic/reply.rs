@@ -44,7 +44,7 @@ impl Decoder {
             "content_block_delta" => self.delta(event).into_iter().collect(),
             "content_block_stop" => self.stop(event).into_iter().collect(),
             "message_delta" => self.message_delta(event),
-            "message_stop" => vec![CompletionEvent::Done(self.last()?)],
+            "message_stop" => vec![CompletionEvent::Done(self.last()?.into())],
             "error" => return Err(error::reported(event)),
             // Gateways report in a form of their own.
             "" if event["error"].is_object() => return Err(error::reported(event)),

@@ -115,9 +115,9 @@ pub(crate) fn body(
         }),
     );
     // A schema that cannot be enforced is asked for as older models are.
-    let wanted = request.output.as_ref().filter(|_| place.output_format);
+    let wanted = request.output.as_deref().filter(|_| place.output_format);
     let format = wanted.and_then(|output| schema::enforced(&output.schema));
-    let by_tool = request.output.as_ref().filter(|_| format.is_none());
+    let by_tool = request.output.as_deref().filter(|_| format.is_none());
     let tools = tools(&request.tools, options, by_tool);
     set("tool_choice", by_tool.map(|_| tool_choice(options, tools.len())));
     set("tools", (!tools.is_empty()).then(|| tools.into()));

@@ -24,7 +24,6 @@ use base64::engine::general_purpose::STANDARD;
 use chatlas_core::{ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo};
 use chatlas_macros::provider;
 use futures_util::TryStreamExt as _;
-use opentelemetry::KeyValue;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Request, Response, Url};
 use serde_json::{Value, json};
@@ -177,8 +176,7 @@ impl Bedrock {
     #[must_use]
     pub fn guardrail(mut self, id: impl Into<String>, version: impl Into<String>) -> Self {
         let id = id.into();
-        let told = KeyValue::new("aws.bedrock.guardrail.id", id.clone());
-        self.info = self.info.with_attribute(told);
+        self.info = self.info.with_attribute("aws.bedrock.guardrail.id", id.clone());
         self.guardrail = Some(Guardrail { id, version: version.into() });
         self
     }
@@ -358,7 +356,7 @@ impl chatlas_core::Provider for Bedrock {
             })
         } else if kind.starts_with("application/json") {
             // A server that does not stream answers whole.
-            Ok(CompletionStream::whole(self.whole(response, &secrets).await?))
+            Ok(CompletionStream::from_completion(self.whole(response, &secrets).await?))
         } else {
             Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
         }

@@ -98,7 +98,7 @@ pub struct OpenAiCompletions {
 impl OpenAiCompletions {
     /// The model of that name, with key and address from the environment.
     pub fn new(model: impl Into<Arc<str>>) -> Self {
-        let new = Self::of_vendor(&OPENAI).with_model(model);
+        let new = Self::of_vendor(&OPENAI, ()).with_model(model);
         match variable(BASE_URL_VARIABLE) {
             Some(url) => new.base_url(url),
             None => new,
@@ -212,7 +212,9 @@ impl OpenAiCompletions {
 impl Protocol for OpenAiCompletions {
     type HttpOptions = HttpOptions;
 
-    fn of_vendor(vendor: &'static Vendor) -> Self {
+    type Quirks = ();
+
+    fn of_vendor(vendor: &'static Vendor, (): ()) -> Self {
         let mut api = Api::new(vendor);
         if vendor.name == OPENAI.name {
             api.set_attribute(KeyValue::new("openai.api.type", "chat_completions"));
@@ -273,7 +275,7 @@ impl chatlas_core::Provider for OpenAiCompletions {
             Ok(CompletionStream::new(arriving.map_err(move |error| secrets.hide(error))))
         } else if kind.starts_with("application/json") {
             // A server that does not stream answers whole.
-            Ok(CompletionStream::whole(self.whole(response, reading).await?))
+            Ok(CompletionStream::from_completion(self.whole(response, reading).await?))
         } else {
             Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
         }

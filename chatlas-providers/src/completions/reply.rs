@@ -70,7 +70,7 @@ impl Decoder {
             !told && !matches!(content, Content::Text(_) | Content::Thinking(_))
         });
         let mut events: Vec<_> = rest.cloned().map(CompletionEvent::Content).collect();
-        events.push(CompletionEvent::Done(completion));
+        events.push(CompletionEvent::Done(completion.into()));
         Ok(events)
     }
 }

@@ -122,6 +122,7 @@ impl Asked<'_> {
             match &**turn {
                 Turn::User(turn) => self.user(&turn.contents, &mut messages)?,
                 Turn::Assistant(turn) => messages.extend(self.assistant(&turn.contents)),
+                _ => {}
             }
         }
         Ok(messages)

@@ -24,6 +24,7 @@ pub(super) fn contents(
         let (role, parts) = match &**turn {
             Turn::User(turn) => ("user", said_by_user(model, &turn.contents)?),
             Turn::Assistant(turn) => ("model", said_by_model(platform, &turn.contents)?),
+            _ => continue,
         };
         // Google refuses a content without parts.
         if !parts.is_empty() {
@@ -129,8 +130,8 @@ fn function_response(
 ) -> Result<(Value, Vec<Value>), ProviderError> {
     let response = match &result.outcome {
         ToolOutcome::Value(value) => json!({"result": value}),
-        contents @ ToolOutcome::Contents(_) => json!({"result": contents.to_model_text()}),
         ToolOutcome::Error(message) => json!({"error": message}),
+        contents => json!({"result": contents.to_model_text()}),
     };
     let mut function = json!({"name": result.name, "response": response});
     let mut beside = Vec::new();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chatlas_core::provider::Runs;
+use chatlas_core::provider::SupportsTool;
 use chatlas_core::{
     ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo, WebFetch,
     WebSearch,
@@ -123,16 +123,16 @@ impl Gemini {
     }
 }
 
-impl Runs<WebSearch> for Gemini {
-    fn add(mut self, tool: WebSearch) -> Self {
+impl SupportsTool<WebSearch> for Gemini {
+    fn add_server_tool(mut self, tool: WebSearch) -> Self {
         self.extras.web_search = Some(tool);
         self.info.add_server_tool("googleSearch", "web_search");
         self
     }
 }
 
-impl Runs<WebFetch> for Gemini {
-    fn add(mut self, tool: WebFetch) -> Self {
+impl SupportsTool<WebFetch> for Gemini {
+    fn add_server_tool(mut self, tool: WebFetch) -> Self {
         self.extras.web_fetch = Some(tool);
         self.info.add_server_tool("urlContext", "web_fetch");
         self

@@ -65,7 +65,7 @@ async fn streamed(
         Ok(CompletionStream::new(arriving.map_err(move |error| secrets.hide(error))))
     } else if kind.starts_with("application/json") {
         // A server that does not stream answers whole.
-        Ok(CompletionStream::whole(whole(platform, response, &secrets).await?))
+        Ok(CompletionStream::from_completion(whole(platform, response, &secrets).await?))
     } else {
         Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
     }

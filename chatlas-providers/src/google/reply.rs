@@ -70,7 +70,7 @@ impl Decode for Decoder {
             .cloned()
             .map(CompletionEvent::Content)
             .collect();
-        events.push(CompletionEvent::Done(completion));
+        events.push(CompletionEvent::Done(completion.into()));
         Ok(events)
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn body(
     if !tools.is_empty() {
         set("tools", tools.into());
     }
-    let config = config(model, extras, &request.params, request.output.as_ref());
+    let config = config(model, extras, &request.params, request.output.as_deref());
     if !config.is_empty() {
         set("generationConfig", config.into());
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use chatlas_core::provider::Runs;
+use chatlas_core::provider::SupportsTool;
 use chatlas_core::{
     ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderErrorKind,
     ProviderInfo, WebFetch, WebSearch,
@@ -191,16 +191,16 @@ fn without_token(error: &gcp_auth::Error) -> ProviderError {
     )
 }
 
-impl Runs<WebSearch> for Vertex {
-    fn add(mut self, tool: WebSearch) -> Self {
+impl SupportsTool<WebSearch> for Vertex {
+    fn add_server_tool(mut self, tool: WebSearch) -> Self {
         self.extras.web_search = Some(tool);
         self.info.add_server_tool("googleSearch", "web_search");
         self
     }
 }
 
-impl Runs<WebFetch> for Vertex {
-    fn add(mut self, tool: WebFetch) -> Self {
+impl SupportsTool<WebFetch> for Vertex {
+    fn add_server_tool(mut self, tool: WebFetch) -> Self {
         self.extras.web_fetch = Some(tool);
         self.info.add_server_tool("urlContext", "web_fetch");
         self

@@ -6,7 +6,7 @@ mod request;
 use std::fmt;
 use std::sync::Arc;
 
-use chatlas_core::provider::{Protocol, Runs, Vendor};
+use chatlas_core::provider::{Protocol, SupportsTool, Vendor};
 use chatlas_core::{
     ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo, WebSearch,
 };
@@ -46,7 +46,7 @@ pub struct OpenAi {
 impl OpenAi {
     /// The model of that name, with key and address from the environment.
     pub fn new(model: impl Into<Arc<str>>) -> Self {
-        let new = Self::of_vendor(&OPENAI).with_model(model);
+        let new = Self::of_vendor(&OPENAI, ()).with_model(model);
         match variable(BASE_URL_VARIABLE) {
             Some(url) => new.base_url(url),
             None => new,
@@ -126,7 +126,9 @@ impl OpenAi {
 impl Protocol for OpenAi {
     type HttpOptions = HttpOptions;
 
-    fn of_vendor(vendor: &'static Vendor) -> Self {
+    type Quirks = ();
+
+    fn of_vendor(vendor: &'static Vendor, (): ()) -> Self {
         let mut api = Api::new(vendor);
         if vendor.name == OPENAI.name {
             api.set_attribute(KeyValue::new("openai.api.type", "responses"));
@@ -156,8 +158,8 @@ impl Protocol for OpenAi {
     }
 }
 
-impl Runs<WebSearch> for OpenAi {
-    fn add(mut self, tool: WebSearch) -> Self {
+impl SupportsTool<WebSearch> for OpenAi {
+    fn add_server_tool(mut self, tool: WebSearch) -> Self {
         self.extras.web_search = Some(tool);
         self.api.info.add_server_tool("web_search", "web_search");
         self
@@ -194,7 +196,7 @@ impl chatlas_core::Provider for OpenAi {
             Ok(CompletionStream::new(arriving.map_err(move |error| secrets.hide(error))))
         } else if kind.starts_with("application/json") {
             // A server that does not stream answers whole.
-            Ok(CompletionStream::whole(self.whole(response).await?))
+            Ok(CompletionStream::from_completion(self.whole(response).await?))
         } else {
             Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
         }

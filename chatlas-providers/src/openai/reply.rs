@@ -102,7 +102,7 @@ impl Decoder {
             events = events_of(&completion.contents, false);
         }
         events.push(CompletionEvent::Usage(completion.usage));
-        events.push(CompletionEvent::Done(completion));
+        events.push(CompletionEvent::Done(completion.into()));
         Ok(events)
     }
 }

@@ -28,6 +28,7 @@ pub(super) fn of(turn: &Turn, cites: bool) -> Result<Vec<Value>, ProviderError> 
             Ok(blocks)
         }
         Turn::Assistant(turn) => Ok(turn.contents.iter().filter_map(said_by_model).collect()),
+        _ => Ok(Vec::new()),
     }
 }
 

@@ -107,7 +107,7 @@ impl Decoder {
         let blocks: Vec<Value> =
             std::mem::take(&mut self.blocks).into_values().flat_map(Block::values).collect();
         let reason = self.stopped.take();
-        CompletionEvent::Done(complete(&self.known, &blocks, reason.as_deref(), self.usage))
+        CompletionEvent::Done(complete(&self.known, &blocks, reason.as_deref(), self.usage).into())
     }
 }
 

@@ -72,6 +72,7 @@ fn messages(options: &Options, request: &ChatRequest) -> Result<Vec<Value>, Prov
         let role = match &**turn {
             Turn::User(_) => "user",
             Turn::Assistant(_) => "assistant",
+            _ => continue,
         };
         let blocks = blocks::of(turn, options.cites_documents)?;
         match messages.last_mut() {
