@@ -1,12 +1,12 @@
 //! The items that macro expansions refer to. Not part of the public API.
 
-pub use std::fmt;
 pub use async_trait::async_trait;
 pub use serde_json::Value;
 pub use std::boxed::Box;
 pub use std::clone::Clone;
 pub use std::convert::Into;
 pub use std::default::Default;
+pub use std::fmt;
 pub use std::marker::{Send, Sync};
 pub use std::ops::FnOnce;
 pub use std::option::Option;
@@ -36,10 +36,6 @@ pub use crate::tool::{
     BoxFuture, DuplicateTool, IntoTools, Tool, ToolCall, ToolContext, ToolError, ToolOutput,
     ToolSet, Toolbox,
 };
-
-/// Proof that an impl has the attribute `#[provider]`: only its expansion names this type.
-#[derive(Clone, Copy, Debug)]
-pub struct Witness;
 
 /// The name of a tool, or an empty name for a type that is not a tool: the compiler reports that
 /// type once, where the tool is created.

@@ -149,10 +149,7 @@ impl ToolboxImpl {
             })
             .collect();
         if tools.is_empty() {
-            errors.at(
-                owner,
-                "this toolbox has no tools; write `#[tool]` on at least one method",
-            );
+            errors.at(owner, "this toolbox has no tools; write `#[tool]` on at least one method");
         }
         let checks = distinct(&tools, private, &mut errors);
         let mut read = tools.iter();

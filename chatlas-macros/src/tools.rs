@@ -144,9 +144,9 @@ impl List {
             variables.push(variable);
         }
         let names = names(&functions, private);
-        let shared = toolboxes.iter().map(|Toolbox { variable, .. }| {
-            quote!(let #variable = #private::Shared(#variable).share();)
-        });
+        let shared = toolboxes.iter().map(
+            |Toolbox { variable, .. }| quote!(let #variable = #private::Shared(#variable).share();),
+        );
         let checks = name_checks(&toolboxes, private);
         let value = self.state.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
         let set = self.set(&tools, &checks, private);

@@ -22,7 +22,7 @@ fn double(number: u8) -> u8 {
     number * 2
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Silent;
 
 #[provider(name = "silent")]
@@ -47,7 +47,6 @@ impl Provider for Wrapper {
 
 impl Protocol for Silent {
     type HttpOptions = ();
-
     type Quirks = ();
 
     fn of_vendor(_: &'static Vendor, (): ()) -> Self {

@@ -71,7 +71,7 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     #[doc(hidden)]
-    fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness);
+    fn __write_the_attribute_provider_above_this_impl(&self);
 }
 
 /// A shared provider is a provider: every call is forwarded.
@@ -101,7 +101,7 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
         (**self).for_model(model)
     }
 
-    fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness) {}
+    fn __write_the_attribute_provider_above_this_impl(&self) {}
 }
 
 /// A provider whose vendor runs the tool `T` on its own servers.

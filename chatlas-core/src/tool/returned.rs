@@ -2,9 +2,9 @@
 //!
 //! A macro sees tokens, not types, so method resolution selects the conversion: [`Returned`] has
 //! inherent methods for the special types (`Result`, contents, [`ToolError`]), and [`Plain`] has
-//! methods of the same names for every other type. The compiler prefers inherent methods. The
-//! requirements on a type are those of [`ToolReturn`] and [`ToolFailure`], whose methods the macro
-//! calls by path, so that the compiler reports an unsuitable type at the return type.
+//! methods of the same names for every other type. The compiler prefers inherent methods. The macro
+//! passes the conversion of every other type as `ToolReturn::to_output` or `ToolFailure::to_error`,
+//! so that the compiler reports an unsuitable type by these traits, at the return type.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,8 +17,8 @@ use crate::telemetry::names::error::UNSERIALIZABLE_RESULT;
 
 /// A value that a `#[tool]` function can return.
 ///
-/// Implemented for every type that implements `serde::Serialize`. A tool can also return a
-/// [`ToolOutput`], a [`Content`], a `Vec<Content>`, and an `Option` of these.
+/// Implemented for every type that implements `serde::Serialize`, and for [`ToolOutput`]. A tool can
+/// also return an `Option<ToolOutput>`.
 #[diagnostic::on_unimplemented(
     message = "a tool cannot return `{Self}`, which does not implement `serde::Serialize`",
     label = "the value is sent to the model as JSON",
@@ -35,6 +35,12 @@ impl<T: Serialize + ?Sized> ToolReturn for T {
             let message = format!("the tool's result cannot be written as JSON: {error}");
             ToolError::new(UNSERIALIZABLE_RESULT, message)
         })
+    }
+}
+
+impl ToolReturn for ToolOutput {
+    fn to_output(&self) -> Result<ToolOutput, ToolError> {
+        Ok(self.clone())
     }
 }
 
@@ -75,34 +81,20 @@ impl Rich for Content {}
 impl Rich for Vec<Content> {}
 impl<T: Rich> Rich for Option<T> {}
 
-/// A reference to a value that is converted without serialization and without `Display`.
-pub struct Converted<'a, T>(&'a T);
-
-#[diagnostic::do_not_recommend]
-impl<T: Rich> ToolReturn for Converted<'_, T> {
-    fn to_output(&self) -> Result<ToolOutput, ToolError> {
+impl<T: Rich> Returned<&T> {
+    /// Returns the value as an output. The parameter only determines its own type.
+    pub fn output(
+        self,
+        _: fn(&ToolOutput) -> Result<ToolOutput, ToolError>,
+    ) -> Result<ToolOutput, ToolError> {
         Ok(self.0.clone().into())
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl ToolFailure for Converted<'_, ToolError> {
-    fn to_error(&self) -> ToolError {
+impl Returned<&ToolError> {
+    /// Returns the error with the `error.type` that the tool chose.
+    pub fn error(self, _: fn(&ToolError) -> ToolError) -> ToolError {
         self.0.clone()
-    }
-}
-
-impl<'a, T: Rich> Returned<&'a T> {
-    /// Returns the [`ToolReturn`] to convert, boxed because [`Plain::output`] returns a reference.
-    pub fn output(self) -> Box<Converted<'a, T>> {
-        Box::new(Converted(self.0))
-    }
-}
-
-impl<'a> Returned<&'a ToolError> {
-    /// Returns the [`ToolFailure`] to convert, which keeps the `error.type` that the tool chose.
-    pub fn error(self) -> Box<Converted<'a, ToolError>> {
-        Box::new(Converted(self.0))
     }
 }
 
@@ -111,11 +103,14 @@ pub trait Plain<'a, T: ?Sized>: Sized {
     /// Returns the value: a type other than `Result` is never an error.
     fn split(self) -> Result<&'a T, &'a Infallible>;
 
-    /// Returns the [`ToolReturn`] to convert.
-    fn output(self) -> &'a T;
+    /// Converts the value.
+    fn output(
+        self,
+        convert: fn(&T) -> Result<ToolOutput, ToolError>,
+    ) -> Result<ToolOutput, ToolError>;
 
-    /// Returns the [`ToolFailure`] to convert.
-    fn error(self) -> &'a T;
+    /// Converts the error.
+    fn error(self, convert: fn(&T) -> ToolError) -> ToolError;
 }
 
 impl<'a, T: ?Sized> Plain<'a, T> for Returned<&'a T> {
@@ -123,11 +118,14 @@ impl<'a, T: ?Sized> Plain<'a, T> for Returned<&'a T> {
         Ok(self.0)
     }
 
-    fn output(self) -> &'a T {
-        self.0
+    fn output(
+        self,
+        convert: fn(&T) -> Result<ToolOutput, ToolError>,
+    ) -> Result<ToolOutput, ToolError> {
+        convert(self.0)
     }
 
-    fn error(self) -> &'a T {
-        self.0
+    fn error(self, convert: fn(&T) -> ToolError) -> ToolError {
+        convert(self.0)
     }
 }

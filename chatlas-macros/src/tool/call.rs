@@ -106,7 +106,11 @@ impl Tool<'_> {
 
     /// Returns the future of one call: it parses the arguments, runs the body, and converts its
     /// output.
-    fn future(&self, sources: &mut impl Iterator<Item = Ident>, private: &TokenStream) -> TokenStream {
+    fn future(
+        &self,
+        sources: &mut impl Iterator<Item = Ident>,
+        private: &TokenStream,
+    ) -> TokenStream {
         let takes: Vec<TokenStream> = self
             .parameters
             .iter()

@@ -24,7 +24,8 @@ impl Tool<'_> {
             // The function is inside an impl, which cannot contain a struct.
             return quote!(#function #errors);
         }
-        let (marker, ident, name) = (self.marker(), &self.function.sig.ident, self.name_constant(private));
+        let (marker, ident, name) =
+            (self.marker(), &self.function.sig.ident, self.name_constant(private));
         let cfg = self.cfg();
         quote! {
             #function
@@ -203,15 +204,15 @@ impl Tool<'_> {
         let attributes = self.item_attributes();
         let (value, _) = self.generated("value");
         let (span, output) = self.returns.value();
-        let to_output = conversion(span, private, &quote!(ToolReturn::to_output), &quote!(output));
-        let to_error = conversion(span, private, &quote!(ToolFailure::to_error), &quote!(error));
+        let to_output = conversion(span, private, &quote!(output), &quote!(ToolReturn::to_output));
+        let to_error = conversion(span, private, &quote!(error), &quote!(ToolFailure::to_error));
         let split = respan(span, &quote!(split));
         let error_of_stream = match &self.returns {
             Returns::Stream(Items { error: Some(ty), .. }) => {
                 let (name, _) = self.generated("error");
                 let span = at_call_site(ty.span());
                 let to_error =
-                    conversion(span, private, &quote!(ToolFailure::to_error), &quote!(error));
+                    conversion(span, private, &quote!(error), &quote!(ToolFailure::to_error));
                 Some(quote! {
                     #(#attributes)*
                     fn #name(__value: &#ty) -> #private::ToolError {
@@ -246,16 +247,15 @@ impl Tool<'_> {
     }
 }
 
-/// Returns the conversion of `__value`: a call of the trait method `convert`, with the method
-/// `select` to choose what it converts.
+/// Returns the conversion of `__value`: the method `select` of `Returned`, which calls the method
+/// `convert` of a trait for every type without a special conversion.
 fn conversion(
     span: Span,
     private: &TokenStream,
-    convert: &TokenStream,
     select: &TokenStream,
+    convert: &TokenStream,
 ) -> TokenStream {
-    let selected = quote!(&*#private::Returned(__value).#select());
-    respan(span, &quote!(#private::#convert(#selected)))
+    respan(span, &quote!(#private::Returned(__value).#select(#private::#convert)))
 }
 
 /// Returns a variable whose name cannot collide with that of a parameter.

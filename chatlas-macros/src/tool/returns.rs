@@ -42,10 +42,7 @@ impl<'a> Returns<'a> {
         {
             let error = types.get(1).copied();
             if error.is_none() {
-                errors.at(
-                    ty,
-                    "missing error type; write `Result<impl Stream<Item = T>, E>`",
-                );
+                errors.at(ty, "missing error type; write `Result<impl Stream<Item = T>, E>`");
             }
             return Self::Stream(Items { error, ..items });
         }

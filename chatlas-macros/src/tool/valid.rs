@@ -120,7 +120,8 @@ pub(super) fn parameter_attributes<'a>(
             "default" => &mut read.default,
             name if OF_RUSTC.contains(&name) => continue,
             name => {
-                let unknown = |meant| format!("unknown attribute `{name}`; did you mean `{meant}`?");
+                let unknown =
+                    |meant| format!("unknown attribute `{name}`; did you mean `{meant}`?");
                 let message = match nearest(name, ["state", "default"]) {
                     Some("state") => unknown("#[state]"),
                     Some(_) => unknown("#[default(...)]"),
@@ -165,7 +166,8 @@ pub(super) fn state(attributes: &ParameterAttributes<'_>, ty: &Type, errors: &mu
                 errors.at(lifetime, "a `#[state]` parameter cannot name a lifetime; remove it");
             }
             if is_unsized(&reference.elem) {
-                errors.at(&reference.elem, "state must be a sized type; use `&String` or `&Vec<T>`");
+                errors
+                    .at(&reference.elem, "state must be a sized type; use `&String` or `&Vec<T>`");
             }
             (*reference.elem).clone()
         }

@@ -65,18 +65,16 @@ impl query {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
             ::chatlas::__private::Result::Ok(__value) if __wanted => {
-                ::chatlas::__private::ToolReturn::to_output(
-                    &*::chatlas::__private::Returned(__value).output(),
-                )
+                ::chatlas::__private::Returned(__value)
+                    .output(::chatlas::__private::ToolReturn::to_output)
             }
             ::chatlas::__private::Result::Ok(_) => {
                 ::chatlas::__private::Result::Ok(::chatlas::__private::null_output())
             }
             ::chatlas::__private::Result::Err(__value) => {
                 ::chatlas::__private::Result::Err(
-                    ::chatlas::__private::ToolFailure::to_error(
-                        &*::chatlas::__private::Returned(__value).error(),
-                    ),
+                    ::chatlas::__private::Returned(__value)
+                        .error(::chatlas::__private::ToolFailure::to_error),
                 )
             }
         }
