@@ -75,9 +75,12 @@ impl List {
         }
         if input.peek(Token![dyn]) {
             let keyword: Token![dyn] = input.parse()?;
-            let value = input.parse().map_err(|_| {
-                syn::Error::new(keyword.span, "missing value after `dyn`; write `dyn value`")
-            })?;
+            let error = |message| syn::Error::new(keyword.span, message);
+            if input.peek(Token![..]) {
+                return Err(error("a toolbox is not a `dyn` entry; write `..value`"));
+            }
+            let value =
+                input.parse().map_err(|_| error("missing value after `dyn`; write `dyn value`"))?;
             self.entries.push(Entry::Dyn(value));
             return Ok(());
         }

@@ -127,7 +127,7 @@ impl<'a> Derived<'a> {
 
             impl #private::Clone for #ident {
                 fn clone(&self) -> Self {
-                    Self { inner: #private::Clone::clone(&self.inner) }
+                    Self { inner: #private::Protocol::__clone(&self.inner) }
                 }
             }
 
@@ -172,7 +172,7 @@ impl<'a> Derived<'a> {
                     #private::Arc<dyn #private::Provider>,
                     #private::ProviderError,
                 > {
-                    let __inner = #private::Clone::clone(&self.inner);
+                    let __inner = #private::Protocol::__clone(&self.inner);
                     #private::Result::Ok(#private::Arc::new(Self {
                         inner: #private::Protocol::with_model(__inner, model),
                     }))
