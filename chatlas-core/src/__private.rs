@@ -93,14 +93,14 @@ const fn same(a: &str, b: &str) -> bool {
 
 /// Returns the set of tools whose names [`assert_not_among`] has checked.
 pub const fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
-    ToolSet::of_distinct(tools)
+    ToolSet::from_distinct(tools)
 }
 
 /// Returns the set of these tools, or an error if two have the same name.
 pub fn checked_tool_set(tools: Vec<Arc<dyn Tool>>) -> Result<ToolSet, DuplicateTool> {
     let mut set = ToolSet::new();
     for tool in tools {
-        set.add(tool)?;
+        set.merge(ToolSet::from_distinct(vec![tool]))?;
     }
     Ok(set)
 }
@@ -150,7 +150,7 @@ impl<T> Share for Shared<T> {
 
 /// Returns the context of a direct call, inside its span.
 pub fn here(context: &ToolContext) -> ToolContext {
-    context.here()
+    context.in_current_span()
 }
 
 /// Runs a synchronous body on tokio's blocking pool, in the current OpenTelemetry context. Without

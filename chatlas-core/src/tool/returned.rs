@@ -59,7 +59,7 @@ pub trait ToolFailure {
 
 impl<E: fmt::Display + ?Sized> ToolFailure for E {
     fn to_error(&self) -> ToolError {
-        ToolError::of(self)
+        ToolError::from_error(self)
     }
 }
 

@@ -26,13 +26,13 @@ pub trait Toolbox: Send + Sync + 'static {
 
 /// A value that adds tools to a list at run time: `tools![get_weather, dyn value]`.
 ///
-/// Implemented for every [`Tool`], for `Arc<dyn Tool>`, [`ToolSet`], and vectors of these.
-/// Implement it for a type that holds tools, such as the client of a tool server.
+/// Implemented for every [`Tool`], for [`ToolSet`], and for vectors of these. Implement it for a type
+/// that holds tools, such as the client of a tool server.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a tool nor a set of tools",
     label = "this value cannot be added to a list of tools",
-    note = "`dyn` takes a `Tool`, an `Arc<dyn Tool>`, a `ToolSet`, or a `Vec` of these; write \
-            `..value` for a toolbox, and the path alone for a `#[tool]` function"
+    note = "`dyn` takes a `Tool`, a `ToolSet`, or a `Vec` of these; write `..value` for a toolbox, \
+            and the path alone for a `#[tool]` function"
 )]
 pub trait IntoTools {
     /// Returns the tools in the order of the list.
@@ -45,15 +45,9 @@ impl<T: Tool> IntoTools for T {
     }
 }
 
-impl IntoTools for Arc<dyn Tool> {
-    fn into_tools(self) -> Vec<Self> {
-        vec![self]
-    }
-}
-
 impl IntoTools for ToolSet {
     fn into_tools(self) -> Vec<Arc<dyn Tool>> {
-        self.tools
+        self.into_iter().collect()
     }
 }
 
