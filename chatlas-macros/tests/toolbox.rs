@@ -164,9 +164,9 @@ async fn list_takes_functions_toolboxes_and_state() {
 #[tokio::test]
 async fn tools_added_at_run_time_need_new_names() {
     let mut set = tools![sum];
-    set.add(Arc::new(echo("echo").expect("a name"))).expect("a new name");
+    set.add(echo("echo").expect("a name")).expect("a new name");
     assert_eq!(call(&set, "echo", json!({"a": 1})).await, Ok("{\"a\":1}".into()));
-    let error = set.add(Arc::new(echo("sum").expect("a name"))).expect_err("a name twice");
+    let error = set.add(echo("sum").expect("a name")).expect_err("a name twice");
     assert!(error.to_string().contains("`sum`"), "{error}");
     let error = set.merge(tools![..Counter::default(), sum]).expect_err("a name twice");
     assert!(error.to_string().contains("`sum`"), "{error}");

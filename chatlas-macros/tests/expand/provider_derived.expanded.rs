@@ -95,7 +95,7 @@ impl Groq {
 impl ::chatlas::__private::Clone for Groq {
     fn clone(&self) -> Self {
         Self {
-            inner: ::chatlas::__private::Clone::clone(&self.inner),
+            inner: ::chatlas::__private::Protocol::__clone(&self.inner),
         }
     }
 }
@@ -161,7 +161,7 @@ impl ::chatlas::__private::Provider for Groq {
         ::chatlas::__private::Arc<dyn ::chatlas::__private::Provider>,
         ::chatlas::__private::ProviderError,
     > {
-        let __inner = ::chatlas::__private::Clone::clone(&self.inner);
+        let __inner = ::chatlas::__private::Protocol::__clone(&self.inner);
         ::chatlas::__private::Result::Ok(
             ::chatlas::__private::Arc::new(Self {
                 inner: ::chatlas::__private::Protocol::with_model(__inner, model),
