@@ -5,6 +5,8 @@
 //! `quirks` is how vendors differ, `error` and `models` serve the Responses API, too.
 
 pub(crate) mod error;
+#[cfg(feature = "openai")]
+pub(crate) mod legacy;
 pub(crate) mod models;
 pub(crate) mod parts;
 mod quirks;

@@ -201,6 +201,7 @@ impl fmt::Debug for HttpOptions {
 }
 
 /// Sends a provider's requests.
+#[derive(Clone)]
 struct Http {
     options: HttpOptions,
     sender: OnceLock<Result<Sender, ProviderError>>,

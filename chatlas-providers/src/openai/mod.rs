@@ -15,7 +15,8 @@ use futures_util::TryStreamExt as _;
 use opentelemetry::KeyValue;
 use reqwest::{Method, Response};
 
-use crate::completions::{BASE_URL_VARIABLE, OPENAI, count, error, models};
+use crate::completions::legacy::{count, explain, listed};
+use crate::completions::{BASE_URL_ENV as BASE_URL_VARIABLE, OPENAI};
 use crate::http::{Api, HttpOptions, content_type, events, json, malformed, settings, variable};
 use reply::Decoder;
 
@@ -38,6 +39,7 @@ use reply::Decoder;
 /// ```
 /// let model = chatlas_providers::openai::OpenAi::new("gpt-4o").http_spans(true);
 /// ```
+#[derive(Clone)]
 pub struct OpenAi {
     api: Api,
     extras: request::Extras,
@@ -107,7 +109,7 @@ impl OpenAi {
     async fn send(&self, request: &ChatRequest, stream: bool) -> Result<Response, ProviderError> {
         let body = self.asked(request).body(stream)?;
         let call = self.api.call(Method::POST, &["responses"])?.body(body);
-        self.api.endpoint.send(call, error::explain).await
+        self.api.endpoint.send(call, explain).await
     }
 
     /// A reply that came as one piece.
@@ -204,16 +206,34 @@ impl chatlas_core::Provider for OpenAi {
 
     async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
         let call = self.api.call(Method::GET, &["models"])?;
-        let response = self.api.endpoint.send(call, error::explain).await?;
-        self.shown(json(response).await.and_then(models::listed))
+        let response = self.api.endpoint.send(call, explain).await?;
+        self.shown(json(response).await.and_then(listed))
     }
 
     async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
         let body = self.asked(&request).count_body()?;
         let call = self.api.call(Method::POST, &["responses", "input_tokens"])?.body(body);
-        let response = self.api.endpoint.send(call, error::explain).await?;
+        let response = self.api.endpoint.send(call, explain).await?;
         self.shown(json(response).await.and_then(|told| {
             count(&told["input_tokens"]).ok_or_else(|| malformed("it has no `input_tokens`"))
         }))
+    }
+}
+
+impl OpenAi {
+    /// Uses that key.
+    #[must_use]
+    pub fn with_api_key(self, key: impl Into<String>) -> Self {
+        self.api_key(key)
+    }
+    /// Sets the base URL.
+    #[must_use]
+    pub fn with_base_url(self, url: impl Into<String>) -> Self {
+        self.base_url(url)
+    }
+    /// Sets the HTTP settings.
+    #[must_use]
+    pub fn with_http(self, options: HttpOptions) -> Self {
+        self.http(options)
     }
 }

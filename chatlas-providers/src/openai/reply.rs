@@ -8,7 +8,9 @@ use chatlas_core::{
 use opentelemetry::KeyValue;
 use serde_json::{Value, json};
 
-use crate::completions::{OPENAI, arguments, citation, count, error, list, string};
+use crate::completions::legacy::{arguments, count, list, string};
+use crate::completions::parts::citation;
+use crate::completions::{OPENAI, error};
 use crate::http::{Decode, malformed};
 
 /// The events of a stream, one after the other.

@@ -7,7 +7,7 @@ use chatlas_core::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::completions::written_arguments;
+use crate::completions::legacy::written_arguments;
 use crate::data_url;
 
 /// What only this vendor has.

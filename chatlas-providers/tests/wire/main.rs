@@ -12,6 +12,8 @@
 ))]
 mod environment;
 #[cfg(feature = "openai")]
+mod completions;
+#[cfg(feature = "openai")]
 mod http;
 #[cfg(feature = "openai")]
 mod openai;
