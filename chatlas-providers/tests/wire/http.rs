@@ -75,7 +75,7 @@ async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
     let mut events = model.chat_stream(hi()).await?;
     while let Some(event) = events.next().await {
         if let CompletionEvent::Done(completion) = event? {
-            return Ok(completion);
+            return Ok((*completion).clone());
         }
     }
     panic!("no last event");

@@ -86,7 +86,7 @@ async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
     while let Some(event) = events.next().await {
         if let CompletionEvent::Done(completion) = event? {
             // As the loop does: what comes after the last event is not waited for.
-            return Ok(completion);
+            return Ok((*completion).clone());
         }
     }
     panic!("no last event");

@@ -211,7 +211,7 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
     request.system_prompt = Some("Be kind.".into());
     let schema = json!({"type": "object", "description": "A cat.", "properties": {}});
     request.output =
-        Some(OutputSchema { name: "cat".into(), schema: schema.clone(), strict: true });
+        Some(OutputSchema::new("cat", schema.clone()).into());
     let sent_to_openai = sent(request.clone(), new!(OpenAiCompletions)).await.body;
     assert_eq!(
         sent_to_openai["response_format"],
@@ -229,7 +229,8 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
 async fn a_tool_says_whether_it_is_strict() {
     let mut request = hi();
     let tool = ToolDefinition::new("add", "Adds.", json!({"type": "object"}));
-    request.tools = vec![tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)];
+    request.tools =
+        [tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)].into();
     let body = sent(request, new!(OpenAiCompletions)).await.body;
     let strict: Vec<Option<&Value>> =
         (0..3).map(|index| body["tools"][index]["function"].get("strict")).collect();
@@ -345,8 +346,8 @@ async fn a_vendors_thoughts_go_back_to_it_alone() {
     let silent = AssistantTurn { contents: vec![Content::text("\n")], ..Default::default() };
     let request = ChatRequest::new([
         Turn::user("hi"),
-        Turn::Assistant(said),
-        Turn::Assistant(silent),
+        Turn::from(said),
+        Turn::from(silent),
         Turn::user("so?"),
     ]);
     let call = json!([{"id": "c1", "type": "function",
@@ -384,7 +385,7 @@ async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
     let (options, wire) = wire(200, &answer);
     let databricks = Databricks::new("m").with_api_key("k").with_workspace("a.example").with_http(options);
     let said = databricks.chat(hi()).await.expect("an answer");
-    let again = ChatRequest::new([Turn::user("hi"), Turn::Assistant(said), Turn::user("so?")]);
+    let again = ChatRequest::new([Turn::user("hi"), Turn::from(said), Turn::user("so?")]);
     databricks.chat(again.clone()).await.expect("an answer");
     assert_eq!(wire.lock().expect("no panic")[1].body["messages"][1], message);
     // Not to others.
@@ -405,7 +406,7 @@ async fn calls_go_to_mistral_by_ids_that_it_takes() {
         let result = ToolResult { id: id.into(), name: "add".into(), outcome };
         let said = AssistantTurn { contents: vec![asked], ..Default::default() };
         let answered = UserTurn { contents: vec![Content::ToolResult(result)] };
-        let request = ChatRequest::new([Turn::Assistant(said), Turn::User(answered)]);
+        let request = ChatRequest::new([Turn::from(said), Turn::from(answered)]);
         let ids = |body: Value| {
             let messages = &body["messages"];
             let call = messages[0]["tool_calls"][0]["id"].as_str().expect("an id").to_owned();
