@@ -231,6 +231,16 @@ impl OpenAi {
     pub fn with_base_url(self, url: impl Into<String>) -> Self {
         self.base_url(url)
     }
+    /// Uses tokens.
+    #[must_use]
+    pub fn with_token_provider<F, Fut, E>(self, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<crate::http::BearerToken, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.token_provider(ask)
+    }
     /// Sets the HTTP settings.
     #[must_use]
     pub fn with_http(self, options: HttpOptions) -> Self {

@@ -133,7 +133,7 @@ async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
 #[tokio::test]
 async fn parameters_go_out_in_each_vendors_words() {
     let mut request = hi();
-    let params = &mut request.params;
+    let params = Arc::make_mut(&mut request.params);
     params.temperature = Some(0.5);
     params.top_p = Some(0.25);
     params.max_tokens = Some(7);
@@ -186,7 +186,7 @@ async fn a_stream_is_asked_to_tell_its_tokens_where_that_is_known() {
 #[tokio::test]
 async fn top_k_is_refused_where_it_is_not_known() {
     let mut request = hi();
-    request.params.top_k = Some(3);
+    Arc::make_mut(&mut request.params).top_k = Some(3);
     for body in [
         sent(request.clone(), new!(OpenRouter)).await.body,
         sent(request.clone(), new!(Perplexity)).await.body,
@@ -199,7 +199,7 @@ async fn top_k_is_refused_where_it_is_not_known() {
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("`top_k`"), "{error}");
     let mut request = hi();
-    request.params.previous_response_id = Some("r".into());
+    Arc::make_mut(&mut request.params).previous_response_id = Some("r".into());
     let error = new!(Groq)(options).chat(request).await.expect_err("refused");
     assert!(error.message().contains("`previous_response_id`"), "{error}");
     assert!(wire.lock().expect("no panic").is_empty(), "nothing is sent");
@@ -211,7 +211,7 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
     request.system_prompt = Some("Be kind.".into());
     let schema = json!({"type": "object", "description": "A cat.", "properties": {}});
     request.output =
-        Some(OutputSchema::new("cat", schema.clone()).into());
+        Some(OutputSchema::new("cat", schema.clone()).with_strict(true).into());
     let sent_to_openai = sent(request.clone(), new!(OpenAiCompletions)).await.body;
     assert_eq!(
         sent_to_openai["response_format"],
@@ -291,7 +291,7 @@ async fn a_document_by_its_address_goes_to_those_who_take_it() {
     let (options, _) = wire(200, &hello());
     let error = new!(Groq)(options).chat(request()).await.expect_err("refused");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
-    assert!(error.message().contains("no document by its address"), "{error}");
+    assert!(error.message().contains("no document by its URL"), "{error}");
 }
 
 #[tokio::test]
