@@ -16,6 +16,8 @@ pub mod bedrock;
 pub mod completions;
 #[cfg(feature = "_provider")]
 mod data_url;
+#[cfg(feature = "_provider")]
+mod fields;
 #[cfg(feature = "google")]
 pub mod google;
 // A build without any provider has nobody who sends.

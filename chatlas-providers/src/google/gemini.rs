@@ -13,7 +13,8 @@ use reqwest::{Method, Response, Url};
 use serde_json::Value;
 
 use super::models::Pages;
-use super::request::{self, Extras};
+use super::old_request as request;
+use super::old_request::Extras;
 use super::{Platform, counted, error, streamed, whole};
 use crate::http::{Call, Endpoint, KeyIn, json, settings, variable, without_key};
 
@@ -28,6 +29,7 @@ pub(super) const PLATFORM: Platform = Platform {
     provider: "gcp.gemini",
     title: "the Gemini API",
     tells_server_tools: true,
+    reports_server_tools: true,
     blocks_domains: false,
     counts_whole_requests: true,
 };

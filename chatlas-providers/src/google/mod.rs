@@ -2,6 +2,11 @@
 //! [`generateContent`](https://ai.google.dev/api/generate-content): the Gemini API, and Vertex AI.
 
 mod contents;
+#[doc(hidden)]
+pub mod diff;
+mod old_contents;
+mod old_media;
+mod old_request;
 mod error;
 mod gemini;
 mod media;
@@ -36,6 +41,7 @@ struct Platform {
     title: &'static str,
     /// Whether it tells of the tools that it runs itself, when asked to.
     tells_server_tools: bool,
+    reports_server_tools: bool,
     /// Whether its web search can leave out domains.
     blocks_domains: bool,
     /// Whether it counts the tokens of a request in the form in which that is sent.

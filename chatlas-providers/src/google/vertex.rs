@@ -14,7 +14,8 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::models::Pages;
-use super::request::{self, Extras};
+use super::old_request as request;
+use super::old_request::Extras;
 use super::{Platform, counted, error, streamed, whole};
 use crate::http::{Call, Endpoint, KeyIn, Token, Tokens, json, settings, variable};
 
@@ -25,10 +26,11 @@ const KEY_HEADER: &str = "x-goog-api-key";
 /// What a token is asked for.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-const PLATFORM: Platform = Platform {
+pub(super) const PLATFORM: Platform = Platform {
     provider: "gcp.vertex_ai",
     title: "Vertex AI",
     tells_server_tools: false,
+    reports_server_tools: false,
     blocks_domains: true,
     counts_whole_requests: false,
 };

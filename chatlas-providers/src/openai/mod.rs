@@ -1,7 +1,10 @@
 //! OpenAI, over the [Responses API](https://platform.openai.com/docs/api-reference/responses).
 
 mod reply;
+mod old_request;
 mod request;
+#[doc(hidden)]
+pub mod diff;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +43,7 @@ use reply::Decoder;
 /// ```
 pub struct OpenAi {
     api: Api,
-    extras: request::Extras,
+    extras: old_request::Extras,
 }
 
 impl OpenAi {
@@ -95,8 +98,8 @@ impl OpenAi {
         self.api.vendor.name == OPENAI.name
     }
 
-    fn asked<'a>(&'a self, request: &'a ChatRequest) -> request::Asked<'a> {
-        request::Asked {
+    fn asked<'a>(&'a self, request: &'a ChatRequest) -> old_request::Asked<'a> {
+        old_request::Asked {
             model: &self.api.model,
             vendor: self.api.vendor.name,
             extras: &self.extras,
@@ -133,7 +136,7 @@ impl Protocol for OpenAi {
         if vendor.name == OPENAI.name {
             api.set_attribute(KeyValue::new("openai.api.type", "responses"));
         }
-        Self { api, extras: request::Extras::default() }
+        Self { api, extras: old_request::Extras::default() }
     }
 
     fn with_model(mut self, model: impl Into<Arc<str>>) -> Self {

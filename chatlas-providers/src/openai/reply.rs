@@ -279,5 +279,3 @@ fn function_call(item: &Value) -> ToolRequest {
     }
 }
 
-#[cfg(test)]
-mod tests;
