@@ -101,7 +101,7 @@ macro_rules! azure_settings {
             pub fn token_provider<F, Fut, E>(self, ask: F) -> Self
             where
                 F: Fn() -> Fut + Send + Sync + 'static,
-                Fut: Future<Output = Result<crate::http::Token, E>> + Send + 'static,
+                Fut: Future<Output = Result<crate::http::BearerToken, E>> + Send + 'static,
                 E: Into<Box<dyn std::error::Error + Send + Sync>>,
             {
                 self.with(|api| api.token_provider(ask))
@@ -126,7 +126,7 @@ mod tests {
     async fn a_resource_is_asked_in_the_version_that_its_address_tells() {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
-        let options = HttpOptions::default().max_retries(0).send_with(move |request| {
+        let options = HttpOptions::default().with_max_retries(0).with_sender(move |request| {
             seen.lock().unwrap().push(request.url().to_string());
             std::future::ready(Err(std::io::Error::other("nobody is there")))
         });

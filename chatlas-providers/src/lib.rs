@@ -12,6 +12,9 @@ pub mod auto;
 pub mod azure;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
+// The dialects move to it one after the other.
+#[allow(dead_code, unused_imports)]
+pub mod client;
 #[cfg(feature = "_completions")]
 pub mod completions;
 #[cfg(feature = "_provider")]

@@ -17,7 +17,7 @@ use super::models::Pages;
 use super::old_request as request;
 use super::old_request::Extras;
 use super::{Platform, counted, error, streamed, whole};
-use crate::http::{Call, Endpoint, KeyIn, Token, Tokens, json, settings, variable};
+use crate::http::{BearerToken, Call, Endpoint, KeyIn, Tokens, json, settings, variable};
 
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
 const LOCATION_VARIABLE: &str = "GOOGLE_CLOUD_LOCATION";
@@ -177,7 +177,9 @@ fn default_credentials() -> Tokens {
             let credentials =
                 found.get_or_try_init(gcp_auth::provider).await.map_err(|e| without_token(&e))?;
             let token = credentials.token(&[SCOPE]).await.map_err(|e| without_token(&e))?;
-            Ok::<_, ProviderError>(Token::new(token.as_str()).expires_at(token.expires_at().into()))
+            Ok::<_, ProviderError>(
+                BearerToken::new(token.as_str()).with_expiry(token.expires_at().into()),
+            )
         }
     })
 }

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::{Client, Request, Response, Url};
@@ -17,7 +18,7 @@ type Sending = Pin<Box<dyn Future<Output = Result<Response, Trouble>> + Send>>;
 
 /// What sends requests.
 #[derive(Clone)]
-pub(super) enum Sender {
+pub(crate) enum Sender {
     Client(Client),
     Function(Arc<dyn Fn(Request) -> Sending + Send + Sync>),
 }
@@ -56,7 +57,40 @@ impl Sender {
     }
 }
 
+/// The clients that are shared by all providers with the same timeouts.
+static CLIENTS: Mutex<Vec<(ClientKey, Client)>> = Mutex::new(Vec::new());
+/// More clients than this are not shared.
+const MAX_CLIENTS: usize = 16;
+
+/// Two providers with the same key use the same client. Connections are driven by the runtime that
+/// opened them, so that runtimes do not share any.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ClientKey {
+    connect_timeout: Duration,
+    read_timeout: Duration,
+    runtime: Option<tokio::runtime::Id>,
+}
+
 /// The client of a provider for which the program brought none.
+pub(super) fn shared(options: &HttpOptions) -> Result<Client, ProviderError> {
+    let key = ClientKey {
+        connect_timeout: options.connect_timeout,
+        read_timeout: options.read_timeout,
+        runtime: tokio::runtime::Handle::try_current().ok().map(|handle| handle.id()),
+    };
+    let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, client)) = clients.iter().find(|(existing, _)| *existing == key) {
+        return Ok(client.clone());
+    }
+    let client = build(options)?;
+    if clients.len() == MAX_CLIENTS {
+        clients.remove(0);
+    }
+    clients.push((key, client.clone()));
+    Ok(client)
+}
+
+/// A client with these options.
 pub(super) fn build(options: &HttpOptions) -> Result<Client, ProviderError> {
     prepare_tls();
     Client::builder()

@@ -9,7 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
 use super::span::is_secret_parameter;
-use super::{Http, HttpOptions, Secret, Secrets, Tokens, basic, sensitive};
+use super::{Http, HttpOptions, KeyIn, Secret, Secrets, Tokens, basic, sensitive};
 
 /// The server of a vendor, and how it is spoken to.
 #[derive(Debug)]
@@ -32,15 +32,6 @@ impl std::fmt::Debug for BaseUrl {
     }
 }
 
-/// How the key is shown to the server.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum KeyIn {
-    /// `Authorization: Bearer …`
-    Bearer,
-    /// The key alone, in a header of that name (lower case).
-    Header(&'static str),
-}
-
 /// One request, to be repeated as long as that may help.
 pub(crate) struct Call<'a> {
     pub(crate) method: Method,
@@ -48,7 +39,7 @@ pub(crate) struct Call<'a> {
     pub(crate) key: Option<(KeyIn, &'a Secret)>,
     /// Headers beside the key, the content type and those of [`HttpOptions`].
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) body: Option<bytes::Bytes>,
     /// What is done to each attempt at last: signing it, for example.
     #[allow(clippy::type_complexity)]
     pub(crate) sign: Option<&'a (dyn Fn(&mut Request) -> Result<(), ProviderError> + Send + Sync)>,
@@ -62,7 +53,7 @@ impl Call<'_> {
 
     /// With a body of JSON.
     pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
-        self.body = Some(body);
+        self.body = Some(body.into());
         self
     }
 
@@ -168,7 +159,7 @@ impl Endpoint {
     }
 
     pub(crate) fn set_http_spans(&mut self, on: bool) {
-        self.http = Http::new(self.http.options().clone().spans(on));
+        self.http = Http::new(self.http.options().clone().with_spans(on));
     }
 
     /// What no error may show.
@@ -277,7 +268,7 @@ macro_rules! settings {
         pub fn token_provider<F, Fut, E>(mut self, ask: F) -> Self
         where
             F: Fn() -> Fut + Send + Sync + 'static,
-            Fut: Future<Output = Result<$crate::http::Token, E>> + Send + 'static,
+            Fut: Future<Output = Result<$crate::http::BearerToken, E>> + Send + 'static,
             E: Into<Box<dyn std::error::Error + Send + Sync>>,
         {
             self.$($place.)?endpoint.set_tokens($crate::http::Tokens::new(ask));

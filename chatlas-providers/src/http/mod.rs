@@ -2,6 +2,7 @@
 
 #[cfg(feature = "_completions")]
 mod api;
+mod attempts;
 mod client;
 mod endpoint;
 mod reply;
@@ -23,19 +24,27 @@ use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Request, Response, Url};
 
+pub(crate) use crate::client::KeyIn;
 #[cfg(feature = "_completions")]
 pub(crate) use api::{Api, KeyNeeded};
-use client::Sender;
-pub(crate) use endpoint::{Call, Endpoint, KeyIn, settings, variable, without_key};
+pub(crate) use attempts::{Outgoing, send};
+pub(crate) use client::Sender;
+pub(crate) use endpoint::{Call, Endpoint, settings, variable, without_key};
 #[cfg(feature = "_completions")]
 pub(crate) use reply::one_line;
-pub(crate) use reply::{Decode, content_type, events, json, malformed, snippet};
 #[cfg(feature = "bedrock")]
-pub(crate) use reply::{broken_off, see_off};
+pub(crate) use reply::see_off;
+pub(crate) use reply::{
+    Decode, broken_off, content_type, events, json, malformed, read_body, snippet,
+};
 pub(crate) use secret::{Secret, Secrets};
 use span::AttemptSpan;
-pub use token::Token;
+pub(crate) use span::is_secret_parameter;
+pub use token::BearerToken;
 pub(crate) use token::Tokens;
+
+/// Whether this build has TLS.
+pub(crate) const HAS_TLS: bool = cfg!(feature = "rustls-ring");
 
 /// How much of an answer of failure is read.
 const LONGEST_REFUSAL: usize = 64 * 1024;
@@ -48,9 +57,9 @@ const LONGEST_REFUSAL: usize = 64 * 1024;
 /// use chatlas_providers::http::HttpOptions;
 ///
 /// let patient = HttpOptions::default()
-///     .read_timeout(Duration::from_mins(10))
-///     .max_retries(5)
-///     .spans(true);
+///     .with_read_timeout(Duration::from_mins(10))
+///     .with_max_retries(5)
+///     .with_spans(true);
 /// # #[cfg(feature = "openai")]
 /// let model = chatlas_providers::openai::OpenAi::new("o3").http(patient);
 /// ```
@@ -82,27 +91,27 @@ impl Default for HttpOptions {
 
 impl HttpOptions {
     /// How long to wait for a connection: 10 seconds unless set.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
     /// How long to wait for the next bytes of a reply: 2 minutes unless set.
-    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+    pub fn with_read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;
         self
     }
 
     /// How often a failed attempt is repeated: twice unless set. Only what may pass is repeated:
     /// a refused connection, and the statuses 408, 409, 429, 500, 502, 503, 504 and 529.
-    pub fn max_retries(mut self, retries: u32) -> Self {
+    pub fn with_max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
     }
 
     /// Whether each attempt has a span of its own, below the `chat` span: off unless set. Leave it
     /// off where the client that is set brings its own.
-    pub fn spans(mut self, on: bool) -> Self {
+    pub fn with_spans(mut self, on: bool) -> Self {
         self.spans = on;
         self
     }
@@ -110,13 +119,13 @@ impl HttpOptions {
     /// Whether each request carries the trace along (a `traceparent` header, as the program's
     /// global propagator writes it): off unless set. Turn it on where the server is one of your
     /// own, a gateway for example; it is nothing that a vendor needs to know.
-    pub fn propagate(mut self, on: bool) -> Self {
+    pub fn with_propagation(mut self, on: bool) -> Self {
         self.propagate = on;
         self
     }
 
     /// Sends a header with every request.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), Secret::new(value)));
         self
     }
@@ -124,7 +133,7 @@ impl HttpOptions {
     /// Uses that client. Its own timeouts and redirects hold then, not those set here. Let it follow
     /// none (`reqwest::redirect::Policy::none()`): the headers in which some vendors want their key
     /// would go along to any host.
-    pub fn client(mut self, client: Client) -> Self {
+    pub fn with_client(mut self, client: Client) -> Self {
         self.sender = Some(Sender::Client(client));
         self
     }
@@ -138,12 +147,12 @@ impl HttpOptions {
     ///
     /// # chatlas_providers::http::prepare_tls();
     /// let client = reqwest::Client::new();
-    /// let options = HttpOptions::default().send_with(move |request| {
+    /// let options = HttpOptions::default().with_sender(move |request| {
     ///     let client = client.clone();
     ///     async move { client.execute(request).await }
     /// });
     /// ```
-    pub fn send_with<F, Fut, E>(mut self, send: F) -> Self
+    pub fn with_sender<F, Fut, E>(mut self, send: F) -> Self
     where
         F: Fn(Request) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Response, E>> + Send + 'static,
@@ -151,6 +160,29 @@ impl HttpOptions {
     {
         self.sender = Some(Sender::of(send));
         self
+    }
+}
+
+impl HttpOptions {
+    pub(crate) fn headers(&self) -> &[(String, Secret)] {
+        &self.headers
+    }
+
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the program brings the client, with whatever TLS that has.
+    pub(crate) fn has_sender(&self) -> bool {
+        self.sender.is_some()
+    }
+
+    /// The client that sends requests: the program's, or a shared one.
+    pub(crate) fn sender(&self) -> Result<Sender, ProviderError> {
+        match &self.sender {
+            Some(sender) => Ok(sender.clone()),
+            None => client::shared(self).map(Sender::Client),
+        }
     }
 }
 
@@ -297,7 +329,7 @@ fn user_to_header(url: &mut Url, headers: &mut HeaderMap) {
 }
 
 /// User and password of an address as the scheme `Basic` writes them.
-fn basic(url: &Url) -> Option<String> {
+pub(crate) fn basic(url: &Url) -> Option<String> {
     let user = percent_decode_str(url.username()).decode_utf8_lossy();
     let password = percent_decode_str(url.password().unwrap_or_default()).decode_utf8_lossy();
     let none = user.is_empty() && password.is_empty();
@@ -310,7 +342,7 @@ impl fmt::Debug for Http {
     }
 }
 
-fn sensitive(value: &str) -> Option<HeaderValue> {
+pub(crate) fn sensitive(value: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(value).ok()?;
     value.set_sensitive(true);
     Some(value)

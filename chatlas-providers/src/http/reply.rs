@@ -64,6 +64,22 @@ pub(crate) fn content_type(response: &Response) -> &'static str {
     known.unwrap_or("unknown")
 }
 
+/// Reads a complete body of at most `limit` bytes.
+pub(crate) async fn read_body(
+    response: &mut Response,
+    limit: usize,
+) -> Result<Vec<u8>, ProviderError> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = Vec::with_capacity(announced.unwrap_or_default().min(limit));
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken_off(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(malformed(&format!("a piece of it is longer than {} MiB", limit >> 20)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// The whole body, as JSON.
 pub(crate) async fn json(mut response: Response) -> Result<Value, ProviderError> {
     let kind = content_type(&response);

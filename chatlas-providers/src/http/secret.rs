@@ -29,7 +29,7 @@ impl fmt::Debug for Secret {
 
 /// All that a provider sends and does not show.
 #[derive(Clone)]
-pub(crate) struct Secrets(Vec<Secret>);
+pub(crate) struct Secrets(Arc<[Secret]>);
 
 impl Secrets {
     /// A shorter key is a stand-in for one, and stands in ordinary words.
@@ -37,7 +37,7 @@ impl Secrets {
     /// Most headers hold no key but a word, which errors may well use.
     const SHORTEST_HEADER: usize = 16;
 
-    pub(super) fn new<'a>(
+    pub(crate) fn new<'a>(
         keys: impl Iterator<Item = &'a Secret>,
         headers: impl Iterator<Item = &'a Secret>,
     ) -> Self {
@@ -50,15 +50,17 @@ impl Secrets {
     /// One may be a part of another, of which the rest would be shown.
     fn sorted(mut all: Vec<Secret>) -> Self {
         all.sort_by_key(|secret| std::cmp::Reverse(secret.0.len()));
-        Self(all)
+        Self(all.into())
     }
 
-    /// Those and more keys.
-    #[cfg_attr(not(feature = "bedrock"), allow(dead_code))]
-    pub(crate) fn and<'a>(mut self, keys: impl IntoIterator<Item = &'a str>) -> Self {
-        let keys = keys.into_iter().filter(|key| key.len() >= Self::SHORTEST_KEY);
-        self.0.extend(keys.map(Secret::new));
-        Self::sorted(self.0)
+    /// These and more keys.
+    pub(crate) fn and<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> Self {
+        let keys = keys.into_iter().filter(|key| key.len() >= Self::SHORTEST_KEY).map(Secret::new);
+        let keys: Vec<Secret> = keys.collect();
+        if keys.is_empty() {
+            return self;
+        }
+        Self::sorted(self.0.iter().cloned().chain(keys).collect())
     }
 
     /// The error without the secrets: servers like to quote what they got. What was read as JSON

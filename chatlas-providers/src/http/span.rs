@@ -103,7 +103,7 @@ fn shielded<T>(call: impl FnOnce() -> T) -> Option<T> {
 }
 
 /// Whether a query parameter of that name holds a secret.
-pub(super) fn is_secret_parameter(name: &str) -> bool {
+pub(crate) fn is_secret_parameter(name: &str) -> bool {
     SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
 }
 

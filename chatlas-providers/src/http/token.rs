@@ -16,27 +16,27 @@ const LEAST_TIME_LEFT: Duration = Duration::from_mins(1);
 /// A token that says who a program is, for a time: of Microsoft Entra or of Google, for example.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Token {
+pub struct BearerToken {
     value: Secret,
     expires_at: Option<SystemTime>,
 }
 
-impl Token {
+impl BearerToken {
     /// A token that does not run out.
     pub fn new(value: impl Into<String>) -> Self {
         Self { value: Secret::new(value), expires_at: None }
     }
 
     /// Sets when it runs out. A new one is asked for a minute before.
-    pub fn expires_at(mut self, time: SystemTime) -> Self {
+    pub fn with_expiry(mut self, time: SystemTime) -> Self {
         self.expires_at = Some(time);
         self
     }
 
     /// Sets how long it still holds. A new one is asked for a minute before.
-    pub fn expires_in(self, time: Duration) -> Self {
+    pub fn with_lifetime(self, time: Duration) -> Self {
         match SystemTime::now().checked_add(time) {
-            Some(end) => self.expires_at(end),
+            Some(end) => self.with_expiry(end),
             // So late that no clock can say it.
             None => self,
         }
@@ -49,12 +49,12 @@ impl Token {
     }
 }
 
-type Asking = Pin<Box<dyn Future<Output = Result<Token, ProviderError>> + Send>>;
+type Asking = Pin<Box<dyn Future<Output = Result<BearerToken, ProviderError>> + Send>>;
 
 /// Where tokens come from, and the one that is in use.
 pub(crate) struct Tokens {
     ask: Arc<dyn Fn() -> Asking + Send + Sync>,
-    kept: Mutex<Option<Token>>,
+    kept: Mutex<Option<BearerToken>>,
     /// Held by who asks, so that calls at the same time ask once.
     turn: tokio::sync::Mutex<()>,
 }
@@ -63,7 +63,7 @@ impl Tokens {
     pub(crate) fn new<F, Fut, E>(ask: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Token, E>> + Send + 'static,
+        Fut: Future<Output = Result<BearerToken, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         let ask = Arc::new(move || -> Asking {
@@ -74,7 +74,7 @@ impl Tokens {
     }
 
     /// A token that holds.
-    pub(super) async fn token(&self) -> Result<Secret, ProviderError> {
+    pub(crate) async fn token(&self) -> Result<Secret, ProviderError> {
         if let Some(token) = self.kept() {
             return Ok(token);
         }
@@ -100,7 +100,7 @@ impl Tokens {
     }
 
     /// Takes no account of that token any more: the server refused it.
-    pub(super) fn forget(&self, value: &Secret) {
+    pub(crate) fn forget(&self, value: &Secret) {
         let mut kept = self.lock();
         if kept.as_ref().is_some_and(|token| token.value.expose() == value.expose())
             && let Some(token) = kept.as_mut()
@@ -109,7 +109,7 @@ impl Tokens {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Token>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<BearerToken>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -142,9 +142,9 @@ mod tests {
             let number = count.fetch_add(1, Ordering::SeqCst);
             async move {
                 tokio::task::yield_now().await;
-                let token = Token::new(format!("token-{number}"));
+                let token = BearerToken::new(format!("token-{number}"));
                 Ok::<_, std::io::Error>(match lifetime {
-                    Some(time) => token.expires_in(time),
+                    Some(time) => token.with_lifetime(time),
                     None => token,
                 })
             }
@@ -182,14 +182,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_to_get_one_is_told() {
-        let tokens = Tokens::new(|| async { Err::<Token, _>("no credentials found") });
+        let tokens = Tokens::new(|| async { Err::<BearerToken, _>("no credentials found") });
         let error = tokens.token().await.unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::Authentication);
         assert!(error.message().ends_with("no credentials found"), "{error}");
         let own = ProviderError::new(ProviderErrorKind::Timeout, "slow");
         let told = own.clone();
-        let tokens = Tokens::new(move || std::future::ready(Err::<Token, _>(told.clone())));
+        let tokens = Tokens::new(move || std::future::ready(Err::<BearerToken, _>(told.clone())));
         assert_eq!(tokens.token().await.unwrap_err(), own);
-        assert!(!format!("{:?}", Token::new("canary")).contains("canary"));
+        assert!(!format!("{:?}", BearerToken::new("canary")).contains("canary"));
     }
 }

@@ -1,0 +1,168 @@
+//! The loop that reads the events of a streamed reply, with a bound on the body.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chatlas_core::provider::AccumulatingStream;
+use chatlas_core::{Completion, CompletionEvent, ProviderError};
+use futures_util::Stream;
+use http_body::Body as _;
+use reqwest::{Body, Response};
+
+use super::{Decoder, Reply, malformed, with_request_id};
+use crate::http::{Secrets, broken_off};
+
+/// The maximum length of an event, and of a complete body. Images and audio are inside JSON.
+pub(crate) const MAX_EVENT: usize = 32 << 20;
+/// The maximum length of a streamed body.
+const MAX_STREAM: usize = 256 << 20;
+/// How long to wait for the end of a body after the last event.
+const MAX_WAIT_FOR_END: Duration = Duration::from_millis(20);
+
+/// An event, as a [`Framing`] finds it.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// The type of the event in the framing's own terms: `:event-type` or `:exception-type` of an
+    /// AWS event stream, empty for server-sent events.
+    pub kind: &'a str,
+    /// Whether the framing marks the event as an error.
+    pub is_exception: bool,
+    /// The data of the event.
+    pub data: &'a [u8],
+}
+
+/// The function that receives an event.
+pub type OnFrame<'a> = &'a mut dyn FnMut(Frame<'_>) -> Result<(), ProviderError>;
+
+/// Splits a body into events.
+pub trait Framing: Default + Send + Unpin + 'static {
+    /// The media type of such a body.
+    const CONTENT_TYPE: &'static str;
+
+    /// Reads at most one event from the front of `piece` and passes it on. Takes from `piece` the
+    /// bytes that it has read: all of them if the event is not complete.
+    fn feed(&mut self, piece: &mut Bytes, on_frame: OnFrame<'_>) -> Result<(), ProviderError>;
+
+    /// Is called at the end of the body, to pass on a last event and to reject an incomplete one.
+    fn end(&mut self, on_frame: OnFrame<'_>) -> Result<(), ProviderError>;
+}
+
+/// A reply that is arriving.
+pub(super) struct Incoming<D, F> {
+    body: Body,
+    framing: F,
+    decoder: D,
+    reply: Reply,
+    /// What has arrived and has not been read. One event is read at a time, so that the partial
+    /// reply has what the consumer has taken, not what has arrived.
+    piece: Bytes,
+    length: usize,
+    /// Whether nothing more is read from the body.
+    is_read: bool,
+    error: Option<ProviderError>,
+    wait_for_end: Option<Pin<Box<tokio::time::Sleep>>>,
+    secrets: Secrets,
+    request_id: Option<String>,
+}
+
+impl<D: Decoder, F: Framing> Incoming<D, F> {
+    pub(super) fn new(
+        response: Response,
+        decoder: D,
+        secrets: Secrets,
+        request_id: Option<String>,
+    ) -> Self {
+        Self {
+            body: response.into(),
+            framing: F::default(),
+            decoder,
+            reply: Reply::streamed(),
+            piece: Bytes::new(),
+            length: 0,
+            is_read: false,
+            error: None,
+            wait_for_end: None,
+            secrets,
+            request_id,
+        }
+    }
+
+    /// Reads from the body, or from the piece of it that has arrived.
+    fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ProviderError>> {
+        let Self { framing, decoder, reply, piece, .. } = self;
+        if !piece.is_empty() {
+            return Poll::Ready(framing.feed(piece, &mut |frame| decoder.event(frame, reply)));
+        }
+        Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(task)) {
+            Some(Ok(frame)) => {
+                // Trailers contain nothing that a dialect reads.
+                self.piece = frame.into_data().unwrap_or_default();
+                self.length = self.length.saturating_add(self.piece.len());
+                if self.length > MAX_STREAM {
+                    let limit = MAX_STREAM >> 20;
+                    return Poll::Ready(Err(malformed(&format!("it is longer than {limit} MiB"))));
+                }
+                Ok(())
+            }
+            Some(Err(error)) => Err(broken_off(&error)),
+            None => {
+                self.is_read = true;
+                framing
+                    .end(&mut |frame| decoder.event(frame, reply))
+                    .and_then(|()| if reply.is_over() { Ok(()) } else { decoder.end(reply) })
+            }
+        })
+    }
+
+    /// Reads the rest of a body whose reply has ended, if it arrives at once: a connection serves
+    /// the next request only after the body has been read to its end.
+    fn poll_end(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match Pin::new(&mut self.body).poll_frame(task) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => {
+                    let sleep = || Box::pin(tokio::time::sleep(MAX_WAIT_FOR_END));
+                    return self.wait_for_end.get_or_insert_with(sleep).as_mut().poll(task);
+                }
+            }
+        }
+    }
+}
+
+impl<D: Decoder, F: Framing> Stream for Incoming<D, F> {
+    type Item = Result<CompletionEvent, ProviderError>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            // Before the last event is returned, since its consumer may not poll again.
+            if this.reply.is_over() && !this.is_read {
+                ready!(this.poll_end(task));
+                this.is_read = true;
+            }
+            if let Some(event) = this.reply.next_event() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            if let Some(error) = this.error.take() {
+                let error = with_request_id(error, this.request_id.as_deref());
+                return Poll::Ready(Some(Err(this.secrets.hide(error))));
+            }
+            if this.is_read {
+                return Poll::Ready(None);
+            }
+            if let Err(error) = ready!(this.poll_read(task)) {
+                this.is_read = true;
+                this.error = Some(error);
+            }
+        }
+    }
+}
+
+impl<D: Decoder, F: Framing> AccumulatingStream for Incoming<D, F> {
+    fn take_partial(self: Pin<&mut Self>) -> Option<Completion> {
+        self.get_mut().reply.take_partial()
+    }
+}

@@ -1,0 +1,134 @@
+//! Views that write JSON without building a tree of it.
+
+use chatlas_core::content::ToolOutcome;
+use chatlas_core::{ProviderError, ProviderErrorKind};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+/// The fields of an object. The fields of `extra` override the others.
+pub(crate) struct Fields<'a, M> {
+    map: M,
+    extra: Option<&'a Map<String, Value>>,
+    /// The fields of `extra` that are written.
+    merged: Vec<&'static str>,
+}
+
+impl<'a, M: SerializeMap> Fields<'a, M> {
+    pub(crate) fn new<S: Serializer<SerializeMap = M>>(
+        serializer: S,
+        extra: Option<&'a Map<String, Value>>,
+    ) -> Result<Self, S::Error>
+    where
+        M: SerializeMap<Ok = S::Ok, Error = S::Error>,
+    {
+        let map = serializer.serialize_map(None)?;
+        Ok(Self { map, extra: extra.filter(|extra| !extra.is_empty()), merged: Vec::new() })
+    }
+
+    pub(crate) fn set<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), M::Error> {
+        if self.extra.is_some_and(|extra| extra.contains_key(name)) {
+            return Ok(());
+        }
+        self.map.serialize_entry(name, value)
+    }
+
+    pub(crate) fn set_some<T: Serialize>(
+        &mut self,
+        name: &'static str,
+        value: &Option<T>,
+    ) -> Result<(), M::Error> {
+        match value {
+            Some(value) => self.set(name, value),
+            None => Ok(()),
+        }
+    }
+
+    /// Like [`set`](Self::set), but an object in `extra` overrides only the fields that it names.
+    pub(crate) fn merge<T: Serialize>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), M::Error> {
+        let Some(Value::Object(more)) = self.extra.and_then(|extra| extra.get(name)) else {
+            return self.set(name, value);
+        };
+        let mut whole = serde_json::to_value(value).map_err(M::Error::custom)?;
+        if let Value::Object(fields) = &mut whole {
+            fields.extend(more.clone());
+        }
+        self.merged.push(name);
+        self.map.serialize_entry(name, &whole)
+    }
+
+    /// Writes the fields of an object, except those that are named.
+    pub(crate) fn set_all(
+        &mut self,
+        object: &Map<String, Value>,
+        except: &[&str],
+    ) -> Result<(), M::Error> {
+        let mut fields = object.iter().filter(|(name, _)| !except.contains(&name.as_str()));
+        fields.try_for_each(|(name, value)| self.map.serialize_entry(name, value))
+    }
+
+    pub(crate) fn end(mut self) -> Result<M::Ok, M::Error> {
+        for (name, value) in self.extra.into_iter().flatten() {
+            if !self.merged.contains(&name.as_str()) {
+                self.map.serialize_entry(name, value)?;
+            }
+        }
+        self.map.end()
+    }
+}
+
+/// JSON as a string. A string is written verbatim: it is what a model wrote that is not JSON.
+pub(crate) struct JsonText<'a>(pub(crate) &'a Value);
+
+impl Serialize for JsonText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::String(text) => serializer.serialize_str(text),
+            value => serializer.collect_str(value),
+        }
+    }
+}
+
+/// The text of a tool's result.
+pub(crate) struct ModelText<'a>(pub(crate) &'a ToolOutcome);
+
+impl Serialize for ModelText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            ToolOutcome::Value(value) => JsonText(value).serialize(serializer),
+            ToolOutcome::Error(message) => serializer.serialize_str(message),
+            outcome => serializer.serialize_str(&outcome.to_model_text()),
+        }
+    }
+}
+
+/// The `data:` URL of base64.
+pub(crate) struct DataUrl<'a> {
+    pub(crate) mime_type: &'a str,
+    pub(crate) data: &'a str,
+}
+
+impl Serialize for DataUrl<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("data:{};base64,{}", self.mime_type, self.data))
+    }
+}
+
+/// Returns an error that names the first parameter which is set although the API does not have it.
+pub(crate) fn refuse(api: &str, set: &[(&str, bool)]) -> Result<(), ProviderError> {
+    match set.iter().find(|(_, set)| *set) {
+        None => Ok(()),
+        Some((name, _)) => Err(ProviderError::new(
+            ProviderErrorKind::InvalidRequest,
+            format!("{api} has no parameter `{name}`: leave it unset"),
+        )),
+    }
+}

@@ -1,0 +1,99 @@
+//! The attempts at a request: sent, repeated while that may help, and explained when it fails.
+
+use bytes::Bytes;
+use chatlas_core::{ProviderError, ProviderErrorKind};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Request, Response, Url};
+
+use super::client::Sender;
+use super::span::AttemptSpan;
+use super::{HttpOptions, Secrets, propagate, retry, user_to_header};
+use crate::client::Signer;
+
+/// The maximum length of a failure's body that is read.
+const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// A request that is sent until it succeeds or fails permanently.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
+    pub(crate) signer: Option<&'a dyn Signer>,
+}
+
+/// Makes an error of the status, the headers and the body of a response.
+pub(crate) type Explain<'a> = &'a (dyn Fn(u16, &HeaderMap, &str) -> ProviderError + Send + Sync);
+
+/// Sends a request until it is answered with success, fails permanently, or has been repeated often
+/// enough. The error contains no secret.
+pub(crate) async fn send(
+    options: &HttpOptions,
+    sender: &Sender,
+    outgoing: Outgoing<'_>,
+    secrets: &Secrets,
+    explain: Explain<'_>,
+) -> Result<Response, ProviderError> {
+    let Outgoing { method, mut url, mut headers, body, signer } = outgoing;
+    user_to_header(&mut url, &mut headers);
+    let mut attempt = 0;
+    loop {
+        let mut request = Request::new(method.clone(), url.clone());
+        *request.headers_mut() = headers.clone();
+        *request.body_mut() = body.clone().map(Into::into);
+        let span = options.spans.then(|| AttemptSpan::start(&request, attempt));
+        if options.propagate {
+            propagate(span.as_ref(), request.headers_mut());
+        }
+        if let Some(signer) = signer {
+            signer.sign(&mut request)?;
+        }
+        let result = sender.execute(request).await;
+        if let Some(span) = span {
+            span.finish(&result);
+        }
+        let (error, may_pass) = match result {
+            Ok(response) if response.status().is_success() => return sender.readable(response),
+            Ok(response) => (refused(response, secrets, explain).await, true),
+            Err(trouble) => (trouble.at(&url), trouble.may_pass()),
+        };
+        let error = secrets.hide(error);
+        let wait = (may_pass && attempt < options.max_retries)
+            .then(|| retry::wait_before(attempt + 1, &error))
+            .flatten();
+        let Some(wait) = wait else { return Err(error) };
+        tokio::time::sleep(wait).await;
+        attempt += 1;
+    }
+}
+
+/// The error of a response with a failure status.
+async fn refused(response: Response, secrets: &Secrets, explain: Explain<'_>) -> ProviderError {
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let body = secrets.hide_in_body(&beginning(response).await);
+    let error = if (300..400).contains(&status) {
+        ProviderError::new(
+            ProviderErrorKind::InvalidRequest,
+            "the server answered with a redirect, which is not followed; check the base URL",
+        )
+        .with_status(status)
+    } else {
+        explain(status, &headers, &body)
+    };
+    match retry::retry_after(&headers) {
+        Some(wait) => error.with_retry_after(wait),
+        None => error,
+    }
+}
+
+/// The beginning of a failure's body.
+async fn beginning(mut response: Response) -> String {
+    let mut body = Vec::new();
+    while body.len() < MAX_ERROR_BODY {
+        let Ok(Some(chunk)) = response.chunk().await else { break };
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(MAX_ERROR_BODY);
+    String::from_utf8_lossy(&body).into_owned()
+}
