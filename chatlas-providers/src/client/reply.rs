@@ -133,6 +133,22 @@ impl Reply {
         self.id.is_some() || self.model.is_some()
     }
 
+    /// Returns the id of the response, if it is set.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Returns the id, the model and the token counts as a partial reply without contents, for an
+    /// error that reports what it has cost.
+    pub(crate) fn to_partial(&self) -> Completion {
+        let mut partial = Completion::default();
+        partial.response_id.clone_from(&self.id);
+        partial.model.clone_from(&self.model);
+        partial.usage = self.usage;
+        partial.partial = true;
+        partial
+    }
+
     /// Emits `Started`, unless it has been emitted.
     pub(crate) fn start(&mut self) {
         if !std::mem::replace(&mut self.has_started, true) {
@@ -473,6 +489,12 @@ impl ChoiceMut<'_> {
         self.choice.blocks.iter().any(|block| {
             matches!(block.body, Body::Call(_) | Body::Content(Content::ToolRequest(_)))
         })
+    }
+
+    /// Returns a copy of the contents that have arrived.
+    pub(crate) fn to_contents(&self) -> Vec<Content> {
+        let blocks = self.choice.in_order().into_iter().filter_map(|i| self.choice.blocks.get(i));
+        blocks.map(|block| block.body.to_content()).collect()
     }
 
     /// Returns whether nothing has arrived of the choice.
