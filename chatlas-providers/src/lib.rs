@@ -19,8 +19,6 @@ pub mod client;
 pub mod completions;
 #[cfg(feature = "_provider")]
 mod data_url;
-#[cfg(feature = "_provider")]
-mod fields;
 #[cfg(feature = "google")]
 pub mod google;
 // A build without any provider has nobody who sends.

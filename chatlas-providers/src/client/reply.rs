@@ -494,7 +494,8 @@ impl ChoiceMut<'_> {
     /// Returns a copy of the contents that have arrived.
     pub(crate) fn to_contents(&self) -> Vec<Content> {
         let blocks = self.choice.in_order().into_iter().filter_map(|i| self.choice.blocks.get(i));
-        blocks.map(|block| block.body.to_content()).collect()
+        let contents = blocks.map(|block| block.body.to_content());
+        contents.filter(|content| *content != Content::text("")).collect()
     }
 
     /// Returns whether nothing has arrived of the choice.

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::media::{Medium, is_server_tool};
 use super::request::generation;
-use super::{INVENTED_ID, Platform};
-use crate::fields::{Fields, ModelText};
+use super::INVENTED_ID;
+use crate::client::fields::{Fields, ModelText};
 
 /// The text of a user's turn without any: the API requires one.
 const NO_TEXT: &str = "[empty string]";
@@ -19,7 +19,8 @@ const SIGNATURE: &str = "thoughtSignature";
 
 /// The turns in order.
 pub(super) struct Contents<'a> {
-    pub(super) platform: &'a Platform,
+    /// The vendor whose items are sent back.
+    pub(super) vendor: &'a str,
     pub(super) model: &'a str,
     pub(super) turns: &'a [Arc<Turn>],
 }
@@ -36,7 +37,7 @@ impl Serialize for Contents<'_> {
                     "user"
                 }
                 Turn::Assistant(turn) => {
-                    model_parts(self.platform, &turn.contents, &mut parts);
+                    model_parts(self.vendor, &turn.contents, &mut parts);
                     "model"
                 }
                 _ => continue,
@@ -105,9 +106,9 @@ fn user_parts<'a>(model: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>
 }
 
 /// The parts of a model's turn, with their signatures.
-fn model_parts<'a>(platform: &Platform, contents: &'a [Content], parts: &mut Vec<Part<'a>>) {
+fn model_parts<'a>(vendor: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>>) {
     let own = |replay: &'a Replay| -> Option<&'a Map<String, Value>> {
-        (replay.provider == platform.provider).then(|| replay.item.as_object()).flatten()
+        (replay.provider == vendor).then(|| replay.item.as_object()).flatten()
     };
     let own_signature =
         |replay: Option<&'a Replay>| replay.and_then(own)?.get(SIGNATURE)?.as_str();

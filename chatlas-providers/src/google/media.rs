@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::data_url;
-use crate::fields::Fields;
+use crate::client::fields::Fields;
 
 /// The URL of the File API: the address of a file is its id behind this.
 const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";

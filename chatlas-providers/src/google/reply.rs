@@ -173,7 +173,7 @@ impl Progress {
     /// Adds a part to a choice. `call` is the id of the call, if the part is one.
     fn add(
         &mut self,
-        part: Part<'_>,
+        mut part: Part<'_>,
         call: Option<String>,
         vendor: &str,
         choice: &mut ChoiceMut<'_>,
@@ -185,7 +185,7 @@ impl Progress {
             item.as_object_mut()?.insert("thoughtSignature".to_owned(), signature.into());
             Some(Replay::new(vendor, item))
         };
-        if let (Some(id), Some(call)) = (call, part.function_call.0) {
+        if let (Some(id), Some(call)) = (call, part.function_call.0.take()) {
             let Call { name, args, .. } = *call;
             let args = if args.is_null() { json!({}) } else { args };
             let mut request = ToolRequest::new(id, name.as_str(), args);

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::contents::Contents;
-use super::{Platform, schema};
-use crate::fields::{Fields, refuse};
+use super::gemini::Quirks;
+use super::schema;
+use crate::client::fields::{Fields, refuse};
 
 /// The settings that only Google has.
 #[derive(Clone, Debug, Default)]
@@ -23,12 +24,14 @@ pub(super) struct Settings {
 
 /// The body of a request for a reply.
 pub(super) struct Body<'a> {
-    pub(super) platform: &'a Platform,
+    pub(super) quirks: &'a Quirks,
+    /// The vendor whose items are sent back.
+    pub(super) vendor: &'a str,
     pub(super) model: &'a str,
     pub(super) settings: &'a Settings,
     pub(super) request: &'a ChatRequest,
     /// The tool definitions, as [`tools`] wrote them.
-    pub(super) tools: Option<&'a RawValue>,
+    pub(super) tools: &'a [Box<RawValue>],
 }
 
 impl Serialize for Body<'_> {
@@ -44,15 +47,17 @@ impl Serialize for Body<'_> {
 
 impl Body<'_> {
     fn write<M: SerializeMap>(&self, fields: &mut Fields<'_, M>) -> Result<(), M::Error> {
-        let Self { platform, model, settings, request, tools } = *self;
-        fields.set("contents", &Contents { platform, model, turns: &request.turns })?;
+        let Self { vendor, model, settings, request, tools, .. } = *self;
+        fields.set("contents", &Contents { vendor, model, turns: &request.turns })?;
         // Google refuses an empty text.
         let prompt = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
         if let Some(text) = prompt {
             let parts = [SystemPart { text }];
             fields.merge("systemInstruction", &SystemInstruction { role: "user", parts })?;
         }
-        fields.set_some("tools", &tools)?;
+        if !tools.is_empty() {
+            fields.set("tools", tools)?;
+        }
         let config = Config::new(model, settings, &request.params, request.output.as_deref());
         if config != Config::default() {
             fields.merge("generationConfig", &config)?;
@@ -64,7 +69,7 @@ impl Body<'_> {
     fn tool_config(&self) -> Option<ToolConfig> {
         let Settings { web_search, web_fetch, code_execution, .. } = self.settings;
         let has_server_tools = web_search.is_some() || web_fetch.is_some() || *code_execution;
-        (self.platform.reports_server_tools && has_server_tools && !self.request.tools.is_empty())
+        (self.quirks.reports_server_tools && has_server_tools && !self.request.tools.is_empty())
             .then_some(ToolConfig { include_server_side_tool_invocations: true })
     }
 }
@@ -94,7 +99,7 @@ impl Serialize for CountBody<'_> {
         let mut body = serde_json::to_value(&self.0).map_err(S::Error::custom)?;
         let model = self.0.model;
         if let Value::Object(fields) = &mut body {
-            if self.0.platform.counts_whole_requests {
+            if self.0.quirks.counts_whole_requests {
                 let name =
                     if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
                 fields.insert("model".to_owned(), name.into());
@@ -109,20 +114,20 @@ impl Serialize for CountBody<'_> {
 
 /// Refuses the parameters that the API does not have.
 pub(super) fn check(
-    platform: &Platform,
+    quirks: &Quirks,
     params: &ModelParams,
     settings: &Settings,
 ) -> Result<(), ProviderError> {
     let (search, fetch) = (settings.web_search.as_ref(), settings.web_fetch.as_ref());
     refuse(
-        platform.title,
+        quirks.title,
         &[
             ("previous_response_id", params.previous_response_id.is_some()),
             ("max_uses of web_search", search.is_some_and(|s| s.max_uses.is_some())),
             ("allowed_domains of web_search", search.is_some_and(|s| !s.allowed_domains.is_empty())),
             (
                 "blocked_domains of web_search",
-                !platform.blocks_domains && search.is_some_and(|s| !s.blocked_domains.is_empty()),
+                !quirks.blocks_domains && search.is_some_and(|s| !s.blocked_domains.is_empty()),
             ),
             ("max_uses of web_fetch", fetch.is_some_and(|f| f.max_uses.is_some())),
             ("allowed_domains of web_fetch", fetch.is_some_and(|f| !f.allowed_domains.is_empty())),

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::fields::{DataUrl, Fields, JsonText, ModelText};
+use crate::client::fields::{DataUrl, Fields, JsonText, ModelText};
 
 /// The settings that only this API has.
 #[derive(Clone, Debug, Default)]
@@ -355,7 +355,7 @@ pub(super) struct Filters<'a> {
 /// Refuses the parameters that the API does not have.
 pub(super) fn check(params: &ModelParams, settings: &Settings) -> Result<(), ProviderError> {
     let search = settings.web_search.as_ref();
-    crate::fields::refuse(
+    crate::client::fields::refuse(
         "OpenAI's Responses API",
         &[
             ("top_k", params.top_k.is_some()),
