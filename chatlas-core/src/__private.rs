@@ -1,7 +1,4 @@
-//! What macro expansions may call: they emit nothing else. No part of the public API.
-
-pub use std::fmt;
-use std::future::Future;
+//! The items that macro expansions refer to. Not part of the public API.
 
 pub use async_trait::async_trait;
 pub use serde_json::Value;
@@ -9,6 +6,7 @@ pub use std::boxed::Box;
 pub use std::clone::Clone;
 pub use std::convert::Into;
 pub use std::default::Default;
+pub use std::fmt;
 pub use std::marker::{Send, Sync};
 pub use std::ops::FnOnce;
 pub use std::option::Option;
@@ -27,56 +25,42 @@ pub use crate::telemetry::inference::{traced_chat, traced_chat_stream};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::rehearsal::rehearse;
 pub use crate::telemetry::tool_direct::{StreamSpan, SyncSpan, direct};
-pub use crate::tool::args::{Args, Param, Parameter, parameter};
-pub use crate::tool::function::{Name, Spec, Stateless, ToolFn, ToolWith, bound, function};
-pub use crate::tool::returned::{Plain, Returned};
-pub use crate::tool::state::{NoState, Share, Shared, Supply};
+pub use crate::tool::args::{Args, Param, Parameter, ToolParameter};
+pub use crate::tool::function::{
+    Name, NamedTool, Spec, StatelessTool, ToolFunction, bound, function,
+};
+pub use crate::tool::returned::{Plain, Returned, ToolFailure, ToolReturn};
+pub use crate::tool::state::{CloneState, Supply};
 pub use crate::tool::stream::drain;
 pub use crate::tool::{
-    BoxFuture, Tool, ToolCall, ToolContext, ToolError, ToolOutput, ToolSet, Toolbox,
+    BoxFuture, DuplicateTool, IntoTools, Tool, ToolCall, ToolContext, ToolError, ToolOutput,
+    ToolSet, Toolbox,
 };
 
-/// Proof that `#[provider]` stands above an impl: only its expansion names this.
-#[derive(Clone, Copy, Debug)]
-pub struct Witness;
-
-/// The name of a tool, or none: what is no tool is told elsewhere, once.
+/// The name of a tool, or an empty name for a type that is not a tool: the compiler reports that
+/// type once, where the tool is created.
 pub struct NameOf<T>(std::marker::PhantomData<T>);
 
-impl<T: ToolFn> NameOf<T> {
-    /// The tool's name.
+impl<T: NamedTool> NameOf<T> {
+    /// The name of the tool.
     pub const NAME: Name = T::NAME;
 }
 
-/// [`NameOf::NAME`], for what is no tool.
+/// [`NameOf::NAME`] of a type that is not a tool.
 pub trait Nameless {
-    /// No name.
+    /// The empty name.
     const NAME: Name = Name { hash: 0, text: "" };
 }
 
 impl<T> Nameless for NameOf<T> {}
 
-/// A copy of the state, for a tool that takes it by value.
-pub fn cloned<T: Copied>(state: &T) -> T {
-    state.clone()
-}
-
-/// State that a tool takes by value.
-#[diagnostic::on_unimplemented(
-    message = "this tool takes a copy of `{Self}`, which cannot be cloned",
-    label = "the state of a tool is taken as `&T`, or cloned",
-    note = "take `&{Self}`"
-)]
-pub trait Copied: Clone {}
-impl<T: Clone> Copied for T {}
-
-/// Stops the build where the name at that index stands before it already.
+/// Panics at compile time if the name at `index` also occurs before it.
 #[track_caller]
 pub const fn assert_new(names: &[Name], index: usize) {
     assert_not_among(names[index], names.split_at(index).0);
 }
 
-/// Stops the build where `name` stands among `others` already.
+/// Panics at compile time if `name` is one of `others`.
 #[track_caller]
 pub const fn assert_not_among(name: Name, others: &[Name]) {
     let mut i = 0;
@@ -107,12 +91,21 @@ const fn same(a: &str, b: &str) -> bool {
     true
 }
 
-/// A set of tools whose names `assert_not_among` has checked.
+/// Returns the set of tools whose names [`assert_not_among`] has checked.
 pub const fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
-    ToolSet::of_distinct(tools)
+    ToolSet::from_distinct(tools)
 }
 
-/// Stops the build where a name of a toolbox stands among `others` already.
+/// Returns the set of these tools, or an error if two have the same name.
+pub fn checked_tool_set(tools: Vec<Arc<dyn Tool>>) -> Result<ToolSet, DuplicateTool> {
+    let mut set = ToolSet::new();
+    for tool in tools {
+        set.merge(ToolSet::from_distinct(vec![tool]))?;
+    }
+    Ok(set)
+}
+
+/// Panics at compile time if one of the names of a toolbox is one of `others`.
 #[track_caller]
 pub const fn assert_none_among(names: &[Name], others: &[Name]) {
     let mut i = 0;
@@ -122,23 +115,46 @@ pub const fn assert_none_among(names: &[Name], others: &[Name]) {
     }
 }
 
-/// What stands for a value that nobody asked for.
-pub const fn untold() -> ToolOutput {
+/// Returns the output in place of a value that is not recorded.
+pub const fn null_output() -> ToolOutput {
     ToolOutput::Value(Value::Null)
 }
 
-/// The state of a list that was given none.
-pub fn no_state() -> Arc<NoState> {
-    Arc::new(NoState)
+/// A value to share. One that is already in an `Arc` stays in it: the inherent method exists for
+/// `Arc` alone, and the compiler prefers it to the method of [`Share`].
+pub struct Shared<T>(pub T);
+
+impl<T> Shared<Arc<T>> {
+    /// Returns the `Arc`.
+    pub fn share(self) -> Arc<T> {
+        self.0
+    }
 }
 
-/// The context of a direct call, inside its span.
+/// [`Shared::share`] for every type other than `Arc`.
+pub trait Share {
+    /// The type of the value.
+    type Target;
+
+    /// Returns the value in a new `Arc`.
+    fn share(self) -> Arc<Self::Target>;
+}
+
+impl<T> Share for Shared<T> {
+    type Target = T;
+
+    fn share(self) -> Arc<T> {
+        Arc::new(self.0)
+    }
+}
+
+/// Returns the context of a direct call, inside its span.
 pub fn here(context: &ToolContext) -> ToolContext {
-    context.here()
+    context.in_current_span()
 }
 
-/// Runs a synchronous body where it blocks nobody: on tokio's blocking pool, inside the context
-/// that is current now. Outside a tokio runtime it runs where it stands.
+/// Runs a synchronous body on tokio's blocking pool, in the current OpenTelemetry context. Without
+/// a tokio runtime it runs on the current thread.
 pub async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return body() };
     let context = opentelemetry::Context::current();
@@ -146,27 +162,22 @@ pub async fn blocking<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stat
         let _guard = context.attach();
         body()
     });
-    // What still waits for a thread when nobody waits for it any more never begins.
-    let _unless_begun = AbortWhenDropped(task.abort_handle());
+    // A body that is still queued when this future is dropped never starts.
+    let _cancel = AbortOnDrop(task.abort_handle());
     match task.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down: nobody waits for a value any more.
+            // The runtime is shutting down, so this future is dropped as well.
             Err(_) => std::future::pending().await,
         },
     }
 }
 
-struct AbortWhenDropped(tokio::task::AbortHandle);
+struct AbortOnDrop(tokio::task::AbortHandle);
 
-impl Drop for AbortWhenDropped {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// A future as [`Tool::call`] returns it.
-pub fn boxed<T>(future: impl Future<Output = T> + Send + 'static) -> BoxFuture<'static, T> {
-    Box::pin(future)
 }

@@ -5,49 +5,52 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
-use syn::{LitBool, LitStr, Path, Token, parenthesized};
+use syn::{Expr, LitBool, LitStr, Path, Token, parenthesized};
 
 use crate::errors::Errors;
 
-/// What may stand in the parentheses of an attribute. `crate = path` may stand in all of them.
-pub(crate) struct Grammar(pub(crate) &'static [(&'static str, Takes)]);
+/// The arguments of an attribute. Every attribute has `crate = path` as well.
+pub(crate) struct Grammar(pub(crate) &'static [(&'static str, Kind)]);
 
-/// What an argument takes.
+/// The kind of an argument's value.
 #[derive(Clone, Copy)]
-pub(crate) enum Takes {
-    /// Nothing: `transparent`.
-    Nothing,
-    /// Nothing, which is yes, or a `bool`: `strict`, `strict = false`.
-    Switch,
+pub(crate) enum Kind {
+    /// No value: `transparent`.
+    Flag,
+    /// A `bool`, `true` if it is omitted: `strict`, `strict = false`.
+    Bool,
     /// A string: `name = "…"`.
     Text,
     /// A path: `like = OpenAi`.
     Path,
-    /// Paths in parentheses: `quirks(a, b)`.
+    /// Paths in parentheses: `tools(a, b)`.
     Paths,
+    /// An expression: `quirks = Quirks::new()`.
+    Expr,
 }
 
-/// What stood there.
+/// The parsed arguments.
 #[derive(Default)]
 pub(crate) struct Arguments(Vec<(&'static str, Ident, Value)>);
 
 enum Value {
-    /// Something that could not be read, which is told already.
-    Unread,
-    Switch(bool),
+    /// A value that was reported as an error.
+    Invalid,
+    Bool(bool),
     Text(LitStr),
     Path(Path),
     Paths(Vec<Path>),
+    Expr(Box<Expr>),
 }
 
 impl Arguments {
-    /// Reads them all; what does not fit is noted, and the rest is read on.
+    /// Parses all arguments. Continues after an error, which is added to `errors`.
     pub(crate) fn parse(tokens: TokenStream, grammar: &Grammar, errors: &mut Errors) -> Self {
         let mut arguments = Self::default();
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 if let Err(error) = arguments.parse_one(input, grammar, errors) {
-                    errors.note(error);
+                    errors.push(error);
                     skip_to_comma(input)?;
                 }
                 if input.is_empty() {
@@ -58,7 +61,7 @@ impl Arguments {
             Ok(())
         };
         if let Err(error) = parser.parse2(tokens) {
-            errors.note(error);
+            errors.push(error);
         }
         arguments
     }
@@ -70,48 +73,47 @@ impl Arguments {
         errors: &mut Errors,
     ) -> syn::Result<()> {
         let key = input.call(Ident::parse_any).map_err(|error| {
-            let known = grammar.known();
-            syn::Error::new(error.span(), format!("an argument has a name; there are {known}"))
+            let supported = grammar.supported();
+            syn::Error::new(error.span(), format!("an argument needs a name; {supported}"))
         })?;
         let word = key.to_string();
-        let (name, takes) = grammar.nearest(&word).map_err(|message| at(&key, message))?;
+        let (name, kind) = grammar.nearest(&word).map_err(|message| at(&key, message))?;
         if name != word {
             errors.at(
                 &key,
-                format!("unknown argument `{word}`; did you mean `{}`?", takes.form(name)),
+                format!("unknown argument `{word}`; did you mean `{}`?", kind.form(name)),
             );
         } else if self.find(name).is_some() {
-            errors.at(&key, format!("`{word}` is given twice"));
+            errors.at(&key, format!("duplicate argument `{word}`; remove one"));
         }
-        let value = takes.parse(input);
-        let unread = value.is_err();
-        self.0.push((name, key.clone(), value.unwrap_or(Value::Unread)));
-        if unread {
-            let form = takes.form(name);
-            let or_off = match takes {
-                Takes::Switch => format!(" or `{name} = false`"),
+        let value = kind.parse(input);
+        let invalid = value.is_err();
+        self.0.push((name, key.clone(), value.unwrap_or(Value::Invalid)));
+        if invalid {
+            let form = kind.form(name);
+            let or_off = match kind {
+                Kind::Bool => format!(" or `{name} = false`"),
                 _ => String::new(),
             };
-            return Err(at(&key, format!("this is written `{form}`{or_off}")));
+            return Err(at(&key, format!("invalid argument; write `{form}`{or_off}")));
         }
         Ok(())
     }
 
     fn find(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, ..)| *known == name).map(|(.., value)| value)
+        self.0.iter().find(|(key, ..)| *key == name).map(|(.., value)| value)
     }
 
-    /// Where that was given.
+    /// Returns the name of the argument, as it was written.
     pub(crate) fn key(&self, name: &str) -> Option<&Ident> {
-        self.0.iter().find(|(known, ..)| *known == name).map(|(_, key, _)| key)
+        self.0.iter().find(|(key, ..)| *key == name).map(|(_, key, _)| key)
     }
 
-    /// Whether that was given, readable or not.
+    /// Returns whether the argument is present, valid or not.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.find(name).is_some()
     }
 
-    /// The string of that name.
     pub(crate) fn text(&self, name: &str) -> Option<&LitStr> {
         match self.find(name)? {
             Value::Text(text) => Some(text),
@@ -119,15 +121,14 @@ impl Arguments {
         }
     }
 
-    /// Whether that is switched on, or off.
-    pub(crate) fn switch(&self, name: &str) -> Option<bool> {
+    /// Returns the value of a [`Kind::Bool`], or `Some(true)` for a [`Kind::Flag`].
+    pub(crate) fn bool(&self, name: &str) -> Option<bool> {
         match self.find(name)? {
-            Value::Switch(on) => Some(*on),
+            Value::Bool(on) => Some(*on),
             _ => None,
         }
     }
 
-    /// The path of that name.
     pub(crate) fn path(&self, name: &str) -> Option<&Path> {
         match self.find(name)? {
             Value::Path(path) => Some(path),
@@ -135,7 +136,7 @@ impl Arguments {
         }
     }
 
-    /// The paths of that name; none where it was not given.
+    /// Returns the paths; empty if the argument is missing.
     pub(crate) fn paths(&self, name: &str) -> &[Path] {
         match self.find(name) {
             Some(Value::Paths(paths)) => paths,
@@ -143,7 +144,14 @@ impl Arguments {
         }
     }
 
-    /// Where `__private` is.
+    pub(crate) fn expr(&self, name: &str) -> Option<&Expr> {
+        match self.find(name)? {
+            Value::Expr(expr) => Some(expr),
+            _ => None,
+        }
+    }
+
+    /// Returns the path of the module `__private`.
     pub(crate) fn private(&self, root: &TokenStream) -> TokenStream {
         let root = self.path("crate").map_or_else(|| root.clone(), ToTokens::to_token_stream);
         quote!(#root::__private)
@@ -151,39 +159,35 @@ impl Arguments {
 }
 
 impl Grammar {
-    /// The argument of that name, or of one so near that it must be meant.
-    fn nearest(&self, word: &str) -> Result<(&'static str, Takes), String> {
+    /// Returns the argument of this name, or of the most similar one.
+    fn nearest(&self, word: &str) -> Result<(&'static str, Kind), String> {
         if word == "crate" {
-            return Ok(("crate", Takes::Path));
+            return Ok(("crate", Kind::Path));
         }
         let exact = self.0.iter().find(|(name, _)| *name == word);
-        let near = || {
-            let name = near(word, self.0.iter().map(|(name, _)| *name))?;
-            self.0.iter().find(|(known, _)| *known == name)
+        let similar = || {
+            let name = nearest(word, self.0.iter().map(|(name, _)| *name))?;
+            self.0.iter().find(|(other, _)| *other == name)
         };
-        exact.or_else(near).copied().ok_or_else(|| {
-            if self.0.is_empty() {
-                format!("unknown argument `{word}`; there is `crate = path` alone")
-            } else {
-                format!("unknown argument `{word}`; there are {}", self.known())
-            }
-        })
+        exact
+            .or_else(similar)
+            .copied()
+            .ok_or_else(|| format!("unknown argument `{word}`; {}", self.supported()))
     }
 
-    /// All that there are, as they are written.
-    fn known(&self) -> String {
-        let known = self.0.iter().chain(&[("crate", Takes::Path)]);
-        let known: Vec<String> =
-            known.map(|(name, takes)| format!("`{}`", takes.form(name))).collect();
-        known.join(", ")
+    /// Returns the list of all arguments for an error message.
+    fn supported(&self) -> String {
+        let all = self.0.iter().chain(&[("crate", Kind::Path)]);
+        let all: Vec<String> = all.map(|(name, kind)| format!("`{}`", kind.form(name))).collect();
+        format!("supported: {}", all.join(", "))
     }
 }
 
-impl Takes {
+impl Kind {
     fn parse(self, input: ParseStream<'_>) -> syn::Result<Value> {
-        let given = match self {
-            Self::Nothing => Value::Switch(true),
-            Self::Switch if !input.peek(Token![=]) => Value::Switch(true),
+        let value = match self {
+            Self::Flag => Value::Bool(true),
+            Self::Bool if !input.peek(Token![=]) => Value::Bool(true),
             Self::Paths => {
                 let list;
                 parenthesized!(list in input);
@@ -191,29 +195,31 @@ impl Takes {
                     Punctuated::<_, Token![,]>::parse_terminated_with(&list, Path::parse_mod_style);
                 Value::Paths(paths?.into_iter().collect())
             }
-            Self::Switch | Self::Text | Self::Path => {
+            Self::Bool | Self::Text | Self::Path | Self::Expr => {
                 input.parse::<Token![=]>()?;
                 match self {
-                    Self::Switch => Value::Switch(input.parse::<LitBool>()?.value),
+                    Self::Bool => Value::Bool(input.parse::<LitBool>()?.value),
                     Self::Text => Value::Text(input.parse()?),
+                    Self::Expr => Value::Expr(input.parse()?),
                     _ => Value::Path(input.call(Path::parse_mod_style)?),
                 }
             }
         };
         if input.is_empty() || input.peek(Token![,]) {
-            Ok(given)
+            Ok(value)
         } else {
             Err(input.error("expected a comma"))
         }
     }
 
-    /// How it is written.
+    /// Returns how the argument is written.
     fn form(self, name: &str) -> String {
         match self {
-            Self::Nothing | Self::Switch => name.to_owned(),
+            Self::Flag | Self::Bool => name.to_owned(),
             Self::Text => format!("{name} = \"...\""),
             Self::Path => format!("{name} = path"),
             Self::Paths => format!("{name}(...)"),
+            Self::Expr => format!("{name} = value"),
         }
     }
 }
@@ -222,7 +228,6 @@ fn at(key: &Ident, message: String) -> syn::Error {
     syn::Error::new(key.span(), message)
 }
 
-/// Past what could not be read, so that what follows still is.
 fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;
@@ -230,17 +235,17 @@ fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
     Ok(())
 }
 
-/// The word of those that must be meant, if there is one so near.
-pub(crate) fn near(
+/// Returns the most similar of `words`, if one is similar enough to be meant.
+pub(crate) fn nearest(
     word: &str,
-    known: impl IntoIterator<Item = &'static str>,
+    words: impl IntoIterator<Item = &'static str>,
 ) -> Option<&'static str> {
-    let near = known.into_iter().map(|name| (distance(name, word), name));
-    let (_, name) = near.filter(|(distance, name)| *distance <= name.len() / 3).min()?;
+    let distances = words.into_iter().map(|name| (distance(name, word), name));
+    let (_, name) = distances.filter(|(distance, name)| *distance <= name.len() / 3).min()?;
     Some(name)
 }
 
-/// How many letters have to be put in, left out or replaced to make one word of the other.
+/// Returns the Levenshtein distance of two words.
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {

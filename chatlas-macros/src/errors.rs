@@ -1,39 +1,39 @@
-//! All mistakes of one item, told at once.
+//! The errors of one item, reported together.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// The mistakes found so far.
+/// The errors found so far.
 #[derive(Default)]
 pub(crate) struct Errors {
-    noted: Vec<syn::Error>,
-    /// Whether there are others, which rustc tells.
-    left: bool,
+    errors: Vec<syn::Error>,
+    /// Whether rustc reports a further error.
+    deferred: bool,
 }
 
 impl Errors {
-    /// Notes a mistake at those tokens.
+    /// Adds an error at these tokens.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
-        self.noted.push(syn::Error::new_spanned(tokens, message));
+        self.errors.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Leaves a mistake to rustc, which tells it of the function as it was written.
-    pub(crate) fn leave(&mut self) {
-        self.left = true;
+    /// Adds an error.
+    pub(crate) fn push(&mut self, error: syn::Error) {
+        self.errors.push(error);
     }
 
-    /// Notes a mistake that syn found.
-    pub(crate) fn note(&mut self, error: syn::Error) {
-        self.noted.push(error);
+    /// Records an error that rustc reports for the original function.
+    pub(crate) fn defer_to_rustc(&mut self) {
+        self.deferred = true;
     }
 
-    /// Whether there is any.
+    /// Returns whether there is an error.
     pub(crate) fn any(&self) -> bool {
-        self.left || !self.noted.is_empty()
+        self.deferred || !self.errors.is_empty()
     }
 
-    /// All of them, as the compiler is to print them.
+    /// Returns a `compile_error!` for each error.
     pub(crate) fn to_tokens(&self) -> TokenStream {
-        self.noted.iter().map(syn::Error::to_compile_error).collect()
+        self.errors.iter().map(syn::Error::to_compile_error).collect()
     }
 }

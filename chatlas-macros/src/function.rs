@@ -1,6 +1,5 @@
-//! A function as the macros read it: its head is parsed, its body stays the tokens that it is. So
-//! one that is only half written is still handed on as it stands, and what it costs to build does
-//! not grow with the bodies.
+//! A function whose signature is parsed and whose body stays tokens: an incomplete body reaches the
+//! compiler unchanged, and the cost of an expansion does not depend on the length of the body.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _};
@@ -9,11 +8,11 @@ use syn::{AttrStyle, Attribute, Signature, Visibility};
 
 /// A function with a body.
 pub(crate) struct Function {
-    /// Those above it, and those at the start of its body, which mean the same there.
+    /// The attributes of the function, and the inner attributes of its body as outer ones.
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) sig: Signature,
-    /// The body, in its braces.
+    /// The body, in braces.
     pub(crate) body: Group,
 }
 
@@ -25,7 +24,7 @@ impl Parse for Function {
 }
 
 impl Function {
-    /// What follows the attributes.
+    /// Parses the function after its attributes.
     pub(crate) fn after_attributes(
         mut attrs: Vec<Attribute>,
         input: ParseStream<'_>,
@@ -34,7 +33,9 @@ impl Function {
         let sig = input.parse()?;
         let body = match input.parse()? {
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => group,
-            other => return Err(syn::Error::new_spanned(other, "expected the body in braces")),
+            other => {
+                return Err(syn::Error::new_spanned(other, "expected a function body in braces"));
+            }
         };
         let split = |input: ParseStream<'_>| {
             let attrs = input.call(Attribute::parse_inner)?;

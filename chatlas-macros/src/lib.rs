@@ -1,16 +1,16 @@
 //! The attributes `#[tool]`, `#[toolbox]` and `#[provider]` and the macro `tools![]` of chatlas.
 //!
-//! Programs use them through the face crate `chatlas`, and so do the examples in `docs/`, which the
-//! face compiles. Each entry point here is one line; the work is in the module of its name. What an
-//! expansion calls is `chatlas_core::__private`, nothing else.
+//! Programs use them through the crate `chatlas`, and so do the examples in `docs/`, which are
+//! compiled as doctests of `chatlas`. Each macro is implemented in the module of the same name. All
+//! paths in an expansion begin with `chatlas_core::__private`.
 
 #![forbid(unsafe_code)]
 
 mod attr;
 mod errors;
 mod function;
-mod place;
 mod provider;
+mod span;
 mod tool;
 mod toolbox;
 mod tools;
@@ -45,7 +45,7 @@ pub fn provider(arguments: TokenStream, item: TokenStream) -> TokenStream {
     provider::expand(arguments.into(), &item.into(), &quote!(::chatlas_core)).into()
 }
 
-// The same, as the face crate exports it.
+// The same macro for the crate `chatlas`, which exports it without the prefix.
 #[cfg_attr(not(doctest), doc = include_str!("../docs/tool.md"))]
 #[doc(hidden)]
 #[proc_macro_attribute]
@@ -53,7 +53,7 @@ pub fn face_tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
     tool::expand(arguments.into(), &item.into(), &quote!(::chatlas)).into()
 }
 
-// The same, as the face crate exports it.
+// The same macro for the crate `chatlas`, which exports it without the prefix.
 #[cfg_attr(not(doctest), doc = include_str!("../docs/toolbox.md"))]
 #[doc(hidden)]
 #[proc_macro_attribute]
@@ -61,7 +61,7 @@ pub fn face_toolbox(arguments: TokenStream, item: TokenStream) -> TokenStream {
     toolbox::expand(arguments.into(), &item.into(), &quote!(::chatlas)).into()
 }
 
-// The same, as the face crate exports it.
+// The same macro for the crate `chatlas`, which exports it without the prefix.
 #[cfg_attr(not(doctest), doc = include_str!("../docs/tools.md"))]
 #[doc(hidden)]
 #[proc_macro]
@@ -69,7 +69,7 @@ pub fn face_tools(input: TokenStream) -> TokenStream {
     tools::expand(input.into(), &quote!(::chatlas)).into()
 }
 
-// The same, as the face crate exports it.
+// The same macro for the crate `chatlas`, which exports it without the prefix.
 #[cfg_attr(not(doctest), doc = include_str!("../docs/provider.md"))]
 #[doc(hidden)]
 #[proc_macro_attribute]

@@ -1,19 +1,21 @@
-//! `#[toolbox]`: an impl whose methods are tools.
+//! `#[toolbox]`: an impl with methods that are tools.
 
 use proc_macro2::{Delimiter, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned as _;
 use syn::{Attribute, Generics, ItemImpl, Meta, Token, Type, braced};
 
 use crate::attr::{Arguments, Grammar};
 use crate::errors::Errors;
 use crate::function::Function;
+use crate::span::{at_call_site, respan};
 use crate::tool::{self, Tool, is_tool};
 
 const GRAMMAR: Grammar = Grammar(&[]);
 
-/// An impl: its head is parsed, and of its items those that are tools.
-struct Block {
+/// An impl, of whose items only the tools are parsed.
+struct ToolboxImpl {
     attrs: Vec<Attribute>,
     impl_token: Token![impl],
     generics: Generics,
@@ -22,12 +24,12 @@ struct Block {
 }
 
 enum Item {
-    /// With the arguments of its `#[tool]`.
+    /// A method with `#[tool]`, and the arguments of that attribute.
     Tool(TokenStream, Box<Function>),
     Other(TokenStream),
 }
 
-impl Parse for Block {
+impl Parse for ToolboxImpl {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let attrs = input.call(Attribute::parse_outer)?;
         let impl_token = input.parse()?;
@@ -61,7 +63,7 @@ impl Parse for Item {
     }
 }
 
-/// An item that is no tool, as it stands: up to its braces or its semicolon.
+/// Returns the tokens of any other item, up to its braces or its semicolon.
 fn rest(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let mut tokens = TokenStream::new();
     loop {
@@ -72,7 +74,7 @@ fn rest(input: ParseStream<'_>) -> syn::Result<TokenStream> {
             _ => false,
         };
         tokens.extend([token]);
-        // A constant's value may have braces of its own.
+        // The value of a constant can contain braces.
         if (end && !input.peek(Token![;])) || input.is_empty() {
             return Ok(tokens);
         }
@@ -87,10 +89,10 @@ pub(crate) fn expand(
     let mut errors = Errors::default();
     let arguments = Arguments::parse(arguments, &GRAMMAR, &mut errors);
     let private = arguments.private(root);
-    let block: Block = match syn::parse2(item.clone()) {
+    let block: ToolboxImpl = match syn::parse2(item.clone()) {
         Ok(block) => block,
         Err(error) => {
-            errors.note(not_a_block(item).unwrap_or(error));
+            errors.push(not_a_toolbox(item).unwrap_or(error));
             let errors = errors.to_tokens();
             return quote!(#item #errors);
         }
@@ -98,29 +100,36 @@ pub(crate) fn expand(
     block.expand(&private, errors)
 }
 
-/// A clearer word than syn's for another kind of item.
-fn not_a_block(item: &TokenStream) -> Option<syn::Error> {
+/// Returns a clearer error than that of syn for another kind of item.
+fn not_a_toolbox(item: &TokenStream) -> Option<syn::Error> {
     let message = match syn::parse2::<syn::Item>(item.clone()).ok()? {
         syn::Item::Impl(ItemImpl { trait_: None, .. }) => return None,
         syn::Item::Impl(_) => {
-            "`#[toolbox]` stands above an impl of the type's own, not of a trait: call the \
-             trait's methods from there"
+            "`#[toolbox]` cannot be used on the impl of a trait; use it on an inherent impl, and call \
+             the trait's methods from there"
         }
-        _ => "`#[toolbox]` stands above the impl whose methods are tools: `impl Name { ... }`",
+        _ => "`#[toolbox]` can only be used on an inherent impl; write `impl Name { ... }`",
     };
     Some(syn::Error::new_spanned(item, message))
 }
 
-impl Block {
+impl ToolboxImpl {
     fn expand(&self, private: &TokenStream, mut errors: Errors) -> TokenStream {
         let Self { attrs, impl_token, generics, owner, items } = self;
         if !generics.params.is_empty() {
-            errors
-                .at(&generics.params, "a toolbox is one known type: the model is told one schema");
+            errors.at(
+                &generics.params,
+                "a toolbox cannot be generic, because each tool has one JSON schema; use a concrete \
+                 type",
+            );
         }
         let borrows = quote!(#owner).to_string().contains("'_");
         if borrows {
-            errors.at(owner, "a toolbox borrows nothing: its tools live as long as their set");
+            errors.at(
+                owner,
+                "a toolbox cannot borrow data, because it lives as long as its tools; use owned \
+                 values or an `Arc`",
+            );
         }
         let tools: Vec<(Tool<'_>, TokenStream)> = items
             .iter()
@@ -140,10 +149,7 @@ impl Block {
             })
             .collect();
         if tools.is_empty() {
-            errors.at(
-                owner,
-                "this toolbox is empty: write `#[tool]` above the methods that are tools",
-            );
+            errors.at(owner, "this toolbox has no tools; write `#[tool]` on at least one method");
         }
         let checks = distinct(&tools, private, &mut errors);
         let mut read = tools.iter();
@@ -152,10 +158,9 @@ impl Block {
             Item::Other(tokens) => tokens.clone(),
             Item::Tool(..) => read.next().map_or_else(TokenStream::new, |(tool, private)| {
                 if failed {
-                    return tool.bare();
+                    return tool.original();
                 }
                 let (public, body) = (tool.public(private), tool.body(private));
-                // The body is no part of what others see.
                 quote!(#public #body)
             }),
         });
@@ -165,8 +170,8 @@ impl Block {
             #impl_token #generics #owner #where_clause { #(#items)* }
         };
         let registration = if failed {
-            let known = generics.params.is_empty() && !borrows;
-            let stub = known.then(|| stub(owner, private));
+            let is_concrete = generics.params.is_empty() && !borrows;
+            let stub = is_concrete.then(|| stub(owner, private));
             quote!(#stub)
         } else {
             registration(owner, &tools, &checks, private)
@@ -176,7 +181,7 @@ impl Block {
     }
 }
 
-/// A toolbox that is never opened, so that a mistake is told once.
+/// Returns an impl of `Toolbox` that is never called, so that the compiler reports no further errors.
 fn stub(owner: &Type, private: &TokenStream) -> TokenStream {
     quote! {
         impl #private::Toolbox for #owner {
@@ -194,16 +199,15 @@ fn registration(
     checks: &TokenStream,
     private: &TokenStream,
 ) -> TokenStream {
-    // A bound, so that a type which calls cannot share is told once, and not in each call again.
-    let at_owner = crate::place::here(syn::spanned::Spanned::span(owner));
-    let shared = crate::place::at(at_owner, &quote!(#private::Send + #private::Sync));
+    // With this bound, the compiler reports a type that is not `Send + Sync` once, not per method.
+    let shared = respan(at_call_site(owner.span()), &quote!(#private::Send + #private::Sync));
     let names = tools.iter().map(|(tool, private)| {
-        let (cfg, name) = (tool.cfg(), tool.key(private));
+        let (cfg, name) = (tool.cfg(), tool.name_constant(private));
         quote!(#(#cfg)* #name)
     });
-    let made = tools.iter().map(|(tool, private)| {
-        let (around, made) = (tool.around(), tool.made_of_method(private));
-        quote!(#(#around)* __tools.push(#made);)
+    let pushed = tools.iter().map(|(tool, private)| {
+        let (attributes, tool) = (tool.item_attributes(), tool.method_tool(private));
+        quote!(#(#attributes)* __tools.push(#tool);)
     });
     quote! {
         const _: () = {
@@ -214,7 +218,7 @@ fn registration(
                     self: #private::Arc<Self>,
                 ) -> #private::Vec<#private::Arc<dyn #private::Tool>> {
                     let mut __tools = #private::Vec::new();
-                    #(#made)*
+                    #(#pushed)*
                     __tools
                 }
             }
@@ -222,7 +226,8 @@ fn registration(
     }
 }
 
-/// No two of one name. Where a `#[cfg]` decides, the compiler is asked.
+/// Checks that the names of the tools differ. Returns checks for the compiler for tools with a
+/// `#[cfg]`, which a macro cannot evaluate.
 fn distinct(
     tools: &[(Tool<'_>, TokenStream)],
     private: &TokenStream,
@@ -235,21 +240,20 @@ fn distinct(
             continue;
         };
         let (cfg, others_cfg) = (tool.cfg(), other.cfg());
-        let (key, name) = (tool.key(private), &tool.name);
+        let (constant, name) = (tool.name_constant(private), &tool.name);
         if cfg.is_empty() && others_cfg.is_empty() {
             errors.at(
-                &tool.named_at,
+                &tool.name_tokens,
                 format!(
-                    "another tool of this impl has the name `{name}`; rename one with \
+                    "another tool in this impl has the name `{name}`; rename one with \
                      `#[tool(name = \"...\")]`"
                 ),
             );
             continue;
         }
-        let span = crate::place::here(syn::spanned::Spanned::span(&tool.named_at));
-        let check = crate::place::at(
-            span,
-            &quote!(#private::assert_not_among(#key, &[#(#others_cfg)* #key])),
+        let check = respan(
+            at_call_site(tool.name_tokens.span()),
+            &quote!(#private::assert_not_among(#constant, &[#(#others_cfg)* #constant])),
         );
         checks.extend(quote!(#(#cfg)* const _: () = #check;));
     }

@@ -1,4 +1,5 @@
-//! `tools![]`: a set of tools, after a check that no two have one name.
+//! `tools![]`: a set of tools, after a check that their names differ. The compiler checks the names
+//! of functions and toolboxes; those of `dyn` entries exist at run time only.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -7,9 +8,9 @@ use syn::spanned::Spanned as _;
 use syn::{Expr, Path, Token};
 
 use crate::errors::Errors;
-use crate::place::{at, here};
+use crate::span::{at_call_site, respan};
 
-/// `crate = path; with app => a, b::c, ..toolbox`
+/// `crate = path; with app => a, b::c, ..toolbox, dyn value`
 struct List {
     root: Option<Path>,
     state: Option<Expr>,
@@ -19,9 +20,11 @@ struct List {
 
 enum Entry {
     /// The path of a `#[tool]` function.
-    Tool(Path),
+    Function(Path),
     /// `..value`: the tools of a toolbox.
     Toolbox(Expr),
+    /// `dyn value`: tools that are created at run time.
+    Dyn(Expr),
 }
 
 impl Parse for List {
@@ -35,11 +38,11 @@ impl Parse for List {
         } else {
             None
         };
-        let state = if is_with(input) {
+        let state = if has_state(input) {
             input.parse::<Ident>()?;
             let state = input.parse()?;
             input.parse::<Token![=>]>().map_err(|error| {
-                syn::Error::new(error.span(), "state is given as `tools![with app => a, b]`")
+                syn::Error::new(error.span(), "missing `=>`; write `tools![with app => a, b]`")
             })?;
             Some(state)
         } else {
@@ -47,7 +50,7 @@ impl Parse for List {
         };
         let mut list = Self { root, state, entries: Vec::new(), errors: Errors::default() };
         while !input.is_empty() {
-            list.entry(input)?;
+            list.parse_entry(input)?;
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
             }
@@ -56,32 +59,43 @@ impl Parse for List {
     }
 }
 
-/// Whether state follows: a tool may be named `with`, too.
-fn is_with(input: ParseStream<'_>) -> bool {
-    let is_with = matches!(input.fork().parse::<Ident>(), Ok(word) if word == "with");
+/// Returns whether the list begins with `with state`. A tool can have the name `with`, too.
+fn has_state(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
-    let _ = ahead.parse::<Ident>();
+    let is_with = matches!(ahead.parse::<Ident>(), Ok(word) if word == "with");
     is_with && !ahead.is_empty() && !ahead.peek(Token![,]) && !ahead.peek(Token![::])
 }
 
 impl List {
-    fn entry(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+    fn parse_entry(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         if input.peek(Token![..]) {
             input.parse::<Token![..]>()?;
             self.entries.push(Entry::Toolbox(input.parse()?));
             return Ok(());
         }
+        if input.peek(Token![dyn]) {
+            let keyword: Token![dyn] = input.parse()?;
+            let error = |message| syn::Error::new(keyword.span, message);
+            if input.peek(Token![..]) {
+                return Err(error("a toolbox is not a `dyn` entry; write `..value`"));
+            }
+            let value =
+                input.parse().map_err(|_| error("missing value after `dyn`; write `dyn value`"))?;
+            self.entries.push(Entry::Dyn(value));
+            return Ok(());
+        }
         let ahead = input.fork();
         match ahead.call(Path::parse_mod_style) {
             Ok(_) if ahead.is_empty() || ahead.peek(Token![,]) => {
-                self.entries.push(Entry::Tool(input.call(Path::parse_mod_style)?));
+                self.entries.push(Entry::Function(input.call(Path::parse_mod_style)?));
             }
             _ => {
                 let span = input.span();
                 let found = input.parse::<Expr>();
-                let message = "an entry of `tools![]` is the path of a `#[tool]` function, or \
-                               `..value` for the tools of a toolbox";
-                self.errors.note(match found {
+                let message = "invalid entry; write the path of a `#[tool]` function, `..value` for \
+                               the tools of a toolbox, or `dyn value` for tools that are created at \
+                               run time";
+                self.errors.push(match found {
                     Ok(expr) => syn::Error::new_spanned(expr, message),
                     Err(_) => return Err(syn::Error::new(span, message)),
                 });
@@ -102,91 +116,108 @@ pub(crate) fn expand(input: TokenStream, root: &TokenStream) -> TokenStream {
 
 impl List {
     fn expand(&self, private: &TokenStream) -> TokenStream {
-        let paths: Vec<&Path> = self
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Tool(path) => Some(path),
-                Entry::Toolbox(_) => None,
-            })
-            .collect();
-        let toolboxes: Vec<&Expr> = self
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Toolbox(value) => Some(value),
-                Entry::Tool(_) => None,
-            })
-            .collect();
-        let names = names(&paths, private);
-        let boxes = variables("__toolbox", toolboxes.len());
-        let opened = opened(&toolboxes, &boxes, private);
-        let state = if self.state.is_some() {
-            quote!(#private::Shared(__state).share())
-        } else {
-            quote!(#private::no_state())
-        };
-        let given = self.state.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
-        let tools = self.tools(&boxes, private);
+        let mut functions = Vec::new();
+        let mut toolboxes = Vec::new();
+        let mut values = Vec::new();
+        let mut variables = Vec::new();
+        // Each entry as an expression of the type `Vec<Arc<dyn Tool>>`, or `Arc<dyn Tool>`.
+        let mut tools = Vec::new();
+        for (index, entry) in self.entries.iter().enumerate() {
+            let variable = format_ident!("__entry{index}", span = Span::call_site());
+            let span = at_call_site(entry.span());
+            match entry {
+                Entry::Function(path) => {
+                    functions.push(path);
+                    tools.push(quote_spanned! {span=>
+                        <#path as #private::ToolFunction<_, _>>::tool(&__state)
+                    });
+                    continue;
+                }
+                Entry::Toolbox(value) => {
+                    let shared = quote!(#private::Clone::clone(&#variable));
+                    tools.push(respan(span, &quote!(#private::Toolbox::tools(#shared))));
+                    toolboxes.push(Toolbox { span, variable: variable.clone() });
+                    values.push(value);
+                }
+                Entry::Dyn(value) => {
+                    tools.push(respan(span, &quote!(#private::IntoTools::into_tools(#variable))));
+                    values.push(value);
+                }
+            }
+            variables.push(variable);
+        }
+        let names = names(&functions, private);
+        let shared = toolboxes.iter().map(
+            |Toolbox { variable, .. }| quote!(let #variable = #private::Shared(#variable).share();),
+        );
+        let checks = name_checks(&toolboxes, private);
+        let value = self.state.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
+        let set = self.set(&tools, &checks, private);
         let errors = self.errors.to_tokens();
-        // What the program gave is evaluated outside the scope of what is ours.
+        // The expressions are evaluated outside the scope of the generated items.
         quote! {
-            match (#given, #(#toolboxes,)*) {
-                (__state, #(#boxes,)*) => {
+            match (#value, #(#values,)*) {
+                (__state, #(#variables,)*) => {
                     #errors
                     #names
                     #[allow(unused_imports)]
                     use #private::Share as _;
-                    let __state = #state;
-                    #opened
-                    #tools
+                    let __state = #private::Shared(__state).share();
+                    #(#shared)*
+                    #set
                 }
             }
         }
     }
 
-    /// All of them, in the order they stand there.
-    fn tools(&self, boxes: &[Ident], private: &TokenStream) -> TokenStream {
-        let tool = |path: &Path| {
-            let span = here(path.span());
-            quote_spanned!(span=> <#path as #private::ToolWith<_, _>>::tool(&__state))
-        };
-        let mut boxes = boxes.iter();
-        if boxes.len() == 0 {
-            let made = self.entries.iter().map(|entry| match entry {
-                Entry::Tool(path) => tool(path),
-                Entry::Toolbox(_) => TokenStream::new(),
-            });
-            return quote!(#private::tool_set(#private::vec![#(#made),*]));
+    /// Returns the expression of the set: a `ToolSet`, or a `Result` if there is a `dyn` entry.
+    fn set(
+        &self,
+        tools: &[TokenStream],
+        checks: &TokenStream,
+        private: &TokenStream,
+    ) -> TokenStream {
+        let is_function = |entry: &Entry| matches!(entry, Entry::Function(_));
+        if self.entries.iter().all(is_function) {
+            return quote!(#private::tool_set(#private::vec![#(#tools),*]));
         }
-        let made = self.entries.iter().map(|entry| match entry {
-            Entry::Tool(path) => {
-                let tool = tool(path);
-                quote!(__tools.push(#tool);)
-            }
-            Entry::Toolbox(_) => {
-                let name = boxes.next();
-                quote!(__tools.append(&mut #name);)
+        let added = self.entries.iter().zip(tools).map(|(entry, tools)| {
+            if is_function(entry) {
+                quote!(__tools.push(#tools);)
+            } else {
+                quote!(__tools.append(&mut #tools);)
             }
         });
+        let is_dyn = self.entries.iter().any(|entry| matches!(entry, Entry::Dyn(_)));
+        let set = if is_dyn { quote!(checked_tool_set) } else { quote!(tool_set) };
         quote! {
             let mut __tools = #private::Vec::new();
-            #(#made)*
-            #private::tool_set(__tools)
+            #(#added)*
+            #checks
+            #private::#set(__tools)
         }
     }
 }
 
-/// The names of the functions, and a check of each against those before it.
+impl Entry {
+    fn span(&self) -> Span {
+        match self {
+            Self::Function(path) => path.span(),
+            Self::Toolbox(value) | Self::Dyn(value) => value.span(),
+        }
+    }
+}
+
+/// Returns the constant of the functions' names, and the check of each name against those before it.
 fn names(paths: &[&Path], private: &TokenStream) -> TokenStream {
     let names = paths.iter().map(|path| {
-        // Lenient: what is no tool is told where it is made.
-        quote_spanned!(here(path.span())=> #private::NameOf::<#path>::NAME)
+        // `NameOf` accepts any type: the compiler reports one that is not a tool elsewhere.
+        quote_spanned!(at_call_site(path.span())=> #private::NameOf::<#path>::NAME)
     });
     let checks = paths.iter().enumerate().skip(1).map(|(index, path)| {
-        at(here(path.span()), &quote!(#private::assert_new(__NAMES, #index);))
+        respan(at_call_site(path.span()), &quote!(#private::assert_new(__NAMES, #index);))
     });
-    // One item for all, which is checked much faster than one for each.
+    // One constant for all checks compiles much faster than one for each.
     let checks = (paths.len() > 1).then(|| quote!(const _: () = { #(#checks)* };));
     quote! {
         const __NAMES: &[#private::Name] = {
@@ -198,42 +229,39 @@ fn names(paths: &[&Path], private: &TokenStream) -> TokenStream {
     }
 }
 
-/// The tools of the toolboxes, whose names are checked when the types are known: when the program
-/// is built.
-fn opened(toolboxes: &[&Expr], boxes: &[Ident], private: &TokenStream) -> TokenStream {
-    let types = variables("__T", boxes.len());
-    let shared = boxes.iter().map(|name| quote!(let #name = #private::Shared(#name).share();));
-    let opens = toolboxes.iter().zip(boxes).enumerate().map(|(index, (value, name))| {
-        let span = here(value.span());
-        let check = at(span, &quote!(#private::assert_none_among));
-        let (before, given) = (types.iter().take(index), boxes.iter().take(index));
-        let earlier = before.clone();
-        let bounds = before.clone();
-        let open = format_ident!("__open{index}", span = span);
-        let call = at(span, &quote!((&#name, #(&#given),*)));
-        quote_spanned! {span=>
-            fn #open<__T: #private::Toolbox, #(#bounds: #private::Toolbox),*>(
-                __toolbox: &#private::Arc<__T>,
+/// A toolbox in the list.
+struct Toolbox {
+    span: Span,
+    /// The variable that holds it, in an `Arc`.
+    variable: Ident,
+}
+
+/// Returns the checks of the toolboxes' names against all names before them. A macro has the value
+/// and not its type, so each check is a constant in a function that is generic over the type.
+fn name_checks(toolboxes: &[Toolbox], private: &TokenStream) -> TokenStream {
+    let generic = |index: usize| format_ident!("__T{index}", span = Span::call_site());
+    let generics: Vec<Ident> = (0..toolboxes.len()).map(generic).collect();
+    let checks = toolboxes.iter().enumerate().map(|(index, Toolbox { span, variable })| {
+        let check = respan(*span, &quote!(#private::assert_none_among));
+        let earlier: Vec<&Ident> = generics.iter().take(index).collect();
+        let others = toolboxes.iter().take(index).map(|toolbox| &toolbox.variable);
+        let function = format_ident!("__check{index}", span = *span);
+        let call = respan(*span, &quote!((&#variable, #(&#others),*)));
+        quote_spanned! {*span=>
+            fn #function<__T: #private::Toolbox, #(#earlier: #private::Toolbox),*>(
+                _: &#private::Arc<__T>,
                 #(_: &#private::Arc<#earlier>),*
-            ) -> #private::Vec<#private::Arc<dyn #private::Tool>> {
+            ) {
                 const { #check(<__T as #private::Toolbox>::NAMES, __NAMES) };
                 #(const {
                     #check(
                         <__T as #private::Toolbox>::NAMES,
-                        <#before as #private::Toolbox>::NAMES,
+                        <#earlier as #private::Toolbox>::NAMES,
                     )
                 };)*
-                <__T as #private::Toolbox>::tools(#private::Clone::clone(__toolbox))
             }
-            let mut #name = #open #call;
+            #function #call;
         }
     });
-    // Each is opened while those before it are still there, to be compared.
-    let opens: Vec<TokenStream> = opens.collect();
-    let opens = opens.iter().rev();
-    quote!(#(#shared)* #(#opens)*)
-}
-
-fn variables(name: &str, count: usize) -> Vec<Ident> {
-    (0..count).map(|index| format_ident!("{name}{index}", span = Span::call_site())).collect()
+    quote!(#(#checks)*)
 }

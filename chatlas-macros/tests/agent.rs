@@ -1,7 +1,8 @@
-//! Tools of every shape in a chat: their spans, what the model is told, what the consumer sees.
+//! Tools of every kind in a chat: their spans, the results for the model, the events for the
+//! consumer.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use chatlas_core::content::{ToolOutcome, ToolRequest};
@@ -15,11 +16,11 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use opentelemetry::trace::{FutureExt as _, Span as _, Status, TraceContextExt as _, Tracer as _};
-use opentelemetry::{Context, KeyValue, global};
+use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use serde_json::{Value, json};
 
-/// Where the spans of all tests of this file go: each test has tools of its own.
+/// The exporter of all tests in this file. Each test uses its own tools.
 static SPANS: LazyLock<InMemorySpanExporter> = LazyLock::new(|| {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
@@ -29,7 +30,7 @@ static SPANS: LazyLock<InMemorySpanExporter> = LazyLock::new(|| {
 
 fn spans(tool: &str) -> Vec<SpanData> {
     let name = format!("execute_tool {tool}");
-    let mut spans = SPANS.get_finished_spans().expect("the exporter holds them");
+    let mut spans = SPANS.get_finished_spans().expect("finished spans");
     spans.retain(|span| span.name == name);
     spans
 }
@@ -39,30 +40,29 @@ fn attribute(span: &SpanData, key: &str) -> Option<String> {
     Some(found.value.to_string())
 }
 
-/// Asks for that tool once, and says no more.
-struct Asks(Mutex<VecDeque<Completion>>);
+/// A provider that requests one tool call, and then returns an empty reply.
+struct OneCall(Mutex<VecDeque<Completion>>);
 
-impl Asks {
+impl OneCall {
     fn for_tool(name: &str, arguments: Value) -> Self {
         LazyLock::force(&SPANS);
-        let mut asks = Completion::default();
-        let (id, name) = ("call-1".to_owned(), name.to_owned());
-        asks.contents =
-            vec![Content::ToolRequest(ToolRequest { id, name, arguments, replay: None })];
-        Self(Mutex::new([asks, Completion::default()].into()))
+        let mut request = Completion::default();
+        request.contents = vec![Content::ToolRequest(ToolRequest::new("call-1", name, arguments))];
+        Self(Mutex::new([request, Completion::default()].into()))
     }
 }
 
-#[provider(name = "asks")]
-impl Provider for Asks {
+#[provider(name = "one-call")]
+impl Provider for OneCall {
     async fn chat(&self, _: ChatRequest) -> Result<Completion, ProviderError> {
-        Ok(self.0.lock().expect("nobody panicked").pop_front().unwrap_or_default())
+        Ok(self.0.lock().expect("not poisoned").pop_front().unwrap_or_default())
     }
 }
 
-/// What the model is told of one call.
-async fn told(tools: ToolSet, name: &str, arguments: Value) -> ToolOutcome {
-    let mut chat = Chat::new(Asks::for_tool(name, arguments)).name("tester").tools(tools);
+/// Runs one tool call in a chat, and returns the result that is sent to the model.
+async fn tool_result(tools: ToolSet, name: &str, arguments: Value) -> ToolOutcome {
+    let mut chat =
+        Chat::new(OneCall::for_tool(name, arguments)).with_name("tester").with_tools(tools);
     chat.chat("go").await.expect("a reply");
     let Some(Turn::User(turn)) = chat.turns().get(2).map(|turn| &**turn) else {
         panic!("no results: {chat:?}")
@@ -76,7 +76,7 @@ async fn slow() -> u8 {
     std::future::pending().await
 }
 
-/// Takes its time on a thread, until it is told to stop.
+/// Takes its time on a thread, until it is cancelled.
 #[tool(timeout = "20ms")]
 fn slow_thread(context: ToolContext) -> &'static str {
     while !context.cancellation().is_cancelled() {
@@ -86,11 +86,11 @@ fn slow_thread(context: ToolContext) -> &'static str {
 }
 
 #[tokio::test]
-async fn a_timeout_ends_the_span_and_tells_the_model() {
+async fn timeout_ends_the_span_and_is_sent_to_the_model() {
     for name in ["slow", "slow_thread"] {
-        let told = told(tools![slow, slow_thread], name, json!({})).await;
+        let result = tool_result(tools![slow, slow_thread], name, json!({})).await;
         let message = "The tool did not finish within 20ms.".to_owned();
-        assert_eq!(told, ToolOutcome::Error(message));
+        assert_eq!(result, ToolOutcome::Error(message));
         let [span] = spans(name).try_into().expect("one span");
         assert_eq!(attribute(&span, "error.type").as_deref(), Some("timeout"));
         assert!(matches!(span.status, Status::Error { .. }));
@@ -117,10 +117,10 @@ fn crash_stream() -> impl Stream<Item = u8> {
 }
 
 #[tokio::test]
-async fn a_panic_ends_the_span_and_tells_the_model() {
+async fn panic_ends_the_span_and_is_sent_to_the_model() {
     for name in ["crash", "crash_thread", "crash_stream"] {
-        let told = told(tools![crash, crash_thread, crash_stream], name, json!({})).await;
-        assert_eq!(told, ToolOutcome::Error(format!("The tool `{name}` crashed.")));
+        let result = tool_result(tools![crash, crash_thread, crash_stream], name, json!({})).await;
+        assert_eq!(result, ToolOutcome::Error(format!("The tool `{name}` crashed.")));
         let [span] = spans(name).try_into().expect("one span");
         assert_eq!(attribute(&span, "error.type").as_deref(), Some("panic"));
     }
@@ -140,14 +140,14 @@ async fn falls_later() -> u8 {
     panic!("on purpose")
 }
 
-/// Crashes at its first item when the program asks for it.
+/// Crashes at its first item.
 #[tool]
 fn falls_apart() -> impl Stream<Item = u8> {
     stream::once(async { panic!("on purpose") })
 }
 
 #[tokio::test]
-async fn a_panic_of_a_direct_call_ends_its_span_as_one() {
+async fn panic_in_a_direct_call_is_recorded_on_its_span() {
     LazyLock::force(&SPANS);
     assert_eq!(falls(false), 1);
     assert!(std::panic::catch_unwind(|| falls(true)).is_err());
@@ -160,7 +160,7 @@ async fn a_panic_of_a_direct_call_ends_its_span_as_one() {
     assert_eq!(kinds("falls"), [None, panicked()]);
     assert_eq!(kinds("falls_later"), [panicked()]);
     assert_eq!(kinds("falls_apart"), [panicked()]);
-    assert!(!Context::current().span().span_context().is_valid(), "no span stays current");
+    assert!(!Context::current().span().span_context().is_valid(), "no span is still current");
 }
 
 /// Counts.
@@ -170,27 +170,27 @@ fn picky(from: u8) -> u8 {
 }
 
 #[tokio::test]
-async fn bad_arguments_end_the_span_and_tell_the_model() {
-    let told = told(tools![picky], "picky", json!({"form": 3})).await;
+async fn invalid_arguments_end_the_span_and_are_sent_to_the_model() {
+    let result = tool_result(tools![picky], "picky", json!({"form": 3})).await;
     let message = "unknown argument `form`: this tool takes `from`".to_owned();
-    assert_eq!(told, ToolOutcome::Error(message));
+    assert_eq!(result, ToolOutcome::Error(message));
     let [span] = spans("picky").try_into().expect("one span");
     assert_eq!(attribute(&span, "error.type").as_deref(), Some("invalid_arguments"));
 }
 
-/// Marks its span, and says who calls.
+/// Marks its span, and returns the caller.
 #[tool]
 async fn mark(context: &ToolContext, #[state] mark: &String) -> String {
-    context.set_attribute(KeyValue::new("mark", mark.clone()));
+    context.set_attribute("mark", mark.clone());
     tokio::task::yield_now().await;
     format!("{} for {:?}", context.call_id(), context.agent_name())
 }
 
 #[tokio::test]
-async fn a_tool_marks_its_own_span_however_it_is_called() {
+async fn tool_sets_attributes_of_its_span() {
     let tools = tools![with "chat".to_owned() => mark];
-    let said = told(tools, "mark", json!({})).await;
-    assert_eq!(said, ToolOutcome::Value(json!("call-1 for Some(\"tester\")")));
+    let result = tool_result(tools, "mark", json!({})).await;
+    assert_eq!(result, ToolOutcome::Value(json!("call-1 for Some(\"tester\")")));
     let outer = global::tracer("test").start("outer");
     let context = Context::current_with_span(outer);
     let direct = async { mark(&ToolContext::new("direct"), &"direct".to_owned()).await };
@@ -206,7 +206,7 @@ impl Desk {
     /// Knocks.
     #[tool]
     async fn knock(&self, context: &ToolContext, times: u8) -> Result<u8, String> {
-        context.set_attribute(KeyValue::new("times", i64::from(times)));
+        context.set_attribute("times", i64::from(times));
         std::future::ready(()).await;
         if times > 0 { Ok(times) } else { Err("who is there?".to_owned()) }
     }
@@ -219,9 +219,9 @@ impl Desk {
 }
 
 #[tokio::test]
-async fn a_method_has_one_span_however_it_is_called() {
-    let said = told(tools![..Desk], "knock", json!({"times": 2})).await;
-    assert_eq!(said, ToolOutcome::Value(json!(2)));
+async fn method_has_one_span_per_call() {
+    let result = tool_result(tools![..Desk], "knock", json!({"times": 2})).await;
+    assert_eq!(result, ToolOutcome::Value(json!(2)));
     assert_eq!(Desk.knock(&ToolContext::new("direct"), 0).await, Err("who is there?".to_owned()));
     let [chat, direct] = spans("knock").try_into().expect("two spans");
     assert_eq!(attribute(&chat, "times").as_deref(), Some("2"));
@@ -229,7 +229,7 @@ async fn a_method_has_one_span_however_it_is_called() {
     assert_eq!(attribute(&direct, "times").as_deref(), Some("0"));
     assert!(attribute(&direct, "error.type").is_some());
     assert_eq!(Desk.ring(), 1);
-    assert_eq!(told(tools![..Desk], "ring", json!({})).await, ToolOutcome::Value(json!(1)));
+    assert_eq!(tool_result(tools![..Desk], "ring", json!({})).await, ToolOutcome::Value(json!(1)));
     assert_eq!(spans("ring").len(), 2);
 }
 
@@ -240,9 +240,9 @@ fn write(words: &[String]) -> impl Stream<Item = String> {
 }
 
 #[tokio::test]
-async fn the_consumer_sees_each_item_of_a_stream_as_progress() {
-    let asks = Asks::for_tool("write", json!({"words": ["a", "b", "c"]}));
-    let mut chat = Chat::new(asks).tools(tools![write]);
+async fn each_item_of_a_stream_is_a_progress_event() {
+    let provider = OneCall::for_tool("write", json!({"words": ["a", "b", "c"]}));
+    let mut chat = Chat::new(provider).with_tools(tools![write]);
     let mut events = chat.stream("go");
     let mut seen = Vec::new();
     while let Some(event) = events.next().await {
@@ -278,25 +278,25 @@ async fn endless() -> impl Stream<Item = u8> {
     stream::repeat(1)
 }
 
-/// Does not begin.
+/// Returns an error instead of a stream.
 #[tool]
 fn unopened() -> Result<impl Stream<Item = u8>, String> {
     if false { Ok(stream::empty()) } else { Err("closed".to_owned()) }
 }
 
 #[tokio::test]
-async fn the_span_of_a_direct_call_lasts_over_the_whole_stream() {
+async fn span_of_a_direct_call_ends_with_its_stream() {
     LazyLock::force(&SPANS);
     let mut items = traced();
     assert_eq!(items.next().await, Some(Ok(1)));
     assert!(!Context::current().span().span_context().is_valid(), "the consumer is outside");
-    assert!(spans("traced").is_empty(), "it is not over");
+    assert!(spans("traced").is_empty(), "the stream has not ended");
     assert!(items.next().await.is_some_and(|item| item.is_err()));
     assert_eq!(items.next().await, None);
     let [span] = spans("traced").try_into().expect("one span");
     assert!(attribute(&span, "error.type").is_some());
     let id = span.span_context.span_id();
-    let all = SPANS.get_finished_spans().expect("the exporter holds them");
+    let all = SPANS.get_finished_spans().expect("finished spans");
     assert_eq!(
         all.iter().filter(|span| span.name == "item" && span.parent_span_id == id).count(),
         2
@@ -315,10 +315,10 @@ async fn the_span_of_a_direct_call_lasts_over_the_whole_stream() {
 }
 
 #[tokio::test]
-async fn a_dynamic_tool_has_the_same_span() {
+async fn run_time_tool_has_the_same_span() {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     let run = async |call: chatlas_core::ToolCall| {
-        call.context.set_attribute(KeyValue::new("seen", true));
+        call.context.set_attribute("seen", true);
         match call.arguments["city"].as_str() {
             Some(city) => Ok(city.to_owned()),
             None => Err(ToolError::new("no_city", "which city?")),
@@ -326,11 +326,11 @@ async fn a_dynamic_tool_has_the_same_span() {
     };
     let tool = DynTool::new("dynamic", "Get the weather.", schema, run).expect("a name");
     let mut tools = ToolSet::new();
-    tools.add(Arc::new(tool.timeout(Duration::from_mins(1)))).expect("one name");
-    let said = told(tools.clone(), "dynamic", json!({"city": "Oslo"})).await;
-    assert_eq!(said, ToolOutcome::Value(json!("Oslo")));
-    let said = told(tools, "dynamic", json!({})).await;
-    assert_eq!(said, ToolOutcome::Error("which city?".to_owned()));
+    tools.add(tool.with_timeout(Duration::from_secs(60))).expect("one name");
+    let result = tool_result(tools.clone(), "dynamic", json!({"city": "Oslo"})).await;
+    assert_eq!(result, ToolOutcome::Value(json!("Oslo")));
+    let result = tool_result(tools, "dynamic", json!({})).await;
+    assert_eq!(result, ToolOutcome::Error("which city?".to_owned()));
     let [good, bad] = spans("dynamic").try_into().expect("two spans");
     assert_eq!(attribute(&good, "gen_ai.tool.description").as_deref(), Some("Get the weather."));
     assert_eq!(attribute(&good, "seen").as_deref(), Some("true"));

@@ -1,4 +1,4 @@
-//! Expansions in a module where nothing of the prelude is what it was, and every lint is on.
+//! Expansions in modules that shadow the prelude, with many lints denied.
 
 #![deny(warnings, clippy::pedantic, missing_docs, unreachable_pub, unused_qualifications)]
 #![forbid(unsafe_code)]
@@ -6,7 +6,7 @@
 use chatlas_core::{ChatRequest, Completion, Provider, ToolCall};
 use serde_json::json;
 
-/// Names that expansions might trip over.
+/// Names that an expansion could confuse with others.
 mod shadowed {
     #![allow(dead_code, non_camel_case_types)]
 
@@ -50,7 +50,7 @@ mod shadowed {
         Outcome::Err(__output.clone())
     }
 
-    /// Takes all there is.
+    /// Takes parameters of every kind.
     #[tool(read_only, timeout = "1m")]
     pub(crate) fn all(
         #[state] __state: &Text,
@@ -109,7 +109,7 @@ mod shadowed {
     }
 }
 
-/// The same for `#[provider]`, but for the `Box` that async-trait takes from the prelude.
+/// The same for `#[provider]`, except `Box`, which async-trait takes from the prelude.
 mod shadowed_provider {
     #![allow(dead_code)]
 
@@ -138,7 +138,7 @@ mod shadowed_provider {
     }
 }
 
-/// The contract under another path, as in a crate that renamed its dependency.
+/// The crate under another path, as in a program that renamed its dependency.
 mod renamed {
     use chatlas_core::{ChatRequest, Completion, Provider, ProviderError};
     use chatlas_macros::{provider, tool, tools};
@@ -173,7 +173,7 @@ mod renamed {
     }
 }
 
-/// What a library would show.
+/// Public items.
 pub mod shown {
     use std::collections::BTreeMap;
 
@@ -195,7 +195,7 @@ pub mod shown {
         (!letters.is_empty()).then_some(letters)
     }
 
-    /// Is async for its callers' sake; the lint attribute belongs to the body.
+    /// Is async without need; the lint attribute is for the body.
     #[tool]
     #[expect(clippy::unused_async)]
     pub async fn lazy(text: &str) -> usize {
@@ -236,7 +236,7 @@ pub mod shown {
         numbers
     }
 
-    /// Says nothing.
+    /// Returns an empty reply.
     #[derive(Debug)]
     pub struct Silent(ProviderInfo);
 
@@ -256,13 +256,13 @@ pub mod shown {
 }
 
 #[tokio::test]
-async fn a_provider_answers_among_shadowed_names() {
+async fn provider_works_with_shadowed_names() {
     let provider: &dyn Provider = &shadowed_provider::Silent;
     assert_eq!(provider.chat(ChatRequest::default()).await, Ok(Completion::default()));
 }
 
 #[tokio::test]
-async fn the_dependency_may_have_another_name() {
+async fn dependency_can_have_another_name() {
     let set = renamed::set();
     let tool = set.get("halve").expect("a tool of this name");
     assert_eq!(tool.call(ToolCall::new("1", json!({"number": 8}))).await, Ok(json!(4).into()));
@@ -271,7 +271,7 @@ async fn the_dependency_may_have_another_name() {
 }
 
 #[tokio::test]
-async fn shadowed_names_do_no_harm() {
+async fn tools_work_with_shadowed_names() {
     let set = shadowed::set();
     let call = |name: &str, arguments| {
         set.get(name).expect("a tool of this name").call(ToolCall::new("1", arguments))

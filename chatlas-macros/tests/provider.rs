@@ -1,8 +1,8 @@
-//! What `#[provider]` makes of impls.
+//! `#[provider]` on impls and structs.
 
 use std::sync::Arc;
 
-use chatlas_core::provider::{Protocol, Runs, Vendor};
+use chatlas_core::provider::{Protocol, SupportsTool, Vendor};
 use chatlas_core::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, Model, Provider, ProviderError,
     ProviderErrorKind, ProviderInfo, Turn, WebSearch,
@@ -10,7 +10,7 @@ use chatlas_core::{
 use chatlas_macros::provider;
 use futures_core::Stream;
 
-/// Answers with the number of turns it was given.
+/// Replies with the number of turns in the request.
 struct Counter(ProviderInfo);
 
 fn completion(id: &str) -> Completion {
@@ -42,7 +42,7 @@ struct Acme;
 impl Provider for Acme {
     async fn chat(&self, _: ChatRequest) -> Result<Completion, ProviderError> {
         tokio::task::yield_now().await;
-        Ok(completion("whole"))
+        Ok(completion("complete"))
     }
 
     async fn chat_stream(&self, _: ChatRequest) -> Result<CompletionStream, ProviderError> {
@@ -82,13 +82,13 @@ async fn last(mut stream: CompletionStream) -> Option<CompletionEvent> {
 
 fn id(event: Option<CompletionEvent>) -> Option<String> {
     match event {
-        Some(CompletionEvent::Done(reply)) => reply.response_id,
+        Some(CompletionEvent::Done(reply)) => reply.response_id.clone(),
         _ => None,
     }
 }
 
 #[tokio::test]
-async fn a_pattern_takes_the_request_apart() {
+async fn request_parameter_may_be_a_pattern() {
     let provider: Arc<dyn Provider> = Arc::new(Counter(ProviderInfo::new("counter")));
     assert_eq!(provider.info().name, "counter");
     let request = ChatRequest::new([Turn::user("hello")]);
@@ -99,25 +99,25 @@ async fn a_pattern_takes_the_request_apart() {
 }
 
 #[tokio::test]
-async fn a_name_is_enough() {
+async fn name_argument_writes_info() {
     assert_eq!(Acme.info(), &ProviderInfo::new("acme"));
     let reply = Acme.chat(ChatRequest::default()).await.expect("a reply");
-    assert_eq!(reply.response_id.as_deref(), Some("whole"));
+    assert_eq!(reply.response_id.as_deref(), Some("complete"));
     let stream = Acme.chat_stream(ChatRequest::default()).await.expect("a stream");
     assert_eq!(id(last(stream).await).as_deref(), Some("streamed"));
 }
 
 #[tokio::test]
-async fn a_generic_wrapper_is_transparent() {
+async fn generic_wrapper_can_be_transparent() {
     let provider = Retry(Retry(Acme));
     assert_eq!(provider.info().name, "acme");
     let reply = provider.chat(ChatRequest::default()).await.expect("a reply");
-    assert_eq!(reply.response_id.as_deref(), Some("whole"));
+    assert_eq!(reply.response_id.as_deref(), Some("complete"));
     let stream = provider.chat_stream(ChatRequest::default()).await.expect("a stream");
-    assert_eq!(id(last(stream).await).as_deref(), Some("whole"));
+    assert_eq!(id(last(stream).await).as_deref(), Some("complete"));
 }
 
-/// Speaks a protocol with any vendor: its completions tell how it was set.
+/// A protocol whose completions contain its settings.
 #[derive(Clone, Debug)]
 struct Wire {
     info: ProviderInfo,
@@ -129,23 +129,15 @@ impl Wire {
         self.settings.push(setting.into());
         self
     }
-
-    fn short_names(self) -> Self {
-        self.set("short_names")
-    }
-
-    fn no_seed(self) -> Self {
-        self.set("no_seed")
-    }
 }
 
 impl Protocol for Wire {
     type HttpOptions = u8;
+    type Quirks = Vec<&'static str>;
 
-    type Quirks = ();
-
-    fn of_vendor(vendor: &'static Vendor, (): ()) -> Self {
-        let settings = vec![vendor.base_url.to_owned(), format!("{:?}", vendor.api_key_env)];
+    fn of_vendor(vendor: &'static Vendor, quirks: Vec<&'static str>) -> Self {
+        let mut settings = vec![vendor.base_url.to_owned(), format!("{:?}", vendor.api_key_env)];
+        settings.extend(quirks.into_iter().map(str::to_owned));
         Self { info: ProviderInfo::new(vendor.name), settings }
     }
 
@@ -172,7 +164,7 @@ impl Protocol for Wire {
 }
 
 impl SupportsTool<WebSearch> for Wire {
-    fn add(self, _: WebSearch) -> Self {
+    fn add_server_tool(self, _: WebSearch) -> Self {
         self.set("web search")
     }
 }
@@ -196,17 +188,16 @@ impl Provider for Wire {
     }
 }
 
-/// A vendor that speaks it in its own way.
+/// A vendor with quirks.
 #[provider(
     like = Wire,
     name = "gate",
     base_url = "https://gate.example/v1",
     api_key_env = "GATE_API_KEY",
     default_model = "gate-1",
-    quirks(short_names, no_seed),
+    quirks = vec!["short_names", "no_seed"],
     tools(WebSearch),
 )]
-#[derive(Clone)]
 struct Gate;
 
 #[provider(like = Wire, name = "local", base_url = "http://localhost:8080")]
@@ -218,7 +209,7 @@ async fn settings(provider: &impl Provider) -> String {
 }
 
 #[tokio::test]
-async fn a_derived_provider_is_the_protocol_with_the_vendor() {
+async fn derived_provider_forwards_to_the_protocol() {
     let gate = Gate::default();
     assert_eq!(gate.info(), &ProviderInfo::new("gate").with_model("gate-1"));
     assert_eq!(
@@ -234,12 +225,12 @@ async fn a_derived_provider_is_the_protocol_with_the_vendor() {
 }
 
 #[tokio::test]
-async fn a_derived_provider_has_the_settings_of_its_protocol() {
+async fn derived_provider_has_the_settings_of_the_protocol() {
     let local = Local::new("small")
-        .api_key("key")
-        .base_url("http://other")
-        .http(3)
-        .http_spans(true)
+        .with_api_key("key")
+        .with_base_url("http://other")
+        .with_http(3)
+        .with_http_spans(true)
         .with(|wire| wire.set("anything"));
     assert_eq!(local.info().model.as_deref(), Some("small"));
     assert_eq!(
@@ -248,4 +239,23 @@ async fn a_derived_provider_has_the_settings_of_its_protocol() {
     );
     let gate = Gate::new("gate-2").with_tool(WebSearch::new());
     assert!(settings(&gate).await.ends_with("web search"));
+}
+
+#[test]
+fn derived_provider_has_its_vendor_as_a_constant() {
+    assert_eq!(Gate::VENDOR.name, "gate");
+    assert_eq!(Gate::VENDOR.base_url, "https://gate.example/v1");
+    assert_eq!(Gate::VENDOR.api_key_env, Some("GATE_API_KEY"));
+    assert_eq!(Gate::VENDOR.default_model, Some("gate-1"));
+    assert_eq!(Local::VENDOR, Vendor::new("local", "http://localhost:8080"));
+}
+
+#[tokio::test]
+async fn derived_provider_changes_its_model_and_keeps_its_settings() {
+    let gate = Gate::default().with_api_key("key");
+    let other = gate.for_model("gate-2").expect("another model");
+    assert_eq!(other.info().model.as_deref(), Some("gate-2"));
+    assert_eq!(settings(&other).await, settings(&gate).await);
+    assert_eq!(gate.info().model.as_deref(), Some("gate-1"), "the original is unchanged");
+    assert_eq!(gate.with_model("gate-3").info().model.as_deref(), Some("gate-3"));
 }

@@ -1,4 +1,4 @@
-//! The schema that the model is told, and what is read from its answer: they agree.
+//! The schema of parameters, and the values that they accept: they agree.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ fn plan(
 }
 
 #[tokio::test]
-async fn attributes_of_serde_hold_for_the_schema_and_for_what_is_read() {
+async fn serde_attributes_apply_to_schema_and_values() {
     let tools = tools![plan];
     let schema = schema(&tools, "plan");
     let trip = &schema["properties"]["trip"];
@@ -153,7 +153,7 @@ fn draw(
 }
 
 #[tokio::test]
-async fn tagged_enums_and_flattened_structs_are_read_as_told() {
+async fn tagged_enums_and_flattened_structs_follow_the_schema() {
     let tools = tools![draw];
     let schema = schema(&tools, "draw");
     assert!(!has_reference(&schema), "{schema}");
@@ -203,7 +203,7 @@ fn count(
 }
 
 #[tokio::test]
-async fn collections_of_the_standard_library_are_read_as_told() {
+async fn std_collections_follow_the_schema() {
     let tools = tools![count];
     let schema = schema(&tools, "count");
     assert!(!has_reference(&schema), "{schema}");
@@ -229,7 +229,7 @@ struct Node {
     children: Vec<Node>,
 }
 
-/// Has no recursion of its own.
+/// Is not recursive.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Leaf {
     name: String,
@@ -242,7 +242,7 @@ fn walk(tree: Node, leaf: Leaf) -> Value {
 }
 
 #[tokio::test]
-async fn a_reference_stands_only_where_a_type_has_itself_inside() {
+async fn only_recursive_types_have_references() {
     let tools = tools![walk];
     let schema = schema(&tools, "walk");
     assert!(!has_reference(&schema["properties"]["leaf"]), "{schema}");
@@ -270,7 +270,7 @@ fn look_up(
 }
 
 #[tokio::test]
-async fn dates_ids_and_addresses_are_parameters() {
+async fn dates_uuids_and_urls_are_parameters() {
     let tools = tools![look_up];
     let schema = schema(&tools, "look_up");
     let format = |name: &str| schema["properties"][name]["format"].clone();
@@ -309,13 +309,13 @@ mod re_exported {
 }
 
 #[tokio::test]
-async fn the_derives_work_by_way_of_the_crate() {
+async fn reexported_derives_work() {
     let tools = tools![re_exported::mirror];
     let mirrored = call(&tools, "mirror", json!({"point": {"x": 3}})).await;
     assert_eq!(mirrored, Ok(json!({"x": -3})));
 }
 
-/// Finds what is near.
+/// Finds places nearby.
 #[tool(strict)]
 fn near(
     place: (f64, f64),
@@ -328,14 +328,14 @@ fn near(
     format!("{within:?} {at_most}")
 }
 
-/// Lists what is near.
+/// Lists places nearby.
 #[tool(strict)]
 fn list(within: Option<u8>, #[default(10)] at_most: u32, page: Option<url::Url>) -> String {
     format!("{within:?} {at_most} {page:?}")
 }
 
 #[tokio::test]
-async fn a_strict_tool_has_the_schema_that_vendors_enforce() {
+async fn strict_tool_has_a_strict_schema() {
     let tools = tools![list, near];
     let strict = schema(&tools, "list");
     assert_eq!(strict["required"], json!(["at_most", "page", "within"]));
@@ -345,6 +345,6 @@ async fn a_strict_tool_has_the_schema_that_vendors_enforce() {
     }
     let all = json!({"within": null, "at_most": 3, "page": null});
     assert_eq!(call(&tools, "list", all).await, Ok(json!("None 3 None")));
-    // What cannot be said strictly is sent as it is, and the vendor tells what it is.
+    // A schema without a strict form is sent unchanged, and the vendor refuses it.
     assert_eq!(schema(&tools, "near")["required"], json!(["place", "by"]));
 }

@@ -1,5 +1,4 @@
-//! The shapes a tool may have: what it returns, what it fails with, where its parameters come
-//! from, what it says of itself.
+//! Tools of every kind: return types, errors, defaults, context, state, streams, hints.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,26 +43,26 @@ mod returns {
         std::future::ready(picture).await
     }
 
-    /// What it decides itself.
+    /// A value, or contents.
     #[tool]
     fn decided(rich: bool) -> ToolOutput {
         if rich { Content::text("rich").into() } else { json!({"plain": true}).into() }
     }
 
-    /// An alias is a `Result`, too.
+    /// Returns an alias of `Result`.
     #[tool]
     fn aliased(number: u8) -> Outcome<u8> {
         number.checked_add(1).ok_or_else(|| "too much".to_owned())
     }
 
-    /// As `anyhow` has it.
+    /// Returns the `Result` of `anyhow`.
     #[tool]
     fn parse(text: &str) -> anyhow::Result<u8> {
         use anyhow::Context as _;
         text.parse().with_context(|| format!("`{text}` is no number"))
     }
 
-    /// As `std::io` has it.
+    /// Returns the `Result` of `std::io`.
     #[tool]
     fn read(path: &str) -> std::io::Result<String> {
         std::fs::read_to_string(path)
@@ -80,7 +79,7 @@ mod returns {
     }
 
     #[tokio::test]
-    async fn contents_reach_the_model_as_they_are() {
+    async fn contents_are_sent_unchanged() {
         let set = set();
         let image = Content::image_base64("image/png", "AAAA");
         assert_eq!(call(&set, "picture", json!({"missing": false})).await, Ok(image.into()));
@@ -97,13 +96,13 @@ mod returns {
     }
 
     #[tokio::test]
-    async fn a_tool_error_keeps_its_type() {
+    async fn tool_error_keeps_its_type() {
         let error = call(&set(), "picture", json!({"missing": true})).await.expect_err("none");
         assert_eq!(error, ToolError::new("no_picture", "there is none"));
     }
 
     #[tokio::test]
-    async fn a_result_is_one_under_any_alias() {
+    async fn aliases_of_result_work() {
         assert_eq!(call(&set(), "aliased", json!({"number": 1})).await, Ok(json!(2).into()));
         let error = call(&set(), "aliased", json!({"number": 255})).await.expect_err("too much");
         assert_eq!(error.message(), "too much");
@@ -111,7 +110,7 @@ mod returns {
     }
 
     #[tokio::test]
-    async fn errors_of_every_kind_are_told() {
+    async fn errors_of_every_kind_are_sent() {
         let error = call(&set(), "parse", json!({"text": "x"})).await.expect_err("no number");
         assert_eq!(error.message(), "`x` is no number: invalid digit found in string");
         assert_eq!(error.error_type(), "anyhow::Error");
@@ -123,7 +122,7 @@ mod returns {
     }
 }
 
-mod facts {
+mod hints {
     use super::*;
 
     /// Deletes a file.
@@ -140,12 +139,12 @@ mod facts {
         path.len()
     }
 
-    /// Says nothing of itself.
+    /// Has no hints.
     #[tool]
     fn plain() {}
 
     #[test]
-    fn what_a_tool_says_of_itself_is_in_its_definition() {
+    fn hints_are_in_the_definition() {
         let set = tools![delete, plain];
         let definition = set.get("delete").expect("a tool").definition();
         assert_eq!(
@@ -187,7 +186,7 @@ mod defaults {
     }
 
     #[test]
-    fn literals_are_shown_in_the_schema() {
+    fn schema_contains_literal_defaults() {
         let set = tools![search];
         let parameters = &set.get("search").expect("a tool").definition().parameters;
         assert_eq!(parameters["required"], json!([]));
@@ -202,7 +201,7 @@ mod defaults {
     }
 
     #[tokio::test]
-    async fn what_the_model_leaves_out_has_its_default() {
+    async fn missing_arguments_have_their_defaults() {
         let set = tools![search];
         let all = call(&set, "search", json!({})).await;
         assert_eq!(all, Ok("rust en -1 10 0.5 true Some(3) [\"a\", \"b\"]".into()));
@@ -227,27 +226,27 @@ mod context {
         std::future::ready(context.call_id().repeat(times)).await
     }
 
-    /// Who calls? A thread may keep the context.
+    /// Takes the context by value.
     #[tool]
     fn kept(context: ToolContext) -> String {
         context.call_id().to_owned()
     }
 
-    /// Borrows from it.
+    /// Borrows from the context.
     #[tool]
     fn borrowed(context: &ToolContext) -> &str {
         context.call_id()
     }
 
     #[tokio::test]
-    async fn a_tool_knows_the_call_that_it_serves() {
+    async fn tool_receives_the_context_of_its_call() {
         let set = tools![who, kept, borrowed];
         assert_eq!(call(&set, "borrowed", json!({})).await, Ok("call-1".into()));
         assert_eq!(call(&set, "who", json!({})).await, Ok("call-1".into()));
         assert_eq!(call(&set, "kept", json!({})).await, Ok("call-1".into()));
         let properties = &set.get("kept").expect("a tool").definition().parameters["properties"];
         assert_eq!(properties, &json!({}));
-        let error = call(&set, "who", json!({"context": 1})).await.expect_err("never the model's");
+        let error = call(&set, "who", json!({"context": 1})).await.expect_err("not a parameter");
         assert_eq!(error.message(), "unknown argument `context`: this tool takes `times`");
         let context = ToolContext::new("direct");
         assert_eq!(who(&context, 2).await, "directdirect");
@@ -282,13 +281,13 @@ mod state {
         }
     }
 
-    /// Asks the database.
+    /// Queries the database.
     #[tool]
     async fn query(#[state] db: &Db, key: u8) -> String {
         std::future::ready(format!("{}:{key}", db.0)).await
     }
 
-    /// Asks both.
+    /// Uses two states.
     #[tool]
     fn both(first: u8, #[state] cache: Cache, context: &ToolContext, #[state] db: &Db) -> String {
         format!("{first} {} {} {}", cache.0, db.0, context.call_id())
@@ -307,7 +306,7 @@ mod state {
     }
 
     #[tokio::test]
-    async fn the_app_supplies_state_and_the_model_never_sees_it() {
+    async fn app_supplies_state_that_the_schema_omits() {
         let app = App { db: Db("db"), cache: Cache("cache") };
         let set = tools![with app => query, both, stateless];
         assert_eq!(call(&set, "query", json!({"key": 1})).await, Ok("db:1".into()));
@@ -320,7 +319,7 @@ mod state {
     }
 
     #[tokio::test]
-    async fn state_may_be_shared_already() {
+    async fn state_can_be_an_arc() {
         let app = Arc::new(App { db: Db("shared"), cache: Cache("cache") });
         let set = tools![with Arc::clone(&app) => query];
         assert_eq!(call(&set, "query", json!({"key": 1})).await, Ok("shared:1".into()));
@@ -350,13 +349,13 @@ mod streams {
         stream::iter(words.to_vec())
     }
 
-    /// Breaks off.
+    /// Fails after one item.
     #[tool]
     fn breaks() -> impl Stream<Item = Result<&'static str, String>> {
         stream::iter([Ok("a"), Err("broken".to_owned()), Ok("b")])
     }
 
-    /// May not begin.
+    /// Can fail before the stream.
     #[tool]
     async fn begins(#[default(true)] at_all: bool) -> Result<impl Stream<Item = Content>, String> {
         std::future::ready(()).await;
@@ -366,20 +365,20 @@ mod streams {
         Ok(stream::iter([Content::text("a"), Content::text("b")]))
     }
 
-    /// Is boxed.
+    /// Returns a `BoxStream`.
     #[tool]
     fn boxed(context: &ToolContext) -> BoxStream<'static, String> {
         Box::pin(stream::iter([context.call_id().to_owned()]))
     }
 
-    /// Is boxed by hand.
+    /// Returns a pinned box.
     #[tool]
     fn pinned() -> std::pin::Pin<Box<dyn Stream<Item = u8> + Send>> {
         Box::pin(stream::empty())
     }
 
     #[tokio::test]
-    async fn the_model_gets_the_text_joined_or_the_last_value() {
+    async fn items_are_joined_or_the_last_one_is_sent() {
         let set = tools![count, write, breaks, begins, boxed, pinned];
         assert_eq!(call(&set, "count", json!({"to": 3})).await, Ok(json!(3).into()));
         assert_eq!(call(&set, "write", json!({"words": ["a", "b"]})).await, Ok("ab".into()));
@@ -394,7 +393,7 @@ mod streams {
     }
 
     #[tokio::test]
-    async fn the_function_still_returns_its_stream() {
+    async fn direct_call_returns_the_stream() {
         assert_eq!(count(3).collect::<Vec<_>>().await, [1, 2, 3]);
         let words = ["a".to_owned()];
         assert_eq!(write(&words).await.collect::<Vec<_>>().await, ["a"]);

@@ -1,4 +1,4 @@
-//! Which expansions open a span: a direct call, a model call; not a call by way of the registry.
+//! Which expansions record a span: direct calls and calls of a model, not calls by a chat.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn double(number: u8) -> u8 {
     number * 2
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Silent;
 
 #[provider(name = "silent")]
@@ -47,7 +47,6 @@ impl Provider for Wrapper {
 
 impl Protocol for Silent {
     type HttpOptions = ();
-
     type Quirks = ();
 
     fn of_vendor(_: &'static Vendor, (): ()) -> Self {
@@ -86,17 +85,17 @@ fn attribute(span: &SpanData, key: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn one_span_where_one_belongs() {
+async fn each_direct_or_model_call_has_one_span() {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     opentelemetry::global::set_tracer_provider(provider);
     let spans = || {
-        let spans = exporter.get_finished_spans().expect("the exporter holds them");
+        let spans = exporter.get_finished_spans().expect("finished spans");
         exporter.reset();
         spans
     };
 
-    // A chat opens the span of a call through the registry; here is no chat.
+    // A chat records the span of a call of a tool; there is no chat here.
     let set = tools![halve, double];
     for tool in set.iter() {
         tool.call(ToolCall::new("1", json!({"number": 2}))).await.expect("two is even");
@@ -118,7 +117,7 @@ async fn one_span_where_one_belongs() {
 
     Wrapper(Silent).chat(ChatRequest::default()).await.expect("a reply");
     let finished = spans();
-    assert_eq!(finished.len(), 1, "a transparent wrapper has no span of its own");
+    assert_eq!(finished.len(), 1, "a transparent wrapper records no span");
     assert_eq!(attribute(&finished[0], "gen_ai.provider.name").as_deref(), Some("silent"));
 
     let quiet = Quiet::new("quiet-1");

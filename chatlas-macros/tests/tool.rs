@@ -1,4 +1,4 @@
-//! What `#[tool]` and `tools![]` make of functions.
+//! `#[tool]` on functions, and lists of them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ async fn distance(from: &Place, to: Place, unit: Option<Unit>, r#type: &str) -> 
     std::future::ready(format!("{far} {unit} by {type}")).await
 }
 
-/// Finds the first word: what it returns is borrowed from what it took.
+/// Finds the first word, which it borrows.
 #[tool]
 fn first_word(text: &str) -> &str {
     text.split(' ').next().unwrap_or_default()
@@ -145,7 +145,7 @@ async fn invalid(name: &str, arguments: Value) -> String {
 }
 
 #[test]
-fn the_definition_is_the_function() {
+fn definition_describes_the_function() {
     let tool = find("get_weather");
     let definition = tool.definition();
     assert_eq!(definition.name, "get_weather");
@@ -161,7 +161,7 @@ fn the_definition_is_the_function() {
 }
 
 #[test]
-fn borrowed_parameters_have_the_schema_of_their_owners() {
+fn borrowed_parameters_have_the_schema_of_owned_ones() {
     let tool = find("join-words");
     let properties = &tool.definition().parameters["properties"];
     assert_eq!(properties["separator"]["type"], "string");
@@ -170,25 +170,25 @@ fn borrowed_parameters_have_the_schema_of_their_owners() {
 }
 
 #[test]
-fn raw_names_are_told_without_their_mark() {
+fn raw_identifiers_lose_their_prefix() {
     let tool = find("distance");
     assert_eq!(tool.definition().parameters["required"], json!(["from", "to", "type"]));
 }
 
 #[test]
-fn a_definition_is_made_once() {
+fn definition_is_created_once() {
     let parameters = || Arc::clone(&find("nothing").definition().parameters);
     assert!(Arc::ptr_eq(&parameters(), &parameters()));
     assert_eq!(find("nothing").definition().description, "Does nothing.");
 }
 
 #[test]
-fn an_empty_list_is_an_empty_set() {
+fn empty_list_is_an_empty_set() {
     assert!(tools![].is_empty());
 }
 
 #[tokio::test]
-async fn values_and_errors_reach_the_model() {
+async fn values_and_errors_are_returned() {
     let value = call("get_weather", json!({"city": "Tokyo"})).await;
     assert_eq!(value, Ok(json!({"city": "Tokyo!", "days": 1})));
     let error = call("get_weather", json!({"city": "Atlantis", "days": null})).await;
@@ -198,7 +198,7 @@ async fn values_and_errors_reach_the_model() {
 }
 
 #[tokio::test]
-async fn every_kind_of_parameter_is_read() {
+async fn parameters_of_every_kind_are_parsed() {
     let value = call("join-words", json!({"separator": "-", "words": ["a", "b"]})).await;
     assert_eq!(value, Ok(json!("a-b")));
     assert_eq!(call("nothing", Value::Null).await, Ok(Value::Null));
@@ -216,7 +216,7 @@ async fn every_kind_of_parameter_is_read() {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_told_to_the_model() {
+async fn invalid_arguments_are_described() {
     assert_eq!(invalid("get_weather", json!({})).await, "argument `city` is missing");
     let message = invalid("get_weather", json!({"city": 1})).await;
     assert!(message.starts_with("argument `city`: "), "{message}");
@@ -227,7 +227,7 @@ async fn bad_arguments_are_told_to_the_model() {
 }
 
 #[tokio::test]
-async fn the_function_is_still_a_function() {
+async fn tool_can_be_called_as_a_function() {
     let forecast = get_weather("Oslo".to_owned(), Some(3)).await.expect("Oslo exists");
     assert_eq!((forecast.city.as_str(), forecast.days), ("Oslo!", 3));
     assert!(get_weather("Atlantis".to_owned(), None).await.is_err());
@@ -238,7 +238,7 @@ async fn the_function_is_still_a_function() {
 }
 
 #[tokio::test]
-async fn a_tool_may_stand_in_a_function() {
+async fn tool_inside_a_function_works() {
     let before = 20;
     /// Answers.
     #[tool]

@@ -1,9 +1,9 @@
-//! What `#[toolbox]` makes of an impl.
+//! `#[toolbox]` on impls, and lists of functions, toolboxes and run-time tools.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use chatlas_core::tool::DynTool;
+use chatlas_core::tool::{DuplicateTool, DynTool, InvalidTool, Tool};
 use chatlas_core::{ToolCall, ToolContext, ToolError, ToolOutput, ToolSet};
 use chatlas_macros::{tool, toolbox, tools};
 use schemars::JsonSchema;
@@ -43,24 +43,24 @@ impl Counter {
         Ok(format!("{} {}", self.count.load(Ordering::Relaxed), context.call_id()))
     }
 
-    /// Is not there.
+    /// Is disabled.
     #[cfg(any())]
     #[tool]
     fn never(&self, thing: NoSuchType) -> u8 {
         0
     }
 
-    /// Is there on one of all systems.
+    /// Is disabled, with the name of another tool.
     #[cfg(any())]
     #[tool(name = "twice")]
-    fn twice_there(&self) -> u8 {
+    fn twice_disabled(&self) -> u8 {
         0
     }
 
-    /// Is there on all other systems.
+    /// Is enabled.
     #[cfg(not(any()))]
     #[tool(name = "twice")]
-    fn twice_here(&self) -> u8 {
+    fn twice_enabled(&self) -> u8 {
         2
     }
 
@@ -70,7 +70,7 @@ impl Counter {
         number * 2
     }
 
-    /// Borrows what it returns.
+    /// Returns a borrowed value.
     #[tool]
     fn name(&self) -> &str {
         &self.name
@@ -81,7 +81,7 @@ impl Counter {
     }
 }
 
-/// A type that is its own parameter.
+/// A type with a tool that takes `Self` as a parameter.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 struct Note {
     text: String,
@@ -89,7 +89,7 @@ struct Note {
 
 #[toolbox]
 impl Note {
-    /// Puts a note below this one.
+    /// Appends a note to this one.
     #[tool(name = "append-note")]
     fn append(&self, other: Self) -> Result<Self, String> {
         if other.text.is_empty() {
@@ -105,10 +105,10 @@ fn sum(a: u8, b: u8) -> u8 {
     a + b
 }
 
-/// Uses what the app supplies.
+/// Uses state.
 #[tool]
 fn log(#[state] lines: &Mutex<Vec<String>>, line: String) -> usize {
-    let mut lines = lines.lock().expect("nobody panicked");
+    let mut lines = lines.lock().expect("not poisoned");
     lines.push(line);
     lines.len()
 }
@@ -122,8 +122,14 @@ fn names(tools: &ToolSet) -> Vec<&str> {
     tools.iter().map(|tool| tool.definition().name.as_ref()).collect()
 }
 
+/// Creates a tool that returns its arguments as text.
+fn echo(name: &'static str) -> Result<DynTool, InvalidTool> {
+    let schema = json!({"type": "object"});
+    DynTool::new(name, "Says it.", schema, async |call| Ok(call.arguments.to_string()))
+}
+
 #[tokio::test]
-async fn methods_share_the_value() {
+async fn tools_of_a_toolbox_share_its_value() {
     let counter = Arc::new(Counter::new(5));
     let set = tools![..Arc::clone(&counter)];
     assert_eq!(names(&set), ["add", "read", "twice", "double", "name"]);
@@ -142,7 +148,7 @@ async fn methods_share_the_value() {
 }
 
 #[tokio::test]
-async fn functions_toolboxes_and_state_stand_in_one_list() {
+async fn list_takes_functions_toolboxes_and_state() {
     let lines = Mutex::new(Vec::new());
     let note = Note { text: "one".to_owned() };
     let set = tools![with lines => sum, ..Counter::default(), log, ..note];
@@ -156,19 +162,15 @@ async fn functions_toolboxes_and_state_stand_in_one_list() {
 }
 
 #[tokio::test]
-async fn dynamic_tools_join_a_list_and_their_names_are_checked_then() {
-    let echo = |name: &'static str| {
-        let schema = json!({"type": "object"});
-        DynTool::new(name, "Says it.", schema, async |call| Ok(call.arguments.to_string()))
-    };
+async fn tools_added_at_run_time_need_new_names() {
     let mut set = tools![sum];
-    set.add(Arc::new(echo("echo").expect("a name"))).expect("a new name");
+    set.add(echo("echo").expect("a name")).expect("a new name");
     assert_eq!(call(&set, "echo", json!({"a": 1})).await, Ok("{\"a\":1}".into()));
-    let error = set.add(Arc::new(echo("sum").expect("a name"))).expect_err("a name twice");
+    let error = set.add(echo("sum").expect("a name")).expect_err("a name twice");
     assert!(error.to_string().contains("`sum`"), "{error}");
     let error = set.merge(tools![..Counter::default(), sum]).expect_err("a name twice");
     assert!(error.to_string().contains("`sum`"), "{error}");
-    assert_eq!(names(&set), ["sum", "echo"], "the set is as before");
+    assert_eq!(names(&set), ["sum", "echo"], "the set is unchanged");
     set.merge(tools![..Counter::default()]).expect("new names");
     assert_eq!(set.len(), 7);
     let error = echo("no name").expect_err("a space");
@@ -178,11 +180,62 @@ async fn dynamic_tools_join_a_list_and_their_names_are_checked_then() {
     assert!(error.to_string().contains("schema of the tool `x`"), "{error}");
 }
 
-/// The compiler runs this in a constant: a name that is there already stops the build with it.
+#[tokio::test]
+async fn list_takes_run_time_tools() {
+    let echo = |name| echo(name).expect("a valid name");
+    let shared: Arc<dyn Tool> = Arc::new(echo("shared"));
+    let loaded = vec![echo("loaded"), echo("loaded-too")];
+    let lines = Mutex::new(Vec::new());
+    let set = tools![
+        with lines =>
+        dyn echo("first"),
+        sum,
+        dyn Arc::clone(&shared),
+        ..Note { text: "one".to_owned() },
+        dyn loaded,
+        log,
+        dyn tools![..Counter::default()],
+    ];
+    let set = set.expect("distinct names");
+    assert_eq!(
+        names(&set),
+        [
+            "first",
+            "sum",
+            "shared",
+            "append-note",
+            "loaded",
+            "loaded-too",
+            "log",
+            "add",
+            "read",
+            "twice",
+            "double",
+            "name"
+        ]
+    );
+    assert_eq!(call(&set, "loaded", json!({"a": 1})).await, Ok("{\"a\":1}".into()));
+    assert_eq!(call(&set, "log", json!({"line": "x"})).await, Ok(json!(1).into()));
+    let empty: Vec<Arc<dyn Tool>> = Vec::new();
+    assert_eq!(tools![dyn empty].map(|set| set.len()), Ok(0));
+}
+
+#[test]
+fn list_with_run_time_tools_reports_duplicate_names() -> Result<(), InvalidTool> {
+    let duplicate =
+        |set: Result<ToolSet, DuplicateTool>| set.expect_err("a name twice").to_string();
+    assert!(duplicate(tools![sum, dyn echo("sum")?]).contains("`sum`"));
+    assert!(duplicate(tools![dyn echo("add")?, ..Counter::default()]).contains("`add`"));
+    assert!(duplicate(tools![dyn vec![echo("echo")?, echo("echo")?]]).contains("`echo`"));
+    assert!(duplicate(tools![sum, dyn tools![sum]]).contains("`sum`"));
+    Ok(())
+}
+
+/// The compiler evaluates this assertion as a constant.
 #[test]
 #[should_panic(expected = "another tool in this list has the same name")]
-fn a_toolbox_beside_a_tool_of_the_same_name_is_refused() {
-    use chatlas_core::__private::{ToolFn as _, Toolbox, assert_none_among};
+fn toolbox_and_function_of_the_same_name_are_an_error() {
+    use chatlas_core::__private::{NamedTool as _, Toolbox, assert_none_among};
 
     /// Adds.
     #[tool]

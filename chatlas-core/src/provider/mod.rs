@@ -13,7 +13,10 @@ pub use output::OutputSchema;
 pub(crate) use request::RunExtension;
 pub use request::{ChatRequest, ModelParams};
 pub use stream::{AccumulatingStream, CompletionEvent, CompletionStream};
-pub use traits::{Protocol, Provider, SupportedBy, SupportsTool};
+// Named in error messages of the compiler.
+#[doc(hidden)]
+pub use traits::SupportedBy;
+pub use traits::{Protocol, Provider, SupportsTool};
 
 use crate::turn::AssistantTurn;
 

@@ -71,7 +71,7 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     #[doc(hidden)]
-    fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness);
+    fn __write_the_attribute_provider_above_this_impl(&self);
 }
 
 /// A shared provider is a provider: every call is forwarded.
@@ -101,7 +101,7 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
         (**self).for_model(model)
     }
 
-    fn __write_the_attribute_provider_above_this_impl(&self, _: crate::__private::Witness) {}
+    fn __write_the_attribute_provider_above_this_impl(&self) {}
 }
 
 /// A provider whose vendor runs the tool `T` on its own servers.
@@ -117,14 +117,12 @@ pub trait SupportsTool<T>: Sized {
 }
 
 /// [`SupportsTool`] as seen from the tool, so that the compiler names the tool in its error.
-#[doc(hidden)]
 pub trait SupportedBy<P> {
     /// Returns the provider with this tool enabled.
     #[must_use]
     fn add_to(self, provider: P) -> P;
 }
 
-#[diagnostic::do_not_recommend]
 impl<T, P: SupportsTool<T>> SupportedBy<P> for T {
     fn add_to(self, provider: P) -> P {
         provider.add_server_tool(self)
@@ -137,7 +135,7 @@ impl<T, P: SupportsTool<T>> SupportedBy<P> for T {
     label = "does not implement `Protocol`",
     note = "name a provider that implements `chatlas::provider::Protocol`"
 )]
-pub trait Protocol: Provider + fmt::Debug + Sized {
+pub trait Protocol: Provider + Clone + fmt::Debug {
     /// The HTTP settings: timeouts, retries, headers.
     type HttpOptions;
 
@@ -167,6 +165,12 @@ pub trait Protocol: Provider + fmt::Debug + Sized {
     /// Sets whether each HTTP attempt has a span below the span of its operation.
     #[must_use]
     fn with_http_spans(self, on: bool) -> Self;
+
+    #[doc(hidden)]
+    #[must_use]
+    fn __clone(&self) -> Self {
+        self.clone()
+    }
 
     #[doc(hidden)]
     fn __as_provider(&self) -> &dyn Provider {

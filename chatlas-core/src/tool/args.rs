@@ -1,5 +1,5 @@
-//! The arguments of a `#[tool]` function: its parameters as one JSON schema, and the values the
-//! model gave as Rust values. Called by macro expansions.
+//! The arguments of a `#[tool]` function: one JSON schema for its parameters, and the conversion of
+//! the model's JSON values into Rust values. Called by macro expansions.
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::{Deserializer, Error as _, Visitor};
@@ -7,20 +7,40 @@ use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Map, Value, json};
 
 use super::ToolError;
-use super::function::Spec;
 use crate::schema::{generator, of_part};
 
-/// What a tool may take as a parameter.
+/// A type that a `#[tool]` function can take as a parameter from the model.
+///
+/// Implemented for every type that implements `serde::Deserialize` and `schemars::JsonSchema`;
+/// derive both.
 #[diagnostic::on_unimplemented(
-    message = "the model cannot send a `{Self}`",
-    label = "a parameter of a tool implements `serde::Deserialize` and `schemars::JsonSchema`",
-    note = "derive both for it, or write `#[state]` in front of the parameter where the app \
-            supplies it"
+    message = "`{Self}` cannot be a parameter of a tool",
+    label = "a parameter implements `serde::Deserialize` and `schemars::JsonSchema`",
+    note = "derive both for `{Self}`, or write `#[state]` in front of the parameter if the app \
+            supplies the value"
 )]
-pub trait Input: JsonSchema + for<'de> Deserialize<'de> {}
-impl<T: JsonSchema + for<'de> Deserialize<'de>> Input for T {}
+pub trait ToolParameter: Sized {
+    #[doc(hidden)]
+    const TYPE: ParameterType<Self>;
+}
 
-/// One parameter of a tool: its name, its documentation, and its type by way of two functions.
+impl<T: JsonSchema + for<'de> Deserialize<'de>> ToolParameter for T {
+    const TYPE: ParameterType<T> = ParameterType {
+        schema: of_part::<T>,
+        // `Option`, under whatever alias, is the type that deserializes from a missing value.
+        optional: || T::deserialize(Argument(None)).is_ok(),
+        read: T::deserialize,
+    };
+}
+
+/// The operations of a [`ToolParameter`] type, as function pointers.
+pub struct ParameterType<T> {
+    schema: fn(&mut SchemaGenerator) -> Value,
+    optional: fn() -> bool,
+    read: fn(Argument) -> serde_json::Result<T>,
+}
+
+/// A parameter of a tool without its Rust type: its name, documentation and schema.
 #[derive(Clone, Copy)]
 pub struct Param {
     name: &'static str,
@@ -30,56 +50,49 @@ pub struct Param {
     default: Option<&'static str>,
 }
 
-/// A parameter together with its type, which is held against `Input` here and nowhere else.
+/// A parameter of a tool whose value is a `T`.
 pub struct Parameter<T> {
     param: Param,
     read: fn(Argument) -> serde_json::Result<T>,
 }
 
-/// The parameter of that name and documentation, of type `T`.
-pub const fn parameter<T: Input>(name: &'static str, doc: &'static str) -> Parameter<T> {
-    let param = Param {
-        name,
-        doc,
-        schema: of_part::<T>,
-        // `Option`, under whatever alias, is what deserializes from nothing at all.
-        optional: || T::deserialize(Argument(None)).is_ok(),
-        default: None,
-    };
-    Parameter { param, read: T::deserialize }
-}
-
 impl<T> Parameter<T> {
-    /// The same, which the model may leave out. The default is JSON, to be shown in the schema;
-    /// empty where it cannot be shown.
+    /// Creates a required parameter, or an optional one if `T` is an `Option`.
+    pub const fn new(name: &'static str, doc: &'static str, ty: ParameterType<T>) -> Self {
+        let ParameterType { schema, optional, read } = ty;
+        Self { param: Param { name, doc, schema, optional, default: None }, read }
+    }
+
+    /// Makes the parameter optional. `default` is the JSON text of the default for the schema;
+    /// empty if it cannot be written as JSON.
     #[must_use]
     pub const fn or(mut self, default: &'static str) -> Self {
         self.param.default = Some(default);
         self
     }
 
-    /// Its line in the schema.
+    /// Returns the parameter without its Rust type.
     pub const fn untyped(&self) -> Param {
         self.param
     }
 
-    /// Its value, out of what the model gave.
+    /// Removes the parameter's value from `args` and converts it.
     ///
     /// # Errors
     ///
-    /// `invalid_arguments` where it is missing and not optional, or of another type.
+    /// `invalid_arguments` if the value has another type, or is missing and not optional.
     pub fn take(&self, args: &mut Args) -> Result<T, ToolError> {
         let value = args.0.remove(self.param.name);
         let missing = value.is_none();
         (self.read)(Argument(value)).map_err(|error| self.param.invalid(missing, &error))
     }
 
-    /// Its value, or the default where the model gave none. A `null` is none as well, unless the
-    /// type knows what to make of it.
+    /// Removes the parameter's value from `args` and converts it, or returns the default if the
+    /// value is missing, or is a `null` that `T` does not accept.
     ///
     /// # Errors
     ///
-    /// `invalid_arguments` where it is of another type.
+    /// `invalid_arguments` if the value has another type.
     pub fn take_or(&self, args: &mut Args, default: impl FnOnce() -> T) -> Result<T, ToolError> {
         match args.0.remove(self.param.name) {
             None => Ok(default()),
@@ -104,7 +117,7 @@ impl Param {
     }
 }
 
-/// The JSON schema of an object with those parameters, subschemas inlined.
+/// Returns the JSON schema of an object with these parameters, subschemas inlined.
 pub(super) fn object_schema(params: &[Param]) -> Value {
     let mut generator = generator();
     let mut properties = Map::new();
@@ -112,14 +125,14 @@ pub(super) fn object_schema(params: &[Param]) -> Value {
     for param in params {
         let mut schema = match (param.schema)(&mut generator) {
             Value::Object(schema) => schema,
-            // `true`: any value will do.
+            // The schema `true` accepts any value.
             _ => Map::new(),
         };
-        // One that stands in a file of its own ends with a line's end.
+        // Documentation that is included from a file ends with a newline.
         if !param.doc.is_empty() {
             schema.insert("description".into(), param.doc.trim().into());
         }
-        // Not JSON: a default that cannot be shown.
+        // A default that is no literal has no JSON text.
         if let Some(Ok(default)) = param.default.map(serde_json::from_str::<Value>) {
             schema.insert("default".into(), default);
         }
@@ -142,16 +155,16 @@ pub(super) fn object_schema(params: &[Param]) -> Value {
     object
 }
 
-/// The values that the model gave, taken one by one.
+/// The arguments of one call, from which each parameter takes its value.
 pub struct Args(Map<String, Value>);
 
 impl Args {
-    /// Those of a call of that tool.
+    /// Parses the arguments of a call of the tool with these parameters.
     ///
     /// # Errors
     ///
-    /// `invalid_arguments` where they are no JSON object, or have what the tool does not know.
-    pub fn new(arguments: Value, spec: &Spec) -> Result<Self, ToolError> {
+    /// `invalid_arguments` if they are not a JSON object, or contain an unknown name.
+    pub fn new(arguments: Value, params: &[Param]) -> Result<Self, ToolError> {
         let map = match arguments {
             Value::Object(map) => map,
             // Some vendors send nothing at all for a tool without parameters.
@@ -165,25 +178,24 @@ impl Args {
                 return Err(invalid(format!("the arguments must be a JSON object, not {kind}")));
             }
         };
-        known(&map, spec.params())?;
+        refuse_unknown(&map, params)?;
         Ok(Self(map))
     }
 }
 
-/// Makes sure that the tool knows each of them.
-fn known(map: &Map<String, Value>, params: &[Param]) -> Result<(), ToolError> {
-    let unknown = |name: &&str| !params.iter().any(|param| param.name == *name);
-    let unknown: Vec<&str> = map.keys().map(String::as_str).filter(unknown).collect();
+fn refuse_unknown(map: &Map<String, Value>, params: &[Param]) -> Result<(), ToolError> {
+    let is_unknown = |name: &&str| !params.iter().any(|param| param.name == *name);
+    let unknown: Vec<&str> = map.keys().map(String::as_str).filter(is_unknown).collect();
     if unknown.is_empty() {
         return Ok(());
     }
     let unknown = unknown.join("`, `");
-    let known: Vec<&str> = params.iter().map(|param| param.name).collect();
-    let known = known.join("`, `");
-    Err(invalid(if known.is_empty() {
+    let supported: Vec<&str> = params.iter().map(|param| param.name).collect();
+    let supported = supported.join("`, `");
+    Err(invalid(if supported.is_empty() {
         format!("unknown argument `{unknown}`: this tool takes none")
     } else {
-        format!("unknown argument `{unknown}`: this tool takes `{known}`")
+        format!("unknown argument `{unknown}`: this tool takes `{supported}`")
     }))
 }
 
@@ -202,9 +214,10 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// A value that the model gave, or none: only what can do without one deserializes from that.
+/// The value of an argument, or `None` if the model did not send one: then only types that accept
+/// a missing value, such as `Option`, deserialize from it.
 ///
-/// One deserializer for both, so that a type's code is generated once.
+/// One deserializer for both cases, so that the code of a type is generated once.
 pub(crate) struct Argument(Option<Value>);
 
 impl Argument {

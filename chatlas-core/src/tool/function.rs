@@ -1,5 +1,5 @@
-//! What `#[tool]` makes of a function: its facts ([`Spec`]), and the [`Tool`] that runs it. Called
-//! by macro expansions, so as little as can be is generic.
+//! The [`Tool`] that `#[tool]` creates for a function, and its static definition ([`Spec`]). Called
+//! by macro expansions, with few generic functions, so that a tool is fast to compile.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::schema::make_strict;
 
 type Outcome = Result<ToolOutput, ToolError>;
 
-/// What is known of a tool when the program is built; its definition is made once, when it is
-/// first asked for.
+/// The definition of a tool as constants. The [`ToolDefinition`] with its JSON schema is created
+/// once, on first use.
 pub struct Spec {
     name: &'static str,
     description: &'static str,
@@ -27,7 +27,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// The facts that every tool has.
+    /// Creates the definition with its required parts.
     pub const fn new(
         name: &'static str,
         description: &'static str,
@@ -48,58 +48,53 @@ impl Spec {
         }
     }
 
-    /// A name for people.
+    /// Sets the display name.
     #[must_use]
     pub const fn title(mut self, title: &'static str) -> Self {
         self.title = Some(title);
         self
     }
 
-    /// Whether it changes nothing.
+    /// Sets whether the tool changes nothing.
     #[must_use]
     pub const fn read_only(mut self, on: bool) -> Self {
         self.read_only = Some(on);
         self
     }
 
-    /// Whether it may destroy something.
+    /// Sets whether the tool may destroy data.
     #[must_use]
     pub const fn destructive(mut self, on: bool) -> Self {
         self.destructive = Some(on);
         self
     }
 
-    /// Whether the same call again changes nothing more.
+    /// Sets whether repeating a call has no further effect.
     #[must_use]
     pub const fn idempotent(mut self, on: bool) -> Self {
         self.idempotent = Some(on);
         self
     }
 
-    /// Whether it deals with a world outside the program.
+    /// Sets whether the tool interacts with systems outside the program.
     #[must_use]
     pub const fn open_world(mut self, on: bool) -> Self {
         self.open_world = Some(on);
         self
     }
 
-    /// Whether the vendor is to hold the model to the schema to the letter.
+    /// Sets whether the vendor enforces the schema on the arguments.
     #[must_use]
     pub const fn strict(mut self, on: bool) -> Self {
         self.strict = Some(on);
         self
     }
 
-    /// How long a call may take, in milliseconds.
+    /// Sets the maximum duration of a call, in milliseconds.
     #[must_use]
     pub const fn timeout(mut self, millis: u64) -> Self {
         self.timeout = Some(Duration::from_millis(millis));
         self
-    }
-
-    /// Its parameters.
-    pub(super) const fn params(&self) -> &'static [Param] {
-        self.params
     }
 
     fn definition(&self) -> &ToolDefinition {
@@ -126,7 +121,7 @@ impl Spec {
     }
 }
 
-/// A tool made of its facts and of what runs it.
+/// A tool with a static definition.
 struct Function<F> {
     spec: &'static Spec,
     call: F,
@@ -145,7 +140,7 @@ where
     }
 }
 
-/// The tool that runs a free function.
+/// Returns the tool that calls a function without state.
 pub fn function(
     spec: &'static Spec,
     call: fn(ToolCall) -> BoxFuture<'static, Outcome>,
@@ -153,7 +148,7 @@ pub fn function(
     Arc::new(Function { spec, call })
 }
 
-/// The tool that runs a function with state, or a method with its value.
+/// Returns the tool that calls a function with state, or a method.
 pub fn bound<S: Send + Sync + 'static>(
     spec: &'static Spec,
     state: &Arc<S>,
@@ -163,50 +158,54 @@ pub fn bound<S: Send + Sync + 'static>(
     Arc::new(Function { spec, call: move |request| call(Arc::clone(&state), request) })
 }
 
-/// A tool's name as the compiler's checks take it: with a hash, so that a list of many tools is
-/// checked in no time.
+/// The name of a tool for duplicate checks at compile time, with a hash, which makes the checks of
+/// long lists fast.
 #[derive(Clone, Copy)]
 pub struct Name {
-    /// The same for the same text.
+    /// The hash of the name.
     pub hash: u64,
-    /// The name; empty for what is no tool.
+    /// The name; empty for a path that is not a tool.
     pub text: &'static str,
 }
 
-/// What `#[tool]` implements for the struct beside the function.
-pub trait ToolFn {
-    /// The tool's name.
+/// The name of a `#[tool]` function, implemented by the struct of the same name.
+pub trait NamedTool {
+    /// The name of the tool.
     const NAME: Name;
 }
 
-/// A tool that needs no state. One impl, so that the compiler has little to check: it is a
-/// [`ToolFn`], and a [`ToolWith`] any state.
-pub trait Stateless {
-    /// The tool's name.
+/// A `#[tool]` function without state. Expansions implement this trait alone, which is fast to
+/// compile; [`NamedTool`] and [`ToolFunction`] follow from it.
+pub trait StatelessTool {
+    /// The name of the tool.
     const NAME: Name;
 
-    /// The tool.
+    /// Returns the tool.
     fn tool() -> Arc<dyn Tool>;
 }
 
-impl<T: Stateless> ToolFn for T {
+impl<T: StatelessTool> NamedTool for T {
     const NAME: Name = T::NAME;
 }
 
-impl<T: Stateless, S> ToolWith<S, ()> for T {
+#[diagnostic::do_not_recommend]
+impl<T: StatelessTool, S> ToolFunction<S, ()> for T {
     fn tool(_: &Arc<S>) -> Arc<dyn Tool> {
         T::tool()
     }
 }
 
-/// A tool that can be made where the state of its list is an `S`. `How` says how each of its
-/// `#[state]` parameters comes out of it.
+/// A `#[tool]` function, as an entry of `tools![]`.
+///
+/// Implemented by `#[tool]`. `State` is the state of the list: the value after `with`, or `()`.
+/// `Sources` is inferred; it has a type for each `#[state]` parameter.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
-    label = "no `#[tool]` function of this name",
-    note = "write `#[tool]` above the function, and list it by its name"
+    label = "no `#[tool]` function of this name is in scope",
+    note = "write `#[tool]` on the function and list it by its path; for a tool that is created at \
+            run time, write `dyn value`"
 )]
-pub trait ToolWith<S, How> {
-    /// The tool, with that state.
-    fn tool(state: &Arc<S>) -> Arc<dyn Tool>;
+pub trait ToolFunction<State, Sources> {
+    /// Returns the tool with this state.
+    fn tool(state: &Arc<State>) -> Arc<dyn Tool>;
 }

@@ -1,9 +1,10 @@
-//! What a tool may return, and how it becomes what the model is handed.
+//! Conversion of a tool's return value into the output that is sent to the model.
 //!
-//! A macro knows no types, so the choice is the compiler's: [`Returned`] has inherent methods for
-//! the types that are special (`Result`, contents, [`ToolError`]), and [`Plain`] has the same
-//! methods for all others. An inherent method is found first. What a type lacks is told by the
-//! bound of the method in `Plain`, at the return type and nowhere else.
+//! A macro sees tokens, not types, so method resolution selects the conversion: [`Returned`] has
+//! inherent methods for the special types (`Result`, contents, [`ToolError`]), and [`Plain`] has
+//! methods of the same names for every other type. The compiler prefers inherent methods. The macro
+//! passes the conversion of every other type as `ToolReturn::to_output` or `ToolFailure::to_error`,
+//! so that the compiler reports an unsuitable type by these traits, at the return type.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,36 +15,66 @@ use super::{ToolError, ToolOutput};
 use crate::content::Content;
 use crate::telemetry::names::error::UNSERIALIZABLE_RESULT;
 
-/// What a tool may return: any value that serializes.
+/// A value that a `#[tool]` function can return.
+///
+/// Implemented for every type that implements `serde::Serialize`, and for [`ToolOutput`]. A tool can
+/// also return an `Option<ToolOutput>`.
 #[diagnostic::on_unimplemented(
-    message = "a tool cannot return `{Self}`: it does not serialize",
-    label = "the model can be handed what implements `serde::Serialize`",
-    note = "derive `serde::Serialize` for it, or return a `String`"
+    message = "a tool cannot return `{Self}`, which does not implement `serde::Serialize`",
+    label = "the value is sent to the model as JSON",
+    note = "derive `serde::Serialize` for `{Self}`, or return a `String`"
 )]
-pub trait Output: Serialize {}
-impl<T: Serialize + ?Sized> Output for T {}
+pub trait ToolReturn {
+    #[doc(hidden)]
+    fn to_output(&self) -> Result<ToolOutput, ToolError>;
+}
 
-/// What a tool may fail with: anything that can be told to the model.
+impl<T: Serialize + ?Sized> ToolReturn for T {
+    fn to_output(&self) -> Result<ToolOutput, ToolError> {
+        serde_json::to_value(self).map(ToolOutput::Value).map_err(|error| {
+            let message = format!("the tool's result cannot be written as JSON: {error}");
+            ToolError::new(UNSERIALIZABLE_RESULT, message)
+        })
+    }
+}
+
+impl ToolReturn for ToolOutput {
+    fn to_output(&self) -> Result<ToolOutput, ToolError> {
+        Ok(self.clone())
+    }
+}
+
+/// An error that a `#[tool]` function can return.
+///
+/// Implemented for every type that implements `std::fmt::Display`; its text is sent to the model.
 #[diagnostic::on_unimplemented(
-    message = "a tool cannot fail with `{Self}`: it has no text to tell the model",
-    label = "the error of a tool implements `std::fmt::Display`",
-    note = "derive an error type (with thiserror for example), or use `String`"
+    message = "a tool cannot fail with `{Self}`, which does not implement `std::fmt::Display`",
+    label = "the text of the error is sent to the model",
+    note = "implement `Display` for `{Self}` (for example with thiserror), or use `String`"
 )]
-pub trait Failure: fmt::Display {}
-impl<E: fmt::Display + ?Sized> Failure for E {}
+pub trait ToolFailure {
+    #[doc(hidden)]
+    fn to_error(&self) -> ToolError;
+}
 
-/// What a tool returned.
+impl<E: fmt::Display + ?Sized> ToolFailure for E {
+    fn to_error(&self) -> ToolError {
+        ToolError::from_error(self)
+    }
+}
+
+/// A reference to the value that a tool returned.
 pub struct Returned<T>(pub T);
 
 impl<'a, T, E> Returned<&'a Result<T, E>> {
-    /// What it returned, or what it failed with.
+    /// Returns the value, or the error.
     pub fn split(self) -> Result<&'a T, &'a E> {
         self.0.as_ref()
     }
 }
 
-/// What is an output as it is. One bound, so that a type which the compiler does not know gives
-/// no error of its own here.
+/// A type that converts into [`ToolOutput`] without serialization. One bound for all of them, so
+/// that an undefined type causes no second compiler error here.
 pub trait Rich: Clone + Into<ToolOutput> {}
 impl Rich for ToolOutput {}
 impl Rich for Content {}
@@ -51,33 +82,35 @@ impl Rich for Vec<Content> {}
 impl<T: Rich> Rich for Option<T> {}
 
 impl<T: Rich> Returned<&T> {
-    /// The output as it is.
-    pub fn output(self) -> Result<ToolOutput, ToolError> {
+    /// Returns the value as an output. The parameter only determines its own type.
+    pub fn output(
+        self,
+        _: fn(&ToolOutput) -> Result<ToolOutput, ToolError>,
+    ) -> Result<ToolOutput, ToolError> {
         Ok(self.0.clone().into())
     }
 }
 
 impl Returned<&ToolError> {
-    /// The error as it is, with the type that the tool gave it.
-    pub fn error(self) -> ToolError {
+    /// Returns the error with the `error.type` that the tool chose.
+    pub fn error(self, _: fn(&ToolError) -> ToolError) -> ToolError {
         self.0.clone()
     }
 }
 
-/// The methods of [`Returned`] for every type that has none of its own.
+/// The methods of [`Returned`] for every type without inherent ones.
 pub trait Plain<'a, T: ?Sized>: Sized {
-    /// A value that is no `Result` is no failure.
+    /// Returns the value: a type other than `Result` is never an error.
     fn split(self) -> Result<&'a T, &'a Infallible>;
 
-    /// The value as JSON.
-    fn output(self) -> Result<ToolOutput, ToolError>
-    where
-        T: Output;
+    /// Converts the value.
+    fn output(
+        self,
+        convert: fn(&T) -> Result<ToolOutput, ToolError>,
+    ) -> Result<ToolOutput, ToolError>;
 
-    /// The error: its type's name, and its text.
-    fn error(self) -> ToolError
-    where
-        T: Failure;
+    /// Converts the error.
+    fn error(self, convert: fn(&T) -> ToolError) -> ToolError;
 }
 
 impl<'a, T: ?Sized> Plain<'a, T> for Returned<&'a T> {
@@ -85,20 +118,14 @@ impl<'a, T: ?Sized> Plain<'a, T> for Returned<&'a T> {
         Ok(self.0)
     }
 
-    fn output(self) -> Result<ToolOutput, ToolError>
-    where
-        T: Output,
-    {
-        serde_json::to_value(self.0).map(ToolOutput::Value).map_err(|error| {
-            let message = format!("the tool's result cannot be written as JSON: {error}");
-            ToolError::new(UNSERIALIZABLE_RESULT, message)
-        })
+    fn output(
+        self,
+        convert: fn(&T) -> Result<ToolOutput, ToolError>,
+    ) -> Result<ToolOutput, ToolError> {
+        convert(self.0)
     }
 
-    fn error(self) -> ToolError
-    where
-        T: Failure,
-    {
-        ToolError::of(self.0)
+    fn error(self, convert: fn(&T) -> ToolError) -> ToolError {
+        convert(self.0)
     }
 }

@@ -1,11 +1,11 @@
-//! What the app supplies to its tools: `#[state]` parameters, and where they come from.
+//! State for tools: [`Provide`], and how a `#[state]` parameter gets its value.
 
 use std::sync::Arc;
 
-/// An app type that supplies a `T` to the tools that ask for one with `#[state]`.
+/// A state type from which tools can borrow a `T` with `#[state]`.
 ///
-/// What stands behind `with` in `tools![with app => …]` supplies itself without further ado; a
-/// type that supplies several things says so:
+/// Pass a single state value directly: `tools![with db => …]` supplies a `Db`. To supply several
+/// values, implement this trait for each:
 ///
 /// ```
 /// use chatlas_core::tool::Provide;
@@ -29,74 +29,63 @@ use std::sync::Arc;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "this tool needs a `{T}`, which the state of its list does not supply",
-    label = "takes a `#[state]` parameter of the type `{T}`",
-    note = "write `tools![with app => ...]`, where `app` is the `{T}` itself, or of a type that \
-            implements `Provide<{T}>`"
+    message = "this tool needs a `{T}`, which the state of this list does not supply",
+    label = "this tool has a `#[state]` parameter of type `{T}`",
+    note = "write `tools![with app => ...]`, where `app` is a `{T}`, or implements `Provide<{T}>`"
 )]
 pub trait Provide<T> {
-    /// The `T`, as the tools share it.
+    /// Returns the value that the tools share.
     fn provide(&self) -> &T;
 }
 
-/// How state is supplied: it is the value that the list was given.
-pub struct Itself;
-/// How state is supplied: it is the shared handle itself.
-pub struct Handle;
-/// How state is supplied: the value that the list was given provides it.
-pub struct Provided;
-
-/// Where a `#[state]` parameter comes from.
-pub trait Supply<T, How> {
-    /// The value.
+/// A shared state from which a `#[state]` parameter of type `T` gets its value. `Source` selects
+/// the implementation; the compiler infers it.
+pub trait Supply<T, Source> {
+    /// Returns the value.
     fn supply(&self) -> &T;
 }
 
-impl<T> Supply<T, Itself> for Arc<T> {
+/// The source of a parameter that takes the state value itself.
+pub struct ByValue;
+/// The source of a parameter that takes the `Arc` around the state value.
+pub struct ByHandle;
+/// The source of a parameter that the state supplies by [`Provide`].
+pub struct ByProvide;
+
+impl<T> Supply<T, ByValue> for Arc<T> {
     fn supply(&self) -> &T {
         self
     }
 }
 
-impl<T> Supply<Self, Handle> for Arc<T> {
+impl<T> Supply<Self, ByHandle> for Arc<T> {
     fn supply(&self) -> &Self {
         self
     }
 }
 
-impl<T, S: Provide<T>> Supply<T, Provided> for Arc<S> {
+impl<T, S: Provide<T>> Supply<T, ByProvide> for Arc<S> {
     fn supply(&self) -> &T {
         self.provide()
     }
 }
 
-/// The state of a list that was given none.
-pub struct NoState;
-
-/// A value to be shared. One that is shared already stays as it is: by way of the inherent method,
-/// which the compiler finds before that of the trait.
-pub struct Shared<T>(pub T);
-
-impl<T> Shared<Arc<T>> {
-    /// The value that is shared.
-    pub fn share(self) -> Arc<T> {
-        self.0
-    }
+/// State that a `#[state]` parameter can take by value: it is cloned for each call.
+///
+/// Implemented for every type that implements `Clone`.
+#[diagnostic::on_unimplemented(
+    message = "this tool takes a `{Self}` by value, which cannot be cloned",
+    label = "a `#[state]` parameter is a reference, or is cloned for each call",
+    note = "take `&{Self}`, or derive `Clone` for `{Self}`"
+)]
+pub trait CloneState {
+    /// Returns a clone of the value.
+    #[must_use]
+    fn clone_state(&self) -> Self;
 }
 
-/// [`Shared::share`], for everything that is no `Arc`.
-pub trait Share {
-    /// What becomes shared.
-    type Target;
-
-    /// The value, from now on shared.
-    fn share(self) -> Arc<Self::Target>;
-}
-
-impl<T> Share for Shared<T> {
-    type Target = T;
-
-    fn share(self) -> Arc<T> {
-        Arc::new(self.0)
+impl<T: Clone> CloneState for T {
+    fn clone_state(&self) -> Self {
+        self.clone()
     }
 }

@@ -1,5 +1,5 @@
-//! A tool that returns a stream: each item is shown as progress, and all of them together are the
-//! answer to the model. Called by macro expansions.
+//! Tools that return a stream: each item is emitted as progress, and all items together are the
+//! result that is sent to the model. Called by macro expansions.
 
 use std::pin::pin;
 use std::task::Poll;
@@ -12,29 +12,30 @@ use super::{ToolContext, ToolError, ToolOutput};
 use crate::content::Content;
 use crate::telemetry::tool_direct::Told;
 
-/// Takes a stream to its end, and shows each item to the consumer of the conversation. The first
-/// item that is an error ends it.
+/// Consumes a stream, emits each item as progress, and returns the combined output. Stops at the
+/// first item that is an error.
 pub async fn drain<S: Stream>(
     stream: S,
     context: &ToolContext,
-    told: Told<S::Item>,
+    convert: Told<S::Item>,
 ) -> Result<ToolOutput, ToolError> {
     let mut stream = pin!(stream);
-    let mut whole = Whole::default();
+    let mut collected = Collected::default();
     while let Some(item) = stream.next().await {
-        let part = told(&item, true)?;
+        let part = convert(&item, true)?;
         context.progress(part.clone());
-        whole.add(part);
-        take_turns().await;
+        collected.add(part);
+        yield_once().await;
     }
-    Ok(whole.into_output())
+    Ok(collected.into_output())
 }
 
-/// Lets the consumer see an item before the next one is made, even where the stream never waits.
-async fn take_turns() {
-    let mut waited = false;
+/// Yields to the consumer once, so that it receives each item before the next one is created, even
+/// if the stream is always ready.
+async fn yield_once() {
+    let mut yielded = false;
     std::future::poll_fn(|task| {
-        if std::mem::replace(&mut waited, true) {
+        if std::mem::replace(&mut yielded, true) {
             return Poll::Ready(());
         }
         task.waker().wake_by_ref();
@@ -43,20 +44,20 @@ async fn take_turns() {
     .await;
 }
 
-/// What the items come to.
+/// The items so far, combined.
 #[derive(Default)]
-enum Whole {
+enum Collected {
     #[default]
     Nothing,
-    /// Strings: one text, as they came.
+    /// Strings: concatenated.
     Text(String),
     /// Contents: all of them, in order.
     Contents(Vec<Content>),
-    /// Any other values: the last one.
+    /// Other values: the last one.
     Last(Value),
 }
 
-impl Whole {
+impl Collected {
     fn add(&mut self, part: ToolOutput) {
         *self = match (std::mem::take(self), part) {
             (Self::Text(mut text), ToolOutput::Value(Value::String(more))) => {

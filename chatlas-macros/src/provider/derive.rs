@@ -1,26 +1,27 @@
-//! `#[provider(like = …)]` on a struct: a vendor that speaks a protocol which is known already.
+//! `#[provider(like = …)]` on a struct: derives the provider of a vendor that speaks the protocol of
+//! an existing provider.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Fields, ItemStruct, LitStr, Path};
+use syn::{Expr, Fields, ItemStruct, LitStr, Path};
 
 use super::valid;
-use crate::attr::{Arguments, Grammar, Takes};
+use crate::attr::{Arguments, Grammar, Kind};
 use crate::errors::Errors;
-use crate::place::{at, here};
+use crate::span::{at_call_site, respan};
 
 const GRAMMAR: Grammar = Grammar(&[
-    ("like", Takes::Path),
-    ("name", Takes::Text),
-    ("base_url", Takes::Text),
-    ("api_key_env", Takes::Text),
-    ("default_model", Takes::Text),
-    ("quirks", Takes::Paths),
-    ("tools", Takes::Paths),
+    ("like", Kind::Path),
+    ("name", Kind::Text),
+    ("base_url", Kind::Text),
+    ("api_key_env", Kind::Text),
+    ("default_model", Kind::Text),
+    ("quirks", Kind::Expr),
+    ("tools", Kind::Paths),
 ]);
 
-/// A provider, as its struct and its arguments tell it.
+/// A derived provider, as read from its struct and its arguments.
 struct Derived<'a> {
     item: &'a ItemStruct,
     like: &'a Path,
@@ -28,7 +29,7 @@ struct Derived<'a> {
     base_url: LitStr,
     api_key_env: Option<&'a LitStr>,
     default_model: Option<&'a LitStr>,
-    quirks: &'a [Path],
+    quirks: Option<&'a Expr>,
     tools: &'a [Path],
     private: TokenStream,
 }
@@ -38,20 +39,19 @@ pub(super) fn expand(arguments: TokenStream, item: &ItemStruct, root: &TokenStre
     let arguments = Arguments::parse(arguments, &GRAMMAR, &mut errors);
     let private = arguments.private(root);
     let derived = Derived::read(item, &arguments, private, &mut errors);
-    // With a placeholder for what is missing, so that one mistake is told once.
-    let expansion = derived.map_or_else(|| bare(item), |derived| derived.expand());
+    // A missing argument has a placeholder, so that the compiler reports no further errors.
+    let expansion = derived.map_or_else(|| unit_struct(item), |derived| derived.expand());
     let errors = errors.to_tokens();
     quote!(#expansion #errors)
 }
 
-/// The struct alone.
-fn bare(item: &ItemStruct) -> TokenStream {
+fn unit_struct(item: &ItemStruct) -> TokenStream {
     let ItemStruct { attrs, vis, struct_token, ident, .. } = item;
     quote!(#(#attrs)* #vis #struct_token #ident;)
 }
 
 impl<'a> Derived<'a> {
-    /// Reads it, and notes every rule that it breaks.
+    /// Reads the struct and the arguments, and reports every rule that they break.
     fn read(
         item: &'a ItemStruct,
         arguments: &'a Arguments,
@@ -59,27 +59,26 @@ impl<'a> Derived<'a> {
         errors: &mut Errors,
     ) -> Option<Self> {
         if !item.generics.params.is_empty() {
-            errors.at(&item.generics, "a derived provider has no parameters");
+            errors.at(&item.generics, "a derived provider cannot be generic; write `struct Name;`");
         } else if !matches!(item.fields, Fields::Unit) {
-            errors.at(
-                &item.fields,
-                "a derived provider has no fields of its own: write `struct Name;`",
-            );
+            errors.at(&item.fields, "a derived provider cannot have fields; write `struct Name;`");
         }
-        let mut needed = |name: &str, example: &str| {
-            let given = arguments.text(name).cloned();
-            if given.is_none() && !arguments.has(name) {
-                let message = format!("a derived provider needs `{name} = \"{example}\"`");
+        let mut required = |name: &str, example: &str| {
+            let literal = arguments.text(name).cloned();
+            if literal.is_none() && !arguments.has(name) {
+                let message =
+                    format!("missing argument of a derived provider; add `{name} = \"{example}\"`");
                 errors.at(&item.ident, message);
             }
-            given
+            literal
         };
-        let name = needed("name", "acme");
-        let base_url = needed("base_url", "https://...");
+        let name = required("name", "acme");
+        let base_url = required("base_url", "https://...");
         if !arguments.has("like") {
             errors.at(
                 &item.ident,
-                "a derived provider needs `like = ...`: the provider whose protocol it speaks",
+                "missing argument of a derived provider; add `like = path`, the provider whose \
+                 protocol the vendor speaks",
             );
         }
         for (text, rule) in [
@@ -100,7 +99,7 @@ impl<'a> Derived<'a> {
             base_url: base_url.unwrap_or_else(empty),
             api_key_env: arguments.text("api_key_env"),
             default_model: arguments.text("default_model"),
-            quirks: arguments.paths("quirks"),
+            quirks: arguments.expr("quirks"),
             tools: arguments.paths("tools"),
             private,
         })
@@ -109,19 +108,28 @@ impl<'a> Derived<'a> {
     fn expand(&self) -> TokenStream {
         let Self { item, like, private, .. } = self;
         let ItemStruct { attrs, vis, struct_token, ident, .. } = item;
-        let settings = self.settings();
+        let constructor = self.constructor();
+        let setters = self.setters();
         let default = self.default();
-        let runs = self.runs();
-        // All of it at the path, so that what is no protocol is told there, once.
-        let span = here(like.span());
-        let private = &at(span, private);
+        let tools = self.supported_tools();
+        // All tokens have the span of the path, so that the compiler reports a type that is not a
+        // `Protocol` there, once.
+        let span = at_call_site(like.span());
+        let private = &respan(span, private);
         quote_spanned! {span=>
             #(#attrs)*
             #vis #struct_token #ident { inner: #like }
 
-            #settings
+            #constructor
+            #setters
             #default
-            #runs
+            #tools
+
+            impl #private::Clone for #ident {
+                fn clone(&self) -> Self {
+                    Self { inner: #private::Protocol::__clone(&self.inner) }
+                }
+            }
 
             impl #private::fmt::Debug for #ident {
                 fn fmt(&self, f: &mut #private::fmt::Formatter<'_>) -> #private::fmt::Result {
@@ -129,7 +137,7 @@ impl<'a> Derived<'a> {
                 }
             }
 
-            // The span of a call is that of the protocol's own impl.
+            // The impl of the protocol records the spans.
             #[#private::async_trait]
             impl #private::Provider for #ident {
                 fn info(&self) -> &#private::ProviderInfo {
@@ -160,78 +168,106 @@ impl<'a> Derived<'a> {
                     #private::Protocol::__as_provider(&self.inner).count_tokens(request).await
                 }
 
-                fn __write_the_attribute_provider_above_this_impl(&self, _: #private::Witness) {}
+                fn for_model(&self, model: &#private::str) -> #private::Result<
+                    #private::Arc<dyn #private::Provider>,
+                    #private::ProviderError,
+                > {
+                    let __inner = #private::Protocol::__clone(&self.inner);
+                    #private::Result::Ok(#private::Arc::new(Self {
+                        inner: #private::Protocol::with_model(__inner, model),
+                    }))
+                }
+
+                fn __write_the_attribute_provider_above_this_impl(&self) {}
             }
         }
     }
 
-    /// How it is made, and what can be set.
-    fn settings(&self) -> TokenStream {
+    fn constructor(&self) -> TokenStream {
         let Self { item, like, name, base_url, private, .. } = self;
         let ItemStruct { vis, ident, .. } = item;
-        let option = |text: Option<&LitStr>| {
-            text.map_or_else(
-                || quote!(#private::Option::None),
-                |text| quote!(#private::Option::Some(#text)),
-            )
-        };
-        let (key, model) = (option(self.api_key_env), option(self.default_model));
+        let api_key_env = self.api_key_env.map(|variable| quote!(.with_api_key_env(#variable)));
+        let default_model = self.default_model.map(|model| quote!(.with_default_model(#model)));
         let doc = match self.api_key_env {
             Some(variable) => format!(
-                "The model of that name, with the key of the environment variable `{}`.",
+                "Creates a provider for a model. Reads the API key from the environment variable \
+                 `{}` if it is set.",
                 variable.value()
             ),
-            None => "The model of that name.".to_owned(),
+            None => "Creates a provider for a model.".to_owned(),
         };
-        let quirks = self.quirks.iter().map(|quirk| {
-            let inner = quote_spanned!(here(quirk.span())=> __inner);
-            quote!(let __inner = <#like>::#quirk(#inner);)
-        });
-        let span = here(like.span());
-        let private = &at(span, private);
+        let span = at_call_site(like.span());
+        let private = &respan(span, private);
+        let quirks = self.quirks.map_or_else(
+            || quote_spanned!(span=> #private::Default::default()),
+            quote::ToTokens::to_token_stream,
+        );
         quote_spanned! {span=>
-            // Not all are used where the struct is private.
+            // A private struct may not use all of them.
             #[allow(dead_code)]
             impl #ident {
+                /// The vendor: its name, base URL, API key variable and default model.
+                #vis const VENDOR: #private::Vendor =
+                    #private::Vendor::new(#name, #base_url) #api_key_env #default_model;
+
                 #[doc = #doc]
                 #vis fn new(model: impl #private::Into<#private::Arc<#private::str>>) -> Self {
-                    static VENDOR: #private::Vendor = #private::Vendor {
-                        name: #name,
-                        base_url: #base_url,
-                        api_key_env: #key,
-                        default_model: #model,
-                    };
-                    let __inner: #like = #private::Protocol::of_vendor(&VENDOR, #private::Default::default());
-                    #(#quirks)*
+                    let __inner: #like =
+                        #private::Protocol::of_vendor(&Self::VENDOR, Self::__quirks());
                     Self { inner: #private::Protocol::with_model(__inner, model) }
                 }
 
-                /// Uses that key. An empty one is none.
+                fn __quirks() -> <#like as #private::Protocol>::Quirks { #quirks }
+            }
+        }
+    }
+
+    fn setters(&self) -> TokenStream {
+        let Self { item, like, private, .. } = self;
+        let ItemStruct { vis, ident, .. } = item;
+        let span = at_call_site(like.span());
+        let private = &respan(span, private);
+        quote_spanned! {span=>
+            #[allow(dead_code)]
+            impl #ident {
+                /// Sets the model.
                 #[must_use]
-                #vis fn api_key(self, key: impl #private::Into<#private::String>) -> Self {
+                #vis fn with_model(
+                    self,
+                    model: impl #private::Into<#private::Arc<#private::str>>,
+                ) -> Self {
+                    Self { inner: #private::Protocol::with_model(self.inner, model) }
+                }
+
+                /// Sets the API key. An empty key is no key.
+                #[must_use]
+                #vis fn with_api_key(self, key: impl #private::Into<#private::String>) -> Self {
                     Self { inner: #private::Protocol::with_api_key(self.inner, key) }
                 }
 
-                /// Uses the server at that address: all before the operation's own path.
+                /// Sets the base URL: everything before the path of an operation.
                 #[must_use]
-                #vis fn base_url(self, url: impl #private::Into<#private::String>) -> Self {
+                #vis fn with_base_url(self, url: impl #private::Into<#private::String>) -> Self {
                     Self { inner: #private::Protocol::with_base_url(self.inner, url) }
                 }
 
-                /// Sets timeouts, retries, headers, the HTTP client.
+                /// Sets the HTTP settings: timeouts, retries, headers.
                 #[must_use]
-                #vis fn http(self, options: <#like as #private::Protocol>::HttpOptions) -> Self {
+                #vis fn with_http(
+                    self,
+                    options: <#like as #private::Protocol>::HttpOptions,
+                ) -> Self {
                     Self { inner: #private::Protocol::with_http(self.inner, options) }
                 }
 
-                /// Whether each HTTP attempt has a span of its own, below the span of the
-                /// operation. Off unless set.
+                /// Sets whether each HTTP attempt has a span below the span of its operation.
+                /// Default: off.
                 #[must_use]
-                #vis fn http_spans(self, on: #private::bool) -> Self {
+                #vis fn with_http_spans(self, on: #private::bool) -> Self {
                     Self { inner: #private::Protocol::with_http_spans(self.inner, on) }
                 }
 
-                /// Changes any other setting of the protocol.
+                /// Applies any other setting of the protocol.
                 #[must_use]
                 #vis fn with(self, settings: impl #private::FnOnce(#like) -> #like) -> Self {
                     Self { inner: settings(self.inner) }
@@ -244,7 +280,7 @@ impl<'a> Derived<'a> {
         let Self { item, private, default_model, .. } = self;
         let ident = &item.ident;
         let model = (*default_model)?;
-        let doc = format!("The model `{}`.", model.value());
+        let doc = format!("Creates a provider for the model `{}`.", model.value());
         Some(quote! {
             impl #private::Default for #ident {
                 #[doc = #doc]
@@ -255,22 +291,21 @@ impl<'a> Derived<'a> {
         })
     }
 
-    /// The tools that the vendor runs, of those that the protocol can ask for.
-    fn runs(&self) -> TokenStream {
+    /// Returns the impls for the tools that the vendor runs and the protocol supports.
+    fn supported_tools(&self) -> TokenStream {
         let Self { item, like, private, tools, .. } = self;
         let ident = &item.ident;
-        tools
-            .iter()
-            .map(|tool| {
-                let runs = at(here(tool.span()), &quote!(#private::Runs));
-                quote! {
-                    impl #private::SupportsTool<#tool> for #ident {
-                        fn add(self, tool: #tool) -> Self {
-                            Self { inner: <#like as #runs<#tool>>::add(self.inner, tool) }
-                        }
+        let impls = tools.iter().map(|tool| {
+            let checked = respan(at_call_site(tool.span()), &quote!(#private::SupportsTool));
+            quote! {
+                impl #private::SupportsTool<#tool> for #ident {
+                    fn add_server_tool(self, tool: #tool) -> Self {
+                        let __inner = <#like as #checked<#tool>>::add_server_tool(self.inner, tool);
+                        Self { inner: __inner }
                     }
                 }
-            })
-            .collect()
+            }
+        });
+        impls.collect()
     }
 }

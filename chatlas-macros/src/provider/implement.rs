@@ -1,4 +1,4 @@
-//! `#[provider]` on an `impl Provider`: its model calls in spans, its methods async.
+//! `#[provider]` on an `impl Provider`: makes its methods async, and records a span for each call.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -8,10 +8,10 @@ use syn::{
 };
 
 use super::valid;
-use crate::attr::{Arguments, Grammar, Takes};
+use crate::attr::{Arguments, Grammar, Kind};
 use crate::errors::Errors;
 
-const GRAMMAR: Grammar = Grammar(&[("name", Takes::Text), ("transparent", Takes::Nothing)]);
+const GRAMMAR: Grammar = Grammar(&[("name", Kind::Text), ("transparent", Kind::Flag)]);
 
 pub(super) fn expand(
     arguments: TokenStream,
@@ -30,20 +30,20 @@ pub(super) fn expand(
     }
 }
 
-/// Writes what the impl leaves to the macro, and wraps its calls.
+/// Adds the generated methods to the impl, and wraps the bodies of its calls in spans.
 fn complete(
     block: &mut ItemImpl,
     arguments: &Arguments,
     private: &TokenStream,
     errors: &mut Errors,
 ) {
-    let transparent = arguments.switch("transparent").is_some();
+    let transparent = arguments.bool("transparent").is_some();
     let has = |name: &str| methods(block).any(|method| method.sig.ident == name);
     let (info, chat) = (has("info"), has("chat"));
     if !chat {
         errors.at(
             &block.self_ty,
-            "a provider needs `async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError>`",
+            "missing method; write `async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError>`",
         );
         block.items.push(parse_quote! {
             async fn chat(&self, _: #private::ChatRequest)
@@ -51,7 +51,9 @@ fn complete(
         });
     }
     match arguments.text("name") {
-        Some(name) if info => errors.at(name, "the impl has `fn info` already: leave `name` out"),
+        Some(name) if info => {
+            errors.at(name, "`name` and `fn info` contradict each other; remove one")
+        }
         Some(name) => {
             valid::name(name, errors);
             block.items.push(parse_quote! {
@@ -63,12 +65,12 @@ fn complete(
         }
         None if info => {}
         None => {
-            // A name that could not be read is told already.
+            // An invalid name is already reported.
             if !arguments.has("name") {
                 errors.at(
                     &block.self_ty,
-                    "a provider needs a name: write `fn info(&self) -> &ProviderInfo`, or \
-                     `#[provider(name = \"...\")]` where no model is fixed",
+                    "missing name; write `#[provider(name = \"...\")]`, or \
+                     `fn info(&self) -> &ProviderInfo` if the provider has a fixed model",
                 );
             }
             block.items.push(parse_quote! {
@@ -84,7 +86,7 @@ fn complete(
         }
     }
     block.items.push(parse_quote! {
-        fn __write_the_attribute_provider_above_this_impl(&self, _: #private::Witness) {}
+        fn __write_the_attribute_provider_above_this_impl(&self) {}
     });
 }
 
@@ -95,7 +97,7 @@ fn methods(block: &ItemImpl) -> impl Iterator<Item = &ImplItemFn> {
     })
 }
 
-/// The function that opens the span of a method, where it has one.
+/// Returns the function that records the span of a method, if the method has one.
 fn traced(method: &ImplItemFn) -> Option<TokenStream> {
     match method.sig.ident.to_string().as_str() {
         "chat" => Some(quote!(traced_chat)),
@@ -106,16 +108,16 @@ fn traced(method: &ImplItemFn) -> Option<TokenStream> {
     }
 }
 
-/// Puts the body of a model call into its span.
+/// Wraps the body of a call in its span.
 fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
     let Some(traced) = traced(method) else { return };
     if method.sig.asyncness.is_none() {
-        let message = format!("`{}` has to be an `async fn`", method.sig.ident);
+        let message = format!("`{}` must be an `async fn`; add `async`", method.sig.ident);
         errors.at(method.sig.fn_token, message);
-        // As if it were one, so that rustc has nothing to add.
+        // With `async`, rustc reports no further error.
         method.sig.asyncness = Some(Token![async](method.sig.fn_token.span));
     }
-    // Another signature than the trait's: rustc says so better than a macro could.
+    // rustc reports a signature that differs from that of the trait.
     let ReturnType::Type(_, output) = method.sig.output.clone() else { return };
     let (request, pattern) = match method.sig.inputs.len() {
         1 => (TokenStream::new(), TokenStream::new()),
@@ -125,12 +127,13 @@ fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
         }
         _ => return,
     };
-    let await_it = (!boxes(method, &output, private)).then(|| quote!(.await));
+    let await_it = (!box_future(method, &output, private)).then(|| quote!(.await));
     let (items, statements) = split(&method.block);
     method.block = parse_quote! {{
         #(#items)*
         #private::#traced(#private::Provider::info(self), #request move |#pattern| async move {
-            // Never taken: it tells the compiler the type, so that the body coerces as in a function.
+            // This branch is never taken. It gives the block its type, so that the result of the body
+            // is coerced to it, as in a function.
             #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
             if false {
                 let __never: #output = loop {};
@@ -142,17 +145,17 @@ fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
     }};
 }
 
-/// Makes of a model call what `async_trait` would make of it, a function that returns a boxed
-/// future, and says whether it did. So the body stands in the box itself, with no future around it
-/// through which request and reply are moved, where nobody listens.
-fn boxes(method: &mut ImplItemFn, output: &Type, private: &TokenStream) -> bool {
+/// Makes `chat` or `chat_stream` a function that returns a boxed future, as `async_trait` does, and
+/// returns whether it did. The traced future is then in the box itself. `async_trait` would wrap it
+/// in a second future, into which the request and the reply are moved.
+fn box_future(method: &mut ImplItemFn, output: &Type, private: &TokenStream) -> bool {
     let sig = &mut method.sig;
-    let alone = sig.ident == "chat" || sig.ident == "chat_stream";
+    let is_call = sig.ident == "chat" || sig.ident == "chat_stream";
     let Some(FnArg::Receiver(receiver)) = sig.inputs.first_mut() else { return false };
     let ReceiverKind::Reference(_, lifetime @ None, None) = &mut receiver.kind else {
         return false;
     };
-    if !alone || !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
+    if !is_call || !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
         return false;
     }
     *lifetime = Some(parse_quote!('life0));
@@ -163,7 +166,8 @@ fn boxes(method: &mut ImplItemFn, output: &Type, private: &TokenStream) -> bool 
     true
 }
 
-/// Gives the request a plain name in the signature; the pattern moves to the closure.
+/// Replaces the pattern of the request by a plain name, and returns both. The closure takes the
+/// pattern.
 fn name_request(method: &mut ImplItemFn) -> Option<(Ident, Pat)> {
     let Some(FnArg::Typed(request)) = method.sig.inputs.get_mut(1) else { return None };
     let name = match &*request.pat {
@@ -174,7 +178,7 @@ fn name_request(method: &mut ImplItemFn) -> Option<(Ident, Pat)> {
     Some((name, pattern))
 }
 
-/// The items at the start of a body, which stay there, and its statements.
+/// Splits a body into the items at its start, which stay outside the closure, and the statements.
 fn split(body: &Block) -> (&[Stmt], &[Stmt]) {
     let is_statement = |stmt: &Stmt| !matches!(stmt, Stmt::Item(_));
     body.stmts.split_at(body.stmts.iter().position(is_statement).unwrap_or(body.stmts.len()))

@@ -1,4 +1,4 @@
-//! `#[provider]`: on an `impl Provider` it puts the calls into spans (`implement`); on a struct it
+//! `#[provider]`: on an `impl Provider` it records a span for each call (`implement`); on a struct it
 //! derives a provider from one that speaks the same protocol (`derive`).
 
 mod derive;
@@ -18,8 +18,9 @@ pub(crate) fn expand(
         Ok(Item::Impl(block)) if is_provider(&block) => implement::expand(arguments, block, root),
         Ok(Item::Struct(item)) => derive::expand(arguments, &item, root),
         _ => {
-            let message = "`#[provider]` stands above an `impl Provider for ...`, or above a struct \
-                           to derive a provider: `#[provider(like = ..., name = \"...\")]`";
+            let message = "`#[provider]` can only be used on an `impl Provider for ...`, or on a \
+                           struct with `#[provider(like = ..., name = \"...\", base_url = \"...\")]` \
+                           to derive a provider";
             let error = syn::Error::new_spanned(item, message).to_compile_error();
             quote!(#item #error)
         }

@@ -1,4 +1,4 @@
-//! The rules for what is written in the parentheses of `#[provider]`.
+//! The rules for the arguments of `#[provider]`.
 
 use syn::LitStr;
 
@@ -12,8 +12,8 @@ pub(super) fn name(text: &LitStr, errors: &mut Errors) {
         errors.at(
             text,
             format!(
-                "`{name}` is not a provider name: it goes on every span, and has lower-case ASCII \
-                 letters, digits, `.`, `_` or `-`"
+                "`{name}` is not a valid provider name, which is recorded on every span; use \
+                 lower-case ASCII letters, digits, `.`, `_` or `-`"
             ),
         );
     }
@@ -23,7 +23,7 @@ pub(super) fn base_url(text: &LitStr, errors: &mut Errors) {
     let url = text.value();
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     if host.is_none_or(str::is_empty) {
-        errors.at(text, "a base URL begins with `https://` (or `http://`) and a host");
+        errors.at(text, "invalid base URL; start with `https://` or `http://` and a host");
     }
 }
 
@@ -32,14 +32,14 @@ pub(super) fn variable(text: &LitStr, errors: &mut Errors) {
     if name.is_empty() || name.bytes().any(|b| !b.is_ascii_alphanumeric() && b != b'_') {
         errors.at(
             text,
-            "the name of an environment variable has letters, digits and `_`; leave `api_key_env` \
-             out where no key is needed",
+            "invalid name of an environment variable; use ASCII letters, digits and `_`, or remove \
+             `api_key_env` if no key is needed",
         );
     }
 }
 
 pub(super) fn model(text: &LitStr, errors: &mut Errors) {
     if text.value().trim().is_empty() {
-        errors.at(text, "a model has a name; leave `default_model` out where there is no default");
+        errors.at(text, "the default model is empty; write its name, or remove the argument");
     }
 }

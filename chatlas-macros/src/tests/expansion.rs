@@ -1,5 +1,5 @@
-//! Expansions as they are written down in `tests/expand`: `name.rs` is what somebody writes,
-//! `name.expanded.rs` what comes of it. `UPDATE_EXPANSIONS=1 cargo test` writes them anew.
+//! Snapshots of expansions in `tests/expand`: `name.rs` is the input, `name.expanded.rs` the
+//! expansion. `UPDATE_EXPANSIONS=1 cargo test` rewrites them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use quote::quote;
 
 use super::Macro;
 
-/// `#[macro(arguments)] item`, or `tools![…]`.
+/// Splits `#[macro(arguments)] item`, or `tools![…]`, into the macro, its arguments and its item.
 fn read(source: &str) -> (Macro, TokenStream, TokenStream) {
     let tokens: Vec<TokenTree> =
         source.parse::<TokenStream>().expect("tokens").into_iter().collect();
-    // What documents the item stands before the attribute.
-    let is_ours = |group: &TokenStream| {
+    // The attribute follows the doc comments of the item.
+    let find_macro = |group: &TokenStream| {
         let name = group.clone().into_iter().next().map(|token| token.to_string());
         match name.as_deref() {
             Some("tool") => Some(Macro::Tool),
@@ -27,7 +27,7 @@ fn read(source: &str) -> (Macro, TokenStream, TokenStream) {
         match token {
             TokenTree::Group(attribute) if attribute.delimiter() == Delimiter::Bracket => {
                 let content = attribute.stream();
-                let Some(which) = is_ours(&content) else { continue };
+                let Some(which) = find_macro(&content) else { continue };
                 let arguments =
                     content.into_iter().nth(1).map_or_else(TokenStream::new, |token| match token {
                         TokenTree::Group(group) => group.stream(),
@@ -52,7 +52,7 @@ fn expanded(source: &str) -> String {
     if let Macro::Tools = which {
         tokens = quote!(fn set() -> ToolSet { #tokens });
     }
-    // What is half written can be told token by token alone.
+    // An incomplete body cannot be formatted.
     syn::parse2(tokens.clone())
         .map_or_else(|_| format!("{tokens}\n"), |file| prettyplease::unparse(&file))
 }
@@ -68,7 +68,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_is_written_is_what_is_written_down() {
+fn expansions_match_their_snapshots() {
     let update = std::env::var_os("UPDATE_EXPANSIONS").is_some();
     let cases = cases();
     assert!(cases.len() >= 10, "{cases:?}");
@@ -84,6 +84,6 @@ fn what_is_written_is_what_is_written_down() {
     }
     assert!(
         different.is_empty(),
-        "written anew by `UPDATE_EXPANSIONS=1 cargo test -p chatlas-macros`: {different:#?}"
+        "update them with `UPDATE_EXPANSIONS=1 cargo test -p chatlas-macros`: {different:#?}"
     );
 }

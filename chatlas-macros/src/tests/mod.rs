@@ -1,5 +1,5 @@
-//! What the macros write, seen from inside: its very text (`expansion`), and that nothing makes
-//! them panic (`tokens`).
+//! Tests of the macros as functions on tokens: the text of their expansions (`expansion`), and that
+//! no input makes them panic (`tokens`).
 
 mod expansion;
 mod tokens;
@@ -7,7 +7,7 @@ mod tokens;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// The macros of this crate, as the crates use them.
+/// The macros of this crate.
 #[derive(Clone, Copy, Debug)]
 enum Macro {
     Tool,
@@ -17,7 +17,7 @@ enum Macro {
 }
 
 impl Macro {
-    /// Its expansion; `tools![]` has no arguments.
+    /// Returns the expansion. `tools![]` ignores the arguments.
     fn expand(self, arguments: TokenStream, item: &TokenStream) -> TokenStream {
         let root = quote!(::chatlas);
         match self {

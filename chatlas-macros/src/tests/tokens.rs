@@ -1,5 +1,5 @@
-//! Whatever tokens somebody writes: a macro never panics, and what it was given comes back, or an
-//! error does.
+//! Random tokens: a macro never panics, and its expansion contains the functions of its input, or
+//! an error.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::sample::Index;
 
 use super::Macro;
 
-/// What people write, to be spoilt.
+/// Typical inputs, which the tests mutate.
 const ITEMS: [&str; 10] = [
     "/// Adds.\nasync fn add(/// One.\n a: i64, #[default(1)] b: Option<u8>) -> Result<i64, String> { Ok(a) }",
     "/// Asks.\nfn query(#[state] db: &Db, context: &ToolContext, text: &str, list: &[u8]) -> u8 { 1 }",
@@ -17,13 +17,13 @@ const ITEMS: [&str; 10] = [
     "impl Provider for Echo { fn info(&self) -> &ProviderInfo { &self.0 } \
      async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> { todo!() } }",
     "#[derive(Debug)] pub struct Groq;",
-    "with app.clone() => a, b::c, ..toolbox, ..Counter::new(1)",
+    "with app.clone() => a, b::c, ..toolbox, ..Counter::new(1), dyn loaded, dyn vec![x]",
     "crate = elsewhere; a, self::b",
-    "name = \"a\", read_only, destructive = false, like = a::B, quirks(c, d), timeout = \"1h\", strict",
+    "name = \"a\", read_only, destructive = false, like = a::B, quirks = c(d), tools(e), timeout = \"1h\", strict",
     "unsafe extern \"C\" fn f<'a, T: ?Sized + 'a>(mut a: &'a mut T, _: ...) -> impl Fn() where T: X { x }",
 ];
 
-/// Every token of those, one after the other, groups as such and their tokens as well.
+/// Returns every token of the inputs: groups, and the tokens inside them.
 fn vocabulary() -> Vec<TokenTree> {
     fn add(tokens: TokenStream, all: &mut Vec<TokenTree>) {
         for token in tokens {
@@ -47,7 +47,7 @@ enum Change {
     Double,
     Replace(Index),
     Insert(Index),
-    /// The group around the tokens of a group.
+    /// Puts a group around the token.
     Wrap(u8),
 }
 
@@ -61,7 +61,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Applies the change to the token of that number, counted through all groups.
+/// Applies the change to the token at an index, which counts through all groups.
 fn apply(
     tokens: TokenStream,
     left: &mut usize,
@@ -107,23 +107,23 @@ fn count(tokens: TokenStream) -> usize {
     tokens.into_iter().map(inside).sum()
 }
 
-/// One of the items, spoilt in some places.
-fn spoilt() -> impl Strategy<Value = TokenStream> {
+/// Generates one of the inputs with some mutations.
+fn mutated() -> impl Strategy<Value = TokenStream> {
     let changes = proptest::collection::vec((any::<Index>(), change()), 0..6);
     (0..ITEMS.len(), changes).prop_map(|(item, changes)| {
         let words = vocabulary();
         let mut tokens: TokenStream = ITEMS[item].parse().expect("tokens");
-        for (place, change) in changes {
+        for (index, change) in changes {
             let count = count(tokens.clone());
             if count > 0 {
-                tokens = apply(tokens, &mut place.index(count), &change, &words);
+                tokens = apply(tokens, &mut index.index(count), &change, &words);
             }
         }
         tokens
     })
 }
 
-/// No item at all: words in any order.
+/// Generates tokens in any order.
 fn noise() -> impl Strategy<Value = TokenStream> {
     proptest::collection::vec(any::<Index>(), 0..12).prop_map(|indices| {
         let words = vocabulary();
@@ -132,14 +132,14 @@ fn noise() -> impl Strategy<Value = TokenStream> {
 }
 
 fn text() -> impl Strategy<Value = String> {
-    prop_oneof![4 => spoilt(), 1 => noise()].prop_map(|tokens| tokens.to_string())
+    prop_oneof![4 => mutated(), 1 => noise()].prop_map(|tokens| tokens.to_string())
 }
 
 fn macros() -> impl Strategy<Value = Macro> {
     prop_oneof![Just(Macro::Tool), Just(Macro::Toolbox), Just(Macro::Provider), Just(Macro::Tools)]
 }
 
-/// The names of the functions that an item has.
+/// Returns the names of the functions in an item.
 fn functions(item: &TokenStream) -> Vec<String> {
     match syn::parse2::<syn::Item>(item.clone()) {
         Ok(syn::Item::Fn(function)) => vec![function.sig.ident.to_string()],
@@ -166,12 +166,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_tokens_make_a_macro_panic_and_none_are_lost(
+    fn macros_never_panic_and_keep_all_functions(
         which in macros(),
         arguments in prop_oneof![Just(String::new()), text()],
         item in text(),
     ) {
-        // As text, so that a failure can be read.
+        // As text, so that a failure is readable.
         let (Ok(arguments), Ok(item)) = (arguments.parse(), item.parse::<TokenStream>()) else {
             return Ok(());
         };
@@ -182,12 +182,12 @@ proptest! {
             return Ok(());
         }
         for name in functions(&item) {
-            prop_assert!(has_word(&expansion, name.trim_start_matches("r#")), "{name} is lost");
+            prop_assert!(has_word(&expansion, name.trim_start_matches("r#")), "{name} is missing");
         }
-        // A body is handed on as it is, be it half written.
+        // A body is unchanged, so an incomplete one does not parse.
         if !failed && syn::parse2::<syn::Item>(item).is_ok() {
             let parsed = syn::parse2::<syn::File>(expansion.clone());
-            prop_assert!(parsed.is_ok(), "no items: {expansion}");
+            prop_assert!(parsed.is_ok(), "not a file: {expansion}");
         }
     }
 }

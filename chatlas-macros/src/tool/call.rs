@@ -1,4 +1,5 @@
-//! How the model's call reaches the function: the registration, and the future of one call.
+//! The registration of a tool, which creates the `Tool` that runs the function when the model calls
+//! it.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
@@ -8,29 +9,29 @@ use syn::{ReturnType, Type};
 use super::parameter::Source;
 use super::parse::Tool;
 use super::returns::{Items, Returns};
-use crate::place::{at, here};
+use crate::span::{at_call_site, respan};
 
 impl Tool<'_> {
-    /// What makes a free function a tool.
+    /// Returns the registration of a free function.
     pub(super) fn registration(&self, private: &TokenStream) -> TokenStream {
         let ident = &self.function.sig.ident;
-        let (around, name) = (self.around(), self.key(private));
+        let (attributes, name) = (self.item_attributes(), self.name_constant(private));
         let spec = self.spec(private);
         let outcome = outcome(private);
         let made = if self.states().next().is_some() {
             let made = self.with_state(private);
             quote! {
-                impl #private::ToolFn for #ident {
+                impl #private::NamedTool for #ident {
                     const NAME: #private::Name = #name;
                 }
                 #made
             }
         } else {
-            let run = self.run(&mut std::iter::empty(), private);
+            let future = self.future(&mut std::iter::empty(), private);
             quote! {
-                fn __call(__call: #private::ToolCall) -> #outcome { #run }
+                fn __call(__call: #private::ToolCall) -> #outcome { #future }
 
-                impl #private::Stateless for #ident {
+                impl #private::StatelessTool for #ident {
                     const NAME: #private::Name = #name;
                     fn tool() -> #private::Arc<dyn #private::Tool> {
                         #private::function(&__SPEC, __call)
@@ -39,7 +40,7 @@ impl Tool<'_> {
             }
         };
         quote! {
-            #(#around)*
+            #(#attributes)*
             const _: () = {
                 #spec
                 #made
@@ -47,94 +48,100 @@ impl Tool<'_> {
         }
     }
 
-    /// What makes a method a tool: an expression, in a place where `self` is an `Arc` of the owner.
-    pub(crate) fn made_of_method(&self, private: &TokenStream) -> TokenStream {
+    /// Returns the expression that creates the tool of a method, in a function where `self` is an
+    /// `Arc` of the toolbox.
+    pub(crate) fn method_tool(&self, private: &TokenStream) -> TokenStream {
         let spec = self.spec(private);
         let owner = self.owner;
-        // In an item of its own, a parameter's `Self` means nothing.
-        let spec = name_self(&spec, &quote!(#owner));
-        let run = self.run(&mut std::iter::empty(), private);
+        // The definition is an item, in which the `Self` of a parameter has no meaning.
+        let spec = replace_self(&spec, &quote!(#owner));
+        let future = self.future(&mut std::iter::empty(), private);
         quote! {{
             #spec
-            #private::bound(&__SPEC, &self, |__this, __call| #run)
+            #private::bound(&__SPEC, &self, |__this, __call| #future)
         }}
     }
 
-    /// A function whose state the list supplies: generic over what that is.
+    /// Returns the impl of a function with state, which is generic over the state of the list.
     fn with_state(&self, private: &TokenStream) -> TokenStream {
         let ident = &self.function.sig.ident;
         let states: Vec<&Type> = self.states().collect();
-        let hows: Vec<Ident> =
-            (0..states.len()).map(|i| format_ident!("__H{i}", span = Span::call_site())).collect();
-        let bounds = states.iter().zip(&hows).map(|(ty, how)| {
-            let span = here(ty.span());
-            let supply = at(span, &quote!(#private::Supply));
-            quote_spanned!(span=> #private::Arc<__S>: #supply<#ty, #how>)
+        let sources: Vec<Ident> = (0..states.len())
+            .map(|i| format_ident!("__Source{i}", span = Span::call_site()))
+            .collect();
+        let bounds = states.iter().zip(&sources).map(|(ty, source)| {
+            let span = at_call_site(ty.span());
+            let supply = respan(span, &quote!(#private::Supply));
+            quote_spanned!(span=> #private::Arc<__State>: #supply<#ty, #source>)
         });
-        let run = self.run(&mut hows.iter().cloned(), private);
+        let future = self.future(&mut sources.iter().cloned(), private);
         quote! {
-            impl<__S, #(#hows),*> #private::ToolWith<__S, (#(#hows,)*)> for #ident
+            impl<__State, #(#sources),*> #private::ToolFunction<__State, (#(#sources,)*)> for #ident
             where
-                __S: #private::Send + #private::Sync + 'static,
-                #(#hows: 'static,)*
+                __State: #private::Send + #private::Sync + 'static,
+                #(#sources: 'static,)*
                 #(#bounds,)*
             {
-                fn tool(__state: &#private::Arc<__S>) -> #private::Arc<dyn #private::Tool> {
-                    #private::bound(&__SPEC, __state, |__state, __call| #run)
+                fn tool(__state: &#private::Arc<__State>) -> #private::Arc<dyn #private::Tool> {
+                    #private::bound(&__SPEC, __state, |__state, __call| #future)
                 }
             }
         }
     }
 
-    /// Its facts, in a static.
+    /// Returns the static definition.
     fn spec(&self, private: &TokenStream) -> TokenStream {
-        let (name, description, facts) = (&self.name, &self.description, &self.facts);
+        let (name, description, setters) = (&self.name, &self.description, &self.setters);
         let parameters = self.parameters.iter().enumerate();
         let typed =
             parameters.clone().filter_map(|(index, parameter)| parameter.declare(index, private));
-        let lines = parameters.filter_map(|(index, parameter)| parameter.line(index));
+        let untyped = parameters.filter_map(|(index, parameter)| parameter.untyped(index));
         quote! {
             #(#typed)*
-            const __PARAMETERS: &[#private::Param] = &[#(#lines),*];
+            const __PARAMETERS: &[#private::Param] = &[#(#untyped),*];
             static __SPEC: #private::Spec =
-                #private::Spec::new(#name, #description, __PARAMETERS) #facts;
+                #private::Spec::new(#name, #description, __PARAMETERS) #setters;
         }
     }
 
-    /// The future of one call: arguments in, the body, its value out.
-    fn run(&self, hows: &mut impl Iterator<Item = Ident>, private: &TokenStream) -> TokenStream {
+    /// Returns the future of one call: it parses the arguments, runs the body, and converts its
+    /// output.
+    fn future(
+        &self,
+        sources: &mut impl Iterator<Item = Ident>,
+        private: &TokenStream,
+    ) -> TokenStream {
         let takes: Vec<TokenStream> = self
             .parameters
             .iter()
             .enumerate()
             .filter_map(|(index, parameter)| parameter.take(index, private))
             .collect();
-        // Without parameters nothing is taken out of them.
         let mutable = (!takes.is_empty()).then(|| quote!(mut));
-        let (_, path) = self.beside("");
+        let (_, path) = self.generated("");
         let this = self.has_receiver().then(|| quote!(&__this,));
-        let given: Vec<TokenStream> =
-            self.parameters.iter().map(|parameter| parameter.give(hows, private)).collect();
-        let call = quote!(#path(#this #(#given),*));
+        let passed: Vec<TokenStream> =
+            self.parameters.iter().map(|parameter| parameter.pass(sources, private)).collect();
+        let call = quote!(#path(#this #(#passed),*));
         let context = (self.has_context() || matches!(self.returns, Returns::Stream(_)))
             .then(|| quote!(let __context = __call.context;));
-        let end = self.end(&call, private);
-        // At the name, so that a future which is not `Send` is told there.
-        let span = here(self.function.sig.ident.span());
-        let boxed = at(span, &quote!(#private::boxed));
+        let output = self.output(&call, private);
+        // The compiler reports a future that is not `Send` at the name of the function.
+        let span = at_call_site(self.function.sig.ident.span());
+        let pin = respan(span, &quote!(#private::Box::pin));
         quote_spanned! {span=>
-            #boxed(async move {
-                let #mutable __arguments = #private::Args::new(__call.arguments, &__SPEC)?;
+            #pin(async move {
+                let #mutable __arguments = #private::Args::new(__call.arguments, __PARAMETERS)?;
                 #(#takes)*
                 #context
-                #end
+                #output
             })
         }
     }
 
-    /// The call itself, and what becomes of its output.
-    fn end(&self, call: &TokenStream, private: &TokenStream) -> TokenStream {
-        let (_, value) = self.beside("value");
+    /// Returns the call of the body, and the conversion of its output.
+    fn output(&self, call: &TokenStream, private: &TokenStream) -> TokenStream {
+        let (_, value) = self.generated("value");
         let is_async = self.is_async().then(|| quote!(.await));
         match &self.returns {
             Returns::Value(_) if self.is_async() => {
@@ -145,7 +152,7 @@ impl Tool<'_> {
             },
             Returns::Stream(Items { error, .. }) => {
                 let stream = if error.is_some() {
-                    let (_, error) = self.beside("error");
+                    let (_, error) = self.generated("error");
                     quote! {
                         let __stream = match #call #is_async {
                             #private::Result::Ok(__stream) => __stream,
@@ -162,12 +169,12 @@ impl Tool<'_> {
         }
     }
 
-    /// Whether it takes the context of the call.
+    /// Returns whether the tool takes the context of the call.
     pub(super) fn has_context(&self) -> bool {
         self.parameters.iter().any(|p| matches!(p.source, Source::Context { .. }))
     }
 
-    /// Whether what it returns may borrow what it takes.
+    /// Returns whether the return value may borrow from the parameters.
     pub(super) fn returns_borrow(&self) -> bool {
         let ReturnType::Type(_, ty) = &self.function.sig.output else { return false };
         let text = quote!(#ty).to_string();
@@ -175,12 +182,12 @@ impl Tool<'_> {
     }
 }
 
-/// Those tokens, with the type itself instead of `Self`.
-fn name_self(tokens: &TokenStream, owner: &TokenStream) -> TokenStream {
+/// Returns the tokens with the type instead of `Self`.
+fn replace_self(tokens: &TokenStream, owner: &TokenStream) -> TokenStream {
     let replace = |token| match token {
-        TokenTree::Ident(ident) if ident == "Self" => at(ident.span(), owner),
+        TokenTree::Ident(ident) if ident == "Self" => respan(ident.span(), owner),
         TokenTree::Group(group) => {
-            let mut replaced = Group::new(group.delimiter(), name_self(&group.stream(), owner));
+            let mut replaced = Group::new(group.delimiter(), replace_self(&group.stream(), owner));
             replaced.set_span(group.span());
             TokenTree::Group(replaced).into()
         }
@@ -189,7 +196,7 @@ fn name_self(tokens: &TokenStream, owner: &TokenStream) -> TokenStream {
     tokens.clone().into_iter().flat_map(replace).collect()
 }
 
-/// What a call comes to.
+/// Returns the type of the future of a call.
 fn outcome(private: &TokenStream) -> TokenStream {
     quote! {
         #private::BoxFuture<

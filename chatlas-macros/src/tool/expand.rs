@@ -1,33 +1,37 @@
-//! What `#[tool]` writes: the function with its span, the struct beside it, the registration.
+//! The expansion of `#[tool]`: the traced function, the struct of the same name, the registration.
 
 use std::borrow::Cow;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
+use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Meta, Pat, Signature, Visibility, parse_quote};
 
-use super::parse::{Tool, doc};
+use super::doc::Doc;
+use super::parse::Tool;
 use super::returns::{Items, Returns};
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::place::at;
+use crate::span::{at_call_site, respan};
 
 impl Tool<'_> {
-    /// The function as it was and a tool that is never made, so that a mistake is told once.
+    /// Returns the original function and a tool that is never created, so that the compiler reports
+    /// no further errors.
     pub(super) fn stub(&self, private: &TokenStream, errors: &Errors) -> TokenStream {
-        let function = self.bare();
+        let function = self.original();
         let errors = errors.to_tokens();
         if self.has_receiver() {
-            // Nothing but functions may stand in an impl.
+            // The function is inside an impl, which cannot contain a struct.
             return quote!(#function #errors);
         }
-        let (marker, ident, name) = (self.marker(), &self.function.sig.ident, self.key(private));
+        let (marker, ident, name) =
+            (self.marker(), &self.function.sig.ident, self.name_constant(private));
         let cfg = self.cfg();
         quote! {
             #function
             #marker
             #(#cfg)*
-            impl #private::Stateless for #ident {
+            impl #private::StatelessTool for #ident {
                 const NAME: #private::Name = #name;
                 fn tool() -> #private::Arc<dyn #private::Tool> { loop {} }
             }
@@ -35,47 +39,49 @@ impl Tool<'_> {
         }
     }
 
-    /// The function as it was, without what is ours.
-    pub(crate) fn bare(&self) -> TokenStream {
+    /// Returns the original function without the attributes of the macro.
+    pub(crate) fn original(&self) -> TokenStream {
         let Function { attrs, vis, sig, body } = self.function;
-        let outer = outer(attrs);
+        let outer = public_attributes(attrs);
         let mut signature = plain(sig);
-        // Told already, and rustc would tell it again.
+        // Already reported; rustc would report it again.
         signature.variadic = None;
         quote!(#(#outer)* #[allow(unused)] #vis #signature #body)
     }
 
-    /// All of it.
+    /// Returns the complete expansion.
     pub(super) fn expand(&self, private: &TokenStream) -> TokenStream {
         let public = self.public(private);
         let marker = self.marker();
         let body = self.body(private);
         let registration = self.registration(private);
-        let around = self.around();
+        let attributes = self.item_attributes();
         let ident = &self.function.sig.ident;
-        // Associated to the struct: no other item of ours is in scope of the body.
+        // The body is an associated function of the struct, so that no generated item is in its
+        // scope.
         quote! {
             #public
             #marker
-            #(#around)*
+            #(#attributes)*
             impl #ident { #body }
             #registration
         }
     }
 
-    /// The function under its own name: the body in a span.
+    /// Returns the public function, which calls the body in a span.
     pub(crate) fn public(&self, private: &TokenStream) -> TokenStream {
         let Function { attrs, vis, sig, .. } = self.function;
-        // Documented by its description, if by nothing else.
+        // A function without a doc comment is documented by its description.
         let description = &self.description;
-        let documented = doc(attrs).is_empty().then(|| quote!(#[doc = #description]));
-        let attrs = outer(attrs);
+        let documented =
+            Doc::from_attributes(attrs).is_empty().then(|| quote!(#[doc = #description]));
+        let attrs = public_attributes(attrs);
         let traced = match &self.returns {
             Returns::Value(_) => self.traced_value(private),
             Returns::Stream(items) => self.traced_stream(items, private),
         };
         let mut signature = plain(sig);
-        without_mut(&mut signature);
+        remove_mut(&mut signature);
         quote! {
             #documented
             #(#attrs)*
@@ -91,53 +97,53 @@ impl Tool<'_> {
         }
     }
 
-    /// The call of the body, out of the public function. `inside`: whether it is inside the span
-    /// when its arguments are made.
-    fn direct(&self, inside: bool, private: &TokenStream) -> TokenStream {
-        let (_, path) = self.beside("");
+    /// Returns the call of the body by the public function. `inside`: whether the arguments are
+    /// evaluated inside the span.
+    fn direct_call(&self, inside: bool, private: &TokenStream) -> TokenStream {
+        let (_, path) = self.generated("");
         let receiver = self.has_receiver().then(|| quote!(self,));
-        let given = self.parameters.iter().map(|parameter| parameter.hand_on(private, inside));
-        quote!(#path(#receiver #(#given),*))
+        let forwarded = self.parameters.iter().map(|parameter| parameter.forward(private, inside));
+        quote!(#path(#receiver #(#forwarded),*))
     }
 
     fn traced_value(&self, private: &TokenStream) -> TokenStream {
         let (name, description) = (&self.name, &self.description);
-        // The context of a call is moved inside its span, unless what is returned may borrow it.
+        // The context of a call moves into its span, unless the return value may borrow from it.
         let inside = self.has_context() && !self.returns_borrow();
-        let call = self.direct(inside, private);
-        let (_, told) = self.beside("value");
+        let call = self.direct_call(inside, private);
+        let (_, value) = self.generated("value");
         if !self.is_async() {
             let (span, output) = (local("span"), local("output"));
             return quote! {
                 let #span = #private::SyncSpan::enter(#name, #description);
                 let #output = #call;
-                #span.finish(&#output, #told);
+                #span.finish(&#output, #value);
                 #output
             };
         }
         let body = if inside { quote!(async move { #call.await }) } else { call };
-        quote!(#private::direct(#name, #description, #body, #told).await)
+        quote!(#private::direct(#name, #description, #body, #value).await)
     }
 
     fn traced_stream(&self, items: &Items<'_>, private: &TokenStream) -> TokenStream {
         let (name, description) = (&self.name, &self.description);
-        let call = self.direct(self.has_context(), private);
-        let (_, told) = self.beside("value");
+        let call = self.direct_call(self.has_context(), private);
+        let (_, value) = self.generated("value");
         let (span, stream, error) = (local("span"), local("stream"), local("error"));
         let open = if self.is_async() {
             quote!(#span.open_async(async move { #call.await }).await)
         } else {
             quote!(#span.open(move || #call))
         };
-        let follow = quote!(#span.follow(#stream, #told));
+        let follow = quote!(#span.follow(#stream, #value));
         let follow = if items.boxed { quote!(#private::Box::pin(#follow) as _) } else { follow };
         let end = if items.error.is_some() {
-            let (_, told) = self.beside("error");
+            let (_, convert) = self.generated("error");
             quote! {
                 match #stream {
                     #private::Result::Ok(#stream) => #private::Result::Ok(#follow),
                     #private::Result::Err(#error) => {
-                        #span.fail(&#told(&#error));
+                        #span.fail(&#convert(&#error));
                         #private::Result::Err(#error)
                     }
                 }
@@ -152,13 +158,13 @@ impl Tool<'_> {
         }
     }
 
-    /// The attributes of what stands around the body and repeats its types.
-    pub(crate) fn around(&self) -> Vec<Cow<'_, Attribute>> {
+    /// Returns the attributes of the generated items that repeat the types of the function.
+    pub(crate) fn item_attributes(&self) -> Vec<Cow<'_, Attribute>> {
         let cfg = self.cfg().into_iter().map(Cow::Borrowed);
         cfg.chain(lints(&self.function.attrs)).collect()
     }
 
-    /// The struct of the same name, in the type namespace.
+    /// Returns the struct of the same name, in the type namespace.
     fn marker(&self) -> TokenStream {
         let Function { vis, sig, .. } = self.function;
         let cfg = self.cfg();
@@ -172,13 +178,13 @@ impl Tool<'_> {
         }
     }
 
-    /// The function as it was written, and beside it what the model is handed: the one place
-    /// where the return type is held against what a tool may return.
+    /// Returns the original function and the conversion of its output. Only here, the compiler
+    /// checks the return type, so that it reports an unsuitable type once.
     pub(crate) fn body(&self, private: &TokenStream) -> TokenStream {
         let Function { attrs, sig, body, vis } = self.function;
-        let attrs = inner(attrs);
-        // Clippy leaves the signature of an exported function alone; this one is private. What the
-        // model sends is there for the call alone, so it may as well be taken by value.
+        let attrs = body_attributes(attrs);
+        // Clippy checks the signature, because this function is private, unlike the public one.
+        // Parameters by value are fine: the arguments exist for one call.
         let exported =
             (!matches!(vis, Visibility::Inherited)).then(|| quote!(, clippy::unnecessary_wraps));
         let allowed = quote! {
@@ -193,24 +199,25 @@ impl Tool<'_> {
             )]
         };
         let mut signature = plain(sig);
-        signature.ident = at_ident(&self.beside("").0, &sig.ident);
-        let around = self.around();
-        let (value, _) = self.beside("value");
+        signature.ident = self.generated("").0;
+        signature.ident.set_span(sig.ident.span());
+        let attributes = self.item_attributes();
+        let (value, _) = self.generated("value");
         let (span, output) = self.returns.value();
-        let returned = at(span, &quote!(#private::Returned));
-        let (split, told, error) =
-            (at(span, &quote!(split)), at(span, &quote!(output)), at(span, &quote!(error)));
+        let to_output = conversion(span, private, &quote!(output), &quote!(ToolReturn::to_output));
+        let to_error = conversion(span, private, &quote!(error), &quote!(ToolFailure::to_error));
+        let split = respan(span, &quote!(split));
         let error_of_stream = match &self.returns {
             Returns::Stream(Items { error: Some(ty), .. }) => {
-                let (name, _) = self.beside("error");
-                let span = crate::place::here(syn::spanned::Spanned::span(ty));
-                let returned = at(span, &quote!(#private::Returned(__error)));
-                let error = at(span, &quote!(error()));
+                let (name, _) = self.generated("error");
+                let span = at_call_site(ty.span());
+                let to_error =
+                    conversion(span, private, &quote!(error), &quote!(ToolFailure::to_error));
                 Some(quote! {
-                    #(#around)*
-                    fn #name(__error: &#ty) -> #private::ToolError {
+                    #(#attributes)*
+                    fn #name(__value: &#ty) -> #private::ToolError {
                         use #private::Plain as _;
-                        #returned.#error
+                        #to_error
                     }
                 })
             }
@@ -221,7 +228,7 @@ impl Tool<'_> {
             #(#attrs)*
             #signature #body
 
-            #(#around)*
+            #(#attributes)*
             #[allow(clippy::ptr_arg)]
             fn #value(
                 __output: &#output,
@@ -229,11 +236,9 @@ impl Tool<'_> {
             ) -> #private::Result<#private::ToolOutput, #private::ToolError> {
                 use #private::Plain as _;
                 match #private::Returned(__output).#split() {
-                    #private::Result::Ok(__value) if __wanted => #returned(__value).#told(),
-                    #private::Result::Ok(_) => #private::Result::Ok(#private::untold()),
-                    #private::Result::Err(__error) => {
-                        #private::Result::Err(#returned(__error).#error())
-                    }
+                    #private::Result::Ok(__value) if __wanted => #to_output,
+                    #private::Result::Ok(_) => #private::Result::Ok(#private::null_output()),
+                    #private::Result::Err(__value) => #private::Result::Err(#to_error),
                 }
             }
 
@@ -242,32 +247,37 @@ impl Tool<'_> {
     }
 }
 
-/// A variable that no parameter of the function can be confused with.
+/// Returns the conversion of `__value`: the method `select` of `Returned`, which calls the method
+/// `convert` of a trait for every type without a special conversion.
+fn conversion(
+    span: Span,
+    private: &TokenStream,
+    select: &TokenStream,
+    convert: &TokenStream,
+) -> TokenStream {
+    respan(span, &quote!(#private::Returned(__value).#select(#private::#convert)))
+}
+
+/// Returns a variable whose name cannot collide with that of a parameter.
 fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-fn at_ident(name: &Ident, place: &Ident) -> Ident {
-    let mut name = name.clone();
-    name.set_span(place.span());
-    name
-}
-
-const SHOWN: [&str; 4] = ["doc", "cfg", "must_use", "deprecated"];
+const PUBLIC: [&str; 4] = ["doc", "cfg", "must_use", "deprecated"];
 const LINTS: [&str; 4] = ["allow", "warn", "deny", "forbid"];
 
 fn is_any(attr: &Attribute, names: &[&str]) -> bool {
     names.iter().any(|name| attr.path().is_ident(name))
 }
 
-/// The attributes of the public function: what its users see, and the lints.
-fn outer(attrs: &[Attribute]) -> Vec<Cow<'_, Attribute>> {
-    let shown = attrs.iter().filter(|attr| is_any(attr, &SHOWN)).map(Cow::Borrowed);
+/// Returns the attributes of the public function: those that its users see, and the lints.
+fn public_attributes(attrs: &[Attribute]) -> Vec<Cow<'_, Attribute>> {
+    let shown = attrs.iter().filter(|attr| is_any(attr, &PUBLIC)).map(Cow::Borrowed);
     shown.chain(lints(attrs)).collect()
 }
 
-/// The lints of the function, for what repeats its types. What it expects is fulfilled by the body
-/// alone.
+/// Returns the lints of the function, for the generated items that repeat its types. Only the body
+/// fulfils an `expect`, which is therefore an `allow` here.
 fn lints(attrs: &[Attribute]) -> impl Iterator<Item = Cow<'_, Attribute>> {
     attrs.iter().filter_map(|attr| {
         if is_any(attr, &LINTS) {
@@ -279,14 +289,14 @@ fn lints(attrs: &[Attribute]) -> impl Iterator<Item = Cow<'_, Attribute>> {
     })
 }
 
-/// The attributes of the body: the lints, and whatever else works on a body.
-fn inner(attrs: &[Attribute]) -> Vec<&Attribute> {
-    const SHOWN_ALONE: [&str; 3] = ["doc", "must_use", "deprecated"];
-    attrs.iter().filter(|attr| !is_any(attr, &SHOWN_ALONE)).collect()
+/// Returns the attributes of the body: all but those for the users of the function.
+fn body_attributes(attrs: &[Attribute]) -> Vec<&Attribute> {
+    const PUBLIC_ONLY: [&str; 3] = ["doc", "must_use", "deprecated"];
+    attrs.iter().filter(|attr| !is_any(attr, &PUBLIC_ONLY)).collect()
 }
 
-/// The signature without the documentation of its parameters and what is ours, which rustc does
-/// not allow there.
+/// Returns the signature without the documentation of its parameters and the attributes of the
+/// macro, which rustc does not allow there.
 fn plain(sig: &Signature) -> Signature {
     let mut sig = sig.clone();
     for input in &mut sig.inputs {
@@ -299,8 +309,8 @@ fn plain(sig: &Signature) -> Signature {
     sig
 }
 
-/// The body changes its parameters; the function around it only hands them on.
-fn without_mut(sig: &mut Signature) {
+/// Removes `mut` from the parameters: the public function only forwards them.
+fn remove_mut(sig: &mut Signature) {
     for input in &mut sig.inputs {
         if let FnArg::Typed(typed) = input
             && let Pat::Ident(name) = &mut *typed.pat

@@ -1,33 +1,37 @@
-//! `#[tool]`: the function is read (`parse`, `parameter`, `returns`), held against the rules
-//! (`valid`), and written anew with its registration (`expand`, `call`).
+//! `#[tool]`: reads the function (`parse`, `parameter`, `returns`), checks it (`valid`), and writes
+//! the traced function (`expand`) and its registration (`call`).
 
 mod call;
+mod doc;
 mod expand;
+mod literal;
 mod parameter;
 mod parse;
 mod returns;
+mod types;
 mod valid;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use crate::attr::{Arguments, Grammar, Takes};
+use crate::attr::{Arguments, Grammar, Kind};
 use crate::errors::Errors;
 use crate::function::Function;
 
-pub(crate) use parse::{Tool, is_tool};
+pub(crate) use parse::Tool;
+pub(crate) use types::is_tool;
 
-/// What may stand in the parentheses of `#[tool]`.
+/// The arguments of `#[tool]`.
 pub(crate) const GRAMMAR: Grammar = Grammar(&[
-    ("name", Takes::Text),
-    ("description", Takes::Text),
-    ("title", Takes::Text),
-    ("read_only", Takes::Switch),
-    ("destructive", Takes::Switch),
-    ("idempotent", Takes::Switch),
-    ("open_world", Takes::Switch),
-    ("timeout", Takes::Text),
-    ("strict", Takes::Switch),
+    ("name", Kind::Text),
+    ("description", Kind::Text),
+    ("title", Kind::Text),
+    ("read_only", Kind::Bool),
+    ("destructive", Kind::Bool),
+    ("idempotent", Kind::Bool),
+    ("open_world", Kind::Bool),
+    ("timeout", Kind::Text),
+    ("strict", Kind::Bool),
 ]);
 
 pub(crate) fn expand(
@@ -40,7 +44,7 @@ pub(crate) fn expand(
     let function: Function = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
-            errors.note(valid::not_a_function(item).unwrap_or(error));
+            errors.push(valid::not_a_function(item).unwrap_or(error));
             let errors = errors.to_tokens();
             return quote!(#item #errors);
         }

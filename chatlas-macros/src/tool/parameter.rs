@@ -1,15 +1,17 @@
-//! A parameter of the function: where its value comes from, and how it is handed over.
+//! A parameter of the function: the source of its value, and how the function receives it.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Expr, Lit, Pat, PatType, Type, TypePath, UnOp};
+use syn::{Attribute, Expr, Lit, Pat, PatType, Type};
 
-use super::parse::{Text, bare, cfgs, doc};
+use super::doc::Doc;
+use super::literal::json;
+use super::types::{bare, cfgs, is_context, is_named};
 use super::valid;
 use crate::errors::Errors;
-use crate::place::{at, here};
+use crate::span::{at_call_site, respan};
 
 /// A parameter of the function.
 pub(super) struct Parameter<'a> {
@@ -18,24 +20,24 @@ pub(super) struct Parameter<'a> {
     pub(super) source: Source<'a>,
 }
 
-/// Where its value comes from.
+/// The source of a parameter's value.
 pub(super) enum Source<'a> {
-    /// From the model.
+    /// The model.
     Model {
-        taken: Taken<'a>,
-        doc: Text,
-        /// What stands for it where the model gives none.
+        passing: Passing<'a>,
+        doc: Doc,
+        /// The value if the model sends none.
         default: Option<Box<Expr>>,
     },
-    /// From the app: `#[state]`.
+    /// The app: `#[state]`.
     State { attribute: &'a Attribute, ty: &'a Type, borrowed: bool },
-    /// From the call: a `ToolContext`.
+    /// The call: a `ToolContext`.
     Context { borrowed: bool },
 }
 
-/// How the model's value becomes the argument.
-pub(super) enum Taken<'a> {
-    /// `T`: as it is.
+/// How the function receives a value from the model.
+pub(super) enum Passing<'a> {
+    /// `T`: by value.
     Owned(&'a Type),
     /// `&T`: borrowed from a `T`.
     Borrowed(&'a Type),
@@ -46,27 +48,27 @@ pub(super) enum Taken<'a> {
 }
 
 impl<'a> Parameter<'a> {
-    /// Reads it, and notes every rule that it breaks.
+    /// Reads the parameter, and reports every rule that it breaks.
     pub(super) fn read(typed: &'a PatType, errors: &mut Errors) -> Option<Self> {
         let PatType { attrs, pat, ty, .. } = typed;
-        let own = valid::parameter_attributes(attrs, errors);
+        let attributes = valid::parameter_attributes(attrs, errors);
         let Pat::Ident(name) = &**pat else {
             errors.at(
                 pat,
-                "a parameter of a tool is a plain name, which the model is told; \
-                 take the value apart in the body",
+                "a tool parameter must be a plain name, which is sent to the model; destructure the \
+                 value in the body",
             );
             return None;
         };
         if name.by_ref.is_some() || name.subpat.is_some() {
-            errors.at(name, "a parameter of a tool is a plain name, without `ref` or `@`");
+            errors.at(name, "a tool parameter must be a plain name; remove `ref` and `@`");
             return None;
         }
         let source = if is_context(ty) {
-            valid::context(&own, ty, errors);
+            valid::context(&attributes, ty, errors);
             Source::Context { borrowed: matches!(bare(ty), Type::Reference(_)) }
-        } else if let Some(attribute) = own.state {
-            valid::state(&own, ty, errors);
+        } else if let Some(attribute) = attributes.state {
+            valid::state(&attributes, ty, errors);
             match bare(ty) {
                 Type::Reference(reference) => {
                     Source::State { attribute, ty: &reference.elem, borrowed: true }
@@ -75,54 +77,60 @@ impl<'a> Parameter<'a> {
             }
         } else {
             valid::parameter_type(ty, errors);
-            let default =
-                own.default.and_then(|attribute| valid::default(attribute, errors)).map(Box::new);
-            Source::Model { taken: Taken::of(ty), doc: doc(attrs), default }
+            let default = attributes.default.and_then(|attr| valid::default(attr, errors));
+            Source::Model {
+                passing: Passing::from_type(ty),
+                doc: Doc::from_attributes(attrs),
+                default: default.map(Box::new),
+            }
         };
         Some(Self { ident: &name.ident, cfg: cfgs(attrs), source })
     }
 
-    /// The name that the model is told.
+    /// Returns the name that is sent to the model.
     fn name(&self) -> String {
         self.ident.unraw().to_string()
     }
 
-    /// The variable that holds its value.
+    /// Returns the variable that holds the value.
     fn variable(&self) -> Ident {
         format_ident!("__argument_{}", self.name(), span = Span::call_site())
     }
 
-    /// The one place where its type is held against what a tool may take.
+    /// Returns the constant that declares the parameter. Only here, the compiler checks that the
+    /// type is a `ToolParameter`, so that it reports an unsuitable type once.
     pub(super) fn declare(&self, index: usize, private: &TokenStream) -> Option<TokenStream> {
-        let Source::Model { taken, doc, default } = &self.source else { return None };
+        let Source::Model { passing, doc, default } = &self.source else { return None };
         let cfg = &self.cfg;
-        let (name, owned, constant) = (self.name(), taken.owned(private), constant(index));
-        let parameter = at(taken.span(), &quote!(#private::parameter));
+        let (name, owned, constant) = (self.name(), passing.owned(private), constant(index));
+        let span = passing.span();
+        let checked = respan(span, &quote!(#private::ToolParameter));
         let or = default.as_ref().map(|expr| {
             let shown = json(expr).unwrap_or_default();
             quote!(.or(#shown))
         });
-        Some(quote_spanned! {taken.span()=>
+        Some(quote_spanned! {span=>
             #(#cfg)*
-            const #constant: #private::Parameter<#owned> = #parameter::<#owned>(#name, #doc) #or;
+            const #constant: #private::Parameter<#owned> =
+                #private::Parameter::new(#name, #doc, <#owned as #checked>::TYPE) #or;
         })
     }
 
-    /// Its line among the parameters.
-    pub(super) fn line(&self, index: usize) -> Option<TokenStream> {
+    /// Returns the element of the list of parameters.
+    pub(super) fn untyped(&self, index: usize) -> Option<TokenStream> {
         let Source::Model { .. } = &self.source else { return None };
         let (cfg, constant) = (&self.cfg, constant(index));
         Some(quote!(#(#cfg)* #constant.untyped()))
     }
 
-    /// Its value, taken from the arguments or from the state.
+    /// Returns the statement that takes the value from the arguments of a call.
     pub(super) fn take(&self, index: usize, private: &TokenStream) -> Option<TokenStream> {
         let (cfg, variable) = (&self.cfg, self.variable());
         match &self.source {
-            Source::Model { taken, default, .. } => {
-                let (owned, constant) = (taken.owned(private), constant(index));
+            Source::Model { passing, default, .. } => {
+                let (owned, constant) = (passing.owned(private), constant(index));
                 let take = if let Some(expr) = default {
-                    let value = taken.default(expr, private);
+                    let value = passing.default(expr, private);
                     quote!(#constant.take_or(&mut __arguments, || #value)?)
                 } else {
                     quote!(#constant.take(&mut __arguments)?)
@@ -133,27 +141,28 @@ impl<'a> Parameter<'a> {
         }
     }
 
-    /// Its value, given to the function; `how` is the next kind of supply for a state.
-    pub(super) fn give(
+    /// Returns the argument for the function. `sources` has a type parameter for each `#[state]`
+    /// parameter.
+    pub(super) fn pass(
         &self,
-        how: &mut impl Iterator<Item = Ident>,
+        sources: &mut impl Iterator<Item = Ident>,
         private: &TokenStream,
     ) -> TokenStream {
         let (cfg, variable) = (&self.cfg, self.variable());
         let value = match &self.source {
-            Source::Model { taken, .. } => {
-                let borrow = taken.is_borrowed().then(|| quote!(&));
+            Source::Model { passing, .. } => {
+                let borrow = passing.is_borrowed().then(|| quote!(&));
                 quote!(#borrow #variable)
             }
             Source::State { ty, borrowed, .. } => {
-                let how = how.next();
-                let supply = quote!(#private::Supply::<#ty, #how>::supply(&__state));
+                let source = sources.next();
+                let supply = quote!(#private::Supply::<#ty, #source>::supply(&__state));
                 if *borrowed {
                     supply
                 } else {
-                    let span = here(ty.span());
-                    let cloned = at(span, &quote!(#private::cloned));
-                    quote_spanned!(span=> #cloned::<#ty>(#supply))
+                    let span = at_call_site(ty.span());
+                    let checked = respan(span, &quote!(#private::CloneState));
+                    quote_spanned!(span=> <#ty as #checked>::clone_state(#supply))
                 }
             }
             Source::Context { borrowed: true } => quote!(&__context),
@@ -162,8 +171,9 @@ impl<'a> Parameter<'a> {
         quote!(#(#cfg)* #value)
     }
 
-    /// Handed on by the public function, which has it under its own name.
-    pub(super) fn hand_on(&self, private: &TokenStream, inside: bool) -> TokenStream {
+    /// Returns the argument that the public function forwards to the body. `inside`: whether it is
+    /// evaluated inside the span.
+    pub(super) fn forward(&self, private: &TokenStream, inside: bool) -> TokenStream {
         let Self { cfg, ident, .. } = self;
         match &self.source {
             Source::Context { borrowed } if inside => {
@@ -176,22 +186,22 @@ impl<'a> Parameter<'a> {
     }
 }
 
-impl<'a> Taken<'a> {
-    fn of(ty: &'a Type) -> Self {
+impl<'a> Passing<'a> {
+    fn from_type(ty: &'a Type) -> Self {
         let Type::Reference(reference) = bare(ty) else { return Self::Owned(ty) };
         match bare(&reference.elem) {
             Type::Slice(slice) => Self::List(&slice.elem),
-            Type::Path(path) if is_str(path) => Self::Text(&reference.elem),
+            elem if is_named(elem, "str") => Self::Text(&reference.elem),
             elem => Self::Borrowed(elem),
         }
     }
 
-    /// Whether the function borrows the value.
+    /// Returns whether the function borrows the value.
     fn is_borrowed(&self) -> bool {
         !matches!(self, Self::Owned(_))
     }
 
-    /// The type that the model's value is read into.
+    /// Returns the type that the JSON value is converted into.
     fn owned(&self, private: &TokenStream) -> TokenStream {
         match self {
             Self::Owned(ty) | Self::Borrowed(ty) => ty.to_token_stream(),
@@ -200,14 +210,14 @@ impl<'a> Taken<'a> {
         }
     }
 
-    /// The default as a value of that type.
+    /// Returns the default as a value of that type.
     fn default(&self, expr: &Expr, private: &TokenStream) -> TokenStream {
         let is_text = matches!(expr, Expr::Lit(literal) if matches!(literal.lit, Lit::Str(_)));
         match self {
             Self::Owned(_) | Self::Borrowed(_) if !is_text => expr.to_token_stream(),
             _ => {
-                let span = here(expr.span());
-                let into = at(span, &quote!(#private::Into::into));
+                let span = at_call_site(expr.span());
+                let into = respan(span, &quote!(#private::Into::into));
                 quote_spanned!(span=> #into(#expr))
             }
         }
@@ -215,72 +225,11 @@ impl<'a> Taken<'a> {
 
     fn span(&self) -> Span {
         let (Self::Owned(ty) | Self::Borrowed(ty) | Self::Text(ty) | Self::List(ty)) = self;
-        here(ty.span())
+        at_call_site(ty.span())
     }
 }
 
-/// The constant that stands for the parameter at that place.
+/// Returns the name of the constant that declares the parameter at this index.
 fn constant(index: usize) -> Ident {
     format_ident!("__PARAMETER_{index}", span = Span::call_site())
-}
-
-/// `str`, under whatever path.
-fn is_str(path: &TypePath) -> bool {
-    path.path.segments.last().is_some_and(|segment| segment.ident == "str")
-}
-
-/// `ToolContext` or `&ToolContext`, under whatever path.
-fn is_context(ty: &Type) -> bool {
-    let ty = match bare(ty) {
-        Type::Reference(reference) => bare(&reference.elem),
-        other => other,
-    };
-    let Type::Path(path) = ty else { return false };
-    path.path.segments.last().is_some_and(|segment| segment.ident == "ToolContext")
-}
-
-/// A literal as JSON; nothing else can be shown.
-fn json(expr: &Expr) -> Option<String> {
-    match expr {
-        Expr::Group(group) => json(&group.expr),
-        Expr::Paren(paren) => json(&paren.expr),
-        Expr::Array(array) => {
-            let elements: Option<Vec<String>> = array.elems.iter().map(json).collect();
-            Some(format!("[{}]", elements?.join(",")))
-        }
-        Expr::Unary(unary) if matches!(unary.op, UnOp::Neg(_)) => {
-            let number = json(&unary.expr)?;
-            number.starts_with(|c: char| c.is_ascii_digit()).then(|| format!("-{number}"))
-        }
-        Expr::Lit(literal) => match &literal.lit {
-            Lit::Str(text) => Some(quoted(&text.value())),
-            Lit::Char(text) => Some(quoted(text.value().encode_utf8(&mut [0; 4]))),
-            Lit::Bool(on) => Some(on.value.to_string()),
-            Lit::Int(number) => Some(number.base10_digits().to_owned()),
-            Lit::Float(number) => {
-                let digits = number.base10_digits();
-                let zero = if digits.ends_with('.') { "0" } else { "" };
-                Some(format!("{digits}{zero}"))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn quoted(text: &str) -> String {
-    let mut json = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => json.extend(['\\', c]),
-            c if u32::from(c) < 0x20 => {
-                use std::fmt::Write as _;
-                // Writing to a string does not fail.
-                let _ = write!(json, "\\u{:04x}", u32::from(c));
-            }
-            c => json.push(c),
-        }
-    }
-    json.push('"');
-    json
 }

@@ -1,32 +1,29 @@
-//! What the function returns: one value, or a stream of them.
+//! The return type of the function: one value, or a stream of values.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::spanned::Spanned as _;
-use syn::{
-    AngleBracketedGenericArguments, GenericArgument, PathArguments, PathSegment, ReturnType, Type,
-    TypeParamBound,
-};
+use syn::{GenericArgument, ReturnType, Type, TypeParamBound};
 
-use super::parse::bare;
+use super::types::{arguments, bare, last_segment, type_arguments};
 use crate::errors::Errors;
-use crate::place::here;
+use crate::span::at_call_site;
 
-/// What a tool returns. A `Result` is no case of its own: the compiler tells, whatever alias it
-/// hides behind.
+/// The return type of a tool. The expansion lets the compiler recognise a `Result` of a value, so
+/// that aliases such as `std::io::Result` work.
 pub(super) enum Returns<'a> {
-    /// A value that is there when the function is done.
+    /// A value.
     Value(Option<&'a Type>),
-    /// A stream: `impl Stream<Item = T>`, or one that is boxed.
+    /// A stream: `impl Stream<Item = T>`, or a boxed one.
     Stream(Items<'a>),
 }
 
-/// The stream that a tool returns.
+/// The type of a stream that a tool returns.
 pub(super) struct Items<'a> {
     pub(super) item: &'a Type,
-    /// The error, where there may be no stream: `Result<impl Stream<Item = T>, E>`.
+    /// The error type of `Result<impl Stream<Item = T>, E>`.
     pub(super) error: Option<&'a Type>,
-    /// Whether it is `Pin<Box<dyn Stream<…>>>`.
+    /// Whether the stream is `Pin<Box<dyn Stream<…>>>`.
     pub(super) boxed: bool,
 }
 
@@ -37,59 +34,55 @@ impl<'a> Returns<'a> {
         if let Some(items) = stream(ty, errors) {
             return Self::Stream(items);
         }
-        if let Some(segment) = last(ty)
+        if let Some(segment) = last_segment(ty)
             && segment.ident == "Result"
-            && let Some(types) = types(segment)
+            && let Some(types) = type_arguments(segment)
             && let Some(first) = types.first()
             && let Some(items) = stream(bare(first), errors)
         {
             let error = types.get(1).copied();
             if error.is_none() {
-                errors.at(
-                    ty,
-                    "where there may be no stream, the error is written out: \
-                     `Result<impl Stream<Item = T>, E>`",
-                );
+                errors.at(ty, "missing error type; write `Result<impl Stream<Item = T>, E>`");
             }
             return Self::Stream(Items { error, ..items });
         }
         if let Type::Never(_) = ty {
-            errors.at(ty, "a tool returns: what never does has nothing to tell the model");
+            errors.at(ty, "a tool cannot return `!`; return a value for the model, or `()`");
         }
         if let Type::ImplTrait(_) = ty {
             errors.at(
                 ty,
-                "a tool returns one known type that serializes, or `impl Stream<Item = T>`; \
-                 write the type, or return a `serde_json::Value`",
+                "a tool cannot return `impl Trait`, except `impl Stream<Item = T>`; write the concrete \
+                 type, or return a `serde_json::Value`",
             );
         }
         Self::Value(Some(ty))
     }
 
-    /// The type that is held against what a tool may hand to the model.
+    /// Returns the type of the value or item, and the span for errors about it.
     pub(super) fn value(&self) -> (Span, TokenStream) {
         match self {
             Self::Value(None) => (Span::call_site(), quote!(())),
             Self::Value(Some(ty)) | Self::Stream(Items { item: ty, .. }) => {
-                (here(ty.span()), ty.to_token_stream())
+                (at_call_site(ty.span()), ty.to_token_stream())
             }
         }
     }
 }
 
-/// The items of a stream, if it is one.
+/// Returns the parts of a stream type, or `None` for any other type.
 fn stream<'a>(ty: &'a Type, errors: &mut Errors) -> Option<Items<'a>> {
     let (bounds, boxed) = match ty {
         Type::ImplTrait(ty) => (&ty.bounds, false),
         Type::Path(_) => {
-            let segment = last(ty)?;
-            let types = types(segment)?;
+            let segment = last_segment(ty)?;
+            let types = type_arguments(segment)?;
             if segment.ident == "BoxStream" {
                 return Some(Items { item: types.last().copied()?, error: None, boxed: true });
             }
             let boxed = (segment.ident == "Pin").then(|| types.first().copied()).flatten()?;
-            let inner = last(bare(boxed)).filter(|segment| segment.ident == "Box")?;
-            match bare(self::types(inner)?.first().copied()?) {
+            let inner = last_segment(bare(boxed)).filter(|segment| segment.ident == "Box")?;
+            match bare(type_arguments(inner)?.first().copied()?) {
                 Type::TraitObject(object) => (&object.bounds, true),
                 _ => return None,
             }
@@ -109,29 +102,7 @@ fn stream<'a>(ty: &'a Type, errors: &mut Errors) -> Option<Items<'a>> {
         }
     });
     if item.is_none() {
-        errors.at(segment, "a stream says what its items are: `Stream<Item = T>`");
+        errors.at(segment, "missing item type; write `Stream<Item = T>`");
     }
     Some(Items { item: item.unwrap_or(ty), error: None, boxed })
-}
-
-fn last(ty: &Type) -> Option<&PathSegment> {
-    match ty {
-        Type::Path(path) => path.path.segments.last(),
-        _ => None,
-    }
-}
-
-fn arguments(segment: &PathSegment) -> Option<&AngleBracketedGenericArguments> {
-    match &segment.arguments {
-        PathArguments::AngleBracketed(list) => Some(list),
-        _ => None,
-    }
-}
-
-fn types(segment: &PathSegment) -> Option<Vec<&Type>> {
-    let types = arguments(segment)?.args.iter().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    });
-    Some(types.collect())
 }

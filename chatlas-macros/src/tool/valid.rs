@@ -1,4 +1,4 @@
-//! The rules a function has to keep to be a tool. Each one that is broken is noted at its token.
+//! The rules for a function that is a tool. Each violation is reported at its token.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::ToTokens;
@@ -8,154 +8,166 @@ use syn::{
     TypeReference, TypeTraitObject,
 };
 
-use super::parameter::Parameter;
-use super::parse::{bare, is_tool};
-use crate::attr::{Arguments, near};
+use super::types::{bare, is_tool, is_unsized};
+use crate::attr::{Arguments, nearest};
 use crate::errors::Errors;
 
-/// A clearer word than syn's for another kind of item.
+/// Returns a clearer error than that of syn if the item is not a function.
 pub(super) fn not_a_function(item: &TokenStream) -> Option<syn::Error> {
     let item: syn::Item = syn::parse2(item.clone()).ok()?;
     Some(syn::Error::new_spanned(
         item,
-        "`#[tool]` stands above a function; for a type, implement the trait `Tool`, or write \
-         `#[toolbox]` above the impl whose methods are tools",
+        "`#[tool]` can only be used on a function; for a type, implement the trait `Tool`, or \
+         write `#[toolbox]` on the impl whose methods are tools",
     ))
 }
 
-/// What a function may not be.
+/// Checks the qualifiers, generics and variadics of the signature.
 pub(super) fn signature(sig: &Signature, errors: &mut Errors) {
     if !sig.generics.params.is_empty() {
-        errors.at(&sig.generics, "a tool cannot be generic: the model is told one schema");
+        errors.at(
+            &sig.generics,
+            "a tool cannot be generic, because it has one JSON schema; use concrete types",
+        );
     }
     if let Some(clause) = &sig.generics.where_clause {
-        errors.at(clause, "a tool cannot have a `where` clause");
+        errors.at(clause, "a tool cannot have a `where` clause; remove it");
     }
     if let Some(token) = &sig.constness {
-        errors.at(token, "a tool cannot be a `const fn`");
+        errors.at(token, "a tool cannot be a `const fn`; remove `const`");
     }
     if let Safety::Unsafe(token) = &sig.safety {
-        errors.at(token, "a tool cannot be `unsafe`: the model chooses when it is called");
+        errors.at(
+            token,
+            "a tool cannot be `unsafe`, because the model decides when it is called; remove \
+             `unsafe`",
+        );
     }
     if let Some(abi) = &sig.abi {
-        errors.at(abi, "a tool cannot be `extern`");
+        errors.at(abi, "a tool cannot be `extern`; remove the ABI");
     }
     if let Some(variadic) = &sig.variadic {
-        errors.at(variadic, "a tool cannot be variadic");
+        errors.at(variadic, "a tool cannot be variadic; take a `Vec<T>`");
     }
 }
 
-/// `#[tool]` is taken away when it is read: what is still there is another.
+/// Checks that there is no second `#[tool]`: the first one is already removed.
 pub(super) fn once(attrs: &[Attribute], errors: &mut Errors) {
     for attr in attrs.iter().filter(|attr| is_tool(attr)) {
-        errors.at(attr, "`#[tool]` stands there twice");
+        errors.at(attr, "duplicate attribute `#[tool]`; remove one");
     }
 }
 
-/// Each parameter has a name of its own.
-pub(super) fn distinct(parameters: &[Parameter<'_>], errors: &mut Errors) {
+/// Checks that the names of the parameters differ. rustc reports a duplicate.
+pub(super) fn distinct<'a>(parameters: impl Iterator<Item = &'a Ident>, errors: &mut Errors) {
     let mut names: Vec<&Ident> = Vec::new();
-    for Parameter { ident, cfg, .. } in parameters {
-        if cfg.is_empty() && names.contains(ident) {
-            errors.leave();
+    for name in parameters {
+        if names.contains(&name) {
+            errors.defer_to_rustc();
         }
-        names.push(ident);
+        names.push(name);
     }
 }
 
-/// What a method may be called on.
+/// Checks the `self` of a method.
 pub(super) fn receiver(receiver: &Receiver, in_toolbox: bool, errors: &mut Errors) {
     if !in_toolbox {
         errors.at(
             receiver,
-            "a method is a tool in an impl under `#[toolbox]`: write that above the impl",
+            "a method can only be a tool in a toolbox; write `#[toolbox]` on the impl",
         );
     } else if !matches!(receiver.kind, ReceiverKind::Reference(_, None, None)) {
         errors.at(
             receiver,
-            "a tool takes `&self`: several calls may run at once; use a `Mutex` for what changes",
+            "a tool method must take `&self`, because calls can run at the same time; use a \
+             `Mutex` for data that changes",
         );
     }
 }
 
-/// The name that the vendors accept.
+/// Checks that the vendors accept the name of the tool.
 pub(super) fn name(name: &str, tokens: impl ToTokens, errors: &mut Errors) {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {
         errors.at(
             tokens,
             format!(
-                "`{name}` is not a tool name: \
-                 a tool name has 1 to 64 ASCII letters, digits, `_` or `-`"
+                "`{name}` is not a valid tool name; use 1 to 64 ASCII letters, digits, `_` or `-`"
             ),
         );
     }
 }
 
-/// The attributes of a parameter that are ours.
+/// The attributes of a parameter that the macro removes.
 #[derive(Default)]
-pub(super) struct Own<'a> {
+pub(super) struct ParameterAttributes<'a> {
     pub(super) state: Option<&'a Attribute>,
     pub(super) default: Option<&'a Attribute>,
 }
 
-/// What rustc allows above a parameter, the documentation, and what is ours.
-pub(super) fn parameter_attributes<'a>(attrs: &'a [Attribute], errors: &mut Errors) -> Own<'a> {
-    const KNOWN: [&str; 8] =
+/// Reads the attributes of a parameter, and reports those that are unsupported.
+pub(super) fn parameter_attributes<'a>(
+    attrs: &'a [Attribute],
+    errors: &mut Errors,
+) -> ParameterAttributes<'a> {
+    const OF_RUSTC: [&str; 8] =
         ["doc", "cfg", "cfg_attr", "allow", "expect", "warn", "deny", "forbid"];
-    let mut own = Own::default();
+    let mut read = ParameterAttributes::default();
     for attr in attrs {
         let name = attr.path().get_ident().map(ToString::to_string).unwrap_or_default();
-        let place = match name.as_str() {
-            "state" => &mut own.state,
-            "default" => &mut own.default,
-            known if KNOWN.contains(&known) => continue,
-            unknown => {
-                let message = match near(unknown, ["state", "default"]) {
-                    Some("state") => "did you mean `#[state]`?",
-                    Some(_) => "did you mean `#[default(...)]`?",
-                    None => {
-                        "a parameter of a tool takes a doc comment, `#[state]`, \
-                         `#[default(...)]`, `#[cfg]` and lints, nothing else; what the model may \
-                         leave out is an `Option` or has a default"
-                    }
+        let slot = match name.as_str() {
+            "state" => &mut read.state,
+            "default" => &mut read.default,
+            name if OF_RUSTC.contains(&name) => continue,
+            name => {
+                let unknown =
+                    |meant| format!("unknown attribute `{name}`; did you mean `{meant}`?");
+                let message = match nearest(name, ["state", "default"]) {
+                    Some("state") => unknown("#[state]"),
+                    Some(_) => unknown("#[default(...)]"),
+                    None => "unsupported attribute on a tool parameter; supported: doc comments, \
+                             `#[state]`, `#[default(...)]`, `#[cfg]` and lints. For an optional \
+                             parameter, use `Option<T>` or `#[default(...)]`"
+                        .to_owned(),
                 };
                 errors.at(attr, message);
                 continue;
             }
         };
-        if place.is_some() {
-            errors.at(attr, format!("`#[{name}]` stands there twice"));
+        if slot.is_some() {
+            errors.at(attr, format!("duplicate attribute `#[{name}]`; remove one"));
         } else {
-            *place = Some(attr);
+            *slot = Some(attr);
         }
     }
-    own
+    read
 }
 
-/// What the app supplies.
-pub(super) fn state(own: &Own<'_>, ty: &Type, errors: &mut Errors) {
-    if let Some(attr) = own.state
+/// Checks a `#[state]` parameter.
+pub(super) fn state(attributes: &ParameterAttributes<'_>, ty: &Type, errors: &mut Errors) {
+    if let Some(attr) = attributes.state
         && !matches!(attr.meta, Meta::Path(_))
     {
-        errors.at(attr, "`#[state]` has no arguments: the app supplies a value of the type");
+        errors.at(attr, "`#[state]` takes no arguments; remove them");
     }
-    if let Some(attr) = own.default {
-        errors.at(attr, "the app supplies this parameter, always: leave `#[default]` out");
+    if let Some(attr) = attributes.default {
+        errors.at(attr, "a `#[state]` parameter cannot have a default; remove `#[default]`");
     }
     let mut inner = match bare(ty) {
         Type::Reference(reference) => {
             if let Some(token) = &reference.mutability {
                 errors.at(
                     token,
-                    "state is shared by calls that run at once; use a `Mutex` for what changes",
+                    "state cannot be borrowed mutably, because calls can run at the same time; \
+                     use `&T`, with a `Mutex` for data that changes",
                 );
             }
             if let Some(lifetime) = &reference.lifetime {
-                errors.at(lifetime, "a tool borrows its state for the call alone; leave this out");
+                errors.at(lifetime, "a `#[state]` parameter cannot name a lifetime; remove it");
             }
             if is_unsized(&reference.elem) {
-                errors.at(&reference.elem, "state has a type of its own: `&String`, `&Vec<T>`");
+                errors
+                    .at(&reference.elem, "state must be a sized type; use `&String` or `&Vec<T>`");
             }
             (*reference.elem).clone()
         }
@@ -163,71 +175,67 @@ pub(super) fn state(own: &Own<'_>, ty: &Type, errors: &mut Errors) {
     };
     Nested {
         errors,
-        borrow: "state is borrowed as a whole, `&T`; put this into a type of its own",
-        sent: false,
+        borrow: "state can only be borrowed at the top level, as `&T`; use an owned type here",
+        from_model: false,
     }
     .visit_type_mut(&mut inner);
 }
 
-fn is_unsized(ty: &Type) -> bool {
-    match bare(ty) {
-        Type::Slice(_) | Type::TraitObject(_) => true,
-        Type::Path(path) => path.path.is_ident("str"),
-        _ => false,
-    }
-}
-
-/// What comes with the call.
-pub(super) fn context(own: &Own<'_>, ty: &Type, errors: &mut Errors) {
-    for attr in own.state.into_iter().chain(own.default) {
-        errors.at(attr, "a `ToolContext` comes with the call: leave this out");
+/// Checks a `ToolContext` parameter.
+pub(super) fn context(attributes: &ParameterAttributes<'_>, ty: &Type, errors: &mut Errors) {
+    for attr in attributes.state.into_iter().chain(attributes.default) {
+        errors.at(attr, "each call supplies its own `ToolContext`; remove this attribute");
     }
     if let Type::Reference(reference) = bare(ty) {
         if let Some(token) = &reference.mutability {
-            errors.at(token, "a `ToolContext` is not changed: take `&ToolContext`");
+            errors.at(token, "a `ToolContext` cannot be borrowed mutably; take `&ToolContext`");
         }
         if let Some(lifetime) = &reference.lifetime {
-            errors.at(lifetime, "a tool borrows its context for the call alone; leave this out");
+            errors.at(lifetime, "a `ToolContext` parameter cannot name a lifetime; remove it");
         }
     }
 }
 
-/// The expression of `#[default(…)]`.
+/// Returns the expression of `#[default(…)]`.
 pub(super) fn default(attr: &Attribute, errors: &mut Errors) -> Option<Expr> {
     let expr = match &attr.meta {
         Meta::List(list) => list.parse_args::<Expr>().ok(),
         _ => None,
     };
     if expr.is_none() {
-        errors.at(attr, "a default is written `#[default(...)]`, with a value of the type");
+        errors.at(
+            attr,
+            "invalid default; write `#[default(value)]`, with a value of the parameter's type",
+        );
     }
     expr
 }
 
-/// A name for people.
+/// Checks the display name.
 pub(super) fn title(text: &LitStr, errors: &mut Errors) {
     if text.value().trim().is_empty() {
-        errors.at(text, "a title is a name for people; leave it out where there is none");
+        errors.at(text, "the title is empty; write a display name, or remove the argument");
     }
 }
 
-/// Hints that contradict each other.
+/// Checks that the hints do not contradict each other.
 pub(super) fn hints(arguments: &Arguments, errors: &mut Errors) {
-    if arguments.switch("read_only") == Some(true)
-        && arguments.switch("destructive") == Some(true)
+    if arguments.bool("read_only") == Some(true)
+        && arguments.bool("destructive") == Some(true)
         && let Some(key) = arguments.key("destructive")
     {
-        errors
-            .at(key, "a tool that changes nothing destroys nothing: `read_only` or `destructive`");
+        errors.at(key, "`read_only` and `destructive` contradict each other; remove one");
     }
 }
 
-/// A timeout, in milliseconds.
+/// Returns the timeout in milliseconds.
 pub(super) fn timeout(text: &LitStr, errors: &mut Errors) -> Option<u64> {
     let millis = millis(text.value().trim());
     if millis.is_none() {
-        let message = "a timeout is a whole number and its unit: `30s`, `500ms`, `2m` or `1h`";
-        errors.at(text, message);
+        errors.at(
+            text,
+            "invalid timeout; write a positive integer and a unit: `500ms`, `30s`, `2m` or `1h`",
+        );
     }
     millis
 }
@@ -245,10 +253,10 @@ fn millis(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit).filter(|millis| *millis > 0)
 }
 
-/// What no model can send, whatever the types are.
+/// Checks the type of a parameter from the model, as far as a macro can.
 pub(super) fn parameter_type(ty: &Type, errors: &mut Errors) {
     if is_unsized(ty) {
-        errors.leave();
+        errors.defer_to_rustc();
     }
     let mut inner = match bare(ty) {
         Type::Reference(reference) => {
@@ -259,31 +267,31 @@ pub(super) fn parameter_type(ty: &Type, errors: &mut Errors) {
     };
     Nested {
         errors,
-        borrow: "only a whole parameter may be borrowed, as `&str` or `&[T]`; take this by value",
-        sent: true,
+        borrow: "a parameter can only be borrowed at the top level, as `&str`, `&[T]` or `&T`; use an \
+                 owned type here",
+        from_model: true,
     }
     .visit_type_mut(&mut inner);
 }
 
 fn borrow(reference: &TypeReference, errors: &mut Errors) {
     if let Some(token) = &reference.mutability {
-        errors.at(token, "a tool cannot borrow mutably what the model sends; take it by value");
+        errors.at(token, "a tool parameter cannot be borrowed mutably; take it by value");
     }
     if let Some(lifetime) = &reference.lifetime {
         errors.at(
             lifetime,
-            "a tool borrows what the model sends for the call alone; leave the lifetime out, or \
-             take it by value",
+            "a tool parameter cannot name a lifetime; remove it, or take the parameter by value",
         );
     }
 }
 
-/// Looks for what may not stand inside a parameter's type.
+/// Reports what a parameter's type cannot contain.
 struct Nested<'e> {
     errors: &'e mut Errors,
     borrow: &'static str,
-    /// Whether it is the model that sends the value.
-    sent: bool,
+    /// Whether the model sends the value; otherwise the app supplies it.
+    from_model: bool,
 }
 
 impl VisitMut for Nested<'_> {
@@ -292,12 +300,12 @@ impl VisitMut for Nested<'_> {
     }
 
     fn visit_type_trait_object_mut(&mut self, ty: &mut TypeTraitObject) {
-        if self.sent {
-            self.errors.at(ty, "the model sends a value of one known type, not `dyn Trait`");
+        if self.from_model {
+            self.errors.at(ty, "a tool parameter cannot be `dyn Trait`; use a concrete type");
         }
     }
 
     fn visit_type_impl_trait_mut(&mut self, ty: &mut TypeImplTrait) {
-        self.errors.at(ty, "a parameter of a tool has one known type, not `impl Trait`");
+        self.errors.at(ty, "a tool parameter cannot be `impl Trait`; use a concrete type");
     }
 }

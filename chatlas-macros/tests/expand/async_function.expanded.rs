@@ -51,26 +51,32 @@ impl get_weather {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
             ::chatlas::__private::Result::Ok(__value) if __wanted => {
-                ::chatlas::__private::Returned(__value).output()
+                ::chatlas::__private::Returned(__value)
+                    .output(::chatlas::__private::ToolReturn::to_output)
             }
             ::chatlas::__private::Result::Ok(_) => {
-                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
+                ::chatlas::__private::Result::Ok(::chatlas::__private::null_output())
             }
-            ::chatlas::__private::Result::Err(__error) => {
+            ::chatlas::__private::Result::Err(__value) => {
                 ::chatlas::__private::Result::Err(
-                    ::chatlas::__private::Returned(__error).error(),
+                    ::chatlas::__private::Returned(__value)
+                        .error(::chatlas::__private::ToolFailure::to_error),
                 )
             }
         }
     }
 }
 const _: () = {
-    const __PARAMETER_0: ::chatlas::__private::Parameter<String> = ::chatlas::__private::parameter::<
-        String,
-    >("city", "The city.");
-    const __PARAMETER_1: ::chatlas::__private::Parameter<Option<u8>> = ::chatlas::__private::parameter::<
-        Option<u8>,
-    >("days", "");
+    const __PARAMETER_0: ::chatlas::__private::Parameter<String> = ::chatlas::__private::Parameter::new(
+        "city",
+        "The city.",
+        <String as ::chatlas::__private::ToolParameter>::TYPE,
+    );
+    const __PARAMETER_1: ::chatlas::__private::Parameter<Option<u8>> = ::chatlas::__private::Parameter::new(
+        "days",
+        "",
+        <Option<u8> as ::chatlas::__private::ToolParameter>::TYPE,
+    );
     const __PARAMETERS: &[::chatlas::__private::Param] = &[
         __PARAMETER_0.untyped(),
         __PARAMETER_1.untyped(),
@@ -89,10 +95,10 @@ const _: () = {
             ::chatlas::__private::ToolError,
         >,
     > {
-        ::chatlas::__private::boxed(async move {
+        ::chatlas::__private::Box::pin(async move {
             let mut __arguments = ::chatlas::__private::Args::new(
                 __call.arguments,
-                &__SPEC,
+                __PARAMETERS,
             )?;
             let __argument_city: String = __PARAMETER_0.take(&mut __arguments)?;
             let __argument_days: Option<u8> = __PARAMETER_1.take(&mut __arguments)?;
@@ -101,7 +107,7 @@ const _: () = {
             get_weather::__value(&__output, true)
         })
     }
-    impl ::chatlas::__private::Stateless for get_weather {
+    impl ::chatlas::__private::StatelessTool for get_weather {
         const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
             hash: 12390175757620556628u64,
             text: "get_weather",

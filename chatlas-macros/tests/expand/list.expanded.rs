@@ -14,14 +14,14 @@ fn set() -> ToolSet {
             };
             #[allow(unused_imports)]
             use ::chatlas::__private::Share as _;
-            let __state = ::chatlas::__private::no_state();
+            let __state = ::chatlas::__private::Shared(__state).share();
             ::chatlas::__private::tool_set(
                 ::chatlas::__private::vec![
-                    <get_weather as ::chatlas::__private::ToolWith<
+                    <get_weather as ::chatlas::__private::ToolFunction<
                         _,
                         _,
                     >>::tool(&__state),
-                    <maps::find_route as ::chatlas::__private::ToolWith<
+                    <maps::find_route as ::chatlas::__private::ToolFunction<
                         _,
                         _,
                     >>::tool(&__state),

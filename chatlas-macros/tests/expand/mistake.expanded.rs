@@ -7,7 +7,7 @@ fn add<T>(a: T) -> T {
 struct add {
     _private: (),
 }
-impl ::chatlas::__private::Stateless for add {
+impl ::chatlas::__private::StatelessTool for add {
     const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
         hash: 16648614959733859924u64,
         text: "add",
@@ -17,7 +17,9 @@ impl ::chatlas::__private::Stateless for add {
     }
 }
 ::core::compile_error!("unknown argument `nam`; did you mean `name = \"...\"`?")
-::core::compile_error!("a tool cannot be generic: the model is told one schema")
 ::core::compile_error!(
-    "a tool needs a description, which the model chooses by: write a doc comment, or `#[tool(description = \"...\")]`",
+    "a tool cannot be generic, because it has one JSON schema; use concrete types",
+)
+::core::compile_error!(
+    "missing description, by which the model selects a tool; write a doc comment or `#[tool(description = \"...\")]`",
 )

@@ -31,8 +31,5 @@ impl Provider for Echo {
         );
         &INFO
     }
-    fn __write_the_attribute_provider_above_this_impl(
-        &self,
-        _: ::chatlas::__private::Witness,
-    ) {}
+    fn __write_the_attribute_provider_above_this_impl(&self) {}
 }

@@ -4,28 +4,46 @@ pub struct Groq {
 }
 #[allow(dead_code)]
 impl Groq {
-    ///The model of that name.
+    /// The vendor: its name, base URL, API key variable and default model.
+    pub const VENDOR: ::chatlas::__private::Vendor = ::chatlas::__private::Vendor::new(
+        "groq",
+        "https://api.groq.com/openai/v1",
+    );
+    ///Creates a provider for a model.
     pub fn new(
         model: impl ::chatlas::__private::Into<
             ::chatlas::__private::Arc<::chatlas::__private::str>,
         >,
     ) -> Self {
-        static VENDOR: ::chatlas::__private::Vendor = ::chatlas::__private::Vendor {
-            name: "groq",
-            base_url: "https://api.groq.com/openai/v1",
-            api_key_env: ::chatlas::__private::Option::None,
-            default_model: ::chatlas::__private::Option::None,
-        };
         let __inner: OpenAiCompletions = ::chatlas::__private::Protocol::of_vendor(
-            &VENDOR,
+            &Self::VENDOR,
+            Self::__quirks(),
         );
         Self {
             inner: ::chatlas::__private::Protocol::with_model(__inner, model),
         }
     }
-    /// Uses that key. An empty one is none.
+    fn __quirks() -> <OpenAiCompletions as ::chatlas::__private::Protocol>::Quirks {
+        ::chatlas::__private::Default::default()
+    }
+}
+#[allow(dead_code)]
+impl Groq {
+    /// Sets the model.
     #[must_use]
-    pub fn api_key(
+    pub fn with_model(
+        self,
+        model: impl ::chatlas::__private::Into<
+            ::chatlas::__private::Arc<::chatlas::__private::str>,
+        >,
+    ) -> Self {
+        Self {
+            inner: ::chatlas::__private::Protocol::with_model(self.inner, model),
+        }
+    }
+    /// Sets the API key. An empty key is no key.
+    #[must_use]
+    pub fn with_api_key(
         self,
         key: impl ::chatlas::__private::Into<::chatlas::__private::String>,
     ) -> Self {
@@ -33,9 +51,9 @@ impl Groq {
             inner: ::chatlas::__private::Protocol::with_api_key(self.inner, key),
         }
     }
-    /// Uses the server at that address: all before the operation's own path.
+    /// Sets the base URL: everything before the path of an operation.
     #[must_use]
-    pub fn base_url(
+    pub fn with_base_url(
         self,
         url: impl ::chatlas::__private::Into<::chatlas::__private::String>,
     ) -> Self {
@@ -43,9 +61,9 @@ impl Groq {
             inner: ::chatlas::__private::Protocol::with_base_url(self.inner, url),
         }
     }
-    /// Sets timeouts, retries, headers, the HTTP client.
+    /// Sets the HTTP settings: timeouts, retries, headers.
     #[must_use]
-    pub fn http(
+    pub fn with_http(
         self,
         options: <OpenAiCompletions as ::chatlas::__private::Protocol>::HttpOptions,
     ) -> Self {
@@ -53,15 +71,15 @@ impl Groq {
             inner: ::chatlas::__private::Protocol::with_http(self.inner, options),
         }
     }
-    /// Whether each HTTP attempt has a span of its own, below the span of the
-    /// operation. Off unless set.
+    /// Sets whether each HTTP attempt has a span below the span of its operation.
+    /// Default: off.
     #[must_use]
-    pub fn http_spans(self, on: ::chatlas::__private::bool) -> Self {
+    pub fn with_http_spans(self, on: ::chatlas::__private::bool) -> Self {
         Self {
             inner: ::chatlas::__private::Protocol::with_http_spans(self.inner, on),
         }
     }
-    /// Changes any other setting of the protocol.
+    /// Applies any other setting of the protocol.
     #[must_use]
     pub fn with(
         self,
@@ -71,6 +89,13 @@ impl Groq {
     ) -> Self {
         Self {
             inner: settings(self.inner),
+        }
+    }
+}
+impl ::chatlas::__private::Clone for Groq {
+    fn clone(&self) -> Self {
+        Self {
+            inner: ::chatlas::__private::Protocol::__clone(&self.inner),
         }
     }
 }
@@ -129,8 +154,19 @@ impl ::chatlas::__private::Provider for Groq {
             .count_tokens(request)
             .await
     }
-    fn __write_the_attribute_provider_above_this_impl(
+    fn for_model(
         &self,
-        _: ::chatlas::__private::Witness,
-    ) {}
+        model: &::chatlas::__private::str,
+    ) -> ::chatlas::__private::Result<
+        ::chatlas::__private::Arc<dyn ::chatlas::__private::Provider>,
+        ::chatlas::__private::ProviderError,
+    > {
+        let __inner = ::chatlas::__private::Protocol::__clone(&self.inner);
+        ::chatlas::__private::Result::Ok(
+            ::chatlas::__private::Arc::new(Self {
+                inner: ::chatlas::__private::Protocol::with_model(__inner, model),
+            }),
+        )
+    }
+    fn __write_the_attribute_provider_above_this_impl(&self) {}
 }

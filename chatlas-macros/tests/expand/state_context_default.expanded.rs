@@ -65,27 +65,33 @@ impl query {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
             ::chatlas::__private::Result::Ok(__value) if __wanted => {
-                ::chatlas::__private::Returned(__value).output()
+                ::chatlas::__private::Returned(__value)
+                    .output(::chatlas::__private::ToolReturn::to_output)
             }
             ::chatlas::__private::Result::Ok(_) => {
-                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
+                ::chatlas::__private::Result::Ok(::chatlas::__private::null_output())
             }
-            ::chatlas::__private::Result::Err(__error) => {
+            ::chatlas::__private::Result::Err(__value) => {
                 ::chatlas::__private::Result::Err(
-                    ::chatlas::__private::Returned(__error).error(),
+                    ::chatlas::__private::Returned(__value)
+                        .error(::chatlas::__private::ToolFailure::to_error),
                 )
             }
         }
     }
 }
 const _: () = {
-    const __PARAMETER_3: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::parameter::<
-        ::chatlas::__private::String,
-    >("table", "")
+    const __PARAMETER_3: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::Parameter::new(
+            "table",
+            "",
+            <::chatlas::__private::String as ::chatlas::__private::ToolParameter>::TYPE,
+        )
         .or("\"all\"");
-    const __PARAMETER_4: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::parameter::<
-        u32,
-    >("limit", "")
+    const __PARAMETER_4: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::Parameter::new(
+            "limit",
+            "",
+            <u32 as ::chatlas::__private::ToolParameter>::TYPE,
+        )
         .or("");
     const __PARAMETERS: &[::chatlas::__private::Param] = &[
         __PARAMETER_3.untyped(),
@@ -96,30 +102,36 @@ const _: () = {
         "Asks the database.",
         __PARAMETERS,
     );
-    impl ::chatlas::__private::ToolFn for query {
+    impl ::chatlas::__private::NamedTool for query {
         const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
             hash: 12756040312452126403u64,
             text: "query",
         };
     }
-    impl<__S, __H0, __H1> ::chatlas::__private::ToolWith<__S, (__H0, __H1)> for query
+    impl<
+        __State,
+        __Source0,
+        __Source1,
+    > ::chatlas::__private::ToolFunction<__State, (__Source0, __Source1)> for query
     where
-        __S: ::chatlas::__private::Send + ::chatlas::__private::Sync + 'static,
-        __H0: 'static,
-        __H1: 'static,
-        ::chatlas::__private::Arc<__S>: ::chatlas::__private::Supply<Db, __H0>,
-        ::chatlas::__private::Arc<__S>: ::chatlas::__private::Supply<Cache, __H1>,
+        __State: ::chatlas::__private::Send + ::chatlas::__private::Sync + 'static,
+        __Source0: 'static,
+        __Source1: 'static,
+        ::chatlas::__private::Arc<__State>: ::chatlas::__private::Supply<Db, __Source0>,
+        ::chatlas::__private::Arc<
+            __State,
+        >: ::chatlas::__private::Supply<Cache, __Source1>,
     {
         fn tool(
-            __state: &::chatlas::__private::Arc<__S>,
+            __state: &::chatlas::__private::Arc<__State>,
         ) -> ::chatlas::__private::Arc<dyn ::chatlas::__private::Tool> {
             ::chatlas::__private::bound(
                 &__SPEC,
                 __state,
-                |__state, __call| ::chatlas::__private::boxed(async move {
+                |__state, __call| ::chatlas::__private::Box::pin(async move {
                     let mut __arguments = ::chatlas::__private::Args::new(
                         __call.arguments,
-                        &__SPEC,
+                        __PARAMETERS,
                     )?;
                     let __argument_table: ::chatlas::__private::String = __PARAMETER_3
                         .take_or(
@@ -130,13 +142,14 @@ const _: () = {
                         .take_or(&mut __arguments, || LIMIT)?;
                     let __context = __call.context;
                     let __output = query::query(
-                            ::chatlas::__private::Supply::<Db, __H0>::supply(&__state),
-                            ::chatlas::__private::cloned::<
-                                Cache,
-                            >(
+                            ::chatlas::__private::Supply::<
+                                Db,
+                                __Source0,
+                            >::supply(&__state),
+                            <Cache as ::chatlas::__private::CloneState>::clone_state(
                                 ::chatlas::__private::Supply::<
                                     Cache,
-                                    __H1,
+                                    __Source1,
                                 >::supply(&__state),
                             ),
                             &__context,

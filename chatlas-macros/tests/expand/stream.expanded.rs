@@ -48,27 +48,32 @@ impl count {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
             ::chatlas::__private::Result::Ok(__value) if __wanted => {
-                ::chatlas::__private::Returned(__value).output()
+                ::chatlas::__private::Returned(__value)
+                    .output(::chatlas::__private::ToolReturn::to_output)
             }
             ::chatlas::__private::Result::Ok(_) => {
-                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
+                ::chatlas::__private::Result::Ok(::chatlas::__private::null_output())
             }
-            ::chatlas::__private::Result::Err(__error) => {
+            ::chatlas::__private::Result::Err(__value) => {
                 ::chatlas::__private::Result::Err(
-                    ::chatlas::__private::Returned(__error).error(),
+                    ::chatlas::__private::Returned(__value)
+                        .error(::chatlas::__private::ToolFailure::to_error),
                 )
             }
         }
     }
-    fn __error(__error: &TooMany) -> ::chatlas::__private::ToolError {
+    fn __error(__value: &TooMany) -> ::chatlas::__private::ToolError {
         use ::chatlas::__private::Plain as _;
-        ::chatlas::__private::Returned(__error).error()
+        ::chatlas::__private::Returned(__value)
+            .error(::chatlas::__private::ToolFailure::to_error)
     }
 }
 const _: () = {
-    const __PARAMETER_0: ::chatlas::__private::Parameter<u8> = ::chatlas::__private::parameter::<
-        u8,
-    >("to", "");
+    const __PARAMETER_0: ::chatlas::__private::Parameter<u8> = ::chatlas::__private::Parameter::new(
+        "to",
+        "",
+        <u8 as ::chatlas::__private::ToolParameter>::TYPE,
+    );
     const __PARAMETERS: &[::chatlas::__private::Param] = &[__PARAMETER_0.untyped()];
     static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
         "count",
@@ -84,10 +89,10 @@ const _: () = {
             ::chatlas::__private::ToolError,
         >,
     > {
-        ::chatlas::__private::boxed(async move {
+        ::chatlas::__private::Box::pin(async move {
             let mut __arguments = ::chatlas::__private::Args::new(
                 __call.arguments,
-                &__SPEC,
+                __PARAMETERS,
             )?;
             let __argument_to: u8 = __PARAMETER_0.take(&mut __arguments)?;
             let __context = __call.context;
@@ -100,7 +105,7 @@ const _: () = {
             ::chatlas::__private::drain(__stream, &__context, count::__value).await
         })
     }
-    impl ::chatlas::__private::Stateless for count {
+    impl ::chatlas::__private::StatelessTool for count {
         const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
             hash: 12818901015042040436u64,
             text: "count",

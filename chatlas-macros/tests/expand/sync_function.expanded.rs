@@ -41,29 +41,35 @@ impl join {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
             ::chatlas::__private::Result::Ok(__value) if __wanted => {
-                ::chatlas::__private::Returned(__value).output()
+                ::chatlas::__private::Returned(__value)
+                    .output(::chatlas::__private::ToolReturn::to_output)
             }
             ::chatlas::__private::Result::Ok(_) => {
-                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
+                ::chatlas::__private::Result::Ok(::chatlas::__private::null_output())
             }
-            ::chatlas::__private::Result::Err(__error) => {
+            ::chatlas::__private::Result::Err(__value) => {
                 ::chatlas::__private::Result::Err(
-                    ::chatlas::__private::Returned(__error).error(),
+                    ::chatlas::__private::Returned(__value)
+                        .error(::chatlas::__private::ToolFailure::to_error),
                 )
             }
         }
     }
 }
 const _: () = {
-    const __PARAMETER_0: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::parameter::<
-        ::chatlas::__private::String,
-    >("separator", "");
+    const __PARAMETER_0: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::Parameter::new(
+        "separator",
+        "",
+        <::chatlas::__private::String as ::chatlas::__private::ToolParameter>::TYPE,
+    );
     #[cfg(feature = "many")]
     const __PARAMETER_1: ::chatlas::__private::Parameter<
         ::chatlas::__private::Vec<String>,
-    > = ::chatlas::__private::parameter::<
-        ::chatlas::__private::Vec<String>,
-    >("words", "");
+    > = ::chatlas::__private::Parameter::new(
+        "words",
+        "",
+        <::chatlas::__private::Vec<String> as ::chatlas::__private::ToolParameter>::TYPE,
+    );
     const __PARAMETERS: &[::chatlas::__private::Param] = &[
         __PARAMETER_0.untyped(),
         #[cfg(feature = "many")]
@@ -87,10 +93,10 @@ const _: () = {
             ::chatlas::__private::ToolError,
         >,
     > {
-        ::chatlas::__private::boxed(async move {
+        ::chatlas::__private::Box::pin(async move {
             let mut __arguments = ::chatlas::__private::Args::new(
                 __call.arguments,
-                &__SPEC,
+                __PARAMETERS,
             )?;
             let __argument_separator: ::chatlas::__private::String = __PARAMETER_0
                 .take(&mut __arguments)?;
@@ -108,7 +114,7 @@ const _: () = {
                 .await
         })
     }
-    impl ::chatlas::__private::Stateless for join {
+    impl ::chatlas::__private::StatelessTool for join {
         const NAME: ::chatlas::__private::Name = ::chatlas::__private::Name {
             hash: 3087132942670811365u64,
             text: "join-words",

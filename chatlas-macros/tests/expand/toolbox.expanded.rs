@@ -43,14 +43,16 @@ impl Counter {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
             ::chatlas::__private::Result::Ok(__value) if __wanted => {
-                ::chatlas::__private::Returned(__value).output()
+                ::chatlas::__private::Returned(__value)
+                    .output(::chatlas::__private::ToolReturn::to_output)
             }
             ::chatlas::__private::Result::Ok(_) => {
-                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
+                ::chatlas::__private::Result::Ok(::chatlas::__private::null_output())
             }
-            ::chatlas::__private::Result::Err(__error) => {
+            ::chatlas::__private::Result::Err(__value) => {
                 ::chatlas::__private::Result::Err(
-                    ::chatlas::__private::Returned(__error).error(),
+                    ::chatlas::__private::Returned(__value)
+                        .error(::chatlas::__private::ToolFailure::to_error),
                 )
             }
         }
@@ -95,14 +97,16 @@ impl Counter {
         use ::chatlas::__private::Plain as _;
         match ::chatlas::__private::Returned(__output).split() {
             ::chatlas::__private::Result::Ok(__value) if __wanted => {
-                ::chatlas::__private::Returned(__value).output()
+                ::chatlas::__private::Returned(__value)
+                    .output(::chatlas::__private::ToolReturn::to_output)
             }
             ::chatlas::__private::Result::Ok(_) => {
-                ::chatlas::__private::Result::Ok(::chatlas::__private::untold())
+                ::chatlas::__private::Result::Ok(::chatlas::__private::null_output())
             }
-            ::chatlas::__private::Result::Err(__error) => {
+            ::chatlas::__private::Result::Err(__value) => {
                 ::chatlas::__private::Result::Err(
-                    ::chatlas::__private::Returned(__error).error(),
+                    ::chatlas::__private::Returned(__value)
+                        .error(::chatlas::__private::ToolFailure::to_error),
                 )
             }
         }
@@ -132,9 +136,11 @@ const _: () = {
             let mut __tools = ::chatlas::__private::Vec::new();
             __tools
                 .push({
-                    const __PARAMETER_0: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::parameter::<
-                        u32,
-                    >("amount", "");
+                    const __PARAMETER_0: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::Parameter::new(
+                        "amount",
+                        "",
+                        <u32 as ::chatlas::__private::ToolParameter>::TYPE,
+                    );
                     const __PARAMETERS: &[::chatlas::__private::Param] = &[
                         __PARAMETER_0.untyped(),
                     ];
@@ -146,10 +152,10 @@ const _: () = {
                     ::chatlas::__private::bound(
                         &__SPEC,
                         &self,
-                        |__this, __call| ::chatlas::__private::boxed(async move {
+                        |__this, __call| ::chatlas::__private::Box::pin(async move {
                             let mut __arguments = ::chatlas::__private::Args::new(
                                 __call.arguments,
-                                &__SPEC,
+                                __PARAMETERS,
                             )?;
                             let __argument_amount: u32 = __PARAMETER_0
                                 .take(&mut __arguments)?;
@@ -165,9 +171,11 @@ const _: () = {
             #[cfg(unix)]
             __tools
                 .push({
-                    const __PARAMETER_0: ::chatlas::__private::Parameter<Counter> = ::chatlas::__private::parameter::<
-                        Counter,
-                    >("other", "");
+                    const __PARAMETER_0: ::chatlas::__private::Parameter<Counter> = ::chatlas::__private::Parameter::new(
+                        "other",
+                        "",
+                        <Counter as ::chatlas::__private::ToolParameter>::TYPE,
+                    );
                     const __PARAMETERS: &[::chatlas::__private::Param] = &[
                         __PARAMETER_0.untyped(),
                     ];
@@ -179,10 +187,10 @@ const _: () = {
                     ::chatlas::__private::bound(
                         &__SPEC,
                         &self,
-                        |__this, __call| ::chatlas::__private::boxed(async move {
+                        |__this, __call| ::chatlas::__private::Box::pin(async move {
                             let mut __arguments = ::chatlas::__private::Args::new(
                                 __call.arguments,
-                                &__SPEC,
+                                __PARAMETERS,
                             )?;
                             let __argument_other: Self = __PARAMETER_0
                                 .take(&mut __arguments)?;

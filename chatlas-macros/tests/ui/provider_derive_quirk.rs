@@ -4,11 +4,14 @@ use chatlas_core::provider::{Protocol, Vendor};
 use chatlas_core::{ChatRequest, Completion, Provider, ProviderError, WebSearch};
 use chatlas_macros::provider;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Wire;
 
-impl Wire {
-    fn max_tokens_field(self) -> Self {
+#[derive(Default)]
+struct Quirks;
+
+impl Quirks {
+    fn with_max_tokens_field(self) -> Self {
         self
     }
 }
@@ -22,11 +25,11 @@ impl Provider for Wire {
 
 impl Protocol for Wire {
     type HttpOptions = ();
+    type Quirks = Quirks;
 
-    type Quirks = ();
-
-    fn of_vendor(_: &'static Vendor, (): ()) -> Self {
-        Self.max_tokens_field()
+    fn of_vendor(_: &'static Vendor, quirks: Quirks) -> Self {
+        quirks.with_max_tokens_field();
+        Self
     }
 
     fn with_model(self, _: impl Into<Arc<str>>) -> Self {
@@ -50,8 +53,16 @@ impl Protocol for Wire {
     }
 }
 
-#[provider(like = Wire, name = "acme", base_url = "https://acme.example", quirks(max_token_field))]
+#[provider(
+    like = Wire,
+    name = "acme",
+    base_url = "https://acme.example",
+    quirks = Quirks.with_max_token_field(),
+)]
 struct Acme;
+
+#[provider(like = Wire, name = "local", base_url = "http://localhost", quirks = "none")]
+struct Local;
 
 #[provider(like = Wire, name = "groq", base_url = "https://groq.example", tools(WebSearch))]
 struct Groq;

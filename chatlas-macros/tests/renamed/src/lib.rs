@@ -1,5 +1,5 @@
-//! Every macro under another name of the crate, by way of its face alone: no serde, no schemars
-//! and no tokio among the dependencies, no lint of the strict ones broken.
+//! Every macro in a program that renamed its only dependency, without serde, schemars or tokio, with
+//! strict lints.
 
 #![deny(warnings, clippy::pedantic, missing_docs, unreachable_pub)]
 #![forbid(unsafe_code)]
@@ -22,11 +22,11 @@ pub struct Place {
     pub lon_east: f64,
 }
 
-/// What the program shares with its tools.
+/// The state of the tools.
 #[derive(Debug, Default)]
 pub struct Scale(f64);
 
-/// Goes somewhere else.
+/// Moves a place.
 #[tool(crate = talk, idempotent)]
 pub fn shift(
     place: Place,
@@ -55,7 +55,7 @@ impl Map {
     }
 }
 
-/// Says nothing.
+/// Returns an empty reply.
 #[derive(Debug)]
 pub struct Silent;
 
@@ -80,7 +80,7 @@ mod tests {
     use super::{Map, Place, Scale, Silent, all, shift};
 
     #[test]
-    fn everything_works_under_another_name() {
+    fn macros_work_with_a_renamed_dependency() {
         let tools = all();
         let names: Vec<_> = tools.iter().map(|tool| tool.definition().name.to_string()).collect();
         assert_eq!(names, ["shift", "mark"]);
@@ -90,7 +90,7 @@ mod tests {
         let shifted = shift(place, 3.0, &Scale(2.0), &ToolContext::new("1")).expect("a place");
         assert!((shifted.lat_north - 7.0).abs() < 1e-9);
         assert_eq!(Map::default().mark(place).now_or_never(), Some(1));
-        let mut chat = Chat::new(Silent).tools(tools);
+        let mut chat = Chat::new(Silent).with_tools(tools);
         assert!(chat.chat("hello").now_or_never().is_some_and(|reply| reply.is_ok()));
     }
 }

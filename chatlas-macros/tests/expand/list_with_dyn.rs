@@ -1,0 +1,1 @@
+tools![get_weather, dyn loaded, ..notes]
