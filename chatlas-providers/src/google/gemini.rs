@@ -91,9 +91,6 @@ impl Default for Quirks {
     }
 }
 
-#[cfg(feature = "vertex")]
-impl Gemini { #[allow(missing_docs)] pub fn vertex(self) -> Self { self.configure(|d, e| { d.quirks = Quirks::VERTEX; d.resource = Some(super::vertex::Resource::new(e)); }) } }
-
 impl Gemini {
     /// Requests the thoughts of the model, as far as Google returns them.
     #[must_use]

@@ -44,7 +44,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
     base_url = "https://aiplatform.googleapis.com/v1",
     default_model = "gemini-3.5-flash",
     tools(WebSearch, WebFetch),
-    quirks(vertex)
+    quirks = Quirks::VERTEX
 )]
 pub struct Vertex;
 

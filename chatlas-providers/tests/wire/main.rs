@@ -11,6 +11,10 @@
     feature = "openai",
 ))]
 mod environment;
+#[cfg(any(feature = "google", feature = "openai"))]
+mod fixed;
+#[cfg(feature = "google")]
+mod google;
 #[cfg(feature = "openai")]
 mod http;
 #[cfg(feature = "openai")]
