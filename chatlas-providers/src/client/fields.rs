@@ -4,6 +4,7 @@ use chatlas_core::content::ToolOutcome;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 /// The fields of an object. The fields of `extra` override the others.
@@ -131,4 +132,24 @@ pub(crate) fn refuse(api: &str, set: &[(&str, bool)]) -> Result<(), ProviderErro
             format!("{api} has no parameter `{name}`: leave it unset"),
         )),
     }
+}
+
+/// Writes a body. The dialect has refused what it cannot express, so that this does not fail.
+pub(crate) fn write_body(body: &mut Vec<u8>, request: &impl Serialize) -> Result<(), ProviderError> {
+    serde_json::to_writer(body, request).map_err(not_written)
+}
+
+/// Writes each element of a list as a fragment of JSON.
+pub(crate) fn fragments<T: Serialize>(
+    list: impl IntoIterator<Item = T>,
+) -> Result<Vec<Box<RawValue>>, ProviderError> {
+    list.into_iter().map(|item| to_raw_value(&item).map_err(not_written)).collect()
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn not_written(error: serde_json::Error) -> ProviderError {
+    ProviderError::new(
+        ProviderErrorKind::InvalidRequest,
+        format!("the request cannot be written as JSON: {error}"),
+    )
 }
