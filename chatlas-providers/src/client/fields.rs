@@ -135,7 +135,10 @@ pub(crate) fn refuse(api: &str, set: &[(&str, bool)]) -> Result<(), ProviderErro
 }
 
 /// Writes a body. The dialect has refused what it cannot express, so that this does not fail.
-pub(crate) fn write_body(body: &mut Vec<u8>, request: &impl Serialize) -> Result<(), ProviderError> {
+pub(crate) fn write_body(
+    body: &mut Vec<u8>,
+    request: &impl Serialize,
+) -> Result<(), ProviderError> {
     serde_json::to_writer(body, request).map_err(not_written)
 }
 

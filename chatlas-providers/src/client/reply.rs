@@ -442,6 +442,21 @@ impl ChoiceMut<'_> {
         }
     }
 
+    /// Replaces all blocks by the contents of the complete reply. Emits them only if nothing of the
+    /// choice has arrived before.
+    pub(crate) fn replace_all(&mut self, contents: Vec<Content>) {
+        let is_new = self.choice.blocks.is_empty();
+        self.choice.blocks.clear();
+        for (order, content) in (0..).zip(contents) {
+            if is_new {
+                self.content(order, content);
+            } else {
+                let block = Block { order, is_emitted: true, body: Body::of(content) };
+                self.choice.blocks.push(block);
+            }
+        }
+    }
+
     /// Adds a piece of a tool call. `order` is that of a new call's block.
     pub(crate) fn call(&mut self, order: u64, piece: CallPiece<'_>) {
         let known = (!piece.is_complete).then(|| self.choice.find_call(&piece)).flatten();

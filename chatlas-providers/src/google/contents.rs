@@ -8,9 +8,9 @@ use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::INVENTED_ID;
 use super::media::{Medium, is_server_tool};
 use super::request::generation;
-use super::INVENTED_ID;
 use crate::client::fields::{Fields, ModelText};
 
 /// The text of a user's turn without any: the API requires one.
@@ -110,8 +110,7 @@ fn model_parts<'a>(vendor: &str, contents: &'a [Content], parts: &mut Vec<Part<'
     let own = |replay: &'a Replay| -> Option<&'a Map<String, Value>> {
         (replay.provider == vendor).then(|| replay.item.as_object()).flatten()
     };
-    let own_signature =
-        |replay: Option<&'a Replay>| replay.and_then(own)?.get(SIGNATURE)?.as_str();
+    let own_signature = |replay: Option<&'a Replay>| replay.and_then(own)?.get(SIGNATURE)?.as_str();
     // The signature of a part that follows it, such as an image.
     let mut pending = None;
     for content in contents {

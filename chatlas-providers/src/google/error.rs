@@ -50,9 +50,8 @@ impl<'a> Status<'a> {
         kind: &str,
         field: impl Fn(&'s Detail<'a>) -> &'s Text<'a>,
     ) -> Option<&'s str> {
-        let is_wanted = |detail: &&Detail<'_>| {
-            detail.kind.as_str().rsplit('/').next() == Some(kind)
-        };
+        let is_wanted =
+            |detail: &&Detail<'_>| detail.kind.as_str().rsplit('/').next() == Some(kind);
         field(self.details.0.iter().find(is_wanted)?).0.as_deref()
     }
 }
@@ -82,7 +81,8 @@ fn typed(error: &RawValue, status: Option<u16>) -> Option<ProviderError> {
     } else {
         parse::<Maybe<Status<'_>>>(Some(error))?.0?
     };
-    let message = read.message.non_empty().unwrap_or("the server reported an error without a message");
+    let message =
+        read.message.non_empty().unwrap_or("the server reported an error without a message");
     let code = read.status.as_str();
     let number = read.code.0.and_then(|code| u16::try_from(code).ok());
     let status = status.or(number.filter(|code| (400..600).contains(code)));

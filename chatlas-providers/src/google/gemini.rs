@@ -2,19 +2,15 @@
 
 use chatlas_core::provider::{SupportsTool, Vendor};
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{
-    ChatRequest, ProviderError, ProviderErrorKind, WebFetch, WebSearch,
-};
+use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
 use reqwest::Url;
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::reply::Decoder;
 use super::request::{self, Body, CountBody, Settings};
 use super::{error, models};
-use crate::client::{
-    Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse,
-};
+use crate::client::fields::{fragments, write_body};
+use crate::client::{Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse};
 
 /// Sent to Google's own host with a key only. Google's own libraries prefer this variable, too.
 static GEMINI: Vendor =
@@ -162,8 +158,7 @@ impl Dialect for GenerateContent {
         _: &str,
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError> {
-        let tools = request::tools(tools, &self.settings);
-        tools.iter().map(|tool| serde_json::value::to_raw_value(tool).map_err(|e| invalid(&e))).collect()
+        fragments(request::tools(tools, &self.settings))
     }
 
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
@@ -172,9 +167,9 @@ impl Dialect for GenerateContent {
         request::check(quirks, &request.params, settings)?;
         let whole = Body { quirks, vendor: vendor.name, model, settings, request, tools };
         if operation == Operation::Count {
-            write(&CountBody(whole), body)
+            write_body(body, &CountBody(whole))
         } else {
-            write(&whole, body)
+            write_body(body, &whole)
         }
     }
 
@@ -211,15 +206,4 @@ pub(super) fn as_event_stream(mut url: Url, operation: Operation) -> Url {
         url.query_pairs_mut().append_pair("alt", "sse");
     }
     url
-}
-
-fn write(view: &impl Serialize, body: &mut Vec<u8>) -> Result<(), ProviderError> {
-    serde_json::to_writer(body, view).map_err(|error| invalid(&error))
-}
-
-fn invalid(error: &serde_json::Error) -> ProviderError {
-    ProviderError::new(
-        ProviderErrorKind::InvalidRequest,
-        format!("the request cannot be written as JSON: {error}"),
-    )
 }

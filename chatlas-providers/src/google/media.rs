@@ -5,8 +5,8 @@ use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::data_url;
 use crate::client::fields::Fields;
+use crate::data_url;
 
 /// The URL of the File API: the address of a file is its id behind this.
 const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";
@@ -33,7 +33,6 @@ const KINDS: [(&str, &str); 19] = [
     ("html", "text/html"),
     ("json", "application/json"),
 ];
-
 
 /// An image or a document as a part.
 pub(super) struct Medium<'a>(pub(super) &'a Media);
@@ -63,7 +62,10 @@ struct FileData<'a> {
 
 impl Medium<'_> {
     /// Writes the field of the part.
-    pub(super) fn write<M: SerializeMap>(&self, fields: &mut Fields<'_, M>) -> Result<(), M::Error> {
+    pub(super) fn write<M: SerializeMap>(
+        &self,
+        fields: &mut Fields<'_, M>,
+    ) -> Result<(), M::Error> {
         let file = |file_uri, mime_type| FileData { file_uri, mime_type };
         match &self.0.source {
             MediaSource::Base64 { mime_type, data } => {

@@ -124,7 +124,10 @@ pub(super) fn check(
         &[
             ("previous_response_id", params.previous_response_id.is_some()),
             ("max_uses of web_search", search.is_some_and(|s| s.max_uses.is_some())),
-            ("allowed_domains of web_search", search.is_some_and(|s| !s.allowed_domains.is_empty())),
+            (
+                "allowed_domains of web_search",
+                search.is_some_and(|s| !s.allowed_domains.is_empty()),
+            ),
             (
                 "blocked_domains of web_search",
                 !quirks.blocks_domains && search.is_some_and(|s| !s.blocked_domains.is_empty()),

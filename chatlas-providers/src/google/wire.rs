@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use chatlas_core::turn::Modalities;
 use chatlas_core::Usage;
+use chatlas_core::turn::Modalities;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};

@@ -33,7 +33,7 @@ pub(super) struct Prompt<'a> {
     pub(super) settings: &'a Settings,
     pub(super) request: &'a ChatRequest,
     /// The tool definitions, as [`tools`] wrote them.
-    pub(super) tools: Option<&'a RawValue>,
+    pub(super) tools: &'a [Box<RawValue>],
 }
 
 impl Serialize for Body<'_> {
@@ -67,14 +67,19 @@ impl Serialize for Prompt<'_> {
 }
 
 impl Prompt<'_> {
-    fn write<M: serde::ser::SerializeMap>(&self, fields: &mut Fields<'_, M>) -> Result<(), M::Error> {
+    fn write<M: serde::ser::SerializeMap>(
+        &self,
+        fields: &mut Fields<'_, M>,
+    ) -> Result<(), M::Error> {
         let params = &self.request.params;
         fields.set("model", self.model)?;
         fields.set("input", &Input(self))?;
         let level = params.reasoning_level.as_deref();
         fields.set_some("reasoning", &level.map(|effort| Reasoning { effort }))?;
         fields.set_some("previous_response_id", &params.previous_response_id)?;
-        fields.set_some("tools", &self.tools)?;
+        if !self.tools.is_empty() {
+            fields.set("tools", self.tools)?;
+        }
         let output = self.request.output.as_deref();
         fields.set_some(
             "text",
@@ -236,16 +241,9 @@ impl<'a> Item<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Part<'a> {
-    InputText {
-        text: &'a str,
-    },
-    OutputText {
-        text: &'a str,
-        annotations: [(); 0],
-    },
-    Refusal {
-        refusal: &'a str,
-    },
+    InputText { text: &'a str },
+    OutputText { text: &'a str, annotations: [(); 0] },
+    Refusal { refusal: &'a str },
     InputImage(Image<'a>),
     InputFile(File<'a>),
 }

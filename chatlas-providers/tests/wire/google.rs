@@ -332,10 +332,7 @@ fn media_are_sent_by_their_source() {
             Content::document_url("https://www.youtube.com/watch?v=9hE5-98ZeCg"),
             file("https://www.youtube.com/watch?v=9hE5-98ZeCg", None),
         ),
-        (
-            Content::image_url("gs://bucket/a.jpg"),
-            file("gs://bucket/a.jpg", Some("image/jpeg")),
-        ),
+        (Content::image_url("gs://bucket/a.jpg"), file("gs://bucket/a.jpg", Some("image/jpeg"))),
     ] {
         assert_eq!(part(content), expected);
     }
@@ -547,8 +544,7 @@ fn citations_of_all_chunks_are_kept_once() {
         chunk["candidates"][0]["citationMetadata"] = json!({"citationSources": sources});
         chunk
     };
-    let completion =
-        reply(&[cites("a", &["x", "y"], None), cites("b", &["y", "z"], Some("STOP"))]);
+    let completion = reply(&[cites("a", &["x", "y"], None), cites("b", &["y", "z"], Some("STOP"))]);
     let urls = ["x", "y", "z"].map(|url| cited(url, None, None));
     assert_eq!(completion.contents[1..], urls);
 }
