@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use chatlas_core::WebSearch;
 use chatlas_macros::provider;
 
 use crate::client::{Endpoint, KeyIn, KeyNeeded};

@@ -77,12 +77,6 @@ pub(super) struct Part<'a> {
     pub(super) rest: Map<String, Value>,
 }
 
-impl Part<'_> {
-    pub(super) fn is_thought(&self) -> bool {
-        self.thought.0 == Some(true)
-    }
-}
-
 #[derive(Deserialize)]
 pub(super) struct Call<'a> {
     #[serde(borrow, default)]

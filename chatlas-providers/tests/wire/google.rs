@@ -30,8 +30,7 @@ fn sent(gemini: Gemini, request: ChatRequest) -> Value {
     let reply = json!({"candidates": [{"finishReason": "STOP"}]});
     let (options, sent) = server(200, "application/json", reply.to_string());
     run(gemini.with_http(options).chat(request)).expect("a reply");
-    let sent = sent.lock().expect("no panic");
-    sent.first().expect("a request").clone()
+    sent.body()
 }
 
 /// Returns the contents of a request with these turns.
@@ -144,8 +143,7 @@ fn a_count_names_the_model_with_its_collection() {
         let (options, sent) = server(200, "application/json", r#"{"totalTokens": 9}"#.to_owned());
         let counted = run(gemini().with_model(model).with_http(options).count_tokens(hi()));
         assert_eq!(counted, Ok(9));
-        let sent = sent.lock().expect("no panic");
-        assert_eq!(sent[0]["generateContentRequest"]["model"], name);
+        assert_eq!(sent.body()["generateContentRequest"]["model"], name);
     }
 }
 
@@ -196,7 +194,7 @@ fn unsupported_parameters_are_refused_by_name() {
         let error = run(gemini.with_http(options).chat(request)).expect_err("an error");
         assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
         assert!(error.message().contains(&format!("`{name}`")), "{error}");
-        assert!(sent.lock().expect("no panic").is_empty());
+        assert!(sent.all().is_empty());
     };
     let (search, fetch) = (WebSearch::new, WebFetch::new);
     for (gemini, name) in [

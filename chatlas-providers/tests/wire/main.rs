@@ -1,6 +1,10 @@
 //! The providers without the rest of chatlas: the requests they send, the responses they accept,
 //! and the environment variables they read.
 
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(all(feature = "google", feature = "openai"))]
+mod derived;
 #[cfg(all(
     feature = "azure",
     feature = "cloudflare",
@@ -19,6 +23,8 @@ mod google;
 mod http;
 #[cfg(feature = "openai")]
 mod openai;
+#[cfg(feature = "openai")]
+mod responses;
 #[cfg(all(
     feature = "cloudflare",
     feature = "databricks",
@@ -34,3 +40,5 @@ mod openai;
     feature = "portkey",
 ))]
 mod vendors;
+#[cfg(feature = "vertex")]
+mod vertex;
