@@ -135,6 +135,22 @@ impl Reply {
         self.id.is_some() || self.model.is_some()
     }
 
+    /// Returns the id of the response, if it is set.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Returns the id, the model and the token counts as a partial reply without contents, for an
+    /// error that reports what it has cost.
+    pub(crate) fn to_partial(&self) -> Completion {
+        let mut partial = Completion::default();
+        partial.response_id.clone_from(&self.id);
+        partial.model.clone_from(&self.model);
+        partial.usage = self.usage;
+        partial.partial = true;
+        partial
+    }
+
     /// Emits `Started`, unless it has been emitted.
     pub(crate) fn start(&mut self) {
         if !std::mem::replace(&mut self.has_started, true) {
@@ -426,6 +442,21 @@ impl ChoiceMut<'_> {
         }
     }
 
+    /// Replaces all blocks by the contents of the complete reply. Emits them only if nothing of the
+    /// choice has arrived before.
+    pub(crate) fn replace_all(&mut self, contents: Vec<Content>) {
+        let is_new = self.choice.blocks.is_empty();
+        self.choice.blocks.clear();
+        for (order, content) in (0..).zip(contents) {
+            if is_new {
+                self.content(order, content);
+            } else {
+                let block = Block { order, is_emitted: true, body: Body::of(content) };
+                self.choice.blocks.push(block);
+            }
+        }
+    }
+
     /// Adds a piece of a tool call. `order` is that of a new call's block.
     pub(crate) fn call(&mut self, order: u64, piece: CallPiece<'_>) {
         let known = (!piece.is_complete).then(|| self.choice.find_call(&piece)).flatten();
@@ -489,6 +520,13 @@ impl ChoiceMut<'_> {
         self.choice.blocks.iter().any(|block| {
             matches!(block.body, Body::Call(_) | Body::Content(Content::ToolRequest(_)))
         })
+    }
+
+    /// Returns a copy of the contents that have arrived.
+    pub(crate) fn to_contents(&self) -> Vec<Content> {
+        let blocks = self.choice.in_order().into_iter().filter_map(|i| self.choice.blocks.get(i));
+        let contents = blocks.map(|block| block.body.to_content());
+        contents.filter(|content| *content != Content::text("")).collect()
     }
 
     /// Returns whether nothing has arrived of the choice.

@@ -5,8 +5,6 @@
 //! `quirks` is how vendors differ, `error` and `models` serve the Responses API, too.
 
 pub(crate) mod error;
-#[cfg(feature = "openai")]
-pub(crate) mod legacy;
 pub(crate) mod models;
 pub(crate) mod parts;
 mod quirks;
@@ -159,7 +157,7 @@ impl Dialect for ChatCompletions {
         _: &str,
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError> {
-        tools.iter().map(|tool| fields::fragment(&Tool(tool))).collect()
+        fields::fragments(tools.iter().map(Tool))
     }
 
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {

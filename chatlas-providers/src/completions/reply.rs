@@ -188,8 +188,7 @@ impl Decoder {
         }
         let text = choice.text_so_far(order::TEXT);
         let cited = annotations.iter().filter(|note| note["url_citation"].is_object());
-        let cited: Vec<Content> =
-            cited.map(|note| citation(&note["url_citation"], text)).collect();
+        let cited: Vec<Content> = cited.map(|note| citation(&note["url_citation"], text)).collect();
         if !text.is_empty() && !logprobs.is_empty() {
             choice.text_mut(order::TEXT).logprobs = Some(logprobs.into());
         }
@@ -255,7 +254,9 @@ impl client::Decoder for Decoder {
         reply.for_each_choice(|choice| {
             is_cut |= states.next().is_some_and(|state| {
                 state.finish.is_none()
-                    && !(choice.is_empty() && state.refusal.is_empty() && state.rare.audio.is_empty())
+                    && !(choice.is_empty()
+                        && state.refusal.is_empty()
+                        && state.rare.audio.is_empty())
             });
         });
         if is_cut {
@@ -295,7 +296,11 @@ impl State {
             add_call(call, is_complete, choice);
         }
         if let Some(function) = delta.function_call.0 {
-            add_call(&ToolCall { function: Maybe(Some(function)), ..ToolCall::default() }, false, choice);
+            add_call(
+                &ToolCall { function: Maybe(Some(function)), ..ToolCall::default() },
+                false,
+                choice,
+            );
         }
         if self.finish.is_none() {
             self.finish = finish_reason.to_owned();

@@ -55,7 +55,8 @@ impl Body<'_> {
     }
 
     fn check_part(&self, part: Part<'_>) -> Result<(), ProviderError> {
-        let invalid = |message: String| ProviderError::new(ProviderErrorKind::InvalidRequest, message);
+        let invalid =
+            |message: String| ProviderError::new(ProviderErrorKind::InvalidRequest, message);
         let source = match part {
             Part::Image(media) | Part::File(media) => &media.source,
             _ => return Ok(()),
@@ -353,7 +354,11 @@ impl Serialize for PartView<'_> {
 }
 
 impl PartView<'_> {
-    fn file<M: serde::ser::SerializeMap>(&self, media: &Media, map: &mut M) -> Result<(), M::Error> {
+    fn file<M: serde::ser::SerializeMap>(
+        &self,
+        media: &Media,
+        map: &mut M,
+    ) -> Result<(), M::Error> {
         let filename = media.name.as_deref().unwrap_or("document");
         match &media.source {
             MediaSource::Base64 { mime_type, data } if mime_type.starts_with("audio/") => {
@@ -484,8 +489,7 @@ fn has_parts(fields: &Map<String, Value>) -> bool {
 
 impl Serialize for AssistantMessage<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (has_parts, has_calls) =
-            (self.parts().next().is_some(), self.calls().next().is_some());
+        let (has_parts, has_calls) = (self.parts().next().is_some(), self.calls().next().is_some());
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("role", "assistant")?;
         if has_parts {

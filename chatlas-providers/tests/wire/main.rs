@@ -1,6 +1,10 @@
 //! The providers without the rest of chatlas: the requests they send, the responses they accept,
 //! and the environment variables they read.
 
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(all(feature = "google", feature = "openai"))]
+mod derived;
 #[cfg(all(
     feature = "azure",
     feature = "cloudflare",
@@ -11,12 +15,18 @@
     feature = "openai",
 ))]
 mod environment;
+#[cfg(any(feature = "google", feature = "openai"))]
+mod fixed;
+#[cfg(feature = "google")]
+mod google;
 #[cfg(feature = "openai")]
 mod completions;
 #[cfg(feature = "openai")]
 mod http;
 #[cfg(feature = "openai")]
 mod openai;
+#[cfg(feature = "openai")]
+mod responses;
 #[cfg(all(
     feature = "cloudflare",
     feature = "databricks",
@@ -32,3 +42,5 @@ mod openai;
     feature = "portkey",
 ))]
 mod vendors;
+#[cfg(feature = "vertex")]
+mod vertex;
