@@ -16,7 +16,9 @@ use opentelemetry::Context;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use crate::{Guard, SetupError, Telemetry};
+use crate::error::SetupError;
+use crate::guard::Guard;
+use crate::telemetry::Telemetry;
 
 static GUARD: OnceLock<Guard> = OnceLock::new();
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use opentelemetry_sdk::{logs, trace};
 
-use crate::SetupError;
 use crate::env::Env;
+use crate::error::SetupError;
 
 /// The default batch size of the specification.
 const BATCH_SIZE: usize = 512;

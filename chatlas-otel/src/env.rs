@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use crate::SetupError;
+use crate::error::SetupError;
 
 /// A lookup of environment variables.
 #[derive(Clone, Copy)]

@@ -142,7 +142,7 @@ impl Error for SetupError {
 /// Telemetry that was not delivered, returned by [`Guard::flush`](crate::Guard::flush) and
 /// [`Guard::shutdown`](crate::Guard::shutdown).
 ///
-/// The counts are zero if an exporter failed without losing a known number of items.
+/// All counts are zero if an exporter failed and the number of lost items is unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LostTelemetry {

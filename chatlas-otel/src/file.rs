@@ -23,7 +23,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use serde::Serialize;
 
-use crate::SetupError;
+use crate::error::SetupError;
 
 /// Returns options that create a file which only its owner can read, because it may contain
 /// conversations. On systems other than Unix, the default permissions apply.

@@ -13,9 +13,9 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
+use crate::error::{LostTelemetry, SetupError};
 use crate::exporters::Exporters;
 use crate::losses::Losses;
-use crate::{LostTelemetry, SetupError};
 
 /// The maximum duration of a shutdown by default.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -163,8 +163,8 @@ impl Guard {
         self.check(&results)
     }
 
-    /// Returns an error if telemetry was lost. The results alone do not tell: the SDK returns `Ok`
-    /// if the receiver was never reached.
+    /// Returns an error if telemetry was lost. The results are not sufficient: the SDK returns `Ok`
+    /// even if the receiver was never reached.
     fn check(&self, results: &[OTelSdkResult]) -> Result<(), LostTelemetry> {
         // A provider with several processors returns a timeout as a failure.
         let in_time = results

@@ -11,8 +11,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanLimits, SpanProcessor};
 
-use crate::SetupError;
 use crate::env::Env;
+use crate::error::SetupError;
 use crate::format::truncate;
 
 /// The limits of spans.

@@ -1,8 +1,8 @@
 //! Logfire's own environment variables: if only `LOGFIRE_TOKEN` is set, the endpoint and the
 //! header follow from the token.
 
-use crate::SetupError;
 use crate::env::Env;
+use crate::error::SetupError;
 
 pub(crate) const TOKEN: &str = "LOGFIRE_TOKEN";
 pub(crate) const BASE_URL: &str = "LOGFIRE_BASE_URL";

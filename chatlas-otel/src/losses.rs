@@ -17,8 +17,9 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 
+use crate::error::LostTelemetry;
+use crate::format;
 use crate::otlp::Signal;
-use crate::{LostTelemetry, format};
 
 /// The counts of one exporter.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use reqwest::header::HeaderMap;
 
-use crate::SetupError;
 use crate::env::Env;
+use crate::error::SetupError;
 
 /// Returns the propagator selected by the environment. Default: trace context and baggage.
 pub(crate) fn propagator(env: Env<'_>) -> Result<TextMapCompositePropagator, SetupError> {

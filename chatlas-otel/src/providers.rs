@@ -20,6 +20,7 @@ use opentelemetry_sdk::trace::{
 use crate::batching::Batching;
 use crate::console::Console;
 use crate::env::Env;
+use crate::error::SetupError;
 use crate::file::{OtlpFile, OtlpLines};
 use crate::guard::{Guard, SHUTDOWN_TIMEOUT};
 use crate::html::Report;
@@ -29,7 +30,7 @@ use crate::losses::{CountedEvents, CountedExporter, CountedSpans};
 use crate::otlp::{Exporter, Otlp, Signal, Target, exporters_from_env, target_from_env};
 use crate::output::Output;
 use crate::prices::Prices;
-use crate::{SetupError, resource, sampling, waterfall};
+use crate::{resource, sampling, waterfall};
 
 /// Adds a component to the builder of a provider.
 type Add<B> = Box<dyn FnOnce(B) -> B + Send>;

@@ -6,8 +6,8 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 
-use crate::SetupError;
 use crate::env::{self, Env};
+use crate::error::SetupError;
 
 const SERVICE_NAME: &str = "service.name";
 

@@ -2,8 +2,8 @@
 
 use opentelemetry_sdk::trace::Sampler;
 
-use crate::SetupError;
 use crate::env::{self, Env};
+use crate::error::SetupError;
 
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";

@@ -14,12 +14,13 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, ShouldSample, SpanExporter, SpanProcessor};
 
 use crate::env::Env;
+use crate::error::SetupError;
 use crate::guard::Guard;
 use crate::otlp::Otlp;
 use crate::output::Output;
 use crate::prices::Prices;
+use crate::propagation;
 use crate::providers::Settings;
-use crate::{SetupError, propagation};
 
 /// A builder of the OpenTelemetry SDK. Without a destination, nothing is recorded.
 ///

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
-use crate::SetupError;
+use crate::error::SetupError;
 use crate::losses::{Account, CountedExporter};
 use crate::otlp::Target;
 

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message as _;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, USER_AGENT};
 
-use crate::SetupError;
+use crate::error::SetupError;
 use crate::losses::{Account, CountedExporter};
 use crate::otlp::{Protocol, Target};
 

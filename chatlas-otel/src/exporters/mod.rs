@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter};
 
-use crate::SetupError;
+use crate::error::SetupError;
 use crate::losses::{Account, CountedExporter};
+#[cfg(feature = "otel-grpc")]
+use crate::otlp::Protocol;
 use crate::otlp::Target;
 
 /// Builds the exporters, and owns the runtime that those over gRPC share.
@@ -30,7 +32,7 @@ impl Exporters {
         account: &Arc<Account>,
     ) -> Result<CountedExporter<SpanExporter>, SetupError> {
         #[cfg(feature = "otel-grpc")]
-        if target.protocol == crate::Protocol::Grpc {
+        if target.protocol == Protocol::Grpc {
             return self.grpc.build(account, || {
                 grpc::configure(SpanExporter::builder().with_tonic(), &target)?
                     .build()
@@ -52,7 +54,7 @@ impl Exporters {
         let builder =
             |target: &Target| MetricExporter::builder().with_temporality(target.temporality);
         #[cfg(feature = "otel-grpc")]
-        if target.protocol == crate::Protocol::Grpc {
+        if target.protocol == Protocol::Grpc {
             return self.grpc.build(account, || {
                 grpc::configure(builder(&target).with_tonic(), &target)?
                     .build()
@@ -72,7 +74,7 @@ impl Exporters {
         account: &Arc<Account>,
     ) -> Result<CountedExporter<LogExporter>, SetupError> {
         #[cfg(feature = "otel-grpc")]
-        if target.protocol == crate::Protocol::Grpc {
+        if target.protocol == Protocol::Grpc {
             return self.grpc.build(account, || {
                 grpc::configure(LogExporter::builder().with_tonic(), &target)?
                     .build()

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use crate::SetupError;
+use crate::error::SetupError;
 use crate::otlp::TlsFiles;
 
 /// Returns the configuration for these files. Without trusted certificates, the operating system

@@ -18,7 +18,7 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use serde_json::{Value, json};
 
-use crate::SetupError;
+use crate::error::SetupError;
 use crate::facts::{Facts, Kind};
 use crate::file::private_file_options;
 use crate::json::{attributes, nanos};

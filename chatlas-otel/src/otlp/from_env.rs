@@ -10,7 +10,8 @@ use super::target::{
     DEFAULT_TIMEOUT, NamedFile, Target, TlsFiles, header_map, parse_endpoint, unlimited_if_zero,
 };
 use crate::env::{self, Env};
-use crate::{SetupError, logfire};
+use crate::error::SetupError;
+use crate::logfire;
 
 /// The default endpoints of the specification.
 const HTTP_ENDPOINT: &str = "http://localhost:4318";

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
 
-use crate::SetupError;
+use crate::error::SetupError;
 
 pub(crate) use from_env::{Exporter, exporters_from_env, target_from_env};
 pub use signal::{Protocol, Signal};

@@ -8,11 +8,11 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::signal::Protocol;
-use crate::SetupError;
+use crate::error::SetupError;
 
 /// The maximum duration of an export by default.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The timeout that stands for no limit: a century, which does not overflow any clock.
+/// The timeout that means no limit: a century, which no clock overflows.
 pub(super) const NO_LIMIT: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Returns [`NO_LIMIT`] for a timeout of zero.
