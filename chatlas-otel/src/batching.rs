@@ -18,7 +18,7 @@ const SPAN_DELAY: Duration = Duration::from_secs(5);
 const EVENT_DELAY: Duration = Duration::from_secs(1);
 /// The delay without a guard that flushes at the end of the program.
 const UNATTENDED_DELAY: Duration = Duration::from_millis(500);
-const METRIC_INTERVAL: Duration = Duration::from_secs(60);
+const METRIC_INTERVAL: Duration = Duration::new(60, 0);
 
 /// The settings of one batch processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

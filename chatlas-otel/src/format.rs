@@ -51,7 +51,7 @@ pub(crate) fn wrap(line: &str, width: usize) -> Vec<String> {
 }
 
 /// Formats a count with a noun, `1 span` or `2 spans`.
-pub(crate) fn count<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+pub(crate) fn count<N: Copy + Display + From<u8> + PartialEq>(count: N, noun: &str) -> String {
     if count == N::from(1) { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 

@@ -46,6 +46,8 @@ impl Drop for Runtime {
 }
 
 /// Applies a target to the builder of an exporter.
+// Without TLS, no file has to be read.
+#[cfg_attr(not(feature = "_tls"), allow(clippy::unnecessary_wraps))]
 pub(super) fn configure<B: WithExportConfig + WithTonicConfig>(
     builder: B,
     target: &Target,
