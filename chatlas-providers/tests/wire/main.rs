@@ -3,6 +3,8 @@
 
 #[cfg(feature = "azure")]
 mod azure;
+#[cfg(feature = "openai")]
+mod completions;
 #[cfg(all(feature = "google", feature = "openai"))]
 mod derived;
 #[cfg(all(
@@ -19,8 +21,6 @@ mod environment;
 mod fixed;
 #[cfg(feature = "google")]
 mod google;
-#[cfg(feature = "openai")]
-mod completions;
 #[cfg(feature = "openai")]
 mod http;
 #[cfg(feature = "openai")]
