@@ -534,11 +534,6 @@ impl ChoiceMut<'_> {
         self.choice.blocks.is_empty()
     }
 
-    /// Returns why the model stopped, if that has been set.
-    pub(crate) fn finish(&self) -> Option<&FinishReason> {
-        self.choice.finish.as_ref()
-    }
-
     /// Sets why the model stopped.
     pub(crate) fn set_finish(&mut self, reason: FinishReason) {
         self.choice.finish = Some(reason);
