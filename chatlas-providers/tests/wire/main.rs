@@ -5,6 +5,10 @@
 mod anthropic_replies;
 #[cfg(feature = "anthropic")]
 mod anthropic_requests;
+#[cfg(feature = "bedrock")]
+mod bedrock_replies;
+#[cfg(feature = "bedrock")]
+mod bedrock_requests;
 #[cfg(feature = "anthropic")]
 mod canned;
 #[cfg(all(
