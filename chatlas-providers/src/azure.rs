@@ -1,78 +1,84 @@
 //! OpenAI's models at Azure, over both APIs.
 
+use std::error::Error;
+
 use chatlas_macros::provider;
 
-use crate::completions::OpenAiCompletions;
-use crate::http::{Api, KeyIn, KeyNeeded, variable};
-use crate::openai::OpenAi;
+use crate::client::{Endpoint, KeyIn, KeyNeeded};
+use crate::completions::{self, OpenAiCompletions};
+use crate::http::{BearerToken, variable};
+use crate::openai::{self, OpenAi};
 
 const RESOURCE_VARIABLE: &str = "AZURE_OPENAI_ENDPOINT";
 const VERSION_VARIABLE: &str = "OPENAI_API_VERSION";
-/// The first version that has both APIs with all that is sent here.
+/// The first version that has all features of both APIs that are used here.
 const DEFAULT_VERSION: &str = "2025-03-01-preview";
 
 /// A deployment of [Azure OpenAI](https://learn.microsoft.com/azure/ai-services/openai/reference),
-/// over the Responses API. On spans it is `azure.ai.openai`.
+/// over the Responses API. On spans, its provider is `azure.ai.openai`.
 ///
 /// **Authentication.** The key of `AZURE_OPENAI_API_KEY`, or tokens of Microsoft Entra:
-/// [`token_provider`](Self::token_provider). The resource is that of `AZURE_OPENAI_ENDPOINT`, or of
-/// [`resource`](Self::resource); the version of the API that of `OPENAI_API_VERSION`, or of
-/// [`api_version`](Self::api_version), else `2025-03-01-preview`. A resource whose address ends with
-/// `/openai/v1` has one version, which is not told.
+/// [`with_token_provider`](Self::with_token_provider). The resource is that of
+/// `AZURE_OPENAI_ENDPOINT`, or of [`with_resource`](Self::with_resource). The version of the API is
+/// that of `OPENAI_API_VERSION`, or of [`with_api_version`](Self::with_api_version), by default
+/// `2025-03-01-preview`. It is not sent to a resource whose URL ends with `/openai/v1`, which has
+/// one version.
 ///
-/// **What is sent.** As [`OpenAi`]; the model is the name of the deployment.
+/// **Requests** are those of [`OpenAi`]; the model is the name of the deployment.
 ///
-/// **How tokens are counted.** As Azure tells them, which is as OpenAI does.
+/// **Token counts** are those of [`OpenAi`].
 ///
 /// ```
 /// use chatlas_providers::azure::AzureOpenAi;
 ///
-/// let model = AzureOpenAi::new("my-deployment").resource("https://mine.openai.azure.com");
+/// let model = AzureOpenAi::new("my-deployment").with_resource("https://mine.openai.azure.com");
 /// ```
 #[provider(
     like = OpenAi,
     name = "azure.ai.openai",
     base_url = "https://{AZURE_OPENAI_ENDPOINT}/openai",
     api_key_env = "AZURE_OPENAI_API_KEY",
-    quirks(azure)
+    quirks = openai::Quirks::from_set_up(set_up)
 )]
 pub struct AzureOpenAi;
 
 /// A deployment of [Azure OpenAI](https://learn.microsoft.com/azure/ai-services/openai/reference),
-/// over Chat Completions. On spans it is `azure.ai.openai`.
+/// over Chat Completions. On spans, its provider is `azure.ai.openai`.
 ///
 /// **Authentication.** The key of `AZURE_OPENAI_API_KEY`, or tokens of Microsoft Entra:
-/// [`token_provider`](Self::token_provider). The resource is that of `AZURE_OPENAI_ENDPOINT`, or of
-/// [`resource`](Self::resource); the version of the API that of `OPENAI_API_VERSION`, or of
-/// [`api_version`](Self::api_version), else `2025-03-01-preview`. A resource whose address ends with
-/// `/openai/v1` has one version, which is not told.
+/// [`with_token_provider`](Self::with_token_provider). The resource is that of
+/// `AZURE_OPENAI_ENDPOINT`, or of [`with_resource`](Self::with_resource). The version of the API is
+/// that of `OPENAI_API_VERSION`, or of [`with_api_version`](Self::with_api_version), by default
+/// `2025-03-01-preview`. It is not sent to a resource whose URL ends with `/openai/v1`, which has
+/// one version.
 ///
-/// **What is sent.** As [`OpenAiCompletions`]; the model is the name of the deployment, which is
-/// part of the address; below `/openai/v1` it is part of the body.
+/// **Requests** are those of [`OpenAiCompletions`]. The model is the name of the deployment, which
+/// is a part of the URL; below `/openai/v1`, it is a part of the body.
 ///
-/// **How tokens are counted.** As Azure tells them, which is as OpenAI does.
+/// **Token counts** are those of [`OpenAiCompletions`].
 #[provider(
     like = OpenAiCompletions,
     name = "azure.ai.openai",
     base_url = "https://{AZURE_OPENAI_ENDPOINT}/openai",
     api_key_env = "AZURE_OPENAI_API_KEY",
-    quirks(azure_deployments)
+    quirks = completions::Quirks::new().with_deployments(true).with_set_up(set_up)
 )]
 pub struct AzureOpenAiCompletions;
 
-/// What is the same for both APIs.
-pub(crate) fn set_up(api: &mut Api) {
-    api.key_in = KeyIn::Header("api-key");
-    api.key_needed = KeyNeeded::Always;
+/// Sets up the endpoint of a resource, for both APIs.
+fn set_up(endpoint: &mut Endpoint) {
+    endpoint.set_key_in(KeyIn::Header("api-key"));
+    endpoint.set_key_needed(KeyNeeded::Always);
     let version = variable(VERSION_VARIABLE).unwrap_or_else(|| DEFAULT_VERSION.to_owned());
-    api.set_query("api-version", version);
+    endpoint.set_query("api-version", version);
     if let Some(resource) = variable(RESOURCE_VARIABLE) {
-        api.endpoint.set_base_url(address(&resource), &mut api.info);
+        endpoint.set_base_url(base_url(&resource));
     }
 }
 
-/// Where the API of a resource is. Azure shows some with the path of the API that has no versions.
-fn address(resource: &str) -> String {
+/// Returns the base URL of a resource. Azure shows some resources with the path of the API that has
+/// one version.
+fn base_url(resource: &str) -> String {
     let resource = resource.trim_end_matches('/');
     let scheme = if resource.contains("://") { "" } else { "https://" };
     let path = if resource.ends_with("/openai/v1") { "" } else { "/openai" };
@@ -82,29 +88,33 @@ fn address(resource: &str) -> String {
 macro_rules! azure_settings {
     ($provider:ident) => {
         impl $provider {
-            /// Uses that resource: its address, `https://mine.openai.azure.com` for example.
+            /// Sets the resource: its URL, such as `https://mine.openai.azure.com`.
             #[must_use]
-            pub fn resource(self, url: impl AsRef<str>) -> Self {
-                self.base_url(address(url.as_ref()))
+            pub fn with_resource(self, url: impl AsRef<str>) -> Self {
+                self.with_base_url(base_url(url.as_ref()))
             }
 
-            /// Speaks that version of the API.
+            /// Sets the version of the API.
             #[must_use]
-            pub fn api_version(self, version: impl Into<String>) -> Self {
-                self.with(|api| api.query("api-version", version))
+            pub fn with_api_version(self, version: impl Into<String>) -> Self {
+                let version = version.into();
+                self.with(|api| {
+                    api.configure(|_, endpoint| endpoint.set_query("api-version", version))
+                })
             }
 
-            /// Uses tokens of Microsoft Entra, as `Authorization: Bearer …`, instead of a key:
-            /// `ask` is called when one is needed, and again shortly before it runs out or when it
-            /// was refused. Their scope is `https://cognitiveservices.azure.com/.default`.
+            /// Uses tokens of Microsoft Entra, as `Authorization: Bearer …`, instead of a key.
+            /// `fetch` is called when a token is needed, and again shortly before it expires or
+            /// after it was rejected. The scope of the tokens is
+            /// `https://cognitiveservices.azure.com/.default`.
             #[must_use]
-            pub fn token_provider<F, Fut, E>(self, ask: F) -> Self
+            pub fn with_token_provider<F, Fut, E>(self, fetch: F) -> Self
             where
                 F: Fn() -> Fut + Send + Sync + 'static,
-                Fut: Future<Output = Result<crate::http::BearerToken, E>> + Send + 'static,
-                E: Into<Box<dyn std::error::Error + Send + Sync>>,
+                Fut: Future<Output = Result<BearerToken, E>> + Send + 'static,
+                E: Into<Box<dyn Error + Send + Sync>>,
             {
-                self.with(|api| api.token_provider(ask))
+                self.with(|api| api.with_token_provider(fetch))
             }
         }
     };
@@ -112,43 +122,3 @@ macro_rules! azure_settings {
 
 azure_settings!(AzureOpenAi);
 azure_settings!(AzureOpenAiCompletions);
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use chatlas_core::{ChatRequest, Provider as _, Turn};
-
-    use super::*;
-    use crate::http::HttpOptions;
-
-    #[tokio::test]
-    async fn a_resource_is_asked_in_the_version_that_its_address_tells() {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&asked);
-        let options = HttpOptions::default().with_max_retries(0).with_sender(move |request| {
-            seen.lock().unwrap().push(request.url().to_string());
-            std::future::ready(Err(std::io::Error::other("nobody is there")))
-        });
-        for resource in ["mine.example", "https://mine.example/", "https://mine.example/openai/v1/"]
-        {
-            let responses = AzureOpenAi::new("m").api_key("k").resource(resource);
-            let completions = AzureOpenAiCompletions::new("m").api_key("k").resource(resource);
-            let request = || ChatRequest::new([Turn::user("hi")]);
-            let version = "2030-01-01";
-            let responses = responses.api_version(version).http(options.clone());
-            let completions = completions.api_version(version).http(options.clone());
-            assert!(responses.chat(request()).await.is_err());
-            assert!(completions.chat(request()).await.is_err());
-        }
-        let dated = [
-            "https://mine.example/openai/responses?api-version=2030-01-01",
-            "https://mine.example/openai/deployments/m/chat/completions?api-version=2030-01-01",
-        ];
-        let undated = [
-            "https://mine.example/openai/v1/responses",
-            "https://mine.example/openai/v1/chat/completions",
-        ];
-        assert_eq!(*asked.lock().unwrap(), [dated, dated, undated].concat());
-    }
-}

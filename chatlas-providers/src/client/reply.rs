@@ -87,6 +87,8 @@ struct Call {
     id: String,
     name: String,
     arguments: String,
+    /// The arguments, parsed when the call was emitted.
+    parsed: Option<Value>,
     replay: Option<Replay>,
 }
 
@@ -131,6 +133,22 @@ impl Reply {
     /// Returns whether the id or the model is set.
     pub(crate) fn is_identified(&self) -> bool {
         self.id.is_some() || self.model.is_some()
+    }
+
+    /// Returns the id of the response, if it is set.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Returns the id, the model and the token counts as a partial reply without contents, for an
+    /// error that reports what it has cost.
+    pub(crate) fn to_partial(&self) -> Completion {
+        let mut partial = Completion::default();
+        partial.response_id.clone_from(&self.id);
+        partial.model.clone_from(&self.model);
+        partial.usage = self.usage;
+        partial.partial = true;
+        partial
     }
 
     /// Emits `Started`, unless it has been emitted.
@@ -365,6 +383,17 @@ impl ChoiceMut<'_> {
             .unwrap_or_default()
     }
 
+    /// Returns the thinking that has arrived in a block.
+    pub(crate) fn thinking_so_far(&self, order: u64) -> &str {
+        let mut blocks = self.choice.blocks.iter();
+        blocks
+            .find_map(|block| match &block.body {
+                Body::Thinking(thinking) if block.order == order => Some(thinking.text.as_str()),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+
     /// Adds a complete content, and emits it. A text or a thinking is emitted as one piece.
     pub(crate) fn content(&mut self, order: u64, content: Content) {
         let piece = match &content {
@@ -413,6 +442,21 @@ impl ChoiceMut<'_> {
         }
     }
 
+    /// Replaces all blocks by the contents of the complete reply. Emits them only if nothing of the
+    /// choice has arrived before.
+    pub(crate) fn replace_all(&mut self, contents: Vec<Content>) {
+        let is_new = self.choice.blocks.is_empty();
+        self.choice.blocks.clear();
+        for (order, content) in (0..).zip(contents) {
+            if is_new {
+                self.content(order, content);
+            } else {
+                let block = Block { order, is_emitted: true, body: Body::of(content) };
+                self.choice.blocks.push(block);
+            }
+        }
+    }
+
     /// Adds a piece of a tool call. `order` is that of a new call's block.
     pub(crate) fn call(&mut self, order: u64, piece: CallPiece<'_>) {
         let known = (!piece.is_complete).then(|| self.choice.find_call(&piece)).flatten();
@@ -429,6 +473,9 @@ impl ChoiceMut<'_> {
         // Some servers repeat the name with each piece.
         if call.name != piece.name {
             call.name.push_str(piece.name);
+        }
+        if !piece.arguments.is_empty() {
+            call.parsed = None;
         }
         if piece.has_all_arguments {
             piece.arguments.clone_into(&mut call.arguments);
@@ -475,6 +522,13 @@ impl ChoiceMut<'_> {
         })
     }
 
+    /// Returns a copy of the contents that have arrived.
+    pub(crate) fn to_contents(&self) -> Vec<Content> {
+        let blocks = self.choice.in_order().into_iter().filter_map(|i| self.choice.blocks.get(i));
+        let contents = blocks.map(|block| block.body.to_content());
+        contents.filter(|content| *content != Content::text("")).collect()
+    }
+
     /// Returns whether nothing has arrived of the choice.
     pub(crate) fn is_empty(&self) -> bool {
         self.choice.blocks.is_empty()
@@ -493,9 +547,12 @@ impl ChoiceMut<'_> {
     /// Emits the content of a block, unless it is text (whose pieces are emitted) or has been.
     fn emit_content(&mut self, block: usize) {
         let Some(known) = self.choice.blocks.get_mut(block) else { return };
-        known.body.complete();
-        if !matches!(known.body, Body::Content(_)) || std::mem::replace(&mut known.is_emitted, true)
-        {
+        match &mut known.body {
+            Body::Text(_) | Body::Thinking(_) => return,
+            Body::Content(_) => {}
+            Body::Call(call) => call.complete(),
+        }
+        if std::mem::replace(&mut known.is_emitted, true) {
             return;
         }
         if let Some(pending) = &mut self.pending {
@@ -578,6 +635,7 @@ impl Block {
                 Some(Content::Thinking(Thinking::new(thinking.text)))
             }
             Body::Content(content) if self.is_emitted => Some(content),
+            Body::Call(call) if self.is_emitted => Some(call.into_content()),
             _ => None,
         }
     }
@@ -592,19 +650,12 @@ impl Body {
         }
     }
 
-    /// Makes a tool request of the pieces of a call.
-    fn complete(&mut self) {
-        if let Self::Call(call) = self {
-            *self = Self::Content(std::mem::take(call).into_content());
-        }
-    }
-
     fn to_content(&self) -> Content {
         match self {
             Self::Text(text) => Content::Text(text.clone()),
             Self::Thinking(thinking) => Content::Thinking(thinking.clone()),
             Self::Content(content) => content.clone(),
-            Self::Call(call) => call.to_content(&call.arguments),
+            Self::Call(call) => call.to_content(),
         }
     }
 
@@ -633,24 +684,26 @@ impl Body {
 }
 
 impl Call {
-    fn into_content(self) -> Content {
-        self.to_content(&self.arguments)
+    /// Parses the arguments, and invents an id if the server gave none: the result has to carry one.
+    fn complete(&mut self) {
+        if self.id.is_empty() {
+            self.id = format!("call_{:016x}", RandomState::new().hash_one(&self.name));
+        }
+        self.parsed.get_or_insert_with(|| json::arguments(&self.arguments));
     }
 
-    fn to_content(&self, arguments: &str) -> Content {
-        let id = if self.id.is_empty() { invented_id(&self.name) } else { self.id.clone() };
-        let mut request = ToolRequest::new(id, &self.name, json::arguments(arguments));
+    fn to_content(&self) -> Content {
+        let arguments = self.parsed.clone().unwrap_or_else(|| json::arguments(&self.arguments));
+        let mut request = ToolRequest::new(&self.id, &self.name, arguments);
         request.replay = self.replay.clone();
         Content::ToolRequest(request)
     }
-}
 
-/// An id for a call to which the server gave none: the result has to carry one.
-fn invented_id(name: &str) -> String {
-    format!("call_{:016x}", RandomState::new().hash_one(name))
-}
-
-/// Returns the item of a vendor that is required back.
-pub(crate) fn replay(vendor: &'static str, item: Value) -> Replay {
-    Replay::new(vendor, item)
+    fn into_content(mut self) -> Content {
+        self.complete();
+        let arguments = self.parsed.unwrap_or_default();
+        let mut request = ToolRequest::new(self.id, self.name, arguments);
+        request.replay = self.replay;
+        Content::ToolRequest(request)
+    }
 }

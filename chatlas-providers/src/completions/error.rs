@@ -1,73 +1,69 @@
-//! What went wrong, in the words of OpenAI and of those who speak its protocols, as a typed error.
+//! Reads the errors of OpenAI and of the vendors that speak its protocols. They are read as trees:
+//! an error is rare, and servers report it in many forms.
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::http::{one_line, snippet};
 
-/// Where servers put the id of a request.
-const REQUEST_IDS: [&str; 5] =
+/// The headers that may contain the id of a request.
+pub(crate) const REQUEST_ID_HEADERS: [&str; 5] =
     ["x-request-id", "apim-request-id", "mistral-correlation-id", "request-id", "cf-ray"];
 
-/// An answer with an HTTP status of failure.
-pub(crate) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderError {
+/// Reads the body of a response with a failure status.
+pub(crate) fn read(status: u16, body: &str) -> ProviderError {
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
-    let told = told(&parsed);
-    // A number that is the status again tells nothing.
-    let code = code(told, &status.to_string());
-    let message = match message(told) {
+    let error = error_of(&parsed);
+    // A code that repeats the status adds nothing.
+    let code = code(error, &status.to_string());
+    let message = match message(error) {
         Some(message) => without_keys(&message),
         None => snippet(&without_keys(body)),
     };
-    let kind = kind(status, told, &message);
-    let error = with_code(ProviderError::new(kind, message), code).with_status(status);
-    let id = REQUEST_IDS.iter().find_map(|name| headers.get(*name)?.to_str().ok());
-    match id {
-        Some(id) => error.with_request_id(id),
-        None => error,
-    }
+    let kind = kind(status, error, &message);
+    with_code(ProviderError::new(kind, message), code)
 }
 
-/// An error in a reply that began well: `{"code", "message"}`, or that under `error`.
+/// Reads an error inside a reply with a success status: `{"code", "message"}`, or that under
+/// `error`.
 pub(crate) fn reported(event: &Value) -> ProviderError {
-    let told = told(event);
-    let message = match message(told) {
+    let error = error_of(event);
+    let message = match message(error) {
         Some(message) => without_keys(&message),
-        None => "the server reported an error without a word".to_owned(),
+        None => "the server reported an error without a message".to_owned(),
     };
-    let code = code(told, "error");
-    // A number is the status that it would have had, had it been known before.
+    let code = code(error, "error");
+    // A number is the status that the response would have had if it had failed earlier.
     let status = code.as_deref().and_then(|code| code.parse().ok());
-    let kind = match kind_of_codes(told).unwrap_or_else(|| kind_of_message(&message)) {
-        ProviderErrorKind::Other => status.map_or_else(|| kind_of_type(told), kind_of_status),
+    let kind = match kind_of_codes(error).unwrap_or_else(|| kind_of_message(&message)) {
+        ProviderErrorKind::Other => status.map_or_else(|| kind_of_type(error), kind_of_status),
         kind => kind,
     };
     with_code(ProviderError::new(kind, message), code)
 }
 
-/// The error that a chunk or a whole reply of Chat Completions is, if it is one.
-pub(crate) fn in_reply(told: &Value) -> Option<ProviderError> {
-    let is_told = |error: &Value| match error {
+/// Returns the error that a chunk or a complete reply contains, if there is one.
+pub(crate) fn in_reply(reply: &Value) -> Option<ProviderError> {
+    let is_error = |error: &Value| match error {
         Value::String(message) => !message.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
         _ => false,
     };
-    let of_choice = told["choices"].as_array().into_iter().flatten();
-    let found = [&told["error"], &told["x_groq"]["error"]]
+    let choices = reply["choices"].as_array().into_iter().flatten();
+    let found = [&reply["error"], &reply["x_groq"]["error"]]
         .into_iter()
-        .chain(of_choice.map(|choice| &choice["error"]))
-        .find(|error| is_told(error));
-    let alone = told["object"] == "error"
-        || (told["choices"].is_null()
-            && (told["error_code"].is_string() || is_told(&told["errors"][0])));
-    found.or(alone.then_some(told)).map(reported)
+        .chain(choices.map(|choice| &choice["error"]))
+        .find(|error| is_error(error));
+    let is_one = reply["object"] == "error"
+        || (reply["choices"].is_null()
+            && (reply["error_code"].is_string() || is_error(&reply["errors"][0])));
+    found.or(is_one.then_some(reply)).map(reported)
 }
 
-/// The error, with advice on what to do.
-pub(crate) fn advised(error: &ProviderError, advice: &str) -> ProviderError {
-    let message = format!("{}; {advice}", error.message().trim_end_matches('.'));
-    error.clone().with_message(message)
+/// Adds a hint on what to do to the message of an error.
+pub(super) fn with_hint(error: ProviderError, hint: &str) -> ProviderError {
+    let message = format!("{}; {hint}", error.message().trim_end_matches('.'));
+    error.with_message(message)
 }
 
 fn with_code(error: ProviderError, code: Option<String>) -> ProviderError {
@@ -77,8 +73,8 @@ fn with_code(error: ProviderError, code: Option<String>) -> ProviderError {
     }
 }
 
-/// Where the error stands: under `error` (OpenAI), in a list of `errors` (Cloudflare), or alone.
-fn told(body: &Value) -> &Value {
+/// The error in a body: under `error` (OpenAI), in a list of `errors` (Cloudflare), or the body.
+fn error_of(body: &Value) -> &Value {
     match (&body["error"], &body["errors"][0]) {
         (error, _) if error.is_object() || error.is_string() => error,
         (_, first) if !first.is_null() => first,
@@ -86,24 +82,24 @@ fn told(body: &Value) -> &Value {
     }
 }
 
-fn message(told: &Value) -> Option<String> {
-    if let Some(message) = told.as_str().or_else(|| told["message"].as_str()) {
-        // OpenRouter tells what the server behind it said.
-        return Some(match told["metadata"]["raw"].as_str().map(one_line) {
+fn message(error: &Value) -> Option<String> {
+    if let Some(message) = error.as_str().or_else(|| error["message"].as_str()) {
+        // OpenRouter quotes the server behind it.
+        return Some(match error["metadata"]["raw"].as_str().map(one_line) {
             Some(raw) if !raw.is_empty() => format!("{message}: {raw}"),
             _ => message.to_owned(),
         });
     }
-    // FastAPI servers list what they found wrong in the request.
+    // FastAPI servers list the invalid fields of the request.
     let detail =
-        [&told["detail"], &told["message"]["detail"]].into_iter().find(|d| !d.is_null())?;
+        [&error["detail"], &error["message"]["detail"]].into_iter().find(|d| !d.is_null())?;
     match detail {
         Value::String(message) => Some(message.clone()),
         Value::Array(list) => {
             let each = list.iter().filter_map(|item| {
-                let place = item["loc"].as_array().into_iter().flatten();
-                let place: Vec<&str> = place.filter_map(Value::as_str).collect();
-                Some(format!("{}: {}", place.join("."), item["msg"].as_str()?))
+                let path = item["loc"].as_array().into_iter().flatten();
+                let path: Vec<&str> = path.filter_map(Value::as_str).collect();
+                Some(format!("{}: {}", path.join("."), item["msg"].as_str()?))
             });
             Some(each.collect::<Vec<_>>().join("; ")).filter(|text| !text.is_empty())
         }
@@ -111,24 +107,24 @@ fn message(told: &Value) -> Option<String> {
     }
 }
 
-/// The code, or what stands for one; not what says nothing.
-fn code(told: &Value, nothing: &str) -> Option<String> {
-    let mut codes = ["code", "error_code", "type"].iter().filter_map(|key| match &told[*key] {
+/// The code, or the field that replaces it. One that equals `redundant` is ignored.
+fn code(error: &Value, redundant: &str) -> Option<String> {
+    let mut codes = ["code", "error_code", "type"].iter().filter_map(|key| match &error[*key] {
         Value::String(code) if !code.is_empty() => Some(code.clone()),
         Value::Number(code) => Some(code.to_string()),
         _ => None,
     });
-    codes.find(|code| code != nothing)
+    codes.find(|code| code != redundant)
 }
 
-fn kind(status: u16, told: &Value, message: &str) -> ProviderErrorKind {
-    if let Some(kind) = kind_of_codes(told) {
+fn kind(status: u16, error: &Value, message: &str) -> ProviderErrorKind {
+    if let Some(kind) = kind_of_codes(error) {
         return kind;
     }
     let by_status = kind_of_status(status);
     match kind_of_message(message) {
         ProviderErrorKind::Other => by_status,
-        // What the words seem to say holds of a refused request alone.
+        // The message decides only about a rejected request.
         kind if by_status == ProviderErrorKind::InvalidRequest => kind,
         _ => by_status,
     }
@@ -138,7 +134,7 @@ fn kind_of_status(status: u16) -> ProviderErrorKind {
     match status {
         401 | 403 => ProviderErrorKind::Authentication,
         408 | 504 => ProviderErrorKind::Timeout,
-        // 402: what was paid for is used up.
+        // 402: the credit is used up.
         402 | 429 => ProviderErrorKind::RateLimit,
         400..=499 => ProviderErrorKind::InvalidRequest,
         500..=599 => ProviderErrorKind::Overloaded,
@@ -146,13 +142,13 @@ fn kind_of_status(status: u16) -> ProviderErrorKind {
     }
 }
 
-/// What the code means, or the type beside it.
-fn kind_of_codes(told: &Value) -> Option<ProviderErrorKind> {
-    // OpenRouter tells what its moderation objects to.
-    if told["metadata"]["reasons"].is_array() {
+/// The kind of the code, or of the type beside it.
+fn kind_of_codes(error: &Value) -> Option<ProviderErrorKind> {
+    // The reasons of OpenRouter's moderation.
+    if error["metadata"]["reasons"].is_array() {
         return Some(ProviderErrorKind::ContentFilter);
     }
-    let codes = ["code", "error_code", "type"].iter().filter_map(|key| told[*key].as_str());
+    let codes = ["code", "error_code", "type"].iter().filter_map(|key| error[*key].as_str());
     codes.map(kind_of_code).find(|kind| *kind != ProviderErrorKind::Other)
 }
 
@@ -180,9 +176,9 @@ fn kind_of_code(code: &str) -> ProviderErrorKind {
     }
 }
 
-/// What the type tells where no status does: it is a coarse word.
-fn kind_of_type(told: &Value) -> ProviderErrorKind {
-    match told["type"].as_str() {
+/// The kind of the type, which is coarse: it decides only if there is no status.
+fn kind_of_type(error: &Value) -> ProviderErrorKind {
+    match error["type"].as_str() {
         Some("invalid_request_error" | "BadRequestError") => ProviderErrorKind::InvalidRequest,
         Some("api_error" | "internal_error" | "internal_server_error" | "InternalServerError") => {
             ProviderErrorKind::Overloaded
@@ -191,25 +187,25 @@ fn kind_of_type(told: &Value) -> ProviderErrorKind {
     }
 }
 
-/// What servers without codes of their own say in words.
+/// The kind of a message, for servers without codes.
 fn kind_of_message(message: &str) -> ProviderErrorKind {
     let message = message.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
-    if says(&["context length", "context window", "context size"]) {
+    let contains = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    if contains(&["context length", "context window", "context size"]) {
         return ProviderErrorKind::ContextTooLong;
     }
-    if message.contains("model") && says(&["not found", "does not exist", "not exist"]) {
+    if message.contains("model") && contains(&["not found", "does not exist", "not exist"]) {
         return ProviderErrorKind::ModelNotFound;
     }
     ProviderErrorKind::Other
 }
 
-/// OpenAI quotes the key it was given; masked or not, no error shows it.
+/// Redacts keys: OpenAI quotes the key that it received, masked or not.
 fn without_keys(message: &str) -> String {
     let in_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '.' | '…');
     let mut shown = String::with_capacity(message.len());
     for piece in message.split_inclusive(|c| !in_key(c)) {
-        // The full stop after a key is none of it.
+        // A full stop after a key is not a part of it.
         let word = piece.trim_end_matches(|c| !in_key(c) || c == '.');
         let secret = (word.starts_with("sk-") && word.len() > 3) || word.contains("***");
         shown.push_str(if secret { "[redacted]" } else { word });
@@ -223,14 +219,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn told(status: u16, code: &str) -> ProviderError {
+    fn failure(status: u16, code: &str) -> ProviderError {
         let body =
             json!({"error": {"message": "no", "type": "invalid_request_error", "code": code}});
-        explain(status, &HeaderMap::new(), &body.to_string())
+        read(status, &body.to_string())
     }
 
     #[test]
-    fn failures_have_kinds_that_a_program_can_match() {
+    fn failures_are_classified_by_status_and_code() {
         use ProviderErrorKind as Kind;
         for (status, code, kind) in [
             (401, "invalid_api_key", Kind::Authentication),
@@ -245,16 +241,13 @@ mod tests {
             (500, "server_error", Kind::Overloaded),
             (529, "any", Kind::Overloaded),
         ] {
-            let error = told(status, code);
-            assert_eq!(
-                (error.kind(), error.status(), error.code()),
-                (kind, Some(status), Some(code))
-            );
+            let error = failure(status, code);
+            assert_eq!((error.kind(), error.code()), (kind, Some(code)));
         }
     }
 
     #[test]
-    fn each_servers_way_to_say_it_is_understood() {
+    fn the_error_of_each_server_is_read() {
         use ProviderErrorKind as Kind;
         for (status, body, kind, code, message) in [
             (
@@ -339,7 +332,7 @@ mod tests {
                 "the model was not found in time",
             ),
         ] {
-            let error = explain(status, &HeaderMap::new(), &body.to_string());
+            let error = read(status, &body.to_string());
             assert_eq!(
                 (error.kind(), error.code(), error.message()),
                 (kind, code, message),
@@ -349,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_in_a_reply_is_found_wherever_it_stands() {
+    fn an_error_in_a_reply_is_found_in_every_form() {
         let told = json!({"message": "slow down", "code": 429});
         for reply in [
             json!({"error": told}),
@@ -368,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_without_a_status_is_known_by_its_code_or_type() {
+    fn a_failure_without_a_status_is_classified_by_code_or_type() {
         use ProviderErrorKind as Kind;
         for (told, kind) in [
             (json!({"code": "invalid_prompt", "message": "no"}), Kind::ContentFilter),
@@ -384,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_the_server_quotes_is_not_shown() {
+    fn a_quoted_key_is_redacted() {
         for (told, shown) in [
             ("Incorrect API key provided: sk-proj-****abcd. See", "… [redacted]. See"),
             ("Incorrect API key provided: abcd****wxyz.", "… [redacted]."),
@@ -396,18 +389,18 @@ mod tests {
             ("**no** … möglich", "**no** … möglich"),
         ] {
             let body = json!({"error": {"message": told}}).to_string();
-            let error = explain(401, &HeaderMap::new(), &body);
+            let error = read(401, &body);
             let shown = shown.replacen("… [", "Incorrect API key provided: [", 1);
             assert_eq!(error.message(), shown);
         }
     }
 
     #[test]
-    fn a_body_in_no_known_form_is_quoted_in_part() {
-        let error = explain(502, &HeaderMap::new(), &"<h1>Bad  gateway</h1>\n".repeat(100));
+    fn the_beginning_of_an_unknown_body_is_quoted() {
+        let error = read(502, &"<h1>Bad  gateway</h1>\n".repeat(100));
         assert!(error.message().starts_with("the server answered: <h1>Bad gateway</h1> <h1>"));
         assert!(error.message().len() < 400);
-        let error = explain(502, &HeaderMap::new(), "");
+        let error = read(502, "");
         assert_eq!(error.message(), "the server gave no reason");
     }
 }

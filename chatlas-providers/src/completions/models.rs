@@ -1,60 +1,102 @@
-//! The list of models, as the servers of this family tell it.
+//! Reads the list of models of OpenAI and of the vendors that follow it.
 
 use chatlas_core::{Model, ProviderError};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::error;
-use super::usage::count;
+use crate::client::Page;
+use crate::client::json::{self, Count, List, Maybe, Raw, Text};
 use crate::http::malformed;
 
-/// The models in a list: OpenAI's form, and what others add to it.
-pub(crate) fn listed(told: Value) -> Result<Vec<Model>, ProviderError> {
-    if let Some(error) = error::in_reply(&told) {
-        return Err(error);
-    }
-    let list = match told {
-        Value::Array(list) => list,
-        mut told => match told["data"].take() {
-            Value::Array(list) => list,
-            _ => return Err(malformed("it is no list of models")),
-        },
-    };
-    Ok(list.iter().filter_map(model).collect())
+#[derive(Deserialize)]
+struct Listed<'a> {
+    #[serde(borrow, default)]
+    data: Raw<'a>,
+    #[serde(borrow, default)]
+    error: Raw<'a>,
 }
 
-fn model(told: &Value) -> Option<Model> {
-    let string = |key: &str| told[key].as_str().map(str::to_owned);
-    let first = |places: &[&Value]| places.iter().find_map(|place| count(place));
-    let mut model = Model::new(told["id"].as_str()?);
-    model.name = string("name").filter(|name| *name != model.id);
-    model.owner = string("owned_by");
-    model.created = count(&told["created"]).and_then(|time| i64::try_from(time).ok());
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow, default)]
+    id: Text<'a>,
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    owned_by: Text<'a>,
+    #[serde(default)]
+    created: Count,
+    #[serde(default)]
+    context_length: Count,
+    #[serde(default)]
+    context_window: Count,
+    #[serde(default)]
+    max_context_length: Count,
+    #[serde(default)]
+    max_completion_tokens: Count,
+    #[serde(default)]
+    top_provider: Maybe<TopProvider>,
+}
+
+#[derive(Default, Deserialize)]
+struct TopProvider {
+    #[serde(default)]
+    max_completion_tokens: Count,
+}
+
+/// Reads the list: in the form of OpenAI, or a list alone.
+pub(crate) fn page(body: &[u8]) -> Result<Page, ProviderError> {
+    let mut repaired = String::new();
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Ok(Page::only(models(json::read(body, &mut repaired)?)));
+    }
+    let listed: Maybe<Listed<'_>> = json::read(body, &mut repaired)?;
+    let data = listed.0.filter(|listed| listed.error.is_none()).and_then(|listed| listed.data);
+    if let Some(data) = data.filter(|data| data.get().starts_with('[')) {
+        return Ok(Page::only(models(json::parse(Some(data)).unwrap_or_default())));
+    }
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    Err(error::in_reply(&body).unwrap_or_else(|| malformed("it is not a list of models")))
+}
+
+fn models(entries: List<Entry<'_>>) -> Vec<Model> {
+    entries.0.into_iter().filter_map(model).collect()
+}
+
+fn model(entry: Entry<'_>) -> Option<Model> {
+    let mut model = Model::new(entry.id.0?);
+    model.name = entry.name.0.map(String::from).filter(|name| *name != model.id);
+    model.owner = entry.owned_by.0.map(String::from);
+    model.created = entry.created.0.and_then(|time| i64::try_from(time).ok());
     model.max_input_tokens =
-        first(&[&told["context_length"], &told["context_window"], &told["max_context_length"]]);
-    model.max_output_tokens =
-        first(&[&told["max_completion_tokens"], &told["top_provider"]["max_completion_tokens"]]);
+        entry.context_length.0.or(entry.context_window.0).or(entry.max_context_length.0);
+    let top = entry.top_provider.0.unwrap_or_default();
+    model.max_output_tokens = entry.max_completion_tokens.0.or(top.max_completion_tokens.0);
     Some(model)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::*;
+
     #[test]
-    fn a_list_is_read_as_each_server_writes_it() {
-        let told = json!({"object": "list", "data": [
+    fn the_list_of_each_server_is_read() {
+        let read = |body: &Value| page(body.to_string().as_bytes()).map(|page| page.models);
+        let models = read(&json!({"object": "list", "data": [
             {"id": "a", "created": 7.0, "owned_by": "us", "name": "a"},
             {"id": "b", "name": "B", "context_length": 10, "top_provider": {"max_completion_tokens": 5}},
             {"object": "model"}, null,
-        ]});
-        let models = listed(told).unwrap();
+        ]}))
+        .unwrap();
         assert_eq!(models.len(), 2);
         assert_eq!((models[0].created, models[0].owner.as_deref()), (Some(7), Some("us")));
         assert_eq!((models[0].name.as_deref(), models[1].name.as_deref()), (None, Some("B")));
         assert_eq!((models[1].max_input_tokens, models[1].max_output_tokens), (Some(10), Some(5)));
-        assert_eq!(listed(json!([{"id": "a"}])).unwrap(), [Model::new("a")]);
-        assert_eq!(listed(json!({"error": "not now"})).unwrap_err().message(), "not now");
-        assert!(listed(json!({"models": []})).is_err());
+        assert_eq!(read(&json!([{"id": "a"}])).unwrap(), [Model::new("a")]);
+        assert_eq!(read(&json!({"error": "not now"})).unwrap_err().message(), "not now");
+        assert!(read(&json!({"models": []})).is_err());
     }
 }

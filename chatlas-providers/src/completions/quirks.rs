@@ -1,14 +1,28 @@
-//! Where vendors that speak Chat Completions differ from OpenAI. Each difference is a method, to be
-//! named in `#[provider(like = OpenAiCompletions, quirks(…))]`.
+//! How vendors that speak Chat Completions differ from OpenAI.
 
-use super::OpenAiCompletions;
-use crate::http::{KeyIn, KeyNeeded, variable};
+use crate::client::{Endpoint, KeyIn, KeyNeeded};
 
-/// How a vendor differs. The default is OpenAI.
+/// How a vendor that speaks Chat Completions differs from OpenAI, which is the default.
+///
+/// ```
+/// use chatlas_macros::provider;
+/// use chatlas_providers::completions::{OpenAiCompletions, Quirks};
+///
+/// /// The models behind our gateway.
+/// #[provider(
+///     like = OpenAiCompletions,
+///     name = "gateway",
+///     base_url = "https://models.example/v1",
+///     api_key_env = "GATEWAY_API_KEY",
+///     quirks = Quirks::new().with_max_tokens_field("max_tokens").with_stream_options(false)
+/// )]
+/// pub struct Gateway;
+/// ```
 #[derive(Clone, Debug)]
 // Each is a difference by itself.
 #[allow(clippy::struct_excessive_bools)]
-pub(super) struct Quirks {
+#[must_use]
+pub struct Quirks {
     pub(super) max_tokens_field: &'static str,
     pub(super) seed_field: &'static str,
     pub(super) stream_options: bool,
@@ -16,39 +30,52 @@ pub(super) struct Quirks {
     pub(super) reasoning_object: bool,
     pub(super) json_object: bool,
     pub(super) top_k: bool,
-    pub(super) no_model_list: bool,
+    pub(super) model_list: bool,
     pub(super) short_call_ids: bool,
-    /// Whether the model is part of the address.
+    /// Whether the model is a part of the URL.
     pub(super) deployments: bool,
-    pub(super) replays: Replays,
-    pub(super) document_url: DocumentUrl,
-    /// What to do when there is no such model; `{model}` stands for its name.
-    pub(super) advice: Option<&'static str>,
+    pub(super) thinking_replay: ThinkingReplay,
+    pub(super) document_urls: DocumentUrls,
+    pub(super) missing_model_hint: Option<&'static str>,
+    pub(super) key_in: KeyIn,
+    pub(super) key_needed: Option<KeyNeeded>,
+    /// Sets up the endpoint further, from environment variables for example.
+    pub(super) set_up: Option<fn(&mut Endpoint)>,
 }
 
-/// What of its thoughts a vendor wants back.
+/// The form in which a vendor requires the model's thinking back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Replays {
-    Nothing,
+#[non_exhaustive]
+pub enum ThinkingReplay {
+    /// Not at all.
+    None,
     /// The text, as `reasoning_content`.
     ReasoningContent,
     /// The list `reasoning_details`.
     ReasoningDetails,
 }
 
-/// How a document is sent of which only the address is known.
+/// The form in which a document is sent of which only the URL is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DocumentUrl {
-    /// Not at all.
-    Refused,
-    /// As a part `document_url`.
+#[non_exhaustive]
+pub enum DocumentUrls {
+    /// Not at all: such a document is an error.
+    Unsupported,
+    /// As a part of the type `document_url`.
     Part,
-    /// In the place of a file's data.
-    InFile,
+    /// In the field of a file's data.
+    FileData,
 }
 
 impl Default for Quirks {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Quirks {
+    /// Creates the quirks of OpenAI.
+    pub const fn new() -> Self {
         Self {
             max_tokens_field: "max_completion_tokens",
             seed_field: "seed",
@@ -57,208 +84,132 @@ impl Default for Quirks {
             reasoning_object: false,
             json_object: false,
             top_k: false,
-            no_model_list: false,
+            model_list: true,
             short_call_ids: false,
             deployments: false,
-            replays: Replays::Nothing,
-            document_url: DocumentUrl::Refused,
-            advice: None,
-        }
-    }
-}
-
-/// How servers differ. A provider that is derived names those of its vendor as `quirks(…)`.
-impl OpenAiCompletions {
-    /// The bound on tokens is called `max_tokens`, as it was at OpenAI once.
-    #[must_use]
-    pub fn max_tokens_field(mut self) -> Self {
-        self.quirks.max_tokens_field = "max_tokens";
-        self
-    }
-
-    /// The seed is called `random_seed`.
-    #[must_use]
-    pub fn random_seed_field(mut self) -> Self {
-        self.quirks.seed_field = "random_seed";
-        self
-    }
-
-    /// `stream_options` is refused: tokens are told without being asked for.
-    #[must_use]
-    pub fn no_stream_options(mut self) -> Self {
-        self.quirks.stream_options = false;
-        self
-    }
-
-    /// A message of text alone is a string, not a list of parts.
-    #[must_use]
-    pub fn plain_text_messages(mut self) -> Self {
-        self.quirks.plain_text = true;
-        self
-    }
-
-    /// Thoughts are sent back, as `reasoning_content`.
-    #[must_use]
-    pub fn replays_reasoning_content(mut self) -> Self {
-        self.quirks.replays = Replays::ReasoningContent;
-        self
-    }
-
-    /// Thoughts are sent back, as the list `reasoning_details`.
-    #[must_use]
-    pub fn replays_reasoning_details(mut self) -> Self {
-        self.quirks.replays = Replays::ReasoningDetails;
-        self
-    }
-
-    /// The reasoning level goes into an object, `reasoning: {effort}`.
-    #[must_use]
-    pub fn reasoning_object(mut self) -> Self {
-        self.quirks.reasoning_object = true;
-        self
-    }
-
-    /// Replies can be bound to JSON, but to no schema: the system prompt tells the model which.
-    #[must_use]
-    pub fn json_object_output(mut self) -> Self {
-        self.quirks.json_object = true;
-        self
-    }
-
-    /// There is a parameter `top_k`.
-    #[must_use]
-    pub fn takes_top_k(mut self) -> Self {
-        self.quirks.top_k = true;
-        self
-    }
-
-    /// A document can be named by its address, as a part `document_url`.
-    #[must_use]
-    pub fn takes_document_url(mut self) -> Self {
-        self.quirks.document_url = DocumentUrl::Part;
-        self
-    }
-
-    /// A document can be named by its address, in the place of its data.
-    #[must_use]
-    pub fn takes_file_url(mut self) -> Self {
-        self.quirks.document_url = DocumentUrl::InFile;
-        self
-    }
-
-    /// The id of a tool call is nine letters and digits. One that another vendor gave is sent as
-    /// such.
-    #[must_use]
-    pub fn short_call_ids(mut self) -> Self {
-        self.quirks.short_call_ids = true;
-        self
-    }
-
-    /// There is no list of models at `models`.
-    #[must_use]
-    pub fn no_model_list(mut self) -> Self {
-        self.quirks.no_model_list = true;
-        self
-    }
-
-    /// A key is sent where there is one, and none is needed.
-    #[must_use]
-    pub fn key_optional(mut self) -> Self {
-        self.api.key_needed = KeyNeeded::Never;
-        self
-    }
-
-    /// The key goes into the header `x-portkey-api-key`.
-    #[must_use]
-    pub fn portkey_key_header(mut self) -> Self {
-        self.api.key_in = KeyIn::Header("x-portkey-api-key");
-        self
-    }
-
-    /// The server is where `OLLAMA_BASE_URL` or `OLLAMA_HOST` say, if one is set.
-    #[must_use]
-    pub fn ollama_address(self) -> Self {
-        match variable("OLLAMA_BASE_URL").or_else(|| variable("OLLAMA_HOST")) {
-            Some(host) => self.base_url(ollama_url(&host)),
-            None => self,
+            thinking_replay: ThinkingReplay::None,
+            document_urls: DocumentUrls::Unsupported,
+            missing_model_hint: None,
+            key_in: KeyIn::Bearer,
+            key_needed: None,
+            set_up: None,
         }
     }
 
-    /// A model that is missing can be fetched: the error says how.
-    #[must_use]
-    pub fn ollama_pull_hint(mut self) -> Self {
-        self.quirks.advice = Some("fetch it with `ollama pull {model}`");
+    /// Sets the name of the field that limits the output tokens, such as `max_tokens`.
+    pub const fn with_max_tokens_field(mut self, name: &'static str) -> Self {
+        self.max_tokens_field = name;
         self
     }
 
-    /// The server is where `LMSTUDIO_BASE_URL` says, if it is set.
-    #[must_use]
-    pub fn lm_studio_address(self) -> Self {
-        match variable("LMSTUDIO_BASE_URL") {
-            Some(url) => self.base_url(with_version(&url)),
-            None => self,
-        }
+    /// Sets the name of the field of the seed, such as `random_seed`.
+    pub const fn with_seed_field(mut self, name: &'static str) -> Self {
+        self.seed_field = name;
+        self
     }
 
-    /// As Azure has it: the key goes into the header `api-key` and is always needed, the model is a
-    /// deployment in the address, which tells the API's version as well.
+    /// Sets whether streams request token counts by `stream_options`. Vendors that reject the field
+    /// send the counts without it.
+    pub const fn with_stream_options(mut self, on: bool) -> Self {
+        self.stream_options = on;
+        self
+    }
+
+    /// Sets whether a message that consists of text is sent as a string, not as a list of parts.
+    pub const fn with_plain_text_messages(mut self, on: bool) -> Self {
+        self.plain_text = on;
+        self
+    }
+
+    /// Sets whether the reasoning level is sent in an object, as `reasoning: {effort}`.
+    pub const fn with_reasoning_object(mut self, on: bool) -> Self {
+        self.reasoning_object = on;
+        self
+    }
+
+    /// Sets whether the vendor can require JSON, but not a schema. The schema is then a part of the
+    /// system prompt.
+    pub const fn with_json_object_output(mut self, on: bool) -> Self {
+        self.json_object = on;
+        self
+    }
+
+    /// Sets whether there is a parameter `top_k`.
+    pub const fn with_top_k(mut self, on: bool) -> Self {
+        self.top_k = on;
+        self
+    }
+
+    /// Sets whether there is a list of models at `models`.
+    pub const fn with_model_list(mut self, on: bool) -> Self {
+        self.model_list = on;
+        self
+    }
+
+    /// Sets whether the id of a tool call has to consist of nine letters and digits. Other ids are
+    /// replaced.
+    pub const fn with_short_call_ids(mut self, on: bool) -> Self {
+        self.short_call_ids = on;
+        self
+    }
+
+    /// Sets how the model's thinking is sent back.
+    pub const fn with_thinking_replay(mut self, replay: ThinkingReplay) -> Self {
+        self.thinking_replay = replay;
+        self
+    }
+
+    /// Sets how a document is sent of which only the URL is known.
+    pub const fn with_document_urls(mut self, form: DocumentUrls) -> Self {
+        self.document_urls = form;
+        self
+    }
+
+    /// Sets a hint that is added to the error about a missing model. `{model}` is replaced by the
+    /// name of the model.
+    pub const fn with_missing_model_hint(mut self, hint: &'static str) -> Self {
+        self.missing_model_hint = Some(hint);
+        self
+    }
+
+    /// Sets where the key goes. Default: `Authorization: Bearer …`.
+    pub const fn with_key_in(mut self, key_in: KeyIn) -> Self {
+        self.key_in = key_in;
+        self
+    }
+
+    /// Sets when a request without a key is an error. Default: if the vendor has keys and the
+    /// request goes to the vendor's own host.
+    pub const fn with_key_needed(mut self, needed: KeyNeeded) -> Self {
+        self.key_needed = Some(needed);
+        self
+    }
+
+    /// Sets whether the model is a part of the URL, as Azure has it.
     #[cfg(feature = "azure")]
-    #[must_use]
-    pub fn azure_deployments(mut self) -> Self {
-        self.quirks.deployments = true;
-        crate::azure::set_up(&mut self.api);
+    pub(crate) const fn with_deployments(mut self, on: bool) -> Self {
+        self.deployments = on;
         self
     }
-}
 
-/// The API at an address as Ollama's own tools take it: scheme, host and port may be missing, and a
-/// server that listens everywhere is asked at home. Where there is a scheme, its port is meant.
-fn ollama_url(host: &str) -> String {
-    let host = host.trim_end_matches('/');
-    let (scheme, host, usual_port) = match host.split_once("://") {
-        Some((scheme, host)) => (scheme, host, ""),
-        None => ("http", host, ":11434"),
-    };
-    let (name, path) = host.split_once('/').unwrap_or((host, ""));
-    let is_v6 = name.starts_with('[');
-    let has_port =
-        name.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']')) && !name.ends_with(']');
-    let port = if has_port { "" } else { usual_port };
-    let name = match name {
-        name if is_v6 => name.to_owned(),
-        name if name.starts_with(':') => format!("127.0.0.1{name}"),
-        name => name.replacen("0.0.0.0", "127.0.0.1", 1),
-    };
-    let separator = if path.is_empty() { "" } else { "/" };
-    with_version(&format!("{scheme}://{name}{port}{separator}{path}"))
-}
+    /// Sets a function that sets up the endpoint further, from environment variables for example.
+    #[cfg_attr(
+        not(any(feature = "azure", feature = "lm-studio", feature = "ollama")),
+        allow(dead_code)
+    )]
+    pub(crate) const fn with_set_up(mut self, set_up: fn(&mut Endpoint)) -> Self {
+        self.set_up = Some(set_up);
+        self
+    }
 
-/// The address of the API under a server's.
-fn with_version(url: &str) -> String {
-    let url = url.trim_end_matches('/');
-    if url.ends_with("/v1") { url.to_owned() } else { format!("{url}/v1") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ollama_is_found_where_its_own_tools_find_it() {
-        for (host, url) in [
-            ("127.0.0.1:11434", "http://127.0.0.1:11434/v1"),
-            ("0.0.0.0", "http://127.0.0.1:11434/v1"),
-            ("http://box.example:8080/", "http://box.example:8080/v1"),
-            ("https://box.example", "https://box.example/v1"),
-            ("http://box.example", "http://box.example/v1"),
-            ("box.example", "http://box.example:11434/v1"),
-            (":8080", "http://127.0.0.1:8080/v1"),
-            ("https://box.example/ollama/v1", "https://box.example/ollama/v1"),
-            ("[::1]", "http://[::1]:11434/v1"),
-            ("[::1]:99", "http://[::1]:99/v1"),
-        ] {
-            assert_eq!(ollama_url(host), url);
+    /// Sets up the endpoint of the vendor.
+    pub(super) fn apply(&self, endpoint: &mut Endpoint) {
+        endpoint.set_key_in(self.key_in);
+        if let Some(needed) = self.key_needed {
+            endpoint.set_key_needed(needed);
         }
-        assert_eq!(with_version("http://localhost:1234/"), "http://localhost:1234/v1");
+        if let Some(set_up) = self.set_up {
+            set_up(endpoint);
+        }
     }
 }

@@ -1,223 +1,440 @@
-//! A reply in the words of Chat Completions, whole or chunk by chunk. Lenient: servers of many
-//! makers speak it, and what is unknown is passed over.
+//! Reads a reply of Chat Completions, complete or chunk by chunk. Unknown fields are ignored, since
+//! servers of many vendors send them.
 
-use chatlas_core::content::{Citation, Content};
-use chatlas_core::{Completion, CompletionEvent, ProviderError, ProviderErrorKind, Usage};
-use opentelemetry::KeyValue;
-use serde_json::Value;
+use chatlas_core::content::{Citation, Content, Media, Refusal, Replay};
+use chatlas_core::{FinishReason, ProviderError, ProviderErrorKind};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
-use super::choice::{Choice, Said, list, string};
-use super::quirks::Replays;
-use super::{error, usage};
-use crate::http::{Decode, malformed};
+use super::error;
+use super::parts::{Parts, add_detail, add_thought, citation, image};
+use super::quirks::ThinkingReplay;
+use super::wire::{
+    Audio, Choice, Chunk, CompleteChoice, Delta, Function, Logprobs, StreamedChoice, ToolCall,
+    has_elements,
+};
+use crate::client::json::{self, Maybe, Mixed, Raw};
+use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply};
+use crate::http::malformed;
 
-/// How a reply is to be read.
-#[derive(Clone, Debug)]
-pub(super) struct Reading {
-    pub(super) vendor: &'static str,
-    pub(super) is_openai: bool,
-    pub(super) replays: Replays,
-    /// The MIME type of the sound that was asked for.
-    pub(super) sound: Option<String>,
+/// The blocks of a choice, in the order of the final turn.
+mod order {
+    pub(super) const THINKING: u64 = 0;
+    pub(super) const TEXT: u64 = 1;
+    pub(super) const TRANSCRIPT: u64 = 2;
+    pub(super) const AUDIO: u64 = 3;
+    pub(super) const IMAGE: u64 = 4;
+    pub(super) const CITATION: u64 = 5;
+    pub(super) const REFUSAL: u64 = 6;
+    pub(super) const SOURCE: u64 = 7;
+    pub(super) const CALL: u64 = 8;
 }
 
-impl Reading {
-    /// A whole reply.
-    pub(super) fn completion(&self, told: &Value) -> Result<Completion, ProviderError> {
-        let mut reply = Reply::default();
-        reply.add(told)?;
-        if reply.choices.is_empty() {
-            return Err(malformed("it has no `choices`"));
-        }
-        for choice in &mut reply.choices {
-            // It is whole, whatever else a server leaves out.
-            choice.finish.get_or_insert_with(|| "stop".to_owned());
-        }
-        Ok(reply.completion(self))
-    }
+/// The decoder of a reply.
+#[derive(Debug)]
+pub struct Decoder {
+    vendor: &'static str,
+    is_openai: bool,
+    thinking_replay: ThinkingReplay,
+    /// The MIME type of the audio that was requested.
+    audio_type: Option<String>,
+    service_tier: Option<String>,
+    fingerprint: Option<String>,
+    choices: Vec<State>,
+    /// The sources of the complete reply, with titles or as URLs alone (Perplexity).
+    search_results: Option<Box<RawValue>>,
+    citations: Option<Box<RawValue>>,
 }
 
-/// The chunks of a stream, one after the other.
-pub(super) struct Decoder {
-    reading: Reading,
-    reply: Reply,
-    started: bool,
-    /// Whether the tool calls have been handed on.
-    asked: bool,
-    over: bool,
+/// The parts of a choice that its blocks are made of at the end.
+#[derive(Debug, Default)]
+struct State {
+    finish: Option<String>,
+    refusal: String,
+    rare: Box<Rare>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    details: Vec<Value>,
+    /// Thinking that came as parts of the content.
+    thoughts: Vec<Value>,
+    logprobs: Vec<Value>,
+    annotations: Vec<Value>,
+    images: Vec<Media>,
+    audio_id: Option<String>,
+    audio: String,
+}
+
+/// What a chunk adds to a choice.
+struct Piece<'a> {
+    index: Option<usize>,
+    delta: Delta<'a>,
+    is_complete: bool,
+    finish_reason: json::Text<'a>,
+    logprobs: Raw<'a>,
 }
 
 impl Decoder {
-    pub(super) fn new(reading: Reading) -> Self {
-        Self { reading, reply: Reply::default(), started: false, asked: false, over: false }
+    pub(super) fn new(
+        vendor: &'static str,
+        is_openai: bool,
+        thinking_replay: ThinkingReplay,
+        audio_type: Option<String>,
+    ) -> Self {
+        Self {
+            vendor,
+            is_openai,
+            thinking_replay,
+            audio_type,
+            service_tier: None,
+            fingerprint: None,
+            choices: Vec::new(),
+            search_results: None,
+            citations: None,
+        }
     }
 
-    /// The end of the stream, which is that of the reply if the model had come to one.
-    fn last(&mut self) -> Result<Vec<CompletionEvent>, ProviderError> {
-        let choices = &self.reply.choices;
-        if choices.first().is_none_or(|choice| choice.finish.is_none())
-            || choices.iter().any(Choice::is_broken_off)
+    /// Adds a chunk, or a complete reply.
+    fn add<'a, C: Choice<'a> + Into<Piece<'a>>>(
+        &mut self,
+        data: &[u8],
+        chunk: Chunk<'a, C>,
+        reply: &mut Reply,
+    ) -> Result<(), ProviderError> {
+        if chunk.may_be_error() {
+            let value: Value = serde_json::from_slice(data).unwrap_or_default();
+            if let Some(error) = error::in_reply(&value) {
+                return Err(error);
+            }
+        }
+        reply.set_id(chunk.id.as_str());
+        reply.set_model(chunk.model.as_str());
+        if reply.is_identified() {
+            reply.start();
+        }
+        if self.is_openai {
+            let (tier, print) = (&chunk.service_tier, &chunk.system_fingerprint);
+            self.service_tier = self.service_tier.take().or_else(|| tier.to_owned());
+            self.fingerprint = self.fingerprint.take().or_else(|| print.to_owned());
+        }
+        for (kept, list) in [
+            (&mut self.search_results, chunk.search_results),
+            (&mut self.citations, chunk.citations),
+        ] {
+            if has_elements(list) {
+                *kept = list.map(ToOwned::to_owned);
+            }
+        }
+        let mut usage = reply.usage();
+        chunk.add_usage(&mut usage);
+        for (position, choice) in chunk.choices.unwrap_or_default().0.into_iter().enumerate() {
+            let piece: Piece<'_> = choice.into();
+            let index = piece.index.unwrap_or(position);
+            let mut choice = reply.choice(index)?;
+            if self.choices.len() <= index {
+                self.choices.resize_with(index + 1, State::default);
+            }
+            self.choices[index].add(piece, &mut choice);
+        }
+        if self.choices.first().is_some_and(|first| first.finish.is_some()) {
+            reply.first().end_calls();
+        }
+        reply.set_usage(usage);
+        Ok(())
+    }
+
+    /// Makes the last blocks of the reply and ends it.
+    fn finish(&mut self, reply: &mut Reply) {
+        for (key, value) in [
+            ("openai.response.service_tier", self.service_tier.take()),
+            ("openai.response.system_fingerprint", self.fingerprint.take()),
+        ] {
+            if let Some(value) = value {
+                reply.set_attribute(key, value);
+            }
+        }
+        let choices = std::mem::take(&mut self.choices);
+        let mut states = choices.into_iter();
+        reply.for_each_choice(|mut choice| {
+            let state = states.next().unwrap_or_default();
+            self.finish_choice(state, &mut choice);
+        });
+        let mut sources: Vec<Value> = parse_list(self.search_results.as_deref());
+        if sources.is_empty() {
+            sources = parse_list(self.citations.as_deref());
+        }
+        for source in &sources {
+            reply.first().late_content(order::SOURCE, source_citation(source));
+        }
+        reply.end();
+    }
+
+    fn finish_choice(&self, state: State, choice: &mut ChoiceMut<'_>) {
+        let State { finish, refusal, rare } = state;
+        let Rare { details, thoughts, logprobs, annotations, images, audio_id, audio } = *rare;
+        let replay = |item: Value| Replay::new(self.vendor, item);
+        let thinking = choice.thinking_so_far(order::THINKING);
+        if !thinking.is_empty() || !details.is_empty() || !thoughts.is_empty() {
+            let item = match self.thinking_replay {
+                _ if !thoughts.is_empty() => Some(json!({"content": thoughts})),
+                ThinkingReplay::ReasoningContent => Some(json!({"reasoning_content": thinking})),
+                ThinkingReplay::ReasoningDetails if !details.is_empty() => {
+                    Some(json!({"reasoning_details": details}))
+                }
+                ThinkingReplay::None | ThinkingReplay::ReasoningDetails => None,
+            };
+            choice.thinking_mut(order::THINKING).replay = item.map(replay);
+        }
+        let text = choice.text_so_far(order::TEXT);
+        let cited = annotations.iter().filter(|note| note["url_citation"].is_object());
+        let cited: Vec<Content> = cited.map(|note| citation(&note["url_citation"], text)).collect();
+        if !text.is_empty() && !logprobs.is_empty() {
+            choice.text_mut(order::TEXT).logprobs = Some(logprobs.into());
+        }
+        let has_transcript = !choice.text_so_far(order::TRANSCRIPT).is_empty();
+        if let Some(id) = audio_id
+            && (has_transcript || !audio.is_empty())
         {
+            let item = json!({"audio": {"id": id}});
+            choice.text_mut(order::TRANSCRIPT).replay = Some(replay(item));
+        }
+        if !audio.is_empty() {
+            let mime_type = self.audio_type.as_deref().unwrap_or("audio/wav");
+            let media = Media::from_base64(mime_type, audio);
+            choice.late_content(order::AUDIO, Content::Document(media));
+        }
+        for image in images {
+            choice.late_content(order::IMAGE, Content::Image(image));
+        }
+        for citation in cited {
+            choice.late_content(order::CITATION, citation);
+        }
+        let is_refused = !refusal.is_empty();
+        if is_refused {
+            choice.late_content(order::REFUSAL, Content::Refusal(Refusal::new(refusal)));
+        }
+        if let Some(reason) = finish {
+            choice.set_finish(finish_reason(reason, choice.has_calls(), is_refused));
+        }
+    }
+}
+
+impl client::Decoder for Decoder {
+    fn complete(&mut self, body: &[u8], reply: &mut Reply) -> Result<(), ProviderError> {
+        let mut repaired = String::new();
+        let read: Maybe<Chunk<'_, CompleteChoice<'_>>> = json::read(body, &mut repaired)?;
+        if let Some(chunk) = read.0 {
+            self.add(body, chunk, reply)?;
+        }
+        if reply.choice_count() == 0 {
+            return Err(malformed("it has no `choices`"));
+        }
+        for state in &mut self.choices {
+            // It is complete, whatever else a server leaves out.
+            state.finish.get_or_insert_with(|| "stop".to_owned());
+        }
+        self.finish(reply);
+        Ok(())
+    }
+
+    fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
+        if frame.data.trim_ascii() == b"[DONE]" {
+            return self.end(reply);
+        }
+        let mut repaired = String::new();
+        let read: Maybe<Chunk<'_, StreamedChoice<'_>>> = json::read(frame.data, &mut repaired)?;
+        read.0.map_or(Ok(()), |chunk| self.add(frame.data, chunk, reply))
+    }
+
+    /// The end of the body is that of the reply if the model has finished.
+    fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
+        let mut is_cut = self.choices.first().is_none_or(|first| first.finish.is_none());
+        let mut states = self.choices.iter();
+        reply.for_each_choice(|choice| {
+            is_cut |= states.next().is_some_and(|state| {
+                state.finish.is_none()
+                    && !(choice.is_empty()
+                        && state.refusal.is_empty()
+                        && state.rare.audio.is_empty())
+            });
+        });
+        if is_cut {
             return Err(ProviderError::new(
                 ProviderErrorKind::TruncatedStream,
-                "the reply broke off before its end: no reason to finish was told",
+                "the reply broke off before its end: it has no finish reason",
             ));
         }
-        self.over = true;
-        let completion = std::mem::take(&mut self.reply).completion(&self.reading);
-        let rest = completion.contents.iter().filter(|content| {
-            let told = matches!(content, Content::ToolRequest(_)) && self.asked;
-            !told && !matches!(content, Content::Text(_) | Content::Thinking(_))
-        });
-        let mut events: Vec<_> = rest.cloned().map(CompletionEvent::Content).collect();
-        events.push(CompletionEvent::Done(completion.into()));
-        Ok(events)
+        self.finish(reply);
+        Ok(())
     }
 }
 
-impl Decode for Decoder {
-    fn is_over(&self) -> bool {
-        self.over
-    }
-
-    fn event(&mut self, data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
-        let data = data.trim();
-        if data == "[DONE]" {
-            return self.last();
-        }
-        let chunk: Value = serde_json::from_str(data)
-            .map_err(|error| malformed(&format!("an event is no JSON ({error})")))?;
-        let told = self.reply.usage;
-        let said = self.reply.add(&chunk)?;
-        let mut events = Vec::new();
-        if !self.started && (self.reply.id.is_some() || self.reply.model.is_some()) {
-            self.started = true;
-            events.push(CompletionEvent::Started {
-                response_id: self.reply.id.clone(),
-                model: self.reply.model.clone(),
-            });
-        }
-        events.extend(said.thinking.map(CompletionEvent::Thinking));
-        events.extend(said.text.map(CompletionEvent::Text));
-        if !self.asked
-            && let Some(choice) = self.reply.choices.first_mut()
-            && choice.finish.is_some()
-        {
-            let asked = choice.asked();
-            self.asked = !asked.is_empty();
-            events.extend(asked.into_iter().map(CompletionEvent::Content));
-        }
-        if self.reply.usage != told {
-            events.push(CompletionEvent::Usage(self.reply.usage));
-        }
-        Ok(events)
-    }
-
-    fn end(&mut self) -> Result<Vec<CompletionEvent>, ProviderError> {
-        self.last()
-    }
-}
-
-/// What has been told so far.
-#[derive(Default)]
-struct Reply {
-    id: Option<String>,
-    model: Option<String>,
-    service_tier: Option<String>,
-    fingerprint: Option<String>,
-    usage: Usage,
-    choices: Vec<Choice>,
-    /// Sources of the whole reply, as Perplexity names them: with titles, or addresses alone.
-    search_results: Vec<Value>,
-    citations: Vec<Value>,
-}
-
-impl Reply {
-    /// Adds a chunk, or a whole reply.
-    fn add(&mut self, chunk: &Value) -> Result<Said, ProviderError> {
-        if let Some(error) = error::in_reply(chunk) {
-            return Err(error);
-        }
-        let keep = |known: &mut Option<String>, key: &str| {
-            if known.is_none() {
-                *known = string(chunk, key);
-            }
+impl State {
+    fn add(&mut self, piece: Piece<'_>, choice: &mut ChoiceMut<'_>) {
+        let Piece { delta, is_complete, finish_reason, logprobs, .. } = piece;
+        let parts = match &delta.content {
+            Mixed::Other(content) => Parts::of(content),
+            Mixed::Text(_) | Mixed::None => Parts::default(),
         };
-        keep(&mut self.id, "id");
-        keep(&mut self.model, "model");
-        keep(&mut self.service_tier, "service_tier");
-        keep(&mut self.fingerprint, "system_fingerprint");
-        // Groq has told them in a place of its own.
-        for told in [&chunk["x_groq"]["usage"], &chunk["usage"]] {
-            usage::update(&mut self.usage, usage::usage(told));
-        }
-        for (list, key) in
-            [(&mut self.search_results, "search_results"), (&mut self.citations, "citations")]
-        {
-            // Each chunk tells all of them.
-            if let Some(told) = chunk[key].as_array().filter(|told| !told.is_empty()) {
-                list.clone_from(told);
+        let text = if parts.text.is_empty() { delta.content.as_str() } else { &parts.text };
+        let mut thinking = parts.thinking.as_str();
+        for field in [&delta.reasoning_content, &delta.reasoning] {
+            if thinking.is_empty() {
+                thinking = field.as_str();
             }
         }
-        let mut said = Said::default();
-        for (place, told) in list(&chunk["choices"]).iter().enumerate() {
-            let index = told["index"].as_u64().and_then(|index| usize::try_from(index).ok());
-            let index = index.unwrap_or(place);
-            if index >= MOST_CHOICES {
-                return Err(malformed("it has more choices than can have been asked for"));
-            }
-            if self.choices.len() <= index {
-                self.choices.resize_with(index + 1, Choice::default);
-            }
-            let new = self.choices[index].add(told);
-            if index == 0 {
-                said = new;
-            }
+        choice.thinking(order::THINKING, thinking);
+        choice.text(order::TEXT, text);
+        self.refusal.push_str(&parts.refusal);
+        self.refusal.push_str(delta.refusal.as_str());
+        self.add_rare(parts, &delta, logprobs);
+        if let Some(audio) = &delta.audio.0 {
+            self.add_audio(audio, choice);
         }
-        Ok(said)
+        for call in &delta.tool_calls.0 {
+            add_call(call, is_complete, choice);
+        }
+        if let Some(function) = delta.function_call.0 {
+            add_call(
+                &ToolCall { function: Maybe(Some(function)), ..ToolCall::default() },
+                false,
+                choice,
+            );
+        }
+        if self.finish.is_none() {
+            self.finish = finish_reason.to_owned();
+        }
     }
 
-    fn completion(self, reading: &Reading) -> Completion {
-        let mut attributes = Vec::new();
-        if reading.is_openai {
-            let mut told = |key: &'static str, value: Option<String>| {
-                attributes.extend(value.map(|value| KeyValue::new(key, value)));
-            };
-            told("openai.response.service_tier", self.service_tier);
-            told("openai.response.system_fingerprint", self.fingerprint);
+    fn add_rare(&mut self, parts: Parts, delta: &Delta<'_>, logprobs: Raw<'_>) {
+        let rare = &mut self.rare;
+        rare.images.extend(parts.images);
+        for thought in parts.thoughts {
+            add_thought(&mut rare.thoughts, thought);
         }
-        let mut sources: Vec<Content> = self.search_results.iter().map(source).collect();
-        if sources.is_empty() {
-            sources = self.citations.iter().map(source).collect();
+        if has_elements(delta.reasoning_details) {
+            for detail in parse_list(delta.reasoning_details) {
+                add_detail(&mut rare.details, detail);
+            }
         }
-        let mut choices = self.choices.into_iter().map(|choice| choice.finished(reading));
-        let first = choices.next().unwrap_or_default();
-        let mut contents = first.contents;
-        // After the text that they stand for, before what is asked.
-        let place = contents.iter().position(|c| matches!(c, Content::ToolRequest(_)));
-        let place = place.unwrap_or(contents.len());
-        contents.splice(place..place, sources);
-        Completion {
-            contents,
-            usage: self.usage,
-            finish_reason: first.finish_reason,
-            response_id: self.id,
-            model: self.model,
-            alternatives: choices.collect(),
-            attributes,
-            ..Completion::default()
+        if has_elements(delta.images) {
+            rare.images.extend(parse_list(delta.images).iter().filter_map(image));
+        }
+        if has_elements(delta.annotations) {
+            rare.annotations.extend(parse_list(delta.annotations));
+        }
+        if has_elements(logprobs) {
+            rare.logprobs.extend(parse_list(logprobs));
+        }
+    }
+
+    fn add_audio(&mut self, audio: &Audio<'_>, choice: &mut ChoiceMut<'_>) {
+        let rare = &mut self.rare;
+        rare.audio_id = rare.audio_id.take().or_else(|| audio.id.to_owned());
+        rare.audio.push_str(audio.data.as_str());
+        choice.text(order::TRANSCRIPT, audio.transcript.as_str());
+    }
+}
+
+fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) {
+    let default = Function::default();
+    let function = call.function.0.as_ref().unwrap_or(&default);
+    let object;
+    let (arguments, has_all_arguments) = match &function.arguments {
+        Mixed::Text(text) => (&**text, false),
+        Mixed::Other(value @ Value::Object(_)) => {
+            object = value.to_string();
+            (object.as_str(), true)
+        }
+        Mixed::Other(_) | Mixed::None => ("", false),
+    };
+    choice.call(
+        order::CALL,
+        CallPiece {
+            index: call.index.0,
+            id: call.id.as_str(),
+            name: function.name.as_str(),
+            arguments,
+            has_all_arguments,
+            is_complete,
+        },
+    );
+}
+
+impl<'a> From<StreamedChoice<'a>> for Piece<'a> {
+    fn from(choice: StreamedChoice<'a>) -> Self {
+        let is_complete = choice.delta.0.is_none();
+        let message = || json::parse::<Maybe<Delta<'_>>>(choice.message).unwrap_or_default();
+        let delta = Maybe(choice.delta.0.or_else(|| message().0));
+        Self::new(choice.index, delta, is_complete, choice.finish_reason, choice.logprobs)
+    }
+}
+
+impl<'a> From<CompleteChoice<'a>> for Piece<'a> {
+    fn from(choice: CompleteChoice<'a>) -> Self {
+        let delta: Maybe<Delta<'_>> = json::parse(choice.delta).unwrap_or_default();
+        let is_complete = delta.0.is_none();
+        let delta = Maybe(delta.0.or(choice.message.0));
+        Self::new(choice.index, delta, is_complete, choice.finish_reason, choice.logprobs)
+    }
+}
+
+impl<'a> Piece<'a> {
+    fn new(
+        index: json::Count,
+        delta: Maybe<Delta<'a>>,
+        is_complete: bool,
+        finish_reason: json::Text<'a>,
+        logprobs: Maybe<Logprobs<'a>>,
+    ) -> Self {
+        Self {
+            index: index.0.map(|index| usize::try_from(index).unwrap_or(usize::MAX)),
+            delta: delta.0.unwrap_or_default(),
+            is_complete,
+            finish_reason,
+            logprobs: logprobs.0.and_then(|logprobs| logprobs.content),
         }
     }
 }
 
-/// OpenAI gives no more, and no other server is known to.
-const MOST_CHOICES: usize = 128;
-
-/// A source of the reply: its address, or what is known of it.
-fn source(told: &Value) -> Content {
-    let url = told.as_str().map(str::to_owned).or_else(|| string(told, "url"));
-    Content::Citation(Citation { url, title: string(told, "title"), quote: None })
+fn parse_list(list: Raw<'_>) -> Vec<Value> {
+    json::parse(list).unwrap_or_default()
 }
 
-#[cfg(test)]
-mod tests;
+/// A source of the reply: its URL, or the fields that are known.
+fn source_citation(source: &Value) -> Content {
+    let string = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
+    let mut citation = Citation::default();
+    citation.url = source.as_str().map(str::to_owned).or_else(|| string("url"));
+    citation.title = string("title");
+    for text in [&mut citation.url, &mut citation.title] {
+        *text = text.take().filter(|text| !text.is_empty());
+    }
+    Content::Citation(citation)
+}
+
+fn finish_reason(reason: String, has_calls: bool, is_refused: bool) -> FinishReason {
+    // Some servers report `stop` with tool calls, too.
+    match reason.as_str() {
+        _ if has_calls && !is_cut(&reason) => FinishReason::ToolCall,
+        "stop" if is_refused => FinishReason::ContentFilter,
+        "tool_calls" | "function_call" => FinishReason::ToolCall,
+        "model_length" | "max_tokens" => FinishReason::Length,
+        "eos" | "eos_token" | "end_turn" | "stop_sequence" => FinishReason::Stop,
+        _ => FinishReason::from(reason),
+    }
+}
+
+/// Whether a reply that ended for this reason may be incomplete.
+fn is_cut(reason: &str) -> bool {
+    matches!(
+        reason,
+        "length"
+            | "model_length"
+            | "max_tokens"
+            | "content_filter"
+            | "insufficient_system_resource"
+            | "error"
+    )
+}

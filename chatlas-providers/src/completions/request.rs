@@ -1,20 +1,24 @@
-//! A request in the words of Chat Completions.
+//! Writes a request for Chat Completions.
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::iter;
 
 use chatlas_core::content::{
     Content, Media, MediaSource, Replay, Text, Thinking, ToolOutcome, ToolRequest, ToolResult,
 };
-use chatlas_core::{
-    ChatRequest, ModelParams, OutputSchema, ProviderError, ProviderErrorKind, ToolDefinition, Turn,
-};
-use serde_json::{Map, Value, json};
+use chatlas_core::provider::OutputSchema;
+use chatlas_core::tool::ToolDefinition;
+use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
+use serde::ser::{SerializeMap as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use super::quirks::{DocumentUrl, Quirks};
-use crate::data_url;
+use super::quirks::{DocumentUrls, Quirks};
+use crate::client::Call;
+use crate::client::fields::{DataUrl, Fields, JsonText, ModelText, refuse};
 
-/// What a program sets beside the parameters of the model.
+/// The settings beside the parameters of the model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) service_tier: Option<String>,
@@ -22,244 +26,77 @@ pub(super) struct Settings {
     pub(super) top_logprobs: Option<u8>,
 }
 
-/// What is asked of a server, and in which dialect.
-pub(super) struct Asked<'a> {
-    pub(super) model: &'a str,
-    pub(super) vendor: &'a str,
+/// The body of a request.
+pub(super) struct Body<'a> {
+    pub(super) call: &'a Call<'a>,
     pub(super) quirks: &'a Quirks,
     pub(super) settings: &'a Settings,
-    pub(super) request: &'a ChatRequest,
-    pub(super) stream: bool,
 }
 
-impl Asked<'_> {
-    /// The body of the request.
-    pub(super) fn body(&self) -> Result<Vec<u8>, ProviderError> {
-        let (params, quirks) = (&self.request.params, self.quirks);
-        self.refuse_unknown(params)?;
-        let mut body = Map::new();
-        let mut set = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                body.insert(key.to_owned(), value);
+impl Body<'_> {
+    /// Refuses what the API cannot express: a parameter that would be dropped in silence, a document
+    /// that cannot be sent.
+    pub(super) fn check(&self) -> Result<(), ProviderError> {
+        let params = &self.call.request.params;
+        let api = format!("the Chat Completions API of `{}`", self.call.vendor.name);
+        refuse(
+            &api,
+            &[
+                ("top_k", params.top_k.is_some() && !self.quirks.top_k),
+                ("previous_response_id", params.previous_response_id.is_some()),
+            ],
+        )?;
+        for turn in &self.call.request.turns {
+            if let Turn::User(turn) = &**turn {
+                user_parts(&turn.contents).try_for_each(|part| self.check_part(part))?;
             }
+        }
+        Ok(())
+    }
+
+    fn check_part(&self, part: Part<'_>) -> Result<(), ProviderError> {
+        let invalid =
+            |message: String| ProviderError::new(ProviderErrorKind::InvalidRequest, message);
+        let source = match part {
+            Part::Image(media) | Part::File(media) => &media.source,
+            _ => return Ok(()),
         };
-        set("model", Some(self.model.into()));
-        set("messages", Some(self.messages()?.into()));
-        set("stream", Some(self.stream.into()));
-        let options = self.stream && quirks.stream_options;
-        set("stream_options", options.then(|| json!({"include_usage": true})));
-        set("temperature", params.temperature.map(Value::from));
-        set("top_p", params.top_p.map(Value::from));
-        set("top_k", params.top_k.map(Value::from));
-        set(quirks.max_tokens_field, params.max_tokens.map(Value::from));
-        set("stop", some(&params.stop_sequences).map(|stop| stop.to_vec().into()));
-        set(quirks.seed_field, params.seed.map(Value::from));
-        set("frequency_penalty", params.frequency_penalty.map(Value::from));
-        set("presence_penalty", params.presence_penalty.map(Value::from));
-        set("n", params.choice_count.map(Value::from));
-        let level = params.reasoning_level.as_deref();
-        if quirks.reasoning_object {
-            set("reasoning", level.map(|level| json!({"effort": level})));
-        } else {
-            set("reasoning_effort", level.map(Value::from));
-        }
-        set("service_tier", self.settings.service_tier.clone().map(Value::from));
-        set("logprobs", self.settings.logprobs.then(|| true.into()));
-        set("top_logprobs", self.settings.top_logprobs.map(Value::from));
-        set("tools", some(&self.request.tools).map(|tools| tools.iter().map(tool).collect()));
-        set("response_format", self.request.output.as_ref().map(|output| self.format(output)));
-        body.extend(params.extra.clone());
-        serde_json::to_vec(&body)
-            .map_err(|error| invalid(format!("the request cannot be written as JSON: {error}")))
-    }
-
-    /// A parameter that would be dropped in silence is an error instead.
-    fn refuse_unknown(&self, params: &ModelParams) -> Result<(), ProviderError> {
-        let set = [
-            ("top_k", params.top_k.is_some() && !self.quirks.top_k),
-            ("previous_response_id", params.previous_response_id.is_some()),
-        ];
-        match set.iter().find(|(_, set)| *set) {
-            None => Ok(()),
-            Some((name, _)) => Err(invalid(format!(
-                "the Chat Completions API of `{}` has no parameter `{name}`: leave it unset",
-                self.vendor
+        match (part, source) {
+            (_, MediaSource::Base64 { .. })
+            | (Part::Image(_), MediaSource::Url { .. })
+            | (Part::File(_), MediaSource::File { .. }) => Ok(()),
+            (Part::Image(_), _) => Err(invalid(
+                "the Chat Completions API takes images by URL or as data, not by the id of an \
+                 uploaded file"
+                    .to_owned(),
+            )),
+            (_, MediaSource::Url { .. })
+                if self.quirks.document_urls != DocumentUrls::Unsupported =>
+            {
+                Ok(())
+            }
+            (_, MediaSource::Url { .. }) => Err(invalid(format!(
+                "the Chat Completions API of `{}` takes no document by its URL: \
+                 send its bytes, or the id of an uploaded file",
+                self.call.vendor.name
             ))),
+            _ => Err(invalid("the Chat Completions API does not support this document".to_owned())),
         }
     }
 
-    fn format(&self, output: &OutputSchema) -> Value {
-        if self.quirks.json_object {
-            return json!({"type": "json_object"});
-        }
-        let mut schema = json!({
-            "name": output.name,
-            "schema": output.schema,
-            "strict": output.strict,
-        });
-        if let Some(description) = output.schema.get("description").filter(|d| d.is_string()) {
-            schema["description"] = description.clone();
-        }
-        json!({"type": "json_schema", "json_schema": schema})
-    }
-
-    /// The system prompt, with the schema where the vendor has no other place for it.
-    fn system(&self) -> Option<String> {
-        let prompt = self.request.system_prompt.as_deref().map(str::to_owned);
-        let Some(output) = self.request.output.as_ref().filter(|_| self.quirks.json_object) else {
-            return prompt;
+    /// The system prompt, with the schema if the vendor has no other field for it.
+    fn system(&self) -> Option<Cow<'_, str>> {
+        let prompt = self.call.request.system_prompt.as_deref();
+        let Some(output) = self.call.request.output.as_ref().filter(|_| self.quirks.json_object)
+        else {
+            return prompt.map(Cow::Borrowed);
         };
         let schema =
             format!("Answer with a JSON object that follows this schema: {}", output.schema);
-        Some(prompt.map_or(schema.clone(), |prompt| format!("{prompt}\n\n{schema}")))
+        Some(prompt.map_or(schema.clone(), |prompt| format!("{prompt}\n\n{schema}")).into())
     }
 
-    fn messages(&self) -> Result<Vec<Value>, ProviderError> {
-        let mut messages: Vec<Value> = Vec::new();
-        let system = self.system();
-        messages.extend(system.map(|prompt| json!({"role": "system", "content": prompt})));
-        for turn in &self.request.turns {
-            match &**turn {
-                Turn::User(turn) => self.user(&turn.contents, &mut messages)?,
-                Turn::Assistant(turn) => messages.extend(self.assistant(&turn.contents)),
-                _ => {}
-            }
-        }
-        Ok(messages)
-    }
-
-    /// The results of tools first: they have to follow what asked for them.
-    fn user(&self, contents: &[Content], messages: &mut Vec<Value>) -> Result<(), ProviderError> {
-        let mut parts = Vec::new();
-        for content in contents {
-            match content {
-                Content::ToolResult(result) => {
-                    messages.push(self.tool_message(result));
-                    self.returned(result, &mut parts)?;
-                }
-                content => parts.extend(self.part(content)?),
-            }
-        }
-        if !parts.is_empty() {
-            messages.push(json!({"role": "user", "content": self.content(parts)}));
-        }
-        Ok(())
-    }
-
-    /// What a tool returned beside text, with a word on whose it is.
-    fn returned(&self, result: &ToolResult, parts: &mut Vec<Value>) -> Result<(), ProviderError> {
-        let ToolOutcome::Contents(contents) = &result.outcome else { return Ok(()) };
-        let media: Vec<Value> = contents
-            .iter()
-            .filter(|content| !matches!(content, Content::Text(_)))
-            .filter_map(|content| self.part(content).transpose())
-            .collect::<Result<_, _>>()?;
-        if !media.is_empty() {
-            let whose = format!("The tool call {} of `{}` returned:", result.id, result.name);
-            parts.push(json!({"type": "text", "text": whose}));
-            parts.extend(media);
-        }
-        Ok(())
-    }
-
-    /// A content as a part of a user message; `None` for what none can be.
-    fn part(&self, content: &Content) -> Result<Option<Value>, ProviderError> {
-        Ok(Some(match content {
-            Content::Text(text) => json!({"type": "text", "text": text.text}),
-            Content::Image(media) => image(media)?,
-            Content::Document(media) => self.file(media)?,
-            _ => return Ok(None),
-        }))
-    }
-
-    fn file(&self, media: &Media) -> Result<Value, ProviderError> {
-        let name = media.name.as_deref().unwrap_or("document");
-        Ok(match &media.source {
-            MediaSource::Base64 { mime_type, data } => {
-                if let Some(format) = mime_type.strip_prefix("audio/") {
-                    let format = if format == "mpeg" { "mp3" } else { format };
-                    let sound = json!({"data": data, "format": format.trim_start_matches("x-")});
-                    return Ok(json!({"type": "input_audio", "input_audio": sound}));
-                }
-                let file = json!({"filename": name, "file_data": data_url::write(mime_type, data)});
-                json!({"type": "file", "file": file})
-            }
-            MediaSource::File { id, .. } => json!({"type": "file", "file": {"file_id": id}}),
-            MediaSource::Url { url } => match self.quirks.document_url {
-                DocumentUrl::Part => json!({"type": "document_url", "document_url": url}),
-                DocumentUrl::InFile => {
-                    json!({"type": "file", "file": {"filename": name, "file_data": url}})
-                }
-                DocumentUrl::Refused => {
-                    return Err(invalid(format!(
-                        "the Chat Completions API of `{}` takes no document by its address: \
-                         give its bytes, or the id of an uploaded file",
-                        self.vendor
-                    )));
-                }
-            },
-            _ => return Err(invalid("a document of a kind that this API does not know")),
-        })
-    }
-
-    /// The message of an assistant's turn; `None` where it said nothing that the API takes back.
-    fn assistant(&self, contents: &[Content]) -> Option<Value> {
-        let mut message = Map::new();
-        let (mut parts, mut calls) = (Vec::new(), Vec::new());
-        for content in contents {
-            match content {
-                Content::Text(Text { replay: Some(replay), .. })
-                | Content::Thinking(Thinking { replay: Some(replay), .. })
-                    if self.is_own(replay) =>
-                {
-                    // Thoughts that were parts of the content, or fields beside it.
-                    match replay.item["content"].as_array() {
-                        Some(thoughts) => parts.extend_from_slice(thoughts),
-                        None => replay_into(&mut message, replay),
-                    }
-                }
-                // Some servers refuse a text of blanks.
-                Content::Text(text) if text.text.trim().is_empty() => {}
-                Content::Text(text) => parts.push(json!({"type": "text", "text": text.text})),
-                Content::Refusal(refusal) => {
-                    parts.push(json!({"type": "refusal", "refusal": refusal.text}));
-                }
-                Content::ToolRequest(request) => calls.push(self.tool_call(request)),
-                // Citations come with the text; other vendors' items are theirs.
-                _ => {}
-            }
-        }
-        let speaks = !parts.is_empty() || !calls.is_empty() || message.contains_key("audio");
-        if !speaks {
-            return None;
-        }
-        message.insert("role".to_owned(), "assistant".into());
-        if !parts.is_empty() {
-            message.insert("content".to_owned(), self.content(parts));
-        }
-        if !calls.is_empty() {
-            message.insert("tool_calls".to_owned(), calls.into());
-        }
-        Some(message.into())
-    }
-
-    fn tool_message(&self, result: &ToolResult) -> Value {
-        json!({
-            "role": "tool",
-            "tool_call_id": self.call_id(&result.id),
-            "content": result.outcome.to_model_text(),
-        })
-    }
-
-    fn tool_call(&self, request: &ToolRequest) -> Value {
-        json!({
-            "id": self.call_id(&request.id),
-            "type": "function",
-            "function": {"name": request.name, "arguments": written_arguments(&request.arguments)},
-        })
-    }
-
-    /// The id of a tool call, in a form that the vendor takes: the same for the same id.
+    /// The id of a tool call, in a form that the vendor accepts: the same for the same id.
     fn call_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
         let is_short = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if is_short || !self.quirks.short_call_ids {
@@ -272,65 +109,454 @@ impl Asked<'_> {
     }
 
     fn is_own(&self, replay: &Replay) -> bool {
-        replay.provider == self.vendor
+        replay.provider == self.call.vendor.name
     }
+}
 
-    /// Parts as the vendor takes them.
-    fn content(&self, parts: Vec<Value>) -> Value {
-        let text_alone = parts.iter().all(|part| part["type"] == "text");
-        if self.quirks.plain_text && text_alone {
-            let texts: Vec<&str> = parts.iter().filter_map(|part| part["text"].as_str()).collect();
-            return texts.join("\n").into();
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+struct Effort<'a> {
+    effort: &'a str,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { call, quirks, settings } = self;
+        let params = &call.request.params;
+        let mut fields = Fields::new(serializer, Some(&params.extra))?;
+        fields.set("model", call.model)?;
+        fields.set("messages", &Messages(self))?;
+        fields.set("stream", &call.is_streamed())?;
+        if call.is_streamed() && quirks.stream_options {
+            fields.set("stream_options", &StreamOptions { include_usage: true })?;
         }
-        parts.into()
-    }
-}
-
-fn some<T>(list: &[T]) -> Option<&[T]> {
-    (!list.is_empty()).then_some(list)
-}
-
-fn invalid(message: impl Into<String>) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::InvalidRequest, message)
-}
-
-/// The fields of a message as they came.
-fn replay_into(message: &mut Map<String, Value>, replay: &Replay) {
-    if let Value::Object(fields) = &replay.item {
-        message.extend(fields.clone());
-    }
-}
-
-/// Arguments as the APIs of this family write them: what was no JSON goes back as it came.
-pub(crate) fn written_arguments(arguments: &Value) -> String {
-    match arguments {
-        Value::String(raw) => raw.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn image(media: &Media) -> Result<Value, ProviderError> {
-    let url = match &media.source {
-        MediaSource::Url { url } => url.clone(),
-        MediaSource::Base64 { mime_type, data } => data_url::write(mime_type, data),
-        _ => {
-            return Err(invalid(
-                "the Chat Completions API takes images by address or as data, not by the id of an \
-                 uploaded file",
-            ));
+        fields.set_some("temperature", &params.temperature)?;
+        fields.set_some("top_p", &params.top_p)?;
+        fields.set_some("top_k", &params.top_k)?;
+        fields.set_some(quirks.max_tokens_field, &params.max_tokens)?;
+        if !params.stop_sequences.is_empty() {
+            fields.set("stop", &params.stop_sequences)?;
         }
-    };
-    Ok(json!({"type": "image_url", "image_url": {"url": url}}))
+        fields.set_some(quirks.seed_field, &params.seed)?;
+        fields.set_some("frequency_penalty", &params.frequency_penalty)?;
+        fields.set_some("presence_penalty", &params.presence_penalty)?;
+        fields.set_some("n", &params.choice_count)?;
+        match params.reasoning_level.as_deref() {
+            Some(effort) if quirks.reasoning_object => {
+                fields.set("reasoning", &Effort { effort })?;
+            }
+            effort => fields.set_some("reasoning_effort", &effort)?,
+        }
+        fields.set_some("service_tier", &settings.service_tier)?;
+        if settings.logprobs {
+            fields.set("logprobs", &true)?;
+        }
+        fields.set_some("top_logprobs", &settings.top_logprobs)?;
+        if !call.tools.is_empty() {
+            fields.set("tools", call.tools)?;
+        }
+        if let Some(output) = &call.request.output {
+            fields.set("response_format", &Format { output, json_object: quirks.json_object })?;
+        }
+        fields.end()
+    }
 }
 
-fn tool(tool: &ToolDefinition) -> Value {
-    let mut function = json!({
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": *tool.parameters,
-    });
-    if let Some(strict) = tool.strict {
-        function["strict"] = strict.into();
+struct Format<'a> {
+    output: &'a OutputSchema,
+    json_object: bool,
+}
+
+impl Serialize for Format<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Schema<'a> {
+            name: &'a str,
+            schema: &'a Value,
+            strict: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            description: Option<&'a str>,
+        }
+        let mut map = serializer.serialize_map(None)?;
+        if self.json_object {
+            map.serialize_entry("type", "json_object")?;
+        } else {
+            let OutputSchema { name, schema, strict, .. } = self.output;
+            let description = schema.get("description").and_then(Value::as_str);
+            map.serialize_entry("type", "json_schema")?;
+            let schema = Schema { name, schema, strict: *strict, description };
+            map.serialize_entry("json_schema", &schema)?;
+        }
+        map.end()
     }
-    json!({"type": "function", "function": function})
+}
+
+struct Messages<'a>(&'a Body<'a>);
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let body = self.0;
+        let mut list = serializer.serialize_seq(None)?;
+        if let Some(prompt) = body.system() {
+            list.serialize_element(&Message { role: "system", content: &prompt })?;
+        }
+        for turn in &body.call.request.turns {
+            match &**turn {
+                Turn::User(turn) => {
+                    // Results have to follow the requests directly.
+                    for result in turn.tool_results() {
+                        list.serialize_element(&ToolMessage {
+                            role: "tool",
+                            tool_call_id: &body.call_id(&result.id),
+                            content: ModelText(&result.outcome),
+                        })?;
+                    }
+                    let parts = user_parts(&turn.contents);
+                    if parts.clone().next().is_some() {
+                        let content = &Parts { body, parts };
+                        list.serialize_element(&Message { role: "user", content })?;
+                    }
+                }
+                Turn::Assistant(turn) => {
+                    let message = AssistantMessage { body, contents: &turn.contents };
+                    if !message.is_empty() {
+                        list.serialize_element(&message)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        list.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Message<'a, C: ?Sized> {
+    role: &'static str,
+    content: &'a C,
+}
+
+#[derive(Serialize)]
+struct ToolMessage<'a> {
+    role: &'static str,
+    tool_call_id: &'a str,
+    content: ModelText<'a>,
+}
+
+/// A part of a message.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    Text(&'a str),
+    /// The text that introduces what a tool returned beside text.
+    ReturnedBy(&'a ToolResult),
+    Refusal(&'a str),
+    Image(&'a Media),
+    File(&'a Media),
+    /// A part that the vendor requires back.
+    Replay(&'a Value),
+}
+
+/// The parts of a user message. A tool message takes text alone, so that images and documents that a
+/// tool returned are parts of the user message that follows.
+fn user_parts(contents: &[Content]) -> impl Iterator<Item = Part<'_>> + Clone {
+    contents.iter().flat_map(|content| {
+        let (own, result) = match content {
+            Content::Text(text) => (Some(Part::Text(&text.text)), None),
+            Content::ToolResult(result) => (None, Some(result)),
+            content => (media_part(content), None),
+        };
+        let returned = result.and_then(|result| match &result.outcome {
+            ToolOutcome::Contents(contents) if contents.iter().any(|c| media_part(c).is_some()) => {
+                let intro = iter::once(Part::ReturnedBy(result));
+                Some(intro.chain(contents.iter().filter_map(media_part)))
+            }
+            _ => None,
+        });
+        own.into_iter().chain(returned.into_iter().flatten())
+    })
+}
+
+fn media_part(content: &Content) -> Option<Part<'_>> {
+    match content {
+        Content::Image(media) => Some(Part::Image(media)),
+        Content::Document(media) => Some(Part::File(media)),
+        _ => None,
+    }
+}
+
+/// The parts of a message, as the vendor takes them.
+struct Parts<'a, I> {
+    body: &'a Body<'a>,
+    parts: I,
+}
+
+impl<'a, I: Iterator<Item = Part<'a>> + Clone> Serialize for Parts<'a, I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.body.quirks.plain_text {
+            let texts: Option<Vec<Cow<'_, str>>> = self.parts.clone().map(Part::text).collect();
+            if let Some(texts) = texts {
+                return serializer.serialize_str(&texts.join("\n"));
+            }
+        }
+        let quirks = self.body.quirks;
+        serializer.collect_seq(self.parts.clone().map(|part| PartView { part, quirks }))
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The text of a part of the type `text`.
+    fn text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text(text) => Some(text.into()),
+            Self::ReturnedBy(ToolResult { id, name, .. }) => {
+                Some(format!("The tool call {id} of `{name}` returned:").into())
+            }
+            Self::Replay(part) if part.get("type").is_some_and(|kind| kind == "text") => {
+                Some(part.get("text").and_then(Value::as_str).unwrap_or_default().into())
+            }
+            _ => None,
+        }
+    }
+}
+
+struct PartView<'a> {
+    part: Part<'a>,
+    quirks: &'a Quirks,
+}
+
+impl Serialize for PartView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Part::Replay(part) = self.part {
+            return part.serialize(serializer);
+        }
+        let mut map = serializer.serialize_map(None)?;
+        match self.part {
+            Part::Refusal(text) => {
+                map.serialize_entry("type", "refusal")?;
+                map.serialize_entry("refusal", text)?;
+            }
+            Part::Image(media) => {
+                map.serialize_entry("type", "image_url")?;
+                map.serialize_entry("image_url", &ImageUrl { url: Source(&media.source) })?;
+            }
+            Part::File(media) => self.file(media, &mut map)?,
+            part => {
+                map.serialize_entry("type", "text")?;
+                map.serialize_entry("text", &*part.text().unwrap_or_default())?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl PartView<'_> {
+    fn file<M: serde::ser::SerializeMap>(
+        &self,
+        media: &Media,
+        map: &mut M,
+    ) -> Result<(), M::Error> {
+        let filename = media.name.as_deref().unwrap_or("document");
+        match &media.source {
+            MediaSource::Base64 { mime_type, data } if mime_type.starts_with("audio/") => {
+                let format = mime_type.trim_start_matches("audio/");
+                let format = if format == "mpeg" { "mp3" } else { format };
+                let format = format.trim_start_matches("x-");
+                map.serialize_entry("type", "input_audio")?;
+                map.serialize_entry("input_audio", &Audio { data, format })
+            }
+            MediaSource::File { id, .. } => {
+                map.serialize_entry("type", "file")?;
+                map.serialize_entry("file", &FileId { file_id: id })
+            }
+            MediaSource::Url { url } if self.quirks.document_urls == DocumentUrls::Part => {
+                map.serialize_entry("type", "document_url")?;
+                map.serialize_entry("document_url", url)
+            }
+            source => {
+                map.serialize_entry("type", "file")?;
+                map.serialize_entry("file", &FileData { filename, file_data: Source(source) })
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ImageUrl<'a> {
+    url: Source<'a>,
+}
+
+#[derive(Serialize)]
+struct Audio<'a> {
+    data: &'a str,
+    format: &'a str,
+}
+
+#[derive(Serialize)]
+struct FileId<'a> {
+    file_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct FileData<'a> {
+    filename: &'a str,
+    file_data: Source<'a>,
+}
+
+/// The URL of a medium: its own, or one that contains the data.
+struct Source<'a>(&'a MediaSource);
+
+impl Serialize for Source<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            MediaSource::Url { url } => serializer.serialize_str(url),
+            MediaSource::Base64 { mime_type, data } => {
+                DataUrl { mime_type, data }.serialize(serializer)
+            }
+            // `Body::check` has refused the others.
+            _ => serializer.serialize_str(""),
+        }
+    }
+}
+
+/// The message of an assistant turn.
+struct AssistantMessage<'a> {
+    body: &'a Body<'a>,
+    contents: &'a [Content],
+}
+
+impl<'a> AssistantMessage<'a> {
+    /// The items that the vendor requires back and that are fields of the message.
+    fn replayed_fields(&self) -> impl Iterator<Item = &'a Map<String, Value>> + Clone + '_ {
+        self.contents.iter().filter_map(|content| match self.replay(content)?.item {
+            Value::Object(ref fields) if !has_parts(fields) => Some(fields),
+            _ => None,
+        })
+    }
+
+    /// The item of a content that the vendor requires back instead of the text.
+    fn replay(&self, content: &'a Content) -> Option<&'a Replay> {
+        match content {
+            Content::Text(Text { replay: Some(replay), .. })
+            | Content::Thinking(Thinking { replay: Some(replay), .. })
+                if self.body.is_own(replay) =>
+            {
+                Some(replay)
+            }
+            _ => None,
+        }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part<'a>> + Clone + '_ {
+        self.contents.iter().flat_map(|content| {
+            let replay = self.replay(content);
+            // Thinking that was a part of the content, not a field beside it.
+            let replayed = replay.and_then(|replay| replay.item.get("content")?.as_array());
+            let own = match content {
+                _ if replay.is_some() => None,
+                // Some servers reject a text of blanks.
+                Content::Text(text) if text.text.trim().is_empty() => None,
+                Content::Text(text) => Some(Part::Text(&text.text)),
+                Content::Refusal(refusal) => Some(Part::Refusal(&refusal.text)),
+                // Citations are in the text; items of other vendors are not sent.
+                _ => None,
+            };
+            own.into_iter().chain(replayed.into_iter().flatten().map(Part::Replay))
+        })
+    }
+
+    fn calls(&self) -> impl Iterator<Item = &'a ToolRequest> + Clone + '_ {
+        self.contents.iter().filter_map(|content| match content {
+            Content::ToolRequest(request) => Some(request),
+            _ => None,
+        })
+    }
+
+    /// Whether the API would take nothing of the turn back. Thinking alone is not a message.
+    fn is_empty(&self) -> bool {
+        self.parts().next().is_none()
+            && self.calls().next().is_none()
+            && !self.replayed_fields().any(|fields| fields.contains_key("audio"))
+    }
+}
+
+fn has_parts(fields: &Map<String, Value>) -> bool {
+    fields.get("content").is_some_and(Value::is_array)
+}
+
+impl Serialize for AssistantMessage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (has_parts, has_calls) = (self.parts().next().is_some(), self.calls().next().is_some());
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("role", "assistant")?;
+        if has_parts {
+            map.serialize_entry("content", &Parts { body: self.body, parts: self.parts() })?;
+        }
+        if has_calls {
+            map.serialize_entry("tool_calls", &Calls(self))?;
+        }
+        let mut replayed = self.replayed_fields();
+        while let Some(fields) = replayed.next() {
+            for (name, value) in fields {
+                let is_written = name == "role"
+                    || (name == "content" && has_parts)
+                    || (name == "tool_calls" && has_calls)
+                    || replayed.clone().any(|later| later.contains_key(name));
+                if !is_written {
+                    map.serialize_entry(name, value)?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+struct Calls<'a>(&'a AssistantMessage<'a>);
+
+impl Serialize for Calls<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            id: Cow<'a, str>,
+            r#type: &'static str,
+            function: Function<'a>,
+        }
+        #[derive(Serialize)]
+        struct Function<'a> {
+            name: &'a str,
+            arguments: JsonText<'a>,
+        }
+        serializer.collect_seq(self.0.calls().map(|request| View {
+            id: self.0.body.call_id(&request.id),
+            r#type: "function",
+            function: Function { name: &request.name, arguments: JsonText(&request.arguments) },
+        }))
+    }
+}
+
+/// A tool definition.
+pub(super) struct Tool<'a>(pub(super) &'a ToolDefinition);
+
+impl Serialize for Tool<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct View<'a> {
+            r#type: &'static str,
+            function: Function<'a>,
+        }
+        #[derive(Serialize)]
+        struct Function<'a> {
+            name: &'a str,
+            description: &'a str,
+            parameters: &'a Value,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            strict: Option<bool>,
+        }
+        let Self(ToolDefinition { name, description, parameters, strict, .. }) = self;
+        let function = Function { name, description, parameters, strict: *strict };
+        View { r#type: "function", function }.serialize(serializer)
+    }
 }

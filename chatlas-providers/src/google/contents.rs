@@ -1,299 +1,247 @@
-//! The conversation as contents: what users, tools and the model said, part by part.
+//! The conversation as `contents`: the parts of the user, of the tools and of the model.
 
 use std::sync::Arc;
 
+use chatlas_core::Turn;
 use chatlas_core::content::{Content, Replay, ToolOutcome, ToolRequest, ToolResult};
-use chatlas_core::{ProviderError, Turn};
-use serde_json::{Value, json};
+use serde::ser::SerializeSeq as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use super::media::{self, is_server_tool};
+use super::INVENTED_ID;
+use super::media::{Medium, is_server_tool};
 use super::request::generation;
-use super::{INVENTED_ID, Platform};
+use crate::client::fields::{Fields, ModelText};
 
-/// What stands for a text where one is demanded and there is none.
+/// The text of a user's turn without any: the API requires one.
 const NO_TEXT: &str = "[empty string]";
+const SIGNATURE: &str = "thoughtSignature";
 
 /// The turns in order.
-pub(super) fn contents(
-    platform: &Platform,
-    model: &str,
-    turns: &[Arc<Turn>],
-) -> Result<Vec<Value>, ProviderError> {
-    let mut contents = Vec::with_capacity(turns.len());
-    for turn in turns {
-        let (role, parts) = match &**turn {
-            Turn::User(turn) => ("user", said_by_user(model, &turn.contents)?),
-            Turn::Assistant(turn) => ("model", said_by_model(platform, &turn.contents)?),
-            _ => continue,
-        };
-        // Google refuses a content without parts.
-        if !parts.is_empty() {
-            contents.push(json!({"role": role, "parts": parts}));
-        }
-    }
-    Ok(contents)
+pub(super) struct Contents<'a> {
+    /// The vendor whose items are sent back.
+    pub(super) vendor: &'a str,
+    pub(super) model: &'a str,
+    pub(super) turns: &'a [Arc<Turn>],
 }
 
-fn said_by_user(model: &str, contents: &[Content]) -> Result<Vec<Value>, ProviderError> {
-    let mut parts = Vec::new();
+impl Serialize for Contents<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut contents = serializer.serialize_seq(None)?;
+        let mut parts = Vec::new();
+        for turn in self.turns {
+            parts.clear();
+            let role = match &**turn {
+                Turn::User(turn) => {
+                    user_parts(self.model, &turn.contents, &mut parts);
+                    "user"
+                }
+                Turn::Assistant(turn) => {
+                    model_parts(self.vendor, &turn.contents, &mut parts);
+                    "model"
+                }
+                _ => continue,
+            };
+            // Google refuses a content without parts.
+            if !parts.is_empty() {
+                contents.serialize_element(&Message { role, parts: &parts })?;
+            }
+        }
+        contents.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    parts: &'a [Part<'a>],
+}
+
+/// A part, with the signature that the model gave it.
+struct Part<'a> {
+    data: Data<'a>,
+    signature: Option<&'a str>,
+}
+
+enum Data<'a> {
+    Text(&'a str),
+    /// A part that came with its signature, with its text.
+    Thought(&'a Map<String, Value>, &'a str),
+    /// A part that is sent back verbatim.
+    Verbatim(&'a Map<String, Value>),
+    Medium(Medium<'a>),
+    Call(&'a ToolRequest),
+    /// The result of a tool. The media are a part of it from Gemini 3 on.
+    Result(&'a ToolResult, bool),
+}
+
+impl<'a> From<Data<'a>> for Part<'a> {
+    fn from(data: Data<'a>) -> Self {
+        Self { data, signature: None }
+    }
+}
+
+fn user_parts<'a>(model: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>>) {
     for content in contents {
         match content {
-            // Google refuses a text without a word.
+            // Google refuses a blank text.
             Content::Text(text) if text.text.trim().is_empty() => {}
-            Content::Text(text) => parts.push(json!({"text": text.text})),
-            Content::Image(media) | Content::Document(media) => parts.push(media::part(media)?),
+            Content::Text(text) => parts.push(Data::Text(&text.text).into()),
+            Content::Image(media) | Content::Document(media) => {
+                parts.push(Data::Medium(Medium(media)).into());
+            }
             Content::ToolResult(result) => {
-                let (response, beside) = function_response(model, result)?;
-                parts.push(response);
-                parts.extend(beside);
+                let inside = generation(model).is_some_and(|number| number >= 3);
+                parts.push(Data::Result(result, inside).into());
+                if !inside {
+                    parts.extend(media_of(result).map(|medium| Data::Medium(medium).into()));
+                }
             }
             _ => {}
         }
     }
     if parts.is_empty() {
-        parts.push(json!({"text": NO_TEXT}));
+        parts.push(Data::Text(NO_TEXT).into());
     }
-    Ok(parts)
 }
 
-/// What the model said before, with the signatures in the places where they were.
-fn said_by_model(platform: &Platform, contents: &[Content]) -> Result<Vec<Value>, ProviderError> {
-    let mut parts = Vec::new();
-    let mut signature_of_next: Option<Value> = None;
+/// The parts of a model's turn, with their signatures.
+fn model_parts<'a>(vendor: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>>) {
+    let own = |replay: &'a Replay| -> Option<&'a Map<String, Value>> {
+        (replay.provider == vendor).then(|| replay.item.as_object()).flatten()
+    };
+    let own_signature = |replay: Option<&'a Replay>| replay.and_then(own)?.get(SIGNATURE)?.as_str();
+    // The signature of a part that follows it, such as an image.
+    let mut pending = None;
     for content in contents {
-        let own = |replay: Option<&Replay>| {
-            replay.filter(|replay| replay.provider == platform.provider).map(|r| r.item.clone())
-        };
-        let mut part = match content {
+        let mut part = Part::from(match content {
             Content::Text(text) => {
-                let signature =
-                    own(text.replay.as_ref()).map(|item| item["thoughtSignature"].clone());
-                if text.text.is_empty() && signature.is_none() {
+                let replay = text.replay.as_ref();
+                if text.text.is_empty() && replay.and_then(own).is_none() {
                     continue;
                 }
-                signed(json!({"text": text.text}), signature)
+                Data::Text(&text.text)
             }
             Content::Refusal(refusal) if refusal.text.is_empty() => continue,
-            Content::Refusal(refusal) => json!({"text": refusal.text}),
-            Content::Thinking(thinking) => match own(thinking.replay.as_ref()) {
-                Some(mut item) if item["thought"] == true => {
-                    item["text"] = thinking.text.as_str().into();
-                    item
+            Content::Refusal(refusal) => Data::Text(&refusal.text),
+            Content::Thinking(thinking) => match thinking.replay.as_ref().and_then(own) {
+                Some(item) if item.get("thought") == Some(&Value::Bool(true)) => {
+                    Data::Thought(item, &thinking.text)
                 }
-                Some(item) if item.get("text").is_some() => item,
+                Some(item) if item.contains_key("text") => Data::Verbatim(item),
                 Some(item) => {
-                    signature_of_next = Some(item["thoughtSignature"].clone());
+                    pending = item.get(SIGNATURE).and_then(Value::as_str);
                     continue;
                 }
                 None => continue,
             },
-            Content::ToolRequest(request) => {
-                let signature = own(request.replay.as_ref()).map(|i| i["thoughtSignature"].clone());
-                signed(function_call(request), signature)
-            }
-            Content::Image(media) | Content::Document(media) => media::part(media)?,
-            Content::ServerTool(tool) => match own(Some(&tool.replay)) {
-                Some(item) if is_server_tool(&item) => item,
+            Content::ToolRequest(request) => Data::Call(request),
+            Content::Image(media) | Content::Document(media) => Data::Medium(Medium(media)),
+            Content::ServerTool(tool) => match own(&tool.replay) {
+                Some(item) if is_server_tool(item) => Data::Verbatim(item),
                 _ => continue,
             },
             _ => continue,
-        };
-        if let Some(signature) = signature_of_next.take() {
-            part = signed(part, Some(signature));
-        }
+        });
+        part.signature = pending.take().or_else(|| match content {
+            Content::Text(text) => own_signature(text.replay.as_ref()),
+            Content::ToolRequest(request) => own_signature(request.replay.as_ref()),
+            _ => None,
+        });
         parts.push(part);
     }
-    Ok(parts)
 }
 
-fn signed(mut part: Value, signature: Option<Value>) -> Value {
-    if let Some(signature) = signature.filter(Value::is_string) {
-        part["thoughtSignature"] = signature;
-    }
-    part
-}
-
-fn function_call(request: &ToolRequest) -> Value {
-    let arguments = match &request.arguments {
-        Value::Object(_) => request.arguments.clone(),
-        Value::Null => json!({}),
-        // What another vendor's model wrote; Google takes objects alone.
-        other => json!({"arguments": other}),
-    };
-    identified(json!({"name": request.name, "args": arguments}), &request.id, "functionCall")
-}
-
-/// The answer of a tool, and the images and documents that cannot stand within it.
-fn function_response(
-    model: &str,
-    result: &ToolResult,
-) -> Result<(Value, Vec<Value>), ProviderError> {
-    let response = match &result.outcome {
-        ToolOutcome::Value(value) => json!({"result": value}),
-        ToolOutcome::Error(message) => json!({"error": message}),
-        contents => json!({"result": contents.to_model_text()}),
-    };
-    let mut function = json!({"name": result.name, "response": response});
-    let mut beside = Vec::new();
-    if let ToolOutcome::Contents(contents) = &result.outcome {
-        for content in contents {
-            if let Content::Image(media) | Content::Document(media) = content {
-                beside.push(media::part(media)?);
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::new(serializer, None)?;
+        let is_signed = self.signature.is_some();
+        match &self.data {
+            Data::Text(text) => fields.set("text", *text)?,
+            Data::Thought(item, text) => {
+                fields.set("text", *text)?;
+                fields.set_all(item, if is_signed { &["text", SIGNATURE] } else { &["text"] })?;
+            }
+            Data::Verbatim(item) => {
+                fields.set_all(item, if is_signed { &[SIGNATURE] } else { &[] })?;
+            }
+            Data::Medium(medium) => medium.write(&mut fields)?,
+            Data::Call(request) => fields.set("functionCall", &Call(request))?,
+            Data::Result(result, inside) => {
+                fields.set("functionResponse", &Response { result, inside: *inside })?;
             }
         }
+        fields.set_some(SIGNATURE, &self.signature)?;
+        fields.end()
     }
-    if takes_media_in_results(model) && !beside.is_empty() {
-        function["parts"] = std::mem::take(&mut beside).into();
-    }
-    Ok((identified(function, &result.id, "functionResponse"), beside))
 }
 
-/// With its id, unless that was invented here: then the API knows none.
-fn identified(mut function: Value, id: &str, key: &str) -> Value {
-    if !id.is_empty() && !id.starts_with(INVENTED_ID) {
-        function["id"] = id.into();
-    }
-    json!({key: function})
-}
+struct Call<'a>(&'a ToolRequest);
 
-/// Whether images may stand in a tool's answer itself: from Gemini 3 on.
-fn takes_media_in_results(model: &str) -> bool {
-    generation(model).is_some_and(|number| number >= 3)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::google::gemini::PLATFORM;
-    use chatlas_core::content::{ServerTool, Text, Thinking};
-    use chatlas_core::{AssistantTurn, UserTurn};
-
-    fn sent(model: &str, turns: impl IntoIterator<Item = Turn>) -> Value {
-        let turns: Vec<Arc<Turn>> = turns.into_iter().map(Arc::new).collect();
-        contents(&PLATFORM, model, &turns).unwrap().into()
-    }
-
-    fn model_turn(contents: Vec<Content>) -> Turn {
-        Turn::Assistant(AssistantTurn { contents, ..AssistantTurn::default() })
-    }
-
-    fn user_turn(contents: Vec<Content>) -> Turn {
-        Turn::User(UserTurn { contents })
-    }
-
-    fn replay(item: Value) -> Replay {
-        Replay { provider: PLATFORM.provider.to_owned(), item }
-    }
-
-    fn call(id: &str, replay: Option<Replay>) -> Content {
-        let (id, name) = (id.to_owned(), "add".to_owned());
-        Content::ToolRequest(ToolRequest { id, name, arguments: json!({"a": 1}), replay })
-    }
-
-    fn result(id: &str, outcome: ToolOutcome) -> Content {
-        Content::ToolResult(ToolResult { id: id.to_owned(), name: "add".to_owned(), outcome })
-    }
-
-    #[test]
-    fn signatures_go_back_in_their_places() {
-        let signature = |s: &str| json!({"thoughtSignature": s});
-        let code = json!({"executableCode": {"code": "1"}, "thoughtSignature": "s6"});
-        let foreign = Some(Replay { provider: "openai".to_owned(), item: json!({"text": "x"}) });
-        let thinking = |text: &str, replay: Option<Replay>| {
-            Content::Thinking(Thinking { text: text.to_owned(), replay })
-        };
-        let tool = |item: Value| {
-            let replay = replay(item);
-            Content::ServerTool(ServerTool { id: None, name: "t".to_owned(), replay })
-        };
-        let said = vec![
-            thinking("Hm.", Some(replay(json!({"thought": true, "thoughtSignature": "s1"})))),
-            thinking("Unsigned.", None),
-            thinking("Of others.", foreign.clone()),
-            Content::Text(Text {
-                text: "A".to_owned(),
-                replay: Some(replay(signature("s2"))),
-                ..Text::default()
-            }),
-            Content::text(""),
-            Content::Text(Text { text: "B".to_owned(), replay: foreign, ..Text::default() }),
-            call("c-1", Some(replay(signature("s3")))),
-            thinking("", Some(replay(signature("s4")))),
-            Content::image_base64("image/png", "aGk="),
-            thinking("", Some(replay(json!({"text": "", "thoughtSignature": "s5"})))),
-            tool(code.clone()),
-            tool(json!({"groundingMetadata": {}})),
-        ];
-        assert_eq!(
-            sent("gemini-3.5-flash", [model_turn(said)]),
-            json!([{"role": "model", "parts": [
-                {"text": "Hm.", "thought": true, "thoughtSignature": "s1"},
-                {"text": "A", "thoughtSignature": "s2"},
-                {"text": "B"},
-                {"functionCall": {"id": "c-1", "name": "add", "args": {"a": 1}},
-                    "thoughtSignature": "s3"},
-                {"inlineData": {"mimeType": "image/png", "data": "aGk="}, "thoughtSignature": "s4"},
-                {"text": "", "thoughtSignature": "s5"},
-                code,
-            ]}])
-        );
-    }
-
-    #[test]
-    fn a_text_of_the_users_is_never_blank() {
-        let said = |contents: Vec<Content>| sent("gemini-3.5-flash", [user_turn(contents)]);
-        let text = |text: &str| json!([{"role": "user", "parts": [{"text": text}]}]);
-        assert_eq!(said(vec![Content::text(" \n")]), text(NO_TEXT));
-        assert_eq!(said(vec![]), text(NO_TEXT));
-        assert_eq!(said(vec![Content::text(""), Content::text("hi")]), text("hi"));
-    }
-
-    #[test]
-    fn an_invented_id_is_kept_from_the_api() {
-        let id = format!("{INVENTED_ID}r_1");
-        let failed = ToolOutcome::Error("no".to_owned());
-        let turns = [
-            model_turn(vec![call(&id, None), call("c-2", None)]),
-            user_turn(vec![
-                result(&id, ToolOutcome::Value(json!({"sum": 2}))),
-                result("c-2", failed),
-            ]),
-        ];
-        assert_eq!(
-            sent("gemini-3.5-flash", turns),
-            json!([
-                {"role": "model", "parts": [
-                    {"functionCall": {"name": "add", "args": {"a": 1}}},
-                    {"functionCall": {"id": "c-2", "name": "add", "args": {"a": 1}}},
-                ]},
-                {"role": "user", "parts": [
-                    {"functionResponse": {"name": "add", "response": {"result": {"sum": 2}}}},
-                    {"functionResponse": {"id": "c-2", "name": "add", "response": {"error": "no"}}},
-                ]},
-            ])
-        );
-    }
-
-    #[test]
-    fn images_of_a_tool_stand_in_its_answer_or_beside_it() {
-        let seen = ToolOutcome::Contents(vec![
-            Content::text("Look."),
-            Content::image_base64("image/png", "aGk="),
-        ]);
-        let turn = user_turn(vec![result("c-1", seen)]);
-        let image = json!({"inlineData": {"mimeType": "image/png", "data": "aGk="}});
-        let mut answer = json!({"id": "c-1", "name": "add", "response": {"result": "Look."}});
-        let beside = json!([{"functionResponse": answer}, image]);
-        answer["parts"] = json!([image]);
-        let within = json!([{"functionResponse": answer}]);
-        for (model, parts) in [
-            ("gemini-2.5-flash", &beside),
-            ("unheard-of", &beside),
-            ("gemini-3-pro-preview", &within),
-            ("publishers/google/models/gemini-4", &within),
-        ] {
-            let sent = sent(model, [turn.clone()]);
-            assert_eq!(&sent[0]["parts"], parts, "{model}");
+impl Serialize for Call<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::new(serializer, None)?;
+        fields.set_some("id", &own_id(&self.0.id))?;
+        fields.set("name", &self.0.name)?;
+        match &self.0.arguments {
+            Value::Null => fields.set("args", &Map::new())?,
+            object @ Value::Object(_) => fields.set("args", object)?,
+            // The arguments of another vendor's model; Google accepts objects only.
+            other => fields.set("args", &Arguments { arguments: other })?,
         }
+        fields.end()
     }
+}
+
+#[derive(Serialize)]
+struct Arguments<'a> {
+    arguments: &'a Value,
+}
+
+struct Response<'a> {
+    result: &'a ToolResult,
+    /// Whether images and documents are a part of the response.
+    inside: bool,
+}
+
+impl Serialize for Response<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::new(serializer, None)?;
+        fields.set_some("id", &own_id(&self.result.id))?;
+        fields.set("name", &self.result.name)?;
+        fields.set("response", &Outcome(&self.result.outcome))?;
+        let media: Vec<Medium<'_>> = media_of(self.result).filter(|_| self.inside).collect();
+        fields.set_some("parts", &(!media.is_empty()).then_some(media))?;
+        fields.end()
+    }
+}
+
+struct Outcome<'a>(&'a ToolOutcome);
+
+impl Serialize for Outcome<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::new(serializer, None)?;
+        match self.0 {
+            ToolOutcome::Value(value) => fields.set("result", value)?,
+            ToolOutcome::Error(message) => fields.set("error", message)?,
+            contents => fields.set("result", &ModelText(contents))?,
+        }
+        fields.end()
+    }
+}
+
+fn media_of(result: &ToolResult) -> impl Iterator<Item = Medium<'_>> {
+    let contents = match &result.outcome {
+        ToolOutcome::Contents(contents) => contents.as_slice(),
+        _ => &[],
+    };
+    contents.iter().filter_map(|content| match content {
+        Content::Image(media) | Content::Document(media) => Some(Medium(media)),
+        _ => None,
+    })
+}
+
+/// Returns the id of a call, unless it was invented here: then the API does not know it.
+fn own_id(id: &str) -> Option<&str> {
+    (!id.is_empty() && !id.starts_with(INVENTED_ID)).then_some(id)
 }

@@ -1,187 +1,209 @@
-//! The Gemini API, with a key.
+//! The dialect of `generateContent`, and the Gemini API.
 
-use std::fmt;
-use std::sync::Arc;
+use chatlas_core::provider::{SupportsTool, Vendor};
+use chatlas_core::tool::ToolDefinition;
+use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
+use reqwest::Url;
+use serde_json::value::RawValue;
 
-use chatlas_core::provider::SupportsTool;
-use chatlas_core::{
-    ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo, WebFetch,
-    WebSearch,
-};
-use chatlas_macros::provider;
-use reqwest::{Method, Response, Url};
-use serde_json::Value;
+use super::reply::Decoder;
+use super::request::{self, Body, CountBody, Settings};
+use super::{error, models};
+use crate::client::fields;
+use crate::client::{Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse};
 
-use super::models::Pages;
-use super::request::{self, Extras};
-use super::{Platform, counted, error, streamed, whole};
-use crate::http::{Call, Endpoint, KeyIn, json, settings, variable, without_key};
-
-const DEFAULT_BASE_URL: &str = "https://generativelanguage.googleapis.com/v1beta";
-/// The host that takes no request without a key.
-const HOST: &str = "generativelanguage.googleapis.com";
-const KEY_HEADER: &str = "x-goog-api-key";
-/// Where both are set, the first one holds, as with Google's own libraries.
-const KEY_VARIABLES: [&str; 2] = ["GOOGLE_API_KEY", "GEMINI_API_KEY"];
-
-pub(super) const PLATFORM: Platform = Platform {
-    provider: "gcp.gemini",
-    title: "the Gemini API",
-    tells_server_tools: true,
-    blocks_domains: false,
-    counts_whole_requests: true,
-};
+/// Sent to Google's own host with a key only. Google's own libraries prefer this variable, too.
+static GEMINI: Vendor =
+    Vendor::new("gcp.gemini", "https://generativelanguage.googleapis.com/v1beta")
+        .with_api_key_env("GOOGLE_API_KEY")
+        .with_default_model("gemini-3.5-flash");
 
 /// A Gemini model, over the [Gemini API](https://ai.google.dev/api).
 ///
 /// **Authentication.** The key of the environment variable `GOOGLE_API_KEY` or `GEMINI_API_KEY`, or
-/// that of [`api_key`](Self::api_key). It is sent in the header `x-goog-api-key`, never in the URL.
+/// of [`with_api_key`](Self::with_api_key). It is sent in the header `x-goog-api-key`, never in the
+/// URL.
 ///
-/// **What is sent.** The whole conversation with each request. Thought signatures go back in the
-/// places where they came, and so do the ids of calls; a call to which the API gave no id gets one
-/// here, which is not sent. A schema (of a tool, or of the reply) is written in Google's own subset
-/// where that can say all of it, as JSON schema elsewhere. Images and documents go inline, or by
-/// their address: of an uploaded file, of a video, of a page; where the address does not tell its
-/// type, [`MediaSource::File`](chatlas_core::content::MediaSource::File) does. The reasoning level is a word (`low`,
-/// `medium`, `high`), or a number: a budget of tokens.
+/// **Requests.** Each request contains the complete conversation. Thought signatures are sent back
+/// at the positions where they were received, and so are the ids of calls. A call without an id gets
+/// one here, which is not sent. A schema (of a tool, or of the reply) is written in Google's own
+/// subset if that can express it, otherwise as JSON schema. Images and documents are sent inline, or
+/// by their URL: of an uploaded file, of a video, of a page. If the URL has no file extension, give
+/// the MIME type with [`MediaSource::File`](chatlas_core::content::MediaSource::File). The reasoning
+/// level is a word (`low`, `medium`, `high`) or a number: a budget of tokens.
 ///
-/// **How tokens are counted.** Input is the prompt, and what Google's own tools added to it; output
-/// is the answer and the thoughts. Cached tokens are a part of the input, thoughts of the output.
+/// **Token counts.** The input is the prompt and the input of Google's own tools. The output is the
+/// answer and the thoughts. Cached tokens are a part of the input, thoughts of the output.
 ///
 /// ```
 /// use chatlas_core::{Provider, WebSearch};
 /// use chatlas_providers::google::Gemini;
 ///
-/// let model = Gemini::new("gemini-3.5-flash").with_tool(WebSearch::new()).thoughts();
+/// let model = Gemini::new("gemini-3.5-flash").with_tool(WebSearch::new()).with_thoughts();
 /// ```
-pub struct Gemini {
-    model: Arc<str>,
-    endpoint: Endpoint,
-    extras: Extras,
-    info: ProviderInfo,
+pub type Gemini = Client<GenerateContent>;
+
+/// The dialect of `generateContent`.
+#[derive(Clone, Debug)]
+pub struct GenerateContent {
+    pub(super) quirks: Quirks,
+    pub(super) settings: Settings,
+    /// The project and the location, on Vertex AI.
+    #[cfg(feature = "vertex")]
+    pub(super) resource: Option<super::vertex::Resource>,
+}
+
+/// How products with this protocol differ. The default is the Gemini API.
+#[derive(Clone, Copy, Debug)]
+pub struct Quirks {
+    /// The name of the product in error messages.
+    pub(super) title: &'static str,
+    /// Whether a reply has parts for the tools that the product runs, if the request asks for them.
+    pub(super) reports_server_tools: bool,
+    /// Whether the web search can exclude domains.
+    pub(super) blocks_domains: bool,
+    /// Whether a request to count tokens contains a complete request.
+    pub(super) counts_whole_requests: bool,
+    /// Whether models belong to a project and a location of Google Cloud.
+    #[cfg(feature = "vertex")]
+    pub(super) has_resources: bool,
+}
+
+impl Quirks {
+    /// The Gemini API.
+    pub const GEMINI: Self = Self {
+        title: "the Gemini API",
+        reports_server_tools: true,
+        blocks_domains: false,
+        counts_whole_requests: true,
+        #[cfg(feature = "vertex")]
+        has_resources: false,
+    };
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self::GEMINI
+    }
 }
 
 impl Gemini {
-    /// The model of that name, with the key from the environment.
-    pub fn new(model: impl Into<Arc<str>>) -> Self {
-        let model = model.into();
-        let mut info = ProviderInfo::new(PLATFORM.provider).with_model(model.clone());
-        let mut endpoint = Endpoint::new(DEFAULT_BASE_URL, &mut info);
-        let key = KEY_VARIABLES.iter().find_map(|name| variable(name));
-        endpoint.set_key(&key.unwrap_or_default());
-        Self { model, endpoint, extras: Extras::default(), info }
-    }
-
-    settings!();
-
-    /// Asks for what the model thinks, as far as Google shows it.
+    /// Requests the thoughts of the model, as far as Google returns them.
     #[must_use]
-    pub fn thoughts(mut self) -> Self {
-        self.extras.thoughts = true;
-        self
+    pub fn with_thoughts(self) -> Self {
+        self.configure(|dialect, _| dialect.settings.thoughts = true)
     }
 
     /// Lets the model run code on Google's servers.
     #[must_use]
-    pub fn code_execution(mut self) -> Self {
-        self.extras.code_execution = true;
-        self.info.add_server_tool("codeExecution", "code_execution");
-        self
-    }
-
-    /// The address of a method of the model.
-    fn url(&self, method: &str) -> Result<Url, ProviderError> {
-        let last = format!("{}:{method}", self.model);
-        // A tuned model is named with its folder.
-        match last.split_once('/') {
-            Some((folder, last)) => self.endpoint.url(&[folder, last]),
-            None => self.endpoint.url(&["models", &last]),
-        }
-    }
-
-    async fn send(&self, mut call: Call<'_>) -> Result<Response, ProviderError> {
-        if !self.endpoint.is_authenticated() && self.info.server_address.as_deref() == Some(HOST) {
-            return Err(without_key("Google", &KEY_VARIABLES.join(" or ")));
-        }
-        call.key = self.endpoint.key().map(|key| (KeyIn::Header(KEY_HEADER), key));
-        self.endpoint.send(call, error::explain).await
-    }
-
-    async fn ask(&self, request: &ChatRequest, url: Url) -> Result<Response, ProviderError> {
-        let body = request::body(&PLATFORM, &self.model, &self.extras, request)?;
-        self.send(Call::new(Method::POST, url).body(request::bytes(&body)?)).await
-    }
-
-    /// The next page of the list of models.
-    async fn page(&self, token: Option<&str>) -> Result<Value, ProviderError> {
-        let mut url = self.endpoint.url(&["models"])?;
-        if let Some(token) = token {
-            url.query_pairs_mut().append_pair("pageToken", token);
-        }
-        let page = json(self.send(Call::new(Method::GET, url)).await?).await;
-        page.map_err(|error| self.endpoint.secrets().hide(error))
+    pub fn with_code_execution(self) -> Self {
+        self.configure(|dialect, endpoint| {
+            dialect.settings.code_execution = true;
+            endpoint.info_mut().add_server_tool("codeExecution", "code_execution");
+        })
     }
 }
 
 impl SupportsTool<WebSearch> for Gemini {
-    fn add_server_tool(mut self, tool: WebSearch) -> Self {
-        self.extras.web_search = Some(tool);
-        self.info.add_server_tool("googleSearch", "web_search");
-        self
+    fn add_server_tool(self, tool: WebSearch) -> Self {
+        self.configure(|dialect, endpoint| {
+            dialect.settings.web_search = Some(tool);
+            endpoint.info_mut().add_server_tool("googleSearch", "web_search");
+        })
     }
 }
 
 impl SupportsTool<WebFetch> for Gemini {
-    fn add_server_tool(mut self, tool: WebFetch) -> Self {
-        self.extras.web_fetch = Some(tool);
-        self.info.add_server_tool("urlContext", "web_fetch");
-        self
+    fn add_server_tool(self, tool: WebFetch) -> Self {
+        self.configure(|dialect, endpoint| {
+            dialect.settings.web_fetch = Some(tool);
+            endpoint.info_mut().add_server_tool("urlContext", "web_fetch");
+        })
     }
 }
 
-impl fmt::Debug for Gemini {
-    /// Of the address, host and port are shown: the rest may hold a password or a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gemini")
-            .field("info", &self.info)
-            .field("endpoint", &self.endpoint)
-            .field("extras", &self.extras)
-            .finish_non_exhaustive()
-    }
-}
+impl Dialect for GenerateContent {
+    const VENDOR: &'static Vendor = &GEMINI;
+    const SECOND_KEY_ENV: Option<&'static str> = Some("GEMINI_API_KEY");
 
-#[provider(crate = chatlas_core)]
-impl chatlas_core::Provider for Gemini {
-    fn info(&self) -> &ProviderInfo {
-        &self.info
-    }
+    type Quirks = Quirks;
+    type Decoder = Decoder;
+    type Framing = Sse;
 
-    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        let response = self.ask(&request, self.url("generateContent")?).await?;
-        whole(&PLATFORM, response, &self.endpoint.secrets()).await
-    }
-
-    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let mut url = self.url("streamGenerateContent")?;
-        url.query_pairs_mut().append_pair("alt", "sse");
-        let response = self.ask(&request, url).await?;
-        streamed(&PLATFORM, response, self.endpoint.secrets()).await
-    }
-
-    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
-        let mut pages = Pages::default();
-        loop {
-            let page = self.page(pages.token()).await?;
-            if let Some(models) = pages.turn(&page["models"], &page)? {
-                return Ok(models);
-            }
+    fn new(quirks: Quirks, endpoint: &mut Endpoint) -> Self {
+        endpoint.set_key_in(KeyIn::Header("x-goog-api-key"));
+        Self {
+            quirks,
+            settings: Settings::default(),
+            #[cfg(feature = "vertex")]
+            resource: quirks.has_resources.then(|| super::vertex::Resource::new(endpoint)),
         }
     }
 
-    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
-        let body = request::body(&PLATFORM, &self.model, &self.extras, &request)?;
-        let body = request::count_body(&PLATFORM, &self.model, body);
-        let call = Call::new(Method::POST, self.url("countTokens")?).body(request::bytes(&body)?);
-        counted(self.send(call).await?, &self.endpoint.secrets()).await
+    fn url(&self, endpoint: &Endpoint, operation: Operation) -> Result<Url, ProviderError> {
+        #[cfg(feature = "vertex")]
+        if let Some(resource) = &self.resource {
+            return resource.url(endpoint, operation);
+        }
+        let Some(method) = method(operation) else { return endpoint.url(&["models"]) };
+        let model = endpoint.model();
+        // A tuned model has its own collection: `tunedModels/…`.
+        let (collection, id) = model.split_once('/').unwrap_or(("models", model));
+        let url = endpoint.url(&[collection, &format!("{id}:{method}")])?;
+        Ok(as_event_stream(url, operation))
     }
+
+    fn tools(
+        &self,
+        _: &str,
+        tools: &[ToolDefinition],
+    ) -> Result<Vec<Box<RawValue>>, ProviderError> {
+        fields::fragments(request::tools(tools, &self.settings))
+    }
+
+    fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
+        let Self { quirks, settings, .. } = self;
+        let Call { vendor, model, request, operation, tools } = *call;
+        request::check(quirks, &request.params, settings)?;
+        let whole = Body { quirks, vendor: vendor.name, model, settings, request, tools };
+        if operation == Operation::Count {
+            fields::write(body, &CountBody(whole))
+        } else {
+            fields::write(body, &whole)
+        }
+    }
+
+    fn decoder(&self, head: &ReplyHead<'_>, _: Option<&ChatRequest>) -> Decoder {
+        Decoder::new(head.vendor.name)
+    }
+
+    fn error(&self, head: &ReplyHead<'_>, body: &str) -> ProviderError {
+        error::explain(head.status, body)
+    }
+
+    fn models(&self, body: &[u8]) -> Result<Page, ProviderError> {
+        models::page(body)
+    }
+
+    fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
+        models::count(body)
+    }
+}
+
+/// Returns the method of the model that performs an operation.
+pub(super) fn method(operation: Operation) -> Option<&'static str> {
+    match operation {
+        Operation::Chat => Some("generateContent"),
+        Operation::Stream => Some("streamGenerateContent"),
+        Operation::Count => Some("countTokens"),
+        Operation::Models => None,
+    }
+}
+
+/// Requests server-sent events. Without that parameter, a stream is a list of JSON objects.
+pub(super) fn as_event_stream(mut url: Url, operation: Operation) -> Url {
+    if operation == Operation::Stream {
+        url.query_pairs_mut().append_pair("alt", "sse");
+    }
+    url
 }

@@ -1,16 +1,17 @@
-//! Images, documents and the parts of the tools that Google runs, as parts of a content.
+//! Images, documents and the tools that Google runs, as parts of a content.
 
-use chatlas_core::ProviderError;
-use chatlas_core::content::{Content, Media, MediaSource};
-use serde_json::{Value, json};
+use chatlas_core::content::{Media, MediaSource};
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use super::request::invalid;
+use crate::client::fields::Fields;
 use crate::data_url;
 
-/// Where the File API keeps files: the address of one is its id behind this.
+/// The URL of the File API: the address of a file is its id behind this.
 const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";
 
-/// What the names of files tell of them.
+/// The MIME types by the extension of a file name.
 const KINDS: [(&str, &str); 19] = [
     ("pdf", "application/pdf"),
     ("png", "image/png"),
@@ -34,67 +35,72 @@ const KINDS: [(&str, &str); 19] = [
 ];
 
 /// An image or a document as a part.
-pub(super) fn part(media: &Media) -> Result<Value, ProviderError> {
-    Ok(match &media.source {
-        MediaSource::Base64 { mime_type, data } => inline(mime_type, data),
-        MediaSource::Url { url } => match data_url::read(url) {
-            Some((mime_type, data)) => inline(mime_type, data),
-            None => file(url, kind_of(url)),
-        },
-        MediaSource::File { id, mime_type } => {
-            let kind = mime_type.as_deref().or_else(|| kind_of(id));
-            if id.starts_with("files/") {
-                file(&format!("{FILES}{id}"), kind)
-            } else {
-                file(id, kind)
-            }
-        }
-        _ => return Err(invalid("Google takes no image or document from there".to_owned())),
-    })
-}
+pub(super) struct Medium<'a>(pub(super) &'a Media);
 
-fn inline(mime_type: &str, data: &str) -> Value {
-    json!({"inlineData": {"mimeType": mime_type, "data": data}})
-}
-
-fn file(uri: &str, mime_type: Option<&str>) -> Value {
-    match mime_type {
-        Some(mime_type) => json!({"fileData": {"fileUri": uri, "mimeType": mime_type}}),
-        None => json!({"fileData": {"fileUri": uri}}),
+impl Serialize for Medium<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::new(serializer, None)?;
+        self.write(&mut fields)?;
+        fields.end()
     }
 }
 
-/// The MIME type by the end of the name, where that is a known one.
-fn kind_of(url: &str) -> Option<&'static str> {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InlineData<'a> {
+    mime_type: &'a str,
+    data: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FileData<'a> {
+    file_uri: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'a str>,
+}
+
+impl Medium<'_> {
+    /// Writes the field of the part.
+    pub(super) fn write<M: SerializeMap>(
+        &self,
+        fields: &mut Fields<'_, M>,
+    ) -> Result<(), M::Error> {
+        let file = |file_uri, mime_type| FileData { file_uri, mime_type };
+        match &self.0.source {
+            MediaSource::Base64 { mime_type, data } => {
+                fields.set("inlineData", &InlineData { mime_type, data })
+            }
+            MediaSource::Url { url } => match data_url::read(url) {
+                Some((mime_type, data)) => {
+                    fields.set("inlineData", &InlineData { mime_type, data })
+                }
+                None => fields.set("fileData", &file(url, mime_type_of(url))),
+            },
+            MediaSource::File { id, mime_type } => {
+                let mime_type = mime_type.as_deref().or_else(|| mime_type_of(id));
+                if id.starts_with("files/") {
+                    let uri = format!("{FILES}{id}");
+                    fields.set("fileData", &file(&uri, mime_type))
+                } else {
+                    fields.set("fileData", &file(id, mime_type))
+                }
+            }
+            _ => Err(M::Error::custom("Google accepts no image or document from this source")),
+        }
+    }
+}
+
+/// Returns the MIME type of a file by its extension, if it is a known one.
+fn mime_type_of(url: &str) -> Option<&'static str> {
     let path = url.split(['?', '#']).next().unwrap_or(url);
-    let (_, ending) = path.rsplit('/').next()?.rsplit_once('.')?;
-    let ending = ending.to_ascii_lowercase();
-    KINDS.iter().find(|(known, _)| *known == ending).map(|(_, kind)| *kind)
+    let (_, extension) = path.rsplit('/').next()?.rsplit_once('.')?;
+    let known = KINDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(extension));
+    known.map(|(_, mime_type)| *mime_type)
 }
 
-/// What the model made: the bytes, or an address.
-pub(super) fn content(part: &Value) -> Option<Content> {
-    let (source, mime_type) = match (&part["inlineData"], &part["fileData"]) {
-        (inline, _) if inline.is_object() => {
-            let mime_type = inline["mimeType"].as_str().unwrap_or("application/octet-stream");
-            let data = inline["data"].as_str()?.to_owned();
-            (MediaSource::Base64 { mime_type: mime_type.to_owned(), data }, mime_type)
-        }
-        (_, file) if file.is_object() => {
-            let mime_type = file["mimeType"].as_str();
-            let id = file["fileUri"].as_str()?.to_owned();
-            let source = MediaSource::File { id, mime_type: mime_type.map(str::to_owned) };
-            (source, mime_type.unwrap_or_default())
-        }
-        _ => return None,
-    };
-    let media = Media { source, name: None };
-    let is_image = mime_type.starts_with("image/");
-    Some(if is_image { Content::Image(media) } else { Content::Document(media) })
-}
-
-/// The parts in which Google tells of tools that it runs itself: the field, the tool, the field
-/// that names the tool more exactly.
+/// The fields of a part that records a call of a tool which Google runs, or its result; with the
+/// name of the tool, if the field does not contain it.
 const SERVER_TOOLS: [(&str, &str); 4] = [
     ("executableCode", "code_execution"),
     ("codeExecutionResult", "code_execution"),
@@ -102,60 +108,22 @@ const SERVER_TOOLS: [(&str, &str); 4] = [
     ("toolResponse", "server_tool"),
 ];
 
-/// Whether that is a part which Google wants back as it came.
-pub(super) fn is_server_tool(part: &Value) -> bool {
-    SERVER_TOOLS.iter().any(|(field, _)| part[*field].is_object())
+/// Returns whether a part records a tool that Google runs: such a part is sent back verbatim.
+pub(super) fn is_server_tool(part: &Map<String, Value>) -> bool {
+    SERVER_TOOLS.iter().any(|(field, _)| part.get(*field).is_some_and(Value::is_object))
 }
 
-/// The tool that a part tells of, with the id of the call.
-pub(super) fn server_tool(part: &Value) -> Option<(String, Option<String>)> {
-    let (field, name) = SERVER_TOOLS.iter().find(|(field, _)| part[*field].is_object())?;
-    let told = &part[*field];
-    let name = match told["toolType"].as_str() {
+/// Returns the name of the tool that a part records, and the id of the call.
+pub(super) fn server_tool(part: &Map<String, Value>) -> Option<(String, Option<String>)> {
+    let (record, name) = SERVER_TOOLS
+        .iter()
+        .find_map(|(field, name)| Some((part.get(*field)?.as_object()?, *name)))?;
+    let string = |key: &str| record.get(key).and_then(Value::as_str);
+    let name = match string("toolType") {
         Some("GOOGLE_SEARCH_WEB" | "GOOGLE_SEARCH") => "web_search".to_owned(),
         Some("URL_CONTEXT") => "web_fetch".to_owned(),
         Some(other) => other.to_ascii_lowercase(),
-        None => (*name).to_owned(),
+        None => name.to_owned(),
     };
-    Some((name, told["id"].as_str().map(str::to_owned)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn media_are_sent_by_what_they_are() {
-        let part = |content: &Content| match content {
-            Content::Image(media) | Content::Document(media) => part(media).unwrap(),
-            other => panic!("{other:?}"),
-        };
-        let file = |uri: &str, kind: Option<&str>| file(uri, kind);
-        for (content, expected) in [
-            (Content::image_base64("image/png", "aGk="), inline("image/png", "aGk=")),
-            (Content::image_url("data:image/png;base64,aGk="), inline("image/png", "aGk=")),
-            (
-                Content::document_url("https://a.example/b/C.PDF?x=1.png"),
-                file("https://a.example/b/C.PDF?x=1.png", Some("application/pdf")),
-            ),
-            (
-                Content::document_url("https://www.youtube.com/watch?v=9hE5-98ZeCg"),
-                file("https://www.youtube.com/watch?v=9hE5-98ZeCg", None),
-            ),
-            (
-                Content::image_url("gs://bucket/a.jpg"),
-                file("gs://bucket/a.jpg", Some("image/jpeg")),
-            ),
-        ] {
-            assert_eq!(part(&content), expected);
-        }
-        let uploaded = |id: &str| {
-            let source =
-                MediaSource::File { id: id.to_owned(), mime_type: Some("text/csv".to_owned()) };
-            part(&Content::Document(Media { source, name: None }))
-        };
-        let uri = "https://generativelanguage.googleapis.com/v1beta/files/abc";
-        assert_eq!(uploaded("files/abc"), file(uri, Some("text/csv")));
-        assert_eq!(uploaded(uri), file(uri, Some("text/csv")));
-    }
+    Some((name, string("id").map(str::to_owned)))
 }

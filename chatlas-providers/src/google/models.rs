@@ -1,50 +1,73 @@
-//! The list of models, page by page.
+//! Reads the list of models and the count of tokens.
 
 use chatlas_core::{Model, ProviderError};
-use serde_json::Value;
+use serde::Deserialize;
 
+use crate::client::Page;
+use crate::client::json::{Count, List, Maybe, Raw, Text, parse, read};
 use crate::http::malformed;
 
-/// The pages so far.
-#[derive(Default)]
-pub(super) struct Pages {
-    models: Vec<Model>,
-    token: Option<String>,
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Models<'a> {
+    #[serde(borrow, default)]
+    models: Raw<'a>,
+    /// The list of Vertex AI.
+    #[serde(borrow, default)]
+    publisher_models: Raw<'a>,
+    #[serde(borrow, default)]
+    next_page_token: Text<'a>,
 }
 
-impl Pages {
-    /// What the next page is asked for by; the first one by nothing.
-    pub(super) fn token(&self) -> Option<&str> {
-        self.token.as_deref()
-    }
-
-    /// Takes in a page, and the list on it. After the last one it is the models of all.
-    pub(super) fn turn(
-        &mut self,
-        list: &Value,
-        page: &Value,
-    ) -> Result<Option<Vec<Model>>, ProviderError> {
-        let list = list.as_array().ok_or_else(|| malformed("it has no list of models"))?;
-        self.models.extend(list.iter().map(model));
-        match page["nextPageToken"].as_str().filter(|next| !next.is_empty()) {
-            None => Ok(Some(std::mem::take(&mut self.models))),
-            Some(next) if self.token() == Some(next) => {
-                Err(malformed("its list of models leads back to the same page"))
-            }
-            Some(next) => {
-                self.token = Some(next.to_owned());
-                Ok(None)
-            }
-        }
-    }
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    display_name: Text<'a>,
+    #[serde(default)]
+    input_token_limit: Count,
+    #[serde(default)]
+    output_token_limit: Count,
 }
 
-fn model(told: &Value) -> Model {
-    let name = told["name"].as_str().unwrap_or_default();
+/// Reads a page of the list of models.
+pub(super) fn page(body: &[u8]) -> Result<Page, ProviderError> {
+    let mut repaired = String::new();
+    let page: Maybe<Models<'_>> = read(body, &mut repaired)?;
+    let missing = || malformed("it has no list of models");
+    let page = page.0.ok_or_else(missing)?;
+    let list = page.models.or(page.publisher_models).filter(|list| list.get().starts_with('['));
+    let entries: List<Entry<'_>> = parse(list).ok_or_else(missing)?;
+    let next = page.next_page_token.to_owned();
+    Ok(Page {
+        models: entries.0.iter().map(model).collect(),
+        next: next.into_iter().map(|token| ("pageToken", token)).collect(),
+    })
+}
+
+fn model(entry: &Entry<'_>) -> Model {
+    let name = entry.name.as_str();
     // `models/…`, or `publishers/google/models/…`.
     let mut model = Model::new(name.rsplit_once("models/").map_or(name, |(_, id)| id));
-    model.name = told["displayName"].as_str().map(str::to_owned);
-    model.max_input_tokens = told["inputTokenLimit"].as_u64();
-    model.max_output_tokens = told["outputTokenLimit"].as_u64();
+    model.name = entry.display_name.0.as_deref().map(str::to_owned);
+    model.max_input_tokens = entry.input_token_limit.0;
+    model.max_output_tokens = entry.output_token_limit.0;
     model
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted {
+    #[serde(default)]
+    total_tokens: Count,
+}
+
+/// Reads the number of tokens of a request.
+pub(super) fn count(body: &[u8]) -> Result<u64, ProviderError> {
+    let mut repaired = String::new();
+    let counted: Maybe<Counted> = read(body, &mut repaired)?;
+    let tokens = counted.0.and_then(|counted| counted.total_tokens.0);
+    tokens.ok_or_else(|| malformed("it has no `totalTokens`"))
 }

@@ -1,308 +1,299 @@
-//! A reply in the words of `generateContent`, whole or chunk by chunk. Lenient: what is unknown is
-//! passed over.
+//! Reads a reply of `generateContent`, complete or chunk by chunk.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 
-use chatlas_core::content::{Content, Replay, ServerTool, Text, Thinking, ToolRequest};
-use chatlas_core::turn::Alternative;
-use chatlas_core::{Completion, CompletionEvent, FinishReason, ProviderError, ProviderErrorKind};
-use serde_json::{Map, Value, json};
+use chatlas_core::content::{
+    Content, Media, MediaSource, Replay, ServerTool, Text, Thinking, ToolRequest,
+};
+use chatlas_core::{FinishReason, ProviderError, ProviderErrorKind};
+use serde_json::{Value, json};
 
-use super::{INVENTED_ID, error, media, sources, usage};
-use crate::http::{Decode, malformed};
+use super::media::server_tool;
+use super::sources::Sources;
+use super::wire::{Call, Candidate, Chunk, Part, Tally};
+use super::{INVENTED_ID, error};
+use crate::client::json::{List, Maybe, read};
+use crate::client::{self, ChoiceMut, Frame, Reply};
+use crate::http::malformed;
 
-/// The chunks of a reply, one after the other. A reply that comes whole is one chunk.
-pub(super) struct Decoder {
-    provider: &'static str,
-    candidates: BTreeMap<u64, Candidate>,
-    usage: Map<String, Value>,
-    response_id: Option<String>,
-    model: Option<String>,
-    /// The calls so far: each has an id of its own.
+/// Reads one reply.
+pub struct Decoder {
+    vendor: &'static str,
+    /// By index.
+    candidates: BTreeMap<usize, Progress>,
+    tally: Tally,
+    /// The number of calls so far.
     calls: usize,
-    started: bool,
-    over: bool,
 }
 
-/// One of the replies among which a program may choose.
-#[derive(Default)]
-struct Candidate {
-    contents: Vec<Content>,
-    finish_reason: Option<String>,
-    finish_message: Option<String>,
-    /// What is told beside the content: where it comes from.
-    beside: Map<String, Value>,
-}
-
-impl Decode for Decoder {
-    fn is_over(&self) -> bool {
-        self.over
-    }
-
-    fn event(&mut self, data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
-        if data.trim() == "[DONE]" {
-            return Ok(Vec::new());
+impl client::Decoder for Decoder {
+    fn complete(&mut self, body: &[u8], reply: &mut Reply) -> Result<(), ProviderError> {
+        self.chunks(body, reply)?;
+        if self.candidates.is_empty() {
+            return Err(malformed("it has no `candidates`").with_partial(reply.to_partial()));
         }
-        let chunk: Value = serde_json::from_str(data)
-            .map_err(|error| malformed(&format!("an event is no JSON ({error})")))?;
-        self.chunk(&chunk)
+        self.finish(reply)
     }
 
-    /// The reply has no last event: it is whole when each of its candidates says why it ends.
-    fn end(&mut self) -> Result<Vec<CompletionEvent>, ProviderError> {
-        let unfinished = |candidate: &Candidate| candidate.finish_reason.is_none();
-        if self.candidates.is_empty() || self.candidates.values().any(unfinished) {
+    fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
+        if frame.data.trim_ascii() == b"[DONE]" { Ok(()) } else { self.chunks(frame.data, reply) }
+    }
+
+    /// The protocol has no last event: a reply is complete if each of its candidates has a finish
+    /// reason.
+    fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
+        let is_unfinished = |candidate: &Progress| candidate.finish_reason.is_none();
+        if self.candidates.is_empty() || self.candidates.values().any(is_unfinished) {
             return Err(ProviderError::new(
                 ProviderErrorKind::TruncatedStream,
                 "the reply broke off before its end",
             ));
         }
-        self.over = true;
-        let completion = self.completion()?;
-        let told = |content: &&Content| {
-            matches!(content, Content::Citation(_)) || sources::is_told_beside(content)
-        };
-        let mut events: Vec<CompletionEvent> = completion
-            .contents
-            .iter()
-            .filter(told)
-            .cloned()
-            .map(CompletionEvent::Content)
-            .collect();
-        events.push(CompletionEvent::Done(completion.into()));
-        Ok(events)
+        self.finish(reply)?;
+        reply.end();
+        Ok(())
     }
 }
 
 impl Decoder {
-    pub(super) fn new(provider: &'static str) -> Self {
-        Self {
-            provider,
-            candidates: BTreeMap::new(),
-            usage: Map::new(),
-            response_id: None,
-            model: None,
-            calls: 0,
-            started: false,
-            over: false,
-        }
+    pub(super) fn new(vendor: &'static str) -> Self {
+        Self { vendor, candidates: BTreeMap::new(), tally: Tally::default(), calls: 0 }
     }
 
-    /// A reply that came as one piece: an object, or a list of chunks.
-    pub(super) fn whole(mut self, reply: &Value) -> Result<Completion, ProviderError> {
-        let chunks = match reply {
-            Value::Array(chunks) => chunks.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        for chunk in chunks {
-            self.chunk(chunk)?;
+    /// Reads a chunk, or a list of chunks.
+    fn chunks(&mut self, data: &[u8], reply: &mut Reply) -> Result<(), ProviderError> {
+        let mut repaired = String::new();
+        if data.trim_ascii_start().first() == Some(&b'[') {
+            let chunks: List<Chunk<'_>> = read(data, &mut repaired)?;
+            return chunks.0.into_iter().try_for_each(|chunk| self.chunk(chunk, reply));
         }
-        if self.candidates.is_empty() {
-            return Err(malformed("it has no `candidates`").with_partial(self.partial()));
-        }
-        self.completion()
+        let chunk: Maybe<Chunk<'_>> = read(data, &mut repaired)?;
+        chunk.0.map_or(Ok(()), |chunk| self.chunk(chunk, reply))
     }
 
-    fn chunk(&mut self, chunk: &Value) -> Result<Vec<CompletionEvent>, ProviderError> {
-        if let Some(error) = error::reported(chunk) {
+    fn chunk(&mut self, chunk: Chunk<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
+        if let Some(error) = chunk.error.and_then(error::reported) {
             return Err(error);
         }
-        let mut events = Vec::new();
-        let string = |key: &str| chunk[key].as_str().map(str::to_owned);
-        self.response_id = string("responseId").or(self.response_id.take());
-        self.model = string("modelVersion").or(self.model.take());
-        if !self.started && (self.response_id.is_some() || self.model.is_some()) {
-            self.started = true;
-            events.push(CompletionEvent::Started {
-                response_id: self.response_id.clone(),
-                model: self.model.clone(),
+        reply.set_id(chunk.response_id.as_str());
+        reply.set_model(chunk.model_version.as_str());
+        if reply.is_identified() {
+            reply.start();
+        }
+        // Before the contents: their tokens are billed even if the reply fails.
+        if let Some(counts) = &chunk.usage_metadata.0 {
+            self.tally.update(counts);
+            reply.set_usage(self.tally.usage());
+        }
+        if let Some(feedback) = &chunk.prompt_feedback.0
+            && let Some(reason) = &feedback.block_reason.0
+        {
+            return Err(blocked(reason, feedback.block_reason_message.0.as_deref(), reply));
+        }
+        chunk.candidates.0.into_iter().try_for_each(|candidate| self.candidate(candidate, reply))
+    }
+
+    fn candidate(&mut self, read: Candidate<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
+        let index = usize::try_from(read.index.0.unwrap_or_default()).unwrap_or(usize::MAX);
+        let progress = self.candidates.entry(index).or_default();
+        progress.update(&read);
+        for part in read.content.0.map(|content| content.parts.0).unwrap_or_default() {
+            let call = part.function_call.0.as_ref().map(|call| {
+                self.calls += 1;
+                let id = call.id.to_owned();
+                id.unwrap_or_else(|| invented_id(reply.id(), self.calls))
             });
+            progress.add(part, call, self.vendor, &mut reply.choice(index)?);
         }
-        // Before the content: what has been read is paid for, whatever becomes of the rest.
-        if let Some(usage) = chunk["usageMetadata"].as_object() {
-            self.usage.extend(usage.clone());
-            events.push(CompletionEvent::Usage(usage::usage(&self.usage)));
-        }
-        let feedback = &chunk["promptFeedback"];
-        if let Some(reason) = feedback["blockReason"].as_str() {
-            return Err(self.blocked(reason, feedback["blockReasonMessage"].as_str()));
-        }
-        for told in chunk["candidates"].as_array().map(Vec::as_slice).unwrap_or_default() {
-            let index = told["index"].as_u64().unwrap_or_default();
-            let parts = told["content"]["parts"].as_array().map(Vec::as_slice).unwrap_or_default();
-            for part in parts {
-                let event = self.part(index, part);
-                // The conversation goes on with the first: the others come with the end.
-                events.extend(event.filter(|_| index == 0));
-            }
-            let candidate = self.candidates.entry(index).or_default();
-            // Some servers write in every chunk that there is none yet.
-            let reason = told["finishReason"]
-                .as_str()
-                .filter(|reason| !matches!(*reason, "" | "FINISH_REASON_UNSPECIFIED"));
-            candidate.finish_reason = reason.map(str::to_owned).or(candidate.finish_reason.take());
-            candidate.finish_message = told["finishMessage"]
-                .as_str()
-                .map(str::to_owned)
-                .or(candidate.finish_message.take());
-            sources::note(&mut candidate.beside, told);
-        }
-        Ok(events)
+        // A candidate without parts is a choice as well.
+        reply.choice(index).map(drop)
     }
 
-    /// Takes in a part. A part with a signature stays by itself: the signature holds for it alone.
-    fn part(&mut self, index: u64, part: &Value) -> Option<CompletionEvent> {
-        let signature = part["thoughtSignature"].as_str();
-        let replay = |item: Value| Replay { provider: self.provider.to_owned(), item };
-        let request = part["functionCall"].as_object().map(|call| {
-            self.calls += 1;
-            let id = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
-            ToolRequest {
-                id: id.map_or_else(|| self.invent_id(), str::to_owned),
-                name: call.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                arguments: call
-                    .get("args")
-                    .filter(|args| !args.is_null())
-                    .cloned()
-                    .unwrap_or_else(|| json!({})),
-                replay: signature.map(|s| replay(json!({"thoughtSignature": s}))),
-            }
-        });
-        let contents = &mut self.candidates.entry(index).or_default().contents;
-        let event = |content: &Content| Some(CompletionEvent::Content(content.clone()));
-        if let Some(request) = request {
-            contents.push(Content::ToolRequest(request));
-            return event(contents.last()?);
-        }
-        if let Some(text) = part["text"].as_str() {
-            let is_thought = part["thought"] == true;
-            match (signature, contents.last_mut()) {
-                // The end of a stream: the signature of what was said, and no more words.
-                (Some(signature), _) if text.is_empty() && !is_thought => {
-                    let item = json!({"text": "", "thoughtSignature": signature});
-                    contents.push(opaque(replay(item)));
-                }
-                (None, _) if text.is_empty() => {}
-                (Some(signature), _) if is_thought => {
-                    let item = json!({"thought": true, "thoughtSignature": signature});
-                    let replay = Some(replay(item));
-                    contents.push(Content::Thinking(Thinking { text: text.to_owned(), replay }));
-                }
-                (None, Some(Content::Thinking(last))) if is_thought && last.replay.is_none() => {
-                    last.text.push_str(text);
-                }
-                (None, _) if is_thought => {
-                    contents
-                        .push(Content::Thinking(Thinking { text: text.to_owned(), replay: None }));
-                }
-                (None, Some(Content::Text(last))) if last.replay.is_none() => {
-                    last.text.push_str(text);
-                }
-                (signature, _) => {
-                    let replay = signature.map(|s| replay(json!({"thoughtSignature": s})));
-                    contents.push(Content::Text(Text {
-                        text: text.to_owned(),
-                        replay,
-                        ..Text::default()
-                    }));
-                }
-            }
-            let more = (!text.is_empty()).then(|| text.to_owned())?;
-            let event = if is_thought { CompletionEvent::Thinking } else { CompletionEvent::Text };
-            return Some(event(more));
-        }
-        if let Some((name, id)) = media::server_tool(part) {
-            let replay = replay(part.clone());
-            contents.push(Content::ServerTool(ServerTool { id, name, replay }));
-            return event(contents.last()?);
-        }
-        // Images that the model makes while it thinks are drafts.
-        let made = media::content(part).filter(|_| part["thought"] != true);
-        if let Some(signature) = signature {
-            contents.push(opaque(replay(match made {
-                // Of the part that follows.
-                Some(_) => json!({"thoughtSignature": signature}),
-                None => json!({"text": "", "thoughtSignature": signature}),
-            })));
-        }
-        contents.push(made?);
-        event(contents.last()?)
-    }
-
-    /// An id for a call to which the API gave none: the same however the reply is cut, and no
-    /// other call's.
-    fn invent_id(&self) -> String {
-        let reply = self
-            .response_id
-            .clone()
-            .unwrap_or_else(|| format!("{:016x}", RandomState::new().hash_one(self.calls)));
-        format!("{INVENTED_ID}{reply}_{}", self.calls)
-    }
-
-    /// What there is of a reply that does not become one.
-    fn partial(&self) -> Completion {
-        Completion {
-            usage: usage::usage(&self.usage),
-            response_id: self.response_id.clone(),
-            model: self.model.clone(),
-            partial: true,
-            ..Completion::default()
-        }
-    }
-
-    fn blocked(&self, reason: &str, message: Option<&str>) -> ProviderError {
-        let message = match message {
-            Some(message) => format!("the prompt was blocked ({reason}): {message}"),
-            None => format!("the prompt was blocked ({reason})"),
-        };
-        let partial =
-            Completion { finish_reason: Some(FinishReason::ContentFilter), ..self.partial() };
-        ProviderError::new(ProviderErrorKind::ContentFilter, message)
-            .with_code(reason)
-            .with_partial(partial)
-    }
-
-    fn completion(&mut self) -> Result<Completion, ProviderError> {
-        let mut choices = std::mem::take(&mut self.candidates).into_values();
-        let first = choices.next().unwrap_or_default();
-        if let Some(reason) = first.finish_reason.as_deref().filter(|reason| is_failure(reason)) {
+    /// Completes the choices of a reply that has ended.
+    fn finish(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
+        let candidates = std::mem::take(&mut self.candidates);
+        if let Some((index, first)) = candidates.first_key_value()
+            && let Some(reason) = first.finish_reason.as_deref().filter(|reason| is_failure(reason))
+        {
+            let mut partial = reply.to_partial();
+            partial.contents = reply.choice(*index)?.to_contents();
+            partial.finish_reason = Some(FinishReason::Error);
             let message = first.finish_message.as_deref().unwrap_or(
-                "the model wrote a tool call that cannot be read; asking again may help",
+                "the model wrote a tool call that cannot be read; another attempt may succeed",
             );
-            let partial = Completion {
-                contents: first.contents,
-                finish_reason: Some(FinishReason::Error),
-                ..self.partial()
-            };
-            return Err(ProviderError::new(ProviderErrorKind::MalformedReply, message)
-                .with_code(reason)
-                .with_partial(partial));
+            let error = ProviderError::new(ProviderErrorKind::MalformedReply, message);
+            return Err(error.with_code(reason).with_partial(partial));
         }
-        let first = self.alternative(first);
-        Ok(Completion {
-            contents: first.contents,
-            finish_reason: first.finish_reason,
-            alternatives: choices.map(|choice| self.alternative(choice)).collect(),
-            partial: false,
-            ..self.partial()
-        })
-    }
-
-    fn alternative(&self, candidate: Candidate) -> Alternative {
-        let mut contents = candidate.contents;
-        let finish_reason = candidate.finish_reason.map(|reason| finish_reason(reason, &contents));
-        contents.extend(sources::contents(self.provider, candidate.beside));
-        Alternative { contents, finish_reason }
+        for (index, progress) in candidates {
+            let mut choice = reply.choice(index)?;
+            if let Some(reason) = progress.finish_reason {
+                choice.set_finish(finish_reason(reason, choice.has_calls()));
+            }
+            for content in progress.sources.into_contents(self.vendor) {
+                choice.late_content(progress.order + 1, content);
+            }
+        }
+        Ok(())
     }
 }
 
-/// A signature that belongs to no words.
-fn opaque(replay: Replay) -> Content {
-    Content::Thinking(Thinking { text: String::new(), replay: Some(replay) })
+/// The state of a candidate, apart from its contents.
+#[derive(Default)]
+struct Progress {
+    /// The order of the current block.
+    order: u64,
+    /// The kind of text that the current block may continue with. A block with a signature is
+    /// complete: the signature is valid for its text alone.
+    open: Option<TextKind>,
+    finish_reason: Option<String>,
+    finish_message: Option<String>,
+    sources: Sources,
 }
 
-/// Whether the reply is none, because the model did not keep to the form of a tool call.
+#[derive(Clone, Copy, PartialEq)]
+enum TextKind {
+    Answer,
+    Thought,
+}
+
+impl Progress {
+    fn update(&mut self, read: &Candidate<'_>) {
+        self.sources.update(read);
+        // Some servers send an empty reason with each chunk.
+        let reason = read.finish_reason.non_empty();
+        if let Some(reason) = reason.filter(|reason| *reason != "FINISH_REASON_UNSPECIFIED") {
+            self.finish_reason = Some(reason.to_owned());
+        }
+        if let Some(message) = &read.finish_message.0 {
+            self.finish_message = Some(message.to_string());
+        }
+    }
+
+    /// Adds a part to a choice. `call` is the id of the call, if the part is one.
+    fn add(
+        &mut self,
+        mut part: Part<'_>,
+        call: Option<String>,
+        vendor: &str,
+        choice: &mut ChoiceMut<'_>,
+    ) {
+        let is_thought = part.thought.0 == Some(true);
+        let signature = part.signature.0.as_deref();
+        let replay = |mut item: Value| {
+            let signature = signature?;
+            item.as_object_mut()?.insert("thoughtSignature".to_owned(), signature.into());
+            Some(Replay::new(vendor, item))
+        };
+        if let (Some(id), Some(call)) = (call, part.function_call.0.take()) {
+            let Call { name, args, .. } = *call;
+            let args = if args.is_null() { json!({}) } else { args };
+            let mut request = ToolRequest::new(id, name.as_str(), args);
+            request.replay = replay(json!({}));
+            choice.content(self.next_order(), Content::ToolRequest(request));
+        } else if let Some(text) = &part.text.0 {
+            match (replay(json!({})), is_thought) {
+                (None, true) => choice.thinking(self.order_of(TextKind::Thought, text), text),
+                (None, false) => choice.text(self.order_of(TextKind::Answer, text), text),
+                (Some(_), true) => {
+                    let mut thinking = Thinking::new(text.as_ref());
+                    thinking.replay = replay(json!({"thought": true}));
+                    choice.content(self.next_order(), Content::Thinking(thinking));
+                }
+                // The end of a stream: the signature of the text before.
+                (Some(_), false) if text.is_empty() => {
+                    self.add_signature(replay(json!({"text": ""})), choice);
+                }
+                (Some(replay), false) => {
+                    let text = Text::new(text.as_ref()).with_replay(replay);
+                    choice.content(self.next_order(), Content::Text(text));
+                }
+            }
+        } else if let Some((name, id)) = server_tool(&part.rest) {
+            let mut item = part.rest;
+            item.extend(signature.map(|text| ("thoughtSignature".to_owned(), text.into())));
+            item.extend(part.thought.0.map(|thought| ("thought".to_owned(), thought.into())));
+            let mut tool = ServerTool::new(name, Replay::new(vendor, item));
+            tool.id = id;
+            choice.content(self.next_order(), Content::ServerTool(tool));
+        } else {
+            // An image that the model makes while it thinks is a draft.
+            let medium = if is_thought { None } else { medium(&part) };
+            // The signature of a medium is a content before it.
+            let item = if medium.is_some() { json!({}) } else { json!({"text": ""}) };
+            self.add_signature(replay(item), choice);
+            if let Some(medium) = medium {
+                choice.content(self.next_order(), medium);
+            }
+        }
+    }
+
+    /// Adds a signature that belongs to no text.
+    fn add_signature(&mut self, replay: Option<Replay>, choice: &mut ChoiceMut<'_>) {
+        if let Some(replay) = replay {
+            let thinking = Thinking::default().with_replay(replay);
+            choice.late_content(self.next_order(), Content::Thinking(thinking));
+        }
+    }
+
+    /// Returns the order of a new block.
+    fn next_order(&mut self) -> u64 {
+        self.open = None;
+        self.order += 1;
+        self.order
+    }
+
+    /// Returns the order of the block that the text continues or begins.
+    fn order_of(&mut self, kind: TextKind, text: &str) -> u64 {
+        if self.open != Some(kind) && !text.is_empty() {
+            self.next_order();
+            self.open = Some(kind);
+        }
+        self.order
+    }
+}
+
+/// Returns an image or a document that the model made.
+fn medium(part: &Part<'_>) -> Option<Content> {
+    let (source, mime_type) = if let Some(inline) = &part.inline_data.0 {
+        let mime_type = inline.mime_type.0.as_deref().unwrap_or("application/octet-stream");
+        let data = inline.data.0.as_deref()?.to_owned();
+        (MediaSource::Base64 { mime_type: mime_type.to_owned(), data }, mime_type)
+    } else {
+        let file = part.file_data.0.as_ref()?;
+        let mime_type = file.mime_type.0.as_deref();
+        let id = file.file_uri.0.as_deref()?.to_owned();
+        let source = MediaSource::File { id, mime_type: mime_type.map(str::to_owned) };
+        (source, mime_type.unwrap_or_default())
+    };
+    let media = Media::new(source);
+    let is_image = mime_type.starts_with("image/");
+    Some(if is_image { Content::Image(media) } else { Content::Document(media) })
+}
+
+/// Returns an id for a call to which the API gave none. It depends on the reply and on the position
+/// of the call, not on how the stream is split into chunks.
+fn invented_id(response_id: Option<&str>, call: usize) -> String {
+    match response_id {
+        Some(id) => format!("{INVENTED_ID}{id}_{call}"),
+        None => format!("{INVENTED_ID}{:016x}_{call}", RandomState::new().hash_one(call)),
+    }
+}
+
+/// Returns the error of a prompt that a filter blocked.
+fn blocked(reason: &str, message: Option<&str>, reply: &Reply) -> ProviderError {
+    let message = match message {
+        Some(message) => format!("the prompt was blocked ({reason}): {message}"),
+        None => format!("the prompt was blocked ({reason})"),
+    };
+    let mut partial = reply.to_partial();
+    partial.finish_reason = Some(FinishReason::ContentFilter);
+    ProviderError::new(ProviderErrorKind::ContentFilter, message)
+        .with_code(reason)
+        .with_partial(partial)
+}
+
+/// Returns whether the reply is unusable, because the model wrote an invalid tool call.
 fn is_failure(reason: &str) -> bool {
     matches!(
         reason,
@@ -314,7 +305,7 @@ fn is_failure(reason: &str) -> bool {
     )
 }
 
-fn finish_reason(reason: String, contents: &[Content]) -> FinishReason {
+fn finish_reason(reason: String, has_calls: bool) -> FinishReason {
     match reason.as_str() {
         "MAX_TOKENS" => FinishReason::Length,
         "SAFETY"
@@ -329,14 +320,9 @@ fn finish_reason(reason: String, contents: &[Content]) -> FinishReason {
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => FinishReason::ContentFilter,
-        // Google has no reason of its own for a call.
-        _ if contents.iter().any(|content| matches!(content, Content::ToolRequest(_))) => {
-            FinishReason::ToolCall
-        }
+        // Google has no reason for tool calls.
+        _ if has_calls => FinishReason::ToolCall,
         "STOP" => FinishReason::Stop,
         _ => FinishReason::Other(reason),
     }
 }
-
-#[cfg(test)]
-mod tests;

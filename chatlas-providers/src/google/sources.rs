@@ -1,105 +1,106 @@
-//! Where a reply comes from, as Google tells it beside the content: searches, pages, citations.
+//! The sources of a reply, which Google reports beside the content: searches, pages, citations.
 
 use chatlas_core::content::{Citation, Content, Replay, ServerTool};
 use serde_json::{Map, Value, json};
 
-const GROUNDING: &str = "groundingMetadata";
-const PAGES: &str = "urlContextMetadata";
-const CITATIONS: &str = "citationMetadata";
+use super::wire::Candidate;
+use crate::client::json;
 
-/// The fields of a candidate that tell of it.
-const TOLD_BESIDE: [&str; 3] = [GROUNDING, PAGES, CITATIONS];
-/// The names that the two products have for a list of citations.
+/// The lists of citations: each of the two products has its own name.
 const LISTS: [&str; 2] = ["citationSources", "citations"];
 
-/// Notes what a candidate tells beside its content. Each chunk cites for its own words; of the rest,
-/// the last one knows all.
-pub(super) fn note(beside: &mut Map<String, Value>, candidate: &Value) {
-    for key in TOLD_BESIDE {
-        let Some(told) = candidate[key].as_object().filter(|told| !told.is_empty()) else {
-            continue;
-        };
-        let mut told = told.clone();
-        if let Some(known) = beside.get(key).filter(|_| key == CITATIONS) {
-            for list in LISTS {
-                let mut all: Vec<Value> = known[list].as_array().cloned().unwrap_or_default();
-                let more = told.get(list).and_then(Value::as_array).into_iter().flatten();
-                let more: Vec<Value> = more.filter(|s| !all.contains(s)).cloned().collect();
-                all.extend(more);
-                told.insert(list.to_owned(), all.into());
+/// The sources of a candidate.
+#[derive(Default)]
+pub(super) struct Sources {
+    grounding: Option<Value>,
+    pages: Option<Value>,
+    citations: Vec<Value>,
+}
+
+impl Sources {
+    /// Adds the sources of a chunk. Each chunk has the citations of its own words; of the other
+    /// fields, the last one is complete.
+    pub(super) fn update(&mut self, candidate: &Candidate<'_>) {
+        let object = |raw| Some(json::value(raw)).filter(|value| !is_empty(value));
+        self.grounding = object(candidate.grounding_metadata).or(self.grounding.take());
+        self.pages = object(candidate.url_context_metadata).or(self.pages.take());
+        let cited = json::value(candidate.citation_metadata);
+        let before = self.citations.len();
+        for source in LISTS.into_iter().flat_map(|list| elements(&cited, list)) {
+            if !self.citations.iter().take(before).any(|known| known == source) {
+                self.citations.push(source.clone());
             }
         }
-        beside.insert(key.to_owned(), told.into());
     }
-}
 
-/// The searches and fetches, and then the sources.
-pub(super) fn contents(provider: &str, mut beside: Map<String, Value>) -> Vec<Content> {
-    let mut contents = Vec::new();
-    let mut sources = Vec::new();
-    let mut tool = |name: &str, key: &str, told: Value| {
-        let replay = Replay { provider: provider.to_owned(), item: json!({key: told}) };
-        contents.push(Content::ServerTool(ServerTool { id: None, name: name.to_owned(), replay }));
-    };
-    if let Some(told) = beside.remove(GROUNDING) {
-        sources.extend(grounds(&told));
-        if told["webSearchQueries"].as_array().is_some_and(|queries| !queries.is_empty()) {
-            tool("web_search", GROUNDING, told);
+    /// Returns the searches and fetches, then the citations.
+    pub(super) fn into_contents(self, vendor: &str) -> Vec<Content> {
+        let mut contents = Vec::new();
+        let mut citations = Vec::new();
+        let mut add_tool = |name: &str, item: Value| {
+            contents.push(Content::ServerTool(ServerTool::new(name, Replay::new(vendor, item))));
+        };
+        if let Some(grounding) = self.grounding {
+            citations.extend(grounding_citations(&grounding));
+            if !elements(&grounding, "webSearchQueries").is_empty() {
+                add_tool("web_search", json!({"groundingMetadata": grounding}));
+            }
         }
-    }
-    if let Some(told) = beside.remove(PAGES) {
-        tool("web_fetch", PAGES, told);
-    }
-    if let Some(told) = beside.remove(CITATIONS) {
-        let cited = LISTS.into_iter().filter_map(|list| told[list].as_array()).flatten();
-        sources.extend(cited.map(|source| Citation {
-            url: source["uri"].as_str().map(str::to_owned),
-            title: source["title"].as_str().map(str::to_owned),
-            quote: None,
-        }));
-    }
-    contents.extend(sources.into_iter().map(Content::Citation));
-    contents
-}
-
-/// Whether that content is one of those: a record, which Google does not take back.
-pub(super) fn is_told_beside(content: &Content) -> bool {
-    match content {
-        Content::ServerTool(tool) => {
-            TOLD_BESIDE.iter().any(|key| !tool.replay.item[*key].is_null())
+        if let Some(pages) = self.pages {
+            add_tool("web_fetch", json!({"urlContextMetadata": pages}));
         }
-        _ => false,
+        let cited = self.citations.iter().filter_map(Value::as_object);
+        citations.extend(cited.map(|source| citation(source, None)));
+        contents.extend(citations.into_iter().map(Content::Citation));
+        contents
     }
 }
 
-/// Each source with the words of the answer that it supports; those that support none at the end.
-fn grounds(told: &Value) -> Vec<Citation> {
-    let chunks = told["groundingChunks"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let supports = told["groundingSupports"].as_array().map(Vec::as_slice).unwrap_or_default();
+/// Returns whether a value has no fields.
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_none_or(Map::is_empty)
+}
+
+fn elements<'a>(object: &'a Value, field: &str) -> &'a [Value] {
+    object.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Returns each source with the passage of the answer that it supports. The sources that support no
+/// passage are at the end.
+fn grounding_citations(grounding: &Value) -> Vec<Citation> {
+    let chunks = elements(grounding, "groundingChunks");
     let mut used = vec![false; chunks.len()];
     let mut citations = Vec::new();
-    for support in supports {
-        let quote = support["segment"]["text"].as_str();
-        let indices = support["groundingChunkIndices"].as_array().map(Vec::as_slice);
-        for index in indices.unwrap_or_default() {
-            let Some(index) = index.as_u64().and_then(|n| usize::try_from(n).ok()) else {
+    for support in elements(grounding, "groundingSupports") {
+        let quote = support.pointer("/segment/text").and_then(Value::as_str);
+        for index in elements(support, "groundingChunkIndices") {
+            let index = index.as_u64().and_then(|index| usize::try_from(index).ok());
+            let Some((index, chunk)) = index.and_then(|index| Some((index, chunks.get(index)?)))
+            else {
                 continue;
             };
-            let (Some(chunk), Some(used)) = (chunks.get(index), used.get_mut(index)) else {
-                continue;
-            };
-            *used = true;
-            citations.extend(citation(chunk, quote));
+            if let Some(used) = used.get_mut(index) {
+                *used = true;
+            }
+            citations.extend(chunk_citation(chunk, quote));
         }
     }
-    let unused = chunks.iter().zip(&used).filter(|(_, used)| !**used);
-    citations.extend(unused.filter_map(|(chunk, _)| citation(chunk, None)));
+    let unused = chunks.iter().zip(used).filter(|(_, used)| !used);
+    citations.extend(unused.filter_map(|(chunk, _)| chunk_citation(chunk, None)));
     citations
 }
 
-/// A source: from the web, from a store of documents, from a map.
-fn citation(chunk: &Value, quote: Option<&str>) -> Option<Citation> {
-    let source = chunk.as_object()?.values().find(|source| source.is_object())?;
-    let string = |key: &str| source[key].as_str().map(str::to_owned);
-    Some(Citation { url: string("uri"), title: string("title"), quote: quote.map(str::to_owned) })
+/// Returns the citation of a chunk: a page, a document of a store, or a place on a map.
+fn chunk_citation(chunk: &Value, quote: Option<&str>) -> Option<Citation> {
+    let source = chunk.as_object()?.values().find_map(Value::as_object)?;
+    Some(citation(source, quote))
+}
+
+fn citation(source: &Map<String, Value>, quote: Option<&str>) -> Citation {
+    let string = |key: &str| source.get(key).and_then(Value::as_str).map(str::to_owned);
+    let mut citation = Citation::default();
+    citation.url = string("uri");
+    citation.title = string("title");
+    citation.quote = quote.map(str::to_owned);
+    citation
 }

@@ -1,183 +1,204 @@
 //! Vertex AI, with the credentials of a Google Cloud project.
 
-use std::fmt;
 use std::sync::Arc;
 
-use chatlas_core::provider::SupportsTool;
-use chatlas_core::{
-    ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderErrorKind,
-    ProviderInfo, WebFetch, WebSearch,
-};
+use chatlas_core::{ProviderError, ProviderErrorKind, WebFetch, WebSearch};
 use chatlas_macros::provider;
-use reqwest::{Method, Response, Url};
-use serde_json::Value;
+use reqwest::Url;
 use tokio::sync::OnceCell;
 
-use super::models::Pages;
-use super::request::{self, Extras};
-use super::{Platform, counted, error, streamed, whole};
-use crate::http::{BearerToken, Call, Endpoint, KeyIn, Tokens, json, settings, variable};
+use super::gemini::{Gemini, Quirks, as_event_stream, method};
+use crate::client::{Endpoint, Operation};
+use crate::http::{BearerToken, Tokens, variable};
 
 const PROJECT_VARIABLE: &str = "GOOGLE_CLOUD_PROJECT";
 const LOCATION_VARIABLE: &str = "GOOGLE_CLOUD_LOCATION";
 const DEFAULT_LOCATION: &str = "global";
-const KEY_HEADER: &str = "x-goog-api-key";
-/// What a token is asked for.
+/// The scope of the tokens that are requested.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-
-const PLATFORM: Platform = Platform {
-    provider: "gcp.vertex_ai",
-    title: "Vertex AI",
-    tells_server_tools: false,
-    blocks_domains: true,
-    counts_whole_requests: false,
-};
 
 /// A Gemini model, over
 /// [Vertex AI](https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference).
 ///
-/// **Authentication.** The application default credentials: the service account whose file
+/// **Authentication.** The application default credentials: the service account of the file that
 /// `GOOGLE_APPLICATION_CREDENTIALS` names, the user of `gcloud auth application-default login`, or
 /// the account of the machine on Google Cloud. Other tokens come from
-/// [`token_provider`](Self::token_provider). The project is that of `GOOGLE_CLOUD_PROJECT` or
-/// [`project`](Self::project), the location that of `GOOGLE_CLOUD_LOCATION` or
-/// [`location`](Self::location), else `global`. With an [`api_key`](Self::api_key) no project is
-/// needed: that is the express mode.
+/// [`with_token_provider`](Self::with_token_provider). The project is that of `GOOGLE_CLOUD_PROJECT`
+/// or [`with_project`](Self::with_project), the location that of `GOOGLE_CLOUD_LOCATION` or
+/// [`with_location`](Self::with_location), by default `global`. With an API key
+/// ([`with_api_key`](Self::with_api_key)), no project is needed: that is the express mode.
 ///
-/// **What is sent**, and **how tokens are counted**: as with [`Gemini`](super::Gemini). The web
-/// search can leave out domains here. A model with a `/` in its name is one of the location
-/// (`endpoints/123`), or a whole resource name (`projects/…`).
+/// **Requests** and **token counts** are those of [`Gemini`]. Here, the web search can exclude
+/// domains. A model with a `/` in its name is a resource of the location (`endpoints/123`), or a
+/// complete resource name (`projects/…`).
 ///
 /// ```
 /// use chatlas_providers::google::Vertex;
 ///
-/// let model = Vertex::new("gemini-3.5-flash").project("my-project").location("europe-west4");
+/// let model =
+///     Vertex::new("gemini-3.5-flash").with_project("my-project").with_location("europe-west4");
 /// ```
-pub struct Vertex {
-    model: Arc<str>,
-    project: Option<String>,
-    location: String,
-    endpoint: Endpoint,
-    extras: Extras,
-    info: ProviderInfo,
+#[provider(
+    like = Gemini,
+    name = "gcp.vertex_ai",
+    base_url = "https://aiplatform.googleapis.com/v1",
+    default_model = "gemini-3.5-flash",
+    tools(WebSearch, WebFetch),
+    quirks = Quirks::VERTEX
+)]
+pub struct Vertex;
+
+impl Quirks {
+    /// Vertex AI.
+    pub const VERTEX: Self = Self {
+        title: "Vertex AI",
+        reports_server_tools: false,
+        blocks_domains: true,
+        counts_whole_requests: false,
+        has_resources: true,
+    };
 }
 
 impl Vertex {
-    /// The model of that name, with project, location and credentials from the environment.
-    pub fn new(model: impl Into<Arc<str>>) -> Self {
-        let model = model.into();
-        let mut info = ProviderInfo::new(PLATFORM.provider).with_model(model.clone());
-        let location = variable(LOCATION_VARIABLE).unwrap_or_else(|| DEFAULT_LOCATION.to_owned());
-        let mut endpoint = Endpoint::new(base_url(&location), &mut info);
-        endpoint.set_tokens(default_credentials());
-        let project = variable(PROJECT_VARIABLE);
-        Self { model, project, location, endpoint, extras: Extras::default(), info }
+    /// Sets the project.
+    #[must_use]
+    pub fn with_project(self, project: impl Into<String>) -> Self {
+        let project = project.into();
+        self.with(|api| {
+            api.configure(|dialect, _| {
+                if let Some(resource) = &mut dialect.resource {
+                    resource.project = Some(project);
+                }
+            })
+        })
     }
 
-    settings!();
-
-    /// Uses that project.
+    /// Sets the location of the models, such as `europe-west4` or `global`, and with it the base
+    /// URL. A later [`with_base_url`](Self::with_base_url) overrides that URL.
     #[must_use]
-    pub fn project(mut self, project: impl Into<String>) -> Self {
-        self.project = Some(project.into());
-        self
+    pub fn with_location(self, location: impl Into<String>) -> Self {
+        let location = location.into();
+        self.with(|api| {
+            api.configure(|dialect, endpoint| {
+                endpoint.set_base_url(base_url(&location));
+                if let Some(resource) = &mut dialect.resource {
+                    resource.location = location;
+                }
+            })
+        })
     }
 
-    /// Uses the models at that location, `europe-west4` or `global` for example, and the server
-    /// there. A [`base_url`](Self::base_url) that is set after it holds.
+    /// Requests the thoughts of the model, as far as Google returns them.
     #[must_use]
-    pub fn location(mut self, location: impl Into<String>) -> Self {
-        self.location = location.into();
-        self.endpoint.set_base_url(base_url(&self.location), &mut self.info);
-        self
-    }
-
-    /// Asks for what the model thinks, as far as Google shows it.
-    #[must_use]
-    pub fn thoughts(mut self) -> Self {
-        self.extras.thoughts = true;
-        self
+    pub fn with_thoughts(self) -> Self {
+        self.with(Gemini::with_thoughts)
     }
 
     /// Lets the model run code on Google's servers.
     #[must_use]
-    pub fn code_execution(mut self) -> Self {
-        self.extras.code_execution = true;
-        self.info.add_server_tool("codeExecution", "code_execution");
-        self
+    pub fn with_code_execution(self) -> Self {
+        self.with(Gemini::with_code_execution)
     }
 
-    /// The address of a method of the model.
-    fn url(&self, method: &str) -> Result<Url, ProviderError> {
-        let model = if self.model.contains('/') {
-            self.model.to_string()
-        } else {
-            format!("publishers/google/models/{}", self.model)
-        };
-        let resource = match &self.project {
-            _ if model.starts_with("projects/") => model,
-            Some(project) => format!("projects/{project}/locations/{}/{model}", self.location),
-            None if self.endpoint.key().is_some() => model,
-            None => {
-                return Err(ProviderError::new(
-                    ProviderErrorKind::InvalidRequest,
-                    format!(
-                        "there is no project for Vertex AI: set the environment variable \
-                         {PROJECT_VARIABLE}, or call `.project(...)`"
-                    ),
-                ));
-            }
-        };
-        let resource = format!("{resource}:{method}");
-        self.endpoint.url(&resource.split('/').collect::<Vec<_>>())
-    }
-
-    async fn send(&self, mut call: Call<'_>) -> Result<Response, ProviderError> {
-        call.key = self.endpoint.key().map(|key| (KeyIn::Header(KEY_HEADER), key));
-        self.endpoint.send(call, error::explain).await
-    }
-
-    /// The next page of the list of Google's models.
-    async fn page(&self, token: Option<&str>) -> Result<Value, ProviderError> {
-        let mut url = self.endpoint.url(&["publishers", "google", "models"])?;
-        // No later version of the API has the list.
-        let path = url.path().replacen("/v1/", "/v1beta1/", 1);
-        url.set_path(&path);
-        if let Some(token) = token {
-            url.query_pairs_mut().append_pair("pageToken", token);
-        }
-        let page = json(self.send(Call::new(Method::GET, url)).await?).await;
-        page.map_err(|error| self.endpoint.secrets().hide(error))
-    }
-
-    async fn ask(&self, request: &ChatRequest, url: Url) -> Result<Response, ProviderError> {
-        let body = request::body(&PLATFORM, &self.model, &self.extras, request)?;
-        self.send(Call::new(Method::POST, url).body(request::bytes(&body)?)).await
+    /// Uses tokens that expire, as `Authorization: Bearer …`, instead of the application default
+    /// credentials. `fetch` is called when a token is needed, and again shortly before it expires or
+    /// after it was rejected.
+    #[must_use]
+    pub fn with_token_provider<F, Fut, E>(self, fetch: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<BearerToken, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.with(|api| api.with_token_provider(fetch))
     }
 }
 
-/// Where the models of that location are.
+/// The project and the location that models belong to.
+#[derive(Clone, Debug)]
+pub(super) struct Resource {
+    project: Option<String>,
+    location: String,
+}
+
+impl Resource {
+    /// Reads the project and the location from environment variables, and sets the endpoint to that
+    /// location and to the application default credentials.
+    pub(super) fn new(endpoint: &mut Endpoint) -> Self {
+        let location = variable(LOCATION_VARIABLE);
+        if let Some(location) = &location {
+            endpoint.set_base_url(base_url(location));
+        }
+        if !endpoint.has_key() {
+            endpoint.set_tokens(default_credentials());
+        }
+        let location = location.unwrap_or_else(|| DEFAULT_LOCATION.to_owned());
+        Self { project: variable(PROJECT_VARIABLE), location }
+    }
+
+    /// Returns the URL of an operation.
+    pub(super) fn url(
+        &self,
+        endpoint: &Endpoint,
+        operation: Operation,
+    ) -> Result<Url, ProviderError> {
+        let Some(method) = method(operation) else {
+            let mut url = endpoint.url(&["publishers", "google", "models"])?;
+            // Only this version of the API has the list.
+            let path = url.path().replacen("/v1/", "/v1beta1/", 1);
+            url.set_path(&path);
+            return Ok(url);
+        };
+        let name = format!("{}:{method}", self.resource_name(endpoint)?);
+        let url = endpoint.url(&name.split('/').collect::<Vec<_>>())?;
+        Ok(as_event_stream(url, operation))
+    }
+
+    /// Returns the resource name of the model.
+    fn resource_name(&self, endpoint: &Endpoint) -> Result<String, ProviderError> {
+        let model = endpoint.model();
+        let model = if model.contains('/') {
+            model.to_owned()
+        } else {
+            format!("publishers/google/models/{model}")
+        };
+        match &self.project {
+            _ if model.starts_with("projects/") => Ok(model),
+            Some(project) => Ok(format!("projects/{project}/locations/{}/{model}", self.location)),
+            None if endpoint.has_key() => Ok(model),
+            None => Err(ProviderError::new(
+                ProviderErrorKind::InvalidRequest,
+                format!(
+                    "missing project for Vertex AI: set the environment variable \
+                     {PROJECT_VARIABLE}, or call `.with_project(...)`"
+                ),
+            )),
+        }
+    }
+}
+
+/// Returns the base URL of a location.
 fn base_url(location: &str) -> String {
     match location {
         "global" => "https://aiplatform.googleapis.com/v1".to_owned(),
-        // Of more than one region.
+        // A location with several regions.
         "us" | "eu" => format!("https://aiplatform.{location}.rep.googleapis.com/v1"),
         region => format!("https://{region}-aiplatform.googleapis.com/v1"),
     }
 }
 
-/// The application default credentials: looked for when a token is needed.
+/// Returns the tokens of the application default credentials, which are loaded when the first token
+/// is needed.
 fn default_credentials() -> Tokens {
-    let found = Arc::new(OnceCell::new());
+    let loaded = Arc::new(OnceCell::new());
     Tokens::new(move || {
-        let found = Arc::clone(&found);
+        let loaded = Arc::clone(&loaded);
         async move {
             let credentials =
-                found.get_or_try_init(gcp_auth::provider).await.map_err(|e| without_token(&e))?;
+                loaded.get_or_try_init(gcp_auth::provider).await.map_err(|e| without_token(&e))?;
             let token = credentials.token(&[SCOPE]).await.map_err(|e| without_token(&e))?;
-            Ok::<_, ProviderError>(
-                BearerToken::new(token.as_str()).with_expiry(token.expires_at().into()),
-            )
+            let expiry = token.expires_at().into();
+            Ok::<_, ProviderError>(BearerToken::new(token.as_str()).with_expiry(expiry))
         }
     })
 }
@@ -186,120 +207,9 @@ fn without_token(error: &gcp_auth::Error) -> ProviderError {
     ProviderError::new(
         ProviderErrorKind::Authentication,
         format!(
-            "there is no token for Vertex AI ({error}): let GOOGLE_APPLICATION_CREDENTIALS name \
-             the file of a service account, run `gcloud auth application-default login`, or call \
-             `.token_provider(...)`"
+            "no token for Vertex AI ({error}): set GOOGLE_APPLICATION_CREDENTIALS to the file of a \
+             service account, run `gcloud auth application-default login`, or call \
+             `.with_token_provider(...)`"
         ),
     )
-}
-
-impl SupportsTool<WebSearch> for Vertex {
-    fn add_server_tool(mut self, tool: WebSearch) -> Self {
-        self.extras.web_search = Some(tool);
-        self.info.add_server_tool("googleSearch", "web_search");
-        self
-    }
-}
-
-impl SupportsTool<WebFetch> for Vertex {
-    fn add_server_tool(mut self, tool: WebFetch) -> Self {
-        self.extras.web_fetch = Some(tool);
-        self.info.add_server_tool("urlContext", "web_fetch");
-        self
-    }
-}
-
-impl fmt::Debug for Vertex {
-    /// Of the address, host and port are shown: the rest may hold a password or a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Vertex")
-            .field("info", &self.info)
-            .field("project", &self.project)
-            .field("location", &self.location)
-            .field("endpoint", &self.endpoint)
-            .field("extras", &self.extras)
-            .finish_non_exhaustive()
-    }
-}
-
-#[provider(crate = chatlas_core)]
-impl chatlas_core::Provider for Vertex {
-    fn info(&self) -> &ProviderInfo {
-        &self.info
-    }
-
-    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        let response = self.ask(&request, self.url("generateContent")?).await?;
-        whole(&PLATFORM, response, &self.endpoint.secrets()).await
-    }
-
-    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let mut url = self.url("streamGenerateContent")?;
-        url.query_pairs_mut().append_pair("alt", "sse");
-        let response = self.ask(&request, url).await?;
-        streamed(&PLATFORM, response, self.endpoint.secrets()).await
-    }
-
-    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
-        let mut pages = Pages::default();
-        loop {
-            let page = self.page(pages.token()).await?;
-            if let Some(models) = pages.turn(&page["publisherModels"], &page)? {
-                return Ok(models);
-            }
-        }
-    }
-
-    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
-        let body = request::body(&PLATFORM, &self.model, &self.extras, &request)?;
-        let body = request::count_body(&PLATFORM, &self.model, body);
-        let call = Call::new(Method::POST, self.url("countTokens")?).body(request::bytes(&body)?);
-        counted(self.send(call).await?, &self.endpoint.secrets()).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(model: &Vertex) -> String {
-        model.url("generateContent").unwrap().into()
-    }
-
-    #[test]
-    fn each_location_and_each_kind_of_model_has_its_address() {
-        let of = |model: &str, location: &str| {
-            address(&Vertex::new(model).project("p").location(location))
-        };
-        let path = "publishers/google/models/gemini-3.5-flash:generateContent";
-        for (location, host) in [
-            ("global", "aiplatform.googleapis.com"),
-            ("eu", "aiplatform.eu.rep.googleapis.com"),
-            ("europe-west4", "europe-west4-aiplatform.googleapis.com"),
-        ] {
-            let expected = format!("https://{host}/v1/projects/p/locations/{location}/{path}");
-            assert_eq!(of("gemini-3.5-flash", location), expected);
-        }
-        let root = "https://us-east1-aiplatform.googleapis.com/v1/projects";
-        for (model, resource) in [
-            ("endpoints/12", "p/locations/us-east1/endpoints/12"),
-            ("projects/q/locations/l/endpoints/12", "q/locations/l/endpoints/12"),
-            ("publishers/a/models/m", "p/locations/us-east1/publishers/a/models/m"),
-        ] {
-            assert_eq!(of(model, "us-east1"), format!("{root}/{resource}:generateContent"));
-        }
-    }
-
-    #[test]
-    fn without_a_project_a_key_is_needed() {
-        let mut model = Vertex::new("gemini-3.5-flash").location("global");
-        model.project = None;
-        let error = model.url("generateContent").unwrap_err();
-        assert!(error.message().contains("GOOGLE_CLOUD_PROJECT"), "{error}");
-        let root = "https://aiplatform.googleapis.com/v1";
-        assert_eq!(
-            address(&model.api_key("k")),
-            format!("{root}/publishers/google/models/gemini-3.5-flash:generateContent")
-        );
-    }
 }

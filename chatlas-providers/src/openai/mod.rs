@@ -2,218 +2,155 @@
 
 mod reply;
 mod request;
+mod wire;
 
-use std::fmt;
-use std::sync::Arc;
+use chatlas_core::provider::{SupportsTool, Vendor};
+use chatlas_core::tool::ToolDefinition;
+use chatlas_core::{ChatRequest, ProviderError, WebSearch};
+use reqwest::Url;
+use serde_json::value::RawValue;
 
-use chatlas_core::provider::{Protocol, SupportsTool, Vendor};
-use chatlas_core::{
-    ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo, WebSearch,
-};
-use chatlas_macros::provider;
-use futures_util::TryStreamExt as _;
-use opentelemetry::KeyValue;
-use reqwest::{Method, Response};
+use crate::client::fields;
+use crate::client::json::{Maybe, read};
+use crate::client::{Call, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Sse};
+use crate::completions::{BASE_URL_ENV, OPENAI, error, is_openai, models, record_service_tier};
+use crate::http::malformed;
+pub use reply::Decoder;
+use request::{Body, Prompt, Settings};
+use wire::Counted;
 
-use crate::completions::{BASE_URL_VARIABLE, OPENAI, count, error, models};
-use crate::http::{Api, HttpOptions, content_type, events, json, malformed, settings, variable};
-use reply::Decoder;
-
-/// A model of OpenAI's, or of a server that speaks its Responses API.
+/// A model of OpenAI, or of a server that speaks its Responses API.
 ///
-/// **Authentication.** The key of the environment variable `OPENAI_API_KEY`, or that of
-/// [`api_key`](Self::api_key). A server other than OpenAI's (`OPENAI_BASE_URL`, or
-/// [`base_url`](Self::base_url)) may need none.
+/// **Authentication.** The key of the environment variable `OPENAI_API_KEY`, or of
+/// [`with_api_key`](Client::with_api_key). A server other than OpenAI's (`OPENAI_BASE_URL`, or
+/// [`with_base_url`](Client::with_base_url)) may need none.
 ///
-/// **What is sent.** The whole conversation with each request; nothing is stored at OpenAI
-/// (`store: false`). Reasoning comes encrypted and is sent back with the next request.
-/// Temperature, `top_p`, the bound on tokens and the reasoning level are sent where set. With
-/// `previous_response_id`, only what came after that response is sent. The Responses API has no
-/// `top_k`, stop sequences, seed, penalties or several choices: setting one is an error. Images and
-/// documents that a tool returned go with its result.
+/// **Requests.** Each request contains the complete conversation; OpenAI stores nothing
+/// (`store: false`). Reasoning is returned encrypted and sent back with the next request. The
+/// temperature, `top_p`, the maximum number of tokens and the reasoning level are sent if they are
+/// set. With `previous_response_id`, only the turns after that response are sent. The Responses API
+/// has no `top_k`, stop sequences, seed, penalties or several choices: setting one is an error.
+/// Images and documents that a tool returned are sent with its result.
 ///
-/// **How tokens are counted.** As OpenAI tells them: input with the cached tokens, output with the
-/// reasoning; the parts beside them.
+/// **Token counts.** As OpenAI reports them: the input includes cached tokens, the output includes
+/// reasoning.
 ///
 /// ```
-/// let model = chatlas_providers::openai::OpenAi::new("gpt-4o").http_spans(true);
+/// let model = chatlas_providers::openai::OpenAi::new("gpt-4o").with_http_spans(true);
 /// ```
-pub struct OpenAi {
-    api: Api,
-    extras: request::Extras,
+pub type OpenAi = Client<Responses>;
+
+/// The dialect of the Responses API.
+#[derive(Clone, Debug, Default)]
+pub struct Responses {
+    settings: Settings,
+}
+
+/// How a vendor that speaks the Responses API differs from OpenAI, which is the default.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct Quirks {
+    set_up: Option<fn(&mut Endpoint)>,
+}
+
+impl Quirks {
+    /// Sets a function that sets up the endpoint, from environment variables for example.
+    #[cfg(feature = "azure")]
+    pub(crate) const fn from_set_up(set_up: fn(&mut Endpoint)) -> Self {
+        Self { set_up: Some(set_up) }
+    }
 }
 
 impl OpenAi {
-    /// The model of that name, with key and address from the environment.
-    pub fn new(model: impl Into<Arc<str>>) -> Self {
-        let new = Self::of_vendor(&OPENAI, ()).with_model(model);
-        match variable(BASE_URL_VARIABLE) {
-            Some(url) => new.base_url(url),
-            None => new,
-        }
-    }
-
-    settings!(api);
-
-    /// Asks for a service tier: `auto`, `default`, `flex`, `priority`.
+    /// Requests a service tier: `auto`, `default`, `flex`, `priority`.
     #[must_use]
-    pub fn service_tier(mut self, tier: impl Into<String>) -> Self {
+    pub fn with_service_tier(self, tier: impl Into<String>) -> Self {
         let tier = tier.into();
-        if self.is_openai() && tier != "auto" {
-            let attribute = KeyValue::new("openai.request.service_tier", tier.clone());
-            self.api.set_attribute(attribute);
-        }
-        self.extras.service_tier = Some(tier);
-        self
+        self.configure(|dialect, endpoint| {
+            record_service_tier(&tier, endpoint);
+            dialect.settings.service_tier = Some(tier);
+        })
     }
 
-    /// Asks how likely the model held each token: [`Text::logprobs`](chatlas_core::content::Text).
+    /// Requests the log probability of each token:
+    /// [`Text::logprobs`](chatlas_core::content::Text::logprobs).
     #[must_use]
-    pub fn logprobs(mut self) -> Self {
-        self.extras.logprobs = true;
-        self
-    }
-
-    /// As Azure has it: the key goes into the header `api-key` and is always needed, the address
-    /// tells the API's version.
-    #[cfg(feature = "azure")]
-    #[must_use]
-    pub fn azure(mut self) -> Self {
-        crate::azure::set_up(&mut self.api);
-        self
-    }
-
-    /// Puts a parameter into the address of every request.
-    #[cfg(feature = "azure")]
-    pub(crate) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.api.set_query(name, value);
-        self
-    }
-
-    /// Whether it is OpenAI that answers: the attributes `openai.*` are for its telemetry alone.
-    fn is_openai(&self) -> bool {
-        self.api.vendor.name == OPENAI.name
-    }
-
-    fn asked<'a>(&'a self, request: &'a ChatRequest) -> request::Asked<'a> {
-        request::Asked {
-            model: &self.api.model,
-            vendor: self.api.vendor.name,
-            extras: &self.extras,
-            request,
-        }
-    }
-
-    async fn send(&self, request: &ChatRequest, stream: bool) -> Result<Response, ProviderError> {
-        let body = self.asked(request).body(stream)?;
-        let call = self.api.call(Method::POST, &["responses"])?.body(body);
-        self.api.endpoint.send(call, error::explain).await
-    }
-
-    /// A reply that came as one piece.
-    async fn whole(&self, response: Response) -> Result<Completion, ProviderError> {
-        let vendor = self.api.vendor.name;
-        let read = json(response).await;
-        self.shown(read.and_then(|response| reply::completion(&response, vendor)))
-    }
-
-    /// The result, whose error shows no secret.
-    fn shown<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
-        result.map_err(|error| self.api.endpoint.secrets().hide(error))
-    }
-}
-
-impl Protocol for OpenAi {
-    type HttpOptions = HttpOptions;
-
-    type Quirks = ();
-
-    fn of_vendor(vendor: &'static Vendor, (): ()) -> Self {
-        let mut api = Api::new(vendor);
-        if vendor.name == OPENAI.name {
-            api.set_attribute(KeyValue::new("openai.api.type", "responses"));
-        }
-        Self { api, extras: request::Extras::default() }
-    }
-
-    fn with_model(mut self, model: impl Into<Arc<str>>) -> Self {
-        self.api = self.api.with_model(model);
-        self
-    }
-
-    fn with_api_key(self, key: impl Into<String>) -> Self {
-        self.api_key(key)
-    }
-
-    fn with_base_url(self, url: impl Into<String>) -> Self {
-        self.base_url(url)
-    }
-
-    fn with_http(self, options: HttpOptions) -> Self {
-        self.http(options)
-    }
-
-    fn with_http_spans(self, on: bool) -> Self {
-        self.http_spans(on)
+    pub fn with_logprobs(self) -> Self {
+        self.configure(|dialect, _| dialect.settings.logprobs = true)
     }
 }
 
 impl SupportsTool<WebSearch> for OpenAi {
-    fn add_server_tool(mut self, tool: WebSearch) -> Self {
-        self.extras.web_search = Some(tool);
-        self.api.info.add_server_tool("web_search", "web_search");
-        self
+    fn add_server_tool(self, tool: WebSearch) -> Self {
+        self.configure(|dialect, endpoint| {
+            dialect.settings.web_search = Some(tool);
+            endpoint.info_mut().add_server_tool("web_search", "web_search");
+        })
     }
 }
 
-impl fmt::Debug for OpenAi {
-    /// Of the address, host and port are shown: the rest may hold a password or a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAi")
-            .field("api", &self.api)
-            .field("extras", &self.extras)
-            .finish_non_exhaustive()
-    }
-}
+impl Dialect for Responses {
+    const VENDOR: &'static Vendor = &OPENAI;
+    const BASE_URL_ENV: Option<&'static str> = Some(BASE_URL_ENV);
+    const REQUEST_ID_HEADERS: &'static [&'static str] = &error::REQUEST_ID_HEADERS;
 
-#[provider(crate = chatlas_core)]
-impl chatlas_core::Provider for OpenAi {
-    fn info(&self) -> &ProviderInfo {
-        &self.api.info
-    }
+    type Quirks = Quirks;
+    type Decoder = Decoder;
+    type Framing = Sse;
 
-    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        let response = self.send(&request, false).await?;
-        self.whole(response).await
-    }
-
-    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let response = self.send(&request, true).await?;
-        let kind = content_type(&response);
-        if kind.starts_with("text/event-stream") {
-            let secrets = self.api.endpoint.secrets();
-            let arriving = events(response, Decoder::new(self.api.vendor.name));
-            Ok(CompletionStream::new(arriving.map_err(move |error| secrets.hide(error))))
-        } else if kind.starts_with("application/json") {
-            // A server that does not stream answers whole.
-            Ok(CompletionStream::from_completion(self.whole(response).await?))
-        } else {
-            Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
+    fn new(quirks: Quirks, endpoint: &mut Endpoint) -> Self {
+        if is_openai(endpoint.vendor()) {
+            endpoint.set_attribute("openai.api.type", "responses");
         }
+        if let Some(set_up) = quirks.set_up {
+            set_up(endpoint);
+        }
+        Self::default()
     }
 
-    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
-        let call = self.api.call(Method::GET, &["models"])?;
-        let response = self.api.endpoint.send(call, error::explain).await?;
-        self.shown(json(response).await.and_then(models::listed))
+    fn url(&self, endpoint: &Endpoint, operation: Operation) -> Result<Url, ProviderError> {
+        endpoint.url(match operation {
+            Operation::Chat | Operation::Stream => &["responses"],
+            Operation::Count => &["responses", "input_tokens"],
+            Operation::Models => &["models"],
+        })
     }
 
-    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
-        let body = self.asked(&request).count_body()?;
-        let call = self.api.call(Method::POST, &["responses", "input_tokens"])?.body(body);
-        let response = self.api.endpoint.send(call, error::explain).await?;
-        self.shown(json(response).await.and_then(|told| {
-            count(&told["input_tokens"]).ok_or_else(|| malformed("it has no `input_tokens`"))
-        }))
+    fn tools(
+        &self,
+        _: &str,
+        tools: &[ToolDefinition],
+    ) -> Result<Vec<Box<RawValue>>, ProviderError> {
+        fields::fragments(request::tools(tools, &self.settings))
+    }
+
+    fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
+        let Call { vendor, model, request, operation, tools } = *call;
+        let settings = &self.settings;
+        let prompt = Prompt { model, vendor: vendor.name, settings, request, tools };
+        if operation == Operation::Count {
+            return fields::write(body, &prompt);
+        }
+        request::check(&request.params, settings)?;
+        fields::write(body, &Body { prompt, stream: call.is_streamed() })
+    }
+
+    fn decoder(&self, head: &ReplyHead<'_>, _: Option<&ChatRequest>) -> Decoder {
+        Decoder::new(head.vendor.name, is_openai(head.vendor))
+    }
+
+    fn error(&self, head: &ReplyHead<'_>, body: &str) -> ProviderError {
+        error::read(head.status, body)
+    }
+
+    fn models(&self, body: &[u8]) -> Result<Page, ProviderError> {
+        models::page(body)
+    }
+
+    fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
+        let mut repaired = String::new();
+        let counted: Maybe<Counted> = read(body, &mut repaired)?;
+        let tokens = counted.0.and_then(|counted| counted.input_tokens.0);
+        tokens.ok_or_else(|| malformed("it has no `input_tokens`"))
     }
 }

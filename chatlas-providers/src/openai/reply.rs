@@ -1,283 +1,306 @@
-//! A reply in the words of the Responses API, whole or event by event. Lenient: events that are
-//! unknown are passed over, items that are unknown are kept for who sent them.
+//! Reads a reply of the Responses API, complete or event by event. Unknown events are skipped,
+//! unknown items are kept for the vendor that sent them.
 
 use chatlas_core::content::{Content, Refusal, Replay, ServerTool, Text, Thinking, ToolRequest};
-use chatlas_core::{
-    Completion, CompletionEvent, FinishReason, ProviderError, ProviderErrorKind, Usage,
-};
-use opentelemetry::KeyValue;
+use chatlas_core::{Completion, FinishReason, ProviderError, ProviderErrorKind, Usage};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::completions::{OPENAI, arguments, citation, count, error, list, string};
-use crate::http::{Decode, malformed};
+use super::wire::{Counts, Event, Item, Part, Response};
+use crate::client::json::{self, Maybe, Mixed, read};
+use crate::client::{self, Frame, Reply};
+use crate::completions::{error, parts::citation};
+use crate::http::malformed;
 
-/// The events of a stream, one after the other.
-pub(super) struct Decoder {
-    /// Who answers, and may be sent its items back.
+/// Reads one reply.
+#[derive(Debug)]
+pub struct Decoder {
+    /// The vendor that answers, and that the items are sent back to.
     vendor: &'static str,
-    /// The items that are whole, with their places: some servers leave them out of the last event.
-    items: Vec<(Value, u64)>,
-    /// The places of the items whose text has come in pieces: some servers send no pieces.
-    told: Vec<Value>,
-    started: bool,
-    over: bool,
+    is_openai: bool,
+    has_started: bool,
+    outputs: Outputs,
+    found: Found,
 }
 
-impl Decoder {
-    pub(super) fn new(vendor: &'static str) -> Self {
-        Self { vendor, items: Vec::new(), told: Vec::new(), started: false, over: false }
-    }
+/// The positions of the output items that have arrived.
+#[derive(Debug, Default)]
+struct Outputs {
+    /// The item whose text arrives in pieces: its position, and whether the server sent that.
+    open: Option<(u64, bool)>,
+    /// The position after the last item.
+    end: u64,
 }
 
-impl Decode for Decoder {
-    fn is_over(&self) -> bool {
-        self.over
-    }
+/// The contents that decide about the finish reason.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    call: bool,
+    refusal: bool,
+}
 
-    fn event(&mut self, data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
-        if data.trim() == "[DONE]" {
-            return Ok(Vec::new());
+impl client::Decoder for Decoder {
+    fn complete(&mut self, body: &[u8], reply: &mut Reply) -> Result<(), ProviderError> {
+        let mut repaired = String::new();
+        let response: Maybe<Response<'_>> = read(body, &mut repaired)?;
+        let response = response.0.unwrap_or_default();
+        let status = response.status.as_str();
+        if matches!(status, "queued" | "in_progress") {
+            return Err(ProviderError::new(
+                ProviderErrorKind::Unsupported,
+                format!(
+                    "the response is not complete (`{status}`): request it without `background`"
+                ),
+            ));
         }
-        let event: Value = serde_json::from_str(data)
-            .map_err(|error| malformed(&format!("an event is no JSON ({error})")))?;
-        Ok(match event["type"].as_str().unwrap_or_default() {
-            "response.created" | "response.queued" | "response.in_progress" => {
-                self.start(&event["response"])
+        self.finish(response, body, reply)
+    }
+
+    fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
+        let data = frame.data;
+        if data.trim_ascii() == b"[DONE]" {
+            return Ok(());
+        }
+        let mut repaired = String::new();
+        let Maybe(Some(event)) = read::<Maybe<Event<'_>>>(data, &mut repaired)? else {
+            return Ok(());
+        };
+        match event.kind.as_str() {
+            "response.output_text.delta" => {
+                let order = self.outputs.piece(event.output_index.0, event.delta.as_str());
+                reply.first().text(order, event.delta.as_str());
             }
-            "response.output_text.delta" => self.piece(&event, CompletionEvent::Text),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                self.piece(&event, CompletionEvent::Thinking)
+                let order = self.outputs.piece(event.output_index.0, event.delta.as_str());
+                reply.first().thinking(order, event.delta.as_str());
             }
-            "response.output_item.done" => self.item(&event),
-            "response.completed" | "response.incomplete" => self.last(&event["response"])?,
-            "response.failed" => return Err(failed(&event["response"])),
-            "error" => return Err(error::reported(&event)),
-            // Gateways report in a form of their own.
-            "" => match error::in_reply(&event) {
-                Some(error) => return Err(error),
-                None => Vec::new(),
-            },
-            _ => Vec::new(),
-        })
+            "response.output_item.done" => {
+                let contents = event.item.map(|item| self.contents(item)).unwrap_or_default();
+                let order = self.outputs.item(event.output_index.0, &contents);
+                reply.first().replace(order, contents);
+            }
+            "response.created" | "response.queued" | "response.in_progress" => {
+                // These events repeat the complete request.
+                if !std::mem::replace(&mut self.has_started, true) {
+                    let response: Response<'_> = json::parse(event.response).unwrap_or_default();
+                    reply.set_id(response.id.as_str());
+                    reply.set_model(response.model.as_str());
+                    reply.start();
+                }
+            }
+            "response.completed" | "response.incomplete" => {
+                let mut repaired = String::new();
+                let body = event.response.map_or("null", RawValue::get).as_bytes();
+                let response: Maybe<Response<'_>> = read(body, &mut repaired)?;
+                self.finish(response.0.unwrap_or_default(), body, reply)?;
+                reply.end();
+            }
+            "response.failed" => {
+                return Err(failed(json::parse(event.response).unwrap_or_default()));
+            }
+            "error" => return Err(error::reported(&tree(data))),
+            // Gateways report errors in their own form.
+            "" => return error::in_reply(&tree(data)).map_or(Ok(()), Err),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
 impl Decoder {
-    fn start(&mut self, response: &Value) -> Vec<CompletionEvent> {
-        if std::mem::replace(&mut self.started, true) {
-            return Vec::new();
+    pub(super) fn new(vendor: &'static str, is_openai: bool) -> Self {
+        Self {
+            vendor,
+            is_openai,
+            has_started: false,
+            outputs: Outputs::default(),
+            found: Found::default(),
         }
-        let (response_id, model) = (string(response, "id"), string(response, "model"));
-        vec![CompletionEvent::Started { response_id, model }]
     }
 
-    fn piece(&mut self, event: &Value, of: fn(String) -> CompletionEvent) -> Vec<CompletionEvent> {
-        let Some(delta) = string(event, "delta") else { return Vec::new() };
-        let place = &event["output_index"];
-        if !self.told.contains(place) {
-            self.told.push(place.clone());
+    /// Reads a response that is complete.
+    fn finish(
+        &mut self,
+        response: Response<'_>,
+        body: &[u8],
+        reply: &mut Reply,
+    ) -> Result<(), ProviderError> {
+        if response.status.as_str() == "failed" || response.error.is_some_and(is_object) {
+            return Err(failed(response));
         }
-        vec![of(delta)]
+        let items: Option<Vec<&RawValue>> = json::parse(response.output);
+        if items.is_none() && response.status.0.is_none() && reply.first().is_empty() {
+            let error = error::in_reply(&tree(body));
+            return Err(error.unwrap_or_else(|| malformed("it has neither `output` nor `status`")));
+        }
+        // Some servers leave the items out of the last event.
+        if let Some(items) = items.filter(|items| !items.is_empty()) {
+            self.found = Found::default();
+            let contents = items.into_iter().flat_map(|item| self.contents(item)).collect();
+            reply.first().replace_all(contents);
+        }
+        reply.set_id(response.id.as_str());
+        reply.set_model(response.model.as_str());
+        reply.set_usage(usage(&response));
+        reply.first().set_finish(finish_reason(&response, self.found));
+        if let Some(tier) = response.service_tier.to_owned().filter(|_| self.is_openai) {
+            reply.set_attribute("openai.response.service_tier", tier);
+        }
+        Ok(())
     }
 
-    fn item(&mut self, event: &Value) -> Vec<CompletionEvent> {
-        let (item, place) = (&event["item"], &event["output_index"]);
-        self.items.push((item.clone(), place.as_u64().unwrap_or(u64::MAX)));
-        let mut told = self.told.iter();
-        let is_told = told.any(|told| told == place || told.is_null() || place.is_null());
-        events_of(&contents_of(item, self.vendor), is_told)
-    }
-
-    fn last(&mut self, response: &Value) -> Result<Vec<CompletionEvent>, ProviderError> {
-        self.over = true;
-        let nothing_told = self.items.is_empty() && self.told.is_empty();
-        let mut output = list(&response["output"]).to_vec();
-        if output.is_empty() {
-            self.items.sort_by_key(|(_, place)| *place);
-            output = self.items.drain(..).map(|(item, _)| item).collect();
+    /// Returns the contents of an output item.
+    fn contents(&mut self, item: &RawValue) -> Vec<Content> {
+        let mut repaired = String::new();
+        let read = read::<Maybe<Item<'_>>>(item.get().as_bytes(), &mut repaired);
+        let Ok(Maybe(Some(read))) = read else { return Vec::new() };
+        let replay = |item: Value| Replay::new(self.vendor, item);
+        match read.kind.as_str() {
+            "message" => {
+                // The phase (a comment on the way, or the answer) is required back with the text.
+                let phase = read.phase.non_empty().map(|phase| replay(json!({"phase": phase})));
+                let mut contents = Vec::with_capacity(read.content.0.len());
+                for part in read.content.0 {
+                    self.found.refusal |= part.kind.as_str() == "refusal";
+                    add_part(part, phase.as_ref(), &mut contents);
+                }
+                contents
+            }
+            // A compaction is the rest of a conversation: for the model alone, like its thinking.
+            "reasoning" | "compaction" => {
+                let text = joined(&read.summary.0).or_else(|| joined(&read.content.0));
+                let thinking = Thinking::new(text.unwrap_or_default());
+                vec![Content::Thinking(thinking.with_replay(replay(json::value(Some(item)))))]
+            }
+            "function_call" => {
+                self.found.call = true;
+                vec![Content::ToolRequest(function_call(read))]
+            }
+            "" => Vec::new(),
+            // Calls of tools that OpenAI runs (`web_search_call`, …), lists of their tools, requests
+            // for approval, unknown items: all of them are required back.
+            kind => {
+                let name = kind.strip_suffix("_call").unwrap_or(kind);
+                let mut tool = ServerTool::new(name, replay(json::value(Some(item))));
+                tool.id = read.id.to_owned();
+                vec![Content::ServerTool(tool)]
+            }
         }
-        let completion = read(response, &output, self.vendor)?;
-        let mut events = Vec::new();
-        if nothing_told {
-            events = events_of(&completion.contents, false);
-        }
-        events.push(CompletionEvent::Usage(completion.usage));
-        events.push(CompletionEvent::Done(completion.into()));
-        Ok(events)
     }
 }
 
-/// The events for contents that came in one piece; for those without text, where that was told.
-fn events_of(contents: &[Content], is_told: bool) -> Vec<CompletionEvent> {
-    let news = |text: &String| (!is_told && !text.is_empty()).then(|| text.clone());
-    let event = |content: &Content| match content {
-        Content::Text(text) => news(&text.text).map(CompletionEvent::Text),
-        Content::Thinking(thinking) => news(&thinking.text).map(CompletionEvent::Thinking),
-        other => Some(CompletionEvent::Content(other.clone())),
-    };
-    contents.iter().filter_map(event).collect()
+impl Outputs {
+    /// Returns the position of the item that a piece of text belongs to. Some servers do not send
+    /// it.
+    fn piece(&mut self, index: Option<u64>, piece: &str) -> u64 {
+        let open = self.open.map(|(position, _)| position);
+        let position = index.or(open).unwrap_or(self.end);
+        if !piece.is_empty() {
+            self.open = Some((position, index.is_some()));
+            self.end = self.end.max(position.saturating_add(1));
+        }
+        position
+    }
+
+    /// Returns the position of a complete item with these contents.
+    fn item(&mut self, index: Option<u64>, contents: &[Content]) -> u64 {
+        let is_text =
+            |content: &Content| matches!(content, Content::Text(_) | Content::Thinking(_));
+        let open = self.open.filter(|_| contents.iter().any(is_text));
+        let position = match (index, open) {
+            (Some(index), Some((_, true)) | None) => index,
+            (_, Some((position, _))) => position,
+            (None, None) => self.end,
+        };
+        if self.open.is_some_and(|(open, _)| open == position) {
+            self.open = None;
+        }
+        self.end = self.end.max(position.saturating_add(1));
+        position
+    }
 }
 
-/// A response of that vendor's which came as one piece.
-pub(super) fn completion(
-    response: &Value,
-    vendor: &'static str,
-) -> Result<Completion, ProviderError> {
-    let status = response["status"].as_str().unwrap_or_default();
-    if matches!(status, "queued" | "in_progress") {
-        return Err(ProviderError::new(
-            ProviderErrorKind::Unsupported,
-            format!(
-                "the response is not there yet, its status is `{status}`: ask without `background`"
-            ),
-        ));
-    }
-    read(response, list(&response["output"]), vendor)
+/// Parses an event again, into a tree: errors have many forms.
+fn tree(data: &[u8]) -> Value {
+    serde_json::from_slice(data).unwrap_or_default()
 }
 
-/// A response that has come to its end, with the items that it has.
-fn read(
-    response: &Value,
-    output: &[Value],
-    vendor: &'static str,
-) -> Result<Completion, ProviderError> {
-    if response["status"] == "failed" || response["error"].is_object() {
-        return Err(failed(response));
-    }
-    if output.is_empty() && !response["output"].is_array() && response["status"].is_null() {
-        let error = error::in_reply(response);
-        return Err(error.unwrap_or_else(|| malformed("it has neither `output` nor `status`")));
-    }
-    let contents: Vec<Content> = output.iter().flat_map(|item| contents_of(item, vendor)).collect();
-    Ok(Completion {
-        usage: usage(&response["usage"]),
-        finish_reason: Some(finish_reason(response, &contents)),
-        response_id: string(response, "id"),
-        model: string(response, "model"),
-        attributes: attributes(response, vendor),
-        contents,
-        ..Completion::default()
-    })
+fn is_object(raw: &RawValue) -> bool {
+    raw.get().starts_with('{')
 }
 
-/// A response whose status is `failed`.
-fn failed(response: &Value) -> ProviderError {
-    let usage = usage(&response["usage"]);
-    let error = error::reported(&response["error"]);
+/// Returns the error of a response with the status `failed`.
+fn failed(response: Response<'_>) -> ProviderError {
+    let error = error::reported(&json::value(response.error));
+    let usage = usage(&response);
     if usage == Usage::default() {
         return error;
     }
-    // It has failed, and is paid for.
-    error.with_partial(Completion {
-        usage,
-        response_id: string(response, "id"),
-        model: string(response, "model"),
-        partial: true,
-        ..Completion::default()
-    })
+    // The tokens of a failed response are billed.
+    let mut partial = Completion::default();
+    partial.usage = usage;
+    partial.response_id = response.id.to_owned();
+    partial.model = response.model.to_owned();
+    partial.partial = true;
+    error.with_partial(partial)
 }
 
-/// What OpenAI's own conventions tell of a response.
-fn attributes(response: &Value, vendor: &str) -> Vec<KeyValue> {
-    let tier = string(response, "service_tier").filter(|_| vendor == OPENAI.name);
-    tier.map(|tier| KeyValue::new("openai.response.service_tier", tier)).into_iter().collect()
+fn usage(response: &Response<'_>) -> Usage {
+    response.usage.0.as_ref().map(Counts::to_usage).unwrap_or_default()
 }
 
-fn usage(usage: &Value) -> Usage {
-    Usage {
-        input_tokens: count(&usage["input_tokens"]),
-        output_tokens: count(&usage["output_tokens"]),
-        cache_read_tokens: count(&usage["input_tokens_details"]["cached_tokens"]),
-        cache_write_tokens: count(&usage["input_tokens_details"]["cache_write_tokens"]),
-        reasoning_tokens: count(&usage["output_tokens_details"]["reasoning_tokens"]),
-        ..Usage::default()
-    }
-}
-
-fn finish_reason(response: &Value, contents: &[Content]) -> FinishReason {
-    match response["incomplete_details"]["reason"].as_str() {
+fn finish_reason(response: &Response<'_>, found: Found) -> FinishReason {
+    let details = response.incomplete_details.0.as_ref();
+    match details.and_then(|details| details.reason.0.as_deref()) {
         Some("max_output_tokens") => return FinishReason::Length,
         Some("content_filter") => return FinishReason::ContentFilter,
         Some(other) => return FinishReason::Other(other.to_owned()),
         None => {}
     }
-    let any = |is: fn(&Content) -> bool| contents.iter().any(is);
-    if any(|content| matches!(content, Content::ToolRequest(_))) {
-        return FinishReason::ToolCall;
-    }
-    if any(|content| matches!(content, Content::Refusal(_))) {
-        return FinishReason::ContentFilter;
-    }
-    match response["status"].as_str() {
+    match response.status.0.as_deref() {
+        _ if found.call => FinishReason::ToolCall,
+        _ if found.refusal => FinishReason::ContentFilter,
         None | Some("completed") => FinishReason::Stop,
         Some(other) => FinishReason::Other(other.to_owned()),
     }
 }
 
-/// What an output item says.
-fn contents_of(item: &Value, vendor: &'static str) -> Vec<Content> {
-    let kind = item["type"].as_str().unwrap_or_default();
-    let replay = |item: Value| Replay { provider: vendor.to_owned(), item };
-    match kind {
-        "message" => {
-            // Whether it is a comment on the way or the answer: wanted back with the text.
-            let phase = string(item, "phase").map(|phase| json!({"phase": phase}));
-            let replay = phase.map(replay);
-            let parts = list(&item["content"]).iter();
-            parts.flat_map(|part| contents_of_part(part, replay.as_ref())).collect()
-        }
-        // What a compaction leaves of a conversation is for the model alone, as a thought is.
-        "reasoning" | "compaction" => {
-            let text = thought(&item["summary"]).or_else(|| thought(&item["content"]));
-            let text = text.unwrap_or_default();
-            vec![Content::Thinking(Thinking { text, replay: Some(replay(item.clone())) })]
-        }
-        "function_call" => vec![Content::ToolRequest(function_call(item))],
-        "" => Vec::new(),
-        // `web_search_call`, `file_search_call`, …: run by OpenAI. Lists of their tools, questions
-        // for leave, what is not known yet: wanted back with the rest.
-        _ => vec![Content::ServerTool(ServerTool {
-            id: string(item, "id"),
-            name: kind.strip_suffix("_call").unwrap_or(kind).to_owned(),
-            replay: replay(item.clone()),
-        })],
-    }
-}
-
-fn contents_of_part(part: &Value, replay: Option<&Replay>) -> Vec<Content> {
-    match part["type"].as_str() {
-        Some("output_text") => {
-            let text = string(part, "text").unwrap_or_default();
-            let likely = part["logprobs"].as_array().filter(|list| !list.is_empty());
-            let logprobs = likely.map(|list| Value::Array(list.clone()));
-            let notes = list(&part["annotations"]).iter();
+/// Adds the contents of a part of a message.
+fn add_part(part: Part<'_>, replay: Option<&Replay>, contents: &mut Vec<Content>) {
+    match part.kind.as_str() {
+        "output_text" => {
+            let mut text = Text::new(part.text.as_str());
+            text.replay = replay.cloned();
+            text.logprobs = Some(json::value(part.logprobs)).filter(has_elements);
+            let notes = json::value(part.annotations);
+            let notes = notes.as_array().into_iter().flatten();
             let cited = notes.filter(|note| note["type"] == "url_citation");
-            let cited: Vec<Content> = cited.map(|note| citation(note, &text)).collect();
-            let text = Content::Text(Text { text, replay: replay.cloned(), logprobs });
-            std::iter::once(text).chain(cited).collect()
+            let cited: Vec<Content> = cited.map(|note| citation(note, &text.text)).collect();
+            contents.push(Content::Text(text));
+            contents.extend(cited);
         }
-        Some("refusal") => {
-            vec![Content::Refusal(Refusal { text: string(part, "refusal").unwrap_or_default() })]
-        }
-        _ => Vec::new(),
+        "refusal" => contents.push(Content::Refusal(Refusal::new(part.refusal.as_str()))),
+        _ => {}
     }
 }
 
-fn thought(parts: &Value) -> Option<String> {
-    let texts: Vec<&str> =
-        parts.as_array()?.iter().filter_map(|part| part["text"].as_str()).collect();
+fn has_elements(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| !list.is_empty())
+}
+
+/// Returns the texts of the parts, if there are any.
+fn joined(parts: &[Part<'_>]) -> Option<String> {
+    let texts: Vec<&str> = parts.iter().filter_map(|part| part.text.0.as_deref()).collect();
     (!texts.is_empty()).then(|| texts.join("\n\n"))
 }
 
-fn function_call(item: &Value) -> ToolRequest {
-    ToolRequest {
-        // The id that the result has to carry. The item's own is no substitute.
-        id: string(item, "call_id").or_else(|| string(item, "id")).unwrap_or_default(),
-        name: string(item, "name").unwrap_or_default(),
-        arguments: arguments(&item["arguments"]),
-        replay: None,
-    }
+fn function_call(item: Item<'_>) -> ToolRequest {
+    let arguments = match item.arguments {
+        Mixed::None => json::arguments(""),
+        Mixed::Text(text) => json::arguments(&text),
+        Mixed::Other(value) => value,
+    };
+    // The result carries the id of the call. The id of the item is a last resort.
+    let id = item.call_id.non_empty().or(item.id.non_empty()).unwrap_or_default();
+    ToolRequest::new(id, item.name.as_str(), arguments)
 }
-
-#[cfg(test)]
-mod tests;

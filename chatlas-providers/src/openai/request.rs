@@ -1,197 +1,380 @@
-//! A request in the words of the Responses API.
+//! The request body of the Responses API, written straight from the conversation.
 
-use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, ToolRequest};
+use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome};
 use chatlas_core::schema::is_strict;
-use chatlas_core::{
-    ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, Turn, WebSearch,
-};
-use serde_json::{Map, Value, json};
+use chatlas_core::{ChatRequest, ModelParams, ProviderError, ToolDefinition, Turn, WebSearch};
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::completions::written_arguments;
-use crate::data_url;
+use crate::client::fields::{DataUrl, Fields, JsonText, ModelText};
 
-/// What only this vendor has.
+/// The settings that only this API has.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Extras {
+pub(super) struct Settings {
     pub(super) web_search: Option<WebSearch>,
     pub(super) service_tier: Option<String>,
     pub(super) logprobs: bool,
 }
 
-/// What is asked, and of whom.
-pub(super) struct Asked<'a> {
-    pub(super) model: &'a str,
-    /// Whose items may be sent back.
-    pub(super) vendor: &'a str,
-    pub(super) extras: &'a Extras,
-    pub(super) request: &'a ChatRequest,
+/// The body of a request for a reply.
+pub(super) struct Body<'a> {
+    pub(super) prompt: Prompt<'a>,
+    pub(super) stream: bool,
 }
 
-impl Asked<'_> {
-    /// The body of a request for a reply.
-    pub(super) fn body(&self, stream: bool) -> Result<Vec<u8>, ProviderError> {
-        let (params, extras) = (&self.request.params, self.extras);
-        refuse_unknown(params, extras)?;
-        let mut body = self.counted()?;
-        let mut set = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                body.insert(key.to_owned(), value);
-            }
-        };
-        set("store", Some(false.into()));
-        set("stream", Some(stream.into()));
-        set("temperature", params.temperature.map(Value::from));
-        set("top_p", params.top_p.map(Value::from));
-        set("max_output_tokens", params.max_tokens.map(Value::from));
-        set("service_tier", extras.service_tier.clone().map(Value::from));
-        let searches = extras.web_search.as_ref().and_then(|search| search.max_uses);
-        set("max_tool_calls", searches.map(Value::from));
-        let wanted = [
-            (reasons(self.model), "reasoning.encrypted_content"),
-            (extras.logprobs, "message.output_text.logprobs"),
-        ];
-        let include: Vec<Value> =
-            wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, name)| (*name).into()).collect();
-        set("include", (!include.is_empty()).then(|| include.into()));
-        body.extend(params.extra.clone());
-        written(&body)
-    }
+/// The fields that input tokens come from: the body of a request to count them.
+#[derive(Clone, Copy)]
+pub(super) struct Prompt<'a> {
+    pub(super) model: &'a str,
+    /// The vendor whose items are sent back.
+    pub(super) vendor: &'a str,
+    pub(super) settings: &'a Settings,
+    pub(super) request: &'a ChatRequest,
+    /// The tool definitions, as [`tools`] wrote them.
+    pub(super) tools: &'a [Box<RawValue>],
+}
 
-    /// The body of a request for a count of tokens.
-    pub(super) fn count_body(&self) -> Result<Vec<u8>, ProviderError> {
-        written(&self.counted()?)
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Prompt { model, settings, request, .. } = self.prompt;
+        let params = &request.params;
+        let mut fields = Fields::new(serializer, Some(&params.extra))?;
+        self.prompt.write(&mut fields)?;
+        fields.set("store", &false)?;
+        fields.set("stream", &self.stream)?;
+        fields.set_some("temperature", &params.temperature)?;
+        fields.set_some("top_p", &params.top_p)?;
+        fields.set_some("max_output_tokens", &params.max_tokens)?;
+        fields.set_some("service_tier", &settings.service_tier)?;
+        let searches = settings.web_search.as_ref().and_then(|search| search.max_uses);
+        fields.set_some("max_tool_calls", &searches)?;
+        let reasoning = reasons(model).then_some("reasoning.encrypted_content");
+        let logprobs = settings.logprobs.then_some("message.output_text.logprobs");
+        let include: Vec<&str> = [reasoning, logprobs].into_iter().flatten().collect();
+        fields.set_some("include", &(!include.is_empty()).then_some(include))?;
+        fields.end()
     }
+}
 
-    /// What input tokens come from.
-    fn counted(&self) -> Result<Map<String, Value>, ProviderError> {
+impl Serialize for Prompt<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::new(serializer, None)?;
+        self.write(&mut fields)?;
+        fields.end()
+    }
+}
+
+impl Prompt<'_> {
+    fn write<M: serde::ser::SerializeMap>(
+        &self,
+        fields: &mut Fields<'_, M>,
+    ) -> Result<(), M::Error> {
         let params = &self.request.params;
-        let mut body = Map::new();
-        let mut set = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                body.insert(key.to_owned(), value);
-            }
-        };
-        set("model", Some(self.model.into()));
-        set("input", Some(self.input()?.into()));
-        set("reasoning", params.reasoning_level.as_ref().map(|level| json!({"effort": level})));
-        set("previous_response_id", params.previous_response_id.clone().map(Value::from));
-        let tools = tools(&self.request.tools, self.extras);
-        set("tools", (!tools.is_empty()).then(|| tools.into()));
-        set(
+        fields.set("model", self.model)?;
+        fields.set("input", &Input(self))?;
+        let level = params.reasoning_level.as_deref();
+        fields.set_some("reasoning", &level.map(|effort| Reasoning { effort }))?;
+        fields.set_some("previous_response_id", &params.previous_response_id)?;
+        if !self.tools.is_empty() {
+            fields.set("tools", self.tools)?;
+        }
+        let output = self.request.output.as_deref();
+        fields.set_some(
             "text",
-            self.request.output.as_ref().map(|output| {
-                json!({"format": {
-                    "type": "json_schema",
-                    "name": output.name,
-                    "schema": output.schema,
-                    "strict": output.strict,
-                }})
+            &output.map(|output| OutputFormat {
+                format: Format {
+                    kind: "json_schema",
+                    name: &output.name,
+                    schema: &output.schema,
+                    strict: output.strict,
+                },
             }),
-        );
-        Ok(body)
+        )
     }
+}
 
-    /// The conversation, or what of it comes after the response that is continued.
-    fn input(&self) -> Result<Vec<Value>, ProviderError> {
-        let mut turns = self.request.turns.as_slice();
-        let mut system = self.request.system_prompt.as_deref();
-        if let Some(id) = &self.request.params.previous_response_id
-            && let Some(place) = turns.iter().rposition(|turn| is_response(turn, id))
+#[derive(Serialize)]
+struct Reasoning<'a> {
+    effort: &'a str,
+}
+
+#[derive(Serialize)]
+struct OutputFormat<'a> {
+    format: Format<'a>,
+}
+
+#[derive(Serialize)]
+struct Format<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: &'a str,
+    schema: &'a Value,
+    strict: bool,
+}
+
+/// The conversation, or the part of it after the response that the request continues.
+struct Input<'a>(&'a Prompt<'a>);
+
+impl Serialize for Input<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Prompt { vendor, request, .. } = *self.0;
+        let mut turns = request.turns.as_slice();
+        let mut system = request.system_prompt.as_deref();
+        if let Some(id) = &request.params.previous_response_id
+            && let Some(index) = turns.iter().rposition(|turn| is_response(turn, id))
         {
-            // OpenAI has what came before.
-            turns = &turns[place + 1..];
+            // OpenAI has stored the turns up to here.
+            turns = &turns[index + 1..];
             system = None;
         }
-        let mut items = Vec::new();
-        items.extend(
-            system.map(|text| message("system", &json!({"type": "input_text", "text": text}))),
-        );
+        let mut items = serializer.serialize_seq(None)?;
+        if let Some(text) = system {
+            items.serialize_element(&Item::message("system", Part::InputText { text }))?;
+        }
         for turn in turns {
-            let said_by_user = matches!(&**turn, Turn::User(_));
+            let is_user = matches!(&**turn, Turn::User(_));
             for content in turn.contents() {
-                items.extend(self.item(content, said_by_user)?);
+                if let Some(item) = Item::from_content(content, is_user, vendor) {
+                    items.serialize_element(&item)?;
+                }
             }
         }
-        Ok(items)
+        items.end()
     }
-
-    /// A content as an input item; `None` for what the API does not take back.
-    fn item(&self, content: &Content, said_by_user: bool) -> Result<Option<Value>, ProviderError> {
-        Ok(Some(match content {
-            Content::Text(text) if !said_by_user => {
-                let part = json!({"type": "output_text", "text": text.text, "annotations": []});
-                let mut message = assistant(&part);
-                if let Some(replay) = text.replay.as_ref().filter(|replay| self.is_own(replay)) {
-                    message["phase"] = replay.item["phase"].clone();
-                }
-                message
-            }
-            Content::Refusal(refusal) => {
-                assistant(&json!({"type": "refusal", "refusal": refusal.text}))
-            }
-            Content::ToolRequest(request) => function_call(request),
-            Content::ToolResult(result) => json!({
-                "type": "function_call_output",
-                "call_id": result.id,
-                "output": output(&result.outcome)?,
-            }),
-            Content::Thinking(thinking) => {
-                let replay = thinking.replay.as_ref().filter(|replay| self.is_own(replay));
-                // Without the encrypted thought there is nothing that OpenAI could read: with
-                // `store: false` it knows no item by its id.
-                let readable = |replay: &&Replay| replay.item["encrypted_content"].is_string();
-                return Ok(replay.filter(readable).map(|replay| replay.item.clone()));
-            }
-            Content::ServerTool(tool) if self.is_own(&tool.replay) => tool.replay.item.clone(),
-            // Citations come with the text; other vendors' items are theirs.
-            content => return Ok(part(content)?.map(|part| message("user", &part))),
-        }))
-    }
-
-    fn is_own(&self, replay: &Replay) -> bool {
-        replay.provider == self.vendor
-    }
-}
-
-fn written(body: &Map<String, Value>) -> Result<Vec<u8>, ProviderError> {
-    serde_json::to_vec(body)
-        .map_err(|error| invalid(format!("the request cannot be written as JSON: {error}")))
-}
-
-fn invalid(message: impl Into<String>) -> ProviderError {
-    ProviderError::new(ProviderErrorKind::InvalidRequest, message)
 }
 
 fn is_response(turn: &Turn, id: &str) -> bool {
     matches!(turn, Turn::Assistant(turn) if turn.response_id.as_deref() == Some(id))
 }
 
-/// A parameter that would be dropped in silence is an error instead.
-fn refuse_unknown(params: &ModelParams, extras: &Extras) -> Result<(), ProviderError> {
-    let set = [
-        ("top_k", params.top_k.is_some()),
-        ("stop_sequences", !params.stop_sequences.is_empty()),
-        ("seed", params.seed.is_some()),
-        ("frequency_penalty", params.frequency_penalty.is_some()),
-        ("presence_penalty", params.presence_penalty.is_some()),
-        ("choice_count", params.choice_count.is_some_and(|count| count != 1)),
-        (
-            "blocked_domains of web_search",
-            extras.web_search.as_ref().is_some_and(|s| !s.blocked_domains.is_empty()),
-        ),
-    ];
-    match set.iter().find(|(_, set)| *set) {
-        None => Ok(()),
-        Some((name, _)) => Err(invalid(format!(
-            "OpenAI's Responses API has no parameter `{name}`: leave it unset"
-        ))),
+/// An input item.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Item<'a> {
+    Message {
+        role: &'static str,
+        content: [Part<'a>; 1],
+    },
+    Assistant {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        role: &'static str,
+        status: &'static str,
+        content: [Part<'a>; 1],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        phase: Option<&'a Value>,
+    },
+    FunctionCall {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        call_id: &'a str,
+        name: &'a str,
+        arguments: JsonText<'a>,
+    },
+    FunctionOutput {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        call_id: &'a str,
+        output: Output<'a>,
+    },
+    /// An item of the vendor, sent back verbatim.
+    Verbatim(&'a Value),
+}
+
+impl<'a> Item<'a> {
+    fn message(role: &'static str, part: Part<'a>) -> Self {
+        Self::Message { role, content: [part] }
+    }
+
+    fn assistant(part: Part<'a>, phase: Option<&'a Value>) -> Self {
+        Self::Assistant {
+            kind: "message",
+            role: "assistant",
+            status: "completed",
+            content: [part],
+            phase,
+        }
+    }
+
+    /// Returns a content as an input item, or `None` if the API does not accept it back.
+    fn from_content(content: &'a Content, is_user: bool, vendor: &str) -> Option<Self> {
+        let is_own = |replay: &&Replay| replay.provider == vendor;
+        Some(match content {
+            Content::Text(text) if !is_user => {
+                let replay = text.replay.as_ref().filter(is_own);
+                let phase = replay.and_then(|replay| replay.item.get("phase"));
+                Self::assistant(Part::OutputText { text: &text.text, annotations: [] }, phase)
+            }
+            Content::Refusal(refusal) => {
+                Self::assistant(Part::Refusal { refusal: &refusal.text }, None)
+            }
+            Content::ToolRequest(request) => Self::FunctionCall {
+                kind: "function_call",
+                call_id: &request.id,
+                name: &request.name,
+                arguments: JsonText(&request.arguments),
+            },
+            Content::ToolResult(result) => Self::FunctionOutput {
+                kind: "function_call_output",
+                call_id: &result.id,
+                output: Output(&result.outcome),
+            },
+            Content::Thinking(thinking) => {
+                let replay = thinking.replay.as_ref().filter(is_own)?;
+                // With `store: false`, OpenAI cannot read an item without its encrypted content:
+                // it does not know the id.
+                let encrypted = replay.item.get("encrypted_content").is_some_and(Value::is_string);
+                return encrypted.then_some(Self::Verbatim(&replay.item));
+            }
+            Content::ServerTool(tool) => {
+                return is_own(&&tool.replay).then_some(Self::Verbatim(&tool.replay.item));
+            }
+            // Citations are part of the text.
+            content => return Part::from_content(content).map(|part| Self::message("user", part)),
+        })
     }
 }
 
-/// Whether the model thinks before it answers: then its thoughts are asked for, encrypted, to be
-/// sent back. Others refuse the question; so do the `chat` models from the fives on.
+/// A part of an input item.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    InputText { text: &'a str },
+    OutputText { text: &'a str, annotations: [(); 0] },
+    Refusal { refusal: &'a str },
+    InputImage(Image<'a>),
+    InputFile(File<'a>),
+}
+
+impl<'a> Part<'a> {
+    /// Returns a content as a part of the input, or `None` if the API has no such part.
+    fn from_content(content: &'a Content) -> Option<Self> {
+        match content {
+            Content::Text(text) => Some(Self::InputText { text: &text.text }),
+            Content::Image(media) => Some(Self::InputImage(Image(media))),
+            Content::Document(media) => Some(Self::InputFile(File(media))),
+            _ => None,
+        }
+    }
+}
+
+struct Image<'a>(&'a Media);
+
+impl Serialize for Image<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::new(serializer, None)?;
+        match &self.0.source {
+            MediaSource::File { id, .. } => fields.set("file_id", id)?,
+            source => {
+                match source {
+                    MediaSource::Base64 { mime_type, data } => {
+                        fields.set("image_url", &DataUrl { mime_type, data })?;
+                    }
+                    MediaSource::Url { url } => fields.set("image_url", url)?,
+                    _ => return Err(S::Error::custom("OpenAI accepts no image from this source")),
+                }
+                fields.set("detail", "auto")?;
+            }
+        }
+        fields.end()
+    }
+}
+
+struct File<'a>(&'a Media);
+
+impl Serialize for File<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = Fields::new(serializer, None)?;
+        match &self.0.source {
+            MediaSource::File { id, .. } => fields.set("file_id", id)?,
+            MediaSource::Base64 { mime_type, data } => {
+                fields.set("filename", self.0.name.as_deref().unwrap_or("document"))?;
+                fields.set("file_data", &DataUrl { mime_type, data })?;
+            }
+            MediaSource::Url { url } => fields.set("file_url", url)?,
+            _ => return Err(S::Error::custom("OpenAI accepts no document from this source")),
+        }
+        fields.end()
+    }
+}
+
+/// The result of a tool call: text, or the parts of a rich result.
+struct Output<'a>(&'a ToolOutcome);
+
+impl Serialize for Output<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            ToolOutcome::Contents(contents) => {
+                serializer.collect_seq(contents.iter().filter_map(Part::from_content))
+            }
+            outcome => ModelText(outcome).serialize(serializer),
+        }
+    }
+}
+
+/// The tool definitions of a request: the functions, then the tools that OpenAI runs.
+pub(super) fn tools<'a>(tools: &'a [ToolDefinition], settings: &'a Settings) -> Vec<Tool<'a>> {
+    let functions = tools.iter().map(|tool| Tool::Function {
+        name: &tool.name,
+        description: &tool.description,
+        parameters: &tool.parameters,
+        // A schema that is not strict is sent as well: it guides the model.
+        strict: tool.strict.unwrap_or_else(|| is_strict(&tool.parameters)),
+    });
+    let search = settings.web_search.as_ref().map(|search| Tool::WebSearch {
+        filters: (!search.allowed_domains.is_empty())
+            .then_some(Filters { allowed_domains: &search.allowed_domains }),
+    });
+    functions.chain(search).collect()
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Tool<'a> {
+    Function {
+        name: &'a str,
+        description: &'a str,
+        parameters: &'a Value,
+        strict: bool,
+    },
+    WebSearch {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        filters: Option<Filters<'a>>,
+    },
+}
+
+#[derive(Serialize)]
+pub(super) struct Filters<'a> {
+    allowed_domains: &'a [String],
+}
+
+/// Refuses the parameters that the API does not have.
+pub(super) fn check(params: &ModelParams, settings: &Settings) -> Result<(), ProviderError> {
+    let search = settings.web_search.as_ref();
+    crate::client::fields::refuse(
+        "OpenAI's Responses API",
+        &[
+            ("top_k", params.top_k.is_some()),
+            ("stop_sequences", !params.stop_sequences.is_empty()),
+            ("seed", params.seed.is_some()),
+            ("frequency_penalty", params.frequency_penalty.is_some()),
+            ("presence_penalty", params.presence_penalty.is_some()),
+            ("choice_count", params.choice_count.is_some_and(|count| count != 1)),
+            (
+                "blocked_domains of web_search",
+                search.is_some_and(|search| !search.blocked_domains.is_empty()),
+            ),
+        ],
+    )
+}
+
+/// Returns whether the model reasons before it answers. Such a model is asked for its encrypted
+/// reasoning, to be sent back; other models, and the `chat` models since GPT-5, refuse that
+/// request.
 fn reasons(model: &str) -> bool {
-    // A model that was tuned is `ft:`, what it was made from, and by whom.
+    // A fine-tuned model is named `ft:BASE:OWNER…`.
     let model = model.strip_prefix("ft:").unwrap_or(model);
     let number = |name: &str| -> Option<u32> {
         let rest = model.strip_prefix(name)?;
@@ -199,200 +382,4 @@ fn reasons(model: &str) -> bool {
     };
     (number("gpt-").is_some_and(|number| number >= 5) && !model.contains("-chat"))
         || number("o").is_some()
-}
-
-/// What came of a tool call: text, or the parts of a rich result.
-fn output(outcome: &ToolOutcome) -> Result<Value, ProviderError> {
-    let ToolOutcome::Contents(contents) = outcome else {
-        return Ok(outcome.to_model_text().into());
-    };
-    let parts = contents.iter().filter_map(|content| part(content).transpose());
-    Ok(Value::Array(parts.collect::<Result<_, _>>()?))
-}
-
-/// A content as a part of the input; `None` for what none can be.
-fn part(content: &Content) -> Result<Option<Value>, ProviderError> {
-    Ok(Some(match content {
-        Content::Text(text) => json!({"type": "input_text", "text": text.text}),
-        Content::Image(media) => image(media)?,
-        Content::Document(media) => file(media)?,
-        _ => return Ok(None),
-    }))
-}
-
-fn message(role: &str, part: &Value) -> Value {
-    json!({"role": role, "content": [part]})
-}
-
-fn assistant(part: &Value) -> Value {
-    json!({"type": "message", "role": "assistant", "status": "completed", "content": [part]})
-}
-
-fn function_call(request: &ToolRequest) -> Value {
-    json!({
-        "type": "function_call",
-        "call_id": request.id,
-        "name": request.name,
-        "arguments": written_arguments(&request.arguments),
-    })
-}
-
-fn image(media: &Media) -> Result<Value, ProviderError> {
-    Ok(match &media.source {
-        MediaSource::File { id, .. } => json!({"type": "input_image", "file_id": id}),
-        MediaSource::Base64 { mime_type, data } => {
-            let url = data_url::write(mime_type, data);
-            json!({"type": "input_image", "image_url": url, "detail": "auto"})
-        }
-        MediaSource::Url { url } => {
-            json!({"type": "input_image", "image_url": url, "detail": "auto"})
-        }
-        _ => return Err(invalid("an image of a kind that this API does not know")),
-    })
-}
-
-fn file(media: &Media) -> Result<Value, ProviderError> {
-    Ok(match &media.source {
-        MediaSource::File { id, .. } => json!({"type": "input_file", "file_id": id}),
-        MediaSource::Base64 { mime_type, data } => json!({
-            "type": "input_file",
-            "filename": media.name.as_deref().unwrap_or("document"),
-            "file_data": data_url::write(mime_type, data),
-        }),
-        MediaSource::Url { url } => json!({"type": "input_file", "file_url": url}),
-        _ => return Err(invalid("a document of a kind that this API does not know")),
-    })
-}
-
-fn tools(tools: &[ToolDefinition], extras: &Extras) -> Vec<Value> {
-    let functions = tools.iter().map(|tool| {
-        json!({
-            "type": "function",
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": *tool.parameters,
-            // Any other schema is sent as it is, as a help to the model.
-            "strict": tool.strict.unwrap_or_else(|| is_strict(&tool.parameters)),
-        })
-    });
-    functions.chain(extras.web_search.as_ref().map(web_search)).collect()
-}
-
-fn web_search(search: &WebSearch) -> Value {
-    let mut tool = json!({"type": "web_search"});
-    if !search.allowed_domains.is_empty() {
-        tool["filters"] = json!({"allowed_domains": search.allowed_domains});
-    }
-    tool
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chatlas_core::content::{Text, ToolResult};
-    use chatlas_core::{AssistantTurn, UserTurn};
-
-    #[test]
-    fn models_that_think_are_known_by_their_names() {
-        for model in
-            ["gpt-5.4", "gpt-5", "gpt-6-mini", "gpt-10", "o1", "o4-mini", "ft:o4-mini:a::b"]
-        {
-            assert!(reasons(model), "{model}");
-        }
-        for model in ["gpt-4o", "gpt-4.1", "omni", "chatgpt-4o", "gpt-5-chat-latest", "gpt-oss", ""]
-        {
-            assert!(!reasons(model), "{model}");
-        }
-    }
-
-    #[test]
-    fn a_parameter_that_the_api_lacks_is_refused_by_name() {
-        let mut request = ChatRequest::new([Turn::user("hi")]);
-        request.params.seed = Some(1);
-        let error = asked(&request).body(false).unwrap_err();
-        assert!(error.message().contains("`seed`"), "{error}");
-    }
-
-    fn asked(request: &ChatRequest) -> Asked<'_> {
-        static NONE: Extras = Extras { web_search: None, service_tier: None, logprobs: false };
-        Asked { model: "gpt-4o", vendor: "openai", extras: &NONE, request }
-    }
-
-    fn input(request: &ChatRequest) -> Value {
-        Value::Array(asked(request).input().unwrap())
-    }
-
-    #[test]
-    fn a_response_that_is_continued_is_not_sent_again() {
-        let answered = |id: &str| {
-            let mut turn =
-                AssistantTurn { contents: vec![Content::text(id)], ..Default::default() };
-            turn.response_id = Some(id.to_owned());
-            Turn::Assistant(turn)
-        };
-        let turns = [Turn::user("a"), answered("resp_1"), Turn::user("b"), answered("resp_2")];
-        let mut request = ChatRequest::new(turns.into_iter().chain([Turn::user("c")]));
-        request.system_prompt = Some("Be kind.".into());
-        let texts = |request: &ChatRequest| -> Vec<String> {
-            let input = input(request);
-            let items = input.as_array().unwrap().iter();
-            items.map(|item| item["content"][0]["text"].as_str().unwrap().to_owned()).collect()
-        };
-        let all = ["Be kind.", "a", "resp_1", "b", "resp_2", "c"];
-        assert_eq!(texts(&request), all);
-        for (id, sent) in [("resp_2", &all[5..]), ("resp_1", &all[3..]), ("of_elsewhere", &all)] {
-            request.params.previous_response_id = Some(id.to_owned());
-            assert_eq!(texts(&request), sent, "{id}");
-        }
-    }
-
-    #[test]
-    fn what_a_message_was_to_the_vendor_goes_back_to_it_alone() {
-        let said = |provider: &str| {
-            let replay = Replay { provider: provider.into(), item: json!({"phase": "commentary"}) };
-            let text = Text { text: "Hm.".into(), replay: Some(replay), logprobs: None };
-            let contents = vec![Content::Text(text)];
-            Turn::Assistant(AssistantTurn { contents, ..Default::default() })
-        };
-        let input = input(&ChatRequest::new([said("openai"), said("google")]));
-        assert_eq!(input[0]["phase"], "commentary");
-        assert_eq!(input[1].get("phase"), None);
-    }
-
-    #[test]
-    fn a_tool_may_return_images_and_documents() {
-        let outcome = ToolOutcome::Contents(vec![
-            Content::text("a chart"),
-            Content::image_base64("image/png", "AA=="),
-            Content::document_url("https://a.example/b.pdf"),
-        ]);
-        let result = ToolResult { id: "call_1".into(), name: "draw".into(), outcome };
-        let contents = vec![Content::ToolResult(result)];
-        let request = ChatRequest::new([Turn::User(UserTurn { contents })]);
-        assert_eq!(
-            input(&request),
-            json!([{"type": "function_call_output", "call_id": "call_1", "output": [
-                {"type": "input_text", "text": "a chart"},
-                {"type": "input_image", "image_url": "data:image/png;base64,AA==",
-                    "detail": "auto"},
-                {"type": "input_file", "file_url": "https://a.example/b.pdf"},
-            ]}])
-        );
-    }
-
-    #[test]
-    fn a_tool_says_itself_whether_its_schema_is_strict() {
-        let closed = json!({"type": "object", "additionalProperties": false, "properties": {},
-            "required": []});
-        for (schema, said, sent) in [
-            (&closed, None, true),
-            (&closed, Some(false), false),
-            (&json!({"type": "object"}), None, false),
-            (&json!({"type": "object"}), Some(true), true),
-        ] {
-            let mut tool = ToolDefinition::new("a", "b", schema.clone());
-            tool.strict = said;
-            assert_eq!(tools(&[tool], &Extras::default())[0]["strict"], sent);
-        }
-    }
 }

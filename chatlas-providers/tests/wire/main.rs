@@ -11,6 +11,10 @@ mod bedrock_replies;
 mod bedrock_requests;
 #[cfg(feature = "anthropic")]
 mod canned;
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(all(feature = "google", feature = "openai"))]
+mod derived;
 #[cfg(all(
     feature = "azure",
     feature = "cloudflare",
@@ -21,10 +25,18 @@ mod canned;
     feature = "openai",
 ))]
 mod environment;
+#[cfg(any(feature = "google", feature = "openai"))]
+mod fixed;
+#[cfg(feature = "google")]
+mod google;
+#[cfg(feature = "openai")]
+mod completions;
 #[cfg(feature = "openai")]
 mod http;
 #[cfg(feature = "openai")]
 mod openai;
+#[cfg(feature = "openai")]
+mod responses;
 #[cfg(all(
     feature = "cloudflare",
     feature = "databricks",
@@ -40,3 +52,5 @@ mod openai;
     feature = "portkey",
 ))]
 mod vendors;
+#[cfg(feature = "vertex")]
+mod vertex;

@@ -1,32 +1,63 @@
-//! What the decoder makes of whole replies and of chunks.
+//! Replies of Chat Completions: what the provider makes of complete replies and of chunks.
 
-use super::*;
-use chatlas_core::FinishReason;
-use chatlas_core::content::{MediaSource, Replay, ToolRequest};
-use serde_json::json;
+use chatlas_core::content::{Citation, Content, MediaSource, Replay, Thinking, ToolRequest};
+use chatlas_core::provider::{Protocol as _, Vendor};
+use chatlas_core::{
+    ChatRequest, Completion, CompletionEvent, FinishReason, Provider as _, ProviderError,
+    ProviderErrorKind, Turn, Usage,
+};
+use chatlas_providers::completions::{OpenAiCompletions, Quirks, ThinkingReplay};
+use chatlas_providers::http::HttpOptions;
+use futures_util::TryStreamExt as _;
+use serde_json::{Value, json};
 
-fn reading(replays: Replays) -> Reading {
-    Reading { vendor: "acme", is_openai: false, replays, sound: None }
+static ACME: Vendor = Vendor::new("acme", "http://acme.example/v1");
+
+/// A provider whose server sends this response.
+fn acme(quirks: Quirks, content_type: &'static str, body: String) -> OpenAiCompletions {
+    let options = HttpOptions::default().with_sender(move |_| {
+        let response = http::Response::builder().header("content-type", content_type);
+        let response = response.body(body.clone()).expect("a response");
+        std::future::ready(Ok::<_, std::io::Error>(response.into()))
+    });
+    OpenAiCompletions::of_vendor(&ACME, quirks).with_http(options)
 }
 
-fn decoder() -> Decoder {
-    Decoder::new(reading(Replays::Nothing))
+/// The events of a stream with these data, up to the end of the body.
+async fn events(
+    request: ChatRequest,
+    quirks: Quirks,
+    data: &[String],
+) -> Result<Vec<CompletionEvent>, ProviderError> {
+    let body = data.iter().map(|data| format!("data: {data}\n\n")).collect();
+    let provider = acme(quirks, "text/event-stream", body);
+    provider.chat_stream(request).await?.try_collect().await
 }
 
-/// The events of chunks, up to the end of the body.
-fn decoded(mut decoder: Decoder, chunks: &[Value]) -> Result<Vec<CompletionEvent>, ProviderError> {
-    let mut events = Vec::new();
-    for chunk in chunks {
-        events.extend(decoder.event(&chunk.to_string())?);
-    }
-    events.extend(decoder.end()?);
-    assert!(decoder.is_over());
-    Ok(events)
+fn hi() -> ChatRequest {
+    ChatRequest::new([Turn::user("hi")])
 }
 
-fn done(chunks: &[Value]) -> Completion {
-    match decoded(decoder(), chunks).unwrap().pop() {
-        Some(CompletionEvent::Done(completion)) => completion,
+async fn decoded_with(
+    quirks: Quirks,
+    chunks: &[Value],
+) -> Result<Vec<CompletionEvent>, ProviderError> {
+    let data: Vec<String> = chunks.iter().map(Value::to_string).collect();
+    events(hi(), quirks, &data).await
+}
+
+async fn decoded(chunks: &[Value]) -> Result<Vec<CompletionEvent>, ProviderError> {
+    decoded_with(Quirks::new(), chunks).await
+}
+
+/// What the provider makes of a complete reply.
+async fn complete(reply: &Value) -> Result<Completion, ProviderError> {
+    acme(Quirks::new(), "application/json", reply.to_string()).chat(hi()).await
+}
+
+async fn done(chunks: &[Value]) -> Completion {
+    match decoded(chunks).await.unwrap().pop() {
+        Some(CompletionEvent::Done(completion)) => (*completion).clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -39,21 +70,20 @@ fn finish(reason: &str) -> Value {
     json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
 }
 
-fn calls(pieces: &[Value]) -> Vec<(String, String, Value)> {
+async fn calls(pieces: &[Value]) -> Vec<(String, String, Value)> {
     let mut chunks: Vec<Value> =
         pieces.iter().map(|piece| delta(&json!({"tool_calls": [piece]}))).collect();
     chunks.push(finish("tool_calls"));
-    let completion = done(&chunks);
+    let completion = done(&chunks).await;
     assert_eq!(completion.finish_reason, Some(FinishReason::ToolCall));
     let requests = completion.tool_requests().cloned();
     requests.map(|request| (request.id, request.name, request.arguments)).collect()
 }
 
-#[test]
-fn each_chunk_says_what_the_protocol_means() {
+#[tokio::test]
+async fn chunks_become_events_and_the_final_turn() {
     let call = |piece: Value| delta(&json!({"tool_calls": [piece]}));
     let events = decoded(
-        decoder(),
         &[
             delta(&json!({"role": "assistant", "content": ""})),
             delta(&json!({"reasoning_content": "Hm."})),
@@ -65,24 +95,16 @@ fn each_chunk_says_what_the_protocol_means() {
             finish("tool_calls"),
             json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}),
         ],
-    )
+    ).await
     .unwrap();
-    let usage = Usage { input_tokens: Some(3), output_tokens: Some(2), ..Usage::default() };
-    let request = Content::ToolRequest(ToolRequest {
-        id: "c1".into(),
-        name: "add".into(),
-        arguments: json!({"a": 1}),
-        replay: None,
-    });
-    let thinking = chatlas_core::content::Thinking { text: "Hm.".into(), replay: None };
-    let completion = Completion {
-        contents: vec![Content::Thinking(thinking), Content::text("Hello"), request.clone()],
-        usage,
-        finish_reason: Some(FinishReason::ToolCall),
-        response_id: Some("r".into()),
-        model: Some("m".into()),
-        ..Completion::default()
-    };
+    let usage = Usage::new(3, 2);
+    let request = Content::ToolRequest(ToolRequest::new("c1", "add", json!({"a": 1})));
+    let thinking = Content::Thinking(Thinking::new("Hm."));
+    let completion = Completion::new([thinking, Content::text("Hello"), request.clone()])
+        .with_usage(usage)
+        .with_finish_reason(FinishReason::ToolCall)
+        .with_response_id("r")
+        .with_model("m");
     assert_eq!(
         events,
         [
@@ -92,31 +114,27 @@ fn each_chunk_says_what_the_protocol_means() {
             CompletionEvent::Text("lo".into()),
             CompletionEvent::Content(request),
             CompletionEvent::Usage(usage),
-            CompletionEvent::Done(completion),
+            CompletionEvent::Done(completion.into()),
         ]
     );
 }
 
-#[test]
-fn a_reply_without_a_reason_to_finish_is_truncated() {
+#[tokio::test]
+async fn a_reply_without_a_finish_reason_is_truncated() {
     for data in [&["[DONE]"][..], &[r#"{"choices": []}"#, "[DONE]"], &[]] {
-        let mut decoder = decoder();
-        let mut result = Ok(Vec::new());
-        for data in data {
-            result = decoder.event(data);
-        }
-        let error = result.and_then(|_| decoder.end()).unwrap_err();
+        let data: Vec<String> = data.iter().map(ToString::to_string).collect();
+        let error = events(hi(), Quirks::new(), &data).await.unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::TruncatedStream, "{data:?}");
     }
-    let error = decoded(decoder(), &[delta(&json!({"content": "Hel"}))]).unwrap_err();
+    let error = decoded(&[delta(&json!({"content": "Hel"}))]).await.unwrap_err();
     assert_eq!(error.kind(), ProviderErrorKind::TruncatedStream);
     // With one, the end of the body is an end.
-    assert_eq!(done(&[delta(&json!({"content": "Hello"})), finish("stop")]).text(), "Hello");
+    assert_eq!(done(&[delta(&json!({"content": "Hello"})), finish("stop")]).await.text(), "Hello");
 }
 
-#[test]
-fn tool_calls_come_together_whatever_a_server_leaves_out() {
-    let piece = |told: Value| told;
+#[tokio::test]
+async fn tool_calls_are_assembled_from_incomplete_pieces() {
+    let piece = |reported: Value| reported;
     let one = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
     // Without an index; the same index for all; the name with each piece.
     for pieces in [
@@ -145,52 +163,52 @@ fn tool_calls_come_together_whatever_a_server_leaves_out() {
             ("a".to_owned(), "f".to_owned(), json!({"x": 1})),
             ("b".to_owned(), "f".to_owned(), json!({})),
         ];
-        assert_eq!(calls(&pieces), expected, "{pieces:?}");
+        assert_eq!(calls(&pieces).await, expected, "{pieces:?}");
     }
     // Without ids: each gets one of its own.
     let named = calls(&[
         json!({"function": one("f", json!("{}"))}),
         json!({"function": one("f", json!("{}"))}),
-    ]);
+    ]).await;
     assert_eq!(named.len(), 2);
     assert!(named[0].0.starts_with("call_") && named[0].0 != named[1].0, "{named:?}");
-    // What was no JSON is kept as it came.
-    let raw = calls(&[json!({"id": "a", "function": one("f", json!("{\"x\": 1"))})]);
+    // Invalid JSON is kept verbatim.
+    let raw = calls(&[json!({"id": "a", "function": one("f", json!("{\"x\": 1"))})]).await;
     assert_eq!(raw[0].2, json!("{\"x\": 1"));
 }
 
-#[test]
-fn an_invented_id_is_the_same_in_the_event_and_in_the_end() {
+#[tokio::test]
+async fn an_invented_call_id_is_the_same_in_the_event_and_the_turn() {
     let chunks = [
         delta(&json!({"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]})),
         finish("stop"),
     ];
-    let events = decoded(decoder(), &chunks).unwrap();
-    let told = events.iter().find_map(|event| match event {
+    let events = decoded(&chunks).await.unwrap();
+    let reported = events.iter().find_map(|event| match event {
         CompletionEvent::Content(Content::ToolRequest(request)) => Some(request.clone()),
         _ => None,
     });
     let Some(CompletionEvent::Done(completion)) = events.last() else { panic!("{events:?}") };
-    assert_eq!(completion.tool_requests().next(), told.as_ref());
-    assert_eq!(completion.finish_reason, Some(FinishReason::ToolCall), "though it said stop");
+    assert_eq!(completion.tool_requests().next(), reported.as_ref());
+    assert_eq!(completion.finish_reason, Some(FinishReason::ToolCall), "although the server reported stop");
 }
 
-#[test]
-fn counts_are_read_wherever_they_stand_and_never_summed() {
-    let told = |input: u64, output: Value| {
+#[tokio::test]
+async fn token_counts_are_read_from_every_field_and_not_added_up() {
+    let reported = |input: u64, output: Value| {
         let mut chunk = delta(&json!({"content": "x"}));
         chunk["usage"] = json!({"prompt_tokens": input, "completion_tokens": output});
         chunk
     };
-    let usage = done(&[told(5, Value::Null), told(5, json!(1)), told(5, json!(2)), finish("stop")]);
+    let usage = done(&[reported(5, Value::Null), reported(5, json!(1)), reported(5, json!(2)), finish("stop")]).await;
     assert_eq!((usage.usage.input_tokens, usage.usage.output_tokens), (Some(5), Some(2)));
     let groq = json!({"x_groq": {"usage": {"prompt_tokens": 7, "completion_tokens": 3}}});
-    let usage = done(&[delta(&json!({"content": "x"})), finish("stop"), groq]).usage;
+    let usage = done(&[delta(&json!({"content": "x"})), finish("stop"), groq]).await.usage;
     assert_eq!((usage.input_tokens, usage.output_tokens), (Some(7), Some(3)));
 }
 
-#[test]
-fn other_choices_are_kept_beside_the_first() {
+#[tokio::test]
+async fn further_choices_become_alternatives() {
     let choice = |index: u64, text: &str, reason: Value| {
         json!({"choices": [{"index": index, "delta": {"content": text},
             "finish_reason": reason}]})
@@ -200,19 +218,19 @@ fn other_choices_are_kept_beside_the_first() {
         choice(0, "A", json!("stop")),
         choice(1, "b", json!("length")),
     ];
-    let completion = done(&chunks);
+    let completion = done(&chunks).await;
     assert_eq!(completion.text(), "A");
     let [other] = completion.alternatives.as_slice() else { panic!("{completion:?}") };
     assert_eq!(other.contents, [Content::text("Bb")]);
     assert_eq!(other.finish_reason, Some(FinishReason::Length));
-    let events = decoded(decoder(), &chunks).unwrap();
-    assert!(!events.contains(&CompletionEvent::Text("B".into())), "only the first is told");
+    let events = decoded(&chunks).await.unwrap();
+    assert!(!events.contains(&CompletionEvent::Text("B".into())), "only the first choice is streamed");
     let far = json!({"choices": [{"index": 4_000_000_000_u64, "delta": {}}]});
-    assert!(decoded(decoder(), &[far]).is_err(), "no memory is taken for it");
+    assert!(decoded(&[far]).await.is_err(), "no memory is allocated for it");
 }
 
-#[test]
-fn thoughts_are_kept_as_the_vendor_wants_them_back() {
+#[tokio::test]
+async fn thinking_is_kept_in_the_form_that_the_vendor_requires_back() {
     let details = [
         json!({"reasoning_details": [{"index": 0, "type": "reasoning.text", "text": "H"}]}),
         json!({"reasoning": "Hm.", "reasoning_details": [
@@ -222,45 +240,45 @@ fn thoughts_are_kept_as_the_vendor_wants_them_back() {
     let chunks: Vec<Value> = details.iter().map(delta).chain([finish("stop")]).collect();
     let merged = json!([{"index": 0, "type": "reasoning.text", "text": "Hm.",
         "signature": "s"}]);
-    for (replays, item) in [
-        (Replays::Nothing, None),
-        (Replays::ReasoningContent, Some(json!({"reasoning_content": "Hm."}))),
-        (Replays::ReasoningDetails, Some(json!({"reasoning_details": merged}))),
+    for (replay, item) in [
+        (ThinkingReplay::None, None),
+        (ThinkingReplay::ReasoningContent, Some(json!({"reasoning_content": "Hm."}))),
+        (ThinkingReplay::ReasoningDetails, Some(json!({"reasoning_details": merged}))),
     ] {
-        let events = decoded(Decoder::new(reading(replays)), &chunks).unwrap();
+        let quirks = Quirks::new().with_thinking_replay(replay);
+        let events = decoded_with(quirks, &chunks).await.unwrap();
         let Some(CompletionEvent::Done(completion)) = events.last() else { panic!() };
         let Content::Thinking(thinking) = &completion.contents[0] else { panic!() };
         assert_eq!(thinking.text, "Hm.");
-        let replay = item.map(|item| Replay { provider: "acme".into(), item });
+        let replay = item.map(|item| Replay::new("acme", item));
         assert_eq!(thinking.replay, replay);
     }
 }
 
-#[test]
-fn each_servers_form_of_content_is_understood() {
+#[tokio::test]
+async fn the_content_of_each_server_is_read() {
     let parts = json!({"content": [
         {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
         {"type": "text", "text": "Hello"},
     ]});
-    let completion = done(&[delta(&parts), finish("stop")]);
+    let completion = done(&[delta(&parts), finish("stop")]).await;
     assert_eq!(completion.text(), "Hello");
     assert!(matches!(&completion.contents[0], Content::Thinking(t) if t.text == "Hm."));
-    let json = done(&[delta(&json!({"content": {"a": 1}})), finish("stop")]);
+    let json = done(&[delta(&json!({"content": {"a": 1}})), finish("stop")]).await;
     assert_eq!(json.text(), "{\"a\":1}");
     let refused =
-        done(&[delta(&json!({"refusal": "No"})), delta(&json!({"refusal": "."})), finish("stop")]);
+        done(&[delta(&json!({"refusal": "No"})), delta(&json!({"refusal": "."})), finish("stop")]).await;
     assert!(matches!(&refused.contents[..], [Content::Refusal(refusal)] if refusal.text == "No."));
     assert_eq!(refused.finish_reason, Some(FinishReason::ContentFilter));
-    // What is new, and all so far.
+    // The new text, and everything so far.
     let both = |new: &str, all: &str| {
         json!({"choices": [{"delta": {"content": new}, "message": {"content": all}}],
             "citations": ["https://a.example", "https://b.example"],
             "search_results": [{"title": "A", "url": "https://a.example"}]})
     };
-    let found = done(&[both("Hel", "Hel"), both("lo", "Hello"), finish("stop")]);
+    let found = done(&[both("Hel", "Hel"), both("lo", "Hello"), finish("stop")]).await;
     assert_eq!(found.text(), "Hello");
-    let cited =
-        Citation { url: Some("https://a.example".into()), title: Some("A".into()), quote: None };
+    let cited = Citation::from_url("https://a.example").with_title("A");
     assert_eq!(found.contents[1..], [Content::Citation(cited)]);
     let note = json!({"type": "url_citation", "url_citation": {"url": "https://a.example",
         "start_index": 1, "end_index": 3}});
@@ -268,27 +286,26 @@ fn each_servers_form_of_content_is_understood() {
         delta(&json!({"content": "Häßlich"})),
         delta(&json!({"annotations": [note, {"type": "novelty"}]})),
         finish("stop"),
-    ]);
+    ]).await;
     let Content::Citation(cited) = &noted.contents[1] else { panic!("{noted:?}") };
     assert_eq!(cited.quote.as_deref(), Some("äß"));
     assert_eq!(noted.contents.len(), 2);
 }
 
-#[test]
-fn sound_comes_with_its_transcript() {
-    let sound = |told: Value| delta(&json!({"audio": told}));
-    let mut reading = reading(Replays::Nothing);
-    reading.sound = Some("audio/mp3".into());
-    let events = decoded(
-        Decoder::new(reading),
-        &[
-            sound(json!({"id": "audio_1", "transcript": "Hel"})),
-            sound(json!({"transcript": "lo", "data": "AA"})),
-            sound(json!({"data": "BB"})),
-            finish("stop"),
-        ],
-    )
-    .unwrap();
+#[tokio::test]
+async fn audio_is_returned_with_its_transcript() {
+    let sound = |reported: Value| delta(&json!({"audio": reported}));
+    let mut request = hi();
+    let params = std::sync::Arc::make_mut(&mut request.params);
+    params.extra.insert("audio".to_owned(), json!({"format": "mp3"}));
+    let data = [
+        sound(json!({"id": "audio_1", "transcript": "Hel"})),
+        sound(json!({"transcript": "lo", "data": "AA"})),
+        sound(json!({"data": "BB"})),
+        finish("stop"),
+    ];
+    let data = data.map(|chunk| chunk.to_string());
+    let events = events(request, Quirks::new(), &data).await.unwrap();
     assert!(events.contains(&CompletionEvent::Text("Hel".into())));
     let Some(CompletionEvent::Done(completion)) = events.last() else { panic!() };
     let [Content::Text(text), Content::Document(sound)] = completion.contents.as_slice() else {
@@ -301,9 +318,9 @@ fn sound_comes_with_its_transcript() {
     assert_eq!(sound.source, source);
 }
 
-#[test]
-fn a_reply_that_stopped_says_why() {
-    for (told, reason) in [
+#[tokio::test]
+async fn finish_reasons_are_mapped() {
+    for (reported, reason) in [
         ("stop", FinishReason::Stop),
         ("length", FinishReason::Length),
         ("model_length", FinishReason::Length),
@@ -311,13 +328,13 @@ fn a_reply_that_stopped_says_why() {
         ("error", FinishReason::Error),
         ("boredom", FinishReason::Other("boredom".into())),
     ] {
-        let completion = done(&[delta(&json!({"content": "x"})), finish(told)]);
+        let completion = done(&[delta(&json!({"content": "x"})), finish(reported)]).await;
         assert_eq!(completion.finish_reason, Some(reason));
     }
 }
 
-#[test]
-fn what_is_unknown_or_out_of_shape_is_passed_over() {
+#[tokio::test]
+async fn unknown_and_malformed_fields_are_ignored() {
     let strange = [
         json!({"choices": [null, 3, {"delta": "x"}, {"delta": {"content": 7}}]}),
         json!({"choices": "none", "id": 4, "model": "", "usage": "much"}),
@@ -329,31 +346,31 @@ fn what_is_unknown_or_out_of_shape_is_passed_over() {
     ];
     let mut chunks = strange.to_vec();
     chunks.extend([delta(&json!({"content": "ok"})), finish("stop")]);
-    let completion = done(&chunks);
+    let completion = done(&chunks).await;
     assert_eq!(completion.contents, [Content::text("ok")]);
-    for data in ["{\"choices\": ", "", "<html>"] {
-        let error = decoder().event(data).unwrap_err();
+    for data in ["{\"choices\": ", "<html>"] {
+        let error = events(hi(), Quirks::new(), &[data.to_owned()]).await.unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
     }
     for whole in [json!({}), json!([]), json!("no"), json!({"choices": []})] {
-        let error = reading(Replays::Nothing).completion(&whole).unwrap_err();
+        let error = complete(&whole).await.unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
     }
 }
 
-#[test]
-fn a_choice_that_broke_off_is_missed_like_the_first() {
+#[tokio::test]
+async fn a_further_choice_without_a_finish_reason_is_truncated() {
     let choice = |index: u64, reason: Value| json!({"choices": [{"index": index, "delta": {"content": "x"}, "finish_reason": reason}]});
-    let error = decoded(decoder(), &[choice(1, Value::Null), choice(0, json!("stop"))]);
+    let error = decoded(&[choice(1, Value::Null), choice(0, json!("stop"))]).await;
     assert_eq!(error.unwrap_err().kind(), ProviderErrorKind::TruncatedStream);
 }
 
-#[test]
-fn images_that_the_model_made_are_kept() {
+#[tokio::test]
+async fn generated_images_are_kept() {
     let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
     let made = json!({"content": [{"type": "text", "text": "Here."}, {"type": "image_url",
         "image_url": "https://a.example/a.png"}], "images": [image("data:image/png;base64,AA==")]});
-    let events = decoded(decoder(), &[delta(&made), finish("stop")]).unwrap();
+    let events = decoded(&[delta(&made), finish("stop")]).await.unwrap();
     let images =
         [Content::image_url("https://a.example/a.png"), Content::image_base64("image/png", "AA==")];
     let Some(CompletionEvent::Done(completion)) = events.last() else { panic!("{events:?}") };
@@ -363,29 +380,29 @@ fn images_that_the_model_made_are_kept() {
     }
 }
 
-#[test]
-fn the_one_function_call_of_old_is_a_tool_call() {
-    let piece = |told: Value| delta(&json!({"function_call": told}));
+#[tokio::test]
+async fn a_legacy_function_call_is_a_tool_call() {
+    let piece = |reported: Value| delta(&json!({"function_call": reported}));
     let completion = done(&[
         piece(json!({"name": "add", "arguments": ""})),
         piece(json!({"arguments": "{\"a\":"})),
         piece(json!({"arguments": "1}"})),
         finish("function_call"),
-    ]);
+    ]).await;
     let asked = completion.tool_requests().next().expect("a call");
     assert_eq!((asked.name.as_str(), &asked.arguments), ("add", &json!({"a": 1})));
     assert_eq!(completion.finish_reason, Some(FinishReason::ToolCall));
 }
 
-#[test]
-fn thoughts_within_the_content_are_kept_as_they_came() {
+#[tokio::test]
+async fn thinking_inside_the_content_is_kept_verbatim() {
     let summary = |text: &str, signature: &str| {
         json!({"content": [{"type": "reasoning", "summary": [
             {"type": "summary_text", "text": text, "signature": signature}]}]})
     };
     let mistral = |text: &str| json!({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]});
-    let parts = |told: &[Value]| -> Vec<Value> {
-        told.iter().map(|told| told["content"][0].clone()).collect()
+    let parts = |reported: &[Value]| -> Vec<Value> {
+        reported.iter().map(|reported| reported["content"][0].clone()).collect()
     };
     for (pieces, whole) in [
         (vec![summary("H", ""), summary("m.", "s")], parts(&[summary("Hm.", "s")])),
@@ -398,20 +415,20 @@ fn thoughts_within_the_content_are_kept_as_they_came() {
         let text = json!({"content": [{"type": "text", "text": "Hello"}]});
         let mut chunks: Vec<Value> = pieces.iter().chain([&text]).map(delta).collect();
         chunks.push(finish("stop"));
-        let completion = done(&chunks);
+        let completion = done(&chunks).await;
         assert_eq!(completion.text(), "Hello");
         let Content::Thinking(thinking) = &completion.contents[0] else { panic!("{completion:?}") };
         assert_eq!(thinking.text, "Hm.");
-        let replay = thinking.replay.as_ref().expect("it is wanted back");
+        let replay = thinking.replay.as_ref().expect("it is required back");
         assert_eq!(replay.item, json!({"content": whole}));
     }
 }
 
-#[test]
-fn counts_and_reasons_are_read_as_each_server_writes_them() {
+#[tokio::test]
+async fn counts_and_finish_reasons_of_each_server_are_read() {
     let mut last = finish("eos");
     last["usage"] = json!({"prompt_tokens": "3", "completion_tokens": 2.0});
-    let completion = done(&[delta(&json!({"content": "x"})), last]);
+    let completion = done(&[delta(&json!({"content": "x"})), last]).await;
     assert_eq!(completion.usage.input_tokens, Some(3));
     assert_eq!(completion.usage.output_tokens, Some(2));
     assert_eq!(completion.finish_reason, Some(FinishReason::Stop));
@@ -424,23 +441,23 @@ fn counts_and_reasons_are_read_as_each_server_writes_them() {
             FinishReason::Other("insufficient_system_resource".into()),
         ),
     ] {
-        let completion = done(&[delta(&call), finish(reason)]);
+        let completion = done(&[delta(&call), finish(reason)]).await;
         assert_eq!(completion.finish_reason, Some(expected));
         assert_eq!(completion.tool_requests().next().expect("a call").arguments, json!({}));
     }
 }
 
-#[test]
-fn an_empty_error_is_none() {
+#[tokio::test]
+async fn an_empty_error_is_ignored() {
     for empty in [json!(""), json!({}), json!(null), json!([])] {
         let mut chunk = delta(&json!({"content": "ok"}));
         chunk["error"] = empty;
-        assert_eq!(done(&[chunk, finish("stop")]).text(), "ok");
+        assert_eq!(done(&[chunk, finish("stop")]).await.text(), "ok");
     }
 }
 
-#[test]
-fn calls_of_a_whole_reply_are_as_many_as_it_lists() {
+#[tokio::test]
+async fn every_listed_call_of_a_complete_reply_is_kept() {
     let call = |name: &str, arguments: &str| {
         json!({"id": "same", "index": 0, "type": "function",
             "function": {"name": name, "arguments": arguments}})
@@ -448,8 +465,8 @@ fn calls_of_a_whole_reply_are_as_many_as_it_lists() {
     let nameless = json!({"function": {"arguments": "{}"}});
     let message = json!({"role": "assistant", "tool_calls": [
         call("add", "{\"a\":1}"), call("add", "{\"a\":2}"), call("sub", "{}"), nameless]});
-    let told = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
-    let completion = reading(Replays::Nothing).completion(&told).unwrap();
+    let reported = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
+    let completion = complete(&reported).await.unwrap();
     let asked: Vec<_> = completion
         .tool_requests()
         .map(|call| (call.name.as_str(), call.arguments.to_string()))

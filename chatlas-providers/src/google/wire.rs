@@ -1,0 +1,247 @@
+//! The JSON of a reply of `generateContent`. Fields of an unexpected kind are read as absent, and
+//! fields that are not listed are skipped.
+
+use std::fmt;
+
+use chatlas_core::Usage;
+use chatlas_core::turn::Modalities;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::client::json::{Count, Flag, List, Maybe, Raw, Text};
+
+/// A chunk of a streamed reply, or a complete reply.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Chunk<'a> {
+    #[serde(borrow, default)]
+    pub(super) error: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) response_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) model_version: Text<'a>,
+    // Boxed, since serde moves a struct several times, and few chunks have these fields.
+    #[serde(borrow, default)]
+    pub(super) usage_metadata: Maybe<Box<Counts<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) prompt_feedback: Maybe<Box<Feedback<'a>>>,
+    #[serde(borrow, default)]
+    pub(super) candidates: List<Candidate<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Feedback<'a> {
+    #[serde(borrow, default)]
+    pub(super) block_reason: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) block_reason_message: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate<'a> {
+    #[serde(default)]
+    pub(super) index: Count,
+    #[serde(borrow, default)]
+    pub(super) content: Maybe<Parts<'a>>,
+    #[serde(borrow, default)]
+    pub(super) finish_reason: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) finish_message: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) grounding_metadata: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) url_context_metadata: Raw<'a>,
+    #[serde(borrow, default)]
+    pub(super) citation_metadata: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Parts<'a> {
+    #[serde(borrow, default)]
+    pub(super) parts: List<Part<'a>>,
+}
+
+/// A part of a content. Its other fields are kept, because Google requires the parts of its own
+/// tools back.
+#[derive(Default)]
+pub(super) struct Part<'a> {
+    pub(super) text: Text<'a>,
+    pub(super) thought: Flag,
+    pub(super) signature: Text<'a>,
+    pub(super) function_call: Maybe<Box<Call<'a>>>,
+    pub(super) inline_data: Maybe<Box<InlineData<'a>>>,
+    pub(super) file_data: Maybe<Box<FileData<'a>>>,
+    pub(super) rest: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Call<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) name: Text<'a>,
+    #[serde(default)]
+    pub(super) args: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct InlineData<'a> {
+    #[serde(borrow, default)]
+    pub(super) mime_type: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) data: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FileData<'a> {
+    #[serde(borrow, default)]
+    pub(super) mime_type: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) file_uri: Text<'a>,
+}
+
+/// serde's `flatten` would copy each part into a tree to find the other fields.
+impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PartVisitor;
+
+        impl<'de> Visitor<'de> for PartVisitor {
+            type Value = Part<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a part")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Part<'de>, A::Error> {
+                let mut part = Part::default();
+                while let Some(field) = map.next_key::<Text<'de>>()? {
+                    match field.as_str() {
+                        "text" => part.text = map.next_value()?,
+                        "thought" => part.thought = map.next_value()?,
+                        "thoughtSignature" => part.signature = map.next_value()?,
+                        "functionCall" => part.function_call = map.next_value()?,
+                        "inlineData" => part.inline_data = map.next_value()?,
+                        "fileData" => part.file_data = map.next_value()?,
+                        other => {
+                            let value = map.next_value()?;
+                            part.rest.insert(other.to_owned(), value);
+                        }
+                    }
+                }
+                Ok(part)
+            }
+        }
+
+        deserializer.deserialize_map(PartVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Counts<'a> {
+    #[serde(default)]
+    prompt_token_count: Count,
+    #[serde(default)]
+    tool_use_prompt_token_count: Count,
+    #[serde(default)]
+    cached_content_token_count: Count,
+    #[serde(default)]
+    candidates_token_count: Count,
+    #[serde(default)]
+    thoughts_token_count: Count,
+    #[serde(borrow, default)]
+    prompt_tokens_details: List<Detail<'a>>,
+    #[serde(borrow, default)]
+    tool_use_prompt_tokens_details: List<Detail<'a>>,
+    #[serde(borrow, default)]
+    cache_tokens_details: List<Detail<'a>>,
+    #[serde(borrow, default)]
+    candidates_tokens_details: List<Detail<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Detail<'a> {
+    #[serde(borrow, default)]
+    modality: Text<'a>,
+    #[serde(default)]
+    token_count: Count,
+}
+
+/// The token counts so far. A chunk may leave out counts of the chunks before.
+#[derive(Default)]
+pub(super) struct Tally {
+    prompt: Tokens,
+    tool_prompt: Tokens,
+    cached: Tokens,
+    candidates: Tokens,
+    thoughts: Option<u64>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Tokens {
+    count: Option<u64>,
+    by_modality: Modalities,
+}
+
+impl Tokens {
+    fn update(&mut self, count: Count, details: &List<Detail<'_>>) {
+        self.count = count.0.or(self.count);
+        if !details.0.is_empty() {
+            self.by_modality = by_modality(&details.0);
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn update(&mut self, counts: &Counts<'_>) {
+        self.prompt.update(counts.prompt_token_count, &counts.prompt_tokens_details);
+        self.tool_prompt
+            .update(counts.tool_use_prompt_token_count, &counts.tool_use_prompt_tokens_details);
+        self.cached.update(counts.cached_content_token_count, &counts.cache_tokens_details);
+        self.candidates.update(counts.candidates_token_count, &counts.candidates_tokens_details);
+        self.thoughts = counts.thoughts_token_count.0.or(self.thoughts);
+    }
+
+    /// Returns the counts in the terms of the conventions: Google counts the input of its own tools
+    /// beside the prompt, and the thoughts beside the answer.
+    pub(super) fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        usage.input_tokens = sum(self.prompt.count, self.tool_prompt.count);
+        usage.output_tokens = sum(self.candidates.count, self.thoughts);
+        usage.cache_read_tokens = self.cached.count;
+        usage.reasoning_tokens = self.thoughts;
+        usage.input_by_modality = self.prompt.by_modality;
+        usage.input_by_modality += self.tool_prompt.by_modality;
+        usage.output_by_modality = self.candidates.by_modality;
+        usage.cache_read_by_modality = self.cached.by_modality;
+        usage
+    }
+}
+
+fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.saturating_add(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+fn by_modality(details: &[Detail<'_>]) -> Modalities {
+    let mut counts = Modalities::default();
+    for detail in details {
+        let count = match detail.modality.as_str() {
+            // Google documents that tokens without a modality are text.
+            "TEXT" | "MODALITY_UNSPECIFIED" => &mut counts.text,
+            "IMAGE" => &mut counts.image,
+            "AUDIO" => &mut counts.audio,
+            _ => continue,
+        };
+        *count = sum(*count, detail.token_count.0);
+    }
+    counts
+}
