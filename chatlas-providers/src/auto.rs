@@ -1,7 +1,8 @@
-//! A provider by its name, as a setting of a program gives it: `openai/gpt-4o`.
+//! A provider by its name, such as `openai/gpt-4o` in a program's configuration.
 
 use std::sync::Arc;
 
+use chatlas_core::provider::Vendor;
 use chatlas_core::{Provider, ProviderError, ProviderErrorKind};
 
 use crate::http::variable;
@@ -9,142 +10,165 @@ use crate::http::variable;
 /// The environment variable of [`auto_from_env`].
 pub const PROVIDER_VARIABLE: &str = "CHATLAS_CHAT_PROVIDER_MODEL";
 
-type Make = fn(&str) -> Arc<dyn Provider>;
-
-/// A provider that can be asked for by name.
-struct Known {
+/// A provider that can be chosen by name.
+struct Entry {
     name: &'static str,
     feature: &'static str,
-    /// Environment variables without which it cannot work: of each row, one has to be set.
-    needs: &'static [&'static [&'static str]],
-    default_model: Option<&'static str>,
-    /// `None` where its feature is off.
-    make: Option<Make>,
+    /// `None` if its feature is off.
+    provider: Option<Choice>,
 }
 
-macro_rules! known {
-    ($name:literal, $feature:tt, [$([$($need:literal),+]),*], $default:expr, $provider:expr) => {
-        Known {
+/// The provider of an entry.
+#[derive(Clone, Copy)]
+struct Choice {
+    vendor: Vendor,
+    /// Whether one of its variables has to be set: that of the key, or one that replaces it.
+    needs_key: bool,
+    /// The variables that replace that of the key.
+    other_variables: [Option<&'static str>; 2],
+    new: fn(&str) -> Arc<dyn Provider>,
+}
+
+/// `entry!(name, feature, provider, needs_key)`; with `home`, a provider of the vendor that defined
+/// the protocol.
+macro_rules! entry {
+    ($name:literal, $feature:tt, home $provider:path, $needs_key:literal) => {
+        entry!(@ $name, $feature, $provider, $needs_key, <$provider>::OTHER_VARIABLES)
+    };
+    ($name:literal, $feature:tt, $provider:path, $needs_key:literal) => {
+        entry!(@ $name, $feature, $provider, $needs_key, [None; 2])
+    };
+    (@ $name:literal, $feature:tt, $provider:path, $needs_key:literal, $other:expr) => {
+        Entry {
             name: $name,
             feature: $feature,
-            needs: &[$(&[$($need),+]),*],
-            default_model: $default,
             #[cfg(feature = $feature)]
-            make: Some(|model| Arc::new($provider(model))),
+            provider: Some(Choice {
+                vendor: <$provider>::VENDOR,
+                needs_key: $needs_key,
+                other_variables: $other,
+                new: |model| Arc::new(<$provider>::new(model)),
+            }),
             #[cfg(not(feature = $feature))]
-            make: None,
+            provider: None,
         }
     };
 }
 
-/// All of them, each with its feature, what it needs, and the model where none is named.
 #[rustfmt::skip]
-const KNOWN: &[Known] = &[
-    known!("openai", "openai", [["OPENAI_API_KEY", "OPENAI_BASE_URL"]], Some("gpt-5.6-terra"), crate::openai::OpenAi::new),
-    known!("openai-completions", "openai", [["OPENAI_API_KEY", "OPENAI_BASE_URL"]], Some("gpt-5.6-terra"), crate::completions::OpenAiCompletions::new),
-    known!("anthropic", "anthropic", [["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"]], Some("claude-sonnet-5"), crate::anthropic::Anthropic::new),
-    known!("bedrock", "bedrock", [], Some("us.anthropic.claude-sonnet-5"), crate::bedrock::Bedrock::new),
-    known!("google", "google", [["GOOGLE_API_KEY", "GEMINI_API_KEY"]], Some("gemini-3.5-flash"), crate::google::Gemini::new),
-    known!("vertex", "vertex", [], Some("gemini-3.5-flash"), crate::google::Vertex::new),
-    known!("azure-openai", "azure", [["AZURE_OPENAI_API_KEY"], ["AZURE_OPENAI_ENDPOINT"]], None, crate::azure::AzureOpenAi::new),
-    known!("azure-openai-completions", "azure", [["AZURE_OPENAI_API_KEY"], ["AZURE_OPENAI_ENDPOINT"]], None, crate::azure::AzureOpenAiCompletions::new),
-    known!("cloudflare", "cloudflare", [["CLOUDFLARE_API_KEY"], ["CLOUDFLARE_ACCOUNT_ID"]], Some("@cf/meta/llama-3.3-70b-instruct-fp8-fast"), crate::vendors::Cloudflare::new),
-    known!("databricks", "databricks", [["DATABRICKS_TOKEN"], ["DATABRICKS_HOST"]], Some("databricks-claude-sonnet-4-6"), crate::vendors::Databricks::new),
-    known!("deepseek", "deepseek", [["DEEPSEEK_API_KEY"]], Some("deepseek-v4-flash"), crate::vendors::DeepSeek::new),
-    known!("groq", "groq", [["GROQ_API_KEY"]], Some("openai/gpt-oss-20b"), crate::vendors::Groq::new),
-    known!("huggingface", "huggingface", [["HUGGINGFACE_API_KEY"]], Some("Qwen/Qwen3-235B-A22B-Instruct-2507"), crate::vendors::HuggingFace::new),
-    known!("lm-studio", "lm-studio", [], None, crate::vendors::LmStudio::new),
-    known!("mistral", "mistral", [["MISTRAL_API_KEY"]], Some("mistral-large-latest"), crate::vendors::Mistral::new),
-    known!("ollama", "ollama", [], None, crate::vendors::Ollama::new),
-    known!("openrouter", "openrouter", [["OPENROUTER_API_KEY"]], Some("gpt-5.6-terra"), crate::vendors::OpenRouter::new),
-    known!("perplexity", "perplexity", [["PERPLEXITY_API_KEY"]], Some("sonar"), crate::vendors::Perplexity::new),
-    known!("portkey", "portkey", [["PORTKEY_API_KEY"]], Some("gpt-5.4"), crate::vendors::Portkey::new),
+static ENTRIES: &[Entry] = &[
+    entry!("openai", "openai", home crate::openai::OpenAi, true),
+    entry!("openai-completions", "openai", home crate::completions::OpenAiCompletions, true),
+    entry!("anthropic", "anthropic", home crate::anthropic::Anthropic, true),
+    // Credentials of AWS and of Google Cloud have many sources.
+    entry!("bedrock", "bedrock", home crate::bedrock::Bedrock, false),
+    entry!("google", "google", home crate::google::Gemini, true),
+    entry!("vertex", "vertex", crate::google::Vertex, false),
+    entry!("azure-openai", "azure", crate::azure::AzureOpenAi, true),
+    entry!("azure-openai-completions", "azure", crate::azure::AzureOpenAiCompletions, true),
+    entry!("cloudflare", "cloudflare", crate::vendors::Cloudflare, true),
+    entry!("databricks", "databricks", crate::vendors::Databricks, true),
+    entry!("deepseek", "deepseek", crate::vendors::DeepSeek, true),
+    entry!("groq", "groq", crate::vendors::Groq, true),
+    entry!("huggingface", "huggingface", crate::vendors::HuggingFace, true),
+    // A server on this machine has no key by default.
+    entry!("lm-studio", "lm-studio", crate::vendors::LmStudio, false),
+    entry!("mistral", "mistral", crate::vendors::Mistral, true),
+    entry!("ollama", "ollama", crate::vendors::Ollama, false),
+    entry!("openrouter", "openrouter", crate::vendors::OpenRouter, true),
+    entry!("perplexity", "perplexity", crate::vendors::Perplexity, true),
+    entry!("portkey", "portkey", crate::vendors::Portkey, true),
 ];
 
-/// The provider of that name: `provider/model`, or `provider` alone for its usual model.
+/// Creates the provider with that name: `provider/model`, or `provider` alone for its default model.
 ///
 /// ```no_run
 /// # fn example() -> Result<(), chatlas_core::ProviderError> {
-/// let chat = chatlas_core::Chat::with_provider(chatlas_providers::auto::auto("openai/gpt-4o")?);
+/// let chat = chatlas_core::Chat::new(chatlas_providers::auto::auto("openai/gpt-4o")?);
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Errors
 ///
-/// [`InvalidRequest`](ProviderErrorKind::InvalidRequest) where there is no provider of that name,
-/// or it has no usual model and none is named; [`Unsupported`](ProviderErrorKind::Unsupported) where
-/// its feature is off; [`Authentication`](ProviderErrorKind::Authentication) where an environment
-/// variable is not set that it needs. The message says what to do.
+/// [`InvalidRequest`](ProviderErrorKind::InvalidRequest) if there is no provider with that name, or
+/// it has no default model and none is named; [`Unsupported`](ProviderErrorKind::Unsupported) if its
+/// feature is off; [`Authentication`](ProviderErrorKind::Authentication) if an environment variable
+/// that it needs is not set. The message contains what to do.
 pub fn auto(name: &str) -> Result<Arc<dyn Provider>, ProviderError> {
-    let (make, model) = choose(name, variable)?;
-    Ok(make(model))
+    let (new, model) = choose(name, variable)?;
+    Ok(new(&model))
 }
 
-/// The provider that the environment variable `CHATLAS_CHAT_PROVIDER_MODEL` names, as [`auto`]
-/// takes it.
+/// Creates the provider that the environment variable `CHATLAS_CHAT_PROVIDER_MODEL` names, in the
+/// form of [`auto`].
 ///
 /// # Errors
 ///
-/// Those of [`auto`], and [`InvalidRequest`](ProviderErrorKind::InvalidRequest) where the variable
-/// is not set.
+/// Those of [`auto`], and [`InvalidRequest`](ProviderErrorKind::InvalidRequest) if the variable is
+/// not set.
 pub fn auto_from_env() -> Result<Arc<dyn Provider>, ProviderError> {
     let name = variable(PROVIDER_VARIABLE).ok_or_else(|| {
         ProviderError::new(
             ProviderErrorKind::InvalidRequest,
             format!(
                 "no model is chosen: set the environment variable {PROVIDER_VARIABLE}, \
-                 to `openai/gpt-4o` for example"
+                 for example to `openai/gpt-4o`"
             ),
         )
     })?;
     auto(&name)
 }
 
-/// How the provider of that name is made, and with which model.
+/// Returns the constructor of the provider with that name, and the model.
 fn choose(
     name: &str,
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<(Make, &str), ProviderError> {
+) -> Result<(fn(&str) -> Arc<dyn Provider>, String), ProviderError> {
+    let invalid = |message| ProviderError::new(ProviderErrorKind::InvalidRequest, message);
     let (name, model) = name.split_once('/').unwrap_or((name, ""));
     let (name, model) = (name.trim(), model.trim());
-    let known = KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name));
-    let known = known.ok_or_else(|| {
-        let names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
-        ProviderError::new(
-            ProviderErrorKind::InvalidRequest,
-            format!("there is no provider `{name}`; known are {}", names.join(", ")),
-        )
-    })?;
-    let make = known.make.ok_or_else(|| {
+    let Some(entry) = ENTRIES.iter().find(|entry| entry.name.eq_ignore_ascii_case(name)) else {
+        let names: Vec<&str> = ENTRIES.iter().map(|entry| entry.name).collect();
+        let names = names.join(", ");
+        return Err(invalid(format!(
+            "there is no provider `{name}`; the supported ones are {names}"
+        )));
+    };
+    let choice = entry.provider.as_ref().ok_or_else(|| {
         ProviderError::new(
             ProviderErrorKind::Unsupported,
             format!(
                 "the provider `{}` is not part of this build: turn on the feature `{}` of chatlas",
-                known.name, known.feature
+                entry.name, entry.feature
             ),
         )
     })?;
-    let model = Some(model).filter(|model| !model.is_empty()).or(known.default_model);
+    let model = Some(model).filter(|model| !model.is_empty()).or(choice.vendor.default_model);
     let model = model.ok_or_else(|| {
-        ProviderError::new(
-            ProviderErrorKind::InvalidRequest,
-            format!("`{name}` has no usual model: name one, as in `{name}/MODEL`"),
-        )
+        invalid(format!("`{name}` has no default model: name one, as in `{name}/MODEL`"))
     })?;
-    for any in known.needs {
-        if any.iter().all(|name| variable(name).is_none()) {
-            return Err(ProviderError::new(
-                ProviderErrorKind::Authentication,
-                format!(
-                    "the provider `{}` needs the environment variable {}",
-                    known.name,
-                    any.join(" or ")
-                ),
-            ));
-        }
+    match choice.missing_variable(variable) {
+        Some(missing) => Err(ProviderError::new(
+            ProviderErrorKind::Authentication,
+            format!("the provider `{}` needs the environment variable {missing}", entry.name),
+        )),
+        None => Ok((choice.new, model.to_owned())),
     }
-    Ok((make, model))
+}
+
+impl Choice {
+    /// Returns a variable that is needed and not set: that of the key, or a part of the base URL.
+    fn missing_variable(&self, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+        let keys = [self.vendor.api_key_env, self.other_variables[0], self.other_variables[1]];
+        let keys: Vec<&str> = keys.into_iter().flatten().collect();
+        if self.needs_key && keys.iter().all(|name| variable(name).is_none()) {
+            return Some(keys.join(" or "));
+        }
+        let parts = self.vendor.base_url.split('{').skip(1);
+        let mut parts = parts.filter_map(|part| Some(part.split_once('}')?.0));
+        parts.find(|name| variable(name).is_none()).map(str::to_owned)
+    }
 }
 
 #[cfg(test)]
@@ -153,17 +177,19 @@ mod tests {
 
     fn refused(name: &str, set: &[&str]) -> (ProviderErrorKind, String) {
         let variable = |name: &str| set.contains(&name).then(|| "x".to_owned());
-        let error = choose(name, variable).map(|_| ()).expect_err("it cannot be chosen");
+        let error = choose(name, variable).map(|_| ()).expect_err("the provider cannot be chosen");
         (error.kind(), error.message().to_owned())
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_those_that_are_known() {
+    fn the_error_of_an_unknown_name_lists_the_providers() {
         let (kind, message) = refused("opnai/gpt-4o", &[]);
         assert_eq!(kind, ProviderErrorKind::InvalidRequest);
-        assert!(message.starts_with("there is no provider `opnai`; known are openai, "));
-        for known in KNOWN {
-            assert!(message.contains(known.name), "{message}");
+        assert!(
+            message.starts_with("there is no provider `opnai`; the supported ones are openai, ")
+        );
+        for entry in ENTRIES {
+            assert!(message.contains(entry.name), "{message}");
         }
     }
 
@@ -178,16 +204,16 @@ mod tests {
             ("openai/", "gpt-5.6-terra"),
             ("openai/ft:a/b", "ft:a/b"),
         ] {
-            let (make, chosen) = choose(name, all).unwrap();
+            let (new, chosen) = choose(name, all).unwrap();
             assert_eq!(chosen, model);
-            let info = make(chosen).info().clone();
+            let info = new(&chosen).info().clone();
             assert_eq!((&*info.name, info.model.as_deref()), ("openai", Some(model)));
         }
     }
 
     #[cfg(feature = "openai")]
     #[test]
-    fn a_missing_key_names_its_variable() {
+    fn the_error_of_a_missing_key_names_its_variable() {
         let (kind, message) = refused("openai/gpt-4o", &[]);
         assert_eq!(kind, ProviderErrorKind::Authentication);
         assert!(message.contains("OPENAI_API_KEY"), "{message}");
@@ -195,13 +221,13 @@ mod tests {
 
     #[cfg(feature = "databricks")]
     #[test]
-    fn all_that_is_needed_is_asked_for() {
+    fn every_variable_of_the_base_url_is_needed() {
         assert!(refused("databricks", &["DATABRICKS_TOKEN"]).1.ends_with("DATABRICKS_HOST"));
     }
 
     #[cfg(feature = "ollama")]
     #[test]
-    fn a_model_is_asked_for_where_none_is_usual() {
+    fn a_model_is_needed_if_there_is_no_default() {
         let (kind, message) = refused("ollama", &[]);
         assert_eq!(kind, ProviderErrorKind::InvalidRequest);
         assert!(message.contains("`ollama/MODEL`"), "{message}");
@@ -209,7 +235,7 @@ mod tests {
 
     #[cfg(not(feature = "portkey"))]
     #[test]
-    fn a_feature_that_is_off_is_named() {
+    fn the_error_names_a_feature_that_is_off() {
         let (kind, message) = refused("portkey/gpt-5.4", &["PORTKEY_API_KEY"]);
         assert_eq!(kind, ProviderErrorKind::Unsupported);
         assert!(message.contains("turn on the feature `portkey`"), "{message}");
@@ -217,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_provider_is_listed_once() {
-        let mut names: Vec<&str> = KNOWN.iter().map(|known| known.name).collect();
+        let mut names: Vec<&str> = ENTRIES.iter().map(|entry| entry.name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();

@@ -12,8 +12,8 @@ pub mod auto;
 pub mod azure;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
-// The dialects move to it one after the other.
-#[allow(dead_code, unused_imports)]
+// Not every dialect uses everything.
+#[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports))]
 pub mod client;
 #[cfg(feature = "_completions")]
 pub mod completions;

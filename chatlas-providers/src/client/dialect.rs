@@ -7,12 +7,12 @@ use std::sync::Arc;
 use chatlas_core::provider::Vendor;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, Model, ProviderError, ProviderErrorKind};
-use reqwest::header::HeaderMap;
 use reqwest::Url;
+use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
 use super::{Endpoint, Frame, Framing, Reply};
-use crate::http::Signer;
+use crate::http::attempts::Signer;
 
 /// An operation of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -37,7 +37,7 @@ pub use reply::{CallPiece, ChoiceMut, Reply};
 pub use sse::Sse;
 use wire::Wire;
 
-pub use crate::http::Signer;
+pub use crate::http::attempts::Signer;
 pub(crate) use crate::http::malformed;
 use crate::http::{HttpOptions, variable};
 
@@ -52,6 +52,12 @@ pub struct Client<D: Dialect> {
 }
 
 impl<D: Dialect> Client<D> {
+    /// The vendor that defined the protocol: its name, base URL, API key variable and default model.
+    pub const VENDOR: Vendor = *D::VENDOR;
+    /// The environment variables that replace that of the API key.
+    pub(crate) const OTHER_VARIABLES: [Option<&'static str>; 2] =
+        [D::SECOND_KEY_ENV, D::BASE_URL_ENV];
+
     /// Creates a provider for a model of the vendor that defined the protocol, with the key and the
     /// address from environment variables.
     pub fn new(model: impl Into<Arc<str>>) -> Self {

@@ -49,7 +49,10 @@ pub(crate) async fn read_body(
 /// Returns the error of a body that broke off while it was read.
 pub(crate) fn broken_off(error: &reqwest::Error) -> ProviderError {
     if error.is_timeout() {
-        ProviderError::new(ProviderErrorKind::Timeout, "the reply stalled: no data arrived before the read timeout")
+        ProviderError::new(
+            ProviderErrorKind::Timeout,
+            "the reply stalled: no data arrived before the read timeout",
+        )
     } else {
         ProviderError::new(
             ProviderErrorKind::TruncatedStream,

@@ -1,6 +1,6 @@
 //! HTTP, the same for every provider: settings, attempts, secrets, bodies.
 
-mod attempts;
+pub(crate) mod attempts;
 mod body;
 mod failure;
 mod options;
@@ -12,7 +12,7 @@ mod tls;
 mod token;
 mod url;
 
-pub(crate) use attempts::{Outgoing, Signer, send};
+pub(crate) use attempts::{Outgoing, send};
 #[cfg(any(feature = "_completions", feature = "google"))]
 pub(crate) use body::one_line;
 pub(crate) use body::{broken_off, content_type, malformed, read_body, snippet};

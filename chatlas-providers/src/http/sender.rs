@@ -16,13 +16,17 @@ use super::{malformed, tls};
 /// The content encodings of compressed bodies. The shared client requests none of them.
 const COMPRESSIONS: [&str; 4] = ["gzip", "br", "deflate", "zstd"];
 
+/// A function that sends requests.
+#[derive(Clone)]
+pub(crate) struct Function(Arc<dyn Fn(Request) -> Sending + Send + Sync>);
+
 type Sending = Pin<Box<dyn Future<Output = Result<Response, SendError>> + Send>>;
 
 /// Sends requests.
 #[derive(Clone)]
 pub(crate) enum Sender {
     Client(Client),
-    Function(Arc<dyn Fn(Request) -> Sending + Send + Sync>),
+    Function(Function),
 }
 
 impl Sender {
@@ -32,16 +36,20 @@ impl Sender {
         Fut: Future<Output = Result<Response, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        Self::Function(Arc::new(move |request| {
+        Self::Function(Function(Arc::new(move |request| {
             let sending = send(request);
-            Box::pin(async move { sending.await.map_err(|error| SendError::from_error(&*error.into())) })
-        }))
+            Box::pin(
+                async move { sending.await.map_err(|error| SendError::from_error(&*error.into())) },
+            )
+        })))
     }
 
     pub(super) async fn execute(&self, request: Request) -> Result<Response, SendError> {
         match self {
-            Self::Client(client) => client.execute(request).await.map_err(|e| SendError::from_error(&e)),
-            Self::Function(send) => send(request).await,
+            Self::Client(client) => {
+                client.execute(request).await.map_err(|e| SendError::from_error(&e))
+            }
+            Self::Function(function) => (function.0)(request).await,
         }
     }
 

@@ -28,8 +28,9 @@ pub(super) fn configure(builder: ClientBuilder) -> Result<ClientBuilder, Provide
     use rustls::crypto::{CryptoProvider, ring};
     use rustls_platform_verifier::BuilderVerifierExt as _;
 
-    let provider =
-        CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()));
+    let provider = CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(ring::default_provider()));
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_platform_verifier())

@@ -83,19 +83,18 @@ async fn calls(pieces: &[Value]) -> Vec<(String, String, Value)> {
 #[tokio::test]
 async fn chunks_become_events_and_the_final_turn() {
     let call = |piece: Value| delta(&json!({"tool_calls": [piece]}));
-    let events = decoded(
-        &[
-            delta(&json!({"role": "assistant", "content": ""})),
-            delta(&json!({"reasoning_content": "Hm."})),
-            delta(&json!({"content": "Hel"})),
-            delta(&json!({"content": "lo"})),
-            call(json!({"index": 0, "id": "c1", "function": {"name": "add", "arguments": ""}})),
-            call(json!({"index": 0, "function": {"arguments": "{\"a\":"}})),
-            call(json!({"index": 0, "function": {"arguments": "1}"}})),
-            finish("tool_calls"),
-            json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}),
-        ],
-    ).await
+    let events = decoded(&[
+        delta(&json!({"role": "assistant", "content": ""})),
+        delta(&json!({"reasoning_content": "Hm."})),
+        delta(&json!({"content": "Hel"})),
+        delta(&json!({"content": "lo"})),
+        call(json!({"index": 0, "id": "c1", "function": {"name": "add", "arguments": ""}})),
+        call(json!({"index": 0, "function": {"arguments": "{\"a\":"}})),
+        call(json!({"index": 0, "function": {"arguments": "1}"}})),
+        finish("tool_calls"),
+        json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}),
+    ])
+    .await
     .unwrap();
     let usage = Usage::new(3, 2);
     let request = Content::ToolRequest(ToolRequest::new("c1", "add", json!({"a": 1})));
@@ -169,7 +168,8 @@ async fn tool_calls_are_assembled_from_incomplete_pieces() {
     let named = calls(&[
         json!({"function": one("f", json!("{}"))}),
         json!({"function": one("f", json!("{}"))}),
-    ]).await;
+    ])
+    .await;
     assert_eq!(named.len(), 2);
     assert!(named[0].0.starts_with("call_") && named[0].0 != named[1].0, "{named:?}");
     // Invalid JSON is kept verbatim.
@@ -190,7 +190,11 @@ async fn an_invented_call_id_is_the_same_in_the_event_and_the_turn() {
     });
     let Some(CompletionEvent::Done(completion)) = events.last() else { panic!("{events:?}") };
     assert_eq!(completion.tool_requests().next(), reported.as_ref());
-    assert_eq!(completion.finish_reason, Some(FinishReason::ToolCall), "although the server reported stop");
+    assert_eq!(
+        completion.finish_reason,
+        Some(FinishReason::ToolCall),
+        "although the server reported stop"
+    );
 }
 
 #[tokio::test]
@@ -200,7 +204,13 @@ async fn token_counts_are_read_from_every_field_and_not_added_up() {
         chunk["usage"] = json!({"prompt_tokens": input, "completion_tokens": output});
         chunk
     };
-    let usage = done(&[reported(5, Value::Null), reported(5, json!(1)), reported(5, json!(2)), finish("stop")]).await;
+    let usage = done(&[
+        reported(5, Value::Null),
+        reported(5, json!(1)),
+        reported(5, json!(2)),
+        finish("stop"),
+    ])
+    .await;
     assert_eq!((usage.usage.input_tokens, usage.usage.output_tokens), (Some(5), Some(2)));
     let groq = json!({"x_groq": {"usage": {"prompt_tokens": 7, "completion_tokens": 3}}});
     let usage = done(&[delta(&json!({"content": "x"})), finish("stop"), groq]).await.usage;
@@ -224,7 +234,10 @@ async fn further_choices_become_alternatives() {
     assert_eq!(other.contents, [Content::text("Bb")]);
     assert_eq!(other.finish_reason, Some(FinishReason::Length));
     let events = decoded(&chunks).await.unwrap();
-    assert!(!events.contains(&CompletionEvent::Text("B".into())), "only the first choice is streamed");
+    assert!(
+        !events.contains(&CompletionEvent::Text("B".into())),
+        "only the first choice is streamed"
+    );
     let far = json!({"choices": [{"index": 4_000_000_000_u64, "delta": {}}]});
     assert!(decoded(&[far]).await.is_err(), "no memory is allocated for it");
 }
@@ -267,7 +280,8 @@ async fn the_content_of_each_server_is_read() {
     let json = done(&[delta(&json!({"content": {"a": 1}})), finish("stop")]).await;
     assert_eq!(json.text(), "{\"a\":1}");
     let refused =
-        done(&[delta(&json!({"refusal": "No"})), delta(&json!({"refusal": "."})), finish("stop")]).await;
+        done(&[delta(&json!({"refusal": "No"})), delta(&json!({"refusal": "."})), finish("stop")])
+            .await;
     assert!(matches!(&refused.contents[..], [Content::Refusal(refusal)] if refusal.text == "No."));
     assert_eq!(refused.finish_reason, Some(FinishReason::ContentFilter));
     // The new text, and everything so far.
@@ -286,7 +300,8 @@ async fn the_content_of_each_server_is_read() {
         delta(&json!({"content": "Häßlich"})),
         delta(&json!({"annotations": [note, {"type": "novelty"}]})),
         finish("stop"),
-    ]).await;
+    ])
+    .await;
     let Content::Citation(cited) = &noted.contents[1] else { panic!("{noted:?}") };
     assert_eq!(cited.quote.as_deref(), Some("äß"));
     assert_eq!(noted.contents.len(), 2);
@@ -388,7 +403,8 @@ async fn a_legacy_function_call_is_a_tool_call() {
         piece(json!({"arguments": "{\"a\":"})),
         piece(json!({"arguments": "1}"})),
         finish("function_call"),
-    ]).await;
+    ])
+    .await;
     let asked = completion.tool_requests().next().expect("a call");
     assert_eq!((asked.name.as_str(), &asked.arguments), ("add", &json!({"a": 1})));
     assert_eq!(completion.finish_reason, Some(FinishReason::ToolCall));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chatlas_core::{
     ChatRequest, Completion, CompletionEvent, Provider as _, ProviderError, ProviderErrorKind, Turn,
 };
-use chatlas_providers::http::{HttpOptions, BearerToken};
+use chatlas_providers::http::{BearerToken, HttpOptions};
 use chatlas_providers::openai::OpenAi;
 use futures_util::StreamExt as _;
 use opentelemetry::global;
@@ -86,7 +86,7 @@ async fn a_function_of_the_programs_own_sends_the_requests() {
     let server = serve(|_, connection| write(connection, 200, "application/json", &hello()));
     let sent = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&sent);
-    
+
     let client = reqwest::Client::new();
     let options = HttpOptions::default().with_sender(move |mut request| {
         let (client, count) = (client.clone(), Arc::clone(&count));
@@ -99,7 +99,8 @@ async fn a_function_of_the_programs_own_sends_the_requests() {
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(client.execute(request).await?)
         }
     });
-    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k").with_http(options);
+    let model =
+        OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k").with_http(options);
     assert_eq!(model.chat(hi()).await.expect("an answer").text(), "Hello");
     assert_eq!(sent.load(Ordering::SeqCst), 2);
     assert!(server.heads.lock().expect("no panic")[0].contains("x-middleware: yes"));
@@ -111,7 +112,10 @@ async fn a_failure_of_the_programs_own_client_is_typed() {
         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "slow");
         std::future::ready(Err(error))
     });
-    let model = OpenAi::new("gpt-4o").with_base_url("http://a.example").with_api_key("k").with_http(options);
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url("http://a.example")
+        .with_api_key("k")
+        .with_http(options);
     let error = model.chat(hi()).await.expect_err("it failed");
     assert_eq!(error.kind(), ProviderErrorKind::Timeout);
     assert_eq!(error.message(), "a.example did not answer in time");
@@ -124,11 +128,15 @@ async fn a_token_is_asked_for_used_and_replaced_when_it_is_refused() {
         _ => write(connection, 401, "application/json", r#"{"error": {"message": "token-1?"}}"#),
     });
     let asked = Arc::new(AtomicU32::new(1));
-    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("").with_token_provider(move || {
-        let number = asked.fetch_add(1, Ordering::SeqCst);
-        let token = BearerToken::new(format!("token-{number}")).with_lifetime(Duration::from_hours(1));
-        std::future::ready(Ok::<_, std::io::Error>(token))
-    });
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url(&server.url)
+        .with_api_key("")
+        .with_token_provider(move || {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            let token =
+                BearerToken::new(format!("token-{number}")).with_lifetime(Duration::from_hours(1));
+            std::future::ready(Ok::<_, std::io::Error>(token))
+        });
     model.chat(hi()).await.expect("an answer");
     let error = model.chat(hi()).await.expect_err("the token is refused");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
@@ -146,7 +154,9 @@ async fn the_trace_is_carried_along_only_when_asked() {
     let provider = SdkTracerProvider::builder().build();
     global::set_tracer_provider(provider);
     let server = serve(|_, connection| write(connection, 200, "application/json", &hello()));
-    let model = |options| OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k").with_http(options);
+    let model = |options| {
+        OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k").with_http(options)
+    };
     let tracer = global::tracer("test");
     let context = opentelemetry::Context::current_with_span(tracer.start("program"));
     let trace = context.span().span_context().trace_id().to_string();

@@ -13,6 +13,8 @@ mod bedrock_requests;
 mod canned;
 #[cfg(feature = "azure")]
 mod azure;
+#[cfg(feature = "openai")]
+mod completions;
 #[cfg(all(feature = "google", feature = "openai"))]
 mod derived;
 #[cfg(all(
@@ -29,8 +31,6 @@ mod environment;
 mod fixed;
 #[cfg(feature = "google")]
 mod google;
-#[cfg(feature = "openai")]
-mod completions;
 #[cfg(feature = "openai")]
 mod http;
 #[cfg(feature = "openai")]

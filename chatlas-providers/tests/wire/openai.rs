@@ -144,7 +144,8 @@ fn a_response_that_failed_shows_no_key() {
 fn a_key_in_a_header_is_a_key() {
     let told = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
     let server = serve(401, "application/json", &told.to_string(), Duration::ZERO);
-    let options = HttpOptions::default().with_header("api-key", CANARY).with_header("x-team", "error");
+    let options =
+        HttpOptions::default().with_header("api-key", CANARY).with_header("x-team", "error");
     let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_http(options);
     let error = run(model.chat(hi())).expect_err("an error");
     assert_eq!(error.message(), "the header [redacted] is wrong");
@@ -160,8 +161,8 @@ fn a_short_word_as_a_key_does_not_spoil_the_servers_answer() {
 
 #[test]
 fn secrets_in_the_address_are_not_printed() {
-    let model =
-        OpenAi::new("gpt-4o").with_base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
     assert!(!format!("{model:?}").contains(CANARY));
     let options = HttpOptions::default().with_max_retries(0);
     let error = run(model.with_http(options).chat(hi())).expect_err("nobody is there");
