@@ -1,6 +1,16 @@
 //! The providers without the rest of chatlas: the requests they send, the responses they accept,
 //! and the environment variables they read.
 
+#[cfg(feature = "anthropic")]
+mod anthropic_replies;
+#[cfg(feature = "anthropic")]
+mod anthropic_requests;
+#[cfg(feature = "bedrock")]
+mod bedrock_replies;
+#[cfg(feature = "bedrock")]
+mod bedrock_requests;
+#[cfg(feature = "anthropic")]
+mod canned;
 #[cfg(feature = "azure")]
 mod azure;
 #[cfg(feature = "openai")]
