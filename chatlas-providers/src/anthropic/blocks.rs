@@ -1,224 +1,427 @@
-//! Turns as the messages of the Messages API: what is said, as content blocks.
+//! Turns as messages of the Messages API: content blocks that borrow from the history.
+
+use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chatlas_core::Turn;
 use chatlas_core::content::{
-    Content, Media, MediaSource, Replay, Text, ToolOutcome, ToolRequest, ToolResult,
+    Content, Media, MediaSource, Replay, ToolOutcome, ToolRequest, ToolResult,
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq as _, Serializer};
+use serde_json::{Map, Value, json};
 
+use super::settings::CacheControl;
 use crate::data_url;
 
-/// What stands for a text where one is demanded and there is none.
+/// The text that is sent where the API requires one and the conversation has none.
 pub(crate) const NO_TEXT: &str = "[empty string]";
 
-/// A turn as a message; `None` where nothing of it can be sent.
-pub(super) fn message(provider: &str, cites: bool, turn: &Turn) -> Option<Value> {
-    match turn {
-        Turn::User(turn) => {
-            // The API wants the answers to its calls before anything else.
-            let (results, rest): (Vec<_>, Vec<_>) =
-                turn.contents.iter().partition(|content| matches!(content, Content::ToolResult(_)));
-            let contents = results.into_iter().chain(rest);
-            let mut blocks: Vec<Value> =
-                contents.filter_map(|content| said_by_user(content, cites)).collect();
-            if blocks.is_empty() {
-                blocks.push(text(NO_TEXT));
-            }
-            Some(json!({"role": "user", "content": blocks}))
-        }
-        Turn::Assistant(turn) => {
-            let blocks: Vec<Value> =
-                turn.contents.iter().flat_map(|content| said_by_model(provider, content)).collect();
-            (!blocks.is_empty()).then(|| json!({"role": "assistant", "content": blocks}))
-        }
-        _ => None,
-    }
+/// A message of a request.
+pub(super) struct Message<'a> {
+    role: &'static str,
+    content: Vec<Block<'a>>,
+    /// The block that ends the prefix which the vendor caches, with its mark.
+    cache: Option<(usize, CacheControl)>,
 }
 
-/// Makes messages out of what was said such as the API takes them.
+/// A content block of a message.
+enum Block<'a> {
+    Text(&'a str),
+    /// A block that the vendor sent and requires back. `text` replaces its text if set.
+    Item {
+        item: &'a Map<String, Value>,
+        text: Option<&'a str>,
+    },
+    Image(&'a Media),
+    Document(&'a Media, bool),
+    /// A call, with the other fields that the vendor sent in its block.
+    ToolUse(&'a ToolRequest, Option<&'a Map<String, Value>>),
+    ToolResult(&'a ToolResult, bool),
+}
+
+/// Returns the messages of a conversation in the form that the API accepts.
 ///
-/// Calls of the vendor's own tools that have no result are left out: a turn was cut off there. They
-/// stay in the last message, where they are what a paused turn goes on with, and beside a call of
-/// the program's, whose answer the turn goes on with. A last message of the model's ends in no blank.
-pub(super) fn close(messages: &mut Vec<Value>) {
-    let mut answered = Vec::new();
+/// Calls of the vendor's own tools that have no result are omitted: their turn was cut off. They are
+/// kept in the last message, where a paused turn continues with them, and beside a call of the
+/// program's tools, whose result continues the turn. The last text of the model ends without white
+/// space.
+pub(super) fn messages<'a>(
+    provider: &str,
+    cites: bool,
+    cache: Option<CacheControl>,
+    turns: impl ExactSizeIterator<Item = &'a Turn>,
+) -> Vec<Message<'a>> {
+    let mut messages = Vec::with_capacity(turns.len());
+    messages.extend(turns.filter_map(|turn| message(provider, cites, turn)));
+    remove_unanswered_calls(&mut messages);
+    if let Some(last) = messages.last_mut() {
+        if last.role == "assistant"
+            && let Some(block) = last.content.last_mut()
+        {
+            block.trim_end();
+        }
+        last.cache = last.content.iter().rposition(Block::is_cacheable).zip(cache);
+    }
+    messages
+}
+
+/// Returns a turn as a message, or `None` if nothing of it can be sent.
+fn message<'a>(provider: &str, cites: bool, turn: &'a Turn) -> Option<Message<'a>> {
+    let (role, content) = match turn {
+        Turn::User(turn) => {
+            // The API requires the results of its calls before anything else.
+            let is_result = |content: &&Content| matches!(content, Content::ToolResult(_));
+            let results = turn.contents.iter().filter(is_result);
+            let rest = turn.contents.iter().filter(|content| !is_result(content));
+            let mut blocks = Vec::with_capacity(turn.contents.len().max(1));
+            blocks.extend(results.chain(rest).filter_map(|content| of_user(content, cites)));
+            if blocks.is_empty() {
+                blocks.push(Block::Text(NO_TEXT));
+            }
+            ("user", blocks)
+        }
+        Turn::Assistant(turn) => {
+            let mut blocks = Vec::with_capacity(turn.contents.len());
+            turn.contents.iter().for_each(|content| of_model(provider, content, &mut blocks));
+            ("assistant", blocks)
+        }
+        _ => return None,
+    };
+    (!content.is_empty()).then_some(Message { role, content, cache: None })
+}
+
+fn remove_unanswered_calls(messages: &mut Vec<Message<'_>>) {
+    if !messages.iter().any(|message| message.content.iter().any(Block::is_server_call)) {
+        return;
+    }
+    let mut answered: Vec<Cow<'_, str>> = Vec::new();
     let mut is_last = true;
     for message in messages.iter_mut().rev() {
-        let Some(blocks) = message["content"].as_array_mut() else { continue };
-        answered.extend(blocks.iter().filter_map(|block| block.get("tool_use_id").cloned()));
-        if !is_last && !blocks.iter().any(|block| block["type"] == "tool_use") {
-            let is_call =
-                |block: &Value| block["type"].as_str().is_some_and(|t| t.ends_with("_tool_use"));
-            blocks.retain(|block| !is_call(block) || answered.contains(&block["id"]));
+        let content = &mut message.content;
+        answered.extend(content.iter().filter_map(Block::answers));
+        if !is_last && !content.iter().any(|block| block.kind() == "tool_use") {
+            content.retain(|block| {
+                let id = block.field("id").unwrap_or_default();
+                !block.is_server_call() || answered.iter().any(|answered| answered == id)
+            });
         }
         is_last = false;
     }
-    messages.retain(|message| message["content"].as_array().is_none_or(|b| !b.is_empty()));
-    if let Some(last) = messages.last_mut().filter(|last| last["role"] == "assistant")
-        && let Some(block) = last["content"].as_array_mut().and_then(|blocks| blocks.last_mut())
-        && let Some(text) = block["text"].as_str().map(|text| text.trim_end().to_owned())
-    {
-        block["text"] = text.into();
-    }
+    messages.retain(|message| !message.content.is_empty());
 }
 
-/// Whether the cache may be marked at that block: not at a thought, nor at what is to come.
-pub(super) fn may_be_marked(block: &Value) -> bool {
-    let kind = block["type"].as_str().unwrap_or_default();
-    matches!(kind, "text" | "image" | "document")
-        || kind.ends_with("_use")
-        || kind.ends_with("_result")
-}
-
-/// Whether a file is named by its id there.
-pub(super) fn names_a_file(contents: &[Content]) -> bool {
+/// Returns whether a content refers to an uploaded file.
+pub(super) fn has_file(contents: &[Content]) -> bool {
     contents.iter().any(|content| match content {
         Content::Image(media) | Content::Document(media) => {
             matches!(media.source, MediaSource::File { .. })
         }
         Content::ToolResult(ToolResult { outcome: ToolOutcome::Contents(contents), .. }) => {
-            names_a_file(contents)
+            has_file(contents)
         }
         _ => false,
     })
 }
 
-fn text(text: &str) -> Value {
-    json!({"type": "text", "text": text})
+/// Returns a text as a block; the API rejects a blank one.
+fn text(text: &str) -> Option<Block<'_>> {
+    (!text.trim().is_empty()).then_some(Block::Text(text))
 }
 
-/// A text as a block; the API refuses one that is blank.
-fn not_blank(said: &str) -> Option<Value> {
-    (!said.trim().is_empty()).then(|| text(said))
-}
-
-fn said_by_user(content: &Content, cites: bool) -> Option<Value> {
+fn of_user(content: &Content, cites: bool) -> Option<Block<'_>> {
     match content {
-        Content::Text(said) => not_blank(&said.text),
-        Content::Image(media) => Some(image(media)),
-        Content::Document(media) => Some(document(media, cites)),
-        Content::ToolResult(result) => Some(tool_result(result, cites)),
-        // The model says the rest.
+        Content::Text(content) => text(&content.text),
+        Content::Image(media) => Some(Block::Image(media)),
+        Content::Document(media) => Some(Block::Document(media, cites)),
+        Content::ToolResult(result) => Some(Block::ToolResult(result, cites)),
+        // All other contents are the model's.
         _ => None,
     }
 }
 
-fn said_by_model(provider: &str, content: &Content) -> Vec<Value> {
-    // One vendor may have another API, whose items are none of this one.
-    let ours = |replay: &Option<Replay>| {
-        let replay = replay.as_ref().filter(|replay| replay.provider == provider)?;
-        replay.item["type"].is_string().then(|| replay.item.clone())
-    };
+fn of_model<'a>(provider: &str, content: &'a Content, blocks: &mut Vec<Block<'a>>) {
+    let of = |replay: &'a Option<Replay>| item(provider, replay.as_ref()?);
     match content {
-        Content::Text(said) => {
-            let plain = not_blank(&said.text);
-            plain
-                .map(|plain| cited(said, ours(&said.replay)).unwrap_or(plain))
-                .into_iter()
-                .collect()
-        }
-        Content::Refusal(refusal) => not_blank(&refusal.text).into_iter().collect(),
-        Content::ToolRequest(request) => vec![tool_use(request, ours(&request.replay))],
-        // Without what proves it to be the model's own, a thought is refused.
-        Content::Thinking(thinking) => ours(&thinking.replay).into_iter().collect(),
-        Content::ServerTool(tool) if tool.replay.provider == provider => {
-            let blocks = match &tool.replay.item {
-                Value::Array(blocks) => blocks.as_slice(),
-                block => std::slice::from_ref(block),
+        Content::Text(content) => {
+            // The vendor's block has the sources. It is outdated if the text was changed since.
+            let same = |item: &&Map<String, Value>| {
+                item.get("text").is_some_and(|text| *text == content.text.as_str())
             };
-            blocks.iter().filter(|block| block["type"].is_string()).cloned().collect()
+            blocks.extend(text(&content.text).map(
+                |plain| match of(&content.replay).filter(same) {
+                    Some(item) => Block::Item { item, text: None },
+                    None => plain,
+                },
+            ));
         }
-        _ => Vec::new(),
-    }
-}
-
-/// A text with its sources as they came, unless it was changed since.
-fn cited(said: &Text, block: Option<Value>) -> Option<Value> {
-    block.filter(|block| block["text"] == said.text.as_str())
-}
-
-/// A call, with what else was told of it.
-fn tool_use(request: &ToolRequest, told: Option<Value>) -> Value {
-    let mut call = told.unwrap_or_else(|| json!({"type": "tool_use"}));
-    call["id"] = id(&request.id).into();
-    call["name"] = request.name.as_str().into();
-    call["input"] = input(&request.arguments);
-    call
-}
-
-/// The arguments of a call as an object: the API takes nothing else, so that what was none is told
-/// within one.
-pub(crate) fn input(arguments: &Value) -> Value {
-    match arguments {
-        Value::Object(_) => arguments.clone(),
-        Value::Null => json!({}),
-        Value::String(raw) => json!({"INVALID_JSON": raw}),
-        other => json!({"INVALID_JSON": other.to_string()}),
-    }
-}
-
-fn tool_result(result: &ToolResult, cites: bool) -> Value {
-    let content: Value = match &result.outcome {
-        ToolOutcome::Contents(contents) => {
-            contents.iter().filter_map(|content| said_by_user(content, cites)).collect()
+        Content::Refusal(refusal) => blocks.extend(text(&refusal.text)),
+        Content::ToolRequest(request) => {
+            blocks.push(Block::ToolUse(request, of(&request.replay)));
         }
-        // Of an error the API wants to hear.
-        ToolOutcome::Error(message) if message.trim().is_empty() => NO_TEXT.into(),
-        other => other.to_model_text().into(),
-    };
-    let mut block =
-        json!({"type": "tool_result", "tool_use_id": id(&result.id), "content": content});
-    if result.outcome.is_error() {
-        block["is_error"] = true.into();
-    }
-    block
-}
-
-/// The id of a call in the letters that the API takes: another vendor's may have others.
-pub(crate) fn id(id: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    id.chars().map(|c| if plain(c) { c } else { '_' }).collect()
-}
-
-fn image(media: &Media) -> Value {
-    match source(media) {
-        Some(source) => json!({"type": "image", "source": source}),
-        None => text("[an image that cannot be sent]"),
+        // The API rejects thinking without its signature.
+        Content::Thinking(thinking) => {
+            blocks.extend(of(&thinking.replay).map(|item| Block::Item { item, text: None }));
+        }
+        Content::ServerTool(tool) if tool.replay.provider == provider => {
+            let items = match &tool.replay.item {
+                Value::Array(items) => items.as_slice(),
+                item => std::slice::from_ref(item),
+            };
+            let items = items.iter().filter_map(typed);
+            blocks.extend(items.map(|item| Block::Item { item, text: None }));
+        }
+        _ => {}
     }
 }
 
-fn document(media: &Media, cites: bool) -> Value {
-    let Some(source) = plain_text(media).or_else(|| source(media)) else {
-        return text("[a document that cannot be sent]");
-    };
-    let mut block = json!({"type": "document", "source": source});
-    if let Some(name) = &media.name {
-        block["title"] = name.as_str().into();
-    }
-    if cites {
-        block["citations"] = json!({"enabled": true});
-    }
-    block
+/// Returns an item if it is a block of this API. A vendor may have a second API, whose items have
+/// no `type`.
+fn item<'a>(provider: &str, replay: &'a Replay) -> Option<&'a Map<String, Value>> {
+    if replay.provider == provider { typed(&replay.item) } else { None }
 }
 
-fn source(media: &Media) -> Option<Value> {
+fn typed(item: &Value) -> Option<&Map<String, Value>> {
+    item.as_object().filter(|item| item.get("type").is_some_and(Value::is_string))
+}
+
+impl<'a> Block<'a> {
+    fn kind(&self) -> &'a str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Item { .. } => self.field("type").unwrap_or_default(),
+            Self::Image(_) => "image",
+            Self::Document(..) => "document",
+            Self::ToolUse(_, item) => {
+                let kind = item.and_then(|item| item.get("type")?.as_str());
+                kind.unwrap_or("tool_use")
+            }
+            Self::ToolResult(..) => "tool_result",
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<&'a str> {
+        match self {
+            Self::Item { item, .. } => item.get(name)?.as_str(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the block is a call of a tool that the vendor runs.
+    fn is_server_call(&self) -> bool {
+        self.kind().ends_with("_tool_use")
+    }
+
+    /// Returns the id of the call that the block is the result of.
+    fn answers(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::ToolResult(result, _) => Some(call_id(&result.id)),
+            _ => self.field("tool_use_id").map(Cow::Borrowed),
+        }
+    }
+
+    /// Returns whether the API accepts a cache mark on the block: not on thinking, nor on a block of
+    /// an unsupported type.
+    fn is_cacheable(&self) -> bool {
+        let kind = self.kind();
+        matches!(kind, "text" | "image" | "document")
+            || kind.ends_with("_use")
+            || kind.ends_with("_result")
+    }
+
+    fn trim_end(&mut self) {
+        match self {
+            Self::Text(text) => *text = text.trim_end(),
+            Self::Item { item, text } => {
+                *text = item.get("text").and_then(Value::as_str).map(str::trim_end);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Serialize for Message<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("role", self.role)?;
+        map.serialize_entry("content", &Blocks(self))?;
+        map.end()
+    }
+}
+
+/// The blocks of a message, with the cache mark on one of them.
+struct Blocks<'a>(&'a Message<'a>);
+
+impl Serialize for Blocks<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let marked = |(index, block)| {
+            let cache = self.0.cache.filter(|(marked, _)| *marked == index);
+            Marked { block, cache: cache.map(|(_, cache)| cache) }
+        };
+        serializer.collect_seq(self.0.content.iter().enumerate().map(marked))
+    }
+}
+
+/// A block, with the cache mark if it has one.
+struct Marked<'a> {
+    block: &'a Block<'a>,
+    cache: Option<CacheControl>,
+}
+
+impl Serialize for Marked<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.block {
+            Block::Text(text) => {
+                map.serialize_entry("type", "text")?;
+                map.serialize_entry("text", text)?;
+            }
+            Block::Item { item, text } => {
+                for (key, value) in *item {
+                    match (key.as_str(), text) {
+                        ("text", Some(text)) => map.serialize_entry("text", text)?,
+                        ("cache_control", _) if self.cache.is_some() => {}
+                        _ => map.serialize_entry(key, value)?,
+                    }
+                }
+            }
+            Block::Image(media) => match source(media) {
+                Some(source) => {
+                    map.serialize_entry("type", "image")?;
+                    map.serialize_entry("source", &source)?;
+                }
+                None => unsupported(&mut map, "[an image that cannot be sent]")?,
+            },
+            Block::Document(media, cites) => match plain_text(media).or_else(|| source(media)) {
+                Some(source) => {
+                    map.serialize_entry("type", "document")?;
+                    map.serialize_entry("source", &source)?;
+                    if let Some(name) = &media.name {
+                        map.serialize_entry("title", name)?;
+                    }
+                    if *cites {
+                        map.serialize_entry("citations", &json!({"enabled": true}))?;
+                    }
+                }
+                None => unsupported(&mut map, "[a document that cannot be sent]")?,
+            },
+            Block::ToolUse(request, item) => {
+                match item {
+                    Some(item) => {
+                        for (key, value) in *item {
+                            let replaced = matches!(key.as_str(), "id" | "name" | "input");
+                            if !replaced && (key != "cache_control" || self.cache.is_none()) {
+                                map.serialize_entry(key, value)?;
+                            }
+                        }
+                    }
+                    None => map.serialize_entry("type", "tool_use")?,
+                }
+                map.serialize_entry("id", &call_id(&request.id))?;
+                map.serialize_entry("name", &request.name)?;
+                map.serialize_entry("input", &Input(&request.arguments))?;
+            }
+            Block::ToolResult(result, cites) => {
+                map.serialize_entry("type", "tool_result")?;
+                map.serialize_entry("tool_use_id", &call_id(&result.id))?;
+                match &result.outcome {
+                    ToolOutcome::Contents(contents) => {
+                        map.serialize_entry("content", &Parts(contents, *cites))?;
+                    }
+                    // The API rejects an error without a message.
+                    ToolOutcome::Error(message) if message.trim().is_empty() => {
+                        map.serialize_entry("content", NO_TEXT)?;
+                    }
+                    ToolOutcome::Error(text) | ToolOutcome::Value(Value::String(text)) => {
+                        map.serialize_entry("content", text)?;
+                    }
+                    other => map.serialize_entry("content", &other.to_model_text())?,
+                }
+                if result.outcome.is_error() {
+                    map.serialize_entry("is_error", &true)?;
+                }
+            }
+        }
+        if let Some(cache) = self.cache {
+            map.serialize_entry("cache_control", &cache)?;
+        }
+        map.end()
+    }
+}
+
+/// Writes a text that replaces a medium which the API has no form for.
+fn unsupported<M: SerializeMap>(map: &mut M, text: &str) -> Result<(), M::Error> {
+    map.serialize_entry("type", "text")?;
+    map.serialize_entry("text", text)
+}
+
+/// The contents of a tool result.
+struct Parts<'a>(&'a [Content], bool);
+
+impl Serialize for Parts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for block in self.0.iter().filter_map(|content| of_user(content, self.1)) {
+            list.serialize_element(&Marked { block: &block, cache: None })?;
+        }
+        list.end()
+    }
+}
+
+/// The arguments of a call as an object, the only form that the API accepts: other arguments are
+/// wrapped.
+pub(crate) struct Input<'a>(pub(crate) &'a Value);
+
+impl Serialize for Input<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = match self.0 {
+            Value::Object(arguments) => return arguments.serialize(serializer),
+            _ => serializer.serialize_map(None)?,
+        };
+        match self.0 {
+            Value::Null => {}
+            Value::String(raw) => map.serialize_entry("INVALID_JSON", raw)?,
+            other => map.serialize_entry("INVALID_JSON", &other.to_string())?,
+        }
+        map.end()
+    }
+}
+
+/// Returns the id of a call in the characters that the API accepts. Another vendor's id may have
+/// others.
+pub(crate) fn call_id(id: &str) -> Cow<'_, str> {
+    let accepted = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if id.chars().all(accepted) {
+        return Cow::Borrowed(id);
+    }
+    Cow::Owned(id.chars().map(|c| if accepted(c) { c } else { '_' }).collect())
+}
+
+/// The location of the bytes of an image or document.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Source<'a> {
+    Url { url: &'a str },
+    Base64 { media_type: &'a str, data: &'a str },
+    File { file_id: &'a str },
+    Text { media_type: &'static str, data: String },
+}
+
+fn source(media: &Media) -> Option<Source<'_>> {
     Some(match &media.source {
         MediaSource::Url { url } => match data_url::read(url) {
-            Some((kind, data)) => json!({"type": "base64", "media_type": kind, "data": data}),
-            None => json!({"type": "url", "url": url}),
+            Some((media_type, data)) => Source::Base64 { media_type, data },
+            None => Source::Url { url },
         },
-        MediaSource::Base64 { mime_type, data } => {
-            json!({"type": "base64", "media_type": mime_type, "data": data})
-        }
-        MediaSource::File { id, .. } => json!({"type": "file", "file_id": id}),
+        MediaSource::Base64 { mime_type, data } => Source::Base64 { media_type: mime_type, data },
+        MediaSource::File { id, .. } => Source::File { file_id: id },
         _ => return None,
     })
 }
 
-/// The source of a document that is text: the API takes PDFs as bytes, and nothing else.
-fn plain_text(media: &Media) -> Option<Value> {
+/// Returns the source of a document that is text. The API accepts no other bytes than PDFs.
+fn plain_text(media: &Media) -> Option<Source<'_>> {
     let (kind, data) = match &media.source {
         MediaSource::Base64 { mime_type, data } => (mime_type.as_str(), data.as_str()),
         MediaSource::Url { url } => data_url::read(url)?,
@@ -227,191 +430,9 @@ fn plain_text(media: &Media) -> Option<Value> {
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let is_text = kind.starts_with("text/")
         || ["json", "xml", "yaml", "toml", "csv", "javascript"].iter().any(|k| kind.ends_with(k));
-    let text = String::from_utf8(STANDARD.decode(data).ok()?).ok()?;
-    is_text.then(|| json!({"type": "text", "media_type": "text/plain", "data": text}))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chatlas_core::content::{Refusal, ServerTool, Thinking};
-    use chatlas_core::{AssistantTurn, UserTurn};
-
-    const ME: &str = "anthropic";
-
-    fn user(contents: Vec<Content>) -> Value {
-        message(ME, false, &Turn::User(UserTurn { contents })).unwrap()["content"].take()
+    if !is_text {
+        return None;
     }
-
-    fn assistant(contents: Vec<Content>) -> Option<Value> {
-        let turn = Turn::Assistant(AssistantTurn { contents, ..AssistantTurn::default() });
-        Some(message(ME, false, &turn)?["content"].take())
-    }
-
-    fn replay(provider: &str, item: Value) -> Replay {
-        Replay { provider: provider.to_owned(), item }
-    }
-
-    fn result(outcome: ToolOutcome) -> Content {
-        Content::ToolResult(ToolResult { id: "a.1".into(), name: "look".into(), outcome })
-    }
-
-    #[test]
-    fn results_come_first_and_hold_what_the_tool_gave() {
-        let picture = Content::image_base64("image/png", "AAAA");
-        let pdf = Content::document_base64("a.pdf", "application/pdf", "BBBB");
-        let contents = vec![Content::text("see"), picture, pdf];
-        let blocks = user(vec![
-            Content::text("well?"),
-            result(ToolOutcome::Contents(contents)),
-            result(ToolOutcome::Value(json!({"a": 1}))),
-            result(ToolOutcome::Error("no such city".into())),
-        ]);
-        assert_eq!(
-            blocks,
-            json!([
-                {"type": "tool_result", "tool_use_id": "a_1", "content": [
-                    {"type": "text", "text": "see"},
-                    {"type": "image", "source":
-                        {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
-                    {"type": "document", "title": "a.pdf", "source":
-                        {"type": "base64", "media_type": "application/pdf", "data": "BBBB"}},
-                ]},
-                {"type": "tool_result", "tool_use_id": "a_1", "content": "{\"a\":1}"},
-                {"type": "tool_result", "tool_use_id": "a_1", "content": "no such city",
-                    "is_error": true},
-                {"type": "text", "text": "well?"},
-            ])
-        );
-    }
-
-    #[test]
-    fn text_is_never_blank() {
-        assert_eq!(user(vec![Content::text(" \n")])[0]["text"], NO_TEXT);
-        assert_eq!(
-            user(vec![Content::text(""), Content::text("hi")]),
-            json!([{"type": "text", "text": "hi"}])
-        );
-        assert_eq!(assistant(vec![Content::text("")]), None);
-        let cited = json!({"type": "text", "text": " ", "citations": [{"type": "x"}]});
-        let said = Text { text: " ".into(), replay: Some(replay(ME, cited)), logprobs: None };
-        assert_eq!(assistant(vec![Content::Text(said)]), None);
-        let failed = user(vec![result(ToolOutcome::Error(String::new()))]);
-        assert_eq!(
-            (&failed[0]["content"], &failed[0]["is_error"]),
-            (&json!(NO_TEXT), &json!(true))
-        );
-    }
-
-    #[test]
-    fn the_cache_is_marked_where_the_api_takes_a_mark() {
-        for (kind, may) in [
-            ("text", true),
-            ("tool_result", true),
-            ("server_tool_use", true),
-            ("web_search_tool_result", true),
-            ("thinking", false),
-            ("redacted_thinking", false),
-            ("fallback", false),
-        ] {
-            assert_eq!(may_be_marked(&json!({"type": kind})), may, "{kind}");
-        }
-    }
-
-    #[test]
-    fn media_are_told_by_where_they_are() {
-        let file = MediaSource::File { id: "file_1".into(), mime_type: None };
-        let blocks = user(vec![
-            Content::image_url("https://a.example/a.png"),
-            Content::image_url("data:image/gif;base64,R0lG"),
-            Content::Image(Media { source: file.clone(), name: None }),
-            Content::document_url("https://a.example/a.pdf"),
-            Content::Document(Media { source: file, name: Some("a".into()) }),
-            Content::document_base64("a.csv", "text/csv; charset=utf-8", "YSxiCg=="),
-            Content::document_base64("a.json", "application/json", "e30="),
-            Content::document_base64("a.txt", "text/plain", "/w=="),
-        ]);
-        let sources: Vec<&Value> =
-            blocks.as_array().unwrap().iter().map(|block| &block["source"]).collect();
-        assert_eq!(
-            Value::from(sources.into_iter().cloned().collect::<Vec<_>>()),
-            json!([
-                {"type": "url", "url": "https://a.example/a.png"},
-                {"type": "base64", "media_type": "image/gif", "data": "R0lG"},
-                {"type": "file", "file_id": "file_1"},
-                {"type": "url", "url": "https://a.example/a.pdf"},
-                {"type": "file", "file_id": "file_1"},
-                {"type": "text", "media_type": "text/plain", "data": "a,b\n"},
-                {"type": "text", "media_type": "text/plain", "data": "{}"},
-                {"type": "base64", "media_type": "text/plain", "data": "/w=="},
-            ])
-        );
-        let pdf = Content::document_url("https://a.example/a.pdf");
-        let turn = Turn::User(UserTurn { contents: vec![pdf] });
-        let cited = message(ME, true, &turn).unwrap();
-        assert_eq!(cited["content"][0]["citations"], json!({"enabled": true}));
-    }
-
-    #[test]
-    fn what_the_vendor_wants_back_goes_back_to_it_alone() {
-        let thought = json!({"type": "thinking", "thinking": "Hm.", "signature": "sig"});
-        let hidden = json!({"type": "redacted_thinking", "data": "xyz"});
-        let call = json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}});
-        let found = json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": []});
-        let cited = json!({"type": "text", "text": "so", "citations": [{"type": "x"}]});
-        let thinking = |replay| Content::Thinking(Thinking { text: "Hm.".into(), replay });
-        let said = |text: &str, replay| {
-            Content::Text(Text { text: text.into(), replay: Some(replay), logprobs: None })
-        };
-        let searched = |provider: &str| {
-            let replay = replay(provider, json!([call, found]));
-            Content::ServerTool(ServerTool { id: None, name: "web_search".into(), replay })
-        };
-        let blocks = assistant(vec![
-            thinking(Some(replay(ME, thought.clone()))),
-            thinking(Some(replay(ME, hidden.clone()))),
-            thinking(Some(replay("openai", json!({"id": 1})))),
-            thinking(Some(replay(ME, json!({"reasoningContent": {}})))),
-            thinking(None),
-            searched(ME),
-            searched("openai"),
-            Content::ServerTool(ServerTool {
-                id: None,
-                name: "of_another_api".into(),
-                replay: replay(ME, json!({"toolUse": {}})),
-            }),
-            said("so", replay(ME, cited.clone())),
-            said("or so", replay(ME, cited.clone())),
-            said("so", replay("openai", json!({}))),
-            Content::Refusal(Refusal { text: "No.".into() }),
-        ]);
-        let plain = |text: &str| json!({"type": "text", "text": text});
-        let expected = [
-            thought,
-            hidden,
-            call.clone(),
-            found.clone(),
-            cited.clone(),
-            plain("or so"),
-            plain("so"),
-            plain("No."),
-        ];
-        assert_eq!(blocks, Some(expected.into_iter().collect()));
-    }
-
-    #[test]
-    fn a_call_is_an_object_whatever_the_model_wrote() {
-        for (arguments, input) in [
-            (json!({"a": 1}), json!({"a": 1})),
-            (Value::Null, json!({})),
-            (json!("{\"a\": "), json!({"INVALID_JSON": "{\"a\": "})),
-            (json!([1]), json!({"INVALID_JSON": "[1]"})),
-        ] {
-            let request =
-                ToolRequest { id: "call|1".into(), name: "look".into(), arguments, replay: None };
-            let blocks = assistant(vec![Content::ToolRequest(request)]).unwrap();
-            assert_eq!(blocks[0]["input"], input);
-            assert_eq!(blocks[0]["id"], "call_1");
-        }
-    }
+    let data = String::from_utf8(STANDARD.decode(data).ok()?).ok()?;
+    Some(Source::Text { media_type: "text/plain", data })
 }

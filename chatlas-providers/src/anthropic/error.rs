@@ -1,69 +1,69 @@
-//! What Anthropic says went wrong, as a typed error.
+//! Errors that Anthropic reports.
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use crate::client::ReplyHead;
 use crate::http::snippet;
 
-/// An answer with an HTTP status of failure.
-pub(super) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderError {
+/// The headers that may contain Anthropic's id of the request.
+pub(super) const REQUEST_ID_HEADERS: &[&str] = &["request-id", "x-request-id"];
+
+/// The code and the message of an `error` field: an object, or a string.
+#[derive(Default)]
+struct Reported<'a> {
+    code: Option<&'a str>,
+    message: Option<&'a str>,
+}
+
+impl<'a> Reported<'a> {
+    fn new(error: Option<&'a Value>) -> Self {
+        let Some(error) = error else { return Self::default() };
+        let field = |name: &str| error.get(name).and_then(Value::as_str);
+        Self {
+            code: field("type").filter(|code| !code.is_empty()),
+            message: field("message").or_else(|| error.as_str()),
+        }
+    }
+
+    fn into_error(self, status: Option<u16>, message: &str) -> ProviderError {
+        let error = ProviderError::new(kind(status, self.code, message), message);
+        match self.code {
+            Some(code) => error.with_code(code),
+            None => error,
+        }
+    }
+}
+
+/// Returns the error of a response with a failure status.
+pub(super) fn of_status(head: &ReplyHead<'_>, body: &str) -> ProviderError {
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
-    let told = &parsed["error"];
-    let code = code(told);
-    let message = match told["message"].as_str().or_else(|| told.as_str()) {
-        Some(message) => message.to_owned(),
-        None => snippet(body),
-    };
-    let error = ProviderError::new(kind(Some(status), code, &message), message).with_status(status);
-    let error = match code {
-        Some(code) => error.with_code(code),
-        None => error,
-    };
-    match request_id(headers).or_else(|| parsed["request_id"].as_str()) {
+    let reported = Reported::new(parsed.get("error"));
+    let message = reported.message.map_or_else(|| snippet(body), str::to_owned);
+    let error = reported.into_error(Some(head.status), &message);
+    let in_head = REQUEST_ID_HEADERS.iter().find_map(|name| head.header(name));
+    match in_head.or_else(|| parsed.get("request_id").and_then(Value::as_str)) {
         Some(id) => error.with_request_id(id),
         None => error,
     }
 }
 
-/// The id by which Anthropic knows the request.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
-    ["request-id", "x-request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok())
-}
-
-/// An error in a reply that began well: `{"type": "error", "error": {"type", "message"}}`.
-pub(crate) fn reported(event: &Value) -> ProviderError {
-    let told = &event["error"];
-    let message = told["message"].as_str().or_else(|| told.as_str());
-    let message = message.unwrap_or("the server reported an error without a word");
-    let code = code(told);
-    let error = ProviderError::new(kind(None, code, message), message);
-    let error = match code {
-        Some(code) => error.with_code(code),
-        None => error,
-    };
-    match event["request_id"].as_str() {
+/// Returns the error that a reply with a success status contains:
+/// `{"type": "error", "error": {"type", "message"}}`.
+pub(super) fn in_reply(error: &Value, request_id: Option<&str>) -> ProviderError {
+    let reported = Reported::new(Some(error));
+    let message = reported.message.unwrap_or("the server reported an error without a message");
+    let error = reported.into_error(None, message);
+    match request_id {
         Some(id) => error.with_request_id(id),
         None => error,
     }
 }
 
-/// The error with the id of its request, where it has none.
-pub(crate) fn with_id(error: ProviderError, id: Option<&str>) -> ProviderError {
-    match id {
-        Some(id) if error.request_id().is_none() => error.with_request_id(id),
-        _ => error,
-    }
-}
-
-fn code(told: &Value) -> Option<&str> {
-    told["type"].as_str().filter(|code| !code.is_empty())
-}
-
-/// The kind of a failure, by the [types of errors](https://docs.claude.com/en/api/errors), by
-/// what is known of the words where one type covers several, and by the status at last.
+/// Returns the kind of an error: by its message where one code covers several kinds, by its code
+/// (see [the list of codes](https://docs.claude.com/en/api/errors)), and by the status.
 fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> ProviderErrorKind {
-    if let Some(kind) = kind_of_words(message) {
+    if let Some(kind) = kind_of_message(message) {
         return kind;
     }
     match code {
@@ -84,89 +84,17 @@ fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> ProviderError
     }
 }
 
-/// What the type `invalid_request_error` does not tell apart. Bedrock says the same in the same
-/// words.
-pub(crate) fn kind_of_words(message: &str) -> Option<ProviderErrorKind> {
-    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
-    if says(&["prompt is too long", "exceed context limit", "Input is too long"]) {
+/// Returns the kind of an error whose code is `invalid_request_error` for several kinds. Bedrock
+/// uses the same messages.
+pub(crate) fn kind_of_message(message: &str) -> Option<ProviderErrorKind> {
+    let contains = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    if contains(&["prompt is too long", "exceed context limit", "Input is too long"]) {
         Some(ProviderErrorKind::ContextTooLong)
-    } else if says(&["blocked by content filtering policy"]) {
+    } else if contains(&["blocked by content filtering policy"]) {
         Some(ProviderErrorKind::ContentFilter)
-    } else if says(&["credit balance is too low"]) {
+    } else if contains(&["credit balance is too low"]) {
         Some(ProviderErrorKind::RateLimit)
     } else {
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn told(status: u16, code: &str, message: &str) -> ProviderError {
-        let body = json!({"type": "error", "error": {"type": code, "message": message},
-            "request_id": "req_1"});
-        explain(status, &HeaderMap::new(), &body.to_string())
-    }
-
-    #[test]
-    fn failures_have_kinds_that_a_program_can_match() {
-        use ProviderErrorKind as Kind;
-        for (status, code, message, kind) in [
-            (401, "authentication_error", "invalid x-api-key", Kind::Authentication),
-            (403, "permission_error", "no", Kind::Authentication),
-            (404, "not_found_error", "model: claude-9", Kind::ModelNotFound),
-            (404, "not_found_error", "Not found", Kind::InvalidRequest),
-            (
-                400,
-                "invalid_request_error",
-                "prompt is too long: 3 tokens > 2 maximum",
-                Kind::ContextTooLong,
-            ),
-            (
-                400,
-                "invalid_request_error",
-                "input length and `max_tokens` exceed context limit: 1 + 2 > 2",
-                Kind::ContextTooLong,
-            ),
-            (
-                400,
-                "invalid_request_error",
-                "Output blocked by content filtering policy",
-                Kind::ContentFilter,
-            ),
-            (
-                400,
-                "invalid_request_error",
-                "Your credit balance is too low to access the API.",
-                Kind::RateLimit,
-            ),
-            (400, "invalid_request_error", "max_tokens: Field required", Kind::InvalidRequest),
-            (413, "request_too_large", "too big", Kind::InvalidRequest),
-            (429, "rate_limit_error", "slow down", Kind::RateLimit),
-            (500, "api_error", "Internal server error", Kind::Overloaded),
-            (504, "timeout_error", "slow", Kind::Timeout),
-            (529, "overloaded_error", "Overloaded", Kind::Overloaded),
-            (418, "novelty", "?", Kind::InvalidRequest),
-        ] {
-            let error = told(status, code, message);
-            assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{message}");
-            assert_eq!((error.code(), error.request_id()), (Some(code), Some("req_1")));
-            let event = json!({"type": "error", "error": {"type": code, "message": message}});
-            let error = reported(&event);
-            if !matches!(code, "not_found_error" | "novelty") {
-                assert_eq!(error.kind(), kind, "{message}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_body_in_no_known_form_is_quoted_in_part() {
-        let error = explain(502, &HeaderMap::new(), &"<h1>Bad  gateway</h1>\n".repeat(100));
-        assert!(error.message().starts_with("the server answered: <h1>Bad gateway</h1> <h1>"));
-        assert!(error.message().len() < 400);
-        assert_eq!(error.kind(), ProviderErrorKind::Overloaded);
-        assert_eq!(explain(502, &HeaderMap::new(), "").message(), "the server gave no reason");
     }
 }

@@ -1,62 +1,66 @@
-//! The models that Anthropic has.
+//! Reads Anthropic's list of models.
 
 use std::time::UNIX_EPOCH;
 
 use chatlas_core::{Model, ProviderError};
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::http::malformed;
+use crate::client::json::{self, Count, Flag, List, Maybe, Text};
+use crate::client::{Page, malformed};
 
-/// A page of the list, and the model after which the next one begins.
-pub(super) fn page(body: &Value) -> Result<(Vec<Model>, Option<String>), ProviderError> {
-    let Some(list) = body["data"].as_array() else {
-        return Err(malformed("the list of models has no `data`"));
-    };
-    let models = list.iter().filter_map(model).collect();
-    let more = body["has_more"] == true && !list.is_empty();
-    Ok((models, body["last_id"].as_str().filter(|_| more).map(str::to_owned)))
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Models<'a> {
+    #[serde(borrow)]
+    data: Option<List<Listed<'a>>>,
+    has_more: Flag,
+    #[serde(borrow)]
+    last_id: Text<'a>,
 }
 
-fn model(told: &Value) -> Option<Model> {
-    let mut model = Model::new(told["id"].as_str()?);
-    model.name = told["display_name"].as_str().map(str::to_owned);
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Listed<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
+    display_name: Text<'a>,
+    #[serde(borrow)]
+    created_at: Text<'a>,
+    max_input_tokens: Count,
+    max_tokens: Count,
+}
+
+/// Reads a page of the list.
+pub(super) fn page(body: &[u8]) -> Result<Page, ProviderError> {
+    let mut repaired = String::new();
+    let Maybe(models) = json::read::<Maybe<Models<'_>>>(body, &mut repaired)?;
+    let models = models.unwrap_or_default();
+    let Some(List(data)) = models.data else {
+        return Err(malformed("the list of models has no `data`"));
+    };
+    let has_more = models.has_more.0 == Some(true) && !data.is_empty();
+    let next = models
+        .last_id
+        .to_owned()
+        .filter(|_| has_more)
+        .map(|last| vec![("limit", "1000".to_owned()), ("after_id", last)]);
+    Ok(Page { models: data.iter().filter_map(model).collect(), next: next.unwrap_or_default() })
+}
+
+fn model(listed: &Listed<'_>) -> Option<Model> {
+    let positive = |count: Count| count.0.filter(|tokens| *tokens > 0);
+    let mut model = Model::new(listed.id.to_owned()?);
+    model.name = listed.display_name.to_owned();
     model.owner = Some("anthropic".to_owned());
-    model.created = told["created_at"].as_str().and_then(seconds);
-    model.max_input_tokens = told["max_input_tokens"].as_u64().filter(|tokens| *tokens > 0);
-    model.max_output_tokens = told["max_tokens"].as_u64().filter(|tokens| *tokens > 0);
+    model.created = unix_seconds(listed.created_at.as_str());
+    model.max_input_tokens = positive(listed.max_input_tokens);
+    model.max_output_tokens = positive(listed.max_tokens);
     Some(model)
 }
 
-/// A time as RFC 3339 has it, in seconds since 1970.
-pub(crate) fn seconds(time: &str) -> Option<i64> {
+/// Returns an RFC 3339 time in seconds since 1970.
+pub(crate) fn unix_seconds(time: &str) -> Option<i64> {
     let since = humantime::parse_rfc3339(time).ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok().filter(|seconds| *seconds > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_page_tells_where_the_next_one_begins() {
-        let told = json!({"data": [
-            {"id": "claude-9", "display_name": "Claude 9", "created_at": "2025-11-24T00:00:00Z",
-                "max_input_tokens": 200_000, "max_tokens": 64_000},
-            {"id": "claude-8", "created_at": "1970-01-01T00:00:00Z", "max_tokens": 0},
-            {"display_name": "nameless"}, 3,
-        ], "has_more": true, "last_id": "claude-8"});
-        let (models, next) = page(&told).unwrap();
-        let mut nine = Model::new("claude-9");
-        nine.name = Some("Claude 9".into());
-        nine.owner = Some("anthropic".into());
-        nine.created = Some(1_763_942_400);
-        nine.max_input_tokens = Some(200_000);
-        nine.max_output_tokens = Some(64_000);
-        let mut eight = Model::new("claude-8");
-        eight.owner = Some("anthropic".into());
-        assert_eq!((models, next.as_deref()), (vec![nine, eight], Some("claude-8")));
-        assert_eq!(page(&json!({"data": [], "has_more": true, "last_id": "x"})).unwrap().1, None);
-        assert!(page(&json!({})).is_err());
-    }
 }

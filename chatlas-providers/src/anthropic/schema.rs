@@ -1,20 +1,21 @@
-//! JSON schemas in the form to which Anthropic holds a model: a
-//! [part of JSON schema](https://docs.claude.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations).
-//! The API refuses what it cannot enforce; the model is told of it in the description instead.
+//! JSON schemas in the subset that Anthropic
+//! [enforces](https://docs.claude.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations).
+//! The API rejects other keywords, so they are moved to the description, where the model reads them.
 
 use serde_json::{Map, Value, json};
 
-/// What is taken as it is.
-const KEPT: [&str; 7] = ["type", "title", "description", "default", "enum", "const", "required"];
-/// The forms of a text that are enforced.
+/// The keywords that are sent unchanged.
+const UNCHANGED: [&str; 7] =
+    ["type", "title", "description", "default", "enum", "const", "required"];
+/// The values of `format` that are enforced.
 const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
-/// The schema as it can be enforced, or `None` where it cannot: one that refers to itself, an object
-/// of any fields, a value of any kind.
+/// Returns the schema in a form that is enforced. `None` if there is none: for a schema that refers
+/// to itself, an object with arbitrary fields, a value of any type.
 pub(crate) fn enforced(schema: &Value) -> Option<Value> {
     let mut written = Map::new();
-    let mut told = Vec::new();
+    let mut described = Vec::new();
     for (key, value) in schema.as_object()? {
         let inner = match (key.as_str(), value) {
             ("properties", Value::Object(fields)) => {
@@ -32,9 +33,9 @@ pub(crate) fn enforced(schema: &Value) -> Option<Value> {
                 value.clone()
             }
             ("minItems", _) if *value == 0 || *value == 1 => value.clone(),
-            (kept, _) if KEPT.contains(&kept) => value.clone(),
+            (key, _) if UNCHANGED.contains(&key) => value.clone(),
             _ => {
-                told.push(format!("{key}: {value}"));
+                described.push(format!("{key}: {value}"));
                 continue;
             }
         };
@@ -48,20 +49,20 @@ pub(crate) fn enforced(schema: &Value) -> Option<Value> {
         written.entry("properties").or_insert_with(|| Map::new().into());
         written.insert("additionalProperties".to_owned(), false.into());
     }
-    if !told.is_empty() {
-        told.sort();
+    if !described.is_empty() {
+        described.sort();
         let before = written.get("description").and_then(Value::as_str).unwrap_or_default();
-        let description = format!("{before}\n\n{{{}}}", told.join(", "));
+        let description = format!("{before}\n\n{{{}}}", described.join(", "));
         written.insert("description".to_owned(), description.trim_start().into());
     }
     Some(written.into())
 }
 
-/// The schema of the tool by which a model answers. What refers to the whole refers to the answer in
-/// it then, and what is defined is defined at the root.
+/// Returns the schema of the tool that returns an answer: an object with the answer in `data`.
+/// References to the root refer to the answer, and definitions stay at the root.
 pub(crate) fn wrapped(answer: &Value) -> Value {
     let mut answer = answer.clone();
-    refer_within(&mut answer);
+    rewrite_references(&mut answer);
     let mut wrapped = json!({"type": "object"});
     for key in ["definitions", "$defs"] {
         if let Some(defined) = answer.as_object_mut().and_then(|answer| answer.remove(key)) {
@@ -72,15 +73,15 @@ pub(crate) fn wrapped(answer: &Value) -> Value {
     wrapped
 }
 
-fn refer_within(schema: &mut Value) {
+fn rewrite_references(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            if let Some(whole) = fields.get_mut("$ref").filter(|to| **to == "#") {
-                *whole = "#/properties/data".into();
+            if let Some(root) = fields.get_mut("$ref").filter(|to| **to == "#") {
+                *root = "#/properties/data".into();
             }
-            fields.values_mut().for_each(refer_within);
+            fields.values_mut().for_each(rewrite_references);
         }
-        Value::Array(list) => list.iter_mut().for_each(refer_within),
+        Value::Array(list) => list.iter_mut().for_each(rewrite_references),
         _ => {}
     }
 }
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_enforced_is_told_instead() {
+    fn keywords_that_are_not_enforced_move_to_the_description() {
         let schema = json!({
             "$schema": "http://json-schema.org/draft-07/schema#",
             "type": "object", "title": "A", "required": ["age"],
@@ -132,27 +133,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_closed_already_stays_as_it_is() {
+    fn a_closed_schema_is_unchanged() {
         let schema = json!({"type": "object", "additionalProperties": false, "required": ["a"],
             "properties": {"a": {"type": "string", "description": "An a."}}});
         assert_eq!(enforced(&schema), Some(schema));
     }
 
     #[test]
-    fn what_refers_to_the_answer_finds_it_within_the_tool() {
+    fn references_to_the_root_are_rewritten_in_the_tool() {
         let answer = json!({"properties": {"a": {"$ref": "#"}, "b": {"$ref": "#/definitions/b"}},
             "definitions": {"b": {"items": {"$ref": "#/definitions/b"}}}});
-        let whole = json!({"$ref": "#/properties/data"});
+        let root = json!({"$ref": "#/properties/data"});
         let other = json!({"$ref": "#/definitions/b"});
         assert_eq!(
             wrapped(&answer),
             json!({"type": "object", "definitions": {"b": {"items": other}},
-                "properties": {"data": {"properties": {"a": whole, "b": other}}}})
+                "properties": {"data": {"properties": {"a": root, "b": other}}}})
         );
     }
 
     #[test]
-    fn what_is_open_or_refers_to_itself_cannot_be_enforced() {
+    fn open_and_recursive_schemas_are_not_enforced() {
         for schema in [
             json!({"type": "object", "additionalProperties": {"type": "string"}}),
             json!({"type": "object", "properties": {"a": {"$ref": "#"}}}),

@@ -1,49 +1,56 @@
-//! All credentials that the AWS SDK knows to look for, by its own crate, over the HTTP client that
-//! the rest of this library uses.
+//! The credential chain of the AWS SDK, over the HTTP client of this library.
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_types::region::Region;
-use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::Client;
 
-/// The chain, as the environment and the shared files have it.
+use crate::http::client_with;
+
+/// The maximum size of a response. Credentials are a few kilobytes.
+const MAX_BODY: usize = 1 << 20;
+
+/// Returns the chain, configured from environment variables and the shared files.
 pub(super) async fn provider(
     region: Option<&str>,
     profile: Option<&str>,
-) -> Result<SharedCredentialsProvider, ProviderError> {
-    crate::http::prepare_tls();
-    let client = Client::builder().build().map_err(|error| {
-        let why = error.without_url();
-        let message = format!("the HTTP client for AWS credentials could not be made: {why}");
-        ProviderError::new(ProviderErrorKind::Other, message)
-    })?;
-    let connector = SharedHttpConnector::new(Connector(client));
-    let config =
-        ProviderConfig::default().with_http_client(http_client_fn(move |_, _| connector.clone()));
+) -> SharedCredentialsProvider {
+    let client = http_client_fn(|settings, _| SharedHttpConnector::new(Connector::new(settings)));
+    let config = ProviderConfig::default().with_http_client(client);
     let mut chain = DefaultCredentialsChain::builder().configure(config);
     chain.set_region(region.map(|region| Region::new(region.to_owned())));
     if let Some(profile) = profile {
         chain = chain.profile_name(profile);
     }
-    Ok(SharedCredentialsProvider::new(chain.build().await))
+    SharedCredentialsProvider::new(chain.build().await)
 }
 
-/// Sends what the SDK asks with the client of this library.
+/// Sends the requests of the SDK with the timeouts that it sets. Redirects are not followed: a
+/// request may carry a token of the machine.
 #[derive(Debug)]
-struct Connector(Client);
+struct Connector(Result<Client, String>);
+
+impl Connector {
+    fn new(settings: &HttpConnectorSettings) -> Self {
+        let client = client_with(settings.connect_timeout(), settings.read_timeout());
+        Self(client.map_err(|error| error.message().to_owned()))
+    }
+}
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let client = self.0.clone();
-        HttpConnectorFuture::new(async move { send(&client, request).await })
+        HttpConnectorFuture::new(async move {
+            let client = client.map_err(|error| ConnectorError::user(error.into()))?;
+            send(&client, request).await
+        })
     }
 }
 
@@ -57,11 +64,17 @@ async fn send(client: &Client, request: HttpRequest) -> Result<HttpResponse, Con
         let error = error.into();
         if timeout { ConnectorError::timeout(error) } else { ConnectorError::io(error) }
     };
-    let response = client.execute(request).await.map_err(failed)?;
+    let mut response = client.execute(request).await.map_err(failed)?;
     let status = response.status().as_u16().try_into();
     let status = status.map_err(|error| ConnectorError::user(Box::new(error)))?;
     let headers = response.headers().clone();
-    let body = response.bytes().await.map_err(failed)?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(ConnectorError::io("the response is longer than 1 MiB".into()));
+        }
+        body.extend_from_slice(&chunk);
+    }
     let mut answer = HttpResponse::new(status, SdkBody::from(body));
     for (name, value) in &headers {
         if let Ok(value) = value.to_str() {

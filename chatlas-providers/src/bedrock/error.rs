@@ -1,42 +1,33 @@
-//! What AWS says went wrong, as a typed error.
+//! Errors that AWS reports.
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use reqwest::header::HeaderMap;
 use serde_json::Value;
 
-use crate::anthropic::error::kind_of_words;
+use crate::anthropic::error::kind_of_message;
+use crate::client::ReplyHead;
 use crate::http::snippet;
 
-/// An answer with an HTTP status of failure.
-pub(super) fn explain(status: u16, headers: &HeaderMap, body: &str) -> ProviderError {
+/// Returns the error of a response with a failure status.
+pub(super) fn of_status(head: &ReplyHead<'_>, body: &str) -> ProviderError {
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
-    let header = headers.get("x-amzn-errortype").and_then(|kind| kind.to_str().ok());
-    let code = header.or_else(|| parsed["__type"].as_str()).and_then(name);
+    let in_body = || parsed.get("__type").and_then(Value::as_str);
+    let code = head.header("x-amzn-errortype").or_else(in_body).and_then(name);
     let message = message(&parsed).map_or_else(|| snippet(body), str::to_owned);
-    let message = unsigned(&message);
-    let error = ProviderError::new(kind(Some(status), code.as_deref(), message), message)
-        .with_status(status);
-    let error = match code {
-        Some(code) => error.with_code(code),
-        None => error,
-    };
-    match request_id(headers) {
-        Some(id) => error.with_request_id(id),
-        None => error,
-    }
+    new(Some(head.status), code, without_request(&message))
 }
 
-/// The id by which AWS, or the gateway before it, knows the request.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<&str> {
-    ["x-amzn-requestid", "x-request-id"].iter().find_map(|name| headers.get(*name)?.to_str().ok())
+/// Returns the error of an exception in a stream.
+pub(super) fn exception(kind: &str, data: &[u8]) -> ProviderError {
+    let payload: Value = serde_json::from_slice(data).unwrap_or_default();
+    let original = payload.get("originalMessage").and_then(Value::as_str);
+    let message = original.or_else(|| message(&payload));
+    let status = payload.get("originalStatusCode").and_then(Value::as_u64);
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    let message = message.unwrap_or("the server reported an error without a message");
+    new(status, name(kind), message)
 }
 
-/// An exception within a stream.
-pub(super) fn exception(kind_told: &str, payload: &Value) -> ProviderError {
-    let code = name(kind_told);
-    let told = payload["originalMessage"].as_str().or_else(|| message(payload));
-    let message = told.unwrap_or("the server reported an error without a word");
-    let status = payload["originalStatusCode"].as_u64().and_then(|code| u16::try_from(code).ok());
+fn new(status: Option<u16>, code: Option<String>, message: &str) -> ProviderError {
     let error = ProviderError::new(kind(status, code.as_deref(), message), message);
     match code {
         Some(code) => error.with_code(code),
@@ -44,26 +35,26 @@ pub(super) fn exception(kind_told: &str, payload: &Value) -> ProviderError {
     }
 }
 
-fn message(told: &Value) -> Option<&str> {
-    ["message", "Message"].iter().find_map(|key| told[*key].as_str())
+fn message(body: &Value) -> Option<&str> {
+    ["message", "Message"].iter().find_map(|key| body.get(key)?.as_str())
 }
 
-/// The name of an exception: `ThrottlingException` of `com.amazon…#ThrottlingException:http://…`
-/// and of `throttlingException`, as streams have it.
-fn name(told: &str) -> Option<String> {
-    let name = told.split(':').next()?.rsplit('#').next()?.trim();
+/// Returns the name of an exception: `ThrottlingException` of
+/// `com.amazon…#ThrottlingException:http://…`, and of `throttlingException` in a stream.
+fn name(qualified: &str) -> Option<String> {
+    let name = qualified.split(':').next()?.rsplit('#').next()?.trim();
     let mut letters = name.chars();
     let first = letters.next()?;
     Some(first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
-/// What AWS says of a signature goes on with the whole request, as it should have been signed.
-fn unsigned(message: &str) -> &str {
+/// Removes the request that AWS quotes in the message of an invalid signature.
+fn without_request(message: &str) -> &str {
     message.find("The Canonical String").map_or(message, |end| &message[..end]).trim_end()
 }
 
 fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> ProviderErrorKind {
-    if let Some(kind) = kind_of_words(message) {
+    if let Some(kind) = kind_of_message(message) {
         return kind;
     }
     match code.unwrap_or_default() {
@@ -94,70 +85,5 @@ fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> ProviderError
             Some(400..=499) => ProviderErrorKind::InvalidRequest,
             _ => ProviderErrorKind::Other,
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use reqwest::header::HeaderValue;
-    use serde_json::json;
-
-    #[test]
-    fn failures_have_kinds_that_a_program_can_match() {
-        use ProviderErrorKind as Kind;
-        for (status, code, message, kind) in [
-            (403, "AccessDeniedException", "no access", Kind::Authentication),
-            (403, "ExpiredTokenException", "expired", Kind::Authentication),
-            (403, "UnrecognizedClientException", "who?", Kind::Authentication),
-            (429, "ThrottlingException", "slow down", Kind::RateLimit),
-            (400, "ServiceQuotaExceededException", "too much", Kind::RateLimit),
-            (429, "ModelNotReadyException", "not ready", Kind::Overloaded),
-            (408, "ModelTimeoutException", "slow", Kind::Timeout),
-            (404, "ResourceNotFoundException", "no model", Kind::ModelNotFound),
-            (
-                400,
-                "ValidationException",
-                "The provided model identifier is invalid.",
-                Kind::ModelNotFound,
-            ),
-            (
-                400,
-                "ValidationException",
-                "Input is too long for requested model.",
-                Kind::ContextTooLong,
-            ),
-            (400, "ValidationException", "messages: field required", Kind::InvalidRequest),
-            (500, "InternalServerException", "boom", Kind::Overloaded),
-            (424, "ModelErrorException", "boom", Kind::Overloaded),
-            (503, "ServiceUnavailableException", "busy", Kind::Overloaded),
-            (424, "NoveltyException", "?", Kind::Overloaded),
-            (418, "NoveltyException", "?", Kind::InvalidRequest),
-        ] {
-            let mut headers = HeaderMap::new();
-            let told = format!("{code}:http://internal.amazon.com/coral/x/");
-            headers.insert("x-amzn-errortype", HeaderValue::try_from(told).unwrap());
-            headers.insert("x-amzn-requestid", HeaderValue::from_static("r-1"));
-            let error = explain(status, &headers, &json!({"message": message}).to_string());
-            assert_eq!((error.kind(), error.status()), (kind, Some(status)), "{message}");
-            assert_eq!((error.code(), error.request_id()), (Some(code), Some("r-1")));
-            let in_stream = code[..1].to_ascii_lowercase() + &code[1..];
-            let payload = json!({"originalMessage": message, "originalStatusCode": status});
-            let error = exception(&in_stream, &payload);
-            assert_eq!((error.kind(), error.code()), (kind, Some(code)), "{message}");
-        }
-        let body = json!({"__type": "com.amazon.coral#AccessDeniedException", "Message": "no"});
-        let error = explain(403, &HeaderMap::new(), &body.to_string());
-        assert_eq!((error.code(), error.message()), (Some("AccessDeniedException"), "no"));
-    }
-
-    #[test]
-    fn the_request_that_was_signed_wrongly_is_not_shown() {
-        let told = "The request signature we calculated does not match. Check your key.\n\nThe \
-            Canonical String for this request should have been\n'POST\nx-amz-security-token:abc'";
-        let error = explain(403, &HeaderMap::new(), &json!({"message": told}).to_string());
-        let shown = "The request signature we calculated does not match. Check your key.";
-        assert_eq!(error.message(), shown);
-        assert!(explain(502, &HeaderMap::new(), "<h1>no</h1>").message().contains("<h1>no</h1>"));
     }
 }

@@ -3,148 +3,324 @@
 //! and any model over
 //! [`Converse`](https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html).
 
-mod aws;
 #[cfg(feature = "bedrock-aws-config")]
 mod chain;
 mod converse;
+mod credentials;
 mod error;
-mod frames;
-mod invoke;
 mod models;
+mod reply;
+mod signature;
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 pub use aws_credential_types::Credentials;
 pub use aws_credential_types::credential_fn::provide_credentials_fn;
 pub use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
-use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use chatlas_core::{ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo};
-use chatlas_macros::provider;
-use futures_util::TryStreamExt as _;
+use chatlas_core::provider::Vendor;
+use chatlas_core::tool::ToolDefinition;
+use chatlas_core::{ChatRequest, ProviderError};
+use reqwest::Url;
 use reqwest::header::HeaderMap;
-use reqwest::{Method, Request, Response, Url};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
 
-use crate::anthropic::error::with_id;
-use crate::anthropic::request::{self, Options};
-use crate::anthropic::{Caching, claude_settings, message};
-use crate::http::{
-    Call, Endpoint, KeyIn, Secrets, content_type, json, malformed, settings, variable,
+use crate::anthropic::request::{self, Service};
+use crate::anthropic::settings::{Caching, ClaudeDialect, Settings};
+use crate::client::json::{self, Count, Maybe};
+use crate::client::{
+    AwsEventStream, Call, Client, Dialect, Endpoint, KeyNeeded, Operation, Page, ReplyHead,
+    malformed, set_header,
 };
-use aws::Aws;
-use converse::reply::Known;
+use credentials::{Account, without_region};
+use reply::Decoder;
 
+/// `gen_ai.provider.name`.
 const PROVIDER: &str = "aws.bedrock";
-const TOKEN_VARIABLE: &str = "AWS_BEARER_TOKEN_BEDROCK";
-const BASE_URL_VARIABLE: &str = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME";
-/// The service that models are asked at; the one that lists them is the same without the end.
+/// The service that runs models. The service that lists them has the same name without the suffix.
 const RUNTIME: &str = "bedrock-runtime";
+/// The version of the Messages API on Bedrock.
+const ANTHROPIC_VERSION: &str = "bedrock-2023-05-31";
+/// The headers that may contain the id of a request, as AWS or a gateway sends it.
+const REQUEST_ID_HEADERS: &[&str] = &["x-amzn-requestid", "x-request-id"];
 
-/// By which of its APIs Bedrock is asked.
+/// AWS Bedrock. The base URL depends on the region.
+pub static BEDROCK: Vendor = Vendor::new(PROVIDER, "")
+    .with_api_key_env("AWS_BEARER_TOKEN_BEDROCK")
+    .with_default_model("us.anthropic.claude-sonnet-5");
+
+/// An API of Bedrock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BedrockApi {
-    /// Claude in its own words: all that Anthropic's Messages API has.
+    /// Claude, with all features of Anthropic's Messages API.
     InvokeModel,
-    /// Any model, in the same words.
+    /// Any model, in one form for all of them.
     Converse,
 }
 
-/// A filter of the account's own.
-#[derive(Clone, Debug)]
+/// A guardrail of the account.
+#[derive(Clone, Debug, Serialize)]
 struct Guardrail {
+    #[serde(rename = "guardrailIdentifier")]
     id: String,
+    #[serde(rename = "guardrailVersion")]
     version: String,
 }
 
 /// A model on AWS Bedrock.
 ///
-/// **Authentication.** A Bedrock API key: that of the environment variable
-/// `AWS_BEARER_TOKEN_BEDROCK`, or of [`api_key`](Self::api_key). Else each request is signed with
-/// AWS credentials: those of [`credentials_provider`](Self::credentials_provider), else those of
-/// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, else the keys of the
-/// profile (`AWS_PROFILE`, or [`profile`](Self::profile)) in the shared files. What else the AWS
-/// SDK knows (single sign-on, roles, web identity, the metadata of a container or a machine) is
-/// looked for after that, with the feature `bedrock-aws-config`, by its own crate `aws-config`.
+/// **Authentication.** A Bedrock API key: the one in the environment variable
+/// `AWS_BEARER_TOKEN_BEDROCK`, or that of [`with_api_key`](Client::with_api_key). Without a key,
+/// each request is signed with AWS credentials: those of
+/// [`with_credentials_provider`](Client::with_credentials_provider), otherwise those of
+/// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, otherwise the keys of the
+/// profile (`AWS_PROFILE`, or [`with_profile`](Client::with_profile)) in the shared files. With the
+/// feature `bedrock-aws-config`, the remaining sources of the AWS SDK (single sign-on, roles, web
+/// identity, the metadata of a container or a machine) follow, by its crate `aws-config`.
 ///
-/// **The region** is that of [`region`](Self::region), else of `AWS_REGION`,
-/// `AWS_DEFAULT_REGION`, or the profile, else that which the ARN of the model names. There is no
-/// default: without one a request is an error.
+/// **Region.** The one of [`with_region`](Client::with_region), otherwise `AWS_REGION`,
+/// `AWS_DEFAULT_REGION`, the region of the profile, or the region in the ARN of the model. There is
+/// no default: a request without a region is an error.
 ///
-/// **What is sent.** Claude is asked by `InvokeModel`, in the words of Anthropic's Messages API,
-/// and every other model by `Converse`; [`api`](Self::api) chooses otherwise. Thoughts go back
-/// with their signatures as they came, to the API that they came by. A schema for the output is
-/// asked for by a tool. Prompts are cached only where [`caching`](Self::caching) says so. A
-/// parameter that an API or a model has no word for is an error.
+/// **Requests.** Claude is called by `InvokeModel`, in the form of Anthropic's Messages API, and
+/// every other model by `Converse`; [`with_api`](Client::with_api) overrides the choice. Thinking is
+/// sent back with its signature, unchanged, to the API that returned it. Structured output is
+/// returned by a tool call. Prompts are cached only if [`with_caching`](Client::with_caching)
+/// enables it. A parameter that the API or the model does not support is an error.
 ///
-/// **How tokens are counted.** AWS tells those that no cache had to do with apart from those read
-/// from and written to one: input is the sum of the three. The response's id on spans is that of
-/// the request where the API has none (`Converse`), and its model the one that was asked for.
+/// **Token counts.** AWS reports the tokens that are read from or written to the cache apart from
+/// the other input tokens: the input is the sum of the three. For `Converse`, which returns neither,
+/// the id of the response on spans is the id of the request, and its model is the requested one.
 ///
 /// ```
 /// use chatlas_providers::bedrock::{Bedrock, BedrockApi};
 ///
-/// let claude = Bedrock::new("us.anthropic.claude-sonnet-4-5-20250929-v1:0").region("us-east-1");
-/// let nova = Bedrock::new("amazon.nova-lite-v1:0").region("eu-west-1").guardrail("gr-1", "1");
-/// let same = claude.api(BedrockApi::Converse).thinking_budget(2048);
+/// let claude =
+///     Bedrock::new("us.anthropic.claude-sonnet-4-5-20250929-v1:0").with_region("us-east-1");
+/// let nova = Bedrock::new("amazon.nova-lite-v1:0")
+///     .with_region("eu-west-1")
+///     .with_guardrail("gr-1", "1");
+/// let by_converse = claude.with_api(BedrockApi::Converse).with_thinking_budget(2048);
 /// ```
-pub struct Bedrock {
-    model: Arc<str>,
+pub type Bedrock = Client<BedrockDialect>;
+
+/// The APIs of Bedrock.
+#[derive(Clone, Debug)]
+pub struct BedrockDialect {
+    /// The API that is set; otherwise the model decides.
+    chosen_api: Option<BedrockApi>,
+    /// The API of the current model.
     api: BedrockApi,
-    endpoint: Endpoint,
-    aws: Aws,
+    account: Account,
     guardrail: Option<Guardrail>,
-    options: Options,
-    info: ProviderInfo,
+    settings: Settings,
 }
 
-impl Bedrock {
-    /// The model of that id (or inference profile, or ARN), with region and credentials from the
-    /// environment.
-    pub fn new(model: impl Into<Arc<str>>) -> Self {
-        let model = model.into();
-        let mut info = ProviderInfo::new(PROVIDER).with_model(model.clone());
-        let aws = Aws::from_env(&model);
-        let of_region = || aws.region.as_deref().map(runtime);
-        let url = variable(BASE_URL_VARIABLE).or_else(of_region).unwrap_or_default();
-        let mut endpoint = Endpoint::new(url, &mut info);
-        endpoint.set_key(&variable(TOKEN_VARIABLE).unwrap_or_default());
-        let api = if model.contains("anthropic.claude") {
+impl BedrockDialect {
+    /// Sets what depends on the model and on the region: the API, and the server of the region
+    /// unless the base URL is another one.
+    fn update(&mut self, endpoint: &mut Endpoint) {
+        let model = endpoint.model();
+        self.api = self.chosen_api.unwrap_or(if model.contains("anthropic.claude") {
             BedrockApi::InvokeModel
         } else {
             BedrockApi::Converse
+        });
+        let of_aws = |host: &str| host.starts_with(RUNTIME) && host.contains(".amazonaws.com");
+        let address = endpoint.info().server_address.as_deref();
+        if let Some(region) = self.account.region(model)
+            && address.is_none_or(of_aws)
+        {
+            let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+            let url = format!("https://{RUNTIME}.{region}.amazonaws.com{suffix}");
+            endpoint.set_base_url(url);
+        }
+    }
+}
+
+impl Dialect for BedrockDialect {
+    const VENDOR: &'static Vendor = &BEDROCK;
+    const BASE_URL_ENV: Option<&'static str> = Some("AWS_ENDPOINT_URL_BEDROCK_RUNTIME");
+    const REQUEST_ID_HEADERS: &'static [&'static str] = REQUEST_ID_HEADERS;
+
+    type Quirks = ();
+    type Decoder = Decoder;
+    type Framing = AwsEventStream;
+
+    fn new((): (), endpoint: &mut Endpoint) -> Self {
+        endpoint.set_key_needed(KeyNeeded::Never);
+        let mut dialect = Self {
+            chosen_api: None,
+            api: BedrockApi::Converse,
+            account: Account::from_env(),
+            guardrail: None,
+            settings: Settings { caching: Caching::Off, ..Settings::default() },
         };
-        let options = Options { caching: Caching::Off, ..Options::default() };
-        Self { model, api, endpoint, aws, guardrail: None, options, info }
+        dialect.update(endpoint);
+        dialect
     }
 
-    settings!();
+    fn model_changed(&mut self, endpoint: &mut Endpoint) {
+        self.update(endpoint);
+    }
 
-    claude_settings!();
+    fn url(&self, endpoint: &Endpoint, operation: Operation) -> Result<Url, ProviderError> {
+        let model = endpoint.model();
+        if endpoint.info().server_address.is_none() && self.account.region(model).is_none() {
+            return Err(without_region());
+        }
+        let operation = match (operation, self.api) {
+            (Operation::Chat, BedrockApi::InvokeModel) => "invoke",
+            (Operation::Chat, BedrockApi::Converse) => "converse",
+            (Operation::Stream, BedrockApi::InvokeModel) => "invoke-with-response-stream",
+            (Operation::Stream, BedrockApi::Converse) => "converse-stream",
+            (Operation::Count, _) => "count-tokens",
+            (Operation::Models, _) => {
+                let mut url = endpoint.url(&["foundation-models"])?;
+                let host = url.host_str().and_then(|host| host.strip_prefix(RUNTIME));
+                if let Some(host) = host.map(|rest| format!("bedrock{rest}")) {
+                    url.set_host(Some(&host)).map_err(|_| malformed("the base URL has no host"))?;
+                }
+                return Ok(url);
+            }
+        };
+        endpoint.url(&["model", model, operation])
+    }
 
-    /// Goes to that region.
+    fn headers(
+        &self,
+        operation: Operation,
+        _: Option<&ChatRequest>,
+        headers: &mut HeaderMap,
+    ) -> Result<(), ProviderError> {
+        if self.api == BedrockApi::InvokeModel
+            && matches!(operation, Operation::Chat | Operation::Stream)
+            && let Some(guardrail) = &self.guardrail
+        {
+            set_header(headers, "x-amzn-bedrock-guardrailidentifier", &guardrail.id)?;
+            set_header(headers, "x-amzn-bedrock-guardrailversion", &guardrail.version)?;
+        }
+        Ok(())
+    }
+
+    async fn signer(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<Option<Arc<dyn crate::client::Signer>>, ProviderError> {
+        let region = self.account.region(endpoint.model()).ok_or_else(without_region)?;
+        let credentials = self.account.credentials(Some(region)).await?;
+        let cache = self.account.cache();
+        Ok(Some(Arc::new(signature::Signer { region: region.to_owned(), credentials, cache })))
+    }
+
+    fn tools(
+        &self,
+        _: &str,
+        tools: &[ToolDefinition],
+    ) -> Result<Vec<Box<RawValue>>, ProviderError> {
+        match self.api {
+            BedrockApi::InvokeModel => request::tools(tools),
+            BedrockApi::Converse => converse::request::tools(tools),
+        }
+    }
+
+    fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
+        let is_count = call.operation == Operation::Count;
+        match self.api {
+            BedrockApi::InvokeModel if is_count => {
+                let mut counted = Vec::new();
+                self.write_invoke(call, &mut counted)?;
+                let encoded = Base64Display::new(&counted, &STANDARD).to_string();
+                let input = json!({"input": {"invokeModel": {"body": encoded}}});
+                body.extend_from_slice(input.to_string().as_bytes());
+                Ok(())
+            }
+            BedrockApi::InvokeModel => self.write_invoke(call, body),
+            BedrockApi::Converse => {
+                let guardrail = self.guardrail.as_ref();
+                let request = converse::request::Body::new(&self.settings, guardrail, call)?;
+                if is_count { request.write_counted(body) } else { request.write(body) }
+            }
+        }
+    }
+
+    fn decoder(&self, head: &ReplyHead<'_>, _: Option<&ChatRequest>) -> Decoder {
+        Decoder::new(self.api, head)
+    }
+
+    fn error(&self, head: &ReplyHead<'_>, body: &str) -> ProviderError {
+        error::of_status(head, body)
+    }
+
+    fn models(&self, body: &[u8]) -> Result<Page, ProviderError> {
+        models::page(body)
+    }
+
+    fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default, rename_all = "camelCase")]
+        struct Counted {
+            input_tokens: Count,
+        }
+        let mut repaired = String::new();
+        let Maybe(counted) = json::read::<Maybe<Counted>>(body, &mut repaired)?;
+        let counted = counted.unwrap_or_default().input_tokens.0;
+        counted.ok_or_else(|| malformed("it has no `inputTokens`"))
+    }
+}
+
+impl BedrockDialect {
+    /// Writes a request of the Messages API. The model and the kind of reply are part of the URL.
+    fn write_invoke(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
+        let service = Service {
+            provider: PROVIDER,
+            api: "Claude on Bedrock",
+            // All of its models return structured output by a tool call.
+            has_output_format: false,
+        };
+        let mut more = vec![("anthropic_version", ANTHROPIC_VERSION.into())];
+        if !self.settings.betas.is_empty() {
+            more.push(("anthropic_beta", json!(self.settings.betas)));
+        }
+        request::Body::new(service, &self.settings, call, more)?.write(body)
+    }
+}
+
+impl ClaudeDialect for BedrockDialect {
+    fn settings_mut(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+}
+
+impl Bedrock {
+    /// Sets the region.
     #[must_use]
-    pub fn region(mut self, region: impl Into<String>) -> Self {
-        self.aws.region = Some(region.into());
-        self.follow_region();
-        self
+    pub fn with_region(self, region: impl Into<String>) -> Self {
+        let region = region.into();
+        self.configure(|dialect, endpoint| {
+            dialect.account.set_region(region);
+            dialect.update(endpoint);
+        })
     }
 
-    /// Takes the keys of that profile, and its region unless the environment has one.
+    /// Uses the keys of that profile, and its region unless an environment variable sets one.
     #[must_use]
-    pub fn profile(mut self, name: impl Into<String>) -> Self {
-        self.aws.set_profile(name.into());
-        self.endpoint.set_key("");
-        self.follow_region();
-        self
+    pub fn with_profile(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.configure(|dialect, endpoint| {
+            dialect.account.set_profile(name);
+            endpoint.set_key("");
+            dialect.update(endpoint);
+        })
     }
 
-    /// Signs with the credentials of that provider: [`Credentials`] themselves, a closure
-    /// ([`provide_credentials_fn`]), or a provider of the AWS SDK. It is asked before each request, unless the last credentials tell how long they hold
-    /// and still do.
+    /// Signs requests with the credentials of a provider: [`Credentials`] themselves, a closure
+    /// ([`provide_credentials_fn`]), or a provider of the AWS SDK. It is called before each request,
+    /// unless the last credentials have an end that is not near.
     ///
     /// ```
     /// use chatlas_providers::bedrock::{Bedrock, Credentials, provide_credentials_fn};
@@ -155,238 +331,34 @@ impl Bedrock {
     ///     Ok(Credentials::new(id, secret, None, None, "vault"))
     /// });
     /// let model = Bedrock::new("amazon.nova-lite-v1:0")
-    ///     .region("us-east-1")
-    ///     .credentials_provider(keys);
+    ///     .with_region("us-east-1")
+    ///     .with_credentials_provider(keys);
     /// ```
     #[must_use]
-    pub fn credentials_provider(mut self, provider: impl ProvideCredentials + 'static) -> Self {
-        self.aws.set_provider(provider);
-        self.endpoint.set_key("");
-        self
+    pub fn with_credentials_provider(self, provider: impl ProvideCredentials + 'static) -> Self {
+        self.configure(|dialect, endpoint| {
+            dialect.account.set_provider(provider);
+            endpoint.set_key("");
+        })
     }
 
-    /// Asks by that API.
+    /// Sets the API. By default, Claude is called by `InvokeModel`, and other models by `Converse`.
     #[must_use]
-    pub fn api(mut self, api: BedrockApi) -> Self {
-        self.api = api;
-        self
+    pub fn with_api(self, api: BedrockApi) -> Self {
+        self.configure(|dialect, endpoint| {
+            dialect.chosen_api = Some(api);
+            dialect.update(endpoint);
+        })
     }
 
-    /// Has that guardrail look at what is said: its id, and its version (`DRAFT` for the draft).
+    /// Sets a guardrail that checks requests and replies: its id, and its version (`DRAFT` for the
+    /// draft).
     #[must_use]
-    pub fn guardrail(mut self, id: impl Into<String>, version: impl Into<String>) -> Self {
-        let id = id.into();
-        self.info = self.info.with_attribute("aws.bedrock.guardrail.id", id.clone());
-        self.guardrail = Some(Guardrail { id, version: version.into() });
-        self
-    }
-
-    /// Uses a feature of Anthropic's that is not yet for all: a name for `anthropic_beta`.
-    #[must_use]
-    pub fn beta(mut self, name: impl Into<String>) -> Self {
-        self.options.betas.push(name.into());
-        self
-    }
-
-    /// Goes to the server of the region, unless it goes to another one already.
-    fn follow_region(&mut self) {
-        let own = |host: &str| host.starts_with(RUNTIME) && host.contains(".amazonaws.com");
-        if let Some(region) = &self.aws.region
-            && self.info.server_address.as_deref().is_none_or(own)
-        {
-            self.endpoint.set_base_url(runtime(region), &mut self.info);
-        }
-    }
-
-    /// The address of an operation on the model.
-    fn url(&self, operation: &str) -> Result<Url, ProviderError> {
-        if self.info.server_address.is_none() && self.aws.region.is_none() {
-            return Err(aws::without_region());
-        }
-        self.endpoint.url(&["model", &self.model, operation])
-    }
-
-    /// The answer, and what no error may show.
-    async fn send(&self, mut call: Call<'_>) -> Result<(Response, Secrets), ProviderError> {
-        if self.endpoint.is_authenticated() {
-            call.key = self.endpoint.key().map(|key| (KeyIn::Bearer, key));
-            let response = self.endpoint.send(call, error::explain).await?;
-            return Ok((response, self.endpoint.secrets()));
-        }
-        let region = self.aws.region.as_deref().ok_or_else(aws::without_region)?;
-        let credentials = self.aws.credentials().await?;
-        let keys = [credentials.access_key_id(), credentials.secret_access_key()];
-        let secrets =
-            self.endpoint.secrets().and(keys.into_iter().chain(credentials.session_token()));
-        let sign =
-            |request: &mut Request| aws::signed(request, region, &credentials, SystemTime::now());
-        call.sign = Some(&sign);
-        // AWS quotes them where a signature is wrong.
-        let explain = |status: u16, headers: &HeaderMap, body: &str| {
-            error::explain(status, headers, &secrets.hide_in_body(body))
-        };
-        match self.endpoint.send(call, explain).await {
-            Ok(response) => Ok((response, secrets)),
-            Err(error) => {
-                if error.code() == Some("ExpiredTokenException") {
-                    self.aws.forget();
-                }
-                Err(secrets.hide(error))
-            }
-        }
-    }
-
-    async fn ask(
-        &self,
-        request: &ChatRequest,
-        stream: bool,
-    ) -> Result<(Response, Secrets), ProviderError> {
-        let (operation, body) = match (self.api, stream) {
-            (BedrockApi::InvokeModel, false) => ("invoke", self.invoke_body(request)?),
-            (BedrockApi::InvokeModel, true) => {
-                ("invoke-with-response-stream", self.invoke_body(request)?)
-            }
-            (BedrockApi::Converse, false) => ("converse", self.converse_body(request)?),
-            (BedrockApi::Converse, true) => ("converse-stream", self.converse_body(request)?),
-        };
-        let mut call = Call::new(Method::POST, self.url(operation)?).body(request::bytes(&body)?);
-        if self.api == BedrockApi::InvokeModel
-            && let Some(guardrail) = &self.guardrail
-        {
-            call = call
-                .secret_header("x-amzn-bedrock-guardrailidentifier", &guardrail.id)?
-                .secret_header("x-amzn-bedrock-guardrailversion", &guardrail.version)?;
-        }
-        self.send(call).await
-    }
-
-    fn invoke_body(&self, request: &ChatRequest) -> Result<Body, ProviderError> {
-        invoke::body(&self.options, request)
-    }
-
-    fn converse_body(&self, request: &ChatRequest) -> Result<Body, ProviderError> {
-        let guardrail = self.guardrail.as_ref();
-        converse::request::body(&self.model, &self.options, guardrail, request)
-    }
-
-    fn known(&self, response: &Response) -> Known {
-        let id = error::request_id(response.headers()).map(str::to_owned);
-        Known { id, model: self.model.clone() }
-    }
-
-    /// A reply that came as one piece.
-    async fn whole(
-        &self,
-        response: Response,
-        secrets: &Secrets,
-    ) -> Result<Completion, ProviderError> {
-        let known = self.known(&response);
-        let completion = json(response).await.and_then(|told| match self.api {
-            BedrockApi::InvokeModel => {
-                let mut completion = message::completion(PROVIDER, &told)?;
-                completion.model.get_or_insert_with(|| known.model.to_string());
-                completion.response_id = completion.response_id.or_else(|| known.id.clone());
-                Ok(completion)
-            }
-            BedrockApi::Converse => converse::reply::completion(&known, &told),
-        });
-        completion.map_err(|error| secrets.hide(with_id(error, known.id.as_deref())))
-    }
-
-    /// The events of a reply as it arrives.
-    fn stream<D: frames::Decode>(
-        &self,
-        response: Response,
-        secrets: Secrets,
-        decoder: D,
-    ) -> CompletionStream {
-        let id = self.known(&response).id;
-        let arriving = frames::events(response, decoder);
-        CompletionStream::new(
-            arriving.map_err(move |error| secrets.hide(with_id(error, id.as_deref()))),
-        )
-    }
-}
-
-type Body = serde_json::Map<String, Value>;
-
-/// The server of a region.
-fn runtime(region: &str) -> String {
-    let end = if region.starts_with("cn-") { ".cn" } else { "" };
-    format!("https://{RUNTIME}.{region}.amazonaws.com{end}")
-}
-
-impl fmt::Debug for Bedrock {
-    /// Of the address, host and port are shown: the rest may hold a password or a key.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bedrock")
-            .field("info", &self.info)
-            .field("api", &self.api)
-            .field("endpoint", &self.endpoint)
-            .field("aws", &self.aws)
-            .field("guardrail", &self.guardrail)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
-    }
-}
-
-#[provider(crate = chatlas_core)]
-impl chatlas_core::Provider for Bedrock {
-    fn info(&self) -> &ProviderInfo {
-        &self.info
-    }
-
-    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        let (response, secrets) = self.ask(&request, false).await?;
-        self.whole(response, &secrets).await
-    }
-
-    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let (response, secrets) = self.ask(&request, true).await?;
-        let kind = content_type(&response);
-        if kind.starts_with(frames::CONTENT_TYPE) {
-            Ok(match self.api {
-                BedrockApi::InvokeModel => {
-                    self.stream(response, secrets, invoke::Chunks::default())
-                }
-                BedrockApi::Converse => {
-                    let known = self.known(&response);
-                    self.stream(response, secrets, converse::reply::Decoder::new(known))
-                }
-            })
-        } else if kind.starts_with("application/json") {
-            // A server that does not stream answers whole.
-            Ok(CompletionStream::from_completion(self.whole(response, &secrets).await?))
-        } else {
-            Err(malformed(&format!("an event stream was asked for, `{kind}` came")))
-        }
-    }
-
-    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
-        if self.info.server_address.is_none() && self.aws.region.is_none() {
-            return Err(aws::without_region());
-        }
-        let mut url = self.endpoint.url(&["foundation-models"])?;
-        // AWS has them at another host than the models themselves.
-        let host = url.host_str().and_then(|host| host.strip_prefix(RUNTIME));
-        if let Some(host) = host.map(|rest| format!("bedrock{rest}")) {
-            url.set_host(Some(&host)).map_err(|_| malformed("the base URL has no host"))?;
-        }
-        let (response, _) = self.send(Call::new(Method::GET, url)).await?;
-        models::list(&json(response).await?)
-    }
-
-    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
-        let asked = match self.api {
-            BedrockApi::InvokeModel => {
-                let body = STANDARD.encode(request::bytes(&self.invoke_body(&request)?)?);
-                json!({"input": {"invokeModel": {"body": body}}})
-            }
-            BedrockApi::Converse => converse::request::counted(self.converse_body(&request)?),
-        };
-        let call = Call::new(Method::POST, self.url("count-tokens")?);
-        let (response, _) = self.send(call.body(asked.to_string().into_bytes())).await?;
-        let told: Value = json(response).await?;
-        told["inputTokens"].as_u64().ok_or_else(|| malformed("it has no `inputTokens`"))
+    pub fn with_guardrail(self, id: impl Into<String>, version: impl Into<String>) -> Self {
+        let guardrail = Guardrail { id: id.into(), version: version.into() };
+        self.configure(|dialect, endpoint| {
+            endpoint.set_attribute("aws.bedrock.guardrail.id", guardrail.id.clone());
+            dialect.guardrail = Some(guardrail);
+        })
     }
 }

@@ -5,10 +5,11 @@ use aws_smithy_eventstream::frame::read_message_from;
 use aws_smithy_eventstream::smithy::parse_response_headers;
 use aws_smithy_types::event_stream::Message;
 use bytes::{Bytes, BytesMut};
-use chatlas_core::{ProviderError, ProviderErrorKind};
+use chatlas_core::ProviderError;
 use serde_json::json;
 
 use super::decode::{Frame, Framing, OnFrame};
+use super::dialect::truncated;
 use super::malformed;
 
 /// AWS limits a frame to 16 MiB and its headers.
@@ -53,10 +54,7 @@ impl Framing for AwsEventStream {
         if self.carry.is_empty() {
             return Ok(());
         }
-        Err(ProviderError::new(
-            ProviderErrorKind::TruncatedStream,
-            "the reply broke off before its end",
-        ))
+        Err(truncated())
     }
 }
 

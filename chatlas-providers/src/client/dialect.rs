@@ -194,9 +194,11 @@ pub trait Decoder: Send + Unpin + 'static {
     /// Is called at the end of a body whose reply has not ended. Fails, or calls [`Reply::end`].
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
         let _ = reply;
-        Err(ProviderError::new(
-            ProviderErrorKind::TruncatedStream,
-            "the reply broke off before its end",
-        ))
+        Err(truncated())
     }
+}
+
+/// Returns the error of a reply that breaks off.
+pub(crate) fn truncated() -> ProviderError {
+    ProviderError::new(ProviderErrorKind::TruncatedStream, "the reply broke off before its end")
 }

@@ -4,7 +4,7 @@ use chatlas_core::content::ToolOutcome;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// The fields of an object. The fields of `extra` override the others.
@@ -13,6 +13,8 @@ pub(crate) struct Fields<'a, M> {
     extra: Option<&'a Map<String, Value>>,
     /// The fields of `extra` that are written.
     merged: Vec<&'static str>,
+    /// The only fields that are written, if that is set.
+    only: Option<&'static [&'static str]>,
 }
 
 impl<'a, M: SerializeMap> Fields<'a, M> {
@@ -24,7 +26,21 @@ impl<'a, M: SerializeMap> Fields<'a, M> {
         M: SerializeMap<Ok = S::Ok, Error = S::Error>,
     {
         let map = serializer.serialize_map(None)?;
-        Ok(Self { map, extra: extra.filter(|extra| !extra.is_empty()), merged: Vec::new() })
+        Ok(Self {
+            map,
+            extra: extra.filter(|extra| !extra.is_empty()),
+            merged: Vec::new(),
+            only: None,
+        })
+    }
+
+    /// Restricts the fields that are written, those of `extra` included.
+    pub(crate) fn only(self, only: Option<&'static [&'static str]>) -> Self {
+        Self { only, ..self }
+    }
+
+    fn is_written(&self, name: &str) -> bool {
+        self.only.is_none_or(|only| only.contains(&name))
     }
 
     pub(crate) fn set<T: Serialize + ?Sized>(
@@ -32,7 +48,7 @@ impl<'a, M: SerializeMap> Fields<'a, M> {
         name: &'static str,
         value: &T,
     ) -> Result<(), M::Error> {
-        if self.extra.is_some_and(|extra| extra.contains_key(name)) {
+        if self.extra.is_some_and(|extra| extra.contains_key(name)) || !self.is_written(name) {
             return Ok(());
         }
         self.map.serialize_entry(name, value)
@@ -78,12 +94,27 @@ impl<'a, M: SerializeMap> Fields<'a, M> {
 
     pub(crate) fn end(mut self) -> Result<M::Ok, M::Error> {
         for (name, value) in self.extra.into_iter().flatten() {
-            if !self.merged.contains(&name.as_str()) {
+            if !self.merged.contains(&name.as_str()) && self.is_written(name) {
                 self.map.serialize_entry(name, value)?;
             }
         }
         self.map.end()
     }
+}
+
+/// Writes a view as the body of a request.
+pub(crate) fn write(body: &mut Vec<u8>, view: &impl Serialize) -> Result<(), ProviderError> {
+    serde_json::to_writer(body, view).map_err(|error| not_written(&error))
+}
+
+/// Writes a view as a fragment of a body.
+pub(crate) fn fragment(view: &impl Serialize) -> Result<Box<RawValue>, ProviderError> {
+    serde_json::value::to_raw_value(view).map_err(|error| not_written(&error))
+}
+
+fn not_written(error: &serde_json::Error) -> ProviderError {
+    let message = format!("the request cannot be written as JSON: {error}");
+    ProviderError::new(ProviderErrorKind::InvalidRequest, message)
 }
 
 /// JSON as a string. A string is written verbatim: it is what a model wrote that is not JSON.
@@ -132,27 +163,4 @@ pub(crate) fn refuse(api: &str, set: &[(&str, bool)]) -> Result<(), ProviderErro
             format!("{api} has no parameter `{name}`: leave it unset"),
         )),
     }
-}
-
-/// Writes a body. The dialect has refused what it cannot express, so that this does not fail.
-pub(crate) fn write_body(
-    body: &mut Vec<u8>,
-    request: &impl Serialize,
-) -> Result<(), ProviderError> {
-    serde_json::to_writer(body, request).map_err(not_written)
-}
-
-/// Writes each element of a list as a fragment of JSON.
-pub(crate) fn fragments<T: Serialize>(
-    list: impl IntoIterator<Item = T>,
-) -> Result<Vec<Box<RawValue>>, ProviderError> {
-    list.into_iter().map(|item| to_raw_value(&item).map_err(not_written)).collect()
-}
-
-#[allow(clippy::needless_pass_by_value)]
-fn not_written(error: serde_json::Error) -> ProviderError {
-    ProviderError::new(
-        ProviderErrorKind::InvalidRequest,
-        format!("the request cannot be written as JSON: {error}"),
-    )
 }

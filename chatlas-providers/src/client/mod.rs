@@ -25,9 +25,11 @@ use chatlas_core::ProviderError;
 use chatlas_core::provider::{Protocol, Vendor};
 
 #[cfg(feature = "bedrock")]
-pub(crate) use aws_event_stream::AwsEventStream;
+pub use aws_event_stream::AwsEventStream;
 pub(crate) use decode::MAX_EVENT;
 pub use decode::{Frame, Framing, OnFrame};
+#[cfg(feature = "bedrock")]
+pub(crate) use dialect::truncated;
 pub use dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead, Signer};
 pub(crate) use endpoint::set_header;
 pub use endpoint::{Endpoint, KeyIn, KeyNeeded};
@@ -35,7 +37,8 @@ pub use reply::{CallPiece, ChoiceMut, Reply};
 pub use sse::Sse;
 use wire::Wire;
 
-use crate::http::{HttpOptions, malformed, variable};
+pub(crate) use crate::http::malformed;
+use crate::http::{HttpOptions, variable};
 
 /// A model behind an API whose protocol is `D`.
 ///

@@ -19,7 +19,7 @@ use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind};
 use reqwest::Url;
 use serde_json::value::RawValue;
 
-use crate::client::fields::{fragments, write_body};
+use crate::client::fields;
 use crate::client::{Call, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Sse};
 pub use quirks::{DocumentUrls, Quirks, ThinkingReplay};
 pub use reply::Decoder;
@@ -157,13 +157,13 @@ impl Dialect for ChatCompletions {
         _: &str,
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError> {
-        fragments(tools.iter().map(Tool))
+        tools.iter().map(|tool| fields::fragment(&Tool(tool))).collect()
     }
 
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
         let request = Body { call, quirks: &self.quirks, settings: &self.settings };
         request.check()?;
-        write_body(body, &request)
+        fields::write(body, &request)
     }
 
     fn decoder(&self, head: &ReplyHead<'_>, request: Option<&ChatRequest>) -> Decoder {

@@ -11,7 +11,7 @@ use reqwest::Method;
 use super::{Call, Endpoint, KeyIn, variable, without_key};
 
 /// The API of a vendor.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Api {
     pub(crate) endpoint: Endpoint,
     pub(crate) info: ProviderInfo,

@@ -12,18 +12,19 @@ use super::span::is_secret_parameter;
 use super::{Http, HttpOptions, KeyIn, Secret, Secrets, Tokens, basic, sensitive};
 
 /// The server of a vendor, and how it is spoken to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     base_url: BaseUrl,
     key: Option<Secret>,
     /// Where tokens come from, which are used instead of a key.
-    tokens: Option<Tokens>,
+    tokens: Option<std::sync::Arc<Tokens>>,
     /// Headers of the vendor's own.
     headers: Vec<(&'static str, Secret)>,
     http: Http,
 }
 
 /// An address that may hold a password or a key, and is never printed.
+#[derive(Clone)]
 struct BaseUrl(String);
 
 impl std::fmt::Debug for BaseUrl {
@@ -131,7 +132,7 @@ impl Endpoint {
 
     /// Uses tokens from there, as `Authorization: Bearer …`, instead of a key.
     pub(crate) fn set_tokens(&mut self, tokens: Tokens) {
-        self.tokens = Some(tokens);
+        self.tokens = Some(std::sync::Arc::new(tokens));
     }
 
     /// Sends a header of the vendor's own with every request, and shows its value nowhere.
@@ -165,7 +166,7 @@ impl Endpoint {
     /// What no error may show.
     pub(crate) fn secrets(&self) -> Secrets {
         let mut keys: Vec<Secret> = self.key.iter().cloned().collect();
-        keys.extend(self.tokens.as_ref().and_then(Tokens::last));
+        keys.extend(self.tokens.as_deref().and_then(Tokens::last));
         if let Ok(url) = Url::parse(&self.base_url.0) {
             // A user without a password is a key. A server sees them as they were written, or not.
             let part = url.password().unwrap_or_else(|| url.username());

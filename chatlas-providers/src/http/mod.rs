@@ -200,7 +200,21 @@ impl fmt::Debug for HttpOptions {
     }
 }
 
+/// Returns the client of requests that are not a provider's, such as those for credentials, with
+/// the default timeouts where none are given.
+#[cfg(feature = "bedrock-aws-config")]
+pub(crate) fn client_with(
+    connect_timeout: Option<Duration>,
+    read_timeout: Option<Duration>,
+) -> Result<Client, ProviderError> {
+    let mut options = HttpOptions::default();
+    options.connect_timeout = connect_timeout.unwrap_or(options.connect_timeout);
+    options.read_timeout = read_timeout.unwrap_or(options.read_timeout);
+    client::shared(&options)
+}
+
 /// Sends a provider's requests.
+#[derive(Clone)]
 struct Http {
     options: HttpOptions,
     sender: OnceLock<Result<Sender, ProviderError>>,

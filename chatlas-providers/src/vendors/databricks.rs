@@ -2,36 +2,40 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::OpenAiCompletions;
+use crate::completions::{OpenAiCompletions, Quirks};
 
 /// A model served in a [Databricks](https://docs.databricks.com) workspace.
 ///
-/// **Authentication.** The token of `DATABRICKS_TOKEN`; for tokens that run out,
-/// `with(|api| api.token_provider(…))`. The workspace is that of `DATABRICKS_HOST`.
+/// **Authentication.** The token of `DATABRICKS_TOKEN`; for tokens that expire,
+/// `with(|api| api.with_token_provider(…))`. The workspace is that of `DATABRICKS_HOST`.
 ///
-/// **What is sent.** As [`OpenAiCompletions`], without `stream_options`; `top_k` is known. Thoughts
-/// are sent back as the parts of the content that they were. There is no list of models.
+/// **Requests.** As [`OpenAiCompletions`], without `stream_options`. The parameter `top_k` is
+/// supported. Thinking is sent back as parts of the content, as it came. There is no list of models.
 ///
-/// **How tokens are counted.** As Databricks tells them, unasked with each chunk of a stream.
+/// **Token counts.** As Databricks reports them with each chunk of a stream.
 #[provider(
     like = OpenAiCompletions,
     name = "databricks",
     base_url = "https://{DATABRICKS_HOST}/serving-endpoints",
     api_key_env = "DATABRICKS_TOKEN",
     default_model = "databricks-claude-sonnet-4-6",
-    quirks(max_tokens_field, no_stream_options, takes_top_k, no_model_list)
+    quirks = Quirks::new()
+        .with_max_tokens_field("max_tokens")
+        .with_stream_options(false)
+        .with_top_k(true)
+        .with_model_list(false)
 )]
 pub struct Databricks;
 
 impl Databricks {
-    /// Uses that workspace: its host, `https://adb-….azuredatabricks.net` for example.
+    /// Sets the workspace by its host, such as `https://adb-….azuredatabricks.net`.
     #[must_use]
-    pub fn workspace(self, host: impl AsRef<str>) -> Self {
+    pub fn with_workspace(self, host: impl AsRef<str>) -> Self {
         let host = host.as_ref().trim_end_matches('/');
         let url = match host.split_once("://") {
             Some(_) => format!("{host}/serving-endpoints"),
             None => format!("https://{host}/serving-endpoints"),
         };
-        self.base_url(url)
+        self.with_base_url(url)
     }
 }

@@ -2,23 +2,27 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::OpenAiCompletions;
+use crate::completions::{OpenAiCompletions, Quirks, ThinkingReplay};
 
-/// A model of [DeepSeek](https://api-docs.deepseek.com)'s.
+/// A model of [DeepSeek](https://api-docs.deepseek.com).
 ///
 /// **Authentication.** The key of `DEEPSEEK_API_KEY`.
 ///
-/// **What is sent.** As [`OpenAiCompletions`], with messages of text alone as strings. Thoughts
-/// (`reasoning_content`) are sent back, as the models that think between tool calls demand. Replies
-/// can be bound to JSON, not to a schema, which goes into the system prompt.
+/// **Requests.** As [`OpenAiCompletions`]; messages that consist of text are sent as strings.
+/// Thinking is sent back (`reasoning_content`), as models that think between tool calls require.
+/// Replies can be required to be JSON, but not to follow a schema: it is added to the system prompt.
 ///
-/// **How tokens are counted.** As DeepSeek tells them; cached input is `prompt_cache_hit_tokens`.
+/// **Token counts.** As DeepSeek reports them; cached input is `prompt_cache_hit_tokens`.
 #[provider(
     like = OpenAiCompletions,
     name = "deepseek",
     base_url = "https://api.deepseek.com",
     api_key_env = "DEEPSEEK_API_KEY",
     default_model = "deepseek-v4-flash",
-    quirks(max_tokens_field, plain_text_messages, replays_reasoning_content, json_object_output)
+    quirks = Quirks::new()
+        .with_max_tokens_field("max_tokens")
+        .with_plain_text_messages(true)
+        .with_thinking_replay(ThinkingReplay::ReasoningContent)
+        .with_json_object_output(true)
 )]
 pub struct DeepSeek;

@@ -4,13 +4,13 @@ use chatlas_macros::provider;
 
 use crate::completions::OpenAiCompletions;
 
-/// A model on [Groq](https://console.groq.com/docs)'s servers.
+/// A model on the servers of [Groq](https://console.groq.com/docs).
 ///
 /// **Authentication.** The key of `GROQ_API_KEY`.
 ///
-/// **What is sent.** As [`OpenAiCompletions`].
+/// **Requests.** As [`OpenAiCompletions`].
 ///
-/// **How tokens are counted.** As Groq tells them, in `usage` or in `x_groq.usage`.
+/// **Token counts.** As Groq reports them, in `usage` or in `x_groq.usage`.
 #[provider(
     like = OpenAiCompletions,
     name = "groq",

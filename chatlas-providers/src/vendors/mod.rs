@@ -1,5 +1,5 @@
-//! Vendors and local servers that speak Chat Completions, each derived from
-//! [`OpenAiCompletions`](crate::completions::OpenAiCompletions) behind a cargo feature of its own.
+//! Vendors and local servers that speak Chat Completions. Each is derived from
+//! [`OpenAiCompletions`](crate::completions::OpenAiCompletions), behind its own cargo feature.
 
 #[cfg(feature = "cloudflare")]
 mod cloudflare;
@@ -46,3 +46,21 @@ pub use openrouter::OpenRouter;
 pub use perplexity::Perplexity;
 #[cfg(feature = "portkey")]
 pub use portkey::Portkey;
+
+/// The URL of version 1 of the API on a local server.
+#[cfg(any(feature = "lm-studio", feature = "ollama"))]
+fn versioned(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    if url.ends_with("/v1") { url.to_owned() } else { format!("{url}/v1") }
+}
+
+#[cfg(all(test, feature = "lm-studio"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_added_to_the_address() {
+        assert_eq!(versioned("http://localhost:1234/"), "http://localhost:1234/v1");
+        assert_eq!(versioned("http://localhost:1234/v1"), "http://localhost:1234/v1");
+    }
+}

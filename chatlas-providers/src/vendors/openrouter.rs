@@ -2,44 +2,43 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::OpenAiCompletions;
+use crate::completions::{DocumentUrls, OpenAiCompletions, Quirks, ThinkingReplay};
 
-/// A model of any vendor's behind [OpenRouter](https://openrouter.ai/docs).
+/// A model of any vendor behind [OpenRouter](https://openrouter.ai/docs).
 ///
 /// **Authentication.** The key of `OPENROUTER_API_KEY`.
 ///
-/// **What is sent.** As [`OpenAiCompletions`]; `top_k` is known, the reasoning level goes into
-/// `reasoning.effort`, documents may be named by their address. Thoughts are sent back as
-/// `reasoning_details`. [`referer`](Self::referer) and [`title`](Self::title) say who the program
-/// is.
+/// **Requests.** As [`OpenAiCompletions`]. The parameter `top_k` is supported, the reasoning level is
+/// sent as `reasoning.effort`, documents can be sent by URL. Thinking is sent back as
+/// `reasoning_details`. [`with_referer`](Self::with_referer) and [`with_title`](Self::with_title)
+/// identify the program.
 ///
-/// **How tokens are counted.** As OpenRouter tells them.
+/// **Token counts.** As OpenRouter reports them.
 #[provider(
     like = OpenAiCompletions,
     name = "openrouter",
     base_url = "https://openrouter.ai/api/v1",
     api_key_env = "OPENROUTER_API_KEY",
     default_model = "gpt-5.6-terra",
-    quirks(
-        max_tokens_field,
-        reasoning_object,
-        replays_reasoning_details,
-        takes_top_k,
-        takes_file_url
-    )
+    quirks = Quirks::new()
+        .with_max_tokens_field("max_tokens")
+        .with_reasoning_object(true)
+        .with_thinking_replay(ThinkingReplay::ReasoningDetails)
+        .with_top_k(true)
+        .with_document_urls(DocumentUrls::FileData)
 )]
 pub struct OpenRouter;
 
 impl OpenRouter {
-    /// The address of the program, for OpenRouter's rankings: `HTTP-Referer`.
+    /// Sets the URL of the program for OpenRouter's rankings: the header `HTTP-Referer`.
     #[must_use]
-    pub fn referer(self, url: impl Into<String>) -> Self {
-        self.with(|api| api.header("http-referer", url))
+    pub fn with_referer(self, url: impl Into<String>) -> Self {
+        self.with(|api| api.with_header("http-referer", url))
     }
 
-    /// The name of the program, for OpenRouter's rankings: `X-Title`.
+    /// Sets the name of the program for OpenRouter's rankings: the header `X-Title`.
     #[must_use]
-    pub fn title(self, name: impl Into<String>) -> Self {
-        self.with(|api| api.header("x-title", name))
+    pub fn with_title(self, name: impl Into<String>) -> Self {
+        self.with(|api| api.with_header("x-title", name))
     }
 }

@@ -2,23 +2,27 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::OpenAiCompletions;
+use crate::completions::{OpenAiCompletions, Quirks};
 
-/// A model of [Perplexity](https://docs.perplexity.ai)'s, which searches the web before it
-/// answers: its sources come as [`Content::Citation`](chatlas_core::Content::Citation).
+/// A model of [Perplexity](https://docs.perplexity.ai), which searches the web before it answers.
+/// Its sources are [`Content::Citation`](chatlas_core::Content::Citation)s of the reply.
 ///
 /// **Authentication.** The key of `PERPLEXITY_API_KEY`.
 ///
-/// **What is sent.** As [`OpenAiCompletions`]; `top_k` is known. There is no list of models.
+/// **Requests.** As [`OpenAiCompletions`]. The parameter `top_k` is supported. There is no list of
+/// models.
 ///
-/// **How tokens are counted.** As Perplexity tells them; the reasoning of its research models,
-/// which it counts beside the output, is added to the output.
+/// **Token counts.** As Perplexity reports them. The reasoning of its research models, which it
+/// counts beside the output, is added to the output.
 #[provider(
     like = OpenAiCompletions,
     name = "perplexity",
     base_url = "https://api.perplexity.ai",
     api_key_env = "PERPLEXITY_API_KEY",
     default_model = "sonar",
-    quirks(max_tokens_field, takes_top_k, no_model_list)
+    quirks = Quirks::new()
+        .with_max_tokens_field("max_tokens")
+        .with_top_k(true)
+        .with_model_list(false)
 )]
 pub struct Perplexity;

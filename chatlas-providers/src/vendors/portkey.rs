@@ -2,43 +2,47 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::OpenAiCompletions;
+use crate::client::KeyIn;
+use crate::completions::{OpenAiCompletions, Quirks};
 
 /// A model behind the gateway of [Portkey](https://portkey.ai/docs).
 ///
-/// **Authentication.** The key of `PORTKEY_API_KEY`, in the header `x-portkey-api-key`. Which
-/// vendor is asked, and with which key, says a [`virtual_key`](Self::virtual_key), a
-/// [`provider`](Self::provider) or a [`config`](Self::config).
+/// **Authentication.** The key of `PORTKEY_API_KEY`, in the header `x-portkey-api-key`. The vendor
+/// behind the gateway, and its key, are chosen by a [virtual key](Self::with_virtual_key), a
+/// [provider](Self::with_provider) or a [config](Self::with_config).
 ///
-/// **What is sent.** As [`OpenAiCompletions`].
+/// **Requests.** As [`OpenAiCompletions`].
 ///
-/// **How tokens are counted.** As Portkey tells them.
+/// **Token counts.** As Portkey reports them.
 #[provider(
     like = OpenAiCompletions,
     name = "portkey",
     base_url = "https://api.portkey.ai/v1",
     api_key_env = "PORTKEY_API_KEY",
     default_model = "gpt-5.4",
-    quirks(max_tokens_field, portkey_key_header)
+    quirks = Quirks::new()
+        .with_max_tokens_field("max_tokens")
+        .with_key_in(KeyIn::Header("x-portkey-api-key"))
 )]
 pub struct Portkey;
 
 impl Portkey {
-    /// Uses the vendor's key that Portkey keeps under that name: `x-portkey-virtual-key`.
+    /// Uses the vendor's key that Portkey stores under this name: the header
+    /// `x-portkey-virtual-key`.
     #[must_use]
-    pub fn virtual_key(self, name: impl Into<String>) -> Self {
-        self.with(|api| api.header("x-portkey-virtual-key", name))
+    pub fn with_virtual_key(self, name: impl Into<String>) -> Self {
+        self.with(|api| api.with_header("x-portkey-virtual-key", name))
     }
 
-    /// Asks that vendor: `x-portkey-provider`.
+    /// Sends requests to this vendor: the header `x-portkey-provider`.
     #[must_use]
-    pub fn provider(self, name: impl Into<String>) -> Self {
-        self.with(|api| api.header("x-portkey-provider", name))
+    pub fn with_provider(self, name: impl Into<String>) -> Self {
+        self.with(|api| api.with_header("x-portkey-provider", name))
     }
 
-    /// Uses the routes of that configuration: `x-portkey-config`.
+    /// Uses the routes of this configuration: the header `x-portkey-config`.
     #[must_use]
-    pub fn config(self, id: impl Into<String>) -> Self {
-        self.with(|api| api.header("x-portkey-config", id))
+    pub fn with_config(self, id: impl Into<String>) -> Self {
+        self.with(|api| api.with_header("x-portkey-config", id))
     }
 }

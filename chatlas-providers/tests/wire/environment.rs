@@ -34,7 +34,7 @@ fn found(case: &str, environment: &[(&str, &str)]) -> String {
 async fn asked(provider: impl FnOnce(HttpOptions) -> Arc<dyn Provider>) -> String {
     let sent = Arc::new(Mutex::new(String::new()));
     let seen = Arc::clone(&sent);
-    let options = HttpOptions::default().max_retries(0).send_with(move |request| {
+    let options = HttpOptions::default().with_max_retries(0).with_sender(move |request| {
         let header = |name| request.headers().get(name).and_then(|key| key.to_str().ok());
         let key = header("authorization").or_else(|| header("api-key")).unwrap_or("no key");
         *seen.lock().expect("no panic") = format!("{} {key}", request.url());
@@ -51,7 +51,7 @@ async fn asked(provider: impl FnOnce(HttpOptions) -> Arc<dyn Provider>) -> Strin
 async fn the_child() {
     macro_rules! asked {
         ($provider:ident) => {
-            asked(|http| Arc::new($provider::new("m").http(http))).await
+            asked(|http| Arc::new($provider::new("m").with_http(http))).await
         };
     }
     let chosen = |provider: Result<Arc<dyn Provider>, _>| match provider {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chatlas_core::{
     ChatRequest, Completion, CompletionEvent, Provider as _, ProviderError, ProviderErrorKind, Turn,
 };
-use chatlas_providers::http::{HttpOptions, Token};
+use chatlas_providers::http::{BearerToken, HttpOptions};
 use chatlas_providers::openai::OpenAi;
 use futures_util::StreamExt as _;
 use opentelemetry::global;
@@ -75,7 +75,7 @@ async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
     let mut events = model.chat_stream(hi()).await?;
     while let Some(event) = events.next().await {
         if let CompletionEvent::Done(completion) = event? {
-            return Ok(completion);
+            return Ok((*completion).clone());
         }
     }
     panic!("no last event");
@@ -86,9 +86,9 @@ async fn a_function_of_the_programs_own_sends_the_requests() {
     let server = serve(|_, connection| write(connection, 200, "application/json", &hello()));
     let sent = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&sent);
-    chatlas_providers::http::prepare_tls();
+
     let client = reqwest::Client::new();
-    let options = HttpOptions::default().send_with(move |mut request| {
+    let options = HttpOptions::default().with_sender(move |mut request| {
         let (client, count) = (client.clone(), Arc::clone(&count));
         async move {
             // It fails once, as a middleware may: that is tried again.
@@ -99,7 +99,8 @@ async fn a_function_of_the_programs_own_sends_the_requests() {
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(client.execute(request).await?)
         }
     });
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k").http(options);
+    let model =
+        OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k").with_http(options);
     assert_eq!(model.chat(hi()).await.expect("an answer").text(), "Hello");
     assert_eq!(sent.load(Ordering::SeqCst), 2);
     assert!(server.heads.lock().expect("no panic")[0].contains("x-middleware: yes"));
@@ -107,11 +108,14 @@ async fn a_function_of_the_programs_own_sends_the_requests() {
 
 #[tokio::test]
 async fn a_failure_of_the_programs_own_client_is_typed() {
-    let options = HttpOptions::default().max_retries(0).send_with(|_| {
+    let options = HttpOptions::default().with_max_retries(0).with_sender(|_| {
         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "slow");
         std::future::ready(Err(error))
     });
-    let model = OpenAi::new("gpt-4o").base_url("http://a.example").api_key("k").http(options);
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url("http://a.example")
+        .with_api_key("k")
+        .with_http(options);
     let error = model.chat(hi()).await.expect_err("it failed");
     assert_eq!(error.kind(), ProviderErrorKind::Timeout);
     assert_eq!(error.message(), "a.example did not answer in time");
@@ -124,11 +128,15 @@ async fn a_token_is_asked_for_used_and_replaced_when_it_is_refused() {
         _ => write(connection, 401, "application/json", r#"{"error": {"message": "token-1?"}}"#),
     });
     let asked = Arc::new(AtomicU32::new(1));
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("").token_provider(move || {
-        let number = asked.fetch_add(1, Ordering::SeqCst);
-        let token = Token::new(format!("token-{number}")).expires_in(Duration::from_hours(1));
-        std::future::ready(Ok::<_, std::io::Error>(token))
-    });
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url(&server.url)
+        .with_api_key("")
+        .with_token_provider(move || {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            let token =
+                BearerToken::new(format!("token-{number}")).with_lifetime(Duration::from_hours(1));
+            std::future::ready(Ok::<_, std::io::Error>(token))
+        });
     model.chat(hi()).await.expect("an answer");
     let error = model.chat(hi()).await.expect_err("the token is refused");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
@@ -146,12 +154,14 @@ async fn the_trace_is_carried_along_only_when_asked() {
     let provider = SdkTracerProvider::builder().build();
     global::set_tracer_provider(provider);
     let server = serve(|_, connection| write(connection, 200, "application/json", &hello()));
-    let model = |options| OpenAi::new("gpt-4o").base_url(&server.url).api_key("k").http(options);
+    let model = |options| {
+        OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k").with_http(options)
+    };
     let tracer = global::tracer("test");
     let context = opentelemetry::Context::current_with_span(tracer.start("program"));
     let trace = context.span().span_context().trace_id().to_string();
-    let asked = HttpOptions::default().propagate(true);
-    for options in [HttpOptions::default(), asked.clone(), asked.spans(true)] {
+    let asked = HttpOptions::default().with_propagation(true);
+    for options in [HttpOptions::default(), asked.clone(), asked.with_spans(true)] {
         use opentelemetry::trace::FutureExt as _;
         let model = model(options);
         model.chat(hi()).with_context(context.clone()).await.expect("an answer");
@@ -175,7 +185,7 @@ async fn events_end_as_any_server_ends_them() {
     for end in ["\n\n", "\r\n\r\n", "\r\r"] {
         let body = format!(": hello{end}event: x{}data: {event}{end}", &end[..end.len() / 2]);
         let server = serve(move |_, connection| write(connection, 200, "text/event-stream", &body));
-        let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+        let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
         assert_eq!(stream(&model).await.expect("an answer").text(), "Hello", "{end:?}");
     }
 }
@@ -193,7 +203,7 @@ async fn a_reply_without_end_is_not_taken_in() {
                 connection.write_all(&piece)?;
             }
         });
-        let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+        let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
         let error = stream(&model).await.expect_err("it has no end");
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply, "{kind}");
         assert!(error.message().ends_with("a piece of it is longer than 32 MiB"), "{error}");
@@ -213,7 +223,7 @@ async fn events_without_end_are_not_taken_in() {
             connection.write_all(event.as_bytes())?;
         }
     });
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
     let error = stream(&model).await.expect_err("they have no end");
     assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
     assert!(error.message().ends_with("it is longer than 256 MiB"), "{error}");
@@ -224,16 +234,16 @@ async fn user_and_password_of_an_address_are_sent_as_a_header() {
     let model = |url: &str| {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&seen);
-        let options = HttpOptions::default().max_retries(0).send_with(move |request| {
+        let options = HttpOptions::default().with_max_retries(0).with_sender(move |request| {
             let header = request.headers().get("authorization").cloned();
             kept.lock().unwrap().push((request.url().to_string(), header));
             std::future::ready(Err::<reqwest::Response, _>("no network"))
         });
-        (OpenAi::new("m").api_key("").base_url(url).http(options), seen)
+        (OpenAi::new("m").with_api_key("").with_base_url(url).with_http(options), seen)
     };
     for (key, header) in [("", "Basic bWU6YSBi"), ("sk-1", "Bearer sk-1")] {
         let (provider, seen) = model("https://me:a%20b@models.example/v1");
-        provider.api_key(key).chat(hi()).await.unwrap_err();
+        provider.with_api_key(key).chat(hi()).await.unwrap_err();
         let sent = seen.lock().unwrap()[0].clone();
         assert_eq!(sent.0, "https://models.example/v1/responses");
         let value = sent.1.unwrap();
@@ -250,11 +260,11 @@ async fn a_body_is_read_whatever_stands_around_what_it_says() {
          event: ping\r\n\r\nevent: response.completed\r\ndata:{last}\r\n\r\n"
     );
     let server = serve(move |_, connection| write(connection, 200, "text/event-stream", &events));
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
     assert_eq!(stream(&model).await.expect("an answer").text(), "Hello");
     let marked = format!("\u{feff}\n {}\n", hello());
     let server = serve(move |_, connection| write(connection, 200, "application/json", &marked));
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
     assert_eq!(model.chat(hi()).await.expect("an answer").text(), "Hello");
 }
 
@@ -262,7 +272,7 @@ async fn a_body_is_read_whatever_stands_around_what_it_says() {
 async fn what_follows_the_json_spoils_it() {
     let body = format!("{} {{}}", hello());
     let server = serve(move |_, connection| write(connection, 200, "application/json", &body));
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
     let error = model.chat(hi()).await.expect_err("no JSON");
     assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
 }
@@ -277,14 +287,14 @@ async fn a_key_in_the_address_is_hidden_however_it_is_written() {
         let told = json!({"error": {"message": format!("no {quoted}!")}}).to_string();
         let server = serve(move |_, connection| write(connection, 401, "application/json", &told));
         let url = server.url.replacen("http://", &format!("http://{user}"), 1);
-        let error = OpenAi::new("gpt-4o").base_url(url).api_key("").chat(hi()).await;
+        let error = OpenAi::new("gpt-4o").with_base_url(url).with_api_key("").chat(hi()).await;
         assert_eq!(error.expect_err("refused").message(), "no [redacted]!");
     }
 }
 
 #[test]
 fn an_address_of_ipv6_is_told_without_its_brackets() {
-    let model = OpenAi::new("gpt-4o").base_url("http://[::1]:8080/v1");
+    let model = OpenAi::new("gpt-4o").with_base_url("http://[::1]:8080/v1");
     let info = model.info();
     assert_eq!((info.server_address.as_deref(), info.server_port), (Some("::1"), Some(8080)));
 }
@@ -294,7 +304,7 @@ async fn a_body_that_is_compressed_unasked_is_named_as_such() {
     let server = serve(|_, connection| {
         write(connection, 200, "application/json\r\ncontent-encoding: gzip", "\u{1f}\u{8b}")
     });
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
     for error in [model.chat(hi()).await.expect_err("no answer"), stream(&model).await.unwrap_err()]
     {
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
@@ -305,12 +315,12 @@ async fn a_body_that_is_compressed_unasked_is_named_as_such() {
 #[tokio::test]
 async fn user_and_password_of_an_address_are_shown_in_no_form() {
     for quoted in ["Basic bWU6YSBiY2Q=", "the password `a bcd`", "me:a%20bcd@host"] {
-        let options = HttpOptions::default().max_retries(0).send_with(move |_| {
+        let options = HttpOptions::default().with_max_retries(0).with_sender(move |_| {
             let answer = http::Response::builder().status(401).body(quoted).expect("an answer");
             std::future::ready(Ok::<_, String>(reqwest::Response::from(answer)))
         });
         let url = "http://me:a%20bcd@models.example/v1";
-        let model = OpenAi::new("m").api_key("").base_url(url).http(options);
+        let model = OpenAi::new("m").with_api_key("").with_base_url(url).with_http(options);
         let error = model.chat(hi()).await.unwrap_err();
         assert!(error.message().contains("[redacted]"), "{error}");
         for secret in ["bWU6YSBiY2Q=", "a bcd", "a%20bcd"] {

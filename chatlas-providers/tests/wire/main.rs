@@ -3,6 +3,8 @@
 
 #[cfg(feature = "azure")]
 mod azure;
+#[cfg(feature = "openai")]
+mod completions;
 #[cfg(all(feature = "google", feature = "openai"))]
 mod derived;
 #[cfg(all(

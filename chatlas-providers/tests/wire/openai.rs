@@ -74,7 +74,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn model(server: &Server) -> OpenAi {
-    OpenAi::new("gpt-4o").base_url(&server.url).api_key(CANARY)
+    OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key(CANARY)
 }
 
 fn hi() -> ChatRequest {
@@ -86,7 +86,7 @@ async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
     while let Some(event) = events.next().await {
         if let CompletionEvent::Done(completion) = event? {
             // As the loop does: what comes after the last event is not waited for.
-            return Ok(completion);
+            return Ok((*completion).clone());
         }
     }
     panic!("no last event");
@@ -144,8 +144,9 @@ fn a_response_that_failed_shows_no_key() {
 fn a_key_in_a_header_is_a_key() {
     let told = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
     let server = serve(401, "application/json", &told.to_string(), Duration::ZERO);
-    let options = HttpOptions::default().header("api-key", CANARY).header("x-team", "error");
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).http(options);
+    let options =
+        HttpOptions::default().with_header("api-key", CANARY).with_header("x-team", "error");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_http(options);
     let error = run(model.chat(hi())).expect_err("an error");
     assert_eq!(error.message(), "the header [redacted] is wrong");
 }
@@ -154,17 +155,17 @@ fn a_key_in_a_header_is_a_key() {
 fn a_short_word_as_a_key_does_not_spoil_the_servers_answer() {
     let told = json!({"error": {"message": "no model", "code": "model_not_found"}});
     let server = serve(404, "application/json", &told.to_string(), Duration::ZERO);
-    let error = run(model(&server).api_key("error").chat(hi())).expect_err("an error");
+    let error = run(model(&server).with_api_key("error").chat(hi())).expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
 }
 
 #[test]
 fn secrets_in_the_address_are_not_printed() {
-    let model =
-        OpenAi::new("gpt-4o").base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
     assert!(!format!("{model:?}").contains(CANARY));
-    let options = HttpOptions::default().max_retries(0);
-    let error = run(model.http(options).chat(hi())).expect_err("nobody is there");
+    let options = HttpOptions::default().with_max_retries(0);
+    let error = run(model.with_http(options).chat(hi())).expect_err("nobody is there");
     assert_eq!(error.kind(), ProviderErrorKind::Connection);
     assert!(error.message().starts_with("cannot reach 127.0.0.1:9: "), "{error}");
     assert!(!format!("{error} {error:?}").contains(CANARY));
@@ -175,11 +176,11 @@ fn a_missing_key_is_named_where_one_is_needed() {
     for url in ["https://api.openai.com/v1", "https://api.openai.com", "https://API.openai.com/v1/"]
     {
         for key in ["", " \n"] {
-            let error = run(OpenAi::new("gpt-4o").base_url(url).api_key(key).chat(hi()));
+            let error = run(OpenAi::new("gpt-4o").with_base_url(url).with_api_key(key).chat(hi()));
             let error = error.expect_err("no key");
             assert_eq!(error.kind(), ProviderErrorKind::Authentication, "{url}");
             assert!(error.message().contains("OPENAI_API_KEY"), "{error}");
-            assert!(error.message().contains(".api_key("), "{error}");
+            assert!(error.message().contains(".with_api_key("), "{error}");
         }
     }
 }

@@ -37,7 +37,7 @@ fn wire(status: u16, answer: &Value) -> (HttpOptions, Arc<Mutex<Vec<Sent>>>) {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&sent);
     let answer = answer.to_string();
-    let options = HttpOptions::default().send_with(move |request| {
+    let options = HttpOptions::default().with_sender(move |request| {
         let headers = request.headers().iter();
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
         seen.lock().expect("no panic").push(Sent {
@@ -83,7 +83,7 @@ async fn streamed<P: Provider>(provider: impl FnOnce(HttpOptions) -> P) -> Value
 
 macro_rules! new {
     ($vendor:ident) => {
-        |options| $vendor::new("m").api_key("key").http(options)
+        |options| $vendor::new("m").with_api_key("key").with_http(options)
     };
 }
 
@@ -117,13 +117,13 @@ async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
     let key = ("x-portkey-api-key", "key");
     asked!(Portkey, "portkey", "https://api.portkey.ai/v1", key);
     asked!(
-        Cloudflare.account("abc"),
+        Cloudflare.with_account("abc"),
         "cloudflare",
         "https://api.cloudflare.com/client/v4/accounts/abc/ai/v1",
         bearer
     );
     asked!(
-        Databricks.workspace("adb-1.azuredatabricks.net/"),
+        Databricks.with_workspace("adb-1.azuredatabricks.net/"),
         "databricks",
         "https://adb-1.azuredatabricks.net/serving-endpoints",
         bearer
@@ -179,7 +179,8 @@ async fn a_stream_is_asked_to_tell_its_tokens_where_that_is_known() {
     assert_eq!(streamed(new!(OpenAiCompletions)).await["stream_options"], usage);
     assert_eq!(streamed(new!(Groq)).await["stream_options"], usage);
     assert_eq!(streamed(new!(Mistral)).await.get("stream_options"), None);
-    let databricks = streamed(|options| new!(Databricks)(options).workspace("https://a.example"));
+    let databricks =
+        streamed(|options| new!(Databricks)(options).with_workspace("https://a.example"));
     assert_eq!(databricks.await.get("stream_options"), None);
 }
 
@@ -210,8 +211,7 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
     let mut request = hi();
     request.system_prompt = Some("Be kind.".into());
     let schema = json!({"type": "object", "description": "A cat.", "properties": {}});
-    request.output =
-        Some(OutputSchema { name: "cat".into(), schema: schema.clone(), strict: true });
+    request.output = Some(OutputSchema::new("cat", schema.clone()).into());
     let sent_to_openai = sent(request.clone(), new!(OpenAiCompletions)).await.body;
     assert_eq!(
         sent_to_openai["response_format"],
@@ -229,7 +229,7 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
 async fn a_tool_says_whether_it_is_strict() {
     let mut request = hi();
     let tool = ToolDefinition::new("add", "Adds.", json!({"type": "object"}));
-    request.tools = vec![tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)];
+    request.tools = [tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)].into();
     let body = sent(request, new!(OpenAiCompletions)).await.body;
     let strict: Vec<Option<&Value>> =
         (0..3).map(|index| body["tools"][index]["function"].get("strict")).collect();
@@ -345,8 +345,8 @@ async fn a_vendors_thoughts_go_back_to_it_alone() {
     let silent = AssistantTurn { contents: vec![Content::text("\n")], ..Default::default() };
     let request = ChatRequest::new([
         Turn::user("hi"),
-        Turn::Assistant(said),
-        Turn::Assistant(silent),
+        Turn::from(said),
+        Turn::from(silent),
         Turn::user("so?"),
     ]);
     let call = json!([{"id": "c1", "type": "function",
@@ -382,9 +382,10 @@ async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
     let message = json!({"role": "assistant", "content": [thought, text], "tool_calls": [call]});
     let answer = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
     let (options, wire) = wire(200, &answer);
-    let databricks = Databricks::new("m").api_key("k").workspace("a.example").http(options);
+    let databricks =
+        Databricks::new("m").with_api_key("k").with_workspace("a.example").with_http(options);
     let said = databricks.chat(hi()).await.expect("an answer");
-    let again = ChatRequest::new([Turn::user("hi"), Turn::Assistant(said), Turn::user("so?")]);
+    let again = ChatRequest::new([Turn::user("hi"), Turn::from(said), Turn::user("so?")]);
     databricks.chat(again.clone()).await.expect("an answer");
     assert_eq!(wire.lock().expect("no panic")[1].body["messages"][1], message);
     // Not to others.
@@ -405,7 +406,7 @@ async fn calls_go_to_mistral_by_ids_that_it_takes() {
         let result = ToolResult { id: id.into(), name: "add".into(), outcome };
         let said = AssistantTurn { contents: vec![asked], ..Default::default() };
         let answered = UserTurn { contents: vec![Content::ToolResult(result)] };
-        let request = ChatRequest::new([Turn::Assistant(said), Turn::User(answered)]);
+        let request = ChatRequest::new([Turn::from(said), Turn::from(answered)]);
         let ids = |body: Value| {
             let messages = &body["messages"];
             let call = messages[0]["tool_calls"][0]["id"].as_str().expect("an id").to_owned();
@@ -421,24 +422,26 @@ async fn calls_go_to_mistral_by_ids_that_it_takes() {
 
 #[tokio::test]
 async fn gateways_are_told_who_asks_and_for_whom() {
-    let request =
-        sent(hi(), |options| new!(OpenRouter)(options).referer("https://app.example").title("App"));
+    let request = sent(hi(), |options| {
+        new!(OpenRouter)(options).with_referer("https://app.example").with_title("App")
+    });
     let request = request.await;
     assert_eq!(request.header("http-referer"), Some("https://app.example"));
     assert_eq!(request.header("x-title"), Some("App"));
     let request = sent(hi(), |options| {
-        new!(Portkey)(options).virtual_key("vk").provider("openai").config("pc-1")
+        new!(Portkey)(options).with_virtual_key("vk").with_provider("openai").with_config("pc-1")
     });
     let request = request.await;
     assert_eq!(request.header("authorization"), None);
     assert_eq!(request.header("x-portkey-virtual-key"), Some("vk"));
     assert_eq!(request.header("x-portkey-provider"), Some("openai"));
     assert_eq!(request.header("x-portkey-config"), Some("pc-1"));
-    let shown = format!("{:?}", Portkey::new("m").api_key("secret-1").virtual_key("secret-2"));
+    let shown =
+        format!("{:?}", Portkey::new("m").with_api_key("secret-1").with_virtual_key("secret-2"));
     assert!(!shown.contains("secret-"), "{shown}");
     let told = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
     let (options, _) = wire(401, &told);
-    let portkey = new!(Portkey)(options).virtual_key("canary-0123456789");
+    let portkey = new!(Portkey)(options).with_virtual_key("canary-0123456789");
     let error = portkey.chat(hi()).await.expect_err("refused");
     assert_eq!(error.message(), "no virtual key [redacted]");
 }
@@ -447,49 +450,55 @@ async fn gateways_are_told_who_asks_and_for_whom() {
 async fn a_missing_model_of_ollamas_says_how_to_fetch_it() {
     let told = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
     let (options, _) = wire(404, &told);
-    let error = Ollama::new("qwen3").http(options.clone()).chat(hi()).await.expect_err("missing");
+    let error =
+        Ollama::new("qwen3").with_http(options.clone()).chat(hi()).await.expect_err("missing");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
     assert_eq!(error.message(), "model 'qwen3' not found; fetch it with `ollama pull qwen3`");
     assert_eq!(error.status(), Some(404));
-    let error = LmStudio::new("qwen3").http(options).chat(hi()).await.expect_err("missing");
+    let error = LmStudio::new("qwen3").with_http(options).chat(hi()).await.expect_err("missing");
     assert_eq!(error.message(), "model 'qwen3' not found");
 }
 
 #[tokio::test]
 async fn a_key_is_asked_for_where_one_is_needed() {
     let (options, sent) = wire(200, &hello());
-    let groq = Groq::new("m").api_key("").http(options.clone());
+    let groq = Groq::new("m").with_api_key("").with_http(options.clone());
     let error = groq.chat(hi()).await.expect_err("no key");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
     assert!(error.message().contains("GROQ_API_KEY"), "{error}");
-    let databricks = Databricks::new("m").api_key("").workspace("https://a.example");
-    let error = databricks.http(options.clone()).chat(hi()).await.expect_err("no key");
+    let databricks = Databricks::new("m").with_api_key("").with_workspace("https://a.example");
+    let error = databricks.with_http(options.clone()).chat(hi()).await.expect_err("no key");
     assert!(error.message().contains("DATABRICKS_TOKEN"), "{error}");
     assert!(sent.lock().expect("no panic").is_empty(), "nothing is sent");
     // A proxy may need none, a server of one's own does not.
-    let proxy = Groq::new("m").api_key("").base_url("http://proxy.example/v1");
-    proxy.http(options.clone()).chat(hi()).await.expect("an answer");
-    LmStudio::new("m").api_key("").http(options.clone()).chat(hi()).await.expect("an answer");
-    Ollama::new("m").http(options).chat(hi()).await.expect("an answer");
+    let proxy = Groq::new("m").with_api_key("").with_base_url("http://proxy.example/v1");
+    proxy.with_http(options.clone()).chat(hi()).await.expect("an answer");
+    LmStudio::new("m")
+        .with_api_key("")
+        .with_http(options.clone())
+        .chat(hi())
+        .await
+        .expect("an answer");
+    Ollama::new("m").with_http(options).chat(hi()).await.expect("an answer");
     assert_eq!(sent.lock().expect("no panic").len(), 3);
 }
 
 #[tokio::test]
 async fn a_header_that_says_who_asks_is_as_good_as_a_key() {
     let (options, sent) = wire(200, &hello());
-    let options = options.header("Authorization", "Bearer of-a-gateway");
-    Groq::new("m").api_key("").http(options).chat(hi()).await.expect("an answer");
+    let options = options.with_header("Authorization", "Bearer of-a-gateway");
+    Groq::new("m").with_api_key("").with_http(options).chat(hi()).await.expect("an answer");
     let sent = sent.lock().expect("no panic");
     assert_eq!(sent[0].header("authorization"), Some("Bearer of-a-gateway"));
 }
 
 #[tokio::test]
 async fn a_part_of_an_address_that_is_missing_is_named() {
-    let error = Cloudflare::new("m").api_key("k").chat(hi()).await.expect_err("no account");
+    let error = Cloudflare::new("m").with_api_key("k").chat(hi()).await.expect_err("no account");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("CLOUDFLARE_ACCOUNT_ID"), "{error}");
     assert_eq!(Databricks::new("m").info().server_address, None);
-    let error = Databricks::new("m").api_key("k").chat(hi()).await.expect_err("no workspace");
+    let error = Databricks::new("m").with_api_key("k").chat(hi()).await.expect_err("no workspace");
     assert!(error.message().contains("DATABRICKS_HOST"), "{error}");
 }
 
@@ -499,7 +508,7 @@ async fn models_are_listed_where_there_is_a_list() {
     let models = new!(Groq)(options.clone()).list_models().await.expect("a list");
     assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(sent.lock().expect("no panic")[0].url, "https://api.groq.com/openai/v1/models");
-    let ollama = Ollama::new("").http(options.clone()).list_models().await;
+    let ollama = Ollama::new("").with_http(options.clone()).list_models().await;
     assert_eq!(ollama.expect("a list").len(), 2);
     let error = new!(Perplexity)(options.clone()).list_models().await.expect_err("none");
     assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
@@ -515,11 +524,11 @@ fn the_facts_of_openais_own_conventions_are_told_of_openai_alone() {
     };
     let openai = || OpenAiCompletions::new("m");
     assert_eq!(keys(&openai()), ["openai.api.type=chat_completions"]);
-    assert_eq!(keys(&openai().service_tier("auto")), ["openai.api.type=chat_completions"]);
+    assert_eq!(keys(&openai().with_service_tier("auto")), ["openai.api.type=chat_completions"]);
     assert_eq!(
-        keys(&openai().service_tier("flex")),
+        keys(&openai().with_service_tier("flex")),
         ["openai.api.type=chat_completions", "openai.request.service_tier=flex"]
     );
-    let groq = Groq::new("m").with(|api| api.service_tier("flex"));
+    let groq = Groq::new("m").with(|api| api.with_service_tier("flex"));
     assert!(keys(&groq).is_empty());
 }

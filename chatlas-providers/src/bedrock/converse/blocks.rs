@@ -1,150 +1,266 @@
-//! Turns as the content blocks of the Converse API.
+//! Turns as messages of the Converse API: content blocks that borrow from the history.
 
-use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, ToolResult};
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use chatlas_core::content::{
+    Content, Media, MediaSource, Replay, ToolOutcome, ToolRequest, ToolResult,
+};
 use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+use serde_json::{Map, Value};
 
-use crate::anthropic::blocks::{NO_TEXT, id, input};
+use super::request::CachePoint;
+use crate::anthropic::blocks::{Input, NO_TEXT, call_id};
 use crate::bedrock::PROVIDER;
 use crate::data_url;
 
-/// The longest id of a call.
-const LONGEST_ID: usize = 64;
+/// The maximum length of the id of a call.
+const MAX_ID: usize = 64;
 
-/// What a turn says, as blocks; empty where nothing of it can be sent.
-pub(super) fn of(turn: &Turn, cites: bool) -> Result<Vec<Value>, ProviderError> {
-    match turn {
-        Turn::User(turn) => {
-            // The answers to the model's calls come before anything else.
-            let (results, rest): (Vec<_>, Vec<_>) =
-                turn.contents.iter().partition(|content| matches!(content, Content::ToolResult(_)));
-            let contents = results.into_iter().chain(rest);
-            let mut blocks = contents
-                .filter_map(|content| said_by_user(content, cites).transpose())
-                .collect::<Result<Vec<_>, _>>()?;
-            if blocks.is_empty() {
-                blocks.push(json!({"text": NO_TEXT}));
-            }
-            Ok(blocks)
-        }
-        Turn::Assistant(turn) => Ok(turn.contents.iter().filter_map(said_by_model).collect()),
-        _ => Ok(Vec::new()),
+/// A message of a request.
+#[derive(Serialize)]
+pub(super) struct Message<'a> {
+    role: &'static str,
+    content: Vec<Block<'a>>,
+}
+
+/// A content block of a message.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Block<'a> {
+    Text(Cow<'a, str>),
+    Image {
+        format: &'static str,
+        source: Source<'a>,
+    },
+    Document(Document<'a>),
+    ToolUse(ToolUse<'a>),
+    #[serde(rename_all = "camelCase")]
+    ToolResult {
+        tool_use_id: Cow<'a, str>,
+        content: Vec<Self>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<&'static str>,
+    },
+    /// A block that the vendor sent and requires back.
+    #[serde(untagged)]
+    Item(&'a Map<String, Value>),
+    #[serde(untagged)]
+    CachePoint(CachePoint),
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: &'static str,
+    name: String,
+    source: Source<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    citations: Option<Citations>,
+}
+
+#[derive(Serialize)]
+struct Citations {
+    enabled: bool,
+}
+
+/// The location of the bytes of an image or document.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Source<'a> {
+    Bytes(&'a str),
+    S3Location { uri: &'a str },
+}
+
+struct ToolUse<'a>(&'a ToolRequest);
+
+impl Serialize for ToolUse<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("toolUseId", &shortened_id(&self.0.id))?;
+        map.serialize_entry("name", &self.0.name)?;
+        map.serialize_entry("input", &Input(&self.0.arguments))?;
+        map.end()
     }
 }
 
-/// A text as a block; the API refuses one that is blank.
-fn text(said: &str) -> Option<Value> {
-    (!said.trim().is_empty()).then(|| json!({"text": said}))
+/// Returns the messages of a conversation in the form that the API accepts: consecutive turns of one
+/// role are one message, and every document has a distinct name.
+pub(super) fn messages<'a>(
+    citations: bool,
+    cache: Option<CachePoint>,
+    turns: impl ExactSizeIterator<Item = &'a Turn>,
+) -> Result<Vec<Message<'a>>, ProviderError> {
+    let mut messages: Vec<Message<'a>> = Vec::with_capacity(turns.len());
+    for turn in turns {
+        let (role, content) = match turn {
+            Turn::User(turn) => ("user", of_user_turn(&turn.contents, citations)?),
+            Turn::Assistant(turn) => {
+                ("assistant", turn.contents.iter().filter_map(of_model).collect())
+            }
+            _ => continue,
+        };
+        match messages.last_mut() {
+            Some(last) if last.role == role => last.content.extend(content),
+            _ if content.is_empty() => {}
+            _ => messages.push(Message { role, content }),
+        }
+    }
+    let mut names = HashSet::new();
+    let blocks = messages.iter_mut().flat_map(|message| &mut message.content);
+    blocks.for_each(|block| rename_document(block, &mut names));
+    if let Some(last) = messages.last_mut() {
+        last.content.extend(cache.map(Block::CachePoint));
+    }
+    Ok(messages)
 }
 
-fn said_by_user(content: &Content, cites: bool) -> Result<Option<Value>, ProviderError> {
+/// Renames the documents in a block whose names are in use: the API rejects duplicates.
+fn rename_document(block: &mut Block<'_>, names: &mut HashSet<String>) {
+    match block {
+        Block::ToolResult { content, .. } => {
+            content.iter_mut().for_each(|block| rename_document(block, names));
+        }
+        Block::Document(Document { name, .. }) => {
+            let first = name.clone();
+            let mut number = 1;
+            while !names.insert(name.to_lowercase()) {
+                number += 1;
+                *name = format!("{first} ({number})");
+            }
+        }
+        _ => {}
+    }
+}
+
+fn of_user_turn(contents: &[Content], citations: bool) -> Result<Vec<Block<'_>>, ProviderError> {
+    // The API requires the results of its calls before anything else.
+    let is_result = |content: &&Content| matches!(content, Content::ToolResult(_));
+    let results = contents.iter().filter(is_result);
+    let rest = contents.iter().filter(|content| !is_result(content));
+    blocks(results.chain(rest), contents.len(), citations)
+}
+
+/// Returns the blocks of contents; a placeholder if there are none.
+fn blocks<'a>(
+    contents: impl Iterator<Item = &'a Content>,
+    capacity: usize,
+    citations: bool,
+) -> Result<Vec<Block<'a>>, ProviderError> {
+    let mut blocks = Vec::with_capacity(capacity.max(1));
+    for content in contents {
+        blocks.extend(of_user(content, citations)?);
+    }
+    if blocks.is_empty() {
+        blocks.push(Block::Text(NO_TEXT.into()));
+    }
+    Ok(blocks)
+}
+
+/// Returns a text as a block; the API rejects a blank one.
+fn text<'a>(text: impl Into<Cow<'a, str>>) -> Option<Block<'a>> {
+    let text = text.into();
+    (!text.trim().is_empty()).then_some(Block::Text(text))
+}
+
+fn of_user(content: &Content, citations: bool) -> Result<Option<Block<'_>>, ProviderError> {
     Ok(match content {
-        Content::Text(said) => text(&said.text),
-        Content::Image(media) => Some(json!({"image": {
-            "format": image_format(media)?,
-            "source": source(media, "images")?,
-        }})),
-        Content::Document(media) => Some(document(media, cites)?),
-        Content::ToolResult(result) => Some(tool_result(result, cites)?),
-        // The model says the rest.
+        Content::Text(content) => text(&content.text),
+        Content::Image(media) => {
+            Some(Block::Image { format: image_format(media)?, source: source(media, "images")? })
+        }
+        Content::Document(media) => Some(Block::Document(Document {
+            format: document_format(media)?,
+            name: document_name(media.name.as_deref()),
+            source: source(media, "documents")?,
+            citations: citations.then_some(Citations { enabled: true }),
+        })),
+        Content::ToolResult(result) => Some(tool_result(result, citations)?),
+        // All other contents are the model's.
         _ => None,
     })
 }
 
-fn said_by_model(content: &Content) -> Option<Value> {
+fn of_model(content: &Content) -> Option<Block<'_>> {
     match content {
-        Content::Text(said) => text(&said.text),
+        Content::Text(content) => text(&content.text),
         Content::Refusal(refusal) => text(&refusal.text),
-        Content::ToolRequest(request) => {
-            let (id, input) = (call_id(&request.id), input(&request.arguments));
-            Some(json!({"toolUse": {"toolUseId": id, "name": request.name, "input": input}}))
-        }
-        Content::Thinking(thinking) => thinking.replay.as_ref().and_then(ours),
-        Content::ServerTool(tool) => ours(&tool.replay),
+        Content::ToolRequest(request) => Some(Block::ToolUse(ToolUse(request))),
+        Content::Thinking(thinking) => item(thinking.replay.as_ref()?),
+        Content::ServerTool(tool) => item(&tool.replay),
         _ => None,
     }
 }
 
-/// A block goes back as it came by this API: what came by the other one has a type.
-fn ours(replay: &Replay) -> Option<Value> {
-    let ours = replay.provider == PROVIDER && replay.item.is_object();
-    (ours && replay.item.get("type").is_none()).then(|| replay.item.clone())
+/// Returns an item if it is a block of this API: the items of `InvokeModel` have a `type`.
+fn item(replay: &Replay) -> Option<Block<'_>> {
+    let item = replay.item.as_object().filter(|_| replay.provider == PROVIDER)?;
+    (!item.contains_key("type")).then_some(Block::Item(item))
 }
 
-/// The id of a call in the letters and the length that the API takes: another vendor's may have others.
-fn call_id(told: &str) -> String {
-    let mut id = id(told);
-    id.truncate(LONGEST_ID);
-    id
+/// Returns the id of a call in the characters and the length that the API accepts.
+fn shortened_id(id: &str) -> Cow<'_, str> {
+    match call_id(id) {
+        Cow::Borrowed(id) => Cow::Borrowed(id.get(..MAX_ID).unwrap_or(id)),
+        Cow::Owned(mut id) => {
+            id.truncate(MAX_ID);
+            Cow::Owned(id)
+        }
+    }
 }
 
-fn tool_result(result: &ToolResult, cites: bool) -> Result<Value, ProviderError> {
-    let mut content = match &result.outcome {
-        ToolOutcome::Contents(contents) => contents
-            .iter()
-            .filter_map(|content| said_by_user(content, cites).transpose())
-            .collect::<Result<Vec<_>, _>>()?,
-        other => text(&other.to_model_text()).into_iter().collect(),
+fn tool_result(result: &ToolResult, citations: bool) -> Result<Block<'_>, ProviderError> {
+    let content = match &result.outcome {
+        ToolOutcome::Contents(contents) => blocks(contents.iter(), contents.len(), citations)?,
+        ToolOutcome::Value(Value::String(value)) | ToolOutcome::Error(value) => {
+            vec![text(value).unwrap_or(Block::Text(NO_TEXT.into()))]
+        }
+        other => vec![text(other.to_model_text()).unwrap_or(Block::Text(NO_TEXT.into()))],
     };
-    if content.is_empty() {
-        content.push(json!({"text": NO_TEXT}));
-    }
-    let mut answer = json!({"toolUseId": call_id(&result.id), "content": content});
-    if result.outcome.is_error() {
-        answer["status"] = "error".into();
-    }
-    Ok(json!({"toolResult": answer}))
+    Ok(Block::ToolResult {
+        tool_use_id: shortened_id(&result.id),
+        content,
+        status: result.outcome.is_error().then_some("error"),
+    })
 }
 
-fn document(media: &Media, cites: bool) -> Result<Value, ProviderError> {
-    let mut document = json!({
-        "format": document_format(media)?,
-        "name": document_name(media.name.as_deref()),
-        "source": source(media, "documents")?,
-    });
-    if cites {
-        document["citations"] = json!({"enabled": true});
-    }
-    Ok(json!({"document": document}))
-}
-
-/// A name in the signs that the API takes: letters, digits, single spaces, hyphens, parentheses
-/// and square brackets.
+/// Returns a name in the characters that the API accepts: letters, digits, single spaces, hyphens,
+/// parentheses and square brackets.
 fn document_name(name: Option<&str>) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-()[]".contains(c);
+    let accepted = |c: char| c.is_ascii_alphanumeric() || "-()[]".contains(c);
     let spaced: String =
-        name.unwrap_or_default().chars().map(|c| if plain(c) { c } else { ' ' }).collect();
+        name.unwrap_or_default().chars().map(|c| if accepted(c) { c } else { ' ' }).collect();
     let name = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     if name.is_empty() { "document".to_owned() } else { name }
 }
 
-fn source(media: &Media, what: &str) -> Result<Value, ProviderError> {
+fn source<'a>(media: &'a Media, what: &str) -> Result<Source<'a>, ProviderError> {
     match &media.source {
-        MediaSource::Base64 { data, .. } => Ok(json!({"bytes": data})),
+        MediaSource::Base64 { data, .. } => Ok(Source::Bytes(data)),
         MediaSource::Url { url } => match data_url::read(url) {
-            Some((_, data)) => Ok(json!({"bytes": data})),
-            None if url.starts_with("s3://") => Ok(json!({"s3Location": {"uri": url}})),
+            Some((_, data)) => Ok(Source::Bytes(data)),
+            None if url.starts_with("s3://") => Ok(Source::S3Location { uri: url }),
             None => Err(unsupported(&format!("fetches no {what} from the web"))),
         },
-        _ => Err(unsupported(&format!("knows no {what} by an id"))),
+        _ => Err(unsupported(&format!("accepts no ids of {what}"))),
     }
 }
 
 fn unsupported(why: &str) -> ProviderError {
     ProviderError::new(
         ProviderErrorKind::InvalidRequest,
-        format!("Bedrock's Converse API {why}: give the bytes, or an address `s3://…`"),
+        format!("Bedrock's Converse API {why}: pass the bytes, or an `s3://` URL"),
     )
 }
 
-/// The media type where it is told, else the ending of the name or the address.
+/// Returns the MIME type of a medium, otherwise the extension of its URL.
 fn kind(media: &Media) -> &str {
-    let by_ending = |name: &'_ str| name.rsplit_once('.').map_or(0, |(head, _)| head.len() + 1);
     match &media.source {
         MediaSource::Base64 { mime_type, .. } => mime_type,
         MediaSource::Url { url } => match data_url::read(url) {
             Some((kind, _)) => kind,
-            None => url.get(by_ending(url)..).unwrap_or_default(),
+            None => url.rsplit_once('.').map_or(url, |(_, extension)| extension),
         },
         _ => "",
     }
@@ -156,13 +272,13 @@ fn image_format(media: &Media) -> Result<&'static str, ProviderError> {
         .iter()
         .find(|(ending, _)| kind.ends_with(ending))
         .map(|(_, format)| *format)
-        .ok_or_else(|| unknown("image", &kind, "png, jpeg, gif, webp"))
+        .ok_or_else(|| unsupported_type("image", &kind, "png, jpeg, gif, webp"))
 }
 
 fn document_format(media: &Media) -> Result<&'static str, ProviderError> {
-    let told = kind(media).to_ascii_lowercase();
-    let kind = told.split(';').next().unwrap_or_default().trim();
-    let known = [
+    let kind = kind(media).to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let formats = [
         ("pdf", "pdf"),
         ("csv", "csv"),
         ("html", "html"),
@@ -178,170 +294,20 @@ fn document_format(media: &Media) -> Result<&'static str, ProviderError> {
         ("vnd.ms-excel", "xls"),
         ("xls", "xls"),
     ];
-    if let Some((_, format)) = known.iter().find(|(ending, _)| kind.ends_with(ending)) {
+    if let Some((_, format)) = formats.iter().find(|(ending, _)| kind.ends_with(ending)) {
         return Ok(format);
     }
-    // All other text is text.
+    // All other text is plain text.
     let text = ["txt", "json", "xml", "yaml", "toml"].iter().any(|ending| kind.ends_with(ending));
     if kind.starts_with("text/") || text {
         return Ok("txt");
     }
-    Err(unknown("document", kind, "pdf, csv, doc, docx, xls, xlsx, html, md and text"))
+    Err(unsupported_type("document", kind, "pdf, csv, doc, docx, xls, xlsx, html, md and text"))
 }
 
-fn unknown(what: &str, kind: &str, known: &str) -> ProviderError {
+fn unsupported_type(what: &str, kind: &str, accepted: &str) -> ProviderError {
     ProviderError::new(
         ProviderErrorKind::InvalidRequest,
-        format!("Bedrock's Converse API takes no {what} of the type `{kind}`; it takes {known}"),
+        format!("Bedrock's Converse API takes no {what} of the type `{kind}`; it takes {accepted}"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chatlas_core::content::{ServerTool, Thinking, ToolRequest};
-    use chatlas_core::{AssistantTurn, UserTurn};
-
-    fn user(contents: Vec<Content>) -> Result<Value, ProviderError> {
-        of(&Turn::User(UserTurn { contents }), false).map(Value::from)
-    }
-
-    fn assistant(contents: Vec<Content>) -> Value {
-        let turn = AssistantTurn { contents, ..AssistantTurn::default() };
-        of(&Turn::Assistant(turn), false).unwrap().into()
-    }
-
-    #[test]
-    fn media_are_told_by_format_and_bytes() {
-        let blocks = user(vec![
-            Content::image_base64("image/jpeg", "AAAA"),
-            Content::image_url("data:image/png;base64,BBBB"),
-            Content::image_url("s3://bucket/a.webp"),
-            Content::document_base64("my_file (1).pdf", "application/pdf", "CCCC"),
-            Content::document_base64("a.csv", "text/csv; charset=utf-8", "DDDD"),
-            Content::document_base64("…", "application/json", "EEEE"),
-        ]);
-        assert_eq!(
-            blocks.unwrap(),
-            json!([
-                {"image": {"format": "jpeg", "source": {"bytes": "AAAA"}}},
-                {"image": {"format": "png", "source": {"bytes": "BBBB"}}},
-                {"image": {"format": "webp", "source": {"s3Location": {"uri": "s3://bucket/a.webp"}}}},
-                {"document": {"format": "pdf", "name": "my file (1) pdf", "source": {"bytes": "CCCC"}}},
-                {"document": {"format": "csv", "name": "a csv", "source": {"bytes": "DDDD"}}},
-                {"document": {"format": "txt", "name": "document", "source": {"bytes": "EEEE"}}},
-            ])
-        );
-        let pdf = Content::document_base64("a", "application/pdf", "AAAA");
-        let cited = of(&Turn::User(UserTurn { contents: vec![pdf] }), true).unwrap();
-        assert_eq!(cited[0]["document"]["citations"], json!({"enabled": true}));
-    }
-
-    #[test]
-    fn what_the_api_cannot_take_is_refused_in_words() {
-        let file = MediaSource::File { id: "file_1".into(), mime_type: None };
-        for (content, said) in [
-            (Content::image_url("https://a.example/a.png"), "fetches no images from the web"),
-            (
-                Content::Document(Media { source: file, name: Some("a.pdf".into()) }),
-                "takes no document of the type ``",
-            ),
-            (
-                Content::image_base64("image/heic", "AAAA"),
-                "takes no image of the type `image/heic`",
-            ),
-            (
-                Content::document_base64("a", "application/zip", "AAAA"),
-                "takes no document of the type `application/zip`",
-            ),
-        ] {
-            let error = user(vec![content]).unwrap_err();
-            assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
-            assert!(error.message().contains(said), "{error}");
-        }
-    }
-
-    #[test]
-    fn calls_and_results_are_told() {
-        let request = |arguments| {
-            let (id, name) = ("t1".into(), "look".into());
-            Content::ToolRequest(ToolRequest { id, name, arguments, replay: None })
-        };
-        let result = |outcome| {
-            let (id, name) = ("t1".into(), "look".into());
-            Content::ToolResult(ToolResult { id, name, outcome })
-        };
-        assert_eq!(
-            assistant(vec![request(json!({"a": 1})), request(json!("{")), Content::text(" ")]),
-            json!([
-                {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"a": 1}}},
-                {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"INVALID_JSON": "{"}}},
-            ])
-        );
-        let contents = vec![Content::text("see"), Content::image_base64("image/png", "AAAA")];
-        let image = json!({"image": {"format": "png", "source": {"bytes": "AAAA"}}});
-        assert_eq!(
-            user(vec![
-                Content::text("well?"),
-                result(ToolOutcome::Value(json!({"a": 1}))),
-                result(ToolOutcome::Value(json!(""))),
-                result(ToolOutcome::Contents(contents)),
-                result(ToolOutcome::Error("no".into())),
-            ])
-            .unwrap(),
-            json!([
-                {"toolResult": {"toolUseId": "t1", "content": [{"text": "{\"a\":1}"}]}},
-                {"toolResult": {"toolUseId": "t1", "content": [{"text": NO_TEXT}]}},
-                {"toolResult": {"toolUseId": "t1", "content": [{"text": "see"}, image]}},
-                {"toolResult": {"toolUseId": "t1", "content": [{"text": "no"}], "status": "error"}},
-                {"text": "well?"},
-            ])
-        );
-        assert_eq!(user(vec![]).unwrap(), json!([{"text": NO_TEXT}]));
-    }
-
-    #[test]
-    fn a_call_of_another_vendors_has_an_id_that_the_api_takes() {
-        let id = format!("call|{}", "x".repeat(80));
-        let (name, arguments) = ("look".to_owned(), json!({}));
-        let asked = assistant(vec![Content::ToolRequest(ToolRequest {
-            id: id.clone(),
-            name: name.clone(),
-            arguments,
-            replay: None,
-        })]);
-        let outcome = ToolOutcome::Value(json!(1));
-        let answered = user(vec![Content::ToolResult(ToolResult { id, name, outcome })]).unwrap();
-        let sent = asked[0]["toolUse"]["toolUseId"].as_str().unwrap();
-        assert!(sent.starts_with("call_x") && sent.len() == 64, "{sent}");
-        assert_eq!(answered[0]["toolResult"]["toolUseId"], sent);
-    }
-
-    #[test]
-    fn tools_of_aws_go_back_as_they_came_by_this_api() {
-        let tool = |item: &Value| {
-            let replay = Replay { provider: PROVIDER.to_owned(), item: item.clone() };
-            Content::ServerTool(ServerTool { id: None, name: "x".into(), replay })
-        };
-        let ours = json!({"toolUse": {"toolUseId": "t", "name": "x", "type": "server_tool_use"}});
-        let by_invoke = json!([{"type": "server_tool_use", "id": "s"}]);
-        assert_eq!(assistant(vec![tool(&ours), tool(&by_invoke)]), json!([ours]));
-    }
-
-    #[test]
-    fn a_thought_goes_back_as_it_came_by_this_api() {
-        let thought = |provider: &str, item: &Value| {
-            let replay = Some(Replay { provider: provider.to_owned(), item: item.clone() });
-            Content::Thinking(Thinking { text: "Hm.".into(), replay })
-        };
-        let ours =
-            json!({"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "s"}}});
-        let by_invoke = json!({"type": "thinking", "thinking": "Hm.", "signature": "s"});
-        let sent = assistant(vec![
-            thought(PROVIDER, &ours),
-            thought(PROVIDER, &by_invoke),
-            thought("anthropic", &ours),
-        ]);
-        assert_eq!(sent, json!([ours]));
-    }
 }

@@ -1,550 +1,316 @@
-//! A reply in the words of the Converse API, whole or event by event. Lenient: what is unknown is
-//! passed over.
+//! Reads a reply of the Converse API: a complete response, or the events of a stream.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chatlas_core::content::{Citation, Content, Replay, ServerTool, Thinking, ToolRequest};
-use chatlas_core::{Completion, CompletionEvent, FinishReason, ProviderError, Usage};
-use serde_json::{Value, json};
+use chatlas_core::{FinishReason, ProviderError};
+use serde_json::{Map, Value, json};
 
+use super::wire::{Delta, Event, Response};
+use crate::anthropic::reply::answer;
 use crate::anthropic::request::OUTPUT_TOOL;
 use crate::bedrock::PROVIDER;
-use crate::bedrock::frames::{Decode, truncated};
-use crate::http::malformed;
+use crate::client::json::{self, Maybe};
+use crate::client::{CallPiece, ChoiceMut, Frame, Reply, malformed, truncated};
 
-/// What the API tells beside the reply, or not at all.
-#[derive(Clone, Debug)]
-pub(in crate::bedrock) struct Known {
-    /// The id of the request stands for that of the response: the API has none.
-    pub(in crate::bedrock) id: Option<String>,
-    /// The model that was asked for: the API does not say which one answered.
-    pub(in crate::bedrock) model: Arc<str>,
-}
-
-/// The events of a stream, one after the other.
+/// Makes a reply of a response or of the events of a stream.
+#[derive(Default)]
 pub(in crate::bedrock) struct Decoder {
-    known: Known,
+    /// The blocks that have not ended.
     blocks: BTreeMap<u64, Block>,
-    /// Why the model stopped, once it has.
-    stopped: Option<String>,
-    usage: Usage,
-    over: bool,
+    /// Why the model stopped, if it has.
+    stop_reason: Option<String>,
 }
 
-/// A content block that arrives in pieces.
+/// A content block that has not ended. The reply holds its text and its thinking.
 #[derive(Default)]
 struct Block {
-    text: String,
-    citations: Vec<Value>,
-    call: Option<Value>,
+    /// `toolUse`, `toolResult` or `image`, with all of its fields.
+    start: Map<String, Value>,
+    /// The pieces of a call's arguments, if the reply does not hold them.
     input: String,
-    /// What a tool of AWS's own gave.
-    result: Option<Value>,
-    image: Option<Value>,
-    thought: Option<String>,
+    /// Whether the reply holds the arguments.
+    has_pieces: bool,
+    has_thinking: bool,
     signature: String,
     redacted: Vec<u8>,
 }
 
 impl Decoder {
-    pub(in crate::bedrock) fn new(known: Known) -> Self {
-        Self { known, blocks: BTreeMap::new(), stopped: None, usage: Usage::default(), over: false }
-    }
-
-    fn delta(&mut self, payload: &Value) -> Vec<CompletionEvent> {
-        let delta = &payload["delta"];
-        let block = self.blocks.entry(index(payload)).or_default();
-        let mut events = Vec::new();
-        if let Some(text) = delta["text"].as_str() {
-            block.text.push_str(text);
-            events.push(CompletionEvent::Text(text.to_owned()));
-        }
-        if let Some(input) = delta["toolUse"]["input"].as_str() {
-            block.input.push_str(input);
-        }
-        if let Some(parts) = delta["toolResult"].as_array()
-            && let Some(content) =
-                block.result.as_mut().and_then(|told| told["content"].as_array_mut())
-        {
-            content.extend(parts.iter().cloned());
-        }
-        if let (Some(image), true) = (&mut block.image, delta["image"]["source"].is_object()) {
-            image["source"] = delta["image"]["source"].clone();
-        }
-        let reasoning = &delta["reasoningContent"];
-        if let Some(text) = reasoning["text"].as_str() {
-            block.thought.get_or_insert_default().push_str(text);
-            events.push(CompletionEvent::Thinking(text.to_owned()));
-        }
-        if let Some(signature) = reasoning["signature"].as_str() {
-            block.signature.push_str(signature);
-        }
-        if let Some(bytes) = reasoning["redactedContent"].as_str() {
-            block.redacted.extend(STANDARD.decode(bytes).unwrap_or_default());
-        }
-        if delta["citation"].is_object() {
-            block.citations.push(delta["citation"].clone());
-            events.push(CompletionEvent::Content(Content::Citation(citation(&delta["citation"]))));
-        }
-        events
-    }
-
-    /// What is whole now, and has not been told piece by piece.
-    fn block_stop(&self, payload: &Value) -> Vec<CompletionEvent> {
-        let whole = self.blocks.get(&index(payload)).map(Block::whole).unwrap_or_default();
-        let event = |content| match content {
-            Content::Text(text) => CompletionEvent::Text(text.text),
-            other => CompletionEvent::Content(other),
-        };
-        whole.iter().flat_map(contents).map(event).collect()
-    }
-
-    fn done(&mut self) -> CompletionEvent {
-        self.over = true;
-        let blocks: Vec<Value> =
-            std::mem::take(&mut self.blocks).into_values().flat_map(Block::values).collect();
-        let reason = self.stopped.take();
-        CompletionEvent::Done(complete(&self.known, &blocks, reason.as_deref(), self.usage).into())
-    }
-}
-
-impl Decode for Decoder {
-    fn event(
+    /// Reads a complete response.
+    pub(in crate::bedrock) fn response(
         &mut self,
-        kind: &str,
-        payload: &Value,
-    ) -> Result<Vec<CompletionEvent>, ProviderError> {
-        Ok(match kind {
-            "messageStart" => vec![CompletionEvent::Started {
-                response_id: self.known.id.clone(),
-                model: Some(self.known.model.to_string()),
-            }],
+        body: &[u8],
+        reply: &mut Reply,
+    ) -> Result<(), ProviderError> {
+        let mut repaired = String::new();
+        let Maybe(response) = json::read::<Maybe<Response<'_>>>(body, &mut repaired)?;
+        let response = response.unwrap_or_default();
+        let message = response.output.0.and_then(|output| output.message.0);
+        let Some(Value::Array(blocks)) = message.map(|message| message.content) else {
+            return Err(malformed("it has no `output.message.content`"));
+        };
+        for (order, block) in (0..).zip(blocks) {
+            let Value::Object(block) = block else { continue };
+            if let Some((kind, value)) = block.into_iter().next() {
+                add(&mut reply.first(), order, kind, value);
+            }
+        }
+        self.stop_reason = response.stop_reason.to_owned();
+        if let Some(counts) = response.usage.0 {
+            reply.set_usage(counts.usage());
+        }
+        self.end(reply);
+        Ok(())
+    }
+
+    /// Reads an event of a stream.
+    pub(in crate::bedrock) fn event(
+        &mut self,
+        frame: Frame<'_>,
+        reply: &mut Reply,
+    ) -> Result<(), ProviderError> {
+        let mut repaired = String::new();
+        let Maybe(event) = json::read::<Maybe<Event<'_>>>(frame.data, &mut repaired)?;
+        let event = event.unwrap_or_default();
+        let index = event.content_block_index.0.unwrap_or_default();
+        match frame.kind {
+            "messageStart" => reply.start(),
             "contentBlockStart" => {
-                let block = self.blocks.entry(index(payload)).or_default();
-                let start =
-                    |key: &str| Some(payload["start"][key].clone()).filter(Value::is_object);
-                block.call = start("toolUse");
-                block.result = start("toolResult").map(|mut result| {
-                    result["content"] = json!([]);
-                    result
-                });
-                block.image = start("image");
-                Vec::new()
+                let mut start = event.start.0.unwrap_or_default();
+                if let Some(result) = start.get_mut("toolResult").and_then(Value::as_object_mut) {
+                    result.insert("content".to_owned(), Value::Array(Vec::new()));
+                }
+                self.blocks.entry(index).or_default().start = start;
             }
-            "contentBlockDelta" => self.delta(payload),
-            "contentBlockStop" => self.block_stop(payload),
-            "messageStop" => {
-                self.stopped = Some(payload["stopReason"].as_str().unwrap_or_default().to_owned());
-                Vec::new()
+            "contentBlockDelta" => {
+                let block = self.blocks.entry(index).or_default();
+                block.delta(index, event.delta.0.unwrap_or_default(), &mut reply.first());
             }
+            "contentBlockStop" => self.end_block(index, reply),
+            "messageStop" => self.stop_reason = Some(event.stop_reason.as_str().to_owned()),
             "metadata" => {
-                self.usage = usage(&payload["usage"]);
-                let told = CompletionEvent::Usage(self.usage);
-                // It comes last; before the end it is the count so far.
-                if self.stopped.is_some() { vec![told, self.done()] } else { vec![told] }
+                if let Some(counts) = event.usage.0 {
+                    reply.set_usage(counts.usage());
+                }
+                // The last event; before the end, it has the counts so far.
+                if self.stop_reason.is_some() {
+                    self.end(reply);
+                }
             }
-            _ => Vec::new(),
-        })
+            _ => {}
+        }
+        Ok(())
     }
 
-    fn is_over(&self) -> bool {
-        self.over
+    /// Ends a stream. A reply that has stopped is complete, even if its counts are missing.
+    pub(in crate::bedrock) fn end_of_stream(
+        &mut self,
+        reply: &mut Reply,
+    ) -> Result<(), ProviderError> {
+        if self.stop_reason.is_none() {
+            return Err(truncated());
+        }
+        self.end(reply);
+        Ok(())
     }
 
-    /// A reply that has stopped is whole, even where its tokens were not told after it.
-    fn end(&mut self) -> Result<Vec<CompletionEvent>, ProviderError> {
-        if self.stopped.is_some() { Ok(vec![self.done()]) } else { Err(truncated()) }
+    fn end_block(&mut self, index: u64, reply: &mut Reply) {
+        if let Some(block) = self.blocks.remove(&index) {
+            block.end(index, &mut reply.first());
+        }
+    }
+
+    fn end(&mut self, reply: &mut Reply) {
+        for (index, block) in std::mem::take(&mut self.blocks) {
+            block.end(index, &mut reply.first());
+        }
+        let mut first = reply.first();
+        let reason = match self.stop_reason.as_deref().unwrap_or_default() {
+            "end_turn" | "stop_sequence" => FinishReason::Stop,
+            "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+            "content_filtered" | "guardrail_intervened" => FinishReason::ContentFilter,
+            // The tool of the call may be the one for structured output.
+            "tool_use" | "" if first.has_calls() => FinishReason::ToolCall,
+            "tool_use" | "" => FinishReason::Stop,
+            other => FinishReason::Other(other.to_owned()),
+        };
+        first.set_finish(reason);
+        reply.end();
     }
 }
 
 impl Block {
-    fn call(&self) -> Option<Value> {
-        let mut call = self.call.clone()?;
-        let input = if self.input.trim().is_empty() {
-            call.get("input").cloned().unwrap_or_else(|| json!({}))
-        } else {
-            let as_written = || Value::String(self.input.clone());
-            serde_json::from_str(&self.input).unwrap_or_else(|_| as_written())
-        };
-        call.as_object_mut()?.insert("input".to_owned(), input);
-        Some(call)
+    fn delta(&mut self, index: u64, delta: Delta<'_>, first: &mut ChoiceMut<'_>) {
+        first.text(index, delta.text.as_str());
+        if let Some(reasoning) = delta.reasoning_content.0 {
+            if let Some(piece) = &reasoning.text.0 {
+                self.has_thinking = true;
+                first.thinking(index, piece);
+            }
+            self.signature.push_str(reasoning.signature.as_str());
+            let redacted = STANDARD.decode(reasoning.redacted_content.as_str());
+            self.redacted.extend(redacted.unwrap_or_default());
+        }
+        if let Some(input) = delta.tool_use.0 {
+            self.input_piece(index, input.input.as_str(), first);
+        }
+        if let Value::Array(parts) = delta.tool_result
+            && let Some(result) = self.start.get_mut("toolResult")
+            && let Some(content) = result.get_mut("content").and_then(Value::as_array_mut)
+        {
+            content.extend(parts);
+        }
+        if let Value::Object(mut image) = delta.image
+            && let Some(source) = image.remove("source").filter(Value::is_object)
+            && let Some(started) = self.start.get_mut("image").and_then(Value::as_object_mut)
+        {
+            started.insert("source".to_owned(), source);
+        }
+        if delta.citation.is_object() {
+            // The text precedes its citations.
+            first.text_mut(index);
+            first.content(index, Content::Citation(citation(&delta.citation)));
+        }
     }
 
-    /// The block as one of a whole reply.
-    fn values(self) -> Vec<Value> {
-        let mut values = Vec::new();
-        if let Some(text) = &self.thought {
-            let mut told = json!({"text": text});
-            if !self.signature.is_empty() {
-                told["signature"] = self.signature.as_str().into();
+    fn input_piece(&mut self, index: u64, piece: &str, first: &mut ChoiceMut<'_>) {
+        let call = self.start.get("toolUse");
+        match call.filter(|call| !is_server_call(call) && string(call, "name") != OUTPUT_TOOL) {
+            Some(call) if !piece.is_empty() => {
+                let (id, name) = (string(call, "toolUseId"), string(call, "name"));
+                let index_of_call = Some(index);
+                let more = CallPiece::default();
+                let piece = CallPiece { index: index_of_call, id, name, arguments: piece, ..more };
+                first.call(index, piece);
+                self.has_pieces = true;
             }
-            values.push(json!({"reasoningContent": {"reasoningText": told}}));
+            Some(_) => {}
+            None => self.input.push_str(piece),
+        }
+    }
+
+    /// Adds what is complete only at the end of the block.
+    fn end(mut self, index: u64, first: &mut ChoiceMut<'_>) {
+        if self.has_thinking && !self.signature.is_empty() {
+            let thinking = first.thinking_mut(index);
+            let text = json!({"text": thinking.text, "signature": self.signature});
+            thinking.replay = Some(item("reasoningContent", json!({"reasoningText": text})));
         }
         if !self.redacted.is_empty() {
-            let bytes = STANDARD.encode(&self.redacted);
-            values.push(json!({"reasoningContent": {"redactedContent": bytes}}));
+            let redacted = json!({"redactedContent": STANDARD.encode(&self.redacted)});
+            add(first, index, "reasoningContent".to_owned(), redacted);
         }
-        if !self.citations.is_empty() {
-            values.push(json!({"citationsContent":
-                {"content": [{"text": self.text}], "citations": self.citations}}));
-        } else if !self.text.is_empty() {
-            values.push(json!({"text": self.text}));
+        if self.has_pieces {
+            first.end_call(index);
+            return;
         }
-        values.extend(self.whole());
-        values
-    }
-
-    /// What of it comes as one, though it may arrive in pieces.
-    fn whole(&self) -> Vec<Value> {
-        let call = self.call().map(|call| json!({"toolUse": call}));
-        let result = self.result.as_ref().map(|result| json!({"toolResult": result}));
-        let image = self.image.as_ref().map(|image| json!({"image": image}));
-        [call, result, image].into_iter().flatten().collect()
-    }
-}
-
-/// A whole response.
-pub(in crate::bedrock) fn completion(
-    known: &Known,
-    response: &Value,
-) -> Result<Completion, ProviderError> {
-    let Some(blocks) = response["output"]["message"]["content"].as_array() else {
-        return Err(malformed("it has no `output.message.content`"));
-    };
-    let reason = response["stopReason"].as_str();
-    Ok(complete(known, blocks, reason, usage(&response["usage"])))
-}
-
-fn complete(known: &Known, blocks: &[Value], reason: Option<&str>, usage: Usage) -> Completion {
-    let contents: Vec<Content> = blocks.iter().flat_map(contents).collect();
-    Completion {
-        usage,
-        finish_reason: Some(finish_reason(reason, &contents)),
-        response_id: known.id.clone(),
-        model: Some(known.model.to_string()),
-        contents,
-        ..Completion::default()
-    }
-}
-
-fn finish_reason(told: Option<&str>, contents: &[Content]) -> FinishReason {
-    let asks = contents.iter().any(|content| matches!(content, Content::ToolRequest(_)));
-    match told.unwrap_or_default() {
-        "end_turn" | "stop_sequence" => FinishReason::Stop,
-        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
-        "content_filtered" | "guardrail_intervened" => FinishReason::ContentFilter,
-        // The tool may be the one for the output.
-        "tool_use" | "" => {
-            if asks {
-                FinishReason::ToolCall
-            } else {
-                FinishReason::Stop
+        for (kind, mut value) in std::mem::take(&mut self.start) {
+            if kind == "toolUse"
+                && let Some(call) = value.as_object_mut()
+            {
+                let input = json::arguments(&self.input);
+                if self.input.trim().is_empty() {
+                    call.entry("input").or_insert(input);
+                } else {
+                    call.insert("input".to_owned(), input);
+                }
+            }
+            if matches!(kind.as_str(), "toolUse" | "toolResult" | "image") && value.is_object() {
+                add(first, index, kind, value);
             }
         }
-        other => FinishReason::Other(other.to_owned()),
     }
 }
 
-/// The tokens as
-/// [AWS counts them](https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html):
-/// its `inputTokens` are those that no cache had to do with.
-fn usage(told: &Value) -> Usage {
-    let count = |key: &str| told[key].as_u64();
-    let (read, write) = (count("cacheReadInputTokens"), count("cacheWriteInputTokens"));
-    let all = [count("inputTokens"), read, write];
-    Usage {
-        input_tokens: all.iter().flatten().copied().reduce(u64::saturating_add),
-        output_tokens: count("outputTokens"),
-        cache_read_tokens: read,
-        cache_write_tokens: write,
-        ..Usage::default()
-    }
-}
-
-/// What a block says.
-fn contents(block: &Value) -> Vec<Content> {
-    let Some((kind, told)) = block.as_object().and_then(|block| block.iter().next()) else {
-        return Vec::new();
-    };
-    let string = |value: &Value| value.as_str().map(str::to_owned);
-    let replay = || Replay { provider: PROVIDER.to_owned(), item: block.clone() };
+/// Adds a complete block to the reply.
+fn add(first: &mut ChoiceMut<'_>, order: u64, kind: String, value: Value) {
     match kind.as_str() {
-        "text" => {
-            let text = told.as_str().filter(|text| !text.is_empty());
-            text.map(Content::text).into_iter().collect()
-        }
-        // A tool that AWS runs itself has had its answer, too.
-        "toolUse" if told["type"] == "server_tool_use" => vec![Content::ServerTool(ServerTool {
-            id: string(&told["toolUseId"]),
-            name: string(&told["name"]).unwrap_or_default(),
-            replay: replay(),
-        })],
-        "toolUse" => vec![requested(told)],
+        "text" => first.text(order, value.as_str().unwrap_or_default()),
+        "toolUse" if !is_server_call(&value) => add_call(first, order, value),
         "citationsContent" => {
-            let texts = told["content"].as_array().into_iter().flatten();
-            let text: String = texts.filter_map(|part| part["text"].as_str()).collect();
-            let notes = told["citations"].as_array().into_iter().flatten();
-            let notes = notes.map(|note| Content::Citation(citation(note)));
-            let text = (!text.is_empty()).then(|| Content::text(text));
-            text.into_iter().chain(notes).collect()
+            let texts = value.get("content").and_then(Value::as_array);
+            for text in texts.into_iter().flatten() {
+                first.text(order, string(text, "text"));
+            }
+            let notes = value.get("citations").and_then(Value::as_array);
+            for note in notes.into_iter().flatten() {
+                first.content(order, Content::Citation(citation(note)));
+            }
         }
         "reasoningContent" => {
-            let text = string(&told["reasoningText"]["text"]);
-            let signed = string(&told["reasoningText"]["signature"]).is_some_and(|s| !s.is_empty());
-            let redacted = told["redactedContent"].is_string();
-            if text.is_none() && !redacted {
-                return Vec::new();
+            let part = |key: &str| value.get("reasoningText")?.get(key)?.as_str();
+            let (text, signature) = (part("text"), part("signature").unwrap_or_default());
+            let is_redacted = value.get("redactedContent").is_some_and(Value::is_string);
+            if text.is_some() || is_redacted {
+                let mut thinking = Thinking::new(text.unwrap_or_default());
+                // Models that do not sign their thinking do not require it back.
+                if !signature.is_empty() || is_redacted {
+                    thinking.replay = Some(item(&kind, value));
+                }
+                first.content(order, Content::Thinking(thinking));
             }
-            // Models that do not sign their thoughts do not want them back.
-            let replay = (signed || redacted).then(replay);
-            vec![Content::Thinking(Thinking { text: text.unwrap_or_default(), replay })]
         }
         "image" => {
-            let format = told["format"].as_str().unwrap_or("png");
-            let bytes = told["source"]["bytes"].as_str();
-            let image = |data| Content::image_base64(format!("image/{format}"), data);
-            bytes.map(image).into_iter().collect()
+            let format = value.get("format").and_then(Value::as_str).unwrap_or("png");
+            let bytes = value.get("source").and_then(|source| source.get("bytes")?.as_str());
+            if let Some(bytes) = bytes {
+                first.content(order, Content::image_base64(format!("image/{format}"), bytes));
+            }
         }
-        // What is to come goes back as it came.
-        kind if told.is_object() => vec![Content::ServerTool(ServerTool {
-            id: string(&told["toolUseId"]),
-            name: string(&told["type"]).unwrap_or_else(|| kind.to_owned()),
-            replay: replay(),
-        })],
-        _ => Vec::new(),
+        // A call of a tool that AWS runs, its result, or a block of an unsupported type: sent back
+        // unchanged.
+        _ if value.is_object() => {
+            let name_key = if kind == "toolUse" { "name" } else { "type" };
+            let name = value
+                .get(name_key)
+                .and_then(Value::as_str)
+                .unwrap_or(if kind == "toolUse" { "" } else { &kind });
+            let name = name.to_owned();
+            let id = value.get("toolUseId").and_then(Value::as_str).map(str::to_owned);
+            let mut tool = ServerTool::new(name, item(&kind, value));
+            tool.id = id;
+            first.content(order, Content::ServerTool(tool));
+        }
+        _ => {}
     }
 }
 
-/// A call; one of the tool for the output is the answer itself.
-fn requested(call: &Value) -> Content {
-    let string = |key: &str| call[key].as_str().unwrap_or_default().to_owned();
-    let name = string("name");
-    if name == OUTPUT_TOOL {
-        let answer = call["input"].get("data").unwrap_or(&call["input"]);
-        return Content::text(match answer {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
+/// Adds a call of one of the program's tools, or the answer that is returned by a call.
+fn add_call(first: &mut ChoiceMut<'_>, order: u64, mut call: Value) {
+    let input = call.get_mut("input").map(Value::take).unwrap_or_default();
+    let name = string(&call, "name");
+    if name != OUTPUT_TOOL {
+        let request = ToolRequest::new(string(&call, "toolUseId"), name, input);
+        return first.content(order, Content::ToolRequest(request));
     }
-    let arguments = call["input"].clone();
-    Content::ToolRequest(ToolRequest { id: string("toolUseId"), name, arguments, replay: None })
+    first.text(order, &answer(input));
+}
+
+/// Returns a block as the item that is sent back.
+fn item(kind: &str, value: Value) -> Replay {
+    Replay::new(PROVIDER, Map::from_iter([(kind.to_owned(), value)]))
+}
+
+/// Returns whether a call is of a tool that AWS runs.
+fn is_server_call(call: &Value) -> bool {
+    string(call, "type") == "server_tool_use"
 }
 
 fn citation(note: &Value) -> Citation {
-    let string = |value: &Value| value.as_str().map(str::to_owned);
-    let quoted = note["sourceContent"].as_array().into_iter().flatten();
-    let quote: String = quoted.filter_map(|part| part["text"].as_str()).collect();
-    Citation {
-        url: string(&note["location"]["web"]["url"]),
-        title: string(&note["title"]),
-        quote: (!quote.is_empty()).then_some(quote),
-    }
+    let url = note.get("location").and_then(|location| location.get("web")?.get("url")?.as_str());
+    let parts = note.get("sourceContent").and_then(Value::as_array);
+    let quote: String = parts.into_iter().flatten().map(|part| string(part, "text")).collect();
+    let mut citation = Citation::default();
+    citation.url = url.map(str::to_owned);
+    citation.title = note.get("title").and_then(Value::as_str).map(str::to_owned);
+    citation.quote = (!quote.is_empty()).then_some(quote);
+    citation
 }
 
-fn index(payload: &Value) -> u64 {
-    payload["contentBlockIndex"].as_u64().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn known() -> Known {
-        Known { id: Some("r-1".into()), model: "a.model".into() }
-    }
-
-    fn decoded(events: &[(&str, Value)]) -> (Vec<CompletionEvent>, Decoder) {
-        let mut decoder = Decoder::new(known());
-        let mut all = Vec::new();
-        for (kind, payload) in events {
-            all.extend(decoder.event(kind, payload).unwrap());
-        }
-        (all, decoder)
-    }
-
-    fn delta(index: u64, delta: &Value) -> (&'static str, Value) {
-        ("contentBlockDelta", json!({"contentBlockIndex": index, "delta": delta}))
-    }
-
-    fn stop(index: u64) -> (&'static str, Value) {
-        ("contentBlockStop", json!({"contentBlockIndex": index}))
-    }
-
-    #[test]
-    fn a_stream_is_the_same_as_the_whole_reply() {
-        let bytes = STANDARD.encode("secret");
-        let note = json!({"title": "A", "location": {"web": {"url": "https://a.example"}},
-            "sourceContent": [{"text": "it is "}, {"text": "so"}]});
-        let (events, decoder) = decoded(&[
-            ("messageStart", json!({"role": "assistant"})),
-            delta(0, &json!({"reasoningContent": {"text": "Hm"}})),
-            delta(0, &json!({"reasoningContent": {"text": "."}})),
-            delta(0, &json!({"reasoningContent": {"signature": "sig"}})),
-            stop(0),
-            delta(1, &json!({"reasoningContent": {"redactedContent": bytes}})),
-            stop(1),
-            delta(2, &json!({"text": "It is "})),
-            delta(2, &json!({"text": "so."})),
-            delta(2, &json!({"novelty": 1})),
-            stop(2),
-            delta(3, &json!({"text": "Or not."})),
-            delta(3, &json!({"citation": note})),
-            stop(3),
-            (
-                "contentBlockStart",
-                json!({"contentBlockIndex": 4,
-                    "start": {"toolUse": {"toolUseId": "t1", "name": "look"}}}),
-            ),
-            delta(4, &json!({"toolUse": {"input": "{\"a\""}})),
-            delta(4, &json!({"toolUse": {"input": ": 1}"}})),
-            stop(4),
-            ("novelty", json!({})),
-            ("messageStop", json!({"stopReason": "tool_use"})),
-            (
-                "metadata",
-                json!({"usage": {"inputTokens": 3, "outputTokens": 5, "totalTokens": 20,
-                    "cacheReadInputTokens": 10, "cacheWriteInputTokens": 2},
-                    "metrics": {"latencyMs": 1}}),
-            ),
-        ]);
-        assert!(decoder.is_over());
-        let thought = json!({"reasoningText": {"text": "Hm.", "signature": "sig"}});
-        let whole = json!({
-            "output": {"message": {"role": "assistant", "content": [
-                {"reasoningContent": thought},
-                {"reasoningContent": {"redactedContent": bytes}},
-                {"text": "It is so."},
-                {"citationsContent": {"content": [{"text": "Or not."}], "citations": [note]}},
-                {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"a": 1}}},
-            ]}},
-            "stopReason": "tool_use",
-            "usage": {"inputTokens": 3, "outputTokens": 5, "cacheReadInputTokens": 10,
-                "cacheWriteInputTokens": 2},
-        });
-        let whole = completion(&known(), &whole).unwrap();
-        assert_eq!(events.last(), Some(&CompletionEvent::Done(whole.clone())));
-        assert_eq!(whole.text(), "It is so.Or not.");
-        assert_eq!(whole.usage.input_tokens, Some(15));
-        assert_eq!(whole.finish_reason, Some(FinishReason::ToolCall));
-        assert_eq!(whole.response_id.as_deref(), Some("r-1"));
-        assert_eq!(whole.model.as_deref(), Some("a.model"));
-        let request = whole.tool_requests().next().unwrap().clone();
-        assert!(events.contains(&CompletionEvent::Content(Content::ToolRequest(request))));
-        let text = |text: &str| CompletionEvent::Text(text.to_owned());
-        for event in [text("It is "), text("so."), CompletionEvent::Thinking("Hm".into())] {
-            assert!(events.contains(&event), "{event:?}");
-        }
-        let Content::Thinking(thinking) = &whole.contents[0] else { panic!() };
-        let item = json!({"reasoningContent": thought});
-        assert_eq!(thinking.replay, Some(Replay { provider: PROVIDER.to_owned(), item }));
-        let cited = Citation {
-            url: Some("https://a.example".into()),
-            title: Some("A".into()),
-            quote: Some("it is so".into()),
-        };
-        assert!(whole.contents.contains(&Content::Citation(cited)));
-    }
-
-    #[test]
-    fn what_aws_runs_itself_is_no_call_of_the_programs() {
-        let call = json!({"toolUseId": "t1", "name": "nova_grounding", "type": "server_tool_use"});
-        let result =
-            json!({"toolUseId": "t1", "type": "nova_grounding_result", "status": "success"});
-        let start = |index: u64, start: Value| {
-            ("contentBlockStart", json!({"contentBlockIndex": index, "start": start}))
-        };
-        let (events, _) = decoded(&[
-            start(0, json!({"toolUse": call})),
-            delta(0, &json!({"toolUse": {"input": "{\"q\": 1}"}})),
-            stop(0),
-            start(1, json!({"toolResult": result})),
-            delta(1, &json!({"toolResult": [{"text": "a"}]})),
-            delta(1, &json!({"toolResult": [{"json": {}}]})),
-            stop(1),
-            start(2, json!({"image": {"format": "png"}})),
-            delta(2, &json!({"image": {"source": {"bytes": "aGk="}}})),
-            stop(2),
-            delta(3, &json!({"reasoningContent": {"text": "unsigned"}})),
-            stop(3),
-            ("messageStop", json!({"stopReason": "end_turn"})),
-            ("metadata", json!({"usage": {"inputTokens": 1, "outputTokens": 1}})),
-        ]);
-        let (mut called, mut gave) = (call, result);
-        called["input"] = json!({"q": 1});
-        gave["content"] = json!([{"text": "a"}, {"json": {}}]);
-        let image = json!({"image": {"format": "png", "source": {"bytes": "aGk="}}});
-        let whole = json!({"output": {"message": {"content": [
-            {"toolUse": called}, {"toolResult": gave}, image,
-            {"reasoningContent": {"reasoningText": {"text": "unsigned"}}},
-        ]}}, "stopReason": "end_turn", "usage": {"inputTokens": 1, "outputTokens": 1}});
-        let whole = completion(&known(), &whole).unwrap();
-        assert_eq!(events.last(), Some(&CompletionEvent::Done(whole.clone())));
-        let tool = |name: &str, item: Value| {
-            let replay = Replay { provider: PROVIDER.to_owned(), item };
-            Content::ServerTool(ServerTool { id: Some("t1".into()), name: name.into(), replay })
-        };
-        let expected = [
-            tool("nova_grounding", json!({"toolUse": called})),
-            tool("nova_grounding_result", json!({"toolResult": gave})),
-            Content::image_base64("image/png", "aGk="),
-        ];
-        assert_eq!(whole.contents[..3], expected);
-        assert_eq!(
-            whole.contents[3],
-            Content::Thinking(Thinking { text: "unsigned".into(), replay: None })
-        );
-        assert_eq!(whole.finish_reason, Some(FinishReason::Stop));
-        for content in expected {
-            assert!(events.contains(&CompletionEvent::Content(content)));
-        }
-    }
-
-    #[test]
-    fn an_end_without_a_count_is_an_end_and_one_without_a_stop_is_none() {
-        let (_, mut decoder) = decoded(&[
-            delta(0, &json!({"text": "Hi"})),
-            ("messageStop", json!({"stopReason": "end_turn"})),
-        ]);
-        let events = decoder.end().unwrap();
-        let [CompletionEvent::Done(done)] = events.as_slice() else { panic!("{events:?}") };
-        assert_eq!((done.text().as_str(), done.usage), ("Hi", Usage::default()));
-        assert!(decoder.is_over());
-        let (_, mut decoder) = decoded(&[delta(0, &json!({"text": "Hi"}))]);
-        let kind = decoder.end().unwrap_err().kind();
-        assert_eq!(kind, chatlas_core::ProviderErrorKind::TruncatedStream);
-    }
-
-    #[test]
-    fn a_reply_that_stopped_says_why() {
-        for (reason, expected) in [
-            ("end_turn", FinishReason::Stop),
-            ("stop_sequence", FinishReason::Stop),
-            ("max_tokens", FinishReason::Length),
-            ("model_context_window_exceeded", FinishReason::Length),
-            ("guardrail_intervened", FinishReason::ContentFilter),
-            ("content_filtered", FinishReason::ContentFilter),
-            ("malformed_tool_use", FinishReason::Other("malformed_tool_use".to_owned())),
-        ] {
-            let told = json!({"output": {"message": {"content": []}}, "stopReason": reason});
-            assert_eq!(completion(&known(), &told).unwrap().finish_reason, Some(expected));
-        }
-    }
-
-    #[test]
-    fn odd_blocks_spoil_nothing_and_an_answer_by_the_tool_is_text() {
-        let told = json!({"output": {"message": {"content": [
-            null, 3, {}, {"text": ""}, {"image": {}}, {"reasoningContent": {}},
-            {"toolUse": {"toolUseId": "t", "name": OUTPUT_TOOL, "input": {"data": {"a": 1}}}},
-        ]}}, "stopReason": "tool_use"});
-        let reply = completion(&known(), &told).unwrap();
-        assert_eq!(reply.contents, [Content::text("{\"a\":1}")]);
-        assert_eq!(reply.finish_reason, Some(FinishReason::Stop));
-        for told in [json!({}), json!([]), json!({"output": {}})] {
-            let kind = completion(&known(), &told).unwrap_err().kind();
-            assert_eq!(kind, chatlas_core::ProviderErrorKind::MalformedReply);
-        }
-    }
+/// Returns a field that is a string, or an empty string.
+fn string<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
 }

@@ -1,205 +1,300 @@
-//! A request in the words of the Converse API.
+//! Writes a request of the Converse API.
 
-use std::collections::HashSet;
-
-use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind, Turn};
+use chatlas_core::tool::ToolDefinition;
+use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind};
+use serde::Serialize;
+use serde::ser::{SerializeSeq as _, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::blocks;
-use crate::anthropic::request::{DEFAULT_MAX_TOKENS, OUTPUT_TOOL, Options, Thinks};
-use crate::anthropic::{Caching, schema};
+use super::blocks::{self, Message};
+use crate::anthropic::request::{DEFAULT_MAX_TOKENS, OUTPUT_TOOL};
+use crate::anthropic::schema;
+use crate::anthropic::settings::{Caching, Settings, Thinking};
 use crate::bedrock::Guardrail;
+use crate::client::Call;
+use crate::client::fields::{self, Fields, fragment};
 
-/// The fields of a request that a count of tokens takes.
-const COUNTED: [&str; 4] = ["additionalModelRequestFields", "messages", "system", "toolConfig"];
+/// The fields of a request for a count of tokens.
+const COUNTED: &[&str] = &["additionalModelRequestFields", "messages", "system", "toolConfig"];
 
-/// The body of a request; which model and whether it streams is in the address.
-pub(in crate::bedrock) fn body(
-    model: &str,
-    options: &Options,
-    guardrail: Option<&Guardrail>,
-    request: &ChatRequest,
-) -> Result<Map<String, Value>, ProviderError> {
-    let mut body = Map::new();
-    let mut set = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            body.insert(key.to_owned(), value);
-        }
-    };
-    set("messages", Some(messages(options, request)?.into()));
-    set("system", system(options, request));
-    set("inferenceConfig", inference(options, request));
-    set("toolConfig", tools(options, request));
-    set("additionalModelRequestFields", additional(model, options, request)?);
-    set(
-        "guardrailConfig",
-        guardrail.map(|guardrail| {
-            json!({
-                "guardrailIdentifier": guardrail.id,
-                "guardrailVersion": guardrail.version,
-            })
-        }),
-    );
-    body.extend(request.params.extra.clone());
-    Ok(body)
+/// The body of a request. The model and the kind of reply are part of the URL.
+pub(in crate::bedrock) struct Body<'a> {
+    settings: &'a Settings,
+    request: &'a ChatRequest,
+    guardrail: Option<&'a Guardrail>,
+    messages: Vec<Message<'a>>,
+    tools: Tools<'a>,
+    additional: Map<String, Value>,
+    only: Option<&'static [&'static str]>,
 }
 
-/// The same request, as a question of how many tokens it has.
-pub(in crate::bedrock) fn counted(mut body: Map<String, Value>) -> Value {
-    body.retain(|key, _| COUNTED.contains(&key.as_str()));
-    json!({"input": {"converse": body}})
-}
-
-fn cache_point(options: &Options) -> Option<Value> {
-    match options.caching {
-        Caching::Off => None,
-        // Five minutes are what every model keeps, and are not said.
-        Caching::FiveMinutes => Some(json!({"cachePoint": {"type": "default"}})),
-        Caching::OneHour => Some(json!({"cachePoint": {"type": "default", "ttl": "1h"}})),
-    }
-}
-
-fn system(options: &Options, request: &ChatRequest) -> Option<Value> {
-    // Bedrock refuses an empty text.
-    let prompt = request.system_prompt.as_deref().filter(|prompt| !prompt.trim().is_empty())?;
-    Some([Some(json!({"text": prompt})), cache_point(options)].into_iter().flatten().collect())
-}
-
-/// The turns, where who speaks on is the same message: the API wants them to alternate.
-fn messages(options: &Options, request: &ChatRequest) -> Result<Vec<Value>, ProviderError> {
-    let mut messages: Vec<(&str, Vec<Value>)> = Vec::new();
-    for turn in &request.turns {
-        let role = match &**turn {
-            Turn::User(_) => "user",
-            Turn::Assistant(_) => "assistant",
-            _ => continue,
-        };
-        let blocks = blocks::of(turn, options.cites_documents)?;
-        match messages.last_mut() {
-            Some((last, said)) if *last == role => said.extend(blocks),
-            _ if blocks.is_empty() => {}
-            _ => messages.push((role, blocks)),
-        }
-    }
-    let mut names = HashSet::new();
-    messages.iter_mut().flat_map(|(_, said)| said).for_each(|block| rename(block, &mut names));
-    if let Some((_, said)) = messages.last_mut() {
-        said.extend(cache_point(options));
-    }
-    Ok(messages
-        .into_iter()
-        .map(|(role, content)| json!({"role": role, "content": content}))
-        .collect())
-}
-
-/// Gives a document of that block a name of its own, where another one has it: the API refuses two
-/// of a name.
-fn rename(block: &mut Value, names: &mut HashSet<String>) {
-    let within = block.pointer_mut("/toolResult/content").and_then(Value::as_array_mut);
-    within.into_iter().flatten().for_each(|block| rename(block, names));
-    let Some(Value::String(name)) = block.pointer_mut("/document/name") else { return };
-    let first = name.clone();
-    let mut number = 1;
-    while !names.insert(name.to_lowercase()) {
-        number += 1;
-        *name = format!("{first} ({number})");
-    }
-}
-
-fn inference(options: &Options, request: &ChatRequest) -> Option<Value> {
-    let params = &request.params;
-    let mut config = Map::new();
-    // The budget is a part of the bound.
-    let for_thoughts = match options.thinks {
-        Some(Thinks::Budget(tokens)) => Some(tokens.saturating_add(DEFAULT_MAX_TOKENS)),
-        _ => None,
-    };
-    let stops = Some(&params.stop_sequences).filter(|stops| !stops.is_empty());
-    for (key, value) in [
-        ("maxTokens", params.max_tokens.or(for_thoughts).map(Value::from)),
-        ("temperature", params.temperature.map(Value::from)),
-        ("topP", params.top_p.map(Value::from)),
-        ("stopSequences", stops.map(|stops| stops.clone().into())),
-    ] {
-        if let Some(value) = value {
-            config.insert(key.to_owned(), value);
-        }
-    }
-    (!config.is_empty()).then(|| config.into())
-}
-
-fn tools(options: &Options, request: &ChatRequest) -> Option<Value> {
-    let mut tools: Vec<Value> = request
-        .tools
-        .iter()
-        .map(|tool| {
-            let mut spec = json!({
-                "name": tool.name,
-                "description": tool.description,
-                "inputSchema": {"json": *tool.parameters},
-            });
-            if tool.strict == Some(true) {
-                spec["strict"] = true.into();
-                if let Some(enforced) = schema::enforced(&tool.parameters) {
-                    spec["inputSchema"] = json!({"json": enforced});
-                }
-            }
-            json!({"toolSpec": spec})
+impl<'a> Body<'a> {
+    /// Creates the body of a request.
+    ///
+    /// # Errors
+    ///
+    /// An invalid request, if it sets a parameter or has a medium that the API or the model does not
+    /// support.
+    pub(in crate::bedrock) fn new(
+        settings: &'a Settings,
+        guardrail: Option<&'a Guardrail>,
+        call: &'a Call<'_>,
+    ) -> Result<Self, ProviderError> {
+        let request = call.request;
+        let cache = CachePoint::of(settings.caching);
+        let turns = request.turns.iter().map(|turn| &**turn);
+        let output = request.output.as_deref();
+        Ok(Self {
+            settings,
+            request,
+            guardrail,
+            messages: blocks::messages(settings.cites_documents, cache, turns)?,
+            tools: Tools {
+                own: call.tools,
+                output: output.map(|output| schema::wrapped(&output.schema)),
+                cache,
+            },
+            additional: additional(call.model, settings, request)?,
+            only: None,
         })
-        .collect();
-    let own = tools.len();
-    if let Some(output) = &request.output {
-        tools.push(json!({"toolSpec": {
-            "name": OUTPUT_TOOL,
-            "description": "Extract structured data",
-            "inputSchema": {"json": schema::wrapped(&output.schema)},
-        }}));
     }
-    if tools.is_empty() {
-        return None;
+
+    /// Returns the body as JSON.
+    pub(in crate::bedrock) fn write(&self, body: &mut Vec<u8>) -> Result<(), ProviderError> {
+        fields::write(body, self)
     }
-    tools.extend(cache_point(options));
-    let mut config = json!({"tools": tools});
-    if request.output.is_some() {
-        config["toolChoice"] = if options.thinks.is_some() {
-            // A model that thinks cannot be forced.
+
+    /// Returns the body of a request for a count of tokens as JSON.
+    pub(in crate::bedrock) fn write_counted(
+        mut self,
+        body: &mut Vec<u8>,
+    ) -> Result<(), ProviderError> {
+        #[derive(Serialize)]
+        struct Counted<'a> {
+            input: Input<'a>,
+        }
+        #[derive(Serialize)]
+        struct Input<'a> {
+            converse: &'a Body<'a>,
+        }
+        self.only = Some(COUNTED);
+        let counted = Counted { input: Input { converse: &self } };
+        fields::write(body, &counted)
+    }
+
+    fn system(&self) -> Option<Vec<Part<'_>>> {
+        // The API rejects an empty text.
+        let text = self.request.system_prompt.as_deref().filter(|text| !text.trim().is_empty())?;
+        let cache = self.tools.cache.map(Part::CachePoint);
+        Some([Some(Part::Text(text)), cache].into_iter().flatten().collect())
+    }
+
+    fn inference_config(&self) -> Option<InferenceConfig<'_>> {
+        let params = &self.request.params;
+        // The limit includes the budget for thinking.
+        let for_thinking = match self.settings.thinking {
+            Some(Thinking::Enabled { budget_tokens }) => {
+                Some(budget_tokens.saturating_add(DEFAULT_MAX_TOKENS))
+            }
+            _ => None,
+        };
+        let config = InferenceConfig {
+            max_tokens: params.max_tokens.or(for_thinking),
+            temperature: params.temperature,
+            top_p: params.top_p,
+            stop_sequences: &params.stop_sequences,
+        };
+        (config != InferenceConfig::default()).then_some(config)
+    }
+
+    fn tool_config(&self) -> Option<ToolConfig<'_>> {
+        let has_output = self.tools.output.is_some();
+        let choice = if self.settings.thinking.is_some() {
+            // The API rejects a forced call if the model thinks.
             json!({"auto": {}})
-        } else if own > 0 {
+        } else if !self.tools.own.is_empty() {
             json!({"any": {}})
         } else {
             json!({"tool": {"name": OUTPUT_TOOL}})
         };
+        let is_set = has_output || !self.tools.own.is_empty();
+        is_set
+            .then_some(ToolConfig { tools: &self.tools, tool_choice: has_output.then_some(choice) })
     }
-    Some(config)
 }
 
-/// What Converse has no word for, in the words of each family of models.
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let extra = &self.request.params.extra;
+        let mut fields = Fields::new(serializer, Some(extra))?.only(self.only);
+        fields.set_some("system", &self.system())?;
+        fields.set("messages", &self.messages)?;
+        fields.set_some("inferenceConfig", &self.inference_config())?;
+        fields.set_some("toolConfig", &self.tool_config())?;
+        if !self.additional.is_empty() {
+            fields.set("additionalModelRequestFields", &self.additional)?;
+        }
+        fields.set_some("guardrailConfig", &self.guardrail)?;
+        fields.end()
+    }
+}
+
+/// The mark at the end of the cached prefix.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct CachePoint {
+    #[serde(rename = "cachePoint")]
+    mark: CacheMark,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct CacheMark {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<&'static str>,
+}
+
+impl CachePoint {
+    fn of(caching: Caching) -> Option<Self> {
+        let ttl = match caching {
+            Caching::Off => return None,
+            // Five minutes are the default of every model.
+            Caching::FiveMinutes => None,
+            Caching::OneHour => Some("1h"),
+        };
+        Some(Self { mark: CacheMark { kind: "default", ttl } })
+    }
+}
+
+/// A part of the system prompt.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Part<'a> {
+    Text(&'a str),
+    #[serde(untagged)]
+    CachePoint(CachePoint),
+}
+
+#[derive(Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InferenceConfig<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stop_sequences: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolConfig<'a> {
+    tools: &'a Tools<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Value>,
+}
+
+/// The tools of a request: the program's, and the one for structured output.
+struct Tools<'a> {
+    own: &'a [Box<RawValue>],
+    /// The schema of the input of the tool for structured output.
+    output: Option<Value>,
+    cache: Option<CachePoint>,
+}
+
+impl Serialize for Tools<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for tool in self.own {
+            list.serialize_element(tool)?;
+        }
+        if let Some(schema) = &self.output {
+            list.serialize_element(&Tool::new(
+                OUTPUT_TOOL,
+                "Extract structured data",
+                None,
+                schema,
+            ))?;
+        }
+        if let Some(cache) = self.cache {
+            list.serialize_element(&cache)?;
+        }
+        list.end()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tool<'a> {
+    tool_spec: ToolSpec<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolSpec<'a> {
+    name: &'a str,
+    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strict: Option<bool>,
+    input_schema: InputSchema<'a>,
+}
+
+#[derive(Serialize)]
+struct InputSchema<'a> {
+    json: &'a Value,
+}
+
+impl<'a> Tool<'a> {
+    fn new(name: &'a str, description: &'a str, strict: Option<bool>, json: &'a Value) -> Self {
+        let input_schema = InputSchema { json };
+        Self { tool_spec: ToolSpec { name, description, strict, input_schema } }
+    }
+}
+
+/// Writes the definitions of the program's tools.
+pub(in crate::bedrock) fn tools(
+    tools: &[ToolDefinition],
+) -> Result<Vec<Box<RawValue>>, ProviderError> {
+    let write = |tool: &ToolDefinition| {
+        let is_strict = tool.strict == Some(true);
+        let enforced = if is_strict { schema::enforced(&tool.parameters) } else { None };
+        let schema = enforced.as_ref().unwrap_or(&tool.parameters);
+        let tool = Tool::new(&tool.name, &tool.description, is_strict.then_some(true), schema);
+        fragment(&tool)
+    };
+    tools.iter().map(write).collect()
+}
+
+/// Returns the fields that Converse does not have, in the form of each family of models.
 fn additional(
     model: &str,
-    options: &Options,
+    settings: &Settings,
     request: &ChatRequest,
-) -> Result<Option<Value>, ProviderError> {
+) -> Result<Map<String, Value>, ProviderError> {
     let params = &request.params;
     let is = |family: &str| model.contains(family);
     let mut fields = Map::new();
-    let unknown = |name: &str| {
+    let unsupported = |name: &str| {
         Err(ProviderError::new(
             ProviderErrorKind::InvalidRequest,
             format!(
                 "Converse has no parameter `{name}` for the model `{model}`: leave it unset, or \
-                 give it as the model has it in `additionalModelRequestFields`"
+                 set the model's own parameter in `additionalModelRequestFields`"
             ),
         ))
     };
-    for (name, set) in [
+    for (name, is_set) in [
         ("seed", params.seed.is_some()),
         ("frequency_penalty", params.frequency_penalty.is_some()),
         ("presence_penalty", params.presence_penalty.is_some()),
         ("choice_count", params.choice_count.is_some_and(|count| count != 1)),
         ("previous_response_id", params.previous_response_id.is_some()),
     ] {
-        if set {
-            return unknown(name);
+        if is_set {
+            return unsupported(name);
         }
     }
     if let Some(top_k) = params.top_k {
@@ -218,164 +313,14 @@ fn additional(
         } else if is("openai.") {
             fields.insert("reasoning_effort".to_owned(), level.into());
         } else {
-            return unknown("reasoning_level");
+            return unsupported("reasoning_level");
         }
     }
-    if let Some(thinks) = options.thinks {
-        let thinking = match thinks {
-            Thinks::Adaptive => json!({"type": "adaptive"}),
-            Thinks::Budget(tokens) => json!({"type": "enabled", "budget_tokens": tokens}),
-        };
-        fields.insert("thinking".to_owned(), thinking);
+    if let Some(thinking) = settings.thinking {
+        fields.insert("thinking".to_owned(), json!(thinking));
     }
-    if !options.betas.is_empty() {
-        fields.insert("anthropic_beta".to_owned(), options.betas.clone().into());
+    if !settings.betas.is_empty() {
+        fields.insert("anthropic_beta".to_owned(), json!(settings.betas));
     }
-    Ok((!fields.is_empty()).then(|| fields.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use chatlas_core::{AssistantTurn, OutputSchema, ToolDefinition};
-
-    const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
-
-    fn off() -> Options {
-        Options { caching: Caching::Off, ..Options::default() }
-    }
-
-    fn hi() -> ChatRequest {
-        ChatRequest::new([Turn::user("hi")])
-    }
-
-    fn written(model: &str, options: &Options, request: &ChatRequest) -> Value {
-        body(model, options, None, request).unwrap().into()
-    }
-
-    #[test]
-    fn nothing_is_sent_that_was_not_asked_for() {
-        assert_eq!(
-            written("amazon.nova-lite-v1:0", &off(), &hi()),
-            json!({"messages": [{"role": "user", "content": [{"text": "hi"}]}]})
-        );
-    }
-
-    #[test]
-    fn who_speaks_on_is_one_message() {
-        let request = ChatRequest::new([
-            Turn::user("one"),
-            Turn::user("two"),
-            Turn::Assistant(AssistantTurn::default()),
-            Turn::user("three"),
-        ]);
-        let said = [json!({"text": "one"}), json!({"text": "two"}), json!({"text": "three"})];
-        assert_eq!(
-            written(CLAUDE, &off(), &request)["messages"],
-            json!([{"role": "user", "content": said}])
-        );
-    }
-
-    #[test]
-    fn no_two_documents_have_one_name() {
-        use chatlas_core::content::{Content, ToolOutcome, ToolResult};
-
-        let pdf = |name: &str| Content::document_base64(name, "application/pdf", "AAAA");
-        let outcome = ToolOutcome::Contents(vec![pdf("")]);
-        let result = ToolResult { id: "t".into(), name: "look".into(), outcome };
-        let turn = |contents| Turn::User(chatlas_core::UserTurn { contents });
-        let request = ChatRequest::new([
-            turn(vec![pdf("a.pdf"), pdf("")]),
-            Turn::assistant("Yes."),
-            turn(vec![Content::ToolResult(result), pdf("A_pdf"), pdf("")]),
-        ]);
-        let sent = written(CLAUDE, &off(), &request)["messages"].take();
-        let name = |block: &Value| block["document"]["name"].clone();
-        let last = &sent[2]["content"];
-        assert_eq!(name(&sent[0]["content"][0]), "a pdf");
-        assert_eq!(name(&sent[0]["content"][1]), "document");
-        assert_eq!(name(&last[0]["toolResult"]["content"][0]), "document (2)");
-        assert_eq!(name(&last[1]), "A pdf (2)");
-        assert_eq!(name(&last[2]), "document (3)");
-    }
-
-    #[test]
-    fn parameters_are_sent_in_the_words_of_the_model() {
-        let mut request = hi();
-        request.params.temperature = Some(0.5);
-        request.params.top_p = Some(0.9);
-        request.params.max_tokens = Some(64);
-        request.params.stop_sequences = vec!["END".into()];
-        request.params.top_k = Some(7);
-        request.params.reasoning_level = Some("low".into());
-        let sent = written(CLAUDE, &off(), &request);
-        assert_eq!(
-            sent["inferenceConfig"],
-            json!({"temperature": 0.5, "topP": 0.9, "maxTokens": 64, "stopSequences": ["END"]})
-        );
-        let more =
-            |model: &str| written(model, &off(), &request)["additionalModelRequestFields"].take();
-        assert_eq!(more(CLAUDE), json!({"top_k": 7, "output_config": {"effort": "low"}}));
-        assert_eq!(
-            more("amazon.nova-2-lite-v1:0"),
-            json!({"inferenceConfig": {"topK": 7},
-                "reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}})
-        );
-        assert_eq!(more("openai.gpt-oss-120b-1:0"), json!({"top_k": 7, "reasoning_effort": "low"}));
-        let error = body("meta.llama3-70b-instruct-v1:0", &off(), None, &request).unwrap_err();
-        assert!(error.message().contains("`reasoning_level`"), "{error}");
-        request.params.seed = Some(1);
-        let error = body(CLAUDE, &off(), None, &request).unwrap_err();
-        assert!(error.message().contains("`seed`"), "{error}");
-    }
-
-    #[test]
-    fn the_cache_is_marked_at_each_part() {
-        let mut request = hi();
-        request.system_prompt = Some("be brief".into());
-        request.tools = vec![ToolDefinition::new("look", "Looks.", json!({"type": "object"}))];
-        for (caching, mark) in [
-            (Caching::FiveMinutes, json!({"cachePoint": {"type": "default"}})),
-            (Caching::OneHour, json!({"cachePoint": {"type": "default", "ttl": "1h"}})),
-        ] {
-            let sent = written(CLAUDE, &Options { caching, ..Options::default() }, &request);
-            assert_eq!(sent["system"], json!([{"text": "be brief"}, mark]));
-            assert_eq!(sent["toolConfig"]["tools"][1], mark);
-            assert_eq!(sent["messages"][0]["content"][1], mark);
-        }
-    }
-
-    #[test]
-    fn thoughts_guards_and_output_are_asked_for() {
-        let mut request = hi();
-        let schema = json!({"type": "object"});
-        request.output =
-            Some(OutputSchema { name: "answer".into(), schema: schema.clone(), strict: true });
-        let sent = written(CLAUDE, &off(), &request);
-        let spec = &sent["toolConfig"]["tools"][0]["toolSpec"];
-        assert_eq!(spec["inputSchema"]["json"]["properties"]["data"], schema);
-        assert_eq!(sent["toolConfig"]["toolChoice"], json!({"tool": {"name": OUTPUT_TOOL}}));
-        let thinking =
-            Options { thinks: Some(Thinks::Budget(2000)), betas: vec!["one".into()], ..off() };
-        let guardrail = Guardrail { id: "gr-1".into(), version: "DRAFT".into() };
-        let sent = Value::from(body(CLAUDE, &thinking, Some(&guardrail), &request).unwrap());
-        assert_eq!(sent["toolConfig"]["toolChoice"], json!({"auto": {}}));
-        assert_eq!(sent["inferenceConfig"]["maxTokens"], 6096);
-        assert_eq!(
-            sent["additionalModelRequestFields"],
-            json!({"thinking": {"type": "enabled", "budget_tokens": 2000},
-                "anthropic_beta": ["one"]})
-        );
-        assert_eq!(
-            sent["guardrailConfig"],
-            json!({"guardrailIdentifier": "gr-1", "guardrailVersion": "DRAFT"})
-        );
-        request.params.extra =
-            json!({"additionalModelRequestFields": {"mine": 1}}).as_object().unwrap().clone();
-        let sent = written(CLAUDE, &thinking, &request);
-        assert_eq!(sent["additionalModelRequestFields"], json!({"mine": 1}));
-        let counted = counted(body(CLAUDE, &off(), Some(&guardrail), &request).unwrap());
-        let keys: Vec<_> = counted["input"]["converse"].as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["additionalModelRequestFields", "messages", "toolConfig"]);
-    }
+    Ok(fields)
 }

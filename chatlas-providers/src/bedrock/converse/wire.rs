@@ -1,0 +1,103 @@
+//! The JSON of replies: what the Converse API sends, in a stream or at once.
+
+use chatlas_core::Usage;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::client::json::{Count, Maybe, Text};
+
+/// The fields of all events. The type of the frame decides which of them are set.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Event<'a> {
+    pub(super) content_block_index: Count,
+    #[serde(borrow)]
+    pub(super) delta: Maybe<Delta<'a>>,
+    /// The block: `toolUse`, `toolResult` or `image`, with all of its fields.
+    pub(super) start: Maybe<Map<String, Value>>,
+    #[serde(borrow)]
+    pub(super) stop_reason: Text<'a>,
+    pub(super) usage: Maybe<Box<Counts>>,
+}
+
+/// A piece of a content block.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Delta<'a> {
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
+    #[serde(borrow)]
+    pub(super) tool_use: Maybe<Input<'a>>,
+    #[serde(borrow)]
+    pub(super) reasoning_content: Maybe<Reasoning<'a>>,
+    pub(super) tool_result: Value,
+    pub(super) image: Value,
+    pub(super) citation: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Input<'a> {
+    #[serde(borrow)]
+    pub(super) input: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Reasoning<'a> {
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
+    #[serde(borrow)]
+    pub(super) signature: Text<'a>,
+    #[serde(borrow)]
+    pub(super) redacted_content: Text<'a>,
+}
+
+/// A complete reply.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Response<'a> {
+    pub(super) output: Maybe<Output>,
+    #[serde(borrow)]
+    pub(super) stop_reason: Text<'a>,
+    pub(super) usage: Maybe<Box<Counts>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Output {
+    pub(super) message: Maybe<Message>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Message {
+    /// The blocks are kept: a block is sent back with all of its fields.
+    pub(super) content: Value,
+}
+
+/// The token counts as
+/// [AWS reports them](https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html).
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Counts {
+    input_tokens: Count,
+    output_tokens: Count,
+    cache_read_input_tokens: Count,
+    cache_write_input_tokens: Count,
+}
+
+impl Counts {
+    /// Returns the counts with every part included in its total. `inputTokens` excludes the tokens
+    /// that were read from or written to the cache.
+    pub(super) fn usage(&self) -> Usage {
+        let (read, write) = (self.cache_read_input_tokens.0, self.cache_write_input_tokens.0);
+        let parts = [self.input_tokens.0, read, write];
+        let mut usage = Usage::default();
+        usage.input_tokens = parts.into_iter().flatten().reduce(u64::saturating_add);
+        usage.output_tokens = self.output_tokens.0;
+        usage.cache_read_tokens = read;
+        usage.cache_write_tokens = write;
+        usage
+    }
+}
