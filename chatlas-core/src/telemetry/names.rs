@@ -20,6 +20,8 @@ pub const OUTPUT_TYPE: &str = "gen_ai.output.type";
 pub const SERVER_ADDRESS: &str = "server.address";
 /// `server.port`: its port.
 pub const SERVER_PORT: &str = "server.port";
+/// `http.request.method`: the method of an HTTP request, on the spans of HTTP attempts.
+pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
 /// `error.type`: present exactly where the status is ERROR.
 pub const ERROR_TYPE: &str = "error.type";
 /// Ours: the span's work was given up by the program before its end.

@@ -8,10 +8,11 @@ use chatlas_core::provider::Vendor;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, Model, ProviderError, ProviderErrorKind};
 use reqwest::header::HeaderMap;
-use reqwest::{Request, Url};
+use reqwest::Url;
 use serde_json::value::RawValue;
 
 use super::{Endpoint, Frame, Framing, Reply};
+use crate::http::Signer;
 
 /// An operation of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,20 +80,6 @@ impl Page {
     /// Creates the only page of a list.
     pub fn only(models: Vec<Model>) -> Self {
         Self { models, next: Vec::new() }
-    }
-}
-
-/// Signs requests with credentials that have been loaded.
-pub trait Signer: Send + Sync {
-    /// Adds the signature to the headers of an attempt.
-    fn sign(&self, request: &mut Request) -> Result<(), ProviderError>;
-
-    /// Returns the strings that no error message may contain.
-    fn secrets(&self) -> Vec<&str>;
-
-    /// Is called with the error of a request that was signed.
-    fn rejected(&self, error: &ProviderError) {
-        let _ = error;
     }
 }
 

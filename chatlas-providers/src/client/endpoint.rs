@@ -11,7 +11,8 @@ use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::http::{
-    HttpOptions, Secret, Secrets, Tokens, basic, is_secret_parameter, sensitive, variable,
+    HttpOptions, Secret, Secrets, Tokens, is_secret_parameter, sensitive, user_and_password,
+    variable,
 };
 
 /// The endpoint of a provider.
@@ -320,7 +321,7 @@ impl Endpoint {
             let part = url.password().unwrap_or_else(|| url.username());
             keys.push(Secret::new(part));
             keys.push(Secret::new(percent_decode_str(part).decode_utf8_lossy()));
-            keys.extend(basic(&url).map(Secret::new));
+            keys.extend(user_and_password(&url).map(Secret::new));
             let parameters = url.query_pairs().filter(|(name, _)| is_secret_parameter(name));
             keys.extend(parameters.map(|(_, value)| Secret::new(value)));
         }

@@ -164,3 +164,10 @@ pub(crate) fn refuse(api: &str, set: &[(&str, bool)]) -> Result<(), ProviderErro
         )),
     }
 }
+
+/// Writes each view as a fragment of a body.
+pub(crate) fn fragments<T: Serialize>(
+    views: impl IntoIterator<Item = T>,
+) -> Result<Vec<Box<RawValue>>, ProviderError> {
+    views.into_iter().map(|view| fragment(&view)).collect()
+}

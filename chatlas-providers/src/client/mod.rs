@@ -30,13 +30,14 @@ pub(crate) use decode::MAX_EVENT;
 pub use decode::{Frame, Framing, OnFrame};
 #[cfg(feature = "bedrock")]
 pub(crate) use dialect::truncated;
-pub use dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead, Signer};
+pub use dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead};
 pub(crate) use endpoint::set_header;
 pub use endpoint::{Endpoint, KeyIn, KeyNeeded};
 pub use reply::{CallPiece, ChoiceMut, Reply};
 pub use sse::Sse;
 use wire::Wire;
 
+pub use crate::http::Signer;
 pub(crate) use crate::http::malformed;
 use crate::http::{HttpOptions, variable};
 

@@ -157,7 +157,7 @@ impl Dialect for ChatCompletions {
         _: &str,
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError> {
-        tools.iter().map(|tool| fields::fragment(&Tool(tool))).collect()
+        fields::fragments(tools.iter().map(Tool))
     }
 
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {

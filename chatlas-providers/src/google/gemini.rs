@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::reply::Decoder;
 use super::request::{self, Body, CountBody, Settings};
 use super::{error, models};
-use crate::client::fields::{fragment, write};
+use crate::client::fields;
 use crate::client::{Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse};
 
 /// Sent to Google's own host with a key only. Google's own libraries prefer this variable, too.
@@ -158,7 +158,7 @@ impl Dialect for GenerateContent {
         _: &str,
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError> {
-        request::tools(tools, &self.settings).iter().map(fragment).collect()
+        fields::fragments(request::tools(tools, &self.settings))
     }
 
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
@@ -167,9 +167,9 @@ impl Dialect for GenerateContent {
         request::check(quirks, &request.params, settings)?;
         let whole = Body { quirks, vendor: vendor.name, model, settings, request, tools };
         if operation == Operation::Count {
-            write(body, &CountBody(whole))
+            fields::write(body, &CountBody(whole))
         } else {
-            write(body, &whole)
+            fields::write(body, &whole)
         }
     }
 

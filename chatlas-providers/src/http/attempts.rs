@@ -2,16 +2,35 @@
 
 use bytes::Bytes;
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use reqwest::header::HeaderMap;
+use opentelemetry::{Context, global};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
-use super::client::Sender;
+use super::sender::Sender;
 use super::span::AttemptSpan;
-use super::{HttpOptions, Secrets, propagate, retry, user_to_header};
-use crate::client::Signer;
+use super::url::user_to_header;
+use super::{HttpOptions, Secrets, retry};
 
 /// The maximum length of a failure's body that is read.
 const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// Signs requests with credentials that have been loaded.
+pub trait Signer: Send + Sync {
+    /// Adds the signature to the headers of an attempt.
+    ///
+    /// # Errors
+    ///
+    /// The request cannot be signed.
+    fn sign(&self, request: &mut Request) -> Result<(), ProviderError>;
+
+    /// Returns the strings that no error message may contain.
+    fn secrets(&self) -> Vec<&str>;
+
+    /// Is called with the error of a request that was signed.
+    fn rejected(&self, error: &ProviderError) {
+        let _ = error;
+    }
+}
 
 /// A request that is sent until it succeeds or fails permanently.
 pub(crate) struct Outgoing<'a> {
@@ -96,4 +115,20 @@ async fn beginning(mut response: Response) -> String {
     }
     body.truncate(MAX_ERROR_BODY);
     String::from_utf8_lossy(&body).into_owned()
+}
+
+/// Adds the trace context to the headers: the span of the attempt, else the current one.
+fn propagate(span: Option<&AttemptSpan>, headers: &mut HeaderMap) {
+    let context = Context::current();
+    let context = span.map_or_else(|| context.clone(), |span| span.context_in(&context));
+    let mut carrier = std::collections::HashMap::new();
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&context, &mut carrier);
+    });
+    for (name, value) in carrier {
+        // Not every propagator is for HTTP: what no header can carry is left out.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! When a failed attempt is repeated, and after which wait.
+//! Whether a failed attempt is retried, and after which wait.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
@@ -6,45 +6,45 @@ use std::time::{Duration, SystemTime};
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// A longer wait than this is the program's decision, not ours.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// A longer wait is left to the program.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
+const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
-/// How long to wait before that attempt (the first repetition is 1); `None` for what will not pass.
+/// Returns the wait before that attempt (the first retry is 1); `None` if a retry does not help.
 pub(super) fn wait_before(attempt: u32, error: &ProviderError) -> Option<Duration> {
     if !may_pass(error) {
         return None;
     }
     match error.retry_after() {
-        Some(wait) => (wait <= LONGEST_WAIT).then_some(wait),
-        None => Some(backoff(attempt, chance())),
+        Some(wait) => (wait <= MAX_WAIT).then_some(wait),
+        None => Some(backoff(attempt, random())),
     }
 }
 
 fn may_pass(error: &ProviderError) -> bool {
     match error.status() {
-        // A quota that is used up does not fill by itself.
+        // An exhausted quota does not refill by itself.
         Some(429) => error.code() != Some("insufficient_quota"),
         Some(status) => matches!(status, 408 | 409 | 500 | 502 | 503 | 504 | 529),
         None => error.kind() == ProviderErrorKind::Connection,
     }
 }
 
-/// A number from 0 to 1. The hasher of a map is seeded at random: that is chance enough to keep
-/// clients from coming back all at once.
-fn chance() -> f64 {
+/// A random number from 0 to 1. The random seed of a map's hasher is enough to keep clients from
+/// retrying all at once.
+fn random() -> f64 {
     let bits = RandomState::new().hash_one(0u8) >> 32;
     f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
-/// Doubling from attempt to attempt, three quarters to the whole of it by chance.
-fn backoff(attempt: u32, chance: f64) -> Duration {
+/// Doubles from attempt to attempt, with up to a quarter of random jitter.
+fn backoff(attempt: u32, jitter: f64) -> Duration {
     let doubled = FIRST_BACKOFF.saturating_mul(1 << (attempt - 1).min(10));
-    doubled.min(LONGEST_BACKOFF).mul_f64(0.75 + chance.clamp(0.0, 1.0) / 4.0)
+    doubled.min(MAX_BACKOFF).mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 4.0)
 }
 
-/// What the server asks for: in milliseconds, in seconds, or until a date.
+/// Returns the wait that the server requests: in milliseconds, in seconds, or until a date.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| {
         headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok().filter(|n| *n >= 0.0)
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_waited_for_as_it_asks() {
+    fn the_wait_of_the_server_is_read() {
         assert_eq!(retry_after(&headers("retry-after", "2")), Some(Duration::from_secs(2)));
         assert_eq!(retry_after(&headers("retry-after", "0.5")), Some(Duration::from_millis(500)));
         assert_eq!(retry_after(&headers("retry-after-ms", "30")), Some(Duration::from_millis(30)));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_repeated() {
+    fn only_transient_failures_are_retried() {
         for status in [408, 409, 429, 500, 502, 503, 504, 529] {
             assert!(wait_before(1, &error(status)).is_some(), "{status}");
         }
@@ -108,8 +108,8 @@ mod tests {
         assert_eq!(backoff(1, 1.0), Duration::from_millis(500));
         assert_eq!(backoff(2, 1.0), Duration::from_secs(1));
         assert_eq!(backoff(2, 0.0), Duration::from_millis(750));
-        assert_eq!(backoff(u32::MAX, 1.0), LONGEST_BACKOFF);
-        let chances: Vec<f64> = (0..50).map(|_| chance()).collect();
+        assert_eq!(backoff(u32::MAX, 1.0), MAX_BACKOFF);
+        let chances: Vec<f64> = (0..50).map(|_| random()).collect();
         assert!(chances.iter().all(|chance| (0.0..=1.0).contains(chance)));
         assert!(chances.iter().any(|chance| *chance < 0.5) && chances.iter().any(|c| *c > 0.5));
     }

@@ -1,4 +1,4 @@
-//! Keys, and what may quote them: no print shows one.
+//! Keys and other secrets: they are never printed, and removed from errors that quote them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chatlas_core::ProviderError;
 use serde_json::Value;
 
-/// A value that is sent and never shown.
+/// A value that is sent and never printed.
 #[derive(Clone)]
 pub(crate) struct Secret(Arc<str>);
 
@@ -15,7 +15,7 @@ impl Secret {
         Self(value.into().into())
     }
 
-    /// The value, to be sent.
+    /// Returns the value, to send it.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -27,14 +27,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// All that a provider sends and does not show.
+/// The secrets of a provider, which no error message contains.
 #[derive(Clone)]
 pub(crate) struct Secrets(Arc<[Secret]>);
 
 impl Secrets {
-    /// A shorter key is a stand-in for one, and stands in ordinary words.
+    /// A shorter key is a placeholder, and may be a part of ordinary words.
     const SHORTEST_KEY: usize = 4;
-    /// Most headers hold no key but a word, which errors may well use.
+    /// Most header values are words, which errors may use.
     const SHORTEST_HEADER: usize = 16;
 
     pub(crate) fn new<'a>(
@@ -47,13 +47,13 @@ impl Secrets {
         Self::sorted(keys.chain(headers).cloned().collect())
     }
 
-    /// One may be a part of another, of which the rest would be shown.
+    /// The longest first: one may be a part of another, whose rest would remain.
     fn sorted(mut all: Vec<Secret>) -> Self {
         all.sort_by_key(|secret| std::cmp::Reverse(secret.0.len()));
         Self(all.into())
     }
 
-    /// These and more keys.
+    /// Adds keys.
     pub(crate) fn and<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> Self {
         let keys = keys.into_iter().filter(|key| key.len() >= Self::SHORTEST_KEY).map(Secret::new);
         let keys: Vec<Secret> = keys.collect();
@@ -63,8 +63,7 @@ impl Secrets {
         Self::sorted(self.0.iter().cloned().chain(keys).collect())
     }
 
-    /// The error without the secrets: servers like to quote what they got. What was read as JSON
-    /// is looked through after that, so that a key cannot spoil it.
+    /// Removes the secrets from an error: servers quote what they received.
     pub(crate) fn hide(&self, error: ProviderError) -> ProviderError {
         let message = self.hide_in(error.message());
         let code = error.code().map(|code| self.hide_in(code));
@@ -79,9 +78,9 @@ impl Secrets {
         }
     }
 
-    /// A body without the secrets. What is cut to a length is hidden before: the beginning of a key
-    /// is not known as one. Of JSON the texts are looked through, not the form, so that a key which
-    /// is a common word cannot spoil it.
+    /// Removes the secrets from a body, before it is truncated: the beginning of a key would not be
+    /// recognised. In JSON only the strings are searched, so that a key which is a common word does
+    /// not change its structure.
     pub(crate) fn hide_in_body(&self, body: &str) -> String {
         match serde_json::from_str(body) {
             Ok(mut json) => {
@@ -101,7 +100,7 @@ impl Secrets {
         }
     }
 
-    /// The text without the secrets.
+    /// Removes the secrets from a text.
     fn hide_in(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(&*secret.0, "[redacted]"))
     }
@@ -114,11 +113,11 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn an_error_loses_its_secrets_and_nothing_else() {
+    fn only_the_secrets_are_removed_from_an_error() {
         let key = Secret::new("k-12");
         let headers = [Secret::new("team"), Secret::new("0123456789abcdef")];
         let secrets = Secrets::new([&key].into_iter(), headers.iter());
-        let told = |key: &str, long: &str| {
+        let error = |key: &str, long: &str| {
             ProviderError::new(ProviderErrorKind::RateLimit, format!("{key}, {key}: team {long}"))
                 .with_status(429)
                 .with_code(format!("c{key}"))
@@ -126,15 +125,15 @@ mod tests {
                 .with_retry_after(Duration::from_secs(1))
                 .with_partial(chatlas_core::AssistantTurn::default())
         };
-        let hidden = secrets.hide(told("k-12", "0123456789abcdef"));
-        assert_eq!(hidden, told("[redacted]", "[redacted]"));
+        let hidden = secrets.hide(error("k-12", "0123456789abcdef"));
+        assert_eq!(hidden, error("[redacted]", "[redacted]"));
         assert_eq!(secrets.hide(hidden.clone()), hidden);
         let stand_in = Secrets::new([Secret::new("abc")].iter(), [].iter());
-        assert_eq!(stand_in.hide(told("abc", "")), told("abc", ""));
+        assert_eq!(stand_in.hide(error("abc", "")), error("abc", ""));
     }
 
     #[test]
-    fn a_secret_within_another_leaves_nothing_of_it_to_see() {
+    fn a_secret_inside_another_leaves_no_rest() {
         let key = Secret::new("0123");
         let secrets = Secrets::new([&key].into_iter(), [Secret::new("0123456789abcdef")].iter());
         assert_eq!(secrets.hide_in("Basic 0123456789abcdef"), "Basic [redacted]");

@@ -1,4 +1,4 @@
-//! Tokens that run out: asked for when one is needed, kept as long as it holds.
+//! Bearer tokens that expire: fetched when one is needed, kept as long as it is valid.
 
 use std::error::Error;
 use std::fmt;
@@ -10,10 +10,10 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 
 use super::Secret;
 
-/// A token with less time left than this is not used any more: it would run out on the way.
-const LEAST_TIME_LEFT: Duration = Duration::from_mins(1);
+/// A token that expires sooner is not used: it might expire on the way.
+const MIN_LIFETIME: Duration = Duration::from_secs(60);
 
-/// A token that says who a program is, for a time: of Microsoft Entra or of Google, for example.
+/// A bearer token that may expire, such as those of Microsoft Entra or Google.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct BearerToken {
@@ -22,84 +22,79 @@ pub struct BearerToken {
 }
 
 impl BearerToken {
-    /// A token that does not run out.
+    /// Creates a token that does not expire.
     pub fn new(value: impl Into<String>) -> Self {
         Self { value: Secret::new(value), expires_at: None }
     }
 
-    /// Sets when it runs out. A new one is asked for a minute before.
+    /// Sets the time at which the token expires. A new one is fetched a minute before.
     pub fn with_expiry(mut self, time: SystemTime) -> Self {
         self.expires_at = Some(time);
         self
     }
 
-    /// Sets how long it still holds. A new one is asked for a minute before.
+    /// Sets how long the token is valid from now. A new one is fetched a minute before it expires.
     pub fn with_lifetime(self, time: Duration) -> Self {
         match SystemTime::now().checked_add(time) {
             Some(end) => self.with_expiry(end),
-            // So late that no clock can say it.
+            // Later than the clock can represent.
             None => self,
         }
     }
 
-    fn holds(&self) -> bool {
+    fn is_valid(&self) -> bool {
         self.expires_at.is_none_or(|end| {
-            end.duration_since(SystemTime::now()).is_ok_and(|left| left > LEAST_TIME_LEFT)
+            end.duration_since(SystemTime::now()).is_ok_and(|left| left > MIN_LIFETIME)
         })
     }
 }
 
-type Asking = Pin<Box<dyn Future<Output = Result<BearerToken, ProviderError>> + Send>>;
+type Fetching = Pin<Box<dyn Future<Output = Result<BearerToken, ProviderError>> + Send>>;
 
-/// Where tokens come from, and the one that is in use.
+/// The source of tokens, and the token in use.
 pub(crate) struct Tokens {
-    ask: Arc<dyn Fn() -> Asking + Send + Sync>,
+    fetch: Arc<dyn Fn() -> Fetching + Send + Sync>,
     kept: Mutex<Option<BearerToken>>,
-    /// Held by who asks, so that calls at the same time ask once.
-    turn: tokio::sync::Mutex<()>,
+    /// Held while a token is fetched, so that concurrent calls fetch it once.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 impl Tokens {
-    pub(crate) fn new<F, Fut, E>(ask: F) -> Self
+    pub(crate) fn new<F, Fut, E>(fetch: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<BearerToken, E>> + Send + 'static,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let ask = Arc::new(move || -> Asking {
-            let asking = ask();
-            Box::pin(async move { asking.await.map_err(|error| without_token(error.into())) })
+        let fetch = Arc::new(move || -> Fetching {
+            let fetching = fetch();
+            Box::pin(async move { fetching.await.map_err(|error| without_token(error.into())) })
         });
-        Self { ask, kept: Mutex::default(), turn: tokio::sync::Mutex::default() }
+        Self { fetch, kept: Mutex::default(), fetching: tokio::sync::Mutex::default() }
     }
 
-    /// A token that holds.
+    /// Returns a valid token.
     pub(crate) async fn token(&self) -> Result<Secret, ProviderError> {
         if let Some(token) = self.kept() {
             return Ok(token);
         }
-        let _turn = self.turn.lock().await;
-        // Who was faster may have got one.
+        let _guard = self.fetching.lock().await;
+        // Another call may have fetched one.
         if let Some(token) = self.kept() {
             return Ok(token);
         }
-        let token = (self.ask)().await?;
+        let token = (self.fetch)().await?;
         let value = token.value.clone();
         *self.lock() = Some(token);
         Ok(value)
     }
 
-    /// The one in use, if it still holds.
+    /// The token in use, if it is still valid.
     fn kept(&self) -> Option<Secret> {
-        self.lock().as_ref().filter(|token| token.holds()).map(|token| token.value.clone())
+        self.lock().as_ref().filter(|token| token.is_valid()).map(|token| token.value.clone())
     }
 
-    /// The last one, to be hidden.
-    pub(super) fn last(&self) -> Option<Secret> {
-        self.lock().as_ref().map(|token| token.value.clone())
-    }
-
-    /// Takes no account of that token any more: the server refused it.
+    /// Drops a token that the server rejected.
     pub(crate) fn forget(&self, value: &Secret) {
         let mut kept = self.lock();
         if kept.as_ref().is_some_and(|token| token.value.expose() == value.expose())
@@ -125,7 +120,7 @@ fn without_token(error: Box<dyn Error + Send + Sync>) -> ProviderError {
         Ok(error) => *error,
         Err(error) => ProviderError::new(
             ProviderErrorKind::Authentication,
-            format!("no token could be had for the model server: {error}"),
+            format!("cannot fetch a token for the model server: {error}"),
         ),
     }
 }

@@ -10,7 +10,7 @@ use chatlas_core::{ChatRequest, ProviderError, WebSearch};
 use reqwest::Url;
 use serde_json::value::RawValue;
 
-use crate::client::fields::{fragment, write};
+use crate::client::fields;
 use crate::client::json::{Maybe, read};
 use crate::client::{Call, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Sse};
 use crate::completions::{BASE_URL_ENV, OPENAI, error, is_openai, models, record_service_tier};
@@ -121,7 +121,7 @@ impl Dialect for Responses {
         _: &str,
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError> {
-        request::tools(tools, &self.settings).iter().map(fragment).collect()
+        fields::fragments(request::tools(tools, &self.settings))
     }
 
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
@@ -129,10 +129,10 @@ impl Dialect for Responses {
         let settings = &self.settings;
         let prompt = Prompt { model, vendor: vendor.name, settings, request, tools };
         if operation == Operation::Count {
-            return write(body, &prompt);
+            return fields::write(body, &prompt);
         }
         request::check(&request.params, settings)?;
-        write(body, &Body { prompt, stream: call.is_streamed() })
+        fields::write(body, &Body { prompt, stream: call.is_streamed() })
     }
 
     fn decoder(&self, head: &ReplyHead<'_>, _: Option<&ChatRequest>) -> Decoder {

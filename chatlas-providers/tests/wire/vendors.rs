@@ -133,7 +133,7 @@ async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
 #[tokio::test]
 async fn parameters_go_out_in_each_vendors_words() {
     let mut request = hi();
-    let params = &mut request.params;
+    let params = Arc::make_mut(&mut request.params);
     params.temperature = Some(0.5);
     params.top_p = Some(0.25);
     params.max_tokens = Some(7);
@@ -179,15 +179,14 @@ async fn a_stream_is_asked_to_tell_its_tokens_where_that_is_known() {
     assert_eq!(streamed(new!(OpenAiCompletions)).await["stream_options"], usage);
     assert_eq!(streamed(new!(Groq)).await["stream_options"], usage);
     assert_eq!(streamed(new!(Mistral)).await.get("stream_options"), None);
-    let databricks =
-        streamed(|options| new!(Databricks)(options).with_workspace("https://a.example"));
+    let databricks = streamed(|options| new!(Databricks)(options).with_workspace("https://a.example"));
     assert_eq!(databricks.await.get("stream_options"), None);
 }
 
 #[tokio::test]
 async fn top_k_is_refused_where_it_is_not_known() {
     let mut request = hi();
-    request.params.top_k = Some(3);
+    Arc::make_mut(&mut request.params).top_k = Some(3);
     for body in [
         sent(request.clone(), new!(OpenRouter)).await.body,
         sent(request.clone(), new!(Perplexity)).await.body,
@@ -200,7 +199,7 @@ async fn top_k_is_refused_where_it_is_not_known() {
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("`top_k`"), "{error}");
     let mut request = hi();
-    request.params.previous_response_id = Some("r".into());
+    Arc::make_mut(&mut request.params).previous_response_id = Some("r".into());
     let error = new!(Groq)(options).chat(request).await.expect_err("refused");
     assert!(error.message().contains("`previous_response_id`"), "{error}");
     assert!(wire.lock().expect("no panic").is_empty(), "nothing is sent");
@@ -211,7 +210,8 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
     let mut request = hi();
     request.system_prompt = Some("Be kind.".into());
     let schema = json!({"type": "object", "description": "A cat.", "properties": {}});
-    request.output = Some(OutputSchema::new("cat", schema.clone()).into());
+    request.output =
+        Some(OutputSchema::new("cat", schema.clone()).with_strict(true).into());
     let sent_to_openai = sent(request.clone(), new!(OpenAiCompletions)).await.body;
     assert_eq!(
         sent_to_openai["response_format"],
@@ -229,7 +229,8 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
 async fn a_tool_says_whether_it_is_strict() {
     let mut request = hi();
     let tool = ToolDefinition::new("add", "Adds.", json!({"type": "object"}));
-    request.tools = [tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)].into();
+    request.tools =
+        [tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)].into();
     let body = sent(request, new!(OpenAiCompletions)).await.body;
     let strict: Vec<Option<&Value>> =
         (0..3).map(|index| body["tools"][index]["function"].get("strict")).collect();
@@ -290,7 +291,7 @@ async fn a_document_by_its_address_goes_to_those_who_take_it() {
     let (options, _) = wire(200, &hello());
     let error = new!(Groq)(options).chat(request()).await.expect_err("refused");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
-    assert!(error.message().contains("no document by its address"), "{error}");
+    assert!(error.message().contains("no document by its URL"), "{error}");
 }
 
 #[tokio::test]
@@ -382,8 +383,7 @@ async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
     let message = json!({"role": "assistant", "content": [thought, text], "tool_calls": [call]});
     let answer = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
     let (options, wire) = wire(200, &answer);
-    let databricks =
-        Databricks::new("m").with_api_key("k").with_workspace("a.example").with_http(options);
+    let databricks = Databricks::new("m").with_api_key("k").with_workspace("a.example").with_http(options);
     let said = databricks.chat(hi()).await.expect("an answer");
     let again = ChatRequest::new([Turn::user("hi"), Turn::from(said), Turn::user("so?")]);
     databricks.chat(again.clone()).await.expect("an answer");
@@ -422,9 +422,8 @@ async fn calls_go_to_mistral_by_ids_that_it_takes() {
 
 #[tokio::test]
 async fn gateways_are_told_who_asks_and_for_whom() {
-    let request = sent(hi(), |options| {
-        new!(OpenRouter)(options).with_referer("https://app.example").with_title("App")
-    });
+    let request =
+        sent(hi(), |options| new!(OpenRouter)(options).with_referer("https://app.example").with_title("App"));
     let request = request.await;
     assert_eq!(request.header("http-referer"), Some("https://app.example"));
     assert_eq!(request.header("x-title"), Some("App"));
@@ -436,8 +435,7 @@ async fn gateways_are_told_who_asks_and_for_whom() {
     assert_eq!(request.header("x-portkey-virtual-key"), Some("vk"));
     assert_eq!(request.header("x-portkey-provider"), Some("openai"));
     assert_eq!(request.header("x-portkey-config"), Some("pc-1"));
-    let shown =
-        format!("{:?}", Portkey::new("m").with_api_key("secret-1").with_virtual_key("secret-2"));
+    let shown = format!("{:?}", Portkey::new("m").with_api_key("secret-1").with_virtual_key("secret-2"));
     assert!(!shown.contains("secret-"), "{shown}");
     let told = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
     let (options, _) = wire(401, &told);
@@ -450,8 +448,7 @@ async fn gateways_are_told_who_asks_and_for_whom() {
 async fn a_missing_model_of_ollamas_says_how_to_fetch_it() {
     let told = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
     let (options, _) = wire(404, &told);
-    let error =
-        Ollama::new("qwen3").with_http(options.clone()).chat(hi()).await.expect_err("missing");
+    let error = Ollama::new("qwen3").with_http(options.clone()).chat(hi()).await.expect_err("missing");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
     assert_eq!(error.message(), "model 'qwen3' not found; fetch it with `ollama pull qwen3`");
     assert_eq!(error.status(), Some(404));
@@ -473,12 +470,7 @@ async fn a_key_is_asked_for_where_one_is_needed() {
     // A proxy may need none, a server of one's own does not.
     let proxy = Groq::new("m").with_api_key("").with_base_url("http://proxy.example/v1");
     proxy.with_http(options.clone()).chat(hi()).await.expect("an answer");
-    LmStudio::new("m")
-        .with_api_key("")
-        .with_http(options.clone())
-        .chat(hi())
-        .await
-        .expect("an answer");
+    LmStudio::new("m").with_api_key("").with_http(options.clone()).chat(hi()).await.expect("an answer");
     Ollama::new("m").with_http(options).chat(hi()).await.expect("an answer");
     assert_eq!(sent.lock().expect("no panic").len(), 3);
 }
