@@ -1,4 +1,4 @@
-/// Asks the database.
+/// Queries the database.
 #[allow(
     dead_code,
     clippy::missing_errors_doc,
@@ -16,7 +16,7 @@ async fn query(
 ) -> Vec<Row> {
     ::chatlas::__private::direct(
             "query",
-            "Asks the database.",
+            "Queries the database.",
             async move {
                 query::query(
                         db,
@@ -99,7 +99,7 @@ const _: () = {
     ];
     static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
         "query",
-        "Asks the database.",
+        "Queries the database.",
         __PARAMETERS,
     );
     impl ::chatlas::__private::NamedTool for query {
