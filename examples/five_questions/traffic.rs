@@ -52,12 +52,12 @@ impl Day {
         let (question, _, _) = topic(&dice);
         let hour = dice.roll("hour", 24);
         let mut chat = Chat::new(Model::new(model, dice))
-            .name("concierge")
-            .system_prompt(format!("You are the concierge of the house {house}."))
-            .conversation_id(format!("c-{number}"))
-            .attribute("user.id", guest)
-            .attribute("app.house", house)
-            .attribute("app.hour", i64::try_from(hour).unwrap_or_default())
+            .with_name("concierge")
+            .with_system_prompt(format!("You are the concierge of the house {house}."))
+            .with_conversation_id(format!("c-{number}"))
+            .with_attribute("user.id", guest)
+            .with_attribute("app.house", house)
+            .with_attribute("app.hour", i64::try_from(hour).unwrap_or_default())
             .capture(Capture::Spans)
             .tools(tools![room_price, book_room, search_archive]);
 

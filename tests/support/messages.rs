@@ -311,9 +311,9 @@ pub fn chat_of(provider: impl Provider, conversation: &[&Interaction]) -> (Chat,
         .collect();
     let request = chat_request(&first.request);
     let tools = recorded_tools(request.tools, outputs);
-    let mut chat = Chat::new(provider).tools(tools);
+    let mut chat = Chat::new(provider).with_tools(tools);
     if let Some(prompt) = request.system_prompt {
-        chat = chat.system_prompt(prompt);
+        chat = chat.with_system_prompt(prompt);
     }
     let mut before = turns(&first.request);
     let prompt = before.pop().expect("a prompt").contents().to_vec();
