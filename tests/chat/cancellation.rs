@@ -168,7 +168,9 @@ fn three_rounds(mode: ToolMode) -> (Script, Chat) {
         .then(second.after(wait).every(wait))
         .then(Answer::streams(["That ", "is ", "it."]).after(wait).every(wait))
         .otherwise(|_| Answer::says("The next one works."));
-    let chat = Chat::new(model.clone()).with_tools(tools![works, works_blocking, fails]).with_tool_mode(mode);
+    let chat = Chat::new(model.clone())
+        .with_tools(tools![works, works_blocking, fails])
+        .with_tool_mode(mode);
     (model, chat)
 }
 

@@ -59,7 +59,8 @@ async fn tools_run_until_the_model_asks_for_no_more() {
         .calls("add", json!({"a": 1, "b": 2}))
         .calls("divide", json!({"a": 9, "b": 3}))
         .says("three, and three");
-    let mut chat = Chat::new(model.clone()).with_system_prompt("Calculate.").with_tools(tools![add, divide]);
+    let mut chat =
+        Chat::new(model.clone()).with_system_prompt("Calculate.").with_tools(tools![add, divide]);
     let reply = in_time(chat.chat("1+2, 9/3?")).await.unwrap();
     assert_eq!(reply.text(), "three, and three");
     assert_eq!(reply.to_string(), reply.text());

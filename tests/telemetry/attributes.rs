@@ -110,7 +110,12 @@ async fn keys_that_the_library_writes_are_its_own_and_some_are_of_one_operation(
 #[tokio::test]
 async fn a_backend_that_sums_over_all_spans_can_have_the_agents_totals_left_out() {
     let trace = Recorder::new();
-    Chat::new(model()).with_tools(tools![look_up]).with_agent_usage(false).chat("go").await.unwrap();
+    Chat::new(model())
+        .with_tools(tools![look_up])
+        .with_agent_usage(false)
+        .chat("go")
+        .await
+        .unwrap();
     let agent = trace.span("invoke_agent");
     assert!(agent["gen_ai.usage.input_tokens"].is_null());
     assert_eq!(agent["gen_ai.response.finish_reasons"], json!(["stop"]));

@@ -348,15 +348,15 @@ async fn w13_a_failed_tool_a_rejected_one_and_a_bug_in_a_hook_are_each_told_as_w
     ] {
         let trace = Recorder::new();
         let model = Script::new().calls(name, arguments).says("Sorry.");
-        let mut chat = Chat::new(model).with_tools(tools![fail, get_weather, hang]).on_tool_request(
-            |call| async move {
+        let mut chat = Chat::new(model)
+            .with_tools(tools![fail, get_weather, hang])
+            .on_tool_request(|call| async move {
                 assert_ne!(call.request.name, "hang", "a bug in the hook");
                 match call.request.name.as_str() {
                     "get_weather" => Approval::rejected("not now"),
                     _ => Approval::Approved,
                 }
-            },
-        );
+            });
         assert_eq!(chat.chat("Go.").await.unwrap().text(), "Sorry.");
         trace.assert_sound();
         let call = trace.span(&format!("execute_tool {name}"));

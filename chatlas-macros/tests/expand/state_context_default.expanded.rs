@@ -84,13 +84,13 @@ const _: () = {
     const __PARAMETER_3: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::Parameter::new(
             "table",
             "",
-            <::chatlas::__private::String as ::chatlas::__private::ToolParameter>::TYPE,
+            &<::chatlas::__private::String as ::chatlas::__private::ToolParameter>::TYPE,
         )
         .or("\"all\"");
     const __PARAMETER_4: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::Parameter::new(
             "limit",
             "",
-            <u32 as ::chatlas::__private::ToolParameter>::TYPE,
+            &<u32 as ::chatlas::__private::ToolParameter>::TYPE,
         )
         .or("");
     const __PARAMETERS: &[::chatlas::__private::Param] = &[
