@@ -168,7 +168,9 @@ fn three_rounds(mode: ToolMode) -> (Script, Chat) {
         .then(second.after(wait).every(wait))
         .then(Answer::streams(["That ", "is ", "it."]).after(wait).every(wait))
         .otherwise(|_| Answer::says("The next one works."));
-    let chat = Chat::new(model.clone()).with_tools(tools![works, works_blocking, fails]).with_tool_mode(mode);
+    let chat = Chat::new(model.clone())
+        .with_tools(tools![works, works_blocking, fails])
+        .with_tool_mode(mode);
     (model, chat)
 }
 
@@ -179,7 +181,7 @@ async fn talk(chat: &mut Chat, streams: bool) -> Result<Reply, ChatError> {
     let mut stream = chat.stream("go");
     loop {
         match stream.next().await.expect("an end") {
-            Ok(StreamEvent::Done(reply)) => return Ok(reply),
+            Ok(StreamEvent::Done(reply)) => return Ok(*reply),
             Ok(_) => {}
             Err(error) => return Err(error),
         }

@@ -148,7 +148,12 @@ async fn ask_colleague(question: String) -> Result<String, ChatError> {
 async fn an_agent_within_a_tool_stands_below_the_tool_and_counts_for_itself() {
     let trace = Recorder::new();
     let model = Script::new().calls("ask_colleague", json!({"question": "Tokyo?"})).says("Rain.");
-    Chat::new(model).with_name("travel").with_tools(tools![ask_colleague]).chat("Tokyo?").await.unwrap();
+    Chat::new(model)
+        .with_name("travel")
+        .with_tools(tools![ask_colleague])
+        .chat("Tokyo?")
+        .await
+        .unwrap();
     assert_eq!(
         trace.tree(),
         "\

@@ -40,12 +40,13 @@ async fn a_call_that_is_rejected_does_not_run_and_the_model_reads_why() {
         format!("deleted {path}")
     }
     let recorder = Recorder::new();
-    let mut chat = Chat::new(model()).with_tools(tools![delete]).on_tool_request(|call| async move {
-        assert_eq!(call.request.arguments["path"], "a.txt");
-        assert_eq!(call.definition.description, "Deletes a file.");
-        assert_eq!(call.context.call_id(), "c1");
-        Approval::rejected("the user said no")
-    });
+    let mut chat =
+        Chat::new(model()).with_tools(tools![delete]).on_tool_request(|call| async move {
+            assert_eq!(call.request.arguments["path"], "a.txt");
+            assert_eq!(call.definition.description, "Deletes a file.");
+            assert_eq!(call.context.call_id(), "c1");
+            Approval::rejected("the user said no")
+        });
     assert_eq!(in_time(chat.chat("tidy up")).await.unwrap().text(), "done");
     assert_eq!(RUNS.load(Ordering::SeqCst), 0);
     assert_eq!(told(&chat), ["The tool call was rejected: the user said no"]);

@@ -170,8 +170,8 @@ fn provider(script: Script) -> Script {
         ProviderInfo::new("openai")
             .with_model("gpt-x")
             .with_server("api.example", 443)
-            .with_attribute(KeyValue::new("openai.api.type", "responses"))
-            .with_attribute(KeyValue::new("gen_ai.request.model", "another")),
+            .with_attribute("openai.api.type", "responses")
+            .with_attribute("gen_ai.request.model", "another"),
     )
 }
 
@@ -188,11 +188,11 @@ fn chat(capture: Capture, script: Script) -> Chat {
         .with_tools(tools![look_up, draw, crash, delete])
         .with_temperature(0.5)
         .with_top_p(0.9)
-        .top_k(40)
-        .max_tokens(100)
-        .stop_sequences(["END", "STOP"])
-        .seed(7)
-        .frequency_penalty(0.1)
+        .with_top_k(40)
+        .with_max_tokens(100)
+        .with_stop_sequences(["END", "STOP"])
+        .with_seed(7)
+        .with_frequency_penalty(0.1)
         .presence_penalty(0.2)
         .reasoning_level("low")
         .choice_count(3)
@@ -261,8 +261,8 @@ async fn everything(capture: Capture) {
     });
     let finish_reason = Some(FinishReason::ToolCall);
     let asked = AssistantTurn { contents: vec![request], finish_reason, ..Default::default() };
-    let history = [Turn::user("y"), Turn::Assistant(asked), Turn::User(UserTurn { contents })];
-    talk.set_turns(history.into_iter().chain([Turn::Assistant(partial)]));
+    let history = [Turn::user("y"), Turn::from(asked), Turn::User(UserTurn { contents })];
+    talk.set_turns(history.into_iter().chain([Turn::from(partial)]));
     in_time(talk.chat("Go on.")).await.unwrap();
 
     let mut talk = chat(capture, Script::new().says("{\"value\": 7}").says("x"));

@@ -225,7 +225,7 @@ async fn parameters_are_sent_in_the_vendors_words() {
         .with_top_k(7)
         .with_max_tokens(64)
         .with_reasoning_level("low")
-        .stop_sequences(["END"]);
+        .with_stop_sequences(["END"]);
     in_time(chat.chat("hi")).await.expect("an answer");
     let sent = &server.sent()[0];
     assert_eq!(
@@ -406,7 +406,8 @@ async fn an_older_model_answers_in_the_form_that_is_asked_for() {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     let model = Anthropic::new("claude-3-5-haiku-latest").base_url(server.url()).api_key("k");
     let output = OutputSchema { name: "place".into(), schema: schema.clone(), strict: true };
-    let reply = in_time(Chat::new(model).with_output(output).chat("where?")).await.expect("an answer");
+    let reply =
+        in_time(Chat::new(model).with_output(output).chat("where?")).await.expect("an answer");
     assert_eq!(reply.text(), "{\"city\":\"Tokyo\"}");
     let sent = &server.sent()[0].body;
     assert_eq!(sent["tools"][0]["input_schema"]["properties"]["data"], schema);

@@ -38,7 +38,7 @@ async fn what_the_program_sets_once_is_on_every_span_of_the_chat() {
         .with_session_id("s-1")
         .with_tags(["beta", "web"]);
     // The settings stay where they were made: a copy may have others.
-    let mut other = chat.clone().attribute("user.id", "u-2");
+    let mut other = chat.clone().with_attribute("user.id", "u-2");
     let mut chat = chat;
     chat.chat("go").await.unwrap();
     let spans = trace.spans();
@@ -94,7 +94,7 @@ async fn keys_that_the_library_writes_are_its_own_and_some_are_of_one_operation(
         .with_attribute("server.address", "elsewhere")
         .with_attribute("chatlas.cancelled", true)
         .with_attribute("gen_ai.prompt.name", "greeting")
-        .attribute("gen_ai.data_source.id", "d-1");
+        .with_attribute("gen_ai.data_source.id", "d-1");
     chat.chat("go").await.unwrap();
     for span in trace.spans() {
         let operation = span["gen_ai.operation.name"].as_str().unwrap().to_owned();
@@ -110,7 +110,12 @@ async fn keys_that_the_library_writes_are_its_own_and_some_are_of_one_operation(
 #[tokio::test]
 async fn a_backend_that_sums_over_all_spans_can_have_the_agents_totals_left_out() {
     let trace = Recorder::new();
-    Chat::new(model()).with_tools(tools![look_up]).with_agent_usage(false).chat("go").await.unwrap();
+    Chat::new(model())
+        .with_tools(tools![look_up])
+        .with_agent_usage(false)
+        .chat("go")
+        .await
+        .unwrap();
     let agent = trace.span("invoke_agent");
     assert!(agent["gen_ai.usage.input_tokens"].is_null());
     assert_eq!(agent["gen_ai.response.finish_reasons"], json!(["stop"]));

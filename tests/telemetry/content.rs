@@ -87,10 +87,11 @@ async fn a_hook_sees_everything_before_it_is_written_and_may_change_it() {
     let trace = Recorder::new();
     let kinds: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let seen = Arc::clone(&kinds);
-    let chat = Chat::new(canary()).with_capture(Capture::SpansAndEvents).with_redaction(move |content| {
-        seen.lock().unwrap().insert(format!("{:?}", content.kind()));
-        content.each_text(&mut |text| *text = text.replace("canary", "***"));
-    });
+    let chat =
+        Chat::new(canary()).with_capture(Capture::SpansAndEvents).with_redaction(move |content| {
+            seen.lock().unwrap().insert(format!("{:?}", content.kind()));
+            content.each_text(&mut |text| *text = text.replace("canary", "***"));
+        });
     let chat = talk(chat).await;
     let all = format!("{:?} {:?}", trace.spans(), trace.events());
     assert!(!all.contains("canary") && all.contains("***: the answer"), "{all}");

@@ -158,7 +158,8 @@ async fn an_agent_counts_its_calls_and_a_tool_that_was_made_up_is_no_series() {
 #[tokio::test]
 async fn what_the_program_puts_on_spans_is_on_no_metric() {
     let trace = Recorder::new();
-    let chat = Chat::new(Script::new().says("ok")).with_attribute("user.id", "u-1").with_session_id("s-1");
+    let chat =
+        Chat::new(Script::new().says("ok")).with_attribute("user.id", "u-1").with_session_id("s-1");
     chat.with_conversation_id("c-1").chat("go").await.unwrap();
     for metric in trace.metrics() {
         for measured in metric.measurements() {

@@ -191,11 +191,11 @@ async fn w07_a_model_call_says_what_was_asked_for_and_what_came() {
         .with_temperature(0.5)
         .with_top_p(0.9)
         .with_top_k(40)
-        .seed(7)
-        .stop_sequences(["END"])
-        .frequency_penalty(0.1)
-        .presence_penalty(0.2)
-        .reasoning_level("low")
+        .with_seed(7)
+        .with_stop_sequences(["END"])
+        .with_frequency_penalty(0.1)
+        .with_presence_penalty(0.2)
+        .with_reasoning_level("low")
         .capture(Capture::Spans);
     chat.extract::<u8>("How many?").await.unwrap();
     let call = trace.span("chat test-model");
@@ -348,15 +348,15 @@ async fn w13_a_failed_tool_a_rejected_one_and_a_bug_in_a_hook_are_each_told_as_w
     ] {
         let trace = Recorder::new();
         let model = Script::new().calls(name, arguments).says("Sorry.");
-        let mut chat = Chat::new(model).with_tools(tools![fail, get_weather, hang]).on_tool_request(
-            |call| async move {
+        let mut chat = Chat::new(model)
+            .with_tools(tools![fail, get_weather, hang])
+            .on_tool_request(|call| async move {
                 assert_ne!(call.request.name, "hang", "a bug in the hook");
                 match call.request.name.as_str() {
                     "get_weather" => Approval::rejected("not now"),
                     _ => Approval::Approved,
                 }
-            },
-        );
+            });
         assert_eq!(chat.chat("Go.").await.unwrap().text(), "Sorry.");
         trace.assert_sound();
         let call = trace.span(&format!("execute_tool {name}"));
