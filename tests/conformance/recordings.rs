@@ -212,7 +212,7 @@ async fn play(vendor: &Vendor, recorded: &[&Interaction], capture: Capture) {
             .with_system_prompt("Be brief.")
             .with_tools(tools(recorded))
             .max_rounds(rest.len())
-            .capture(capture);
+            .with_capture(capture);
         if first.is_streamed() {
             let events: Vec<_> = in_time(chat.stream("Go on.").collect::<Vec<_>>()).await;
             assert!(!events.is_empty());
