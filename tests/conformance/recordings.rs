@@ -211,7 +211,7 @@ async fn play(vendor: &Vendor, recorded: &[&Interaction], capture: Capture) {
             .with_attribute("user.id", "u-1")
             .with_system_prompt("Be brief.")
             .with_tools(tools(recorded))
-            .max_rounds(rest.len())
+            .with_max_rounds(rest.len())
             .with_capture(capture);
         if first.is_streamed() {
             let events: Vec<_> = in_time(chat.stream("Go on.").collect::<Vec<_>>()).await;
