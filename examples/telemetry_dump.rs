@@ -57,13 +57,13 @@ async fn converse() -> Result<Reply, Box<dyn std::error::Error>> {
         .with_attribute("user.id", "user-1")
         .with_system_prompt("You are a concise travel assistant.")
         .with_tools(tools![get_weather])
-        .temperature(0.2)
-        .capture(Capture::SpansAndEvents);
+        .with_temperature(0.2)
+        .with_capture(Capture::SpansAndEvents);
     let map = Content::image_url("https://example.com/tokyo.png");
     let mut stream = chat.stream([Content::text("What should I pack for Tokyo?"), map]);
     while let Some(event) = stream.next().await {
         if let StreamEvent::Done(reply) = event? {
-            return Ok(reply);
+            return Ok(*reply);
         }
     }
     Err("the stream had no end".into())

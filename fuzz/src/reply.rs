@@ -42,7 +42,7 @@ async fn talk(chat: &mut Chat, streams: bool) {
         let mut stream = chat.stream("hi");
         loop {
             match stream.next().await.expect("a stream ends with a reply or an error") {
-                Ok(StreamEvent::Done(reply)) => break Ok(reply),
+                Ok(StreamEvent::Done(reply)) => break Ok(*reply),
                 Ok(_) => {}
                 Err(error) => break Err(error),
             }

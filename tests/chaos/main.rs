@@ -99,7 +99,7 @@ async fn run(chat: &mut Chat, streams: bool, gives_up: GivesUp, parent: &Context
             }
             seen += 1;
             match stream.next().await {
-                Some(Ok(StreamEvent::Done(reply))) => return Some(Ok(reply)),
+                Some(Ok(StreamEvent::Done(reply))) => return Some(Ok(*reply)),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Some(Err(error)),
                 None => panic!("a stream ends with a reply or an error"),

@@ -181,7 +181,7 @@ async fn talk(chat: &mut Chat, streams: bool) -> Result<Reply, ChatError> {
     let mut stream = chat.stream("go");
     loop {
         match stream.next().await.expect("an end") {
-            Ok(StreamEvent::Done(reply)) => return Ok(reply),
+            Ok(StreamEvent::Done(reply)) => return Ok(*reply),
             Ok(_) => {}
             Err(error) => return Err(error),
         }

@@ -262,11 +262,11 @@ async fn parameters_reach_the_provider() {
         .with_top_k(40)
         .with_max_tokens(100)
         .with_stop_sequences(["END"])
-        .seed(7)
-        .frequency_penalty(0.1)
-        .presence_penalty(0.3)
-        .reasoning_level("low")
-        .choice_count(2)
+        .with_seed(7)
+        .with_frequency_penalty(0.1)
+        .with_presence_penalty(0.3)
+        .with_reasoning_level("low")
+        .with_choice_count(2)
         .extra("verbosity", "low");
     chat.chat("hi").await.unwrap();
     let params = model.requests()[0].params.clone();
@@ -331,7 +331,7 @@ fn every_content_survives_storage() {
 #[tokio::test]
 async fn a_chat_can_be_moved_to_another_task_and_shared_providers_too() {
     let model: Arc<dyn Provider> = Arc::new(Script::new().says("ok"));
-    let mut chat = Chat::with_provider(model);
+    let mut chat = Chat::new(model);
     let reply = tokio::spawn(async move { chat.chat("hi").await }).await.unwrap().unwrap();
     assert_eq!(reply.text(), "ok");
 }

@@ -41,7 +41,7 @@ async fn an_answer_is_read_into_the_type_asked_for() {
     assert_eq!(person.reply.usage, usage(30, 8));
     let asked = model.requests();
     let schema = asked[0].output.as_ref().unwrap();
-    assert_eq!(*schema, OutputSchema::for_type::<Person>());
+    assert_eq!(**schema, OutputSchema::for_type::<Person>());
     assert!(schema.strict);
     assert_eq!(asked[1].output.as_ref(), Some(schema), "in each round");
     for span in &recorder.spans() {

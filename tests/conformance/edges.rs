@@ -180,7 +180,7 @@ async fn what_a_server_leaves_empty_is_not_written() {
 async fn a_provider_that_knows_nothing_and_operations_that_are_no_inference() {
     let mut held = Held::new();
     let provider = Arc::new(Bare(ProviderInfo::new("bare")));
-    let mut chat = Chat::with_provider(provider.clone());
+    let mut chat = Chat::new(provider.clone());
     in_time(chat.chat("Hi")).await.unwrap();
     in_time(chat.stream("Hi").collect::<Vec<_>>()).await;
     assert_eq!(in_time(chat.count_tokens("Hi")).await, Ok(7));

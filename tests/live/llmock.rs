@@ -81,7 +81,7 @@ async fn talk(chat: &mut Chat, prompt: &str, streams: bool) -> Result<Reply, Pro
         let mut stream = chat.stream(prompt);
         loop {
             match in_time(stream.next()).await.expect("an end") {
-                Ok(StreamEvent::Done(reply)) => break Ok(reply),
+                Ok(StreamEvent::Done(reply)) => break Ok(*reply),
                 Ok(_) => {}
                 Err(error) => break Err(error),
             }

@@ -41,7 +41,7 @@ async fn says_something<P: Provider>(model: impl Fn() -> P) {
             while let Some(event) = arriving.next().await {
                 match event.expect("the model answers") {
                     StreamEvent::Text(text) => pieces.push(text),
-                    StreamEvent::Done(done) => reply = Some(done),
+                    StreamEvent::Done(done) => reply = Some(*done),
                     _ => {}
                 }
             }
@@ -100,7 +100,7 @@ async fn packs_for_tokyo<P: Provider>(model: impl Fn() -> P, counts: Option<[[u6
         let reply = if stream {
             let mut events: Vec<_> = in_time(chat.stream(question).collect()).await;
             match events.pop() {
-                Some(Ok(StreamEvent::Done(reply))) => reply,
+                Some(Ok(StreamEvent::Done(reply))) => *reply,
                 other => panic!("streamed: {other:?}"),
             }
         } else {

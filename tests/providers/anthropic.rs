@@ -225,7 +225,7 @@ async fn parameters_are_sent_in_the_vendors_words() {
         .with_top_k(7)
         .with_max_tokens(64)
         .with_reasoning_level("low")
-        .stop_sequences(["END"]);
+        .with_stop_sequences(["END"]);
     in_time(chat.chat("hi")).await.expect("an answer");
     let sent = &server.sent()[0];
     assert_eq!(

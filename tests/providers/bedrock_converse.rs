@@ -193,7 +193,7 @@ async fn a_reply_is_the_same_whole_and_wherever_its_frames_are_cut() {
         while let Some(event) = in_time(events.next()).await {
             last = Some(event.expect("an event"));
         }
-        assert_eq!(last, Some(CompletionEvent::Done(expected.clone())));
+        assert_eq!(last, Some(CompletionEvent::Done(expected.clone().into())));
     }
     println!("{} ways to cut it", cuts.len());
 }

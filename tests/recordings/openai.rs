@@ -321,7 +321,7 @@ fn chat_of(
         })
         .collect();
     let request = chat_request(&first.request);
-    let tools = recorded_tools(request.tools, outputs);
+    let tools = recorded_tools(request.tools.to_vec(), outputs);
     let mut chat = Chat::new(provider(&first.request, server.url())).with_tools(tools);
     if let Some(prompt) = request.system_prompt {
         chat = chat.with_system_prompt(prompt);

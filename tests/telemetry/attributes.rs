@@ -38,7 +38,7 @@ async fn what_the_program_sets_once_is_on_every_span_of_the_chat() {
         .with_session_id("s-1")
         .with_tags(["beta", "web"]);
     // The settings stay where they were made: a copy may have others.
-    let mut other = chat.clone().attribute("user.id", "u-2");
+    let mut other = chat.clone().with_attribute("user.id", "u-2");
     let mut chat = chat;
     chat.chat("go").await.unwrap();
     let spans = trace.spans();
@@ -94,7 +94,7 @@ async fn keys_that_the_library_writes_are_its_own_and_some_are_of_one_operation(
         .with_attribute("server.address", "elsewhere")
         .with_attribute("chatlas.cancelled", true)
         .with_attribute("gen_ai.prompt.name", "greeting")
-        .attribute("gen_ai.data_source.id", "d-1");
+        .with_attribute("gen_ai.data_source.id", "d-1");
     chat.chat("go").await.unwrap();
     for span in trace.spans() {
         let operation = span["gen_ai.operation.name"].as_str().unwrap().to_owned();

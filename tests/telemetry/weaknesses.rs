@@ -191,12 +191,12 @@ async fn w07_a_model_call_says_what_was_asked_for_and_what_came() {
         .with_temperature(0.5)
         .with_top_p(0.9)
         .with_top_k(40)
-        .seed(7)
-        .stop_sequences(["END"])
-        .frequency_penalty(0.1)
-        .presence_penalty(0.2)
-        .reasoning_level("low")
-        .capture(Capture::Spans);
+        .with_seed(7)
+        .with_stop_sequences(["END"])
+        .with_frequency_penalty(0.1)
+        .with_presence_penalty(0.2)
+        .with_reasoning_level("low")
+        .with_capture(Capture::Spans);
     chat.extract::<u8>("How many?").await.unwrap();
     let call = trace.span("chat test-model");
     for (key, value) in [
