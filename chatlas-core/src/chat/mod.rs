@@ -9,6 +9,7 @@ mod extract;
 mod history;
 mod hooks;
 mod parallel;
+pub(crate) mod rehearsal;
 mod reply;
 mod run;
 mod settings;
@@ -25,7 +26,7 @@ use hooks::Hooks;
 
 use crate::provider::{ChatRequest, ModelParams, OutputSchema, Provider, ProviderError};
 use crate::telemetry::settings::Settings;
-use crate::telemetry::{Run, Written};
+use crate::telemetry::{MessageCache, Run};
 use crate::tool::ToolSet;
 use crate::turn::Turn;
 
@@ -74,7 +75,7 @@ pub struct Chat {
     turns: Vec<Arc<Turn>>,
     description: Option<Arc<str>>,
     settings: Arc<Settings>,
-    written: Written,
+    written: MessageCache,
     cancellation: CancellationToken,
     hooks: Arc<Hooks>,
 }
@@ -110,7 +111,7 @@ impl Chat {
             turns: Vec::new(),
             description: None,
             settings: Arc::default(),
-            written: Written::default(),
+            written: MessageCache::default(),
             cancellation: CancellationToken::new(),
             hooks: Arc::default(),
         }
@@ -148,7 +149,7 @@ impl Chat {
             params: Arc::clone(&self.params),
             output: self.output.clone(),
             conversation_id: self.conversation_id.clone(),
-            run: Some(Run::of_chat(&self.settings, &self.written).extension()),
+            run: Some(Run::for_chat(&self.settings, &self.written).extension()),
         };
         self.provider.count_tokens(request).await
     }
@@ -198,38 +199,6 @@ impl Chat {
     /// ```
     pub fn stream(&mut self, prompt: impl Into<Prompt>) -> ChatStream<'_> {
         ChatStream::new(self, prompt.into(), Context::current())
-    }
-
-    pub(crate) fn agent_name(&self) -> Option<&Arc<str>> {
-        self.name.as_ref()
-    }
-
-    pub(crate) fn agent_description(&self) -> Option<&Arc<str>> {
-        self.description.as_ref()
-    }
-
-    pub(crate) fn conversation(&self) -> Option<&Arc<str>> {
-        self.conversation_id.as_ref()
-    }
-
-    pub(crate) fn tool_set(&self) -> &ToolSet {
-        &self.tools
-    }
-
-    pub(crate) fn telemetry_settings(&self) -> &Arc<Settings> {
-        &self.settings
-    }
-
-    pub(crate) fn telemetry_written(&self) -> &Written {
-        &self.written
-    }
-
-    pub(crate) fn shared_params(&self) -> Arc<ModelParams> {
-        Arc::clone(&self.params)
-    }
-
-    pub(crate) fn model_params(&self) -> &ModelParams {
-        &self.params
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::OutputError;
 use crate::content::{Content, ToolRequest, ToolResult};
 use crate::provider::ProviderError;
-use crate::telemetry::{ReplyId, Verdict, names};
+use crate::telemetry::{FeedbackValue, ReplyId, names};
 use crate::tool::ToolOutput;
 use crate::turn::{AssistantTurn, Usage};
 
@@ -72,7 +72,7 @@ impl Reply {
         self.turn.text()
     }
 
-    /// Records what somebody thinks of the answer, as [`ReplyId::feedback`] does.
+    /// Records feedback on the reply; see [`ReplyId::feedback`].
     ///
     /// ```
     /// # fn example(reply: chatlas_core::Reply) {
@@ -83,10 +83,10 @@ impl Reply {
     pub fn feedback<'a>(
         &self,
         name: impl Into<String>,
-        verdict: impl Into<Verdict>,
+        value: impl Into<FeedbackValue>,
         explanation: impl Into<Option<&'a str>>,
     ) -> bool {
-        self.id.feedback(name, verdict, explanation)
+        self.id.feedback(name, value, explanation)
     }
 }
 

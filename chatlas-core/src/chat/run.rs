@@ -19,11 +19,10 @@ use crate::provider::{
     ChatRequest, CompletionEvent, CompletionStream, ModelParams, OutputSchema, Provider,
     ProviderError,
 };
-use crate::telemetry::agent::AgentSpan;
+use crate::telemetry::agent::{AgentFacts, AgentFailure, AgentSpan};
 use crate::telemetry::names::error;
-use crate::telemetry::tool::{Facts, Subject, ToolSpan};
-use crate::telemetry::{ReplyId, Run};
-use crate::telemetry::{carries, in_context};
+use crate::telemetry::tool::{Subject, ToolFacts, ToolSpan};
+use crate::telemetry::{ReplyId, Run, carries, in_context};
 use crate::tool::{
     Caller, Progress, Tool, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput, ToolSet,
 };
@@ -49,9 +48,16 @@ pub(super) async fn run_for<T>(
     asked: Option<Arc<OutputSchema>>,
     read: impl FnOnce(Reply) -> Result<T, ChatError>,
 ) -> Result<T, ChatError> {
-    let telemetry = Run::of_chat(&chat.settings, &chat.written);
-    let json = asked.is_some() || chat.output.is_some();
-    let mut span = AgentSpan::start(&telemetry, &parent, chat, json);
+    let telemetry = Run::for_chat(&chat.settings, &chat.written);
+    let facts = || AgentFacts {
+        info: chat.provider.info(),
+        name: chat.name.as_ref(),
+        description: chat.description.as_ref(),
+        conversation_id: chat.conversation_id.as_ref(),
+        params: &chat.params,
+        json: asked.is_some() || chat.output.is_some(),
+    };
+    let mut span = AgentSpan::start(&telemetry, &parent, facts);
     let context = span.context().cloned().or_else(|| carries(&parent).then_some(parent));
     let stop = chat.cancellation.clone();
     let Chat {
@@ -69,7 +75,7 @@ pub(super) async fn run_for<T>(
     let history = History::begin(turns, prompt.0);
     let definitions = tools.definitions();
     let server_tools = &provider.info().server_tools;
-    span.input(system_prompt.as_deref(), history.turns(), &definitions, server_tools);
+    span.record_input(system_prompt.as_deref(), history.turns(), &definitions, server_tools);
     let agent = Agent {
         provider: &**provider,
         system_prompt: system_prompt.as_ref(),
@@ -101,17 +107,36 @@ pub(super) async fn run_for<T>(
     let talking = AssertUnwindSafe(talking).catch_unwind();
     match stop.run_until_cancelled(talking).await {
         Some(Ok(result)) => {
-            span.finish(&result);
+            span.finish(result.as_ref().err().map(agent_failure));
             result
         }
         // A panic of the provider's, or of a type that the answer is read into, is the program's to
         // see.
         Some(Err(panic)) => {
-            span.panicked();
+            span.end_with_panic();
             resume_unwind(panic)
         }
         // The span is dropped here: given up by the program, which is no error.
         None => Err(ChatError::Cancelled),
+    }
+}
+
+/// Returns what the span of a failed run records.
+pub(super) fn agent_failure(error: &ChatError) -> AgentFailure<'_> {
+    match error {
+        ChatError::Provider(error) => AgentFailure::Provider(error),
+        ChatError::Output(output) => AgentFailure::Run {
+            error_type: error.error_type(),
+            exception_type: "chatlas::OutputError",
+            message: output,
+            quotes_content: true,
+        },
+        ChatError::TooManyRounds { .. } | ChatError::Cancelled => AgentFailure::Run {
+            error_type: error.error_type(),
+            exception_type: "chatlas::ChatError",
+            message: error,
+            quotes_content: false,
+        },
     }
 }
 
@@ -142,12 +167,12 @@ impl Agent<'_> {
     ) -> Result<Reply, ChatError> {
         let mut usage = Usage::default();
         for round in 1..=self.max_rounds {
-            span.asks();
+            span.begin_model_call();
             let turn = self.ask(&mut history).await?;
             let of_call = turn.usage;
             usage += of_call;
             let turn = history.reply(turn);
-            span.count(&of_call, &turn);
+            span.record_reply(&of_call, &turn);
             let requests = history.requests();
             if requests.is_empty() && turn.finish_reason == Some(FinishReason::Pause) {
                 continue;
@@ -229,7 +254,7 @@ impl Agent<'_> {
     /// One tool call, in its `execute_tool` span. Whatever the tool does, the model gets an answer.
     async fn run_tool(&self, request: &ToolRequest) -> ToolResult {
         let tool = self.tools.get(&request.name);
-        let facts = || Facts {
+        let facts = || ToolFacts {
             subject: tool
                 .map_or(Subject::Unknown(&request.name), |tool| Subject::Tool(tool.definition())),
             call: Some((&request.id, &request.arguments)),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Chat, ToolMode};
 use crate::provider::{ModelParams, OutputSchema};
-use crate::telemetry::{Capture, CapturedContent, LEAST_LIMIT, Written, names};
+use crate::telemetry::{Capture, CapturedContent, MIN_CAPTURE_LIMIT, MessageCache, names};
 use crate::tool::ToolSet;
 
 impl Chat {
@@ -177,7 +177,7 @@ impl Chat {
         key: impl Into<opentelemetry::Key>,
         value: impl Into<opentelemetry::Value>,
     ) -> Self {
-        Arc::make_mut(&mut self.settings).attribute(KeyValue::new(key, value));
+        Arc::make_mut(&mut self.settings).set_attribute(KeyValue::new(key, value));
         self
     }
 
@@ -198,7 +198,7 @@ impl Chat {
     /// key on all spans of this chat, where there is one when it is asked.
     #[must_use]
     pub fn baggage(mut self, key: impl Into<opentelemetry::Key>) -> Self {
-        Arc::make_mut(&mut self.settings).baggage(key.into());
+        Arc::make_mut(&mut self.settings).add_baggage_key(key.into());
         self
     }
 
@@ -227,7 +227,7 @@ impl Chat {
         hook: impl Fn(&mut CapturedContent<'_>) + Send + Sync + 'static,
     ) -> Self {
         Arc::make_mut(&mut self.settings).redact = Some(Arc::new(hook));
-        self.written = Written::default();
+        self.written = MessageCache::default();
         self
     }
 
@@ -235,8 +235,8 @@ impl Chat {
     /// is cut stays valid JSON and says so; of a long conversation the latest messages stay.
     #[must_use]
     pub fn capture_limit(mut self, bytes: usize) -> Self {
-        Arc::make_mut(&mut self.settings).limit = bytes.max(LEAST_LIMIT);
-        self.written = Written::default();
+        Arc::make_mut(&mut self.settings).limit = bytes.max(MIN_CAPTURE_LIMIT);
+        self.written = MessageCache::default();
         self
     }
 

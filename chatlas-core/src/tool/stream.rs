@@ -10,19 +10,22 @@ use serde_json::Value;
 
 use super::{ToolContext, ToolError, ToolOutput};
 use crate::content::Content;
-use crate::telemetry::tool_direct::Told;
+
+/// Converts the return value of a tool, or an item of its stream, to the output for the model. If the
+/// second argument is `false`, the value is not serialized and only an error matters.
+pub(crate) type ToOutput<T> = fn(&T, bool) -> Result<ToolOutput, ToolError>;
 
 /// Takes a stream to its end, and shows each item to the consumer of the conversation. The first
 /// item that is an error ends it.
 pub async fn drain<S: Stream>(
     stream: S,
     context: &ToolContext,
-    told: Told<S::Item>,
+    to_output: ToOutput<S::Item>,
 ) -> Result<ToolOutput, ToolError> {
     let mut stream = pin!(stream);
     let mut whole = Whole::default();
     while let Some(item) = stream.next().await {
-        let part = told(&item, true)?;
+        let part = to_output(&item, true)?;
         context.progress(part.clone());
         whole.add(part);
         take_turns().await;
