@@ -65,7 +65,7 @@ struct Invocation {
 /// How a run ended.
 enum End<'a> {
     Completed,
-    Failed(&'a AgentFailure<'a>),
+    Failed(AgentFailure<'a>),
     Panicked,
     Cancelled,
 }
@@ -131,7 +131,7 @@ impl AgentSpan {
     #[inline]
     pub(crate) fn finish(mut self, failure: Option<AgentFailure<'_>>) {
         if let Some(run) = self.0.take() {
-            run.end(&failure.as_ref().map_or(End::Completed, End::Failed));
+            run.end(&failure.map_or(End::Completed, End::Failed));
         }
     }
 }
