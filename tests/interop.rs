@@ -5,7 +5,8 @@
 // Some tools have nothing to wait for, or no use for what they own.
 #![allow(clippy::unused_async, clippy::needless_pass_by_value)]
 
-mod support;
+#[path = "support/timeout.rs"]
+mod timeout;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -26,7 +27,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use serde_json::json;
-use support::in_time;
+use timeout::in_time;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower::ServiceExt as _;
 use tower_http::trace::TraceLayer;

@@ -109,7 +109,7 @@ const fn same(a: &str, b: &str) -> bool {
 
 /// A set of tools whose names `assert_not_among` has checked.
 pub const fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
-    ToolSet::of_distinct(tools)
+    ToolSet::from_distinct(tools)
 }
 
 /// Stops the build where a name of a toolbox stands among `others` already.
@@ -134,7 +134,7 @@ pub fn no_state() -> Arc<NoState> {
 
 /// The context of a direct call, inside its span.
 pub fn here(context: &ToolContext) -> ToolContext {
-    context.here()
+    context.in_current_span()
 }
 
 /// Runs a synchronous body where it blocks nobody: on tokio's blocking pool, inside the context

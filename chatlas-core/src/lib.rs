@@ -1,15 +1,14 @@
 //! The data, the traits, the chat loop and the telemetry of chatlas.
 //!
-//! Programs use it through the face crate `chatlas`. It depends on the OpenTelemetry *API* alone:
-//! its spans are always made, and go nowhere (at a price of some nanoseconds) until the program
-//! installs an SDK.
+//! Programs use this crate through `chatlas`. It depends on the OpenTelemetry API only. Spans are
+//! recorded if the program installs an SDK; without one, they cost nanoseconds.
 //!
-//! The trace is the architecture; each kind of span has one owner:
+//! The trace is the architecture. Each kind of span has one owner:
 //!
 //! ```text
 //! invoke_agent travel_assistant        chat: the loop
-//! ├── chat gpt-4o                      a provider's method, under `#[provider]`
-//! ├── execute_tool get_weather         a tool's function, under `#[tool]`
+//! ├── chat gpt-4o                      a method of a provider, under `#[provider]`
+//! ├── execute_tool get_weather         the function of a tool, under `#[tool]`
 //! └── chat gpt-4o
 //! ```
 
@@ -27,21 +26,25 @@ pub mod turn;
 #[allow(missing_docs)]
 pub mod __private;
 
-pub use chat::{Approval, Chat, ChatError, ChatStream, Prompt, Reply, StreamEvent, ToolMode};
+pub use chat::{
+    Approval, Chat, ChatError, ChatStream, OwnedChatStream, Prompt, Reply, StreamEvent, ToolMode,
+};
 pub use content::Content;
 pub use provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,
     Provider, ProviderError, ProviderErrorKind, ProviderInfo, ServerToolDefinition,
 };
-/// For the types of tools' parameters and values, in a crate that does not depend on it:
-/// `#[derive(schemars::JsonSchema)]` with `#[schemars(crate = "…::schemars")]`.
+/// Re-exported for `#[derive(schemars::JsonSchema)]` with `#[schemars(crate = "…::schemars")]`, in a
+/// crate that does not depend on it.
 pub use schemars;
-/// For the types of tools' parameters and values, in a crate that does not depend on it:
-/// `#[derive(serde::Deserialize)]` with `#[serde(crate = "…::serde")]`.
+/// Re-exported for `#[derive(serde::Deserialize)]` with `#[serde(crate = "…::serde")]`, in a crate that
+/// does not depend on it.
 pub use serde;
+/// Re-exported for `serde_json::json!` and `serde_json::Value`, the type of tool arguments.
+pub use serde_json;
 pub use tokio_util::sync::CancellationToken;
 pub use tool::{
-    DynTool, Provide, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError,
-    ToolOutput, ToolSet, Toolbox, WebFetch, WebSearch,
+    DuplicateTool, DynTool, Provide, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition,
+    ToolError, ToolOutput, ToolSet, Toolbox, WebFetch, WebSearch,
 };
 pub use turn::{AssistantTurn, FinishReason, Modalities, Turn, Usage, UserTurn};

@@ -5,7 +5,7 @@
 use chatlas::prelude::*;
 use chatlas::{ChatRequest, Completion, CompletionEvent, ProviderError};
 
-use super::shared::in_time;
+use super::timeout::in_time;
 
 /// Asks, and takes the reply as it comes: whole, and what was told on the way.
 pub async fn ask(

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use serde_json::Value;
@@ -57,54 +58,94 @@ impl Interaction {
     }
 }
 
-/// The folder of shared data, or `None` where it is missing: then tests skip, and say so. Under
-/// `CI=true` that is a failure.
+/// Interactions of one recorded test, in the order of the recording.
+#[derive(Clone)]
+pub struct Recording {
+    /// The name of its file: `folder/test`.
+    pub name: String,
+    pub interactions: Vec<&'static Interaction>,
+}
+
+impl Recording {
+    /// The name of the test without its folder.
+    pub fn test(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+}
+
+/// Returns the directory of shared data, or `None` where it is missing. The default is `../shared`
+/// next to the repository; the variable `CHATLAS_SHARED` overrides it.
 pub fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("CHATLAS_SHARED").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
         PathBuf::from,
     );
-    if folder.join("cassettes").is_dir() {
-        return Some(folder);
-    }
-    assert!(
-        std::env::var("CI").as_deref() != Ok("true"),
-        "the recordings are missing: set CHATLAS_SHARED to the folder that holds `cassettes`"
-    );
-    println!("skipped: no recordings; set CHATLAS_SHARED to the folder that holds `cassettes`");
-    None
+    folder.join("cassettes").is_dir().then_some(folder)
 }
 
-/// The interactions of every file that fit, in the order of the recording; files without any are
-/// left out. `fits` is given the method and the address.
-pub fn interactions(fits: impl Fn(&str, &str) -> bool) -> Option<Vec<(String, Vec<Interaction>)>> {
-    let folder = shared()?.join("cassettes");
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+/// Returns the recordings that contain interactions whose method and URL are accepted by `fits`,
+/// reduced to these interactions; none where the recordings are missing.
+pub fn recordings(fits: impl Fn(&str, &str) -> bool) -> Vec<Recording> {
+    let recordings = ALL.iter().map(|(name, interactions)| Recording {
+        name: name.clone(),
+        interactions: interactions
+            .iter()
+            .filter(|interaction| fits(&interaction.method, &interaction.url))
+            .collect(),
+    });
+    recordings.filter(|recording| !recording.interactions.is_empty()).collect()
+}
+
+impl From<&'static Interaction> for Recording {
+    fn from(interaction: &'static Interaction) -> Self {
+        Self { name: interaction.name.clone(), interactions: vec![interaction] }
+    }
+}
+
+/// Returns the recordings reduced to the interactions that `keep` accepts.
+pub fn retained(recordings: &[Recording], keep: impl Fn(&Interaction) -> bool) -> Vec<Recording> {
+    let mut recordings = recordings.to_vec();
+    for recording in &mut recordings {
+        recording.interactions.retain(|interaction| keep(interaction));
+    }
+    recordings.retain(|recording| !recording.interactions.is_empty());
+    recordings
+}
+
+/// Returns the interaction with the shortest response, as a recording of its own.
+pub fn shortest(recordings: &[Recording]) -> Vec<Recording> {
+    let all = interactions(recordings).into_iter();
+    all.min_by_key(|interaction| interaction.body.len()).map(Recording::from).into_iter().collect()
+}
+
+/// Returns the interactions of all recordings.
+pub fn interactions(recordings: &[Recording]) -> Vec<&'static Interaction> {
+    recordings.iter().flat_map(|recording| recording.interactions.iter().copied()).collect()
+}
+
+/// Every recording, read once per process: its name and its interactions.
+static ALL: LazyLock<Vec<(String, Vec<Interaction>)>> = LazyLock::new(|| {
+    let Some(folder) = shared() else { return Vec::new() };
+    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("cassettes"))
         .expect("a folder")
         .filter_map(|entry| fs::read_dir(entry.expect("an entry").path()).ok())
         .flatten()
         .map(|entry| entry.expect("an entry").path())
         .collect();
     files.sort();
-    let mut found = Vec::new();
-    for file in files {
+    let read = |file: PathBuf| {
         let name = file.with_extension("");
         let name: Vec<_> = name.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
         let name = format!("{}/{}", name[1], name[0]);
         let text = fs::read_to_string(&file).expect("a readable file");
         let recording: Value = serde_json::from_str(&text).expect("a recording is JSON");
         let list = recording["interactions"].as_array().expect("interactions");
-        let interactions: Vec<Interaction> = list
-            .iter()
-            .map(|interaction| interaction_of(&name, interaction))
-            .filter(|interaction| fits(&interaction.method, &interaction.url))
-            .collect();
-        if !interactions.is_empty() {
-            found.push((name, interactions));
-        }
-    }
-    Some(found)
-}
+        let interactions = list.iter().map(|interaction| interaction_of(&name, interaction));
+        let interactions = interactions.collect();
+        (name, interactions)
+    };
+    files.into_iter().map(read).collect()
+});
 
 fn interaction_of(name: &str, interaction: &Value) -> Interaction {
     let (request, response) = (&interaction["request"], &interaction["response"]);

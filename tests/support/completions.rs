@@ -6,11 +6,11 @@ use chatlas::content::{Replay, Thinking, ToolOutcome, ToolRequest, ToolResult};
 use chatlas::{AssistantTurn, ChatRequest, Content, OutputSchema, ToolDefinition, Turn, UserTurn};
 use serde_json::{Value, json};
 
-use super::cassettes::{Interaction, interactions};
+use super::cassettes::{Interaction, Recording, recordings};
 
 /// Every interaction with a `/chat/completions`, by file.
-pub fn completions() -> Option<Vec<(String, Vec<Interaction>)>> {
-    interactions(|method, url| method == "POST" && url.ends_with("/chat/completions"))
+pub fn completions() -> Vec<Recording> {
+    recordings(|method, url| method == "POST" && url.ends_with("/chat/completions"))
 }
 
 /// The request as a program would make it of that vendor.

@@ -7,31 +7,17 @@ use chatlas::content::{Replay, ToolOutcome, ToolRequest, ToolResult};
 use chatlas::{AssistantTurn, ChatRequest, Content, OutputSchema, ToolDefinition, Turn, UserTurn};
 use serde_json::{Map, Value, json};
 
-use super::cassettes::{Interaction, interactions};
+use super::cassettes::{Interaction, Recording, recordings};
 
 const HOST: &str = "https://generativelanguage.googleapis.com/";
 
-/// How requests of the library differ from the recorded ones, and why. [`meaning`] and
-/// [`as_sent_by_the_loop`] pass over these and nothing else.
-pub const DIFFERENCES: [(&str, &str); 6] = [
-    ("base64 in the alphabet for URLs", "it is sent as it came; both mean the same bytes"),
-    ("`property_ordering`", "Google's name in JSON is `propertyOrdering`"),
-    ("`0` and `0.0`, a list of no settings", "they mean the same"),
-    (
-        "count: `contents` alone",
-        "the whole request is counted, with its system instruction and tools",
-    ),
-    ("signatures of texts are dropped", "Google wants each signature back in its place"),
-    ("what a stream cut into pieces stays in pieces", "pieces without a signature are one text"),
-];
-
 /// Every interaction with that method of a model (`:generateContent` for example), by file.
-pub fn google(fits: impl Fn(&str) -> bool) -> Option<Vec<(String, Vec<Interaction>)>> {
-    interactions(|_, url| url.starts_with(HOST) && fits(url))
+pub fn google(fits: impl Fn(&str) -> bool) -> Vec<Recording> {
+    recordings(|_, url| url.starts_with(HOST) && fits(url))
 }
 
 /// Every chat.
-pub fn chats() -> Option<Vec<(String, Vec<Interaction>)>> {
+pub fn chats() -> Vec<Recording> {
     google(|url| url.contains(":generateContent") || url.contains(":streamGenerateContent"))
 }
 
@@ -171,7 +157,16 @@ fn part(part: &Value) -> Content {
     Content::text(string(&part["text"]))
 }
 
-/// A request by its meaning: see [`DIFFERENCES`].
+/// Returns a request in the form in which requests are compared. These differences from the
+/// recorded requests, and no others, are normalised here and in [`as_sent_by_the_loop`]:
+///
+/// - base64 in the alphabet for URLs: the library forwards data verbatim; the bytes are equal;
+/// - `property_ordering`: Google's JSON name is `propertyOrdering`;
+/// - `0` and `0.0`, and an empty list of settings: equal values;
+/// - a token count of `contents` alone: the library counts the complete request, with its system
+///   instruction and tools;
+/// - dropped signatures of texts: Google wants each signature sent back at its position;
+/// - the pieces of a streamed text: pieces without a signature are one text.
 pub fn meaning(request: &Value) -> Value {
     let mut value = request.clone();
     if let Some(whole) = value.get_mut("generateContentRequest") {

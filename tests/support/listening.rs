@@ -5,7 +5,7 @@
 use chatlas::ProviderError;
 use chatlas::prelude::*;
 
-use super::shared::in_time;
+use super::timeout::in_time;
 
 /// The whole stream: its text, and how it ended.
 pub async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {

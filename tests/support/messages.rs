@@ -23,13 +23,9 @@ use super::recorded_tools::recorded_tools;
 /// The tool by which a model answers that knows no `output_config.format`.
 pub const OUTPUT_TOOL: &str = "_structured_tool_call";
 
-/// Where what is sent differs from what was recorded, and is the same by the API's own word.
-pub const DIFFERENCES: [(&str, &str); 2] = [
-    ("tools: []", "an empty list of tools is not sent"),
-    ("is_error: false", "the default of a tool result is not sent"),
-];
-
-/// A request by its meaning.
+/// Returns a request in the form in which requests are compared. Two differences from the recorded
+/// requests are normalised, because the API documents both forms as equal: the library does not
+/// send an empty list of tools, nor `is_error: false`, the default of a tool result.
 pub fn meaning(request: &Value) -> Value {
     let mut value = request.clone();
     normalize(&mut value);
@@ -268,14 +264,14 @@ pub fn assert_span_carries(name: &str, message: &Value, recorder: &Recorder) {
 
 /// Interactions that are one conversation: each answers what the one before asked for.
 pub fn conversations(
-    interactions: &[Interaction],
+    interactions: &[&'static Interaction],
     message: impl Fn(&Interaction) -> Value,
-) -> Vec<Vec<&Interaction>> {
+) -> Vec<Vec<&'static Interaction>> {
     let last = |i: &Interaction| -> Value {
         i.request["messages"].as_array().and_then(|list| list.last()).expect("a message").clone()
     };
     let mut found = Vec::new();
-    for first in interactions {
+    for first in interactions.iter().copied() {
         if !blocks(&last(first), "tool_result").is_empty() {
             continue;
         }
@@ -283,7 +279,7 @@ pub fn conversations(
         loop {
             let before = message(conversation[conversation.len() - 1]);
             let asked: Vec<&Value> = calls(&before).iter().map(|call| &call["id"]).collect();
-            let next = interactions.iter().find(|next| {
+            let next = interactions.iter().copied().find(|next| {
                 let last = last(next);
                 let results = blocks(&last, "tool_result");
                 !asked.is_empty() && results.iter().any(|r| asked.contains(&&r["tool_use_id"]))

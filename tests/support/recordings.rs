@@ -7,21 +7,21 @@ use chatlas::content::{ServerTool, ToolOutcome, ToolRequest, ToolResult};
 use chatlas::{AssistantTurn, ChatRequest, Content, OutputSchema, ToolDefinition, Turn, UserTurn};
 use serde_json::Value;
 
-use super::cassettes::{Interaction, interactions};
+use super::cassettes::{Interaction, Recording, recordings};
 
 /// Every interaction with `POST /v1/responses` of OpenAI's, by file.
-pub fn openai_responses() -> Option<Vec<(String, Vec<Interaction>)>> {
-    interactions(|method, url| method == "POST" && url == "https://api.openai.com/v1/responses")
+pub fn openai_responses() -> Vec<Recording> {
+    recordings(|method, url| method == "POST" && url == "https://api.openai.com/v1/responses")
 }
 
 /// Every interaction with the Responses API of Azure's, by file.
-pub fn azure_responses() -> Option<Vec<(String, Vec<Interaction>)>> {
-    interactions(|method, url| method == "POST" && url.contains(".azure.com/openai/responses?"))
+pub fn azure_responses() -> Vec<Recording> {
+    recordings(|method, url| method == "POST" && url.contains(".azure.com/openai/responses?"))
 }
 
 /// Every count of tokens by OpenAI, by file.
-pub fn openai_counts() -> Option<Vec<(String, Vec<Interaction>)>> {
-    interactions(|_, url| url == "https://api.openai.com/v1/responses/input_tokens")
+pub fn openai_counts() -> Vec<Recording> {
+    recordings(|_, url| url == "https://api.openai.com/v1/responses/input_tokens")
 }
 
 /// The response object: the whole body, or that of the last event.

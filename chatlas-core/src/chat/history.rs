@@ -1,166 +1,168 @@
-//! The turns of a run under way. Whatever happens (an error, a dropped future), the conversation
-//! is left in a state from which the next `chat()` works: this is the one place that sees to it.
+//! The turns of a run under way.
+//!
+//! However a run ends (a reply, an error, a dropped future), the turns are left in a state from which
+//! the next run works. Only this file changes the turns of a run.
 
 use std::sync::Arc;
 
 use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
 use crate::turn::{AssistantTurn, Turn, UserTurn};
 
-/// What the model is told of a tool call that was never run to its end.
-const UNFINISHED: &str = "The conversation was interrupted before this tool call finished.";
+/// The result of a tool call that did not run to its end.
+const INTERRUPTED: &str = "The conversation was interrupted before this tool call finished.";
 
-/// The history of a chat while it runs.
+/// The turns of a chat during a run.
 pub(super) struct History<'a> {
     turns: &'a mut Vec<Arc<Turn>>,
-    /// Where a prompt that nobody answered is taken back to: the length, and the turn that was last.
+    /// The length and the last turn before the prompt, to restore if no reply arrives.
     before: Option<(usize, Option<Arc<Turn>>)>,
-    arrived: AssistantTurn,
+    partial: AssistantTurn,
     results: Vec<(ToolRequest, Option<ToolResult>)>,
 }
 
 impl<'a> History<'a> {
-    /// Adds the prompt. Tool requests that an earlier run left open are answered first.
+    /// Adds the prompt. Open tool requests of an earlier run get results first.
     pub(super) fn begin(turns: &'a mut Vec<Arc<Turn>>, prompt: Vec<Content>) -> Self {
         let before = Some((turns.len(), turns.last().cloned()));
-        let mut contents = unanswered(turns);
-        // Two user turns in a row are one: an earlier run ended after its tools.
+        let mut contents = missing_results(turns);
+        // Merge two consecutive user turns: an earlier run ended after its tools.
         if let Some(Turn::User(last)) = turns.last().map(AsRef::as_ref) {
             contents.extend(last.contents.iter().cloned());
             turns.pop();
         }
         contents.extend(prompt);
-        turns.push(Arc::new(Turn::User(UserTurn { contents })));
-        Self { turns, before, arrived: AssistantTurn::default(), results: Vec::new() }
+        turns.push(Arc::new(Turn::User(UserTurn::new(contents))));
+        Self { turns, before, partial: AssistantTurn::default(), results: Vec::new() }
     }
 
-    /// All turns, oldest first.
+    /// Returns all turns, oldest first.
     pub(super) fn turns(&self) -> &[Arc<Turn>] {
         self.turns
     }
 
     /// Keeps the partial reply of a stream that was not completed.
     pub(super) fn keep_partial(&mut self, partial: AssistantTurn) {
-        self.arrived = partial;
+        self.partial = partial;
     }
 
-    /// What has arrived of a reply that goes no further, if anything has.
-    pub(super) fn arrived(&self) -> Option<AssistantTurn> {
-        let arrived = &self.arrived;
-        let partial = || AssistantTurn { partial: true, ..arrived.clone() };
-        (!arrived.contents.is_empty()).then(partial)
+    /// Returns the partial reply, if it has contents.
+    pub(super) fn partial(&self) -> Option<AssistantTurn> {
+        let partial = || AssistantTurn { partial: true, ..self.partial.clone() };
+        (!self.partial.contents.is_empty()).then(partial)
     }
 
-    /// Adds a whole reply.
-    pub(super) fn reply(&mut self, turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
-        self.arrived = AssistantTurn::default();
+    /// Adds a complete reply. Returns the turn, with what preceded a pause.
+    pub(super) fn add_reply(&mut self, turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
+        self.partial = AssistantTurn::default();
         self.before = None;
         self.results = turn.tool_requests().map(|request| (request.clone(), None)).collect();
-        let turn = self.whole(turn);
+        let turn = self.join_paused(turn);
         self.turns.push(Arc::new(Turn::Assistant(Arc::clone(&turn))));
         turn
     }
 
-    /// The turn with what came before a pause, which is taken out of the turns.
-    fn whole(&mut self, mut turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
+    /// Joins a turn with the paused turn that it continues, which is removed from the turns.
+    fn join_paused(&mut self, mut turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
         let Some(Turn::Assistant(paused)) = self.turns.last().map(AsRef::as_ref) else {
             return turn;
         };
-        let continued = Arc::make_mut(&mut turn);
-        continued.contents.splice(0..0, paused.contents.iter().cloned());
+        let joined = Arc::make_mut(&mut turn);
+        joined.contents.splice(0..0, paused.contents.iter().cloned());
         let mut usage = paused.usage;
-        usage += continued.usage;
-        continued.usage = usage;
+        usage += joined.usage;
+        joined.usage = usage;
         self.turns.pop();
         turn
     }
 
-    /// The tool requests of the last reply.
+    /// Returns the tool requests of the last reply.
     pub(super) fn requests(&self) -> Vec<ToolRequest> {
         self.results.iter().map(|(request, _)| request.clone()).collect()
     }
 
-    /// Notes the result of the request at that place.
-    pub(super) fn result(&mut self, index: usize, result: ToolResult) {
+    /// Sets the result of the request at that index.
+    pub(super) fn set_result(&mut self, index: usize, result: ToolResult) {
         if let Some((_, slot)) = self.results.get_mut(index) {
             *slot = Some(result);
         }
     }
 
-    /// Adds the results to the conversation, in the order asked.
-    pub(super) fn answer(&mut self) {
+    /// Adds the results to the conversation, in the order of the requests.
+    pub(super) fn add_results(&mut self) {
         let contents: Vec<Content> = std::mem::take(&mut self.results)
             .into_iter()
             .map(|(request, result)| {
-                Content::ToolResult(result.unwrap_or_else(|| unfinished(&request)))
+                Content::ToolResult(result.unwrap_or_else(|| interrupted(&request)))
             })
             .collect();
         if !contents.is_empty() {
-            self.turns.push(Arc::new(Turn::User(UserTurn { contents })));
+            self.turns.push(Arc::new(Turn::User(UserTurn::new(contents))));
         }
     }
 }
 
 impl Drop for History<'_> {
     fn drop(&mut self) {
-        // Given up among the tools: those that ran have run, and must not run again.
-        self.answer();
-        let mut arrived = std::mem::take(&mut self.arrived);
-        if arrived.contents.iter().any(is_worth_keeping) {
-            arrived.partial = true;
-            let arrived = self.whole(Arc::new(arrived));
-            self.turns.push(Arc::new(Turn::Assistant(arrived)));
+        // If the run was dropped while tools ran, keep the results of those that finished, so that
+        // they do not run again.
+        self.add_results();
+        let mut partial = std::mem::take(&mut self.partial);
+        if partial.contents.iter().any(is_worth_keeping) {
+            partial.partial = true;
+            let partial = self.join_paused(Arc::new(partial));
+            self.turns.push(Arc::new(Turn::Assistant(partial)));
         } else if let Some((length, last)) = self.before.take() {
-            // Not a word came back: the prompt is the caller's again.
+            // Nothing arrived: remove the prompt, so that the program can send it again.
             self.turns.truncate(length.saturating_sub(1));
             self.turns.extend(last);
         }
     }
 }
 
-/// Whether a conversation can go on from it. Thoughts that broke off cannot be handed back to
-/// those who sign them, and a turn of nothing else is none.
+/// Returns whether a conversation can continue from a partial reply with this content. Vendors that
+/// sign thinking reject thinking that was cut off, and a turn without other contents is empty.
 fn is_worth_keeping(content: &Content) -> bool {
     !matches!(content, Content::Thinking(_))
 }
 
-/// An answer for each tool request of the last assistant turn that has none: of a conversation
-/// that was stored among its tools, or put together by the program.
-fn unanswered(turns: &[Arc<Turn>]) -> Vec<Content> {
-    let (asked, answered) = match turns {
-        [.., asked, last] if matches!(last.as_ref(), Turn::User(_)) => (asked, last.contents()),
+/// Returns a result for each tool request of the last assistant turn that has none. There are such
+/// requests if the conversation was stored while tools ran, or was built by the program.
+fn missing_results(turns: &[Arc<Turn>]) -> Vec<Content> {
+    let (requesting, answered) = match turns {
+        [.., requesting, last] if matches!(last.as_ref(), Turn::User(_)) => {
+            (requesting, last.contents())
+        }
         [.., last] => (last, [].as_slice()),
         [] => return Vec::new(),
     };
-    let Turn::Assistant(asked) = asked.as_ref() else { return Vec::new() };
-    let answers = |id: &str| {
+    let Turn::Assistant(requesting) = requesting.as_ref() else { return Vec::new() };
+    let results_of = |id: &str| {
         answered.iter().filter(|c| matches!(c, Content::ToolResult(r) if r.id == id)).count()
     };
-    // Some vendors give two calls one id: each needs an answer of its own.
+    // Some vendors give two calls the same id: each needs a result of its own.
     let mut seen: Vec<&str> = Vec::new();
-    let mut open = Vec::new();
-    for request in asked.tool_requests() {
+    let mut missing = Vec::new();
+    for request in requesting.tool_requests() {
         seen.push(&request.id);
-        if seen.iter().filter(|id| **id == request.id).count() > answers(&request.id) {
-            open.push(Content::ToolResult(unfinished(request)));
+        if seen.iter().filter(|id| **id == request.id).count() > results_of(&request.id) {
+            missing.push(Content::ToolResult(interrupted(request)));
         }
     }
-    open
+    missing
 }
 
-fn unfinished(request: &ToolRequest) -> ToolResult {
-    ToolResult {
-        id: request.id.clone(),
-        name: request.name.clone(),
-        outcome: ToolOutcome::Error(UNFINISHED.to_owned()),
-    }
+fn interrupted(request: &ToolRequest) -> ToolResult {
+    let outcome = ToolOutcome::Error(INTERRUPTED.to_owned());
+    ToolResult::new(&*request.id, &*request.name, outcome)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Thinking;
     use serde_json::json;
 
-    fn asking(ids: &[&str]) -> AssistantTurn {
+    fn requesting(ids: &[&str]) -> AssistantTurn {
         let contents = ids
             .iter()
             .map(|id| {
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_without_an_answer_is_taken_back() {
+    fn a_prompt_without_a_reply_is_removed() {
         let mut turns = vec![Arc::new(Turn::user("a")), Arc::new(Turn::assistant("b"))];
         let before = turns.clone();
         drop(History::begin(&mut turns, prompt("c")));
@@ -197,27 +199,26 @@ mod tests {
     }
 
     #[test]
-    fn what_had_arrived_stays_as_a_partial_turn() {
+    fn a_partial_reply_is_kept_as_a_partial_turn() {
         let mut turns = Vec::new();
         let mut history = History::begin(&mut turns, prompt("a"));
-        history.arrive(&CompletionEvent::Text("Hel".to_owned()));
-        history.arrive(&CompletionEvent::Text("lo".to_owned()));
+        history.keep_partial(AssistantTurn::new([Content::text("Hello")]));
         drop(history);
         let Turn::Assistant(turn) = turns[1].as_ref() else { panic!("{turns:?}") };
         assert_eq!((turn.text().as_str(), turn.partial), ("Hello", true));
     }
 
     #[test]
-    fn results_of_finished_tools_are_kept_when_the_run_is_given_up() {
+    fn results_of_finished_tools_are_kept_when_the_run_is_dropped() {
         let mut turns = Vec::new();
         let mut history = History::begin(&mut turns, prompt("a"));
-        history.reply(asking(&["1", "2"]));
+        history.add_reply(Arc::new(requesting(&["1", "2"])));
         let done = ToolResult {
             id: "2".to_owned(),
             name: "look".to_owned(),
             outcome: ToolOutcome::Value(json!(7)),
         };
-        history.result(1, done.clone());
+        history.set_result(1, done.clone());
         drop(history);
         let Turn::User(turn) = turns[2].as_ref() else { panic!("{turns:?}") };
         let results: Vec<&ToolResult> = turn.tool_results().collect();
@@ -226,16 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_alone_are_no_turn() {
+    fn thinking_alone_is_not_kept() {
         let mut turns = Vec::new();
         let mut history = History::begin(&mut turns, prompt("a"));
-        history.arrive(&CompletionEvent::Thinking("Hm".to_owned()));
+        history.keep_partial(AssistantTurn::new([Content::Thinking(Thinking::new("Hm"))]));
         drop(history);
         assert!(turns.is_empty(), "{turns:?}");
     }
 
     #[test]
-    fn requests_that_a_later_turn_passes_over_are_answered_too() {
+    fn requests_without_result_in_the_next_turn_get_one() {
         let answer = ToolResult {
             id: "1".to_owned(),
             name: "look".to_owned(),
@@ -243,7 +244,7 @@ mod tests {
         };
         let said = vec![Content::ToolResult(answer.clone()), Content::text("and?")];
         let mut turns = vec![
-            Arc::new(Turn::Assistant(asking(&["1", "2", "1"]))),
+            Arc::new(Turn::from(requesting(&["1", "2", "1"]))),
             Arc::new(Turn::User(UserTurn { contents: said })),
         ];
         let before = turns.clone();
@@ -263,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn open_requests_of_a_stored_history_are_answered_before_the_prompt() {
-        let mut turns = vec![Arc::new(Turn::Assistant(asking(&["1"])))];
+    fn open_requests_of_a_stored_history_get_results_before_the_prompt() {
+        let mut turns = vec![Arc::new(Turn::from(requesting(&["1"])))];
         let history = History::begin(&mut turns, prompt("go on"));
         let Some(Turn::User(turn)) = history.turns().last().map(AsRef::as_ref) else {
             panic!("no user turn");

@@ -1,4 +1,4 @@
-//! Hooks of the program around tool calls: whether a call may run, and what came of it.
+//! Hooks around tool calls: approval before a call, inspection of its result.
 
 use std::fmt;
 use std::future::Future;
@@ -7,61 +7,61 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
-use super::Chat;
+use super::chat::Chat;
 use crate::content::{ToolRequest, ToolResult};
 use crate::telemetry::names::error;
 use crate::tool::{BoxFuture, ToolContext, ToolDefinition, ToolError};
 
-/// A tool call that has not run yet, as a hook of [`Chat::on_tool_request`] sees it.
+/// A tool call before it runs, as passed to a hook of [`Chat::on_tool_request`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PendingCall {
-    /// What the model asks for. The arguments have not been held to the tool's schema yet.
+    /// The request of the model. Its arguments have not been validated against the schema yet.
     pub request: ToolRequest,
-    /// The tool, with its hints on what it does to the world.
+    /// The definition of the tool, with the hints about its effects.
     pub definition: ToolDefinition,
-    /// Who calls, the span of the call, and whether anybody still waits for it.
+    /// The context of the call: the caller, the span, the cancellation.
     pub context: ToolContext,
 }
 
-/// A tool call that is over, as a hook of [`Chat::on_tool_result`] sees it.
+/// A tool call after it ran, as passed to a hook of [`Chat::on_tool_result`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FinishedCall {
-    /// What the model asked for.
+    /// The request of the model.
     pub request: ToolRequest,
-    /// What it is going to be told.
+    /// The result that will be sent to the model.
     pub result: ToolResult,
-    /// Who called, and the span of the call.
+    /// The context of the call: the caller, the span.
     pub context: ToolContext,
 }
 
-/// What a hook says of a tool call.
+/// The decision of a hook about a tool call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Approval {
-    /// It goes on.
+    /// The call may run, or its result may be sent.
     #[default]
     Approved,
-    /// It does not, for a reason that the model is told.
+    /// The call may not run, or its result is withheld. The reason is sent to the model.
     Rejected(String),
 }
 
 impl Approval {
-    /// A no, with the reason that the model is told.
+    /// Creates a rejection with the reason that is sent to the model.
     pub fn rejected(reason: impl Into<String>) -> Self {
         Self::Rejected(reason.into())
     }
 }
 
-/// What a hook may return: an [`Approval`], nothing at all (which approves), or either of them in
-/// a `Result`, whose error fails the tool call.
+/// What a hook may return: an [`Approval`], `()` (which approves), or a `Result` of either, whose
+/// error fails the tool call.
 pub trait IntoApproval {
-    /// The approval, or the error that the tool call ends in.
+    /// Converts the value into an approval.
     ///
     /// # Errors
     ///
-    /// The hook's own.
+    /// The error of the hook, which fails the tool call.
     fn into_approval(self) -> Result<Approval, ToolError>;
 }
 
@@ -81,7 +81,7 @@ impl<A: IntoApproval, E: fmt::Display> IntoApproval for Result<A, E> {
     fn into_approval(self) -> Result<Approval, ToolError> {
         match self {
             Ok(approval) => approval.into_approval(),
-            Err(error) => Err(ToolError::of(&error)),
+            Err(error) => Err(ToolError::from_error(&error)),
         }
     }
 }
@@ -96,7 +96,7 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    /// Whether the call may run.
+    /// Calls the hooks before a tool call.
     pub(super) async fn before(
         &self,
         request: &ToolRequest,
@@ -109,14 +109,14 @@ impl Hooks {
                 definition: definition.clone(),
                 context: context.clone(),
             };
-            if let Approval::Rejected(reason) = ask(hook, call, &request.name).await? {
+            if let Approval::Rejected(reason) = call_hook(hook, call, &request.name).await? {
                 return Err(rejected(format!("The tool call was rejected: {reason}")));
             }
         }
         Ok(())
     }
 
-    /// Whether the model may be told the result; `result` makes it, where it is looked at.
+    /// Calls the hooks after a tool call. `result` is built only if there is a hook.
     pub(super) async fn after(
         &self,
         request: &ToolRequest,
@@ -129,7 +129,7 @@ impl Hooks {
                 result: result(),
                 context: context.clone(),
             };
-            if let Approval::Rejected(reason) = ask(hook, call, &request.name).await? {
+            if let Approval::Rejected(reason) = call_hook(hook, call, &request.name).await? {
                 return Err(rejected(format!("The tool's result is withheld: {reason}")));
             }
         }
@@ -141,34 +141,33 @@ fn rejected(message: String) -> ToolError {
     ToolError::new(error::TOOL_REJECTED, message)
 }
 
-/// Asks a hook. One that panics fails the tool call, and nothing else.
-async fn ask<C>(hook: &Hook<C>, call: C, tool: &str) -> Result<Approval, ToolError> {
-    // The hook itself may panic, before there is a future.
+/// Calls a hook. A panic of the hook fails the tool call.
+async fn call_hook<C>(hook: &Hook<C>, call: C, tool: &str) -> Result<Approval, ToolError> {
+    // The hook itself may panic, before it returns a future.
     AssertUnwindSafe(async move { hook(call).await }).catch_unwind().await.unwrap_or_else(|_| {
         Err(ToolError::new(error::PANIC, format!("A check of the tool `{tool}` crashed.")))
     })
 }
 
 impl Chat {
-    /// Has that hook asked before each call of a tool: by a person who says yes or no, for
-    /// example. It runs inside the call's `execute_tool` span, and a tool's own timeout begins
-    /// after it.
+    /// Calls a hook before each tool call, to approve it. The hook runs inside the `execute_tool` span
+    /// of the call; the time limit of the tool starts after it.
     ///
-    /// A [rejected](Approval::Rejected) call ends as an error of the type `tool_rejected`; the
-    /// model reads the reason and the conversation goes on. A hook that fails or panics fails the
-    /// call in the same way. Of several hooks all have to approve, in the order they were added.
-    /// It is not asked about tools that the chat does not have.
+    /// A [rejected](Approval::Rejected) call fails with the error type `tool_rejected`: the reason is
+    /// sent to the model and the conversation continues. An error or a panic of the hook fails the
+    /// call as well. If there are several hooks, they are called in the order of registration, and
+    /// all have to approve. Hooks are not called for tools that the chat does not have.
     ///
     /// ```
     /// # use chatlas_core::{Chat, Provider, chat::Approval};
-    /// # async fn ask_somebody(_: &str) -> bool { true }
+    /// # async fn confirm(_: &str) -> bool { true }
     /// # fn example(provider: impl Provider) {
     /// let chat = Chat::new(provider).on_tool_request(|call| async move {
-    ///     let harmless = call.definition.annotations.read_only == Some(true);
-    ///     if harmless || ask_somebody(&call.request.name).await {
+    ///     let read_only = call.definition.annotations.read_only == Some(true);
+    ///     if read_only || confirm(&call.request.name).await {
     ///         Approval::Approved
     ///     } else {
-    ///         Approval::rejected("the user said no")
+    ///         Approval::rejected("the user declined")
     ///     }
     /// });
     /// # }
@@ -186,12 +185,11 @@ impl Chat {
         self
     }
 
-    /// Shows that hook each result before the model is told, failed calls and rejected ones
-    /// included. It runs inside the call's `execute_tool` span.
+    /// Calls a hook with each result before it is sent to the model, including those of failed and
+    /// rejected calls. The hook runs inside the `execute_tool` span of the call.
     ///
-    /// A hook that [rejects](Approval::Rejected) the result withholds it: the model reads the
-    /// reason instead, and the call ends as an error of the type `tool_rejected`. A hook that
-    /// fails or panics fails the call.
+    /// If the hook [rejects](Approval::Rejected) the result, the reason is sent instead, and the call
+    /// fails with the error type `tool_rejected`. An error or a panic of the hook fails the call.
     ///
     /// ```
     /// # use chatlas_core::{Chat, Provider};
@@ -221,7 +219,7 @@ where
     A: IntoApproval + 'static,
 {
     Arc::new(move |call| {
-        let asked = hook(call);
-        Box::pin(async move { asked.await.into_approval() })
+        let decision = hook(call);
+        Box::pin(async move { decision.await.into_approval() })
     })
 }

@@ -1,29 +1,30 @@
-//! Many prompts at once, each to a copy of the conversation.
+//! Several prompts at the same time, each sent to a copy of the conversation.
 
 use std::future::Future;
 
 use futures_util::{StreamExt as _, stream};
 use opentelemetry::Context;
 
-use super::{Chat, ChatError, Prompt, Reply, run};
+use super::chat::Chat;
+use super::{ChatError, Prompt, Reply, run};
 
-/// One of the conversations that [`Chat::parallel`] branches into.
+/// A copy of the conversation that [`Chat::parallel`] has sent a prompt to.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Branch {
-    /// The conversation, with the prompt and its answer in it.
+    /// The conversation, with the prompt and its answer.
     pub chat: Chat,
-    /// What came of the prompt.
+    /// The result of the prompt.
     pub result: Result<Reply, ChatError>,
 }
 
 impl Chat {
-    /// Asks each prompt in a copy of this conversation, so many at a time at the most. The
-    /// branches come in the order of the prompts; one that fails leaves the others alone. The
-    /// conversation itself stays as it is.
+    /// Sends each prompt to a copy of this conversation, at most `concurrency` at a time. Returns the
+    /// branches in the order of the prompts. An error of one branch does not affect the others. This
+    /// conversation is unchanged.
     ///
-    /// Each is an `invoke_agent` span of its own, below what is current when this is called.
-    /// Dropping the future gives all of them up.
+    /// Each branch has its own `invoke_agent` span, whose parent is the context that is current when
+    /// this method is called. Dropping the future cancels all branches.
     ///
     /// ```
     /// # use chatlas_core::{Chat, ChatError};
@@ -38,7 +39,7 @@ impl Chat {
     pub fn parallel<P: Into<Prompt>>(
         &self,
         prompts: impl IntoIterator<Item = P>,
-        at_once: usize,
+        concurrency: usize,
     ) -> impl Future<Output = Vec<Branch>> + Send {
         let parent = Context::current();
         let prompts: Vec<Prompt> = prompts.into_iter().map(Into::into).collect();
@@ -51,7 +52,7 @@ impl Chat {
         });
         async move {
             let mut done: Vec<(usize, Branch)> =
-                stream::iter(branches).buffer_unordered(at_once.max(1)).collect().await;
+                stream::iter(branches).buffer_unordered(concurrency.max(1)).collect().await;
             done.sort_by_key(|(index, _)| *index);
             done.into_iter().map(|(_, branch)| branch).collect()
         }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use opentelemetry::Context;
 use serde_json::Value;
 
+use super::chat::Chat;
+use super::error::ChatError;
 use super::run::agent_failure;
-use super::{Chat, ChatError};
 use crate::provider::{ChatRequest, Completion, ProviderError};
 use crate::telemetry::agent::{AgentFacts, AgentSpan};
 use crate::telemetry::tool::{Subject, ToolFacts, ToolSpan};
@@ -28,7 +29,7 @@ pub async fn rehearse<const N: usize>(
         return run_bare(chat, &mut replies).await;
     }
     let parent = Context::current();
-    let run = Run::for_chat(&chat.settings, &chat.written);
+    let run = Run::for_chat(&chat.settings, &chat.message_cache);
     let facts = || AgentFacts {
         info: chat.provider.info(),
         name: chat.name.as_ref(),

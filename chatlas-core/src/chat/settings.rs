@@ -1,262 +1,296 @@
-//! What a program sets for a chat before it talks: who the model is, its tools and parameters, and
-//! what its telemetry says.
+//! The settings of a conversation: the model, the prompt, the tools, the parameters.
+//!
+//! Each has a getter, a setter (`set_…`) and a chainable setter (`with_…`).
 
 use std::sync::Arc;
 
-use opentelemetry::{Array, KeyValue};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Chat, ToolMode};
-use crate::provider::{ModelParams, OutputSchema};
-use crate::telemetry::{Capture, CapturedContent, MIN_CAPTURE_LIMIT, MessageCache, names};
-use crate::tool::ToolSet;
+use super::chat::{Chat, ToolMode};
+use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError};
+use crate::tool::{DuplicateTool, Tool, ToolSet};
+use crate::turn::Turn;
 
+/// The model and the conversation.
 impl Chat {
-    /// Tells the model who it is and how to behave.
+    /// Returns the provider.
+    pub fn provider(&self) -> &Arc<dyn Provider> {
+        &self.provider
+    }
+
+    /// Replaces the provider. The conversation continues with its model.
+    pub fn set_provider(&mut self, provider: impl Provider) {
+        self.provider = Arc::new(provider);
+    }
+
+    /// Returns the model that is requested, if the provider has a fixed one.
+    pub fn model(&self) -> Option<&str> {
+        self.provider.info().model.as_deref()
+    }
+
+    /// Changes the model. The conversation continues with it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Provider::for_model`].
+    pub fn set_model(&mut self, model: &str) -> Result<(), ProviderError> {
+        self.provider = self.provider.for_model(model)?;
+        Ok(())
+    }
+
+    /// Returns the turns of the conversation, oldest first.
+    pub fn turns(&self) -> &[Arc<Turn>] {
+        &self.turns
+    }
+
+    /// Replaces the turns of the conversation.
+    pub fn set_turns<T: Into<Arc<Turn>>>(&mut self, turns: impl IntoIterator<Item = T>) {
+        self.turns = turns.into_iter().map(Into::into).collect();
+    }
+
+    /// Replaces the turns of the conversation.
     #[must_use]
-    pub fn system_prompt(mut self, prompt: impl Into<Arc<str>>) -> Self {
+    pub fn with_turns<T: Into<Arc<Turn>>>(mut self, turns: impl IntoIterator<Item = T>) -> Self {
+        self.set_turns(turns);
+        self
+    }
+
+    /// Returns the system prompt.
+    pub fn system_prompt(&self) -> Option<&str> {
+        self.system_prompt.as_deref()
+    }
+
+    /// Sets or, with `None`, removes the system prompt.
+    pub fn set_system_prompt(&mut self, prompt: Option<impl Into<Arc<str>>>) {
+        self.system_prompt = prompt.map(Into::into);
+    }
+
+    /// Sets the system prompt: the role of the model and its instructions.
+    #[must_use]
+    pub fn with_system_prompt(mut self, prompt: impl Into<Arc<str>>) -> Self {
         self.system_prompt = Some(prompt.into());
         self
     }
 
-    /// Names the agent: `gen_ai.agent.name`, and part of the `invoke_agent` span's name. Keep the
-    /// names few.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
-        self
+    /// Returns the token that cancels the runs of this chat.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.cancellation
     }
 
-    /// Says what the agent is for: `gen_ai.agent.description`.
-    #[must_use]
-    pub fn description(mut self, description: impl Into<Arc<str>>) -> Self {
-        self.description = Some(description.into());
-        self
+    /// Sets the token that cancels the runs of this chat. See
+    /// [`with_cancellation`](Self::with_cancellation).
+    pub fn set_cancellation(&mut self, token: CancellationToken) {
+        self.cancellation = token;
     }
 
-    /// Sets the program's own id of the conversation: `gen_ai.conversation.id` on its spans. None
-    /// is ever invented.
+    /// Sets the token that cancels the runs of this chat, for a stop button or a shutdown. A cancelled
+    /// run returns [`ChatError::Cancelled`](super::ChatError::Cancelled). Dropping the future or the
+    /// stream cancels a run as well.
+    ///
+    /// A cancelled token stays cancelled: set another one before the next run.
     #[must_use]
-    pub fn conversation_id(mut self, id: impl Into<Arc<str>>) -> Self {
-        self.conversation_id = Some(id.into());
+    pub fn with_cancellation(mut self, token: CancellationToken) -> Self {
+        self.set_cancellation(token);
         self
     }
+}
 
-    /// Gives the model these tools, instead of those it had.
+/// The tools.
+impl Chat {
+    /// Returns the tools.
+    pub fn tools(&self) -> &ToolSet {
+        &self.tools
+    }
+
+    /// Replaces the tools.
+    pub fn set_tools(&mut self, tools: ToolSet) {
+        self.tools = tools;
+    }
+
+    /// Replaces the tools.
     #[must_use]
-    pub fn tools(mut self, tools: ToolSet) -> Self {
+    pub fn with_tools(mut self, tools: ToolSet) -> Self {
         self.tools = tools;
         self
     }
 
+    /// Adds a tool.
+    ///
+    /// # Errors
+    ///
+    /// [`DuplicateTool`] if the chat has a tool with the same name.
+    pub fn add_tool(&mut self, tool: impl Tool) -> Result<(), DuplicateTool> {
+        self.tools.add(tool)
+    }
+
+    /// Removes the tool with that name and returns it.
+    pub fn remove_tool(&mut self, name: &str) -> Option<Arc<dyn Tool>> {
+        self.tools.remove(name)
+    }
+
+    /// Returns how the tool calls of one reply are run.
+    pub fn tool_mode(&self) -> ToolMode {
+        self.tool_mode
+    }
+
+    /// Sets how the tool calls of one reply are run.
+    pub fn set_tool_mode(&mut self, mode: ToolMode) {
+        self.tool_mode = mode;
+    }
+
     /// Sets how the tool calls of one reply are run.
     #[must_use]
-    pub fn tool_mode(mut self, mode: ToolMode) -> Self {
+    pub fn with_tool_mode(mut self, mode: ToolMode) -> Self {
         self.tool_mode = mode;
         self
     }
 
-    /// Bounds the model calls of one `chat()`, at least 1: beyond it
+    /// Returns the maximum number of model calls of one run.
+    pub fn max_rounds(&self) -> usize {
+        self.max_rounds
+    }
+
+    /// Sets the maximum number of model calls of one run, at least 1.
+    pub fn set_max_rounds(&mut self, rounds: usize) {
+        self.max_rounds = rounds.max(1);
+    }
+
+    /// Sets the maximum number of model calls of one run, at least 1. A run that exceeds it returns
     /// [`ChatError::TooManyRounds`](super::ChatError::TooManyRounds).
     #[must_use]
-    pub fn max_rounds(mut self, rounds: usize) -> Self {
-        self.max_rounds = rounds.max(1);
+    pub fn with_max_rounds(mut self, rounds: usize) -> Self {
+        self.set_max_rounds(rounds);
         self
     }
+}
 
-    /// Sets all parameters of the model at once.
-    #[must_use]
-    pub fn params(mut self, params: ModelParams) -> Self {
+/// The parameters of the model.
+impl Chat {
+    /// Returns the parameters of the model.
+    pub fn params(&self) -> &ModelParams {
+        &self.params
+    }
+
+    /// Returns the parameters of the model, to change them.
+    ///
+    /// ```
+    /// # fn example(chat: &mut chatlas_core::Chat) {
+    /// chat.params_mut().temperature = Some(0.2);
+    /// # }
+    /// ```
+    pub fn params_mut(&mut self) -> &mut ModelParams {
+        Arc::make_mut(&mut self.params)
+    }
+
+    /// Replaces the parameters of the model.
+    pub fn set_params(&mut self, params: ModelParams) {
         self.params = Arc::new(params);
+    }
+
+    /// Replaces the parameters of the model.
+    #[must_use]
+    pub fn with_params(mut self, params: ModelParams) -> Self {
+        self.set_params(params);
         self
     }
 
-    /// Sets how freely the model chooses its words.
+    /// Sets the sampling temperature.
     #[must_use]
-    pub fn temperature(mut self, temperature: f64) -> Self {
-        Arc::make_mut(&mut self.params).temperature = Some(temperature);
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
+        self.params_mut().temperature = Some(temperature);
         self
     }
 
-    /// Sets the share of probability the model chooses from.
+    /// Sets the probability mass that tokens are sampled from (nucleus sampling).
     #[must_use]
-    pub fn top_p(mut self, top_p: f64) -> Self {
-        Arc::make_mut(&mut self.params).top_p = Some(top_p);
+    pub fn with_top_p(mut self, top_p: f64) -> Self {
+        self.params_mut().top_p = Some(top_p);
         self
     }
 
-    /// Sets the number of candidates the model chooses from.
+    /// Sets the number of most likely tokens that are sampled from.
     #[must_use]
-    pub fn top_k(mut self, top_k: u32) -> Self {
-        Arc::make_mut(&mut self.params).top_k = Some(top_k);
+    pub fn with_top_k(mut self, top_k: u32) -> Self {
+        self.params_mut().top_k = Some(top_k);
         self
     }
 
-    /// Sets the most tokens the model may write in one reply.
+    /// Sets the maximum number of output tokens of one reply.
     #[must_use]
-    pub fn max_tokens(mut self, max: u32) -> Self {
-        Arc::make_mut(&mut self.params).max_tokens = Some(max);
+    pub fn with_max_tokens(mut self, tokens: u32) -> Self {
+        self.params_mut().max_tokens = Some(tokens);
         self
     }
 
     /// Sets the texts at which the model stops.
     #[must_use]
-    pub fn stop_sequences<S: Into<String>>(mut self, stops: impl IntoIterator<Item = S>) -> Self {
-        Arc::make_mut(&mut self.params).stop_sequences =
-            stops.into_iter().map(Into::into).collect();
-        self
-    }
-
-    /// Sets the seed for replies that repeat.
-    #[must_use]
-    pub fn seed(mut self, seed: i64) -> Self {
-        Arc::make_mut(&mut self.params).seed = Some(seed);
-        self
-    }
-
-    /// Makes words that were used often less likely.
-    #[must_use]
-    pub fn frequency_penalty(mut self, penalty: f64) -> Self {
-        Arc::make_mut(&mut self.params).frequency_penalty = Some(penalty);
-        self
-    }
-
-    /// Makes words that were used at all less likely.
-    #[must_use]
-    pub fn presence_penalty(mut self, penalty: f64) -> Self {
-        Arc::make_mut(&mut self.params).presence_penalty = Some(penalty);
-        self
-    }
-
-    /// Sets how much the model is to think, in the vendor's word: `low`, `medium`, `high`, …
-    #[must_use]
-    pub fn reasoning_level(mut self, level: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.params).reasoning_level = Some(level.into());
-        self
-    }
-
-    /// Asks for that many choices: the conversation goes on with the first, and the
-    /// [others](crate::AssistantTurn::alternatives) stand beside it.
-    #[must_use]
-    pub fn choice_count(mut self, choices: u32) -> Self {
-        Arc::make_mut(&mut self.params).choice_count = Some(choices);
-        self
-    }
-
-    /// Sets a parameter of the vendor's own: a field of the request's body, as it is. It wins over
-    /// what the library would write.
-    #[must_use]
-    pub fn extra(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
-        Arc::make_mut(&mut self.params).extra.insert(field.into(), value.into());
-        self
-    }
-
-    /// Has the model answer with JSON that follows the schema.
-    #[must_use]
-    pub fn output(mut self, schema: OutputSchema) -> Self {
-        self.output = Some(Arc::new(schema));
-        self
-    }
-
-    /// Puts an attribute on all spans of this chat: whose it is, which tenant, which release.
-    ///
-    /// It replaces the one of the same key. Keys that the library itself writes (`gen_ai.…`,
-    /// `error.type`, `server.…`) are passed over. Metrics do not have it: there, every value is
-    /// a series of its own.
-    ///
-    /// ```
-    /// # use chatlas_core::{Chat, Provider};
-    /// # fn example(provider: impl Provider) {
-    /// let chat = Chat::new(provider).attribute("user.id", "u-17").session_id("s-4");
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn attribute(
+    pub fn with_stop_sequences<S: Into<String>>(
         mut self,
-        key: impl Into<opentelemetry::Key>,
-        value: impl Into<opentelemetry::Value>,
+        texts: impl IntoIterator<Item = S>,
     ) -> Self {
-        Arc::make_mut(&mut self.settings).set_attribute(KeyValue::new(key, value));
+        self.params_mut().stop_sequences = texts.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets the session that the chat belongs to: `session.id` on its spans.
+    /// Sets the seed for reproducible sampling.
     #[must_use]
-    pub fn session_id(self, id: impl Into<Arc<str>>) -> Self {
-        self.attribute(names::user::SESSION_ID, id.into())
-    }
-
-    /// Sets the program's own words for the chat, to find it by: `chatlas.tags` on its spans.
-    #[must_use]
-    pub fn tags<S: Into<String>>(self, tags: impl IntoIterator<Item = S>) -> Self {
-        let tags = tags.into_iter().map(|tag| tag.into().into()).collect();
-        self.attribute(names::user::TAGS, opentelemetry::Value::Array(Array::String(tags)))
-    }
-
-    /// Puts the [baggage](https://opentelemetry.io/docs/concepts/signals/baggage/) entry of that
-    /// key on all spans of this chat, where there is one when it is asked.
-    #[must_use]
-    pub fn baggage(mut self, key: impl Into<opentelemetry::Key>) -> Self {
-        Arc::make_mut(&mut self.settings).add_baggage_key(key.into());
+    pub fn with_seed(mut self, seed: i64) -> Self {
+        self.params_mut().seed = Some(seed);
         self
     }
 
-    /// Sets what of the content is recorded, whatever the environment says.
+    /// Sets the penalty on tokens by how often they have appeared.
     #[must_use]
-    pub fn capture(mut self, capture: Capture) -> Self {
-        Arc::make_mut(&mut self.settings).capture = Some(capture);
+    pub fn with_frequency_penalty(mut self, penalty: f64) -> Self {
+        self.params_mut().frequency_penalty = Some(penalty);
         self
     }
 
-    /// Shows all content to that hook before it is written, to be changed: what is not to be
-    /// recorded is taken out there. It sees an answer as it comes out and, when the conversation
-    /// goes on, once as it goes back in. One that panics loses the content, and nothing else.
-    ///
-    /// ```
-    /// # use chatlas_core::{Chat, Provider};
-    /// # fn example(provider: impl Provider, secret: String) {
-    /// let chat = Chat::new(provider).redact(move |content| {
-    ///     content.each_text(&mut |text| *text = text.replace(&secret, "***"));
-    /// });
-    /// # }
-    /// ```
+    /// Sets the penalty on tokens that have appeared at all.
     #[must_use]
-    pub fn redact(
-        mut self,
-        hook: impl Fn(&mut CapturedContent<'_>) + Send + Sync + 'static,
-    ) -> Self {
-        Arc::make_mut(&mut self.settings).redact = Some(Arc::new(hook));
-        self.written = MessageCache::default();
+    pub fn with_presence_penalty(mut self, penalty: f64) -> Self {
+        self.params_mut().presence_penalty = Some(penalty);
         self
     }
 
-    /// Bounds each content attribute to that many bytes: 64 KiB unless set, and at least 512. What
-    /// is cut stays valid JSON and says so; of a long conversation the latest messages stay.
+    /// Sets the reasoning effort, in the vendor's terms: `low`, `medium`, `high`, …
     #[must_use]
-    pub fn capture_limit(mut self, bytes: usize) -> Self {
-        Arc::make_mut(&mut self.settings).limit = bytes.max(MIN_CAPTURE_LIMIT);
-        self.written = MessageCache::default();
+    pub fn with_reasoning_level(mut self, level: impl Into<String>) -> Self {
+        self.params_mut().reasoning_level = Some(level.into());
         self
     }
 
-    /// Whether the `invoke_agent` span repeats, as a sum, the usage of the model calls below it.
-    /// It does unless set, for the conventions recommend it; leave it out for a backend that sums
-    /// `gen_ai.usage.*` over all spans, which would count every token twice.
+    /// Sets the number of alternative replies. The conversation continues with the first; the
+    /// [others](crate::AssistantTurn::alternatives) are kept beside it.
     #[must_use]
-    pub fn agent_usage(mut self, on: bool) -> Self {
-        Arc::make_mut(&mut self.settings).agent_usage = on;
+    pub fn with_choice_count(mut self, choices: u32) -> Self {
+        self.params_mut().choice_count = Some(choices);
         self
     }
 
-    /// Has runs end when that token is cancelled, with
-    /// [`ChatError::Cancelled`](super::ChatError::Cancelled): for a stop button, or the end of the
-    /// program. Dropping the future or the stream does the same.
-    ///
-    /// A token is cancelled once and for all: set another one before the next run.
+    /// Sets a vendor-specific field of the request body, sent unchanged. It overrides a field that
+    /// the library writes.
     #[must_use]
-    pub fn cancellation(mut self, token: CancellationToken) -> Self {
-        self.cancellation = token;
+    pub fn with_extra(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.params_mut().extra.insert(field.into(), value.into());
+        self
+    }
+
+    /// Returns the JSON schema that replies have to follow.
+    pub fn output(&self) -> Option<&OutputSchema> {
+        self.output.as_deref()
+    }
+
+    /// Sets or, with `None`, removes the JSON schema that replies have to follow.
+    pub fn set_output(&mut self, schema: Option<OutputSchema>) {
+        self.output = schema.map(Arc::new);
+    }
+
+    /// Sets the JSON schema that replies have to follow.
+    #[must_use]
+    pub fn with_output(mut self, schema: OutputSchema) -> Self {
+        self.set_output(Some(schema));
         self
     }
 }

@@ -1,158 +1,133 @@
-//! A reply as a stream of events: the loop runs inside it, and waits at each event until the
-//! consumer has taken it.
+//! An answer as a stream of events. The loop runs inside the stream and waits at each event until the
+//! consumer polls again.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context as Task, Poll};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use futures_util::task::AtomicWaker;
-use opentelemetry::Context;
 
-use super::{Chat, ChatError, Prompt, Reply, StreamEvent, run};
-use crate::tool::{Progress, ToolOutput};
-
-/// How many events may wait before progress is passed over: tools in threads of their own may tell
-/// of it faster than anybody listens, or when nobody listens any more.
-const WAITING: usize = 1024;
+use super::chat::Chat;
+use super::queue::{Events, Queue};
+use super::{ChatError, Reply, StreamEvent};
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, ChatError>> + Send + 'a>>;
 
-/// The events of one [`Chat::stream`].
+/// The events of a [`Chat::stream`].
 #[must_use = "a stream does nothing until it is polled"]
 pub struct ChatStream<'a> {
     running: Option<Running<'a>>,
     queue: Queue,
-    /// What came of the run, until the events before it have been taken.
+    /// The result of the run, until the events before it have been yielded.
     result: Option<Result<Reply, ChatError>>,
 }
 
-/// Where the loop and its tools leave events for the consumer.
-#[derive(Clone, Default)]
-struct Queue(Arc<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    events: Mutex<VecDeque<StreamEvent>>,
-    consumer: AtomicWaker,
-}
-
-impl Queue {
-    fn put(&self, event: StreamEvent) {
-        self.0.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
-    }
-
-    /// Where too many wait, the oldest progress gives way.
-    fn put_progress(&self, event: StreamEvent) {
-        let mut events = self.0.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() >= WAITING {
-            let is_progress =
-                |event: &StreamEvent| matches!(event, StreamEvent::ToolProgress { .. });
-            let oldest = events.iter().position(is_progress);
-            oldest.and_then(|index| events.remove(index));
-        }
-        events.push_back(event);
-    }
-
-    fn take(&self) -> Option<StreamEvent> {
-        self.0.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-}
-
-/// The loop's end of a stream.
-#[derive(Clone)]
-pub(super) struct Events(Queue);
-
-impl Progress for Events {
-    fn progress(&self, call_id: &Arc<str>, output: ToolOutput) {
-        self.0.put_progress(StreamEvent::ToolProgress { id: call_id.clone(), output });
-        self.0.0.consumer.wake();
-    }
-}
-
-impl Events {
-    /// Hands an event to the consumer and waits until it asks for more.
-    pub(super) async fn emit(&self, event: StreamEvent) {
-        self.0.put(event);
-        // No waker: the consumer's next poll goes on from here.
-        let mut waited = false;
-        std::future::poll_fn(|_| {
-            if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
-}
-
 impl<'a> ChatStream<'a> {
-    pub(super) fn new(chat: &'a mut Chat, prompt: Prompt, parent: Context) -> Self {
+    pub(super) fn new(start: impl FnOnce(Events) -> Running<'a>) -> Self {
         let queue = Queue::default();
-        let events = Events(queue.clone());
-        Self {
-            running: Some(Box::pin(run::run(chat, prompt, parent, Some(events)))),
-            queue,
-            result: None,
-        }
+        Self { running: Some(start(Events::new(&queue))), queue, result: None }
     }
 }
 
 impl Stream for ChatStream<'_> {
     type Item = Result<StreamEvent, ChatError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
-        if self.running.is_none() && self.result.is_none() {
-            // A tool that goes on by itself may still tell of its progress: that was the end.
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.running.is_none() && this.result.is_none() {
+            // A detached tool may still report progress after the end: ignore it.
             return Poll::Ready(None);
         }
-        // The loop goes on only when the consumer has all that there was.
-        if let Some(event) = self.queue.take() {
-            return Poll::Ready(Some(Ok(event)));
+        // The loop continues only when the consumer has all events so far.
+        if let Some(item) = this.next_ready() {
+            return Poll::Ready(Some(item));
         }
-        if let Some(result) = self.result.take() {
-            return Poll::Ready(Some(result.map(StreamEvent::Done)));
-        }
-        let this = &mut *self;
         let Some(running) = &mut this.running else { return Poll::Ready(None) };
-        this.queue.0.consumer.register(task.waker());
-        let polled = running.as_mut().poll(task);
-        if let Poll::Ready(result) = polled {
+        this.queue.register(task.waker());
+        if let Poll::Ready(result) = running.as_mut().poll(task) {
             this.running = None;
             this.result = Some(result);
         }
-        match this.queue.take() {
-            Some(event) => Poll::Ready(Some(Ok(event))),
-            None => match this.result.take() {
-                Some(result) => Poll::Ready(Some(result.map(StreamEvent::Done))),
-                None => Poll::Pending,
-            },
+        this.next_ready().map_or(Poll::Pending, |item| Poll::Ready(Some(item)))
+    }
+}
+
+impl ChatStream<'_> {
+    /// Returns the next event, or the result if all events have been yielded.
+    fn next_ready(&mut self) -> Option<Result<StreamEvent, ChatError>> {
+        if let Some(event) = self.queue.take() {
+            return Some(Ok(event));
         }
+        let result = self.result.take()?;
+        Some(result.map(|reply| StreamEvent::Done(Box::new(reply))))
     }
 }
 
 impl fmt::Debug for ChatStream<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatStream").field("over", &self.running.is_none()).finish()
+        f.debug_struct("ChatStream").field("finished", &self.running.is_none()).finish()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The events of a [`Chat::into_stream`], with the chat.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct OwnedChatStream {
+    events: ChatStream<'static>,
+    chat: Arc<Mutex<Option<Chat>>>,
+}
 
-    #[test]
-    fn progress_that_nobody_takes_gives_way_to_newer_and_nothing_else_does() {
-        let queue = Queue::default();
-        queue.put(StreamEvent::Text("a".to_owned()));
-        let (events, id) = (Events(queue.clone()), Arc::from("call-1"));
-        for step in 0..3 * WAITING {
-            events.progress(&id, step.to_string().into());
-        }
-        let waiting: Vec<StreamEvent> = std::iter::from_fn(|| queue.take()).collect();
-        assert_eq!(waiting.len(), WAITING);
-        assert_eq!(waiting[0], StreamEvent::Text("a".to_owned()));
-        let newest = ToolOutput::from((3 * WAITING - 1).to_string());
-        assert_eq!(waiting[WAITING - 1], StreamEvent::ToolProgress { id, output: newest });
+impl OwnedChatStream {
+    pub(super) fn new<F>(chat: Chat, start: F) -> Self
+    where
+        F: for<'a> FnOnce(&'a mut Chat, Events) -> Running<'a> + Send + 'static,
+    {
+        let slot = Arc::new(Mutex::new(None));
+        let mut lent = Lent { chat: Some(chat), slot: Arc::clone(&slot) };
+        let events = ChatStream::new(move |events| {
+            Box::pin(async move {
+                match &mut lent.chat {
+                    Some(chat) => start(chat, events).await,
+                    // The chat is taken out only when `lent` is dropped.
+                    None => Err(ChatError::Cancelled),
+                }
+            })
+        });
+        Self { events, chat: slot }
+    }
+
+    /// Cancels the rest of the run and returns the chat. Its history holds the complete turns, and
+    /// what has arrived of the reply as a partial turn.
+    pub fn into_chat(self) -> Chat {
+        drop(self.events);
+        let chat = self.chat.lock().unwrap_or_else(PoisonError::into_inner).take();
+        chat.expect("the dropped run has returned the chat")
+    }
+}
+
+/// A chat that a run borrows. It is returned when the run ends or is dropped.
+struct Lent {
+    chat: Option<Chat>,
+    slot: Arc<Mutex<Option<Chat>>>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = self.chat.take();
+    }
+}
+
+impl Stream for OwnedChatStream {
+    type Item = Result<StreamEvent, ChatError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.events).poll_next(task)
+    }
+}
+
+impl fmt::Debug for OwnedChatStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedChatStream").field("events", &self.events).finish_non_exhaustive()
     }
 }

@@ -1,46 +1,48 @@
-//! How a model call fails: the kind, to match on, and what the vendor said of it.
+//! The error of a model call: its kind, to match on, and the details that the vendor reports.
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ProviderInfo;
 use crate::turn::AssistantTurn;
 
-/// The kinds of failure a program may want to tell apart.
+/// The kind of a failed model call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProviderErrorKind {
-    /// The key is missing, wrong, or not allowed to do this.
+    /// The credentials are missing, invalid, or lack the permission.
     Authentication,
-    /// Too many requests, or the quota is used up.
+    /// The rate limit or the quota is exceeded.
     RateLimit,
-    /// The vendor is overloaded or has trouble of its own.
+    /// The vendor is overloaded or reports an internal error.
     Overloaded,
-    /// The vendor refuses the request as it stands.
+    /// The vendor rejects the request.
     InvalidRequest,
-    /// There is no such model, or not for this key.
+    /// The model does not exist, or the credentials have no access to it.
     ModelNotFound,
-    /// The conversation does not fit the model's context.
+    /// The conversation exceeds the context window of the model.
     ContextTooLong,
-    /// A filter of the vendor's stopped it.
+    /// A content filter of the vendor blocked the request or the reply.
     ContentFilter,
-    /// It took longer than the client was told to wait.
+    /// A timeout of the client expired.
     Timeout,
-    /// The host could not be reached, or the connection broke before the reply began.
+    /// The server could not be reached, or the connection broke before the reply began.
     Connection,
-    /// The reply is not what the protocol says.
+    /// The reply does not follow the protocol.
     MalformedReply,
-    /// The reply broke off before its end.
+    /// The reply ended before it was complete.
     TruncatedStream,
-    /// The vendor cannot do this at all.
+    /// The vendor does not support the operation.
     Unsupported,
     /// Anything else.
     Other,
 }
 
 impl ProviderErrorKind {
-    /// A short, fixed word for it: `error.type` where neither a vendor code nor a status is known.
+    /// Returns the `error.type` of this kind, for errors without a vendor code and a status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Authentication => "authentication",
@@ -60,9 +62,9 @@ impl ProviderErrorKind {
     }
 }
 
-/// A model call that failed: what was wrong, and what the vendor said of it.
+/// The error of a model call.
 ///
-/// It holds no key and no header. [`Display`](fmt::Display) is one line for a person.
+/// It holds no API key and no header. [`Display`](fmt::Display) writes one line for a person.
 ///
 /// ```
 /// # use chatlas_core::{Chat, ChatError, ProviderErrorKind};
@@ -70,7 +72,7 @@ impl ProviderErrorKind {
 /// match chat.chat("Hello").await {
 ///     Ok(reply) => println!("{reply}"),
 ///     Err(ChatError::Provider(error)) if error.kind() == ProviderErrorKind::RateLimit => {
-///         println!("later, please: {:?}", error.retry_after());
+///         println!("retry after {:?}", error.retry_after());
 ///     }
 ///     Err(error) => eprintln!("{error}"),
 /// }
@@ -79,7 +81,7 @@ impl ProviderErrorKind {
 #[derive(Clone, PartialEq)]
 pub struct ProviderError(Box<Failure>);
 
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 struct Failure {
     kind: ProviderErrorKind,
     message: String,
@@ -88,10 +90,21 @@ struct Failure {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     partial: Option<AssistantTurn>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl PartialEq for Failure {
+    /// Compares everything but the source, which cannot be compared.
+    fn eq(&self, other: &Self) -> bool {
+        (self.kind, &self.message, self.status, &self.code)
+            == (other.kind, &other.message, other.status, &other.code)
+            && (&self.request_id, self.retry_after, &self.partial)
+                == (&other.request_id, other.retry_after, &other.partial)
+    }
 }
 
 impl ProviderError {
-    /// A failure of that kind, with a message for a person.
+    /// Creates an error of that kind, with a message for a person.
     pub fn new(kind: ProviderErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Failure {
             kind,
@@ -101,103 +114,112 @@ impl ProviderError {
             request_id: None,
             retry_after: None,
             partial: None,
+            source: None,
         }))
     }
 
-    /// A vendor that cannot do what is asked.
+    /// Creates the error of an operation that the provider does not support.
     pub(super) fn unsupported(info: &ProviderInfo, what: &str) -> Self {
         let message = format!("the provider `{}` cannot {what}", info.name);
         Self::new(ProviderErrorKind::Unsupported, message)
     }
 
-    /// A stream that stopped before its last event.
+    /// Creates the error of a stream that ended before its last event.
     pub(crate) fn without_end() -> Self {
         Self::new(ProviderErrorKind::TruncatedStream, "the reply broke off before its end")
     }
 
-    /// The same failure in other words: without a secret that it quoted, or with advice.
+    /// Replaces the message.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.0.message = message.into();
         self
     }
 
-    /// Adds the HTTP status.
+    /// Sets the HTTP status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.0.status = Some(status);
         self
     }
 
-    /// Adds the vendor's own code.
+    /// Sets the vendor's error code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.0.code = Some(code.into());
         self
     }
 
-    /// Adds the vendor's id of the request, to quote to their support.
+    /// Sets the vendor's id of the request, for their support.
     #[must_use]
     pub fn with_request_id(mut self, id: impl Into<String>) -> Self {
         self.0.request_id = Some(id.into());
         self
     }
 
-    /// Adds how long the vendor asks to wait.
+    /// Sets how long the vendor wants the client to wait.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
 
-    /// Adds what had arrived of the reply. A provider need not: a [`Chat`](crate::Chat) knows. But
-    /// where a failure itself tells what it has cost, that belongs here.
+    /// Sets the partial reply. A [`Chat`](crate::Chat) adds what arrived before the error by itself;
+    /// a provider sets it if the error itself reports token counts.
     #[must_use]
     pub fn with_partial(mut self, partial: AssistantTurn) -> Self {
         self.0.partial = Some(partial);
         self
     }
 
-    /// The kind, to match on.
+    /// Sets the error that caused this one. The message must not repeat its text, and its text must
+    /// not contain secrets.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    /// Returns the kind, to match on.
     pub fn kind(&self) -> ProviderErrorKind {
         self.0.kind
     }
 
-    /// What the vendor (or the library) said of it.
+    /// Returns the message of the vendor or the library.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The HTTP status, where there was one.
+    /// Returns the HTTP status, if there was a response.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// The vendor's own code, where it gave one.
+    /// Returns the vendor's error code, if there is one.
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()
     }
 
-    /// The vendor's id of the request, where it gave one.
+    /// Returns the vendor's id of the request, if there is one.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// How long the vendor asks to wait, where it does.
+    /// Returns how long the vendor wants the client to wait, if it says so.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// What had arrived of the reply when it broke off. A [`Chat`](crate::Chat) keeps it in its
-    /// turns, too.
+    /// Returns the part of the reply that arrived before the error. A [`Chat`](crate::Chat) keeps it
+    /// in its turns as well.
     pub fn partial(&self) -> Option<&AssistantTurn> {
         self.0.partial.as_ref()
     }
 
-    /// The value of `error.type`: the vendor's code, else the HTTP status, else the kind.
+    /// Returns the value of `error.type`: the vendor's code, else the HTTP status, else the kind.
     ///
-    /// A code that does not look like one (long, or with other signs than letters, digits, `_`,
-    /// `-` and `.`) is passed over, so that the values stay few and free of content.
+    /// A code that is longer than 64 bytes or has characters other than ASCII letters, digits, `_`,
+    /// `-` and `.` is ignored, so that the values are few and free of content.
     pub fn error_type(&self) -> Cow<'static, str> {
         let plain = |code: &&str| {
             !code.is_empty()
@@ -215,7 +237,7 @@ impl ProviderError {
 }
 
 impl fmt::Debug for ProviderError {
-    /// Of what had arrived nothing is shown: it is what people and models said.
+    /// Omits the partial reply, because it is message content.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProviderError")
             .field("kind", &self.0.kind)
@@ -242,4 +264,8 @@ impl fmt::Display for ProviderError {
     }
 }
 
-impl std::error::Error for ProviderError {}
+impl Error for ProviderError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}

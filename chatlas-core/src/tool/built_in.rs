@@ -1,31 +1,31 @@
-//! The tools that vendors run on their own servers. A provider's
-//! [`with_tool`](crate::Provider::with_tool) takes those that its vendor has.
+//! The tools that vendors run on their own servers. [`Provider::with_tool`](crate::Provider::with_tool)
+//! enables those that the vendor supports.
 
-/// The vendor searches the web for the model.
+/// A web search that the vendor runs for the model.
 ///
-/// What a vendor cannot hold to (a bound on searches, a list of domains) is an error of the
-/// request, never passed over.
+/// A limit that the vendor cannot enforce (on searches or domains) is an error of the request; it is
+/// never ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebSearch {
-    /// The most searches of one reply.
+    /// The maximum number of searches of one reply.
     pub max_uses: Option<u32>,
-    /// The only domains that results may come from; any where empty.
+    /// The only domains that results may come from. Empty means any.
     pub allowed_domains: Vec<String>,
     /// Domains that results may not come from.
     pub blocked_domains: Vec<String>,
 }
 
-/// The vendor reads web pages for the model.
+/// A web page fetch that the vendor runs for the model.
 ///
-/// What a vendor cannot hold to (a bound on fetches, a list of domains) is an error of the
-/// request, never passed over.
+/// A limit that the vendor cannot enforce (on fetches or domains) is an error of the request; it is
+/// never ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebFetch {
-    /// The most fetches of one reply.
+    /// The maximum number of fetches of one reply.
     pub max_uses: Option<u32>,
-    /// The only domains that pages may come from; any where empty.
+    /// The only domains that pages may come from. Empty means any.
     pub allowed_domains: Vec<String>,
     /// Domains that pages may not come from.
     pub blocked_domains: Vec<String>,
@@ -34,21 +34,21 @@ pub struct WebFetch {
 macro_rules! settings {
     ($tool:ident) => {
         impl $tool {
-            /// The tool, without any bound.
+            /// Creates the tool without limits.
             pub fn new() -> Self {
                 Self::default()
             }
 
-            /// Bounds how often one reply may use it.
+            /// Sets the maximum number of uses in one reply.
             #[must_use]
-            pub fn max_uses(mut self, uses: u32) -> Self {
+            pub fn with_max_uses(mut self, uses: u32) -> Self {
                 self.max_uses = Some(uses);
                 self
             }
 
-            /// Allows those domains alone.
+            /// Allows only these domains.
             #[must_use]
-            pub fn allowed_domains<S: Into<String>>(
+            pub fn with_allowed_domains<S: Into<String>>(
                 mut self,
                 domains: impl IntoIterator<Item = S>,
             ) -> Self {
@@ -56,9 +56,9 @@ macro_rules! settings {
                 self
             }
 
-            /// Forbids those domains.
+            /// Blocks these domains.
             #[must_use]
-            pub fn blocked_domains<S: Into<String>>(
+            pub fn with_blocked_domains<S: Into<String>>(
                 mut self,
                 domains: impl IntoIterator<Item = S>,
             ) -> Self {

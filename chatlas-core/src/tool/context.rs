@@ -1,15 +1,16 @@
-//! What a tool can know of the call it serves: [`ToolContext`].
+//! [`ToolContext`]: the context of a tool call.
 
 use std::fmt;
 use std::sync::Arc;
 
 use opentelemetry::trace::TraceContextExt as _;
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, Key, KeyValue, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::ToolOutput;
 
-/// What a tool can know of the call it serves. Cheap to clone; it may outlive the call.
+/// The context of a tool call: the caller, the span, the cancellation. Cheap to clone; it may outlive
+/// the call.
 #[derive(Clone)]
 pub struct ToolContext {
     call_id: Arc<str>,
@@ -19,20 +20,20 @@ pub struct ToolContext {
     progress: Option<Arc<dyn Progress>>,
 }
 
-/// Who calls a tool.
+/// The caller of a tool.
 #[derive(Clone, Default)]
 pub(crate) struct Caller {
     pub(crate) agent_name: Option<Arc<str>>,
     pub(crate) conversation_id: Option<Arc<str>>,
 }
 
-/// Where the partial results of a call go.
+/// The receiver of the partial results of a call.
 pub(crate) trait Progress: Send + Sync {
     fn progress(&self, call_id: &Arc<str>, output: ToolOutput);
 }
 
 impl ToolContext {
-    /// Of a call by the program itself, inside the span that is current.
+    /// Creates the context of a call by the program, inside the current span.
     pub fn new(call_id: impl Into<Arc<str>>) -> Self {
         Self {
             call_id: call_id.into(),
@@ -43,8 +44,8 @@ impl ToolContext {
         }
     }
 
-    /// Of a call by the loop, inside the span that is current.
-    pub(crate) fn of_loop(
+    /// Creates the context of a call by the loop, inside the current span.
+    pub(crate) fn for_loop(
         call_id: Arc<str>,
         caller: Caller,
         cancellation: CancellationToken,
@@ -53,51 +54,52 @@ impl ToolContext {
         Self { call_id, caller, cancellation, span: Context::current(), progress }
     }
 
-    /// The same, inside the span that is current: for a function that the program calls itself.
+    /// Returns this context inside the current span, for a function that the program calls directly.
     #[must_use]
-    pub(crate) fn here(&self) -> Self {
+    pub(crate) fn in_current_span(&self) -> Self {
         Self { span: Context::current(), ..self.clone() }
     }
 
-    /// The same, to be stopped by that token.
+    /// Sets the token that cancels the call.
     #[must_use]
     pub fn with_cancellation(mut self, token: CancellationToken) -> Self {
         self.cancellation = token;
         self
     }
 
-    /// The vendor's id of the call.
+    /// Returns the vendor's id of the call.
     pub fn call_id(&self) -> &str {
         &self.call_id
     }
 
-    /// The name of the agent that calls, where it has one.
+    /// Returns the name of the agent that calls, if it has one.
     pub fn agent_name(&self) -> Option<&str> {
         self.caller.agent_name.as_deref()
     }
 
-    /// The program's own id of the conversation, where it gave one.
+    /// Returns the id of the conversation, if the program set one.
     pub fn conversation_id(&self) -> Option<&str> {
         self.caller.conversation_id.as_deref()
     }
 
-    /// Cancelled when nobody waits for the result any more: the conversation was given up, or the
-    /// call has taken too long. Work that is not simply dropped (a thread, a process, a spawned
-    /// task) should watch it.
+    /// Returns a token that is cancelled when the result is no longer awaited: the run was dropped or
+    /// cancelled, or the call has timed out. Work that does not end with the tool's future (a thread,
+    /// a process, a spawned task) should watch it.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
     }
 
-    /// Adds an attribute to the span of the call. Keys that the library itself writes (`gen_ai.…`,
-    /// `error.type`, `server.…`) are passed over. Set each key once: the SDK keeps doubles.
-    pub fn set_attribute(&self, attribute: KeyValue) {
-        if !crate::telemetry::names::is_reserved(attribute.key.as_str()) {
-            self.span.span().set_attribute(attribute);
+    /// Sets an attribute of the span of the call. Keys that the library writes (`gen_ai.…`,
+    /// `error.type`, `server.…`) are ignored. Set each key once: the SDK does not de-duplicate.
+    pub fn set_attribute(&self, key: impl Into<Key>, value: impl Into<Value>) {
+        let key = key.into();
+        if !crate::telemetry::names::is_reserved(key.as_str()) {
+            self.span.span().set_attribute(KeyValue::new(key, value));
         }
     }
 
-    /// The context of the call, with its span: hand it to work that goes on in another task or
-    /// thread, so that its spans stand below that of the call.
+    /// Returns the OpenTelemetry context of the call. Attach it in other tasks and threads, so that
+    /// their spans are children of the call's span.
     ///
     /// ```
     /// # use chatlas_core::ToolContext;
@@ -110,7 +112,7 @@ impl ToolContext {
     ///
     /// let context = context.context().clone();
     /// tokio::task::spawn_blocking(move || {
-    ///     let _here = context.attach();
+    ///     let _guard = context.attach();
     ///     compute()
     /// });
     /// # }
@@ -119,9 +121,8 @@ impl ToolContext {
         &self.span
     }
 
-    /// Shows the consumer of a stream a part of the result, or how far the tool has come. The
-    /// model sees none of it. It waits for nobody: where a thousand events have not been taken yet,
-    /// the oldest progress among them is passed over.
+    /// Sends a partial result or a progress report to the consumer of the stream. It is not sent to
+    /// the model. Never waits: if 1,024 events are pending, the oldest progress is dropped.
     pub fn progress(&self, output: impl Into<ToolOutput>) {
         if let Some(progress) = &self.progress {
             progress.progress(&self.call_id, output.into());

@@ -1,4 +1,4 @@
-//! [`DynTool`]: a tool that is known only when the program runs.
+//! [`DynTool`]: a tool that is defined at run time.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,13 +11,11 @@ use super::{BoxFuture, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolErro
 
 type Run = dyn Fn(ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>> + Send + Sync;
 
-/// A tool whose name, description and schema are data: read from a file, or asked of a server.
+/// A tool whose name, description and schema are data, such as a tool listed by an MCP server.
 ///
-/// The chat loop calls it in the same `execute_tool` span as any other tool.
+/// The chat loop records the same `execute_tool` span as for any other tool.
 ///
 /// ```
-/// use std::sync::Arc;
-///
 /// use chatlas_core::tool::DynTool;
 /// use chatlas_core::{ToolError, ToolSet};
 /// use serde_json::json;
@@ -31,7 +29,7 @@ type Run = dyn Fn(ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>>
 ///     }
 /// })?;
 /// let mut tools = ToolSet::new();
-/// tools.add(Arc::new(weather))?;
+/// tools.add(weather)?;
 /// # Ok(())
 /// # }
 /// ```
@@ -41,12 +39,13 @@ pub struct DynTool {
 }
 
 impl DynTool {
-    /// A tool of that name, description and JSON schema, which that closure runs.
+    /// Creates a tool from its name, its description, the JSON schema of its arguments, and the
+    /// function that runs it.
     ///
     /// # Errors
     ///
-    /// [`InvalidTool`] where the vendors would refuse it: the name is not 1 to 64 ASCII letters,
-    /// digits, `_` or `-`, or the schema is not that of an object.
+    /// [`InvalidTool`] if the name is not 1 to 64 ASCII letters, digits, `_` or `-`, or if the schema
+    /// is not of type `object`: vendors reject such tools.
     pub fn new<F, Fut, O>(
         name: impl Into<Cow<'static, str>>,
         description: impl Into<Cow<'static, str>>,
@@ -67,23 +66,23 @@ impl DynTool {
         Ok(Self { definition, run: Box::new(run) })
     }
 
-    /// Sets the hints on what it does to the world.
+    /// Sets the hints about the effects of the tool.
     #[must_use]
-    pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
+    pub fn with_annotations(mut self, annotations: ToolAnnotations) -> Self {
         self.definition.annotations = annotations;
         self
     }
 
-    /// Sets whether the vendor is to hold the model to the schema to the letter.
+    /// Sets whether the vendor enforces the schema exactly.
     #[must_use]
-    pub fn strict(mut self, strict: bool) -> Self {
+    pub fn with_strict(mut self, strict: bool) -> Self {
         self.definition.strict = Some(strict);
         self
     }
 
-    /// Bounds how long a call may take.
+    /// Sets the time limit of a call.
     #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.definition.timeout = Some(timeout);
         self
     }
@@ -105,18 +104,18 @@ impl fmt::Debug for DynTool {
     }
 }
 
-/// A definition that the vendors would refuse.
+/// The error of a tool definition that vendors reject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidTool {
-    /// The name is none.
+    /// The name is invalid.
     Name {
-        /// What was given.
+        /// The name.
         name: String,
     },
-    /// The arguments of a tool are an object, and its schema says so.
+    /// The schema of the arguments is not of type `object`.
     Schema {
-        /// The tool's name.
+        /// The name of the tool.
         name: String,
     },
 }
@@ -131,7 +130,7 @@ impl fmt::Display for InvalidTool {
             ),
             Self::Schema { name } => write!(
                 f,
-                "the schema of the tool `{name}` is not that of an object: write \
+                "the schema of the tool `{name}` is not of type `object`: write \
                  `{{\"type\": \"object\", \"properties\": {{...}}}}`"
             ),
         }
@@ -141,7 +140,7 @@ impl fmt::Display for InvalidTool {
 impl std::error::Error for InvalidTool {}
 
 impl ToolDefinition {
-    /// Holds it against what all vendors ask for.
+    /// Checks the definition against the rules of all vendors.
     fn check(&self) -> Result<(), InvalidTool> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         let name = &self.name;

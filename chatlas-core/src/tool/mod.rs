@@ -1,6 +1,6 @@
-//! What a tool is: the object-safe trait, its definition, and the set a chat is given.
+//! Tools: the object-safe trait, its definition, and the set that a chat has.
 //!
-//! `#[tool]` writes all of this for a function; by hand it is one impl of [`Tool`].
+//! `#[tool]` writes an impl of [`Tool`] for a function.
 
 pub(crate) mod args;
 mod built_in;
@@ -8,6 +8,7 @@ mod context;
 mod dynamic;
 pub(crate) mod function;
 pub(crate) mod returned;
+mod set;
 pub(crate) mod state;
 pub(crate) mod stream;
 mod toolbox;
@@ -16,7 +17,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -29,28 +30,40 @@ pub use built_in::{WebFetch, WebSearch};
 pub use context::ToolContext;
 pub(crate) use context::{Caller, Progress};
 pub use dynamic::{DynTool, InvalidTool};
+pub use set::{DuplicateTool, ToolSet};
 pub use state::Provide;
 pub use toolbox::Toolbox;
 
-/// A boxed future, as [`Tool::call`] returns it.
+/// The boxed future that [`Tool::call`] returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Something the model may ask for.
+/// A tool that the model may call.
 ///
-/// The chat loop opens the `execute_tool` span around [`call`](Self::call): an impl need not.
+/// The chat loop records the `execute_tool` span around [`call`](Self::call).
 pub trait Tool: Send + Sync + 'static {
-    /// Its name, description and parameters, as the model is told.
+    /// Returns the definition that is sent to the model.
     fn definition(&self) -> &ToolDefinition;
 
-    /// Runs it.
+    /// Runs the tool.
     fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>>;
 }
 
-/// What a tool hands back.
+/// A shared tool is a tool: every call is forwarded.
+impl<T: Tool + ?Sized> Tool for Arc<T> {
+    fn definition(&self) -> &ToolDefinition {
+        (**self).definition()
+    }
+
+    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
+        (**self).call(call)
+    }
+}
+
+/// The output of a tool.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ToolOutput {
-    /// A value: a string goes to the model as it is, anything else as JSON.
+    /// A value. A string is sent to the model verbatim, any other value as JSON.
     Value(Value),
     /// Text, images and documents, in that order.
     Contents(Vec<Content>),
@@ -86,7 +99,7 @@ impl From<Vec<Content>> for ToolOutput {
     }
 }
 
-/// Nothing is `null`.
+/// `None` is sent as `null`.
 impl<T: Into<ToolOutput>> From<Option<T>> for ToolOutput {
     fn from(output: Option<T>) -> Self {
         output.map_or(Self::Value(Value::Null), Into::into)
@@ -102,51 +115,92 @@ impl From<ToolOutput> for ToolOutcome {
     }
 }
 
-/// What the model is told of a tool. Cheap to clone.
+/// The definition of a tool. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ToolDefinition {
-    /// 1 to 64 ASCII letters, digits, `_` or `-`.
+    /// The name: 1 to 64 ASCII letters, digits, `_` or `-`.
     pub name: Cow<'static, str>,
-    /// What it does and when to use it.
+    /// The description: what the tool does and when to use it.
     pub description: Cow<'static, str>,
-    /// The JSON schema of its arguments: an object, subschemas inlined.
+    /// The JSON schema of the arguments: an object, with subschemas inlined.
     pub parameters: Arc<Value>,
-    /// What it does to the world, for those who decide whether it may run.
+    /// Hints about the effects of the tool, for approval.
     pub annotations: ToolAnnotations,
-    /// Whether the vendor is to hold the model to the schema to the letter. `None` leaves it to
-    /// the provider.
+    /// Whether the vendor enforces the schema exactly. With `None`, the provider decides.
     pub strict: Option<bool>,
-    /// How long a call may take: beyond it the call ends as an error of the type `timeout`. It
-    /// needs a tokio runtime with a timer.
+    /// The time limit of a call. A call that exceeds it fails with the error type `timeout`. Needs a
+    /// tokio runtime with a timer.
     pub timeout: Option<Duration>,
 }
 
-/// Hints on what a tool does to the world, as the
-/// [Model Context Protocol](https://modelcontextprotocol.io/specification/2025-06-18/schema#toolannotations)
-/// has them. What is `None` is not told.
+/// Hints about the effects of a tool, as defined by the
+/// [Model Context Protocol](https://modelcontextprotocol.io/specification/2025-06-18/schema#toolannotations).
+/// A hint that is `None` is omitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ToolAnnotations {
-    /// A name for people.
+    /// A title for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<Cow<'static, str>>,
-    /// It changes nothing.
+    /// The tool does not modify its environment.
     #[serde(rename = "readOnlyHint", skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
-    /// It may destroy something.
+    /// The tool may perform destructive updates.
     #[serde(rename = "destructiveHint", skip_serializing_if = "Option::is_none")]
     pub destructive: Option<bool>,
-    /// The same call again changes nothing more.
+    /// Repeating a call with the same arguments has no further effect.
     #[serde(rename = "idempotentHint", skip_serializing_if = "Option::is_none")]
     pub idempotent: Option<bool>,
-    /// It deals with a world outside the program.
+    /// The tool interacts with external entities.
     #[serde(rename = "openWorldHint", skip_serializing_if = "Option::is_none")]
     pub open_world: Option<bool>,
 }
 
+impl ToolAnnotations {
+    /// Creates annotations without any hint.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the title for people.
+    #[must_use]
+    pub fn with_title(mut self, title: impl Into<Cow<'static, str>>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets whether the tool leaves its environment unmodified.
+    #[must_use]
+    pub fn with_read_only(mut self, on: bool) -> Self {
+        self.read_only = Some(on);
+        self
+    }
+
+    /// Sets whether the tool may perform destructive updates.
+    #[must_use]
+    pub fn with_destructive(mut self, on: bool) -> Self {
+        self.destructive = Some(on);
+        self
+    }
+
+    /// Sets whether repeating a call has no further effect.
+    #[must_use]
+    pub fn with_idempotent(mut self, on: bool) -> Self {
+        self.idempotent = Some(on);
+        self
+    }
+
+    /// Sets whether the tool interacts with external entities.
+    #[must_use]
+    pub fn with_open_world(mut self, on: bool) -> Self {
+        self.open_world = Some(on);
+        self
+    }
+}
+
 impl ToolDefinition {
-    /// A definition of those three.
+    /// Creates a definition from a name, a description and the JSON schema of the arguments.
     pub fn new(
         name: impl Into<Cow<'static, str>>,
         description: impl Into<Cow<'static, str>>,
@@ -162,21 +216,21 @@ impl ToolDefinition {
         }
     }
 
-    /// Sets the hints on what it does to the world.
+    /// Sets the hints about the effects of the tool.
     #[must_use]
     pub fn with_annotations(mut self, annotations: ToolAnnotations) -> Self {
         self.annotations = annotations;
         self
     }
 
-    /// Sets whether the vendor is to hold the model to the schema to the letter.
+    /// Sets whether the vendor enforces the schema exactly.
     #[must_use]
     pub fn with_strict(mut self, strict: bool) -> Self {
         self.strict = Some(strict);
         self
     }
 
-    /// Bounds how long a call may take.
+    /// Sets the time limit of a call.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -184,27 +238,27 @@ impl ToolDefinition {
     }
 }
 
-/// One call of a tool.
+/// A call of a tool.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ToolCall {
     /// The vendor's id of the call.
     pub id: Arc<str>,
-    /// What the model gave: a JSON object, or whatever it wrote instead.
+    /// The arguments: a JSON object, or the string that the model wrote instead.
     pub arguments: Value,
-    /// Who calls, and how to be told to stop.
+    /// The context of the call: the caller, the span, the cancellation.
     pub context: ToolContext,
 }
 
 impl ToolCall {
-    /// A call with that id and those arguments, by nobody in particular.
+    /// Creates a call with that id and those arguments, outside a conversation.
     pub fn new(id: impl Into<Arc<str>>, arguments: Value) -> Self {
         let id = id.into();
         Self { context: ToolContext::new(id.clone()), id, arguments }
     }
 }
 
-/// A tool call that failed. The model reads the message, and the conversation goes on.
+/// The error of a tool call. The message is sent to the model, and the conversation continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolError {
     error_type: Cow<'static, str>,
@@ -212,23 +266,23 @@ pub struct ToolError {
 }
 
 impl ToolError {
-    /// A failure with a low-cardinality type (it becomes `error.type`) and the message the model reads.
+    /// Creates an error from a low-cardinality `error.type` and the message for the model.
     pub fn new(error_type: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self { error_type: error_type.into(), message: message.into() }
     }
 
-    /// A failure for an error value: the type is the error's type name, the message its text in
-    /// the alternate form, which tells the causes of an `anyhow::Error`.
-    pub fn of<E: fmt::Display + ?Sized>(error: &E) -> Self {
+    /// Creates an error from an error value. The `error.type` is the name of its type. The message is
+    /// its alternate `Display` form, which includes the causes of an `anyhow::Error`.
+    pub fn from_error<E: fmt::Display + ?Sized>(error: &E) -> Self {
         Self::new(std::any::type_name::<E>(), format!("{error:#}"))
     }
 
-    /// The value of `error.type`.
+    /// Returns the value of `error.type`.
     pub fn error_type(&self) -> &Cow<'static, str> {
         &self.error_type
     }
 
-    /// What the model reads.
+    /// Returns the message that is sent to the model.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -241,114 +295,3 @@ impl fmt::Display for ToolError {
 }
 
 impl std::error::Error for ToolError {}
-
-/// The tools of a chat: no two of one name.
-///
-/// `tools![a, b, ..toolbox]` makes one whose names the compiler has checked. Tools that are known
-/// only when the program runs are [added](Self::add), and other sets [merged](Self::merge).
-#[derive(Clone, Default)]
-pub struct ToolSet {
-    tools: Vec<Arc<dyn Tool>>,
-    /// The definitions of the tools, collected once.
-    definitions: OnceLock<Arc<[ToolDefinition]>>,
-}
-
-impl ToolSet {
-    /// A set of none.
-    pub const fn new() -> Self {
-        Self { tools: Vec::new(), definitions: OnceLock::new() }
-    }
-
-    /// Adds a tool.
-    ///
-    /// # Errors
-    ///
-    /// [`DuplicateTool`] where the set has one of that name already; the set is as before.
-    pub fn add(&mut self, tool: Arc<dyn Tool>) -> Result<(), DuplicateTool> {
-        self.free(&tool.definition().name)?;
-        self.tools.push(tool);
-        self.definitions = OnceLock::new();
-        Ok(())
-    }
-
-    /// Adds the tools of another set.
-    ///
-    /// ```
-    /// # use chatlas_core::ToolSet;
-    /// # fn example(local: ToolSet, remote: ToolSet) -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut tools = local;
-    /// tools.merge(remote)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`DuplicateTool`] where both have one of the same name; the set is as before.
-    pub fn merge(&mut self, other: Self) -> Result<(), DuplicateTool> {
-        for tool in other.iter() {
-            self.free(&tool.definition().name)?;
-        }
-        self.tools.extend(other.tools);
-        self.definitions = OnceLock::new();
-        Ok(())
-    }
-
-    fn free(&self, name: &str) -> Result<(), DuplicateTool> {
-        match self.get(name) {
-            Some(_) => Err(DuplicateTool { name: name.to_owned() }),
-            None => Ok(()),
-        }
-    }
-
-    /// The tool of that name.
-    pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
-        self.tools.iter().find(|tool| tool.definition().name == name)
-    }
-
-    /// All of them, in the order they were given.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Tool>> {
-        self.tools.iter()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.tools.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.tools.is_empty()
-    }
-
-    /// Returns the definitions of the tools: the same allocation until the set changes.
-    pub fn definitions(&self) -> Arc<[ToolDefinition]> {
-        let collect = || self.tools.iter().map(|tool| tool.definition().clone()).collect();
-        Arc::clone(self.definitions.get_or_init(collect))
-    }
-
-    /// A set whose names are known to differ: `tools![]` has checked them.
-    pub(crate) const fn of_distinct(tools: Vec<Arc<dyn Tool>>) -> Self {
-        Self { tools, definitions: OnceLock::new() }
-    }
-}
-
-impl fmt::Debug for ToolSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.tools.iter().map(|tool| &tool.definition().name)).finish()
-    }
-}
-
-/// A set of tools has one of that name already.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DuplicateTool {
-    name: String,
-}
-
-impl fmt::Display for DuplicateTool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the set has a tool named `{}` already; give one of them another name", self.name)
-    }
-}
-
-impl std::error::Error for DuplicateTool {}

@@ -99,6 +99,6 @@ impl<'a, T: ?Sized> Plain<'a, T> for Returned<&'a T> {
     where
         T: Failure,
     {
-        ToolError::of(self.0)
+        ToolError::from_error(self.0)
     }
 }

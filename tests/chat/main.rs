@@ -1,0 +1,16 @@
+//! Conversations: the loop of model calls and tool calls, cancellation, structured output, hooks
+//! and tools that fail.
+
+#[path = "../support"]
+mod support {
+    pub mod history;
+    pub mod timeout;
+}
+
+mod cancellation;
+mod chat_loop;
+mod context;
+mod extract;
+mod parallel;
+mod tool_faults;
+mod tool_hooks;

@@ -1,0 +1,342 @@
+//! What conversations seldom are: servers that leave things empty, hooks that take everything out,
+//! bounds that are too small, agents inside of tools, operations that are no inference. All of it
+//! is held to the official data of the conventions.
+
+#![allow(clippy::unused_async)] // some tools have nothing to wait for
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::cassettes::shared;
+use crate::support::conformance::{Conventions, Findings};
+use crate::support::signals::{Signals, signals};
+use crate::support::timeout::in_time;
+use crate::support::trials::Trials;
+use chatlas::content::Refusal;
+use chatlas::prelude::*;
+use chatlas::telemetry::{Capture, CapturedContent};
+use chatlas::testing::{Answer, Script};
+use chatlas::turn::Alternative;
+use chatlas::{
+    AssistantTurn, CancellationToken, ChatRequest, Completion, FinishReason, Model, ProviderError,
+    ProviderErrorKind, ProviderInfo, ToolMode, Usage,
+};
+use opentelemetry::KeyValue;
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::trace::FutureExt as _;
+use serde_json::{Value, json};
+
+/// Adds the trials.
+pub(super) fn add(trials: &mut Trials) {
+    trials.add(
+        "edges::what_a_server_leaves_empty_is_not_written",
+        what_a_server_leaves_empty_is_not_written,
+    );
+    trials.add(
+        "edges::a_provider_that_knows_nothing_and_operations_that_are_no_inference",
+        a_provider_that_knows_nothing_and_operations_that_are_no_inference,
+    );
+    trials.add(
+        "edges::content_keeps_its_form_whatever_a_hook_or_a_bound_does_to_it",
+        content_keeps_its_form_whatever_a_hook_or_a_bound_does_to_it,
+    );
+    trials.add(
+        "edges::agents_inside_of_tools_and_beside_each_other",
+        agents_inside_of_tools_and_beside_each_other,
+    );
+    trials.add(
+        "edges::what_is_given_up_at_any_point_is_told_as_far_as_it_came",
+        what_is_given_up_at_any_point_is_told_as_far_as_it_came,
+    );
+    trials.add(
+        "edges::refusals_filters_and_replies_without_a_word",
+        refusals_filters_and_replies_without_a_word,
+    );
+}
+
+/// Says it back.
+#[tool]
+async fn echo(text: String) -> String {
+    text
+}
+
+/// Takes its time.
+#[tool(timeout = "20ms")]
+async fn slow() -> String {
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    String::new()
+}
+
+/// Asks another agent.
+#[tool]
+async fn delegate(question: String) -> Result<String, chatlas::ChatError> {
+    let model = Script::new().calls("echo", json!({"text": question})).says("Told.");
+    let mut expert = Chat::new(model).name("expert").tools(tools![echo]);
+    Ok(expert.chat(question).await?.text())
+}
+
+/// A vendor that knows little of itself.
+struct Bare(ProviderInfo);
+
+#[provider]
+impl Provider for Bare {
+    fn info(&self) -> &ProviderInfo {
+        &self.0
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        let _ = request;
+        Ok(AssistantTurn { contents: vec![Content::text("Hi")], ..AssistantTurn::default() })
+    }
+
+    async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
+        Ok(vec![Model::new("a")])
+    }
+
+    async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
+        if request.turns.is_empty() { Err(failure(ProviderErrorKind::Timeout)) } else { Ok(7) }
+    }
+}
+
+fn failure(kind: ProviderErrorKind) -> ProviderError {
+    ProviderError::new(kind, "no")
+}
+
+struct Held {
+    conventions: Conventions,
+    signals: Signals,
+    findings: Findings,
+}
+
+impl Held {
+    fn new() -> Self {
+        let conventions = Conventions::load(&shared().expect("shared data"));
+        Self { conventions, signals: signals(), findings: Findings::default() }
+    }
+
+    /// Holds what was told so far to the conventions. Vendors that tell little are no fault of the
+    /// library's.
+    fn hold(&mut self, excused: &[&str]) {
+        let (conventions, findings) = (&self.conventions, &mut self.findings);
+        let spans = self.signals.spans();
+        for span in &spans {
+            conventions.check_span(span, &self.signals.start_of(span), findings);
+        }
+        Conventions::check_tree(&spans, findings);
+        for event in self.signals.events() {
+            conventions.check_event(&event, &spans, findings);
+        }
+        self.signals.each_metric(|metric| conventions.check_metric(metric, findings));
+        findings.violations.retain(|found| !excused.iter().any(|word| found.contains(word)));
+        assert!(findings.violations.is_empty(), "{}", findings.violations.join("\n"));
+        self.signals.clear();
+    }
+}
+
+const UNTOLD: [&str; 6] = [
+    "`gen_ai.response.id` is recommended",
+    "`gen_ai.response.model` is recommended",
+    "`gen_ai.usage.input_tokens` is recommended",
+    "`gen_ai.usage.output_tokens` is recommended",
+    "`server.address` is recommended",
+    "`gen_ai.tool.call.id` is recommended",
+];
+
+async fn what_a_server_leaves_empty_is_not_written() {
+    let mut held = Held::new();
+    let reply = |contents| AssistantTurn {
+        contents,
+        response_id: Some(String::new()),
+        model: Some(String::new()),
+        attributes: vec![KeyValue::new("openai.response.system_fingerprint", "")],
+        finish_reason: Some(FinishReason::Other(String::new())),
+        ..AssistantTurn::default()
+    };
+    let call = Answer::new().call_of_id("", "echo", json!({"text": ""})).response_id("").model("");
+    let model = Script::new()
+        .info(ProviderInfo::new("openai").with_model("").with_server("", 443))
+        .then(call)
+        .then(reply(Vec::new()))
+        .then(reply(vec![Content::text("")]));
+    let context = opentelemetry::Context::new().with_baggage([KeyValue::new("tenant", "")]);
+    let mut chat = Chat::new(model)
+        .name("")
+        .description("")
+        .conversation_id("")
+        .reasoning_level("")
+        .system_prompt("")
+        .baggage("tenant")
+        .tools(tools![echo])
+        .capture(Capture::SpansAndEvents);
+    let talk = async {
+        let reply = chat.chat("").await.unwrap();
+        reply.feedback("thumbs", "", "");
+        chat.stream("").collect::<Vec<_>>().await;
+    };
+    in_time(talk.with_context(context)).await;
+    held.hold(&UNTOLD);
+}
+
+async fn a_provider_that_knows_nothing_and_operations_that_are_no_inference() {
+    let mut held = Held::new();
+    let provider = Arc::new(Bare(ProviderInfo::new("bare")));
+    let mut chat = Chat::with_provider(provider.clone());
+    in_time(chat.chat("Hi")).await.unwrap();
+    in_time(chat.stream("Hi").collect::<Vec<_>>()).await;
+    assert_eq!(in_time(chat.count_tokens("Hi")).await, Ok(7));
+    in_time(provider.count_tokens(ChatRequest::new([]))).await.unwrap_err();
+    in_time(provider.list_models()).await.unwrap();
+    assert_eq!(held.signals.span("list_models").attributes.len(), 1);
+    held.hold(&UNTOLD);
+}
+
+type Hook = fn(&mut CapturedContent<'_>);
+
+async fn content_keeps_its_form_whatever_a_hook_or_a_bound_does_to_it() {
+    let mut held = Held::new();
+    let hooks: [Hook; 5] = [
+        |content| *content.value_mut() = json!("[redacted]"),
+        |content| *content.value_mut() = Value::Null,
+        |content| {
+            content.value_mut().take();
+            panic!("on purpose")
+        },
+        |content| content.each_text(&mut String::clear),
+        |_| {},
+    ];
+    let long = "\u{1}\"ä".repeat(30_000);
+    for (hook, limit) in hooks.into_iter().zip([600, 4096, 600, 600, 512]) {
+        let calls = (0..40).fold(Answer::new(), |answer, n| {
+            answer.call_of_id(format!("c{n}"), "echo", json!({"text": "x".repeat(n * 50)}))
+        });
+        let others = (0..30).map(|_| Alternative {
+            contents: vec![Content::text(long.as_str())],
+            finish_reason: Some(FinishReason::Stop),
+        });
+        let last = AssistantTurn {
+            contents: vec![Content::text(long.as_str())],
+            alternatives: others.collect(),
+            response_id: Some("r".into()),
+            model: Some("m".into()),
+            usage: chatlas::testing::usage(1, 1),
+            finish_reason: Some(FinishReason::Stop),
+            ..AssistantTurn::default()
+        };
+        let model = Script::new()
+            .info(
+                ProviderInfo::new("scripted")
+                    .with_model("m")
+                    .with_server("a.example", 443)
+                    .with_server_tool("web_search_20250305", "web_search"),
+            )
+            .then(calls)
+            .then(last)
+            .fails(failure(ProviderErrorKind::Overloaded));
+        let mut chat = Chat::new(model)
+            .system_prompt(long.as_str())
+            .tools(tools![echo, slow, delegate])
+            .capture(Capture::SpansAndEvents)
+            .capture_limit(limit)
+            .redact(hook);
+        in_time(chat.chat(long.as_str())).await.unwrap();
+        in_time(chat.chat(long.as_str())).await.unwrap_err();
+        for span in held.signals.spans() {
+            for attribute in &span.attributes {
+                let bytes = attribute.value.as_str().len();
+                assert!(bytes <= limit, "{bytes} of {limit} in {}", attribute.key);
+            }
+        }
+        held.hold(&["there is not one finish reason for each message"]);
+    }
+}
+
+async fn agents_inside_of_tools_and_beside_each_other() {
+    let mut held = Held::new();
+    let chat = |name: &str| {
+        let calls = Answer::calls("delegate", json!({"question": "a"}))
+            .call("delegate", json!({"question": "b"}))
+            .call("slow", json!({}))
+            .call("echo", json!({"text": 7}));
+        let model = Script::new().then(calls).streams(["Do", "ne."]);
+        Chat::new(model)
+            .name(name)
+            .tools(tools![echo, slow, delegate])
+            .capture(Capture::SpansAndEvents)
+    };
+    let (mut a, mut b) = (chat("a"), chat("b").tool_mode(ToolMode::Sequential));
+    let both = async { tokio::join!(a.chat("Go."), b.stream("Go.").collect::<Vec<_>>()) };
+    let (reply, events) = in_time(both).await;
+    reply.unwrap();
+    assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))));
+    let spans = held.signals.spans();
+    assert_eq!(spans.iter().filter(|span| span.name == "invoke_agent expert").count(), 4);
+    for expert in spans.iter().filter(|span| span.name == "invoke_agent expert") {
+        let above = spans.iter().find(|s| s.span_context.span_id() == expert.parent_span_id);
+        assert_eq!(above.unwrap().name, "execute_tool delegate");
+    }
+    held.hold(&[]);
+}
+
+async fn what_is_given_up_at_any_point_is_told_as_far_as_it_came() {
+    let mut held = Held::new();
+    let stalls = || {
+        [
+            Script::new().then(Answer::new().stalls()),
+            Script::new().then(Answer::new().response_id("r").model("m").stalls()),
+            Script::new().then(Answer::says("He").usage_so_far(3, 1).stalls()),
+            Script::new().then(Answer::new().thinking("Hm").stalls()),
+            Script::new().calls("slow_for_ever", json!({})),
+            Script::new().then(Answer::new().without_end()),
+        ]
+    };
+    for capture in [Capture::Nothing, Capture::SpansAndEvents] {
+        for streams in [false, true] {
+            for script in stalls() {
+                let token = CancellationToken::new();
+                let stop = token.clone();
+                let mut chat = Chat::new(script)
+                    .tools(tools![slow_for_ever])
+                    .cancellation(token)
+                    .capture(capture);
+                let stopping = async move {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    stop.cancel();
+                };
+                let talking = async {
+                    if streams {
+                        chat.stream("Go.").collect::<Vec<_>>().await;
+                    } else {
+                        let _ = chat.chat("Go.").await;
+                    }
+                };
+                in_time(async { tokio::join!(talking, stopping) }).await;
+                held.hold(&[]);
+            }
+        }
+    }
+}
+
+/// Never comes back.
+#[tool]
+async fn slow_for_ever() -> String {
+    std::future::pending().await
+}
+
+async fn refusals_filters_and_replies_without_a_word() {
+    let mut held = Held::new();
+    let refusal = Content::Refusal(Refusal { text: "No.".into() });
+    let odd = FinishReason::Other("weird_stop".into());
+    let reasons = [FinishReason::ContentFilter, FinishReason::Length, FinishReason::Error, odd];
+    for capture in [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents] {
+        let script = reasons.iter().fold(Script::new(), |script, reason| {
+            script.then(Answer::new().content(refusal.clone()).finish_reason(reason.clone()))
+        });
+        let no_usage = AssistantTurn { usage: Usage::default(), ..AssistantTurn::default() };
+        let mut chat = Chat::new(script.then(no_usage)).capture(capture);
+        for _ in 0..5 {
+            in_time(chat.chat("Go.")).await.unwrap();
+        }
+        // A word of the vendor's own is allowed by the schema.
+        held.hold(&[UNTOLD.as_slice(), &["weird_stop"]].concat());
+    }
+}

@@ -1,0 +1,469 @@
+//! A conversation with all that can happen in one, held to the official data of the
+//! conventions; and the checker itself, which has to find what is wrong.
+
+#![allow(clippy::unused_async)] // some tools have nothing to wait for
+
+use crate::support::cassettes::shared;
+use crate::support::conformance::{Conventions, Findings};
+use crate::support::signals::{Signals, signals};
+use crate::support::timeout::in_time;
+use crate::support::trials::Trials;
+use chatlas::content::{
+    Citation, Media, MediaSource, Refusal, Replay, ServerTool, Thinking, ToolOutcome, ToolRequest,
+    ToolResult,
+};
+use chatlas::prelude::*;
+use chatlas::telemetry::Capture;
+use chatlas::testing::{Answer, Script};
+use chatlas::turn::Alternative;
+use chatlas::{
+    Approval, AssistantTurn, ChatRequest, FinishReason, Modalities, ModelParams, ProviderError,
+    ProviderErrorKind, ProviderInfo, Turn, Usage, UserTurn,
+};
+use opentelemetry::trace::{
+    Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
+};
+use opentelemetry::{Context, KeyValue, StringValue, Value as OtelValue, global};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use serde_json::{Value, json};
+
+/// Adds the trials.
+pub(super) fn add(trials: &mut Trials) {
+    trials.add(
+        "scripted::all_that_can_happen_is_told_as_the_conventions_say",
+        all_that_can_happen_is_told_as_the_conventions_say,
+    );
+    trials.add(
+        "scripted::a_model_call_without_a_chat_is_told_in_the_same_way",
+        a_model_call_without_a_chat_is_told_in_the_same_way,
+    );
+    trials.add("scripted::the_checker_finds_what_is_wrong", the_checker_finds_what_is_wrong);
+    trials.add(
+        "scripted::the_checker_sees_doubles_and_what_samplers_do_not_see",
+        the_checker_sees_doubles_and_what_samplers_do_not_see,
+    );
+}
+
+/// Looks something up.
+#[tool]
+async fn look_up(word: String, times: Option<u32>) -> Result<Value, String> {
+    match word.as_str() {
+        "" => Err("there is no word".to_owned()),
+        "list" => Ok(json!(vec![word; times.unwrap_or(1) as usize])),
+        "null" => Ok(Value::Null),
+        _ => Ok(json!({"found": word, "score": 0.5, "more": [1, null, {"deep": true}]})),
+    }
+}
+
+/// Draws a picture.
+#[tool]
+async fn draw() -> Content {
+    Content::image_base64("image/png", "iVBORw0KGgo=")
+}
+
+/// Crashes.
+#[tool]
+async fn crash() -> String {
+    panic!("on purpose")
+}
+
+/// Is never approved of.
+#[tool]
+async fn delete() -> String {
+    "gone".to_owned()
+}
+
+fn replay(item: Value) -> Replay {
+    Replay { provider: "openai".into(), item }
+}
+
+fn server_tool(name: &str, item: Value) -> Content {
+    let (id, name) = (Some("s1".to_owned()), name.to_owned());
+    Content::ServerTool(ServerTool { id, name, replay: replay(item) })
+}
+
+/// One of each kind of content that a model may write.
+fn written() -> Vec<Content> {
+    vec![
+        Content::Thinking(Thinking { text: "Hm.".into(), replay: Some(replay(json!("x"))) }),
+        Content::Thinking(Thinking::default()),
+        Content::text("Well, "),
+        Content::Refusal(Refusal { text: "no.".into() }),
+        Content::Citation(Citation { url: Some("https://a.example".into()), ..Default::default() }),
+        server_tool("web_search", json!({"type": "web_search_call", "action": {"query": "x"}})),
+        server_tool(
+            "web_fetch",
+            json!([{"type": "server_tool_use"}, {"type": "web_fetch_tool_result", "content": []}]),
+        ),
+        server_tool("code_execution", json!({"executableCode": {"code": "1+1"}})),
+        server_tool("code_execution", json!({"codeExecutionResult": {"output": "2"}})),
+    ]
+}
+
+/// One of each kind of content that a user may hand in.
+fn said() -> Vec<Content> {
+    let file = |mime_type: Option<&str>| MediaSource::File {
+        id: "file-1".into(),
+        mime_type: mime_type.map(str::to_owned),
+    };
+    vec![
+        Content::text("What is this?"),
+        Content::image_url("https://a.example/x.png"),
+        Content::image_base64("image/png", "iVBORw0KGgo="),
+        Content::Image(Media { source: file(None), name: None }),
+        Content::document_url("https://a.example/x.pdf"),
+        Content::document_base64("a.pdf", "application/pdf", "JVBERi0="),
+        Content::Document(Media { source: file(Some("application/pdf")), name: None }),
+    ]
+}
+
+fn full_usage() -> Usage {
+    let parts = |text, image, audio| Modalities {
+        text: Some(text),
+        image: Some(image),
+        audio: Some(audio),
+    };
+    Usage {
+        input_tokens: Some(100),
+        output_tokens: Some(50),
+        cache_read_tokens: Some(40),
+        cache_write_tokens: Some(10),
+        reasoning_tokens: Some(20),
+        input_by_modality: parts(70, 20, 10),
+        output_by_modality: parts(30, 10, 5),
+        cache_read_by_modality: parts(20, 10, 10),
+    }
+}
+
+fn full_reply() -> AssistantTurn {
+    let tiers = ["openai.response.service_tier", "openai.response.service_tier"];
+    let mut attributes: Vec<KeyValue> =
+        tiers.into_iter().map(|key| KeyValue::new(key, "default")).collect();
+    attributes.extend([
+        KeyValue::new("openai.response.system_fingerprint", "fp_1"),
+        // What others have written already, and what is not a provider's to write.
+        KeyValue::new("openai.api.type", "chat_completions"),
+        KeyValue::new("gen_ai.response.id", "mine"),
+        KeyValue::new("user.id", "mine"),
+        KeyValue::new("gen_ai.conversation.compacted", true),
+    ]);
+    AssistantTurn {
+        contents: written(),
+        usage: full_usage(),
+        alternatives: vec![
+            Alternative {
+                contents: vec![Content::text("Or not.")],
+                finish_reason: Some(FinishReason::Length),
+            },
+            Alternative::default(),
+        ],
+        attributes,
+        finish_reason: Some(FinishReason::Stop),
+        response_id: Some("resp-2".into()),
+        model: Some("test-model-2026".into()),
+        ..AssistantTurn::default()
+    }
+}
+
+fn provider(script: Script) -> Script {
+    script.info(
+        ProviderInfo::new("openai")
+            .with_model("gpt-x")
+            .with_server("api.example", 443)
+            .with_attribute(KeyValue::new("openai.api.type", "responses"))
+            .with_attribute(KeyValue::new("gen_ai.request.model", "another")),
+    )
+}
+
+/// A chat with everything set.
+fn chat(capture: Capture, script: Script) -> Chat {
+    let mut params = ModelParams::default();
+    params.previous_response_id = Some("resp-0".into());
+    Chat::new(provider(script))
+        .params(params)
+        .name("expert")
+        .description("Knows things.")
+        .conversation_id("c-1")
+        .system_prompt("Be brief.")
+        .tools(tools![look_up, draw, crash, delete])
+        .temperature(0.5)
+        .top_p(0.9)
+        .top_k(40)
+        .max_tokens(100)
+        .stop_sequences(["END", "STOP"])
+        .seed(7)
+        .frequency_penalty(0.1)
+        .presence_penalty(0.2)
+        .reasoning_level("low")
+        .choice_count(3)
+        .attribute("user.id", "u-1")
+        .attribute("gen_ai.prompt.name", "greeting")
+        .attribute("gen_ai.prompt.version", "3")
+        .attribute("gen_ai.data_source.id", "d-1")
+        .attribute("gen_ai.request.model", "mine")
+        .session_id("s-1")
+        .tags(["a", "b"])
+        .capture(capture)
+        .on_tool_request(|call| async move {
+            match call.request.name.as_str() {
+                "delete" => Approval::rejected("not today"),
+                _ => Approval::Approved,
+            }
+        })
+}
+
+fn error(kind: ProviderErrorKind) -> ProviderError {
+    ProviderError::new(kind, "no").with_status(429).with_code("rate_limit_exceeded")
+}
+
+/// Tool calls that end in every way there is.
+fn many_calls() -> Answer {
+    let calls = [
+        ("c1", "look_up", json!({"word": "rain"})),
+        ("c2", "look_up", json!({"word": ""})),
+        ("c3", "look_up", json!("{\"word\": \"list\", \"times\": 3}")),
+        ("c4", "look_up", json!({"word": "null"})),
+        ("c5", "draw", Value::Null),
+        ("c6", "crash", json!({})),
+        ("c7", "delete", json!({})),
+        ("c8", "no_such", json!({})),
+        ("c9", "no such tool\nat all", json!({})),
+        // What no JSON was: kept as it was written.
+        ("c10", "look_up", json!("{\"word\": ")),
+    ];
+    let answer = Answer::new().usage(full_usage());
+    calls
+        .into_iter()
+        .fold(answer, |answer, (id, tool, arguments)| answer.call_of_id(id, tool, arguments))
+}
+
+/// What happens in conversations, one after the other.
+async fn everything(capture: Capture) {
+    let script = Script::new().then(many_calls()).then(full_reply()).then(full_reply());
+    let mut talk = chat(capture, script);
+    in_time(talk.chat(said())).await.unwrap();
+    in_time(talk.stream("And?").collect::<Vec<_>>()).await;
+
+    // A history that was stored elsewhere, with a cut-off turn.
+    let mut talk = chat(capture, Script::new().then(full_reply())).capture_limit(2048);
+    let result = ToolResult {
+        id: "c1".into(),
+        name: "look_up".into(),
+        outcome: ToolOutcome::Contents(said()),
+    };
+    let contents = vec![Content::ToolResult(result), Content::text("x".repeat(10_000))];
+    let partial = AssistantTurn { contents: written(), partial: true, ..Default::default() };
+    let request = Content::ToolRequest(ToolRequest {
+        id: "c1".into(),
+        name: "look_up".into(),
+        arguments: json!({"word": "x".repeat(9_000)}),
+        replay: None,
+    });
+    let finish_reason = Some(FinishReason::ToolCall);
+    let asked = AssistantTurn { contents: vec![request], finish_reason, ..Default::default() };
+    let history = [Turn::user("y"), Turn::Assistant(asked), Turn::User(UserTurn { contents })];
+    talk.set_turns(history.into_iter().chain([Turn::Assistant(partial)]));
+    in_time(talk.chat("Go on.")).await.unwrap();
+
+    let mut talk = chat(capture, Script::new().says("{\"value\": 7}").says("x"));
+    in_time(talk.extract::<u8>("How many?")).await.unwrap();
+    in_time(talk.extract::<u8>("How many?")).await.unwrap_err();
+
+    // What fails: the call, the stream, the number of rounds.
+    let begun = || {
+        let answer = Answer::new().response_id("r").model("m");
+        answer.thinking("Hm").text("We").usage_so_far(7, 1)
+    };
+    let script = Script::new()
+        .fails(error(ProviderErrorKind::RateLimit))
+        .then(begun().breaks_off(error(ProviderErrorKind::Overloaded)))
+        .then(full_reply());
+    let mut talk = chat(capture, script);
+    in_time(talk.chat("a")).await.unwrap_err();
+    in_time(talk.stream("b").collect::<Vec<_>>()).await;
+    let mut talk = chat(capture, Script::new().then(many_calls())).max_rounds(1);
+    in_time(talk.chat("c")).await.unwrap_err();
+
+    // What is given up: a stream that is dropped, a call that is cancelled.
+    let mut talk = chat(capture, Script::new().then(begun().stalls()).then(Answer::new().stalls()));
+    let mut stream = talk.stream("d");
+    in_time(stream.next()).await.unwrap().unwrap();
+    drop(stream);
+    let _ = tokio::time::timeout(std::time::Duration::from_millis(30), talk.chat("e")).await;
+}
+
+fn hold(signals: &Signals, conventions: &Conventions, findings: &mut Findings) {
+    let spans = signals.spans();
+    for span in &spans {
+        conventions.check_span(span, &signals.start_of(span), findings);
+    }
+    Conventions::check_tree(&spans, findings);
+    for event in signals.events() {
+        conventions.check_event(&event, &spans, findings);
+    }
+    signals.clear();
+}
+
+async fn all_that_can_happen_is_told_as_the_conventions_say() {
+    let conventions = Conventions::load(&shared().expect("shared data"));
+    let signals = signals();
+    let mut findings = Findings::default();
+    let modes = [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents];
+    for capture in modes {
+        Box::pin(everything(capture)).await;
+        hold(&signals, &conventions, &mut findings);
+    }
+    signals.each_metric(|metric| conventions.check_metric(metric, &mut findings));
+    println!("{}", findings.table(&conventions));
+    assert!(findings.violations.is_empty(), "{}", findings.violations.join("\n"));
+    // All that the library can know was there at least once.
+    let missing: Vec<String> = findings.unseen(
+        &conventions,
+        &[
+            // Only vendors know these: a stack trace of Rust is no exception's.
+            "exception.stacktrace",
+            "gen_ai.prompt.variable",
+        ],
+    );
+    assert!(missing.is_empty(), "never seen:\n{}", missing.join("\n"));
+}
+
+async fn a_model_call_without_a_chat_is_told_in_the_same_way() {
+    let conventions = Conventions::load(&shared().expect("shared data"));
+    let signals = signals();
+    let mut findings = Findings::default();
+    let model = provider(Script::new().then(full_reply()));
+    let above = Context::new().with_span(global::tracer("app").start("above"));
+    let asking = {
+        let _guard = above.clone().attach();
+        // The parent is what is current when the call runs: there is no chat to keep it.
+        let request = ChatRequest::new([Turn::user("hi")]);
+        opentelemetry::trace::FutureExt::with_context(
+            async move { model.chat(request).await },
+            above.clone(),
+        )
+    };
+    in_time(asking).await.unwrap();
+    above.span().end();
+    let span = signals.span("chat gpt-x");
+    assert_eq!(span.parent_span_id, above.span().span_context().span_id());
+    conventions.check_span(&span, &signals.start_of(&span), &mut findings);
+    assert!(findings.violations.is_empty(), "{}", findings.violations.join("\n"));
+}
+
+/// A span as a careless library might make it.
+fn careless(
+    name: &'static str,
+    kind: SpanKind,
+    attributes: Vec<KeyValue>,
+    status: Status,
+) -> SpanData {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let tracer = provider.tracer("careless");
+    let mut span = tracer.span_builder(name).with_kind(kind).start(&tracer);
+    span.set_attributes(attributes);
+    span.set_status(status);
+    span.end();
+    exporter.get_finished_spans().unwrap().remove(0)
+}
+
+async fn the_checker_finds_what_is_wrong() {
+    let conventions = Conventions::load(&shared().expect("shared data"));
+    // A span as it should be, without its content.
+    let right: Vec<(&'static str, OtelValue)> = vec![
+        ("gen_ai.operation.name", "chat".into()),
+        ("gen_ai.provider.name", "openai".into()),
+        ("gen_ai.request.model", "m".into()),
+        (
+            "gen_ai.response.finish_reasons",
+            OtelValue::Array(vec![StringValue::from("stop")].into()),
+        ),
+        ("gen_ai.response.id", "r".into()),
+        ("gen_ai.response.model", "m".into()),
+        ("gen_ai.usage.input_tokens", 10.into()),
+        ("gen_ai.usage.output_tokens", 1.into()),
+        ("server.address", "a".into()),
+        ("server.port", 443.into()),
+    ];
+    let findings = |change: &[(&'static str, Option<OtelValue>)], name, kind, status| {
+        let mut attributes: Vec<KeyValue> = right
+            .iter()
+            .filter(|(key, _)| !change.iter().any(|(changed, _)| changed == key))
+            .map(|(key, value)| KeyValue::new(*key, value.clone()))
+            .collect();
+        let new = change.iter().filter_map(|(key, value)| Some((*key, value.clone()?)));
+        attributes.extend(new.map(|(key, value)| KeyValue::new(key, value)));
+        let span = careless(name, kind, attributes.clone(), status);
+        let mut findings = Findings::default();
+        conventions.check_span(&span, &attributes, &mut findings);
+        findings.violations.join("\n")
+    };
+    let client = SpanKind::Client;
+    let all_right = findings(&[], "chat m", client.clone(), Status::Unset);
+    assert_eq!(all_right, "span `chat m`: its scope has no version or no schema");
+    let of = |key, value: OtelValue, complaint: &str| {
+        let found = findings(&[(key, Some(value))], "chat m", client.clone(), Status::Unset);
+        assert!(found.contains(complaint), "{complaint} not in: {found}");
+    };
+    of("gen_ai.usage.input_tokens", "10".into(), "is a int");
+    of("gen_ai.request.top_k", 4.0.into(), "is a int");
+    of("gen_ai.request.temperature", 1.into(), "is a double");
+    of("gen_ai.made.up", 1.into(), "the registry has no `gen_ai.made.up`");
+    of("gen_ai.tool.name", "x".into(), "is not of gen_ai.client.inference");
+    of("gen_ai.output.type", "yaml".into(), "cannot be");
+    of("gen_ai.provider.name", "OpenAI".into(), "cannot be");
+    of("error.type", "x".into(), "belong together");
+    of("gen_ai.request.stream", false.into(), "true or not set");
+    of("gen_ai.response.time_to_first_chunk", 0.5.into(), "is of streams");
+    of("gen_ai.usage.cache_read.input_tokens", 11.into(), "is more than");
+    let message = |text: &'static str| OtelValue::from(text);
+    for (text, complaint) in [
+        ("[{\"role\":\"assistant\"}]", "breaks its schema"),
+        ("[{", "is no JSON"),
+        ("[{\"role\":\"assistant\",\"parts\":[]}]", "finish_reason None"),
+        ("[]", "has no message"),
+        (
+            r#"[{"role":"assistant","finish_reason":"stop","parts":[{"type":"thinking"}]}]"#,
+            "part of no kind",
+        ),
+        (r#"[{"role":"user","finish_reason":"stop","parts":[]}]"#, "role user"),
+        (r#"[{"role":"assistant","finish_reason":"end_turn","parts":[]}]"#, "end_turn"),
+    ] {
+        of("gen_ai.output.messages", message(text), complaint);
+    }
+    of(
+        "gen_ai.input.messages",
+        message(r#"[{"role":"user","parts":[{"type":"tool_call_response","response":1}]}]"#),
+        "of the role user",
+    );
+    of("gen_ai.tool.definitions", message(r#"[{"name":"x"}]"#), "breaks its schema");
+    let missing =
+        findings(&[("gen_ai.response.id", None)], "chat m", client.clone(), Status::Unset);
+    assert!(missing.contains("`gen_ai.response.id` is recommended and missing"), "{missing}");
+    let port = findings(&[("server.port", None)], "chat m", client.clone(), Status::Unset);
+    assert!(port.contains("`server.port` is due"), "{port}");
+    let named = findings(&[], "openai.chat", client.clone(), Status::Unset);
+    assert!(named.contains("its name is to be `chat m`"), "{named}");
+    let kind = findings(&[], "chat m", SpanKind::Internal, Status::Unset);
+    assert!(kind.contains("its kind is not client"), "{kind}");
+    let ok = findings(&[], "chat m", client, Status::Ok);
+    assert!(ok.contains("leaves the status unset"), "{ok}");
+}
+
+async fn the_checker_sees_doubles_and_what_samplers_do_not_see() {
+    let conventions = Conventions::load(&shared().expect("shared data"));
+    let twice = vec![
+        KeyValue::new("gen_ai.operation.name", "execute_tool"),
+        KeyValue::new("gen_ai.tool.name", "x"),
+        KeyValue::new("gen_ai.tool.name", "x"),
+        KeyValue::new("gen_ai.tool.type", "function"),
+    ];
+    let span = careless("execute_tool x", SpanKind::Internal, twice.clone(), Status::Unset);
+    let mut findings = Findings::default();
+    conventions.check_span(&span, &twice[..1], &mut findings);
+    let found = findings.violations.join("\n");
+    for complaint in ["stands there twice", "do not see `gen_ai.tool.name`", "`gen_ai.tool.type`"] {
+        assert!(found.contains(complaint), "{complaint} not in: {found}");
+    }
+}

@@ -1,0 +1,229 @@
+//! Servers that others wrote, where they are at hand. Each test skips, and says so, unless an
+//! environment variable names its server:
+//!
+//! - `CHATLAS_LIVE_LLM`: one with a real model that speaks the Responses API, Chat Completions and
+//!   Anthropic's Messages (`http://127.0.0.1:4040`);
+//! - `CHATLAS_LIVE_AIMOCK`: one that plays every vendor, after a script in which who asks about
+//!   Tokyo is to call `get_weather` (`http://127.0.0.1:4010`).
+
+use crate::support::timeout::in_time;
+use chatlas::prelude::*;
+use chatlas::testing::Recorder;
+use chatlas::{Anthropic, Gemini, OpenAi, OpenAiCompletions};
+use serde_json::json;
+
+/// The address of a server, without a `/` at its end.
+fn server(variable: &str) -> Option<String> {
+    let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
+    if url.is_none() {
+        println!("skipped: set {variable} to the address of such a server");
+    }
+    url.map(|url| url.trim_end_matches('/').to_owned())
+}
+
+fn llm() -> Option<String> {
+    server("CHATLAS_LIVE_LLM")
+}
+
+fn aimock() -> Option<String> {
+    server("CHATLAS_LIVE_AIMOCK")
+}
+
+/// A small model says something, in pieces or as a whole, and its tokens are on the span.
+async fn says_something<P: Provider>(model: impl Fn() -> P) {
+    for stream in [true, false] {
+        let recorder = Recorder::new();
+        let mut chat = Chat::new(model()).max_tokens(16).temperature(0.0);
+        let question = "What is the capital of France?";
+        let reply = if stream {
+            let mut arriving = chat.stream(question);
+            let (mut pieces, mut reply) = (Vec::new(), None);
+            while let Some(event) = arriving.next().await {
+                match event.expect("the model answers") {
+                    StreamEvent::Text(text) => pieces.push(text),
+                    StreamEvent::Done(done) => reply = Some(done),
+                    _ => {}
+                }
+            }
+            drop(arriving);
+            let reply = reply.expect("an end");
+            assert!(pieces.len() > 1, "it came in pieces");
+            assert_eq!(pieces.concat(), reply.text());
+            reply
+        } else {
+            chat.chat(question).await.expect("the model answers")
+        };
+        assert!(!reply.text().trim().is_empty());
+        assert!(reply.usage.output_tokens.is_some_and(|tokens| (1..=16).contains(&tokens)));
+        assert!(reply.usage.input_tokens.is_some_and(|tokens| tokens > 5));
+        recorder.assert_sound();
+        let span = recorder.span("chat a-small-model");
+        assert_eq!(span["gen_ai.usage.output_tokens"].as_u64(), reply.usage.output_tokens);
+        assert_eq!(span["gen_ai.usage.input_tokens"].as_u64(), reply.usage.input_tokens);
+    }
+}
+
+const SMALL: &str = "a-small-model";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_model_answers_over_the_responses_api() {
+    let Some(url) = llm() else { return };
+    says_something(|| OpenAi::new(SMALL).base_url(format!("{url}/v1"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_model_answers_over_chat_completions() {
+    let Some(url) = llm() else { return };
+    says_something(|| OpenAiCompletions::new(SMALL).base_url(format!("{url}/v1"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_model_answers_over_anthropics_messages() {
+    let Some(url) = llm() else { return };
+    says_something(|| Anthropic::new(SMALL).base_url(&url)).await;
+}
+
+/// Get the current weather forecast for a city.
+#[tool]
+fn get_weather(city: &str) -> String {
+    assert_eq!(city, "Tokyo");
+    format!("{city}: 14°C, light rain")
+}
+
+/// Two turns with a tool between, streamed and not. `counts` are the tokens that the server tells
+/// by that protocol: of the first turn and of the second.
+async fn packs_for_tokyo<P: Provider>(model: impl Fn() -> P, counts: Option<[[u64; 2]; 2]>) {
+    for stream in [true, false] {
+        let recorder = Recorder::new();
+        let mut chat = Chat::new(model()).tools(tools![get_weather]).max_tokens(256);
+        let question = "I am headed to Tokyo: what should I pack?";
+        let reply = if stream {
+            let mut events: Vec<_> = in_time(chat.stream(question).collect()).await;
+            match events.pop() {
+                Some(Ok(StreamEvent::Done(reply))) => reply,
+                other => panic!("streamed: {other:?}"),
+            }
+        } else {
+            in_time(chat.chat(question)).await.expect("an answer")
+        };
+        assert_eq!(reply.text(), "Pack a light raincoat, an umbrella and a warm layer.");
+        recorder.assert_sound();
+        let calls = recorder.spans_of("chat");
+        let name = calls[0].name().to_owned();
+        assert_eq!(
+            recorder.tree(),
+            format!(
+                "invoke_agent\n  {name}\n    POST\n  execute_tool get_weather\n  {name}\n    POST\n"
+            )
+        );
+        let reasons: Vec<_> =
+            calls.iter().map(|span| span["gen_ai.response.finish_reasons"].clone()).collect();
+        assert_eq!(reasons, [json!(["tool_call"]), json!(["stop"])]);
+        let tool = recorder.span("execute_tool get_weather");
+        assert!(tool["gen_ai.tool.call.id"].as_str().is_some_and(|id| !id.is_empty()));
+        for (span, counted) in calls.iter().zip(counts.iter().flatten()) {
+            let tokens = ["input", "output"]
+                .map(|kind| span[format!("gen_ai.usage.{kind}_tokens").as_str()].as_u64());
+            assert_eq!(tokens, counted.map(Some), "{}", recorder.tree());
+        }
+    }
+}
+
+/// What the script of the server says.
+const COUNTS: Option<[[u64; 2]; 2]> = Some([[80, 18], [110, 20]]);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_the_responses_api() {
+    let Some(url) = aimock() else { return };
+    let url = format!("{url}/v1");
+    let model = || OpenAi::new("gpt-4o").api_key("test").base_url(&url).http_spans(true);
+    packs_for_tokyo(model, COUNTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_chat_completions() {
+    let Some(url) = aimock() else { return };
+    let url = format!("{url}/v1");
+    let model = || OpenAiCompletions::new("gpt-4o").api_key("test").base_url(&url).http_spans(true);
+    packs_for_tokyo(model, COUNTS).await;
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_both_apis_of_azure() {
+    use chatlas::{AzureOpenAi, AzureOpenAiCompletions};
+    let Some(url) = aimock() else { return };
+    packs_for_tokyo(
+        || AzureOpenAiCompletions::new("gpt-4o").api_key("test").resource(&url).http_spans(true),
+        COUNTS,
+    )
+    .await;
+    packs_for_tokyo(
+        || AzureOpenAi::new("gpt-4o").api_key("test").resource(&url).http_spans(true),
+        COUNTS,
+    )
+    .await;
+}
+
+#[cfg(feature = "ollama")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_with_ollama() {
+    let Some(url) = aimock() else { return };
+    let url = format!("{url}/v1");
+    packs_for_tokyo(|| chatlas::Ollama::new("llama3").base_url(&url).http_spans(true), COUNTS)
+        .await;
+}
+
+#[cfg(feature = "bedrock")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_both_apis_of_bedrock() {
+    use chatlas::bedrock::Credentials;
+    use chatlas::{Bedrock, BedrockApi};
+    let Some(url) = aimock() else { return };
+    for api in [BedrockApi::InvokeModel, BedrockApi::Converse] {
+        let model = || {
+            let keys = Credentials::new("AKIDTEST", "secret", None, None, "test");
+            Bedrock::new("anthropic.claude-sonnet-4-5-20250929-v1:0")
+                .region("us-east-1")
+                .credentials_provider(keys)
+                .base_url(&url)
+                .api(api)
+                .http_spans(true)
+        };
+        // Of Claude's own stream this server tells no output at the end.
+        let counts = COUNTS.filter(|_| api == BedrockApi::Converse);
+        packs_for_tokyo(model, counts).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_anthropics_messages() {
+    let Some(url) = aimock() else { return };
+    let model =
+        || Anthropic::new("claude-haiku-4-5").api_key("test").base_url(&url).http_spans(true);
+    packs_for_tokyo(model, COUNTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_the_gemini_api() {
+    let Some(url) = aimock() else { return };
+    let url = format!("{url}/v1beta");
+    let model = || Gemini::new("gemini-3.5-flash").api_key("test").base_url(&url).http_spans(true);
+    packs_for_tokyo(model, COUNTS).await;
+}
+
+#[cfg(feature = "vertex")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tool_loop_over_vertex_ai() {
+    let Some(url) = aimock() else { return };
+    let url = format!("{url}/v1");
+    let model = || {
+        chatlas::Vertex::new("gemini-3.5-flash")
+            .project("a-project")
+            .location("europe-west4")
+            .api_key("test")
+            .base_url(&url)
+            .http_spans(true)
+    };
+    packs_for_tokyo(model, COUNTS).await;
+}

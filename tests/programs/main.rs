@@ -1,0 +1,15 @@
+//! The example programs as a user runs them, each in its own process, and the documents that
+//! describe them.
+
+#[path = "../support"]
+mod support {
+    pub mod otlp;
+    pub mod programs;
+}
+
+mod async_client;
+mod backends;
+mod docs;
+mod five_questions;
+mod html_report;
+mod travel_assistant;

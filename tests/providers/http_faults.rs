@@ -1,0 +1,281 @@
+//! Servers that refuse, are not there, or send one elsewhere, in every protocol: a typed error,
+//! retries that are bounded and seen, nothing done twice, and no secret shown anywhere.
+
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::support::protocols::{KEY, PROTOCOLS, Protocol};
+use crate::support::server::{Answer, Server};
+use crate::support::timeout::in_time;
+use chatlas::prelude::*;
+use chatlas::testing::{RecordedSpan, Recorder};
+use chatlas::{HttpOptions, ProviderError, ProviderErrorKind as Kind};
+use serde_json::json;
+
+const HEADER: &str = "canary-header-7a8b";
+const PASSWORD: &str = "canary-password-9c0d";
+const BODY: &str = "canary-body-4e5f";
+const PROMPT: &str = "canary-prompt-6a7b";
+
+fn options() -> HttpOptions {
+    HttpOptions::default().spans(true).header("x-team", HEADER)
+}
+
+async fn fails(chat: &mut Chat, streams: bool) -> ProviderError {
+    let error = if streams {
+        let mut stream = chat.stream(PROMPT);
+        loop {
+            match in_time(stream.next()).await.expect("an end") {
+                Ok(StreamEvent::Done(reply)) => panic!("{reply:?}"),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        }
+    } else {
+        in_time(chat.chat(PROMPT)).await.expect_err("it is no answer")
+    };
+    match error {
+        ChatError::Provider(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The attempts that the spans show: each with its `http.request.resend_count`.
+fn resends(trace: &Recorder) -> Vec<u64> {
+    let attempts = trace.spans().into_iter().filter(|span| span.name() == "POST");
+    attempts.map(|span| span["http.request.resend_count"].as_u64().unwrap_or_default()).collect()
+}
+
+fn refusal(protocol: &Protocol, status: u16) -> Answer {
+    // Where it is obeyed, nobody waits long.
+    Answer::json(status, &(protocol.refusal)(BODY)).header("retry-after-ms", "1")
+}
+
+#[tokio::test]
+async fn every_status_of_failure_is_typed_and_tried_again_only_if_that_may_help() {
+    const AGAIN: [u64; 3] = [0, 1, 2];
+    const ONCE: [u64; 1] = [0];
+    for protocol in PROTOCOLS {
+        for (status, kinds, attempts) in [
+            (400, &[Kind::InvalidRequest][..], &ONCE[..]),
+            (401, &[Kind::Authentication], &ONCE),
+            (403, &[Kind::Authentication], &ONCE),
+            (404, &[Kind::InvalidRequest, Kind::ModelNotFound], &ONCE),
+            (408, &[Kind::Timeout], &AGAIN),
+            (413, &[Kind::InvalidRequest, Kind::ContextTooLong], &ONCE),
+            (429, &[Kind::RateLimit], &AGAIN),
+            (500, &[Kind::Overloaded], &AGAIN),
+            (502, &[Kind::Overloaded], &AGAIN),
+            (503, &[Kind::Overloaded], &AGAIN),
+            (529, &[Kind::Overloaded], &AGAIN),
+        ] {
+            for streams in [false, true] {
+                let trace = Recorder::new();
+                let server = Server::start(vec![refusal(protocol, status)]);
+                let mut chat = (protocol.chat)(server.root(), options());
+                let error = fails(&mut chat, streams).await;
+                let told = format!("{} {status}: {error:?}", protocol.name);
+                assert!(kinds.contains(&error.kind()), "{told}");
+                assert_eq!(error.status(), Some(status), "{told}");
+                assert!(error.message().contains(BODY), "{told}");
+                assert_eq!(server.sent().len(), attempts.len(), "{told}");
+                assert!(chat.turns().is_empty(), "{told}");
+                trace.assert_sound();
+                assert_eq!(resends(&trace), attempts, "{told}");
+                let failed = trace.spans();
+                assert_eq!(failed.len(), attempts.len() + 2, "{told}");
+                assert!(failed.iter().all(RecordedSpan::failed), "{told}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_server_is_waited_for_as_long_as_it_asks() {
+    for protocol in PROTOCOLS {
+        let second = Duration::from_secs(1);
+        // A date has whole seconds: what it asks for may be almost a second less.
+        let date = httpdate::fmt_http_date(SystemTime::now() + 3 * second);
+        for (value, least, most) in [("1", second, 3 * second), (&date, second, 4 * second)] {
+            let slow_down =
+                Answer::json(429, &(protocol.refusal)("slow down")).header("retry-after", value);
+            let whole = Answer::json(200, &(protocol.whole)("ok"));
+            let server = Server::start(vec![slow_down, whole]);
+            let trace = Recorder::new();
+            let begin = Instant::now();
+            let mut chat = (protocol.chat)(server.root(), options());
+            assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
+            let took = begin.elapsed();
+            assert!(took >= least && took < most + 4 * second, "{value}: {took:?}");
+            assert_eq!(resends(&trace), [0, 1]);
+            assert!(!trace.spans_of("chat")[0].failed(), "the call itself went well");
+        }
+        let for_hours =
+            Answer::json(429, &(protocol.refusal)("tomorrow")).header("retry-after", "7200");
+        let server = Server::start(vec![for_hours]);
+        let error = fails(&mut (protocol.chat)(server.root(), options()), false).await;
+        assert_eq!(error.retry_after(), Some(Duration::from_hours(2)), "the program's to decide");
+        assert_eq!(server.sent().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_with_its_place() {
+    // A port that another test cannot be given.
+    let free = "127.0.0.1:1";
+    let plain = Server::start(vec![Answer::json(200, &json!({}))]);
+    let tls = plain.root().replace("http://", "https://");
+    for protocol in PROTOCOLS {
+        for (url, place) in [
+            (format!("http://{free}"), free.to_owned()),
+            (tls.clone(), tls.replace("https://", "")),
+            ("http://no-such-host.invalid".to_owned(), "no-such-host.invalid".to_owned()),
+        ] {
+            let trace = Recorder::new();
+            let mut chat = (protocol.chat)(&url, options().max_retries(1));
+            let error = fails(&mut chat, true).await;
+            assert_eq!(error.kind(), Kind::Connection, "{url}: {error:?}");
+            assert!(error.message().contains(&place), "{url}: {error}");
+            assert_eq!(resends(&trace), [0, 1], "{url}");
+            trace.assert_sound();
+            assert_eq!(trace.spans_of("chat")[0]["error.type"], "connection");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_closed_without_a_word_is_tried_again() {
+    for protocol in PROTOCOLS {
+        let whole = Answer::json(200, &(protocol.whole)("ok"));
+        let server = Server::start(vec![Answer::silence(), whole]);
+        let trace = Recorder::new();
+        let mut chat = (protocol.chat)(server.root(), options());
+        assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
+        assert_eq!(resends(&trace), [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_so_never_a_loop() {
+    for protocol in PROTOCOLS {
+        for status in [301, 302, 307, 308] {
+            let away = Answer::new(status, "text/plain", "").header("location", "/again");
+            let server = Server::start(vec![away]);
+            let mut chat = (protocol.chat)(server.root(), options());
+            let error = fails(&mut chat, false).await;
+            assert_eq!((error.kind(), error.status()), (Kind::InvalidRequest, Some(status)));
+            assert!(error.message().contains("redirect"), "{error}");
+            assert_eq!(server.sent().len(), 1);
+        }
+    }
+}
+
+static COUNTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts how often it is called.
+#[tool]
+async fn count() -> usize {
+    tokio::task::yield_now().await;
+    COUNTED.fetch_add(1, Ordering::SeqCst) + 1
+}
+
+#[tokio::test]
+async fn no_tool_runs_twice_whatever_becomes_of_the_call_after_it() {
+    for protocol in PROTOCOLS {
+        let _trace = Recorder::new();
+        COUNTED.store(0, Ordering::SeqCst);
+        let asks = Answer::json(200, &(protocol.asks)("count"));
+        let says = Answer::json(200, &(protocol.whole)("counted"));
+        // The call after the tool is tried again ...
+        let server = Server::start(vec![asks.clone(), refusal(protocol, 503), says.clone()]);
+        let mut chat = (protocol.chat)(server.root(), options()).tools(tools![count]);
+        assert_eq!(in_time(chat.chat("count")).await.expect("an answer").text(), "counted");
+        assert_eq!(COUNTED.load(Ordering::SeqCst), 1, "{}", protocol.name);
+        // ... or fails for good, and the next conversation goes on behind the tool's result.
+        let server = Server::start(vec![asks, refusal(protocol, 400), says]);
+        let mut chat = (protocol.chat)(server.root(), options()).tools(tools![count]);
+        in_time(chat.chat("count")).await.expect_err("refused");
+        assert_eq!(in_time(chat.chat("and?")).await.expect("an answer").text(), "counted");
+        assert_eq!(COUNTED.load(Ordering::SeqCst), 2, "{}", protocol.name);
+        let Turn::User(turn) = chat.turns()[2].as_ref() else { panic!("{:?}", chat.turns()) };
+        let results: Vec<_> = turn.tool_results().collect();
+        assert_eq!((results.len(), results[0].outcome.is_error()), (1, false));
+    }
+}
+
+/// All that is logged in this process, on any level.
+struct Log;
+
+static LOGGED: Mutex<String> = Mutex::new(String::new());
+
+impl log::Log for Log {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let mut all = LOGGED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = writeln!(all, "{} {}", record.target(), record.args());
+    }
+
+    fn flush(&self) {}
+}
+
+#[tokio::test]
+async fn no_secret_is_shown_wherever_it_was_put_and_whoever_quotes_it() {
+    let _ = log::set_logger(&Log);
+    log::set_max_level(log::LevelFilter::Trace);
+    let secrets = [KEY, HEADER, PASSWORD];
+    for protocol in PROTOCOLS {
+        let quotes = format!("{KEY} and {HEADER} are wrong, says {BODY} of {PROMPT}");
+        let malformed = format!("{{\"a\": \"{KEY}\"");
+        let failure = [(protocol.begin)(), (protocol.failure)(&quotes)].concat();
+        for (answer, streams) in [
+            (Answer::json(401, &(protocol.refusal)(&quotes)), false),
+            (Answer::json(401, &(protocol.refusal)(&quotes)), true),
+            (Answer::new(500, "text/html", quotes.clone()).header("retry-after-ms", "1"), true),
+            (Answer::new(200, "application/json", malformed.clone()), false),
+            (protocol.stream([(protocol.begin)(), (protocol.event)(&malformed)].concat()), true),
+            (protocol.stream(failure), true),
+            (Answer::new(200, &format!("text/{KEY}"), "?"), true),
+            (Answer::silence(), false),
+        ] {
+            let trace = Recorder::new();
+            let server = Server::start(vec![answer]);
+            let url = server.root().replace("//", &format!("//user:{PASSWORD}@"));
+            let mut chat = (protocol.chat)(&url, options().max_retries(1));
+            let error = fails(&mut chat, streams).await;
+            let debug = format!("{chat:?}");
+            let spans = format!("{:?} {:?}", trace.spans(), trace.events());
+            let metrics = format!("{:?}", trace.metrics());
+            for secret in secrets {
+                for (place, text) in [
+                    ("the error", &error.to_string()),
+                    ("its Debug", &format!("{error:?}")),
+                    ("the Debug of the chat", &debug),
+                    ("the spans", &spans),
+                    ("the metrics", &metrics),
+                ] {
+                    assert!(!text.contains(secret), "{}: {place}: {text}", protocol.name);
+                }
+            }
+            // What was said is told to the program, and recorded nowhere.
+            for said in [BODY, PROMPT] {
+                assert!(!spans.contains(said) && !metrics.contains(said), "{spans}");
+            }
+        }
+        // A port that another test cannot be given.
+        let free = "127.0.0.1:1";
+        let url = format!("http://user:{PASSWORD}@{free}");
+        let error = fails(&mut (protocol.chat)(&url, options().max_retries(0)), false).await;
+        assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error:?}");
+    }
+    let logged = LOGGED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    assert!(!logged.is_empty(), "the HTTP client does log");
+    for secret in [KEY, HEADER, PASSWORD, PROMPT] {
+        let line = logged.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "a secret is logged");
+    }
+}

@@ -1,0 +1,301 @@
+//! What goes wrong between a program and the model: each a typed error, in bounded time, and the
+//! spans say so.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::support::listening::{listen, provider_error};
+use crate::support::server::{Answer, Server};
+use crate::support::timeout::in_time;
+use chatlas::prelude::*;
+use chatlas::testing::{RecordedSpan, Recorder};
+use chatlas::{HttpOptions, OpenAi, ProviderError, ProviderErrorKind as Kind};
+use opentelemetry::trace::Status;
+use serde_json::{Value, json};
+
+fn done(text: &str) -> Value {
+    json!({
+        "id": "resp_1", "status": "completed", "model": "gpt-4o-2024-08-06",
+        "output": [{"type": "message", "role": "assistant",
+            "content": [{"type": "output_text", "text": text}]}],
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    })
+}
+
+fn event(event: &Value) -> String {
+    format!("event: x\ndata: {event}\n\n")
+}
+
+fn begin() -> String {
+    event(&json!({"type": "response.created",
+        "response": {"id": "resp_1", "model": "gpt-4o-2024-08-06"}}))
+        + &event(&json!({"type": "response.output_text.delta", "delta": "Hel"}))
+        + &event(&json!({"type": "response.of_the_future", "novelty": [1]}))
+        + ": a comment\n\n"
+}
+
+fn end() -> String {
+    event(&json!({"type": "response.completed", "response": done("Hello")})) + "data: [DONE]\n\n"
+}
+
+fn chat(server: &Server, options: HttpOptions) -> Chat {
+    let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("sk-canary").http(options);
+    Chat::new(model)
+}
+
+async fn failed_stream(answer: Answer) -> ProviderError {
+    let recorder = Recorder::new();
+    let server = Server::start(vec![answer]);
+    let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
+    let mut chat = chat(&server, options);
+    let (text, result) = listen(&mut chat).await;
+    let error = result.expect_err("it is no good answer");
+    assert_eq!(text, "Hel");
+    // What had arrived is in the history, and on the span.
+    assert_eq!(chat.turns()[1].text(), "Hel");
+    recorder.assert_sound();
+    let spans = recorder.spans();
+    let call = spans.iter().find(|span| span.name() == "chat gpt-4o").expect("a span");
+    assert_eq!(call["error.type"], *error.error_type());
+    assert_eq!(call["gen_ai.response.id"], "resp_1");
+    assert_eq!(spans.len(), 2);
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_stream_is_a_good_answer() {
+    let server = Server::start(vec![Answer::events(begin() + &end())]);
+    let (text, reply) = listen(&mut chat(&server, HttpOptions::default())).await;
+    assert_eq!(text, "Hel");
+    assert_eq!(reply.expect("an answer").text(), "Hello");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_ends_too_early_is_truncated() {
+    assert_eq!(failed_stream(Answer::events(begin())).await.kind(), Kind::TruncatedStream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_breaks_is_a_truncated_stream() {
+    let error = failed_stream(Answer::events(begin()).truncated()).await;
+    assert_eq!(error.kind(), Kind::TruncatedStream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_stalls_times_out() {
+    assert_eq!(failed_stream(Answer::events(begin()).stalled()).await.kind(), Kind::Timeout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_no_json_is_malformed() {
+    let error = failed_stream(Answer::events(begin() + "data: {\"type\": \n\n" + &end())).await;
+    assert_eq!(error.kind(), Kind::MalformedReply);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_event_is_the_vendors_error() {
+    let told = json!({"type": "error", "code": "server_error", "message": "sorry"});
+    let error = failed_stream(Answer::events(begin() + &event(&told))).await;
+    assert_eq!((error.kind(), error.code()), (Kind::Overloaded, Some("server_error")));
+    assert_eq!(error.message(), "sorry");
+    let told = json!({"type": "response.failed", "response": {"status": "failed",
+        "error": {"code": "rate_limit_exceeded", "message": "slow down"}}});
+    let error = failed_stream(Answer::events(begin() + &event(&told))).await;
+    assert_eq!(error.kind(), Kind::RateLimit);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_page_is_no_answer() {
+    for stream in [true, false] {
+        let server = Server::start(vec![Answer::new(200, "text/html", "<h1>Sign in</h1>")]);
+        let mut chat = chat(&server, HttpOptions::default());
+        let error = if stream {
+            listen(&mut chat).await.1.expect_err("no answer")
+        } else {
+            provider_error(in_time(chat.chat("hi")).await.expect_err("no answer"))
+        };
+        assert_eq!(error.kind(), Kind::MalformedReply, "{error}");
+        assert!(chat.turns().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_content() {
+    let refusal = json!({"type": "refusal", "refusal": "I cannot help with that."});
+    let mut response = done("");
+    response["output"][0]["content"] = json!([refusal]);
+    let server = Server::start(vec![
+        Answer::json(200, &response),
+        Answer::events(event(&json!({"type": "response.completed", "response": response}))),
+    ]);
+    let mut chat = chat(&server, HttpOptions::default());
+    for streamed in [false, true] {
+        let reply = if streamed {
+            listen(&mut chat).await.1.expect("an answer")
+        } else {
+            in_time(chat.chat("hi")).await.expect("an answer")
+        };
+        let Content::Refusal(refusal) = &reply.turn.contents[0] else { panic!("{reply:?}") };
+        assert_eq!(refusal.text, "I cannot help with that.");
+        assert_eq!(reply.turn.finish_reason, Some(chatlas::FinishReason::ContentFilter));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_cut_off_says_so() {
+    let mut response = done("Once upon");
+    response["status"] = "incomplete".into();
+    response["incomplete_details"] = json!({"reason": "max_output_tokens"});
+    let server = Server::start(vec![Answer::events(event(
+        &json!({"type": "response.incomplete", "response": response}),
+    ))]);
+    let reply = listen(&mut chat(&server, HttpOptions::default())).await.1.expect("an answer");
+    assert_eq!(reply.turn.finish_reason, Some(chatlas::FinishReason::Length));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thoughts_are_sent_back_as_they_came() {
+    let thought = json!({"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA",
+        "summary": [{"type": "summary_text", "text": "Let me think."}]});
+    let mut response = done("Hello");
+    let message = response["output"][0].take();
+    response["output"] = json!([thought, message]);
+    let server = Server::start(vec![Answer::json(200, &response)]);
+    let mut chat = chat(&server, HttpOptions::default());
+    let reply = in_time(chat.chat("hi")).await.expect("an answer");
+    let Content::Thinking(thinking) = &reply.turn.contents[0] else { panic!("{reply:?}") };
+    assert_eq!(thinking.text, "Let me think.");
+    in_time(chat.chat("and?")).await.expect("an answer");
+    assert_eq!(server.sent()[1].body["input"][1], thought);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_sent_in_the_vendors_words() {
+    let server = Server::start(vec![Answer::json(200, &done("ok"))]);
+    let mut chat = chat(&server, HttpOptions::default().header("x-team", "a"))
+        .temperature(0.5)
+        .top_p(0.9)
+        .max_tokens(64)
+        .reasoning_level("low");
+    in_time(chat.chat("hi")).await.expect("an answer");
+    let sent = &server.sent()[0];
+    assert_eq!(
+        sent.body,
+        json!({
+            "model": "gpt-4o", "store": false, "stream": false, "temperature": 0.5, "top_p": 0.9,
+            "max_output_tokens": 64, "reasoning": {"effort": "low"},
+            "input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+        })
+    );
+    assert!(
+        sent.head.contains("x-team: a") && sent.head.contains("authorization: Bearer sk-canary")
+    );
+}
+
+fn slow_down(name: &str, value: &str) -> Answer {
+    let error = json!({"error": {"message": "slow down", "code": "rate_limit_exceeded"}});
+    Answer::json(429, &error).header(name, value)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_pass_is_tried_again_as_the_server_asks_and_is_seen() {
+    let recorder = Recorder::new();
+    let date = httpdate_in(Duration::from_secs(1));
+    let server = Server::start(vec![
+        slow_down("retry-after-ms", "20"),
+        slow_down("retry-after", &date),
+        Answer::json(200, &done("ok")),
+    ]);
+    let begin = Instant::now();
+    let reply = in_time(chat(&server, HttpOptions::default().spans(true)).chat("hi")).await;
+    assert_eq!(reply.expect("an answer").text(), "ok");
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    recorder.assert_sound();
+    let spans = recorder.spans();
+    let posts: Vec<_> = spans.iter().filter(|span| span.name() == "POST").collect();
+    let of = |key: &str| -> Value { posts.iter().map(|post| post[key].clone()).collect() };
+    assert_eq!(of("http.request.resend_count"), json!([null, 1, 2]));
+    assert_eq!(of("http.response.status_code"), json!([429, 429, 200]));
+    assert_eq!(of("error.type"), json!(["429", "429", null]));
+    assert_eq!(of("http.request.method"), json!(["POST", "POST", "POST"]));
+    assert_eq!(of("server.address"), json!(["127.0.0.1", "127.0.0.1", "127.0.0.1"]));
+    let url = |post: &&RecordedSpan| post["url.full"].as_str().unwrap().ends_with("/v1/responses");
+    assert!(posts.iter().all(url));
+    let call = spans.iter().find(|span| span.name() == "chat gpt-4o").expect("a span");
+    assert_eq!(call.status(), Status::Unset, "the call itself went well");
+    assert!(posts.iter().all(|post| post.parent_id() == call.id()));
+    assert!(!format!("{spans:?}").contains("canary"));
+}
+
+fn httpdate_in(wait: Duration) -> String {
+    httpdate::fmt_http_date(SystemTime::now() + wait)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_are_bounded() {
+    let server = Server::start(vec![slow_down("retry-after-ms", "1")]);
+    let error = in_time(chat(&server, HttpOptions::default()).chat("hi")).await.unwrap_err();
+    let error = provider_error(error);
+    assert_eq!((error.kind(), error.status()), (Kind::RateLimit, Some(429)));
+    assert_eq!(error.retry_after(), Some(Duration::from_millis(1)));
+    assert_eq!(server.sent().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_will_not_pass_is_not_tried_again() {
+    for (answer, kind) in [
+        (
+            Answer::json(400, &json!({"error": {"message": "no", "code": "bad"}})),
+            Kind::InvalidRequest,
+        ),
+        (Answer::json(401, &json!({"error": {"message": "no"}})), Kind::Authentication),
+        (Answer::json(404, &json!({"error": {"code": "model_not_found"}})), Kind::ModelNotFound),
+        (Answer::json(413, &json!({})), Kind::InvalidRequest),
+        (Answer::json(429, &json!({"error": {"code": "insufficient_quota"}})), Kind::RateLimit),
+        (slow_down("retry-after", "3600"), Kind::RateLimit),
+        (Answer::new(307, "text/plain", "").header("location", "/v2"), Kind::InvalidRequest),
+    ] {
+        let server = Server::start(vec![answer]);
+        let result = in_time(chat(&server, HttpOptions::default()).chat("hi")).await;
+        assert_eq!(provider_error(result.unwrap_err()).kind(), kind);
+        assert_eq!(server.sent().len(), 1, "{kind:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_shown_nowhere() {
+    let recorder = Recorder::new();
+    let told = json!({"error": {"message": "the key sk-canary, or canary, is wrong"}});
+    let server = Server::start(vec![Answer::json(401, &told)]);
+    let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("canary");
+    let shown = format!("{model:?}");
+    let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
+    let all = format!("{shown} {error} {error:?} {:?}", recorder.spans());
+    assert!(!all.contains("canary"), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unusable_setting_is_a_clear_error() {
+    for (url, said) in [
+        ("not a url", "the base URL of the model server is unusable"),
+        ("ftp://a.example", "must begin with `http://` or `https://`"),
+    ] {
+        let model = OpenAi::new("gpt-4o").base_url(url).api_key("k");
+        let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    let model = OpenAi::new("gpt-4o").base_url("http://127.0.0.1:9/").api_key("a\nb");
+    let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
+    assert!(error.to_string().contains("line break"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_given_up_while_waiting_ends_its_http_span() {
+    let recorder = Recorder::new();
+    let server = Server::start(vec![Answer::events("").stalled()]);
+    let mut chat = chat(&server, HttpOptions::default().spans(true));
+    let mut stream = chat.stream("hi");
+    assert!(tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err());
+    drop(stream);
+    assert_eq!(recorder.tree(), "invoke_agent\n  chat gpt-4o\n    POST\n");
+    recorder.assert_sound();
+}

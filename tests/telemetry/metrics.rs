@@ -1,0 +1,238 @@
+//! Metrics: what is measured of model calls, tools and agents, and what is not; the names of 2025
+//! where they are asked for.
+
+// Some tools have nothing to wait for; what was added up is exact.
+#![allow(clippy::unused_async, clippy::float_cmp)]
+
+use std::time::Duration;
+
+use chatlas::prelude::*;
+use chatlas::telemetry::{SEMCONV_OPT_IN, SEMCONV_OPT_IN_VARIABLE};
+use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
+use chatlas::{
+    AssistantTurn, ChatRequest, Content, Modalities, ProviderError, ProviderErrorKind,
+    ProviderInfo, Usage,
+};
+use serde_json::{Value, json};
+
+/// Looks something up.
+#[tool]
+async fn look_up(word: String) -> Result<String, String> {
+    if word.is_empty() { Err("nothing".to_owned()) } else { Ok(word) }
+}
+
+fn word(word: &str) -> Value {
+    json!({"word": word})
+}
+
+fn busy() -> ProviderError {
+    ProviderError::new(ProviderErrorKind::RateLimit, "no").with_status(429)
+}
+
+const COUNTERS: [(&str, u64); 5] = [
+    ("gen_ai.client.inference.usage.input_tokens", 110),
+    ("gen_ai.client.inference.usage.output_tokens", 55),
+    ("gen_ai.client.inference.usage.cache_read.input_tokens", 40),
+    ("gen_ai.client.inference.usage.cache_write.input_tokens", 10),
+    ("gen_ai.client.inference.usage.reasoning.output_tokens", 20),
+];
+
+#[tokio::test]
+async fn tokens_are_counted_and_their_parts_told_apart() {
+    let trace = Recorder::new();
+    let full = Usage {
+        input_tokens: Some(100),
+        output_tokens: Some(50),
+        cache_read_tokens: Some(40),
+        cache_write_tokens: Some(10),
+        reasoning_tokens: Some(20),
+        input_by_modality: Modalities { text: Some(70), image: Some(20), audio: None },
+        ..Usage::default()
+    };
+    let model = Script::new().then(Answer::calls("look_up", word("x")).usage(full)).says("ok");
+    Chat::new(model).tools(tools![look_up]).chat("go").await.unwrap();
+    for (name, total) in COUNTERS {
+        let metric = trace.metric(name);
+        assert_eq!((metric.kind(), metric.unit()), (MetricKind::Counter, "{token}"), "{name}");
+        assert_eq!(metric.sum(), f64::from(u32::try_from(total).unwrap()), "{name}");
+    }
+    let input = trace.metric("gen_ai.client.inference.usage.input_tokens");
+    let of = |modality: &str| input.of("gen_ai.token.modality", modality).sum();
+    // What the vendor does not tell apart is of no known kind; a call of text alone is text.
+    assert_eq!((of("text"), of("image"), of("unknown")), (80.0, 20.0, 10.0));
+    let per_call = trace.metric("gen_ai.client.inference.operation.input_tokens");
+    assert_eq!((per_call.count(), per_call.sum()), (2, 110.0));
+    assert!(
+        per_call.measurements().iter().all(|m| m.attributes()["gen_ai.token.modality"].is_null())
+    );
+}
+
+#[tokio::test]
+async fn tokens_of_a_call_with_images_are_of_no_known_kind() {
+    let trace = Recorder::new();
+    let image = Content::image_url("https://a.example/x.png");
+    Chat::new(Script::new().says("a cat")).chat([image]).await.unwrap();
+    let input = trace.metric("gen_ai.client.inference.usage.input_tokens");
+    assert_eq!(input.of("gen_ai.token.modality", "unknown").sum(), 10.0);
+    let output = trace.metric("gen_ai.client.inference.usage.output_tokens");
+    assert_eq!(output.of("gen_ai.token.modality", "text").sum(), 5.0);
+}
+
+#[tokio::test]
+async fn tokens_that_nobody_told_are_not_counted() {
+    let trace = Recorder::new();
+    let model = Script::new().then(Answer::says("ok").usage(Usage::default())).fails(busy());
+    let mut chat = Chat::new(model);
+    chat.chat("a").await.unwrap();
+    chat.chat("b").await.unwrap_err();
+    assert!(trace.metrics().iter().all(|metric| !metric.name().contains("tokens")));
+    for span in trace.spans() {
+        assert!(span.attributes().keys().all(|key| !key.contains("usage")), "{}", span.name());
+    }
+}
+
+#[tokio::test]
+async fn durations_are_those_of_the_spans_and_say_which_failed() {
+    let trace = Recorder::new();
+    let slow = Answer::says("ok").after(Duration::from_millis(60));
+    let model = Script::new().then(slow).fails(busy());
+    let mut chat = Chat::new(model).name("slow");
+    chat.chat("a").await.unwrap();
+    chat.chat("b").await.unwrap_err();
+    for (metric, operation) in [
+        ("gen_ai.client.inference.duration", "chat"),
+        ("gen_ai.invoke_agent.duration", "invoke_agent"),
+    ] {
+        let metric = trace.metric(metric);
+        assert_eq!((metric.kind(), metric.unit(), metric.count()), (MetricKind::Histogram, "s", 2));
+        assert_eq!(metric.of("error.type", "429").count(), 1);
+        let lasted: f64 = trace
+            .spans_of(operation)
+            .iter()
+            .map(|span| span.data().end_time.duration_since(span.data().start_time).unwrap())
+            .map(|time| time.as_secs_f64())
+            .sum();
+        let sum = metric.sum();
+        assert!((0.06..lasted + 0.001).contains(&sum), "{operation}: {sum} of {lasted}");
+    }
+}
+
+#[tokio::test]
+async fn only_streams_have_chunks() {
+    let trace = Recorder::new();
+    let mut chat = Chat::new(Script::new().says("a").streams(["b", "c", "d"]));
+    chat.chat("a").await.unwrap();
+    let chunks = |name: &str| trace.metrics().iter().any(|metric| metric.name().contains(name));
+    assert!(!chunks("chunk"));
+    chat.stream("b").collect::<Vec<_>>().await;
+    assert_eq!(trace.metric("gen_ai.client.inference.time_to_first_chunk").count(), 1);
+    // The first thing that arrives is the start of the response, and three pieces follow.
+    assert_eq!(trace.metric("gen_ai.client.inference.time_per_output_chunk").count(), 3);
+}
+
+#[tokio::test]
+async fn an_agent_counts_its_calls_and_a_tool_that_was_made_up_is_no_series() {
+    let trace = Recorder::new();
+    let model = Script::new()
+        .then(Answer::calls("look_up", word("x")).call("look_up", word("")))
+        .calls("no_such_tool_4711", json!({}))
+        .fails(busy());
+    Chat::new(model).name("finder").tools(tools![look_up]).chat("go").await.unwrap_err();
+    let one = |name: &str| {
+        let metric = trace.metric(name);
+        assert_eq!(metric.count(), 1, "{name}");
+        let measured = &metric.measurements()[0];
+        assert_eq!(measured.attributes()["gen_ai.agent.name"], "finder");
+        assert_eq!(measured.attributes().len(), 1, "{name}: {}", measured.attributes());
+        measured.value()
+    };
+    assert_eq!(one("gen_ai.invoke_agent.inference_calls"), 3.0, "failed ones included");
+    assert_eq!(one("gen_ai.invoke_agent.tool_calls"), 3.0);
+    let tools = trace.metric("gen_ai.execute_tool.duration");
+    assert_eq!(tools.of("gen_ai.tool.name", "look_up").count(), 2);
+    assert_eq!(tools.of("error.type", "alloc::string::String").count(), 1);
+    assert_eq!(tools.of("gen_ai.tool.name", "_OTHER").of("error.type", "unknown_tool").count(), 1);
+    assert_eq!(trace.span("execute_tool no_such_tool_4711")["error.type"], "unknown_tool");
+}
+
+#[tokio::test]
+async fn what_the_program_puts_on_spans_is_on_no_metric() {
+    let trace = Recorder::new();
+    let chat = Chat::new(Script::new().says("ok")).attribute("user.id", "u-1").session_id("s-1");
+    chat.conversation_id("c-1").chat("go").await.unwrap();
+    for metric in trace.metrics() {
+        for measured in metric.measurements() {
+            for key in ["user.id", "session.id", "gen_ai.conversation.id"] {
+                assert!(measured.attributes()[key].is_null(), "{key} on {}", metric.name());
+            }
+        }
+    }
+}
+
+const OLD: [&str; 4] = [
+    "gen_ai.client.token.usage",
+    "gen_ai.client.operation.duration",
+    "gen_ai.client.operation.time_to_first_chunk",
+    "gen_ai.client.operation.time_per_output_chunk",
+];
+
+/// The environment is one for the whole process: a child of its own has the names of 2025.
+#[test]
+fn the_names_of_2025_are_written_where_they_are_asked_for() {
+    let inside = std::env::var(SEMCONV_OPT_IN_VARIABLE).is_ok();
+    if !inside {
+        let name = "metrics::the_names_of_2025_are_written_where_they_are_asked_for";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child
+            .args([name, "--exact"])
+            .env(SEMCONV_OPT_IN_VARIABLE, format!("http, {SEMCONV_OPT_IN}"));
+        assert!(child.status().unwrap().success());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let trace = Recorder::new();
+        let model = Script::new().then(Answer::streams(["a", "b"]).usage(usage(7, 2)));
+        Chat::new(model).stream("go").collect::<Vec<_>>().await;
+        let written: Vec<_> = trace.metrics().iter().map(|m| m.name().to_owned()).collect();
+        for old in OLD {
+            assert_eq!(written.iter().any(|name| name == old), inside, "{old} in {written:?}");
+        }
+        // Today's are written in any case.
+        assert_eq!(trace.metric("gen_ai.client.inference.duration").count(), 1);
+        if inside {
+            let tokens = trace.metric("gen_ai.client.token.usage");
+            assert_eq!((tokens.kind(), tokens.unit()), (MetricKind::Histogram, "{token}"));
+            assert_eq!(tokens.of("gen_ai.token.type", "input").sum(), 7.0);
+            assert_eq!(tokens.of("gen_ai.token.type", "output").sum(), 2.0);
+        }
+    });
+}
+
+/// Asks the second where the first fails.
+struct Fallback(Script, Script);
+
+#[provider(transparent)]
+impl Provider for Fallback {
+    fn info(&self) -> &ProviderInfo {
+        Provider::info(&self.0)
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<AssistantTurn, ProviderError> {
+        match self.0.chat(request.clone()).await {
+            Err(_) => self.1.chat(request).await,
+            reply => reply,
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_call_that_a_wrapper_makes_is_counted_once() {
+    let trace = Recorder::new();
+    let (first, second) = (Script::new().fails(busy()), Script::new().says("Hi"));
+    let mut chat = Chat::new(Fallback(first, second));
+    let reply = chat.chat("Hi").await.unwrap();
+    assert_eq!(trace.spans_of("chat").len(), 2);
+    assert_eq!(trace.metric("gen_ai.invoke_agent.inference_calls").sum(), 2.0);
+    assert_eq!(trace.metric("gen_ai.client.inference.duration").count(), 2);
+    assert_eq!(reply.id.span_id, trace.spans_of("chat")[1].id().to_string());
+}
