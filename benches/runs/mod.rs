@@ -158,10 +158,10 @@ pub fn answers<const N: usize>() -> [Completion; N] {
 
 pub fn chat() -> Chat {
     Chat::new(Canned::new())
-        .name("travel")
-        .conversation_id("conv-1")
-        .temperature(0.5)
-        .tools(tools![get_weather])
+        .with_name("travel")
+        .with_conversation_id("conv-1")
+        .with_temperature(0.5)
+        .with_tools(tools![get_weather])
 }
 
 /// A conversation of that many exchanges, before the next.
@@ -172,7 +172,7 @@ pub fn long_chat(exchanges: usize, capture: Capture) -> (Chat, Vec<Arc<Turn>>) {
             format!("Answer {n}: something warm, something dry, and boots. {}", "x".repeat(60));
         [Arc::new(Turn::user(question)), Arc::new(Turn::assistant(answer))]
     });
-    (chat().capture(capture).capture_limit(1 << 20), turns.collect())
+    (chat().with_capture(capture).with_capture_limit(1 << 20), turns.collect())
 }
 
 /// Asks once more, from there.

@@ -62,7 +62,7 @@ impl Provider for Asks {
 
 /// What the model is told of one call.
 async fn told(tools: ToolSet, name: &str, arguments: Value) -> ToolOutcome {
-    let mut chat = Chat::new(Asks::for_tool(name, arguments)).name("tester").tools(tools);
+    let mut chat = Chat::new(Asks::for_tool(name, arguments)).with_name("tester").with_tools(tools);
     chat.chat("go").await.expect("a reply");
     let Some(Turn::User(turn)) = chat.turns().get(2).map(|turn| &**turn) else {
         panic!("no results: {chat:?}")
@@ -242,7 +242,7 @@ fn write(words: &[String]) -> impl Stream<Item = String> {
 #[tokio::test]
 async fn the_consumer_sees_each_item_of_a_stream_as_progress() {
     let asks = Asks::for_tool("write", json!({"words": ["a", "b", "c"]}));
-    let mut chat = Chat::new(asks).tools(tools![write]);
+    let mut chat = Chat::new(asks).with_tools(tools![write]);
     let mut events = chat.stream("go");
     let mut seen = Vec::new();
     while let Some(event) = events.next().await {
@@ -326,7 +326,7 @@ async fn a_dynamic_tool_has_the_same_span() {
     };
     let tool = DynTool::new("dynamic", "Get the weather.", schema, run).expect("a name");
     let mut tools = ToolSet::new();
-    tools.add(Arc::new(tool.timeout(Duration::from_mins(1)))).expect("one name");
+    tools.add(Arc::new(tool.with_timeout(Duration::from_mins(1)))).expect("one name");
     let said = told(tools.clone(), "dynamic", json!({"city": "Oslo"})).await;
     assert_eq!(said, ToolOutcome::Value(json!("Oslo")));
     let said = told(tools, "dynamic", json!({})).await;

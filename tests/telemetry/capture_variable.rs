@@ -44,7 +44,7 @@ fn messages_stand_on_the_spans_as_the_conventions_have_them() {
         let recorder = Recorder::new();
         let model = Script::new().then(Answer::calls("get_weather", json!({"city": "Tokyo"})).call("fail", json!({}))).says("Take an umbrella.");
         let mut chat =
-            Chat::new(model).system_prompt("Be brief.").tools(tools![get_weather, fail]);
+            Chat::new(model).with_system_prompt("Be brief.").with_tools(tools![get_weather, fail]);
         let prompt = [Content::text("Tokyo?"), Content::image_url("https://example.com/x.png")];
         in_time(chat.chat(prompt)).await.unwrap();
         recorder.assert_sound();

@@ -512,8 +512,8 @@ mod tests {
     #[test]
     fn tools_of_the_vendors_are_bounded_as_asked() {
         let options = Options {
-            web_search: Some(WebSearch::new().max_uses(2).allowed_domains(["a.example"])),
-            web_fetch: Some(WebFetch::new().blocked_domains(["b.example"])),
+            web_search: Some(WebSearch::new().with_max_uses(2).with_allowed_domains(["a.example"])),
+            web_fetch: Some(WebFetch::new().with_blocked_domains(["b.example"])),
             ..Options::default()
         };
         let mut request = hi();

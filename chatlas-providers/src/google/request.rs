@@ -360,12 +360,12 @@ mod tests {
         let fetch = |tool| Extras { web_fetch: Some(tool), ..Extras::default() };
         let (searches, fetches) = (WebSearch::new, WebFetch::new);
         for (extras, name) in [
-            (search(searches().max_uses(1)), "max_uses of web_search"),
-            (search(searches().allowed_domains(["a"])), "allowed_domains of web_search"),
-            (search(searches().blocked_domains(["a"])), "blocked_domains of web_search"),
-            (fetch(fetches().max_uses(1)), "max_uses of web_fetch"),
-            (fetch(fetches().allowed_domains(["a"])), "allowed_domains of web_fetch"),
-            (fetch(fetches().blocked_domains(["a"])), "blocked_domains of web_fetch"),
+            (search(searches().with_max_uses(1)), "max_uses of web_search"),
+            (search(searches().with_allowed_domains(["a"])), "allowed_domains of web_search"),
+            (search(searches().with_blocked_domains(["a"])), "blocked_domains of web_search"),
+            (fetch(fetches().with_max_uses(1)), "max_uses of web_fetch"),
+            (fetch(fetches().with_allowed_domains(["a"])), "allowed_domains of web_fetch"),
+            (fetch(fetches().with_blocked_domains(["a"])), "blocked_domains of web_fetch"),
         ] {
             refused(&extras, &request, name);
         }

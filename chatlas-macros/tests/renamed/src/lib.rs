@@ -90,7 +90,7 @@ mod tests {
         let shifted = shift(place, 3.0, &Scale(2.0), &ToolContext::new("1")).expect("a place");
         assert!((shifted.lat_north - 7.0).abs() < 1e-9);
         assert_eq!(Map::default().mark(place).now_or_never(), Some(1));
-        let mut chat = Chat::new(Silent).tools(tools);
+        let mut chat = Chat::new(Silent).with_tools(tools);
         assert!(chat.chat("hello").now_or_never().is_some_and(|reply| reply.is_ok()));
     }
 }
