@@ -211,8 +211,8 @@ async fn play(vendor: &Vendor, recorded: &[&Interaction], capture: Capture) {
             .with_attribute("user.id", "u-1")
             .with_system_prompt("Be brief.")
             .with_tools(tools(recorded))
-            .max_rounds(rest.len())
-            .capture(capture);
+            .with_max_rounds(rest.len())
+            .with_capture(capture);
         if first.is_streamed() {
             let events: Vec<_> = in_time(chat.stream("Go on.").collect::<Vec<_>>()).await;
             assert!(!events.is_empty());

@@ -193,7 +193,7 @@ fn chat(capture: Capture, script: Script) -> Chat {
         .with_stop_sequences(["END", "STOP"])
         .with_seed(7)
         .with_frequency_penalty(0.1)
-        .presence_penalty(0.2)
+        .with_presence_penalty(0.2)
         .reasoning_level("low")
         .choice_count(3)
         .attribute("user.id", "u-1")

@@ -196,7 +196,7 @@ async fn w07_a_model_call_says_what_was_asked_for_and_what_came() {
         .with_frequency_penalty(0.1)
         .with_presence_penalty(0.2)
         .with_reasoning_level("low")
-        .capture(Capture::Spans);
+        .with_capture(Capture::Spans);
     chat.extract::<u8>("How many?").await.unwrap();
     let call = trace.span("chat test-model");
     for (key, value) in [
