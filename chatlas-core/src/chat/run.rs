@@ -19,6 +19,7 @@ use crate::provider::{
     ProviderError,
 };
 use crate::telemetry::agent::{AgentFacts, AgentFailure, AgentSpan};
+use crate::telemetry::names::exception;
 use crate::telemetry::{ReplyId, Run, carries, in_context};
 use crate::tool::{ToolDefinition, ToolSet};
 use crate::turn::{AssistantTurn, FinishReason, Usage};
@@ -109,13 +110,13 @@ pub(super) fn agent_failure(error: &ChatError) -> AgentFailure<'_> {
         ChatError::Provider(error) => AgentFailure::Provider(error),
         ChatError::Output(output) => AgentFailure::Run {
             error_type: error.error_type(),
-            exception_type: "chatlas::OutputError",
+            exception_type: exception::OUTPUT_ERROR,
             message: output,
             quotes_content: true,
         },
         ChatError::TooManyRounds { .. } | ChatError::Cancelled => AgentFailure::Run {
             error_type: error.error_type(),
-            exception_type: "chatlas::ChatError",
+            exception_type: exception::CHAT_ERROR,
             message: error,
             quotes_content: false,
         },

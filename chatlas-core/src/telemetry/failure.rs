@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 
 use super::events::Event;
+use super::names::exception::PROVIDER_ERROR;
 use super::run::Live;
 use super::scope::{Exception, SpanScope};
 use crate::provider::ProviderError;
-
-/// The value of `exception.type` for a failed call of a provider.
-const PROVIDER_ERROR: &str = "chatlas::ProviderError";
 
 /// Describes a failure without the vendor's message, which may quote content: for the span status
 /// while capture is off.

@@ -420,5 +420,5 @@ fn modality<'a>(mut contents: impl Iterator<Item = &'a Content>) -> &'static str
             _ => true,
         }
     }
-    if contents.all(is_text) { "text" } else { "unknown" }
+    if contents.all(is_text) { names::modality::TEXT } else { names::modality::UNKNOWN }
 }

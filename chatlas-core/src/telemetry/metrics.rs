@@ -9,7 +9,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::global;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
 
-use super::names::{self, metric};
+use super::names::{self, metric, modality};
 use crate::turn::{Modalities, Usage};
 
 /// The environment variable that selects versions of the conventions: a comma-separated list.
@@ -264,8 +264,11 @@ fn add_by_modality(
     attributes: &[KeyValue],
 ) {
     let Some(mut left) = total else { return };
-    for (modality, tokens) in [("text", parts.text), ("image", parts.image), ("audio", parts.audio)]
-    {
+    for (modality, tokens) in [
+        (modality::TEXT, parts.text),
+        (modality::IMAGE, parts.image),
+        (modality::AUDIO, parts.audio),
+    ] {
         // Some vendors report parts that exceed the total. The sum must not.
         let tokens = tokens.unwrap_or(0).min(left);
         if tokens > 0 {
@@ -274,7 +277,7 @@ fn add_by_modality(
         }
     }
     if left > 0 || total == Some(0) {
-        let modality = if parts.is_empty() { rest } else { "unknown" };
+        let modality = if parts.is_empty() { rest } else { modality::UNKNOWN };
         counter.add(left, &with(attributes, metric::TOKEN_MODALITY, Some(modality)));
     }
 }

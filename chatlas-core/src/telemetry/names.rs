@@ -51,18 +51,14 @@ pub(super) fn instrumentation_scope() -> InstrumentationScope {
         .build()
 }
 
-/// The values of `gen_ai.provider.name` that the conventions define for supported vendors.
+/// Values of `gen_ai.provider.name` that the conventions define.
 #[allow(missing_docs)]
 pub mod provider {
     pub const ANTHROPIC: &str = "anthropic";
     pub const AWS_BEDROCK: &str = "aws.bedrock";
     pub const AZURE_OPENAI: &str = "azure.ai.openai";
-    pub const DEEPSEEK: &str = "deepseek";
     pub const GEMINI: &str = "gcp.gemini";
-    pub const GROQ: &str = "groq";
-    pub const MISTRAL: &str = "mistral_ai";
     pub const OPENAI: &str = "openai";
-    pub const PERPLEXITY: &str = "perplexity";
     pub const VERTEX_AI: &str = "gcp.vertex_ai";
 }
 
@@ -223,6 +219,18 @@ pub mod metric {
     pub const OLD_TOKEN_TYPE: &str = "gen_ai.token.type";
 }
 
+/// The values of `gen_ai.token.modality`.
+pub mod modality {
+    /// Tokens of text.
+    pub const TEXT: &str = "text";
+    /// Tokens of images.
+    pub const IMAGE: &str = "image";
+    /// Tokens of audio.
+    pub const AUDIO: &str = "audio";
+    /// Tokens whose modality the vendor does not report.
+    pub const UNKNOWN: &str = "unknown";
+}
+
 /// The names of events, and the attributes that only events have.
 #[allow(missing_docs)]
 pub mod event {
@@ -263,6 +271,13 @@ pub mod exception {
     pub const EVENT: &str = "exception";
     pub const TYPE: &str = "exception.type";
     pub const MESSAGE: &str = "exception.message";
+
+    /// The value of `exception.type` for a failed call of a provider.
+    pub const PROVIDER_ERROR: &str = "chatlas::ProviderError";
+    /// The value of `exception.type` for a reply that is not the requested value.
+    pub const OUTPUT_ERROR: &str = "chatlas::OutputError";
+    /// The value of `exception.type` for any other failed run.
+    pub const CHAT_ERROR: &str = "chatlas::ChatError";
 }
 
 /// The values of `error.type` that this crate defines. Other values are the vendors' error codes,

@@ -153,3 +153,78 @@ impl Drop for TracedStream {
         self.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::{FutureExt as _, StreamExt as _};
+    use opentelemetry::{Value, global};
+    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+
+    use super::*;
+    use crate::turn::Usage;
+
+    /// A provider's stream: a text, the usage, then an error or a panic.
+    struct Broken {
+        items: u8,
+        panics: bool,
+        taken: Arc<AtomicUsize>,
+    }
+
+    impl Stream for Broken {
+        type Item = Result<CompletionEvent, ProviderError>;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut Task<'_>) -> Poll<Option<Self::Item>> {
+            self.items += 1;
+            Poll::Ready(Some(match self.items {
+                1 => Ok(CompletionEvent::Text("Hel".to_owned())),
+                2 => Ok(CompletionEvent::Usage(Usage::new(5, 2))),
+                _ if self.panics => panic!("on purpose"),
+                _ => Err(ProviderError::without_end()),
+            }))
+        }
+    }
+
+    impl AccumulatingStream for Broken {
+        fn take_partial(self: Pin<&mut Self>) -> Option<Completion> {
+            let first = self.taken.fetch_add(1, Ordering::Relaxed) == 0;
+            first.then(|| {
+                Completion::new([crate::content::Content::text("Hel")]).with_usage(Usage::new(5, 2))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn broken_stream_keeps_its_partial_reply_for_the_span_and_the_history() {
+        let exporter = InMemorySpanExporter::default();
+        let sdk = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        global::set_tracer_provider(sdk);
+        for (model, panics, taken_early) in
+            [("fails", false, false), ("panics", true, false), ("cancelled", false, true)]
+        {
+            let info = ProviderInfo::new("test").with_model(model);
+            let taken = Arc::new(AtomicUsize::new(0));
+            let broken = Broken { items: 0, panics, taken: Arc::clone(&taken) };
+            let open = |_| std::future::ready(Ok(CompletionStream::accumulating(broken)));
+            let mut stream = traced_chat_stream(&info, ChatRequest::default(), open).await.unwrap();
+            let events = if taken_early { 2 } else { 3 };
+            for _ in 0..events {
+                // A panic is the expected end of one of the streams.
+                let _ = AssertUnwindSafe(stream.next()).catch_unwind().await;
+            }
+            assert_eq!(stream.take_partial().unwrap().text(), "Hel", "{model}");
+            assert!(stream.next().await.is_none(), "{model}");
+            drop(stream);
+            assert_eq!(taken.load(Ordering::Relaxed), 1, "{model}");
+            let spans = exporter.get_finished_spans().unwrap();
+            let span = spans.iter().find(|span| span.name.ends_with(model)).unwrap();
+            let input_tokens = span
+                .attributes
+                .iter()
+                .find(|attribute| attribute.key.as_str() == "gen_ai.usage.input_tokens");
+            assert_eq!(input_tokens.map(|attribute| &attribute.value), Some(&Value::I64(5)));
+        }
+    }
+}
