@@ -114,8 +114,8 @@ pub mod prelude {
     pub use crate::{
         Approval, Chat, ChatError, ChatRequest, ChatStream, Completion, CompletionEvent,
         CompletionStream, Content, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply,
-        StreamEvent, Tool, ToolContext, ToolError, ToolOutput, ToolSet, Turn, Usage, provider, tool,
-        toolbox, tools,
+        StreamEvent, Tool, ToolContext, ToolError, ToolOutput, ToolSet, Turn, Usage, provider,
+        tool, toolbox, tools,
     };
     pub use futures_util::StreamExt as _;
 }

@@ -317,7 +317,7 @@ impl Telemetry {
         }
         let captures = self.capture.map_or_else(
             || {
-                let said = env.text(chatlas_core::telemetry::capture::CAPTURE_VARIABLE);
+                let said = env.text(chatlas_core::telemetry::CAPTURE_VARIABLE);
                 said.is_some_and(|value| Capture::parse(&value) != Capture::Nothing)
             },
             |capture| capture != Capture::Nothing,

@@ -267,7 +267,7 @@ async fn parameters_reach_the_provider() {
         .with_presence_penalty(0.3)
         .with_reasoning_level("low")
         .with_choice_count(2)
-        .extra("verbosity", "low");
+        .with_extra("verbosity", "low");
     chat.chat("hi").await.unwrap();
     let params = model.requests()[0].params.clone();
     let expected = json!({

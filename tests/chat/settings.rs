@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chatlas::prelude::*;
 use chatlas::testing::{Recorder, Script};
 use chatlas::{DynTool, ToolCall, ToolMode};
-use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _, TracerProvider as _};
+use opentelemetry::trace::{
+    FutureExt as _, TraceContextExt as _, Tracer as _, TracerProvider as _,
+};
 use serde_json::json;
 
 /// A provider that can change its model.
@@ -35,10 +37,11 @@ fn tool(name: &'static str) -> DynTool {
 #[tokio::test]
 async fn every_setting_can_be_read_and_changed() {
     let model = Script::new().says("a").says("b");
-    let mut chat = Chat::new(Switchable(ProviderInfo::new("acme").with_model("one"), model.clone()))
-        .with_system_prompt("Be brief.")
-        .with_name("helper")
-        .with_temperature(0.5);
+    let mut chat =
+        Chat::new(Switchable(ProviderInfo::new("acme").with_model("one"), model.clone()))
+            .with_system_prompt("Be brief.")
+            .with_name("helper")
+            .with_temperature(0.5);
     assert_eq!(chat.system_prompt(), Some("Be brief."));
     assert_eq!((chat.model(), chat.name()), (Some("one"), Some("helper")));
     chat.chat("hi").await.unwrap();

@@ -24,7 +24,7 @@ async fn fail() -> Result<i32, String> {
 /// process.
 #[test]
 fn messages_stand_on_the_spans_as_the_conventions_have_them() {
-    let variable = chatlas::telemetry::capture::CAPTURE_VARIABLE;
+    let variable = chatlas::telemetry::CAPTURE_VARIABLE;
     let inside = std::env::var(variable).is_ok();
     if !inside {
         // Setting a variable of a running process is unsafe: a child gets it instead.

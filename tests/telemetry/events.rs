@@ -132,7 +132,7 @@ async fn an_answer_can_be_judged_later_from_what_was_stored_of_it() {
     // Another day, another process.
     for id in [
         serde_json::from_str::<ReplyId>(&stored).unwrap(),
-        ReplyId::of(trace_id.to_string(), span_id.to_string(), "resp-1"),
+        ReplyId::from_parts(trace_id.to_string(), span_id.to_string(), "resp-1"),
     ] {
         let trace = Recorder::new();
         assert!(id.feedback("thumbs", "down", None));
@@ -153,7 +153,7 @@ async fn an_answer_can_be_judged_later_from_what_was_stored_of_it() {
 #[tokio::test]
 async fn an_id_that_is_none_is_told_without_a_span() {
     let all = Recorder::exclusive();
-    assert!(ReplyId::of("no trace", "", "resp-1").feedback("thumbs", 1.0, None));
+    assert!(ReplyId::from_parts("no trace", "", "resp-1").feedback("thumbs", 1.0, None));
     let event = all.event(EVALUATION);
     assert_eq!((event.trace_id(), event.span_id()), (TraceId::INVALID, SpanId::INVALID));
     assert_eq!(event.attributes()["gen_ai.response.id"], "resp-1");

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chatlas::prelude::*;
-use chatlas::telemetry::metrics::{OPT_IN, OPT_IN_VARIABLE};
+use chatlas::telemetry::{SEMCONV_OPT_IN, SEMCONV_OPT_IN_VARIABLE};
 use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
 use chatlas::{
     AssistantTurn, ChatRequest, Content, Modalities, ProviderError, ProviderErrorKind,
@@ -180,11 +180,13 @@ const OLD: [&str; 4] = [
 /// The environment is one for the whole process: a child of its own has the names of 2025.
 #[test]
 fn the_names_of_2025_are_written_where_they_are_asked_for() {
-    let inside = std::env::var(OPT_IN_VARIABLE).is_ok();
+    let inside = std::env::var(SEMCONV_OPT_IN_VARIABLE).is_ok();
     if !inside {
         let name = "metrics::the_names_of_2025_are_written_where_they_are_asked_for";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        child.args([name, "--exact"]).env(OPT_IN_VARIABLE, format!("http, {OPT_IN}"));
+        child
+            .args([name, "--exact"])
+            .env(SEMCONV_OPT_IN_VARIABLE, format!("http, {SEMCONV_OPT_IN}"));
         assert!(child.status().unwrap().success());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
