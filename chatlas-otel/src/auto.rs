@@ -1,10 +1,11 @@
-//! Telemetry of programs that say nothing of it (the feature `auto-init` of `chatlas`): set up
-//! when the first provider is made, and sent though nobody holds a guard.
+//! Sets telemetry up for programs that do not (the feature `auto-init` of `chatlas`): when the first
+//! provider of a model is created, and without a guard.
 //!
-//! A program that ends drops no statics, so the last spans would be lost. What does end are its
-//! threads, the main one included: a thread that has ended spans sends what there is when it ends.
+//! A program does not drop statics when it ends, so the last spans would be lost. Its threads do
+//! end, including the main thread: a thread that has ended spans flushes telemetry when it ends.
 
 use std::cell::Cell;
+use std::fmt::Display;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Once, OnceLock};
@@ -15,44 +16,46 @@ use opentelemetry::Context;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use super::{Guard, SetupError, Telemetry};
+use crate::error::SetupError;
+use crate::guard::Guard;
+use crate::telemetry::Telemetry;
 
 static GUARD: OnceLock<Guard> = OnceLock::new();
 
-/// Sets up what the environment says, once, unless the program has done so itself.
+/// Sets telemetry up from the environment, once, unless the program has done so itself.
 pub fn auto_init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if has_tracer_provider() {
             return;
         }
-        match Telemetry::new().unattended().install() {
+        match Telemetry::new().unattended(FlushAtThreadEnd).install() {
             Ok(guard) => {
-                // This runs once.
+                // `call_once` sets it once.
                 let _ = GUARD.set(guard);
             }
-            // The program has set up metrics or events alone.
+            // The program has set up metrics or events, but no traces.
             Err(SetupError::AlreadyInstalled) => {}
-            Err(error) => say(&error),
+            Err(error) => report(&error),
         }
     });
 }
 
-/// There is nobody to whom an error could be returned.
-fn say(error: &SetupError) {
+/// Writes an error to standard error, because there is no caller to return it to.
+fn report(error: &dyn Display) {
     let _ = writeln!(std::io::stderr(), "chatlas::otel: {error}");
 }
 
-/// Notes on which threads spans end.
+/// Records which threads end spans.
 #[derive(Debug)]
-pub(super) struct AtThreadEnd;
+struct FlushAtThreadEnd;
 
-impl SpanProcessor for AtThreadEnd {
+impl SpanProcessor for FlushAtThreadEnd {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, _: SpanData) {
-        // Where the thread is at its end already, what follows is sent after the usual delay.
-        let _ = LAST.try_with(|last| last.0.set(true));
+        // Fails while the thread ends. Its last spans are then exported after the usual delay.
+        let _ = THREAD_END.try_with(|end| end.has_ended_spans.set(true));
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -65,22 +68,24 @@ impl SpanProcessor for AtThreadEnd {
 }
 
 thread_local! {
-    static LAST: AtEnd = const { AtEnd(Cell::new(false)) };
+    static THREAD_END: ThreadEnd = const { ThreadEnd { has_ended_spans: Cell::new(false) } };
 }
 
-/// Whether spans have ended on this thread. Dropped when it ends.
-struct AtEnd(Cell<bool>);
+/// Flushes telemetry when it is dropped, which is when its thread ends.
+struct ThreadEnd {
+    has_ended_spans: Cell<bool>,
+}
 
-impl Drop for AtEnd {
+impl Drop for ThreadEnd {
     fn drop(&mut self) {
-        static TOLD: AtomicBool = AtomicBool::new(false);
-        if !self.0.get() {
+        static REPORTED: AtomicBool = AtomicBool::new(false);
+        if !self.has_ended_spans.get() {
             return;
         }
         if let Some(Err(error)) = GUARD.get().map(Guard::flush)
-            && !TOLD.swap(true, Ordering::Relaxed)
+            && !REPORTED.swap(true, Ordering::Relaxed)
         {
-            say(&error);
+            report(&error);
         }
     }
 }

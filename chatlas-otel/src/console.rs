@@ -1,4 +1,4 @@
-//! Gathers the spans of each trace, and draws the trace when its root in this program has ended.
+//! Collects the spans of each trace, and draws the trace when its local root span ends.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,26 +8,26 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use super::facts::{Facts, Kind};
-use super::messages::{self, Said};
-use super::output::Output;
-use super::waterfall::{self, Style};
+use crate::facts::{Facts, Kind};
+use crate::messages::{self, Message};
+use crate::output::Output;
+use crate::waterfall::{self, Style};
 
-/// The most traces, and the most spans in all, that wait for their roots. Beyond it the oldest
-/// trace is drawn as far as it is.
-const MOST_TRACES: usize = 1_000;
-const MOST_SPANS: usize = 10_000;
+/// The maximum number of unfinished traces, and of spans in all of them. Beyond it, the oldest
+/// trace is drawn without its root.
+const MAX_TRACES: usize = 1_000;
+const MAX_SPANS: usize = 10_000;
 
 /// A span processor that draws waterfalls.
 #[derive(Debug)]
-pub(super) struct Console {
+pub(crate) struct Console {
     open: Mutex<OpenTraces>,
     output: Output,
     style: Style,
 }
 
 impl Console {
-    pub(super) fn new(output: Output, style: Style) -> Self {
+    pub(crate) fn new(output: Output, style: Style) -> Self {
         Self { open: Mutex::default(), output, style }
     }
 
@@ -36,8 +36,8 @@ impl Console {
     }
 
     fn draw(&self, trace: TraceId, open: &OpenTrace) {
-        let drawn = waterfall::draw(&trace.to_string(), &open.spans, &open.said, &self.style);
-        // Whatever the program was printing ends its line first.
+        let drawn = waterfall::draw(&trace.to_string(), &open.spans, &open.messages, &self.style);
+        // The program may have printed an incomplete line.
         self.output.write(&format!("\n\n{drawn}"));
     }
 }
@@ -48,14 +48,14 @@ impl SpanProcessor for Console {
     fn on_end(&self, span: SpanData) {
         let trace = span.span_context.trace_id();
         let is_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
-        let facts = Facts::of(&span, &self.style.prices);
-        // Each call repeats what was said before it: the last one of a trace has it all.
-        let says = self.style.messages && facts.kind == Kind::ModelCall;
-        let said = if says { messages::conversation(&span) } else { Vec::new() };
+        let facts = Facts::from_span(&span, &self.style.prices);
+        // Each call repeats the earlier messages, so the last call of a trace contains all of them.
+        let has_messages = self.style.messages && facts.kind == Kind::ModelCall;
+        let messages = if has_messages { messages::conversation(&span) } else { Vec::new() };
         let mut open = self.open();
-        open.add(trace, facts, said);
-        let ready = if is_root { open.take(trace) } else { open.take_beyond_bound() };
-        // Drawing takes its time: other threads go on meanwhile.
+        open.add(trace, facts, messages);
+        let ready = if is_root { open.take(trace) } else { open.take_excess() };
+        // Other threads must not wait for the drawing.
         drop(open);
         if let Some((trace, spans)) = ready {
             self.draw(trace, &spans);
@@ -75,34 +75,34 @@ impl SpanProcessor for Console {
     }
 }
 
-/// A trace whose root has not ended, or spans that ended after their root.
+/// A trace whose root has not ended, or the spans that ended after their root.
 #[derive(Debug, Default)]
 struct OpenTrace {
-    /// The number of its coming.
-    coming: u64,
+    /// The order in which traces began.
+    sequence: u64,
     spans: Vec<Facts>,
-    said: Vec<Said>,
+    messages: Vec<Message>,
 }
 
-/// All of them.
+/// All unfinished traces.
 #[derive(Debug, Default)]
 struct OpenTraces {
     traces: HashMap<TraceId, OpenTrace>,
-    coming: u64,
+    sequence: u64,
     spans: usize,
 }
 
 impl OpenTraces {
-    fn add(&mut self, trace: TraceId, span: Facts, said: Vec<Said>) {
-        self.coming += 1;
-        let coming = self.coming;
+    fn add(&mut self, trace: TraceId, span: Facts, messages: Vec<Message>) {
+        self.sequence += 1;
+        let sequence = self.sequence;
         let open = self
             .traces
             .entry(trace)
-            .or_insert_with(|| OpenTrace { coming, ..OpenTrace::default() });
+            .or_insert_with(|| OpenTrace { sequence, ..OpenTrace::default() });
         open.spans.push(span);
-        if !said.is_empty() {
-            open.said = said;
+        if !messages.is_empty() {
+            open.messages = messages;
         }
         self.spans += 1;
     }
@@ -114,13 +114,13 @@ impl OpenTraces {
     }
 
     fn take_oldest(&mut self) -> Option<(TraceId, OpenTrace)> {
-        let (&oldest, _) = self.traces.iter().min_by_key(|(_, open)| open.coming)?;
+        let (&oldest, _) = self.traces.iter().min_by_key(|(_, open)| open.sequence)?;
         self.take(oldest)
     }
 
-    fn take_beyond_bound(&mut self) -> Option<(TraceId, OpenTrace)> {
-        let beyond = self.traces.len() > MOST_TRACES || self.spans > MOST_SPANS;
-        if beyond { self.take_oldest() } else { None }
+    fn take_excess(&mut self) -> Option<(TraceId, OpenTrace)> {
+        let exceeded = self.traces.len() > MAX_TRACES || self.spans > MAX_SPANS;
+        if exceeded { self.take_oldest() } else { None }
     }
 }
 
@@ -133,23 +133,24 @@ mod tests {
     };
     use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-    use super::super::output::tests::Shared;
+    use crate::output::tests::SharedWriter;
+
     use super::*;
 
-    fn recording() -> (SdkTracerProvider, SdkTracer, Shared) {
-        let written = Shared::default();
+    fn recording() -> (SdkTracerProvider, SdkTracer, SharedWriter) {
+        let written = SharedWriter::default();
         let style = Style { width: 80, ..Style::default() };
-        let console = Console::new(Output::to(written.clone()), style);
+        let console = Console::new(Output::from_writer(written.clone()), style);
         let provider = SdkTracerProvider::builder().with_span_processor(console).build();
         let tracer = provider.tracer("test");
         (provider, tracer, written)
     }
 
-    fn below(tracer: &SdkTracer, parent: &Context, name: &'static str) -> Context {
+    fn start_child(tracer: &SdkTracer, parent: &Context, name: &'static str) -> Context {
         Context::new().with_span(tracer.start_with_context(name, parent))
     }
 
-    /// The first word of each line that is drawn of a span.
+    /// Returns the first word of each span's line.
     fn names(text: &str) -> Vec<&str> {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("trace "));
         lines
@@ -160,8 +161,8 @@ mod tests {
     #[test]
     fn a_trace_is_drawn_when_its_root_ends() {
         let (_provider, tracer, written) = recording();
-        let root = below(&tracer, &Context::new(), "root");
-        let child = below(&tracer, &root, "child");
+        let root = start_child(&tracer, &Context::new(), "root");
+        let child = start_child(&tracer, &root, "child");
         child.span().end();
         assert_eq!(written.text(), "");
         root.span().end();
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_whose_parent_is_in_another_program_is_a_root() {
+    fn a_span_with_a_remote_parent_is_a_local_root() {
         let (_provider, tracer, written) = recording();
         let remote = SpanContext::new(
             TraceId::from(7_u128),
@@ -183,10 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_ends_after_its_root_is_drawn_at_the_end() {
+    fn a_child_that_ends_after_its_root_is_drawn_at_shutdown() {
         let (provider, tracer, written) = recording();
-        let root = below(&tracer, &Context::new(), "root");
-        let late = below(&tracer, &root, "late");
+        let root = start_child(&tracer, &Context::new(), "root");
+        let late = start_child(&tracer, &root, "late");
         root.span().end();
         late.span().end();
         assert_eq!(names(&written.text()), ["root"]);
@@ -195,30 +196,30 @@ mod tests {
     }
 
     #[test]
-    fn traces_that_never_end_are_bounded() {
+    fn the_number_of_unfinished_traces_is_bounded() {
         let (_provider, tracer, written) = recording();
         let roots: Vec<Context> =
-            (0..=MOST_TRACES).map(|_| below(&tracer, &Context::new(), "root")).collect();
-        for root in &roots[..MOST_TRACES] {
-            below(&tracer, root, "child").span().end();
+            (0..=MAX_TRACES).map(|_| start_child(&tracer, &Context::new(), "root")).collect();
+        for root in &roots[..MAX_TRACES] {
+            start_child(&tracer, root, "child").span().end();
         }
         assert_eq!(written.text(), "");
-        below(&tracer, &roots[MOST_TRACES], "child").span().end();
+        start_child(&tracer, &roots[MAX_TRACES], "child").span().end();
         let oldest = roots[0].span().span_context().trace_id().to_string();
         assert_eq!(names(&written.text()), ["child"]);
         assert!(written.text().contains(&oldest[..8]));
     }
 
     #[test]
-    fn spans_of_a_trace_that_never_ends_are_bounded() {
+    fn the_number_of_spans_of_unfinished_traces_is_bounded() {
         let (_provider, tracer, written) = recording();
-        let root = below(&tracer, &Context::new(), "root");
-        for _ in 0..MOST_SPANS {
+        let root = start_child(&tracer, &Context::new(), "root");
+        for _ in 0..MAX_SPANS {
             tracer.start_with_context("child", &root).end();
         }
         assert_eq!(written.text(), "");
         tracer.start_with_context("child", &root).end();
-        assert_eq!(names(&written.text()), ["child"], "spans that are alike are one line");
-        assert!(written.text().contains(&format!("child ×{}", MOST_SPANS + 1)));
+        assert_eq!(names(&written.text()), ["child"], "similar spans are one line");
+        assert!(written.text().contains(&format!("child ×{}", MAX_SPANS + 1)));
     }
 }

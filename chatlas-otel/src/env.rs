@@ -1,142 +1,148 @@
-//! The standard environment variables, read with errors instead of silence: the SDK passes over
-//! what it does not understand, and then does something else than was asked.
+//! Reads the standard environment variables. Invalid values are errors here: the SDK ignores them
+//! and then behaves differently from what the operator configured.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use super::SetupError;
+use crate::error::SetupError;
 
-/// Looks variables up.
+/// A lookup of environment variables.
 #[derive(Clone, Copy)]
-pub(super) struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
+pub(crate) struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl<'a> Env<'a> {
-    pub(super) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self(lookup)
     }
 
-    /// The value, without what surrounds it. An empty variable is an unset one, says the
-    /// specification.
-    pub(super) fn text(self, name: &str) -> Option<String> {
+    /// Returns the trimmed value. The specification treats an empty variable as unset.
+    pub(crate) fn text(self, name: &str) -> Option<String> {
         (self.0)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    /// The first of these that is set, and which one it is.
-    pub(super) fn first<const N: usize>(self, names: [String; N]) -> Option<(String, String)> {
+    /// Returns the name and the value of the first variable that is set.
+    pub(crate) fn first<const N: usize>(self, names: [String; N]) -> Option<(String, String)> {
         names.into_iter().find_map(|name| self.text(&name).map(|value| (name, value)))
     }
 
-    /// True where it says so: any other word is false, says the specification.
-    pub(super) fn is_true(self, name: &str) -> bool {
+    /// Returns true if the value is `true`. The specification treats every other value as false.
+    pub(crate) fn is_true(self, name: &str) -> bool {
         self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// A whole number.
-    pub(super) fn count<T: FromStr>(self, name: &str) -> Result<Option<T>, SetupError> {
-        self.text(name).map(|value| parsed(name, &value, "a whole number")).transpose()
+    /// Returns an integer.
+    pub(crate) fn count<T: FromStr>(self, name: &str) -> Result<Option<T>, SetupError> {
+        self.text(name).map(|value| parse(name, &value, "an integer")).transpose()
     }
 
-    /// The size of a queue. It is bounded, since the SDK takes the memory for it at once.
-    pub(super) fn size(self, name: &str) -> Result<Option<usize>, SetupError> {
-        let expected = "a whole number from 1 to 1000000";
-        match self.text(name).map(|value| parsed(name, &value, expected)).transpose()? {
+    /// Returns the size of a queue. The size is bounded because the SDK allocates the queue at
+    /// once.
+    pub(crate) fn size(self, name: &str) -> Result<Option<usize>, SetupError> {
+        let expected = "an integer from 1 to 1000000";
+        match self.text(name).map(|value| parse(name, &value, expected)).transpose()? {
             Some(0 | 1_000_001..) => {
-                Err(SetupError::InvalidValue { place: name.to_owned(), expected })
+                Err(SetupError::InvalidValue { setting: name.to_owned(), expected })
             }
             size => Ok(size),
         }
     }
 
-    /// Milliseconds.
-    pub(super) fn millis(self, name: &str) -> Result<Option<Duration>, SetupError> {
-        let millis = self.text(name).map(|value| parsed(name, &value, "milliseconds"));
+    /// Returns a duration in milliseconds.
+    pub(crate) fn millis(self, name: &str) -> Result<Option<Duration>, SetupError> {
+        let millis = self.text(name).map(|value| parse(name, &value, MILLISECONDS));
         Ok(millis.transpose()?.map(Duration::from_millis))
     }
 }
 
-/// The value as a number or the like.
-pub(super) fn parsed<T: FromStr>(
-    place: &str,
+/// The valid values of a duration.
+pub(crate) const MILLISECONDS: &str = "an integer number of milliseconds";
+
+/// Parses the value of a variable.
+pub(crate) fn parse<T: FromStr>(
+    setting: &str,
     value: &str,
     expected: &'static str,
 ) -> Result<T, SetupError> {
-    let wrong = |_| SetupError::InvalidValue { place: place.to_owned(), expected };
-    value.parse().map_err(wrong)
+    let invalid = |_| SetupError::InvalidValue { setting: setting.to_owned(), expected };
+    value.parse().map_err(invalid)
 }
 
-/// `name=value` pairs, separated by commas, the values percent-encoded.
-pub(super) fn pairs(place: &str, list: &str) -> Result<Vec<(String, String)>, SetupError> {
-    let wrong = || SetupError::InvalidValue {
-        place: place.to_owned(),
-        expected: "`name=value` pairs separated by commas, the values percent-encoded",
+/// Parses `name=value` pairs that are separated by commas and percent-encoded.
+pub(crate) fn parse_pairs(setting: &str, list: &str) -> Result<Vec<(String, String)>, SetupError> {
+    let invalid = || SetupError::InvalidValue {
+        setting: setting.to_owned(),
+        expected: "`name=value` pairs separated by commas, with percent-encoded values",
     };
-    let decoded = |text: &str| {
-        let text = percent_decode_str(text.trim()).decode_utf8().map_err(|_| wrong())?;
+    let decode = |text: &str| {
+        let text = percent_decode_str(text.trim()).decode_utf8().map_err(|_| invalid())?;
         Ok(text.into_owned())
     };
     list.split(',')
         .map(str::trim)
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
-            let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
+            let (name, value) = pair.split_once('=').ok_or_else(invalid)?;
             if name.trim().is_empty() {
-                return Err(wrong());
+                return Err(invalid());
             }
-            Ok((decoded(name)?, decoded(value)?))
+            Ok((decode(name)?, decode(value)?))
         })
         .collect()
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    /// A lookup in those pairs.
-    pub(in super::super) fn of<'a>(
-        pairs: &'a [(&'a str, &'a str)],
+    /// Returns a lookup over these variables.
+    pub(crate) fn lookup<'a>(
+        variables: &'a [(&'a str, &'a str)],
     ) -> impl Fn(&str) -> Option<String> + 'a {
-        move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned())
+        move |name| variables.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned())
     }
 
     #[test]
-    fn an_empty_variable_is_an_unset_one() {
-        let lookup = of(&[("A", "  "), ("B", " b ")]);
-        let env = Env::new(&lookup);
+    fn empty_variables_are_unset() {
+        let variables = lookup(&[("A", "  "), ("B", " b ")]);
+        let env = Env::new(&variables);
         assert_eq!(env.text("A"), None);
         assert_eq!(env.text("B").as_deref(), Some("b"));
         assert_eq!(env.first(["A".into(), "B".into()]), Some(("B".into(), "b".into())));
     }
 
     #[test]
-    fn a_number_that_is_none_is_an_error_that_names_the_variable() {
-        let most = usize::MAX.to_string();
-        let pairs = [("N", "many"), ("ZERO", "0"), ("HUGE", most.as_str()), ("MS", "250")];
-        let lookup = of(&pairs);
-        let env = Env::new(&lookup);
+    fn invalid_numbers_are_errors_that_name_the_variable() {
+        let longest = usize::MAX.to_string();
+        let pairs = [("N", "many"), ("ZERO", "0"), ("HUGE", longest.as_str()), ("MS", "250")];
+        let variables = lookup(&pairs);
+        let env = Env::new(&variables);
         let error = env.count::<u32>("N").unwrap_err();
-        assert_eq!(error.to_string(), "N must be a whole number");
+        assert_eq!(error.to_string(), "N must be an integer");
         assert!(env.millis("N").is_err());
         assert!(env.size("ZERO").is_err());
-        assert!(env.size("HUGE").is_err(), "no program ends for want of memory");
-        assert_eq!(env.millis("MS"), Ok(Some(Duration::from_millis(250))));
-        assert_eq!(env.count::<u32>("UNSET"), Ok(None));
+        assert!(env.size("HUGE").is_err(), "a huge queue would exhaust the memory");
+        assert_eq!(env.millis("MS").unwrap(), Some(Duration::from_millis(250)));
+        assert_eq!(env.count::<u32>("UNSET").unwrap(), None);
     }
 
     #[test]
     fn pairs_are_percent_decoded() {
         assert_eq!(
-            pairs("H", "authorization=Bearer%20abc, x-a = 1,,team=%C3%A4"),
-            Ok(vec![
+            parse_pairs("H", "authorization=Bearer%20abc, x-a = 1,,team=%C3%A4").unwrap(),
+            [
                 ("authorization".into(), "Bearer abc".into()),
                 ("x-a".into(), "1".into()),
                 ("team".into(), "ä".into()),
-            ])
+            ]
         );
-        assert_eq!(pairs("H", "a=Basic eDp5Cg=="), Ok(vec![("a".into(), "Basic eDp5Cg==".into())]));
+        assert_eq!(
+            parse_pairs("H", "a=Basic eDp5Cg==").unwrap(),
+            [("a".into(), "Basic eDp5Cg==".into())]
+        );
         for list in ["secret", "=secret", "a=%ff"] {
-            let error = pairs("H", list).unwrap_err().to_string();
+            let error = parse_pairs("H", list).unwrap_err().to_string();
             assert!(error.starts_with("H must be `name=value` pairs"), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }

@@ -1,111 +1,87 @@
-//! `SetupError`: what can be wrong with telemetry, and what to do about it.
+//! The errors of this crate: [`SetupError`] from setting telemetry up, [`LostTelemetry`] from
+//! flushing it and shutting it down.
 
-use std::fmt;
+use std::error::Error;
+use std::path::PathBuf;
+use std::{fmt, io};
 
-/// Telemetry that could not be set up, or not sent.
+/// An error that prevents telemetry from being set up.
 ///
-/// `place` is where the wrong value stands: an environment variable, or a method of
-/// [`Telemetry`](super::Telemetry) or [`Otlp`](super::Otlp). Values that may be secrets (headers,
-/// addresses with passwords, keys) are never shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `setting` names the source of the invalid value: an environment variable, or a method of
+/// [`Telemetry`](crate::Telemetry) or [`Otlp`](crate::Otlp). Values that may contain secrets
+/// (headers, URLs, keys) are never part of a message.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// Telemetry is set up already, and its guard is alive.
+    /// Telemetry is already set up, and its guard has not been dropped.
     AlreadyInstalled,
-    /// `OTEL_TRACES_EXPORTER`, or that of another signal, names an exporter that there is not.
+    /// `OTEL_TRACES_EXPORTER`, or the variable of another signal, contains an unknown exporter.
+    #[non_exhaustive]
     UnknownExporter {
         /// The environment variable.
-        place: String,
-        /// The name.
+        setting: String,
+        /// The name of the exporter.
         name: String,
     },
-    /// The endpoint is no address of a web server.
+    /// The endpoint is not an HTTP URL.
+    #[non_exhaustive]
     InvalidEndpoint {
-        /// Where it stands.
-        place: String,
+        /// The environment variable or method.
+        setting: String,
     },
-    /// The endpoint is an `https://` one, or certificates are given, and this build has no TLS.
+    /// The endpoint is an `https://` URL or certificates are set, but this build includes no TLS.
+    #[non_exhaustive]
     NoTls {
-        /// Where it stands.
-        place: String,
+        /// The environment variable or method.
+        setting: String,
     },
-    /// The protocol is one that this build does not speak.
+    /// This build does not support the protocol.
+    #[non_exhaustive]
     UnsupportedProtocol {
-        /// Where it stands.
-        place: String,
-        /// The protocol.
+        /// The environment variable or method.
+        setting: String,
+        /// The name of the protocol.
         protocol: String,
     },
-    /// A value means nothing there.
+    /// A value is invalid.
+    #[non_exhaustive]
     InvalidValue {
-        /// Where it stands.
-        place: String,
-        /// What would mean something.
+        /// The environment variable or method.
+        setting: String,
+        /// A description of the valid values.
         expected: &'static str,
     },
-    /// A file cannot be read or written, or holds something else than it should.
+    /// A file cannot be read or written.
+    #[non_exhaustive]
     File {
-        /// Where it is named.
-        place: String,
-        /// The file.
-        path: std::path::PathBuf,
-        /// What is wrong with it.
-        why: String,
+        /// The environment variable or method that names the file.
+        setting: String,
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the operating system.
+        error: io::Error,
     },
-    /// The exporter could not be made.
+    /// The content of a file is invalid.
+    #[non_exhaustive]
+    InvalidFile {
+        /// The environment variable or method that names the file.
+        setting: String,
+        /// The path of the file.
+        path: PathBuf,
+        /// What is wrong with the content.
+        problem: &'static str,
+    },
+    /// The OTLP exporter cannot be built.
+    #[non_exhaustive]
     Exporter {
-        /// What the exporter says.
-        why: String,
-    },
-    /// Some telemetry did not arrive.
-    Unsent {
-        /// How much.
-        lost: Lost,
-        /// How much, where it should have gone, and what the receiver or the exporter says.
-        why: String,
+        /// The error of the exporter.
+        error: Box<dyn Error + Send + Sync>,
     },
 }
 
-/// How much telemetry did not arrive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Lost {
-    /// Spans.
-    pub spans: u64,
-    /// Events.
-    pub events: u64,
-    /// Readings of all metrics. The next one has their sums again, so a lost one in the middle of
-    /// a program is a gap and no loss, unless temporality is delta.
-    pub metric_readings: u64,
-}
-
-impl Lost {
-    pub(super) fn is_nothing(self) -> bool {
-        self == Self::default()
-    }
-
-    pub(super) fn and(self, other: Self) -> Self {
-        Self {
-            spans: self.spans.saturating_add(other.spans),
-            events: self.events.saturating_add(other.events),
-            metric_readings: self.metric_readings.saturating_add(other.metric_readings),
-        }
-    }
-}
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            (self.spans, "span"),
-            (self.metric_readings, "metric reading"),
-            (self.events, "event"),
-        ];
-        let mut first = true;
-        for (count, noun) in parts.into_iter().filter(|(count, _)| *count > 0) {
-            let comma = if std::mem::take(&mut first) { "" } else { ", " };
-            write!(f, "{comma}{count} {noun}{}", if count == 1 { "" } else { "s" })?;
-        }
-        if first { f.write_str("nothing") } else { Ok(()) }
+impl SetupError {
+    pub(crate) fn exporter(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Exporter { error: Box::new(error) }
     }
 }
 
@@ -113,47 +89,121 @@ impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AlreadyInstalled => f.write_str(
-                "telemetry is set up already: call `chatlas::otel` once, and keep its guard until \
+                "telemetry is already set up: call `chatlas::otel` once, and keep its guard until \
                  the program ends",
             ),
-            Self::UnknownExporter { place, name } => {
-                write!(f, "{place} names `{name}`; there are `otlp`, `console` and `none`")
-            }
-            Self::InvalidEndpoint { place } => {
-                write!(f, "{place} must begin with `http://` or `https://`, and name a host")
-            }
-            Self::NoTls { place } => write!(
+            Self::UnknownExporter { setting, name } => write!(
                 f,
-                "{place} needs TLS, which this build is without: turn on the feature `rustls-ring`"
+                "{setting} contains the unknown exporter `{name}`: use `otlp`, `console` or `none`"
             ),
-            Self::UnsupportedProtocol { place, protocol } => {
-                write!(f, "{place} is `{protocol}`; there are `http/protobuf`, `http/json`")?;
+            Self::InvalidEndpoint { setting } => {
+                write!(f, "{setting} must start with `http://` or `https://` and contain a host")
+            }
+            Self::NoTls { setting } => write!(
+                f,
+                "{setting} requires TLS, which this build does not include: enable the feature \
+                 `rustls` or `rustls-ring`"
+            ),
+            Self::UnsupportedProtocol { setting, protocol } => {
+                write!(
+                    f,
+                    "{setting} is `{protocol}`, which is not supported: use `http/protobuf`, \
+                     `http/json`"
+                )?;
                 if cfg!(feature = "otel-grpc") {
-                    f.write_str(" and `grpc`")
+                    f.write_str(" or `grpc`")
                 } else {
-                    f.write_str(", and `grpc` with the feature `otel-grpc`")
+                    f.write_str(", or `grpc` with the feature `otel-grpc`")
                 }
             }
-            Self::InvalidValue { place, expected } => write!(f, "{place} must be {expected}"),
-            Self::File { place, path, why } => write!(f, "{place}: {}: {why}", path.display()),
-            Self::Exporter { why } => write!(f, "the OTLP exporter cannot be made: {why}"),
-            Self::Unsent { why, .. } => write!(f, "telemetry is lost: {why}"),
+            Self::InvalidValue { setting, expected } => write!(f, "{setting} must be {expected}"),
+            Self::File { setting, path, error } => {
+                write!(f, "{setting}: {}: {error}", path.display())
+            }
+            Self::InvalidFile { setting, path, problem } => {
+                write!(f, "{setting}: {}: {problem}", path.display())
+            }
+            Self::Exporter { error } => write!(f, "cannot build the OTLP exporter: {error}"),
         }
     }
 }
 
-impl std::error::Error for SetupError {}
+impl Error for SetupError {
+    /// Returns the source of the underlying error, whose own message is part of this one.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::File { error, .. } => error.source(),
+            Self::Exporter { error } => error.source(),
+            _ => None,
+        }
+    }
+}
+
+/// Telemetry that was not delivered, returned by [`Guard::flush`](crate::Guard::flush) and
+/// [`Guard::shutdown`](crate::Guard::shutdown).
+///
+/// All counts are zero if an exporter failed and the number of lost items is unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LostTelemetry {
+    /// The number of lost spans.
+    pub spans: u64,
+    /// The number of lost events.
+    pub events: u64,
+    /// The number of lost exports of all metrics. The next export contains the sums again, so a
+    /// lost export is a gap rather than a loss, except with delta temporality or at shutdown.
+    pub metric_exports: u64,
+    /// What was lost, the receiver, and the error, for each receiver.
+    pub reason: String,
+}
+
+impl fmt::Display for LostTelemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "telemetry was lost: {}", self.reason)
+    }
+}
+
+impl Error for LostTelemetry {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[derive(Debug)]
+    struct Outer(io::Error);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("invalid certificate")
+        }
+    }
+
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
     #[test]
-    fn what_is_lost_is_counted_in_words() {
-        let said =
-            |spans, events, metric_readings| Lost { spans, events, metric_readings }.to_string();
-        assert_eq!(said(0, 0, 0), "nothing");
-        assert_eq!(said(1, 0, 0), "1 span");
-        assert_eq!(said(2, 1, 3), "2 spans, 3 metric readings, 1 event");
+    fn an_error_chain_contains_each_message_once() {
+        let setting = || "OTEL_EXPORTER_OTLP_CERTIFICATE".to_owned();
+        let file = SetupError::File {
+            setting: setting(),
+            path: "/ca.pem".into(),
+            error: io::Error::other("no permission"),
+        };
+        let exporter = SetupError::Exporter { error: Box::new(Outer(io::Error::other("expired"))) };
+        for (error, expected) in [
+            (&file, &["OTEL_EXPORTER_OTLP_CERTIFICATE: /ca.pem: no permission"][..]),
+            (&exporter, &["cannot build the OTLP exporter: invalid certificate", "expired"]),
+            (
+                &SetupError::InvalidValue { setting: setting(), expected: "a path" },
+                &["OTEL_EXPORTER_OTLP_CERTIFICATE must be a path"],
+            ),
+        ] {
+            let chain = std::iter::successors(Some(error as &dyn Error), |&error| error.source());
+            let messages: Vec<String> = chain.map(ToString::to_string).collect();
+            assert_eq!(messages, expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What waterfalls and reports show of a span.
+//! The facts about a span that waterfalls and reports show.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,11 +7,11 @@ use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, Status};
 use opentelemetry_sdk::trace::SpanData;
 
-use super::prices::{Prices, Spent};
+use crate::prices::{BilledTokens, Prices};
 
-/// What a span is about.
+/// The operation that a span records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Agent,
     ModelCall,
     ToolCall,
@@ -19,42 +19,43 @@ pub(super) enum Kind {
     Other,
 }
 
-/// What is shown of a span.
+/// The facts about one span.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
-    pub(super) id: SpanId,
-    pub(super) parent: SpanId,
-    pub(super) name: String,
-    pub(super) kind: Kind,
-    pub(super) start: SystemTime,
-    pub(super) end: SystemTime,
-    /// The tokens of a model call. An agent repeats the sum of its calls: shown there, they would
-    /// be counted twice.
-    pub(super) tokens: Tokens,
-    pub(super) time_to_first_chunk: Option<Duration>,
-    /// The model that answered, else the one that was asked for, of a model call.
-    pub(super) model: Option<String>,
+pub(crate) struct Facts {
+    pub(crate) id: SpanId,
+    pub(crate) parent: SpanId,
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) start: SystemTime,
+    pub(crate) end: SystemTime,
+    /// The tokens of a model call. An agent span repeats the sum of its calls, so its tokens are
+    /// omitted: they would be counted twice.
+    pub(crate) tokens: Tokens,
+    pub(crate) time_to_first_chunk: Option<Duration>,
+    /// The model of a model call: the one in the response, else the one in the request.
+    pub(crate) model: Option<String>,
     /// The tool of a tool call.
-    pub(super) tool: Option<String>,
-    /// `error.type`, or `error` where there is none.
-    pub(super) error: Option<String>,
-    pub(super) cost: Option<f64>,
+    pub(crate) tool: Option<String>,
+    /// The `error.type` of a failed span, or `error` if it has none.
+    pub(crate) error: Option<String>,
+    pub(crate) cost: Option<f64>,
 }
 
 impl Facts {
-    pub(super) fn of(span: &SpanData, prices: &Prices) -> Self {
+    pub(crate) fn from_span(span: &SpanData, prices: &Prices) -> Self {
         let kind = match text(span, names::OPERATION_NAME).as_deref() {
             Some(operation::INVOKE_AGENT) => Kind::Agent,
             Some(operation::CHAT) => Kind::ModelCall,
             Some(operation::EXECUTE_TOOL) => Kind::ToolCall,
-            _ if find(span, "http.request.method").is_some() => Kind::Http,
+            _ if find(span, names::HTTP_REQUEST_METHOD).is_some() => Kind::Http,
             _ => Kind::Other,
         };
         let is_call = kind == Kind::ModelCall;
-        let tokens = if is_call { Tokens::of(span) } else { Tokens::default() };
-        let answered = text(span, names::response::MODEL).filter(|_| is_call);
-        let asked = text(span, names::request::MODEL).filter(|_| is_call);
-        let cost = prices.cost([answered.as_deref(), asked.as_deref()], &tokens.spent());
+        let tokens = if is_call { Tokens::from_span(span) } else { Tokens::default() };
+        let response_model = text(span, names::response::MODEL).filter(|_| is_call);
+        let request_model = text(span, names::request::MODEL).filter(|_| is_call);
+        let cost =
+            prices.cost([response_model.as_deref(), request_model.as_deref()], &tokens.billed());
         let failed = matches!(span.status, Status::Error { .. });
         Self {
             id: span.span_context.span_id(),
@@ -65,25 +66,25 @@ impl Facts {
             end: span.end_time,
             tokens,
             time_to_first_chunk: seconds(span, names::response::TIME_TO_FIRST_CHUNK),
-            model: answered.or(asked),
+            model: response_model.or(request_model),
             tool: text(span, names::tool::NAME).filter(|_| kind == Kind::ToolCall),
             error: failed.then(|| text(span, names::ERROR_TYPE).unwrap_or_else(|| "error".into())),
-            cost: cost.filter(|_| is_call && tokens.spent() != Spent::default()),
+            cost: cost.filter(|_| is_call && tokens.billed() != BilledTokens::default()),
         }
     }
 
-    pub(super) fn duration(&self) -> Duration {
+    pub(crate) fn duration(&self) -> Duration {
         self.end.duration_since(self.start).unwrap_or_default()
     }
 }
 
-/// The value of an attribute.
-pub(super) fn find<'a>(span: &'a SpanData, key: &str) -> Option<&'a Value> {
+/// Returns the value of an attribute.
+fn find<'a>(span: &'a SpanData, key: &str) -> Option<&'a Value> {
     span.attributes.iter().find(|pair| pair.key.as_str() == key).map(|pair| &pair.value)
 }
 
-/// The text of an attribute.
-pub(super) fn text(span: &SpanData, key: &str) -> Option<String> {
+/// Returns the value of an attribute as text.
+pub(crate) fn text(span: &SpanData, key: &str) -> Option<String> {
     find(span, key).map(|value| value.as_str().into_owned())
 }
 
@@ -94,16 +95,16 @@ fn seconds(span: &SpanData, key: &str) -> Option<Duration> {
     }
 }
 
-/// The tokens of a model call, or of several.
+/// The tokens of one or more model calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tokens {
-    pub(super) input: Option<u64>,
-    pub(super) output: Option<u64>,
-    pub(super) cached: Option<u64>,
+pub(crate) struct Tokens {
+    pub(crate) input: Option<u64>,
+    pub(crate) output: Option<u64>,
+    pub(crate) cached: Option<u64>,
 }
 
 impl Tokens {
-    fn of(span: &SpanData) -> Self {
+    fn from_span(span: &SpanData) -> Self {
         let count = |key: &str| match find(span, key)? {
             Value::I64(count) => u64::try_from(*count).ok(),
             _ => None,
@@ -115,15 +116,15 @@ impl Tokens {
         }
     }
 
-    fn spent(self) -> Spent {
-        Spent {
+    fn billed(self) -> BilledTokens {
+        BilledTokens {
             input: self.input.unwrap_or(0),
             cached: self.cached.unwrap_or(0),
             output: self.output.unwrap_or(0),
         }
     }
 
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
             (Some(a), Some(b)) => Some(a.saturating_add(b)),
             (a, b) => a.or(b),
@@ -135,7 +136,8 @@ impl Tokens {
         }
     }
 
-    pub(super) fn said(self) -> Option<String> {
+    /// Returns the input and output tokens as text, or `None` if both are unknown.
+    pub(crate) fn label(self) -> Option<String> {
         match (self.input, self.output) {
             (Some(input), Some(output)) => Some(format!("{input} in → {output} out")),
             (Some(input), None) => Some(format!("{input} in")),

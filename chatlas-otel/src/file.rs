@@ -1,6 +1,5 @@
-//! OTLP in a file, a line of JSON for each batch, as the
-//! [collector's file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/)
-//! writes it.
+//! Appends OTLP to a file as lines of JSON, in the format of the
+//! [collector's file exporter](https://opentelemetry.io/docs/specs/otel/protocol/file-exporter/).
 
 use std::fs::{File, OpenOptions};
 use std::future::{Future, ready};
@@ -24,11 +23,11 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use serde::Serialize;
 
-use super::SetupError;
+use crate::error::SetupError;
 
-/// How a file is made that may hold what people said: for its owner alone, where the system knows
-/// owners.
-pub(super) fn private() -> OpenOptions {
+/// Returns options that create a file which only its owner can read, because it may contain
+/// conversations. On systems other than Unix, the default permissions apply.
+pub(crate) fn private_file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.create(true);
     #[cfg(unix)]
@@ -36,76 +35,74 @@ pub(super) fn private() -> OpenOptions {
     options
 }
 
-/// A file that all signals write to.
+/// A file that the exporters of all signals share.
 #[derive(Clone, Debug)]
-pub(super) struct OtlpFile {
+pub(crate) struct OtlpFile {
     path: PathBuf,
     lines: Arc<Mutex<Lines<File>>>,
 }
 
-/// Where the lines go.
+/// A writer of lines.
 #[derive(Debug)]
 struct Lines<W> {
     writer: W,
-    /// Whether the last line may have broken off: a disk was full.
-    broken: bool,
+    /// Whether the last line may be incomplete, for example because the disk was full.
+    incomplete: bool,
 }
 
 impl<W: Write> Lines<W> {
     fn new(writer: W) -> Self {
-        Self { writer, broken: false }
+        Self { writer, incomplete: false }
     }
 
-    /// Writes a line in one piece: other programs may append to the same file.
+    /// Writes a line at once, because other programs may append to the same file.
     fn write(&mut self, mut line: Vec<u8>) -> io::Result<()> {
         line.push(b'\n');
-        if self.broken {
-            // What broke off spoils its own line alone.
+        if self.incomplete {
+            // Ends the incomplete line, so that this one can be parsed.
             line.insert(0, b'\n');
         }
-        self.broken = true;
+        self.incomplete = true;
         self.writer.write_all(&line)?;
-        self.broken = false;
+        self.incomplete = false;
         Ok(())
     }
 }
 
 impl OtlpFile {
-    /// Appends to what is there.
-    pub(super) fn open(path: impl AsRef<Path>) -> Result<Self, SetupError> {
+    /// Opens a file for appending.
+    pub(crate) fn open(path: impl AsRef<Path>) -> Result<Self, SetupError> {
         let path = path.as_ref().to_path_buf();
-        match private().append(true).open(&path) {
+        match private_file_options().append(true).open(&path) {
             Ok(file) => Ok(Self { path, lines: Arc::new(Mutex::new(Lines::new(file))) }),
-            Err(error) => Err(SetupError::File {
-                place: "Telemetry::file".to_owned(),
-                path,
-                why: error.to_string(),
-            }),
+            Err(error) => {
+                Err(SetupError::File { setting: "Telemetry::with_file".to_owned(), path, error })
+            }
         }
     }
 
-    /// For people.
-    pub(super) fn name(&self) -> String {
+    /// Returns the path, for messages.
+    pub(crate) fn name(&self) -> String {
         self.path.display().to_string()
     }
 
     fn write(&self, batch: &impl Serialize) -> OTelSdkResult {
-        let failed = |why: String| OTelSdkError::InternalFailure(why);
+        let failed = |error: String| OTelSdkError::InternalFailure(error);
         let line = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.write(line).map_err(|error| failed(error.to_string()))
     }
 }
 
-/// An exporter to such a file.
+/// An exporter that appends to an [`OtlpFile`].
 #[derive(Debug)]
-pub(super) struct OtlpLines {
+pub(crate) struct OtlpLines {
     file: OtlpFile,
     resource: ResourceAttributesWithSchema,
 }
 
 impl OtlpLines {
-    pub(super) fn new(file: OtlpFile) -> Self {
+    pub(crate) fn new(file: OtlpFile) -> Self {
         Self { file, resource: ResourceAttributesWithSchema::default() }
     }
 }
@@ -154,19 +151,19 @@ impl PushMetricExporter for OtlpLines {
 mod tests {
     use super::*;
 
-    /// A disk with room for so many bytes.
+    /// A disk with a limited number of free bytes.
     struct Disk {
         written: Vec<u8>,
-        room: usize,
+        free: usize,
     }
 
     impl Write for Disk {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let count = bytes.len().min(self.room);
+            let count = bytes.len().min(self.free);
             if count == 0 {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            self.room -= count;
+            self.free -= count;
             self.written.extend_from_slice(&bytes[..count]);
             Ok(count)
         }
@@ -178,7 +175,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_file_that_is_made_is_for_its_owner_alone() {
+    fn new_files_are_readable_by_their_owner_only() {
         use std::os::unix::fs::PermissionsExt as _;
 
         let path = std::env::temp_dir().join(format!("chatlas-{}.jsonl", std::process::id()));
@@ -188,11 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_broke_off_spoils_no_other() {
-        let mut lines = Lines::new(Disk { written: Vec::new(), room: 10 });
+    fn incomplete_lines_do_not_corrupt_later_ones() {
+        let mut lines = Lines::new(Disk { written: Vec::new(), free: 10 });
         lines.write(b"first".to_vec()).unwrap();
         lines.write(b"second".to_vec()).unwrap_err();
-        lines.writer.room = 100;
+        lines.writer.free = 100;
         lines.write(b"third".to_vec()).unwrap();
         lines.write(b"fourth".to_vec()).unwrap();
         let text = String::from_utf8(lines.writer.written).unwrap();

@@ -1,4 +1,4 @@
-//! The guard: whoever holds it has telemetry, and its end is the end of the telemetry.
+//! The guard of installed telemetry: flushes it, and shuts it down when it is dropped.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,48 +6,49 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use chatlas_core::telemetry::{EventSink, set_default_capture, set_event_sink};
 use opentelemetry::global;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use super::SetupError;
-use super::error::Lost;
-use super::exporters::Wire;
-use super::losses::Losses;
-use chatlas_core::telemetry::{EventSink, set_default_capture, set_event_sink};
+use crate::error::{LostTelemetry, SetupError};
+use crate::exporters::Exporters;
+use crate::losses::Losses;
 
-/// How long the end of a program waits for its telemetry to be sent, unless it says otherwise.
-pub(super) const SHUTDOWN: Duration = Duration::from_secs(5);
+/// The maximum duration of a shutdown by default.
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whether there is a guard whose providers are the global ones.
+/// Whether a guard has installed its providers as the global ones.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
-/// Keeps the telemetry going. When it is dropped, what is left is sent, within five seconds (or
-/// what [`Telemetry::shutdown_timeout`](super::Telemetry::shutdown_timeout) says); a loss is then
-/// told on standard error.
+/// Keeps telemetry installed.
 ///
-/// Hold it in `main`: `let _telemetry = …`. With `let _ = …` it is dropped at once, and nothing is
-/// recorded.
+/// Dropping the guard shuts telemetry down: it exports what is queued, for at most five seconds or
+/// the timeout of [`Telemetry::with_shutdown_timeout`](crate::Telemetry::with_shutdown_timeout),
+/// and writes an error to standard error if telemetry was lost.
+///
+/// Keep it in `main`: `let _telemetry = …`. With `let _ = …` it is dropped immediately, and nothing
+/// is recorded.
 #[derive(Debug)]
-#[must_use = "dropping the guard ends the telemetry"]
+#[must_use = "dropping the guard shuts telemetry down"]
 pub struct Guard {
-    pub(super) traces: Option<SdkTracerProvider>,
-    pub(super) metrics: Option<SdkMeterProvider>,
-    pub(super) logs: Option<SdkLoggerProvider>,
-    pub(super) losses: Losses,
-    pub(super) timeout: Duration,
+    pub(crate) traces: Option<SdkTracerProvider>,
+    pub(crate) metrics: Option<SdkMeterProvider>,
+    pub(crate) logs: Option<SdkLoggerProvider>,
+    pub(crate) losses: Losses,
+    timeout: Duration,
     /// Whether the providers are the global ones.
     installed: bool,
-    ended: bool,
-    /// Dropped last: the exporters use it.
-    pub(super) wire: Wire,
+    is_shut_down: bool,
+    /// Dropped last, because the providers use the runtime in it.
+    pub(crate) exporters: Exporters,
 }
 
 impl Guard {
-    /// One without providers so far.
-    pub(super) fn new(timeout: Duration) -> Self {
+    /// Creates a guard without providers.
+    pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             traces: None,
             metrics: None,
@@ -55,24 +56,24 @@ impl Guard {
             losses: Losses::default(),
             timeout,
             installed: false,
-            ended: false,
-            wire: Wire::default(),
+            is_shut_down: false,
+            exporters: Exporters::default(),
         }
     }
 
-    /// Whether there is one already whose providers are the global ones.
-    pub(super) fn is_installed() -> bool {
+    /// Returns true if the providers of a guard are the global ones.
+    pub(crate) fn is_installed() -> bool {
         INSTALLED.load(Ordering::Acquire)
     }
 
     /// Makes the providers the global ones.
-    pub(super) fn install(mut self) -> Result<Self, SetupError> {
+    pub(crate) fn install(mut self) -> Result<Self, SetupError> {
         if self.traces.is_none() && self.metrics.is_none() && self.logs.is_none() {
             return Ok(self);
         }
         if INSTALLED.swap(true, Ordering::AcqRel) {
-            // The one that is there goes on; this one has nothing to tell.
-            self.ended = true;
+            // The installed telemetry continues. This guard has recorded nothing to flush.
+            self.is_shut_down = true;
             return Err(SetupError::AlreadyInstalled);
         }
         self.installed = true;
@@ -88,29 +89,32 @@ impl Guard {
         Ok(self)
     }
 
-    /// The tracer provider, for layers of `tracing` and the like; `None` where no traces are
-    /// wanted.
+    /// Returns the tracer provider, for example for a `tracing` layer, or `None` if traces are not
+    /// exported.
     pub fn tracer_provider(&self) -> Option<&SdkTracerProvider> {
         self.traces.as_ref()
     }
 
-    /// The meter provider; `None` where no metrics are wanted.
+    /// Returns the meter provider, or `None` if metrics are not exported.
     pub fn meter_provider(&self) -> Option<&SdkMeterProvider> {
         self.metrics.as_ref()
     }
 
-    /// The logger provider, for appenders of `tracing` or `log`; `None` where no events are wanted.
+    /// Returns the logger provider, for an appender of `tracing` or `log`, or `None` if events are
+    /// not exported.
     pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
         self.logs.as_ref()
     }
 
-    /// Sends what there is so far, within the timeout of the shutdown. It blocks the thread for so
-    /// long. Programs that are frozen between their requests call it at the end of each.
+    /// Exports what is queued. Blocks the thread for at most the shutdown timeout.
+    ///
+    /// Call it at the end of each request in an environment that suspends the program between
+    /// requests.
     ///
     /// # Errors
     ///
-    /// [`SetupError::Unsent`] where something could not be sent, now or earlier in the program.
-    pub fn flush(&self) -> Result<(), SetupError> {
+    /// Returns an error if telemetry was lost, now or earlier in the program.
+    pub fn flush(&self) -> Result<(), LostTelemetry> {
         let mut jobs = Vec::new();
         if let Some(provider) = self.traces.clone() {
             jobs.push(job(move |_| provider.force_flush()));
@@ -121,21 +125,21 @@ impl Guard {
         if let Some(provider) = self.metrics.clone() {
             jobs.push(job(move |_| provider.force_flush()));
         }
-        self.told(&run(jobs, self.timeout))
+        self.check(&run(jobs, self.timeout))
     }
 
-    /// Sends what is left, within five seconds or what was set instead, and says how that went. It
-    /// blocks the thread for so long, in a runtime as well as outside.
+    /// Exports what is queued and shuts telemetry down. Blocks the thread for at most the shutdown
+    /// timeout, inside and outside of a runtime.
     ///
     /// # Errors
     ///
-    /// [`SetupError::Unsent`] where something could not be sent, now or earlier in the program.
-    pub fn shutdown(mut self) -> Result<(), SetupError> {
-        self.end()
+    /// Returns an error if telemetry was lost, now or earlier in the program.
+    pub fn shutdown(mut self) -> Result<(), LostTelemetry> {
+        self.shut_down()
     }
 
-    fn end(&mut self) -> Result<(), SetupError> {
-        if std::mem::replace(&mut self.ended, true) {
+    fn shut_down(&mut self) -> Result<(), LostTelemetry> {
+        if std::mem::replace(&mut self.is_shut_down, true) {
             return Ok(());
         }
         if self.installed {
@@ -144,75 +148,78 @@ impl Guard {
         }
         let mut jobs = Vec::new();
         if let Some(provider) = self.traces.take() {
-            jobs.push(job(move |left| provider.shutdown_with_timeout(left)));
+            jobs.push(job(move |timeout| provider.shutdown_with_timeout(timeout)));
         }
         if let Some(provider) = self.logs.take() {
-            jobs.push(job(move |left| provider.shutdown_with_timeout(left)));
+            jobs.push(job(move |timeout| provider.shutdown_with_timeout(timeout)));
         }
         if let Some(provider) = self.metrics.take() {
-            jobs.push(job(move |left| provider.shutdown_with_timeout(left)));
+            jobs.push(job(move |timeout| provider.shutdown_with_timeout(timeout)));
         }
-        let ends = run(jobs, self.timeout);
+        let results = run(jobs, self.timeout);
         if self.installed {
             INSTALLED.store(false, Ordering::Release);
         }
-        self.told(&ends)
+        self.check(&results)
     }
 
-    /// What was lost: the SDK calls it a success when the receiver was never reached.
-    fn told(&self, ends: &[OTelSdkResult]) -> Result<(), SetupError> {
-        // A provider with several processors tells a timeout as a failure.
-        let in_time =
-            ends.iter().all(|end| matches!(end, Ok(()) | Err(OTelSdkError::AlreadyShutdown)));
-        self.losses.told(in_time)?;
-        let unsent = |why| Err(SetupError::Unsent { lost: Lost::default(), why });
-        match ends.iter().find_map(|end| end.as_ref().err()) {
-            // One that the program ended by itself has sent what there was.
-            None | Some(OTelSdkError::AlreadyShutdown) => Ok(()),
+    /// Returns an error if telemetry was lost. The results are not sufficient: the SDK returns `Ok`
+    /// even if the receiver was never reached.
+    fn check(&self, results: &[OTelSdkResult]) -> Result<(), LostTelemetry> {
+        // A provider with several processors returns a timeout as a failure.
+        let in_time = results
+            .iter()
+            .all(|result| matches!(result, Ok(()) | Err(OTelSdkError::AlreadyShutdown)));
+        self.losses.check(in_time)?;
+        let reason = match results.iter().find_map(|result| result.as_ref().err()) {
+            // A provider that the program has shut down itself was flushed then.
+            None | Some(OTelSdkError::AlreadyShutdown) => return Ok(()),
             Some(OTelSdkError::Timeout(_)) => {
-                unsent(format!("the receiver did not take the rest within {:?}", self.timeout))
+                format!("the receiver did not accept the rest within {:?}", self.timeout)
             }
-            Some(OTelSdkError::InternalFailure(why)) => unsent(why.clone()),
-        }
+            Some(OTelSdkError::InternalFailure(error)) => error.clone(),
+        };
+        Err(LostTelemetry { reason, ..LostTelemetry::default() })
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Err(error) = self.end() {
-            // Where nobody can read it, it is not worth a panic.
+        if let Err(error) = self.shut_down() {
+            // A closed standard error is no reason to panic.
             let _ = writeln!(std::io::stderr(), "chatlas::otel: {error}");
         }
     }
 }
 
-/// What is done with one provider, in the time that is left.
+/// The work on one provider, which gets the timeout.
 type Job = Box<dyn FnOnce(Duration) -> OTelSdkResult + Send>;
 
 fn job(work: impl FnOnce(Duration) -> OTelSdkResult + Send + 'static) -> Job {
     Box::new(work)
 }
 
-/// Does it all at once, on threads, so that a receiver of one signal that hangs takes nothing from
-/// the others. Who is not done in time is left alone.
+/// Runs all jobs at the same time on threads of their own, so that a receiver of one signal that
+/// hangs does not delay the others. Jobs that exceed the timeout are abandoned.
 fn run(jobs: Vec<Job>, timeout: Duration) -> Vec<OTelSdkResult> {
-    let begin = Instant::now();
+    let start = Instant::now();
     let (sender, receiver) = mpsc::channel();
     let count = jobs.len();
     for job in jobs {
         let sender = sender.clone();
         let work = move || {
-            // Who waits no longer does not mind.
+            // The receiver is gone after the timeout.
             let _ = sender.send(job(timeout));
         };
-        // Without a thread nothing can be waited for with a bound: then it is left.
-        let _ = thread::Builder::new().name("chatlas-otel-end".to_owned()).spawn(work);
+        // If no thread can be started, the job is abandoned: without one it could block for longer
+        // than the timeout.
+        let _ = thread::Builder::new().name("chatlas-otel-shutdown".to_owned()).spawn(work);
     }
     drop(sender);
     (0..count)
         .map(|_| {
-            let left = timeout.saturating_sub(begin.elapsed());
-            receiver.recv_timeout(left).unwrap_or(Err(OTelSdkError::Timeout(timeout)))
+            let remaining = timeout.saturating_sub(start.elapsed());
+            receiver.recv_timeout(remaining).unwrap_or(Err(OTelSdkError::Timeout(timeout)))
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Spans, metrics and events as lines of JSON, for machines. `signal` tells them apart.
+//! Writes spans, metrics and events as lines of JSON. The field `signal` distinguishes them.
 
 use std::future::{Future, ready};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,16 +17,16 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use super::output::Output;
+use crate::output::Output;
 
-/// An exporter that writes each span, each point of a metric and each event as a line.
+/// An exporter that writes each span, each data point of a metric and each event as a line.
 #[derive(Clone, Debug)]
-pub(super) struct JsonLines {
+pub(crate) struct JsonLines {
     output: Output,
 }
 
 impl JsonLines {
-    pub(super) fn new(output: Output) -> Self {
+    pub(crate) fn new(output: Output) -> Self {
         Self { output }
     }
 
@@ -42,7 +42,7 @@ impl JsonLines {
 
 impl SpanExporter for JsonLines {
     fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
-        self.write(batch.iter().map(line));
+        self.write(batch.iter().map(span_line));
         ready(Ok(()))
     }
 }
@@ -77,7 +77,7 @@ impl PushMetricExporter for JsonLines {
 fn event_line(record: &SdkLogRecord) -> serde_json::Value {
     let context = record.trace_context();
     let attributes: Map<String, serde_json::Value> =
-        record.attributes_iter().map(|(key, value)| (key.to_string(), any(value))).collect();
+        record.attributes_iter().map(|(key, value)| (key.to_string(), any_value(value))).collect();
     json!({
         "signal": "event",
         "name": record.event_name(),
@@ -85,7 +85,7 @@ fn event_line(record: &SdkLogRecord) -> serde_json::Value {
         "time_unix_nano": record.timestamp().map(nanos),
         "trace_id": context.map(|context| context.trace_id.to_string()),
         "span_id": context.map(|context| context.span_id.to_string()),
-        "body": record.body().map(any),
+        "body": record.body().map(any_value),
         "attributes": attributes,
     })
 }
@@ -139,27 +139,27 @@ fn points<T: Serialize + Copy>(metric: &Metric, data: &MetricData<T>) -> Vec<ser
                 line(point.attributes().collect(), histogram.time(), facts)
             })
             .collect(),
-        // Nothing here makes them.
+        // chatlas records no exponential histograms.
         MetricData::ExponentialHistogram(_) => Vec::new(),
     }
 }
 
-fn any(value: &AnyValue) -> serde_json::Value {
+fn any_value(value: &AnyValue) -> serde_json::Value {
     match value {
         AnyValue::Int(number) => json!(number),
         AnyValue::Double(number) => json!(number),
         AnyValue::String(text) => json!(text.as_str()),
         AnyValue::Boolean(flag) => json!(flag),
-        AnyValue::ListAny(list) => list.iter().map(any).collect(),
+        AnyValue::ListAny(list) => list.iter().map(any_value).collect(),
         AnyValue::Map(map) => {
-            let fields = map.iter().map(|(key, value)| (key.to_string(), any(value)));
+            let fields = map.iter().map(|(key, value)| (key.to_string(), any_value(value)));
             serde_json::Value::Object(fields.collect())
         }
         other => json!(format!("{other:?}")),
     }
 }
 
-fn line(span: &SpanData) -> serde_json::Value {
+fn span_line(span: &SpanData) -> serde_json::Value {
     let (status, description) = match &span.status {
         Status::Unset => ("unset", None),
         Status::Ok => ("ok", None),
@@ -193,12 +193,12 @@ fn line(span: &SpanData) -> serde_json::Value {
     })
 }
 
-pub(super) fn nanos(time: SystemTime) -> u64 {
+pub(crate) fn nanos(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-pub(super) fn attributes<'a>(
+pub(crate) fn attributes<'a>(
     pairs: impl IntoIterator<Item = &'a KeyValue>,
 ) -> Map<String, serde_json::Value> {
     pairs.into_iter().map(|pair| (pair.key.to_string(), value(&pair.value))).collect()
@@ -222,13 +222,14 @@ mod tests {
     use opentelemetry::trace::{Span as _, SpanKind, Tracer as _, TracerProvider as _};
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
-    use super::super::output::tests::Shared;
+    use crate::output::tests::SharedWriter;
+
     use super::*;
 
     #[test]
-    fn a_span_is_one_line() {
-        let written = Shared::default();
-        let exporter = JsonLines::new(Output::to(written.clone()));
+    fn a_span_is_written_as_one_line() {
+        let written = SharedWriter::default();
+        let exporter = JsonLines::new(Output::from_writer(written.clone()));
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter).build();
         let at = |nanos| UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
         let tracer = provider.tracer("test");
@@ -254,7 +255,7 @@ mod tests {
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(line["trace_id"].as_str().unwrap().len(), 32);
         assert_eq!(line["span_id"].as_str().unwrap().len(), 16);
-        let facts = json!({
+        let expected = json!({
             "signal": "span",
             "trace_id": line["trace_id"],
             "span_id": line["span_id"],
@@ -268,6 +269,6 @@ mod tests {
             "attributes": {"text": "x", "count": 76, "share": 0.5, "flag": true, "list": ["a", "b"]},
             "events": [{"name": "exception", "time_unix_nano": 5, "attributes": {"k": "v"}}],
         });
-        assert_eq!(line, facts);
+        assert_eq!(line, expected);
     }
 }

@@ -1,6 +1,6 @@
 //! The limits of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#attribute-limits):
-//! how many attributes, events and links a span has, and how long a value is. The SDK knows the
-//! counts; the length is seen to here, before a span waits in any queue.
+//! the number of attributes, events and links of a span, and the length of a value. The SDK applies
+//! the counts. This module applies the length, before a span is queued.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,20 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanLimits, SpanProcessor};
 
-use super::SetupError;
-use super::env::Env;
+use crate::env::Env;
+use crate::error::SetupError;
+use crate::format::truncate;
 
 /// The limits of spans.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Limits {
-    pub(super) counts: SpanLimits,
-    /// The most bytes of a text.
-    pub(super) length: Option<usize>,
+pub(crate) struct Limits {
+    pub(crate) counts: SpanLimits,
+    /// The maximum number of bytes of a string.
+    pub(crate) length: Option<usize>,
 }
 
 impl Limits {
-    pub(super) fn of(env: Env<'_>) -> Result<Self, SetupError> {
+    pub(crate) fn from_env(env: Env<'_>) -> Result<Self, SetupError> {
         let general = env.count("OTEL_ATTRIBUTE_COUNT_LIMIT")?;
         let mut counts = SpanLimits::default();
         for (name, fallback, limit) in [
@@ -43,15 +44,15 @@ impl Limits {
     }
 }
 
-/// Hands spans to processors, with their texts cut to the limit.
+/// Forwards spans to processors, with their strings truncated to the limit.
 #[derive(Debug)]
-pub(super) struct Limited {
+pub(crate) struct Limited {
     length: Option<usize>,
     processors: Vec<Box<dyn SpanProcessor>>,
 }
 
 impl Limited {
-    pub(super) fn new(length: Option<usize>, processors: Vec<Box<dyn SpanProcessor>>) -> Self {
+    pub(crate) fn new(length: Option<usize>, processors: Vec<Box<dyn SpanProcessor>>) -> Self {
         Self { length, processors }
     }
 
@@ -70,7 +71,7 @@ impl SpanProcessor for Limited {
 
     fn on_end(&self, mut span: SpanData) {
         if let Some(length) = self.length {
-            cut_span(&mut span, length);
+            truncate_span(&mut span, length);
         }
         let Some((last, others)) = self.processors.split_last() else { return };
         for processor in others {
@@ -94,25 +95,25 @@ impl SpanProcessor for Limited {
     }
 }
 
-fn cut_span(span: &mut SpanData, length: usize) {
-    cut(&mut span.attributes, length);
+fn truncate_span(span: &mut SpanData, length: usize) {
+    truncate_attributes(&mut span.attributes, length);
     for event in &mut span.events.events {
-        cut(&mut event.attributes, length);
+        truncate_attributes(&mut event.attributes, length);
     }
     for link in &mut span.links.links {
-        cut(&mut link.attributes, length);
+        truncate_attributes(&mut link.attributes, length);
     }
 }
 
-fn cut(attributes: &mut [KeyValue], length: usize) {
+fn truncate_attributes(attributes: &mut [KeyValue], length: usize) {
     for KeyValue { key, value, .. } in attributes {
         match value {
             Value::String(text) if text.as_str().len() > length => {
-                *text = shorter(key.as_str(), text.as_str(), length);
+                *text = truncate_value(key.as_str(), text.as_str(), length);
             }
             Value::Array(Array::String(list)) => {
                 for text in list.iter_mut().filter(|text| text.as_str().len() > length) {
-                    *text = shorter("", text.as_str(), length);
+                    *text = truncate_value("", text.as_str(), length);
                 }
             }
             _ => {}
@@ -120,8 +121,8 @@ fn cut(attributes: &mut [KeyValue], length: usize) {
     }
 }
 
-/// The text within the limit. Content stays JSON that can be read, as far as there is room for it.
-fn shorter(key: &str, text: &str, length: usize) -> StringValue {
+/// Truncates a string. Captured content remains valid JSON if the limit leaves room for any.
+fn truncate_value(key: &str, text: &str, length: usize) -> StringValue {
     use names::{content, tool};
     let is_json = matches!(
         key,
@@ -135,7 +136,7 @@ fn shorter(key: &str, text: &str, length: usize) -> StringValue {
     if is_json && let Some(json) = shortened_json(text, length) {
         return json.into();
     }
-    Arc::<str>::from(&text[..text.floor_char_boundary(length)]).into()
+    Arc::<str>::from(truncate(text, length)).into()
 }
 
 #[cfg(test)]
@@ -143,30 +144,31 @@ mod tests {
     use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
     use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SimpleSpanProcessor};
 
-    use super::super::env::tests::of;
+    use crate::env::tests::lookup;
+
     use super::*;
 
     #[test]
-    fn a_limit_of_its_own_wins_over_the_general_one() {
-        let lookup = of(&[
+    fn specific_limits_override_the_general_ones() {
+        let variables = lookup(&[
             ("OTEL_ATTRIBUTE_COUNT_LIMIT", "10"),
             ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "3"),
             ("OTEL_SPAN_LINK_COUNT_LIMIT", "4"),
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
             ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "50"),
         ]);
-        let limits = Limits::of(Env::new(&lookup)).unwrap();
+        let limits = Limits::from_env(Env::new(&variables)).unwrap();
         let counts = limits.counts;
         assert_eq!((counts.max_attributes_per_span, counts.max_attributes_per_event), (10, 3));
         assert_eq!((counts.max_links_per_span, counts.max_events_per_span), (4, 128));
         assert_eq!(limits.length, Some(50));
-        let wrong = of(&[("OTEL_SPAN_EVENT_COUNT_LIMIT", "few")]);
-        let error = Limits::of(Env::new(&wrong)).unwrap_err();
-        assert_eq!(error.to_string(), "OTEL_SPAN_EVENT_COUNT_LIMIT must be a whole number");
+        let invalid = lookup(&[("OTEL_SPAN_EVENT_COUNT_LIMIT", "few")]);
+        let error = Limits::from_env(Env::new(&invalid)).unwrap_err();
+        assert_eq!(error.to_string(), "OTEL_SPAN_EVENT_COUNT_LIMIT must be an integer");
     }
 
     #[test]
-    fn texts_are_cut_before_the_queue_and_content_stays_json() {
+    fn strings_are_truncated_before_the_queue_and_content_remains_json() {
         let exporter = InMemorySpanExporter::default();
         let simple: Box<dyn SpanProcessor> = Box::new(SimpleSpanProcessor::new(exporter.clone()));
         let other: Box<dyn SpanProcessor> = Box::new(SimpleSpanProcessor::new(exporter.clone()));
@@ -184,12 +186,16 @@ mod tests {
         span.add_event("event", vec![KeyValue::new("text", "x".repeat(700))]);
         span.end();
         let spans = exporter.get_finished_spans().unwrap();
-        assert_eq!(spans.len(), 2, "each processor sees it");
+        assert_eq!(spans.len(), 2, "each processor receives the span");
         for span in spans {
             let find = |key: &str| {
                 span.attributes.iter().find(|pair| pair.key.as_str() == key).unwrap().value.clone()
             };
-            assert_eq!(find("text").as_str().len(), 600, "on the boundary of a character");
+            assert_eq!(
+                find("text").as_str().len(),
+                600,
+                "truncated at the boundary of a character"
+            );
             assert_eq!(find("count"), Value::I64(7));
             let Value::Array(Array::String(list)) = find("list") else { panic!() };
             assert_eq!((list[0].as_str().len(), list[1].as_str()), (600, "short"));

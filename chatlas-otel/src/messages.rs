@@ -1,73 +1,74 @@
-//! What was said in a trace, as far as it was captured: read back from the spans.
+//! The captured messages of a trace, read from the attributes of its spans.
 
 use chatlas_core::telemetry::names::content;
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::Value;
 
-use super::facts::text;
+use crate::facts::text;
+use crate::format::truncate;
 
-/// The longest text that is shown of one.
-const LONGEST: usize = 2_000;
+/// The maximum number of bytes that are shown of a message.
+const MAX_BYTES: usize = 2_000;
 
-/// Somebody said something.
+/// One part of a captured message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    pub(super) who: String,
-    pub(super) text: String,
+pub(crate) struct Message {
+    pub(crate) role: String,
+    pub(crate) text: String,
 }
 
-impl Said {
-    fn new(who: &str, text: &str) -> Self {
-        let shown = &text[..text.floor_char_boundary(LONGEST)];
-        let more = if shown.len() < text.len() { "…" } else { "" };
-        Self { who: who.to_owned(), text: format!("{shown}{more}") }
+impl Message {
+    fn new(role: &str, text: &str) -> Self {
+        let shown = truncate(text, MAX_BYTES);
+        let ellipsis = if shown.len() < text.len() { "…" } else { "" };
+        Self { role: role.to_owned(), text: format!("{shown}{ellipsis}") }
     }
 }
 
-/// The conversation as one model call saw it, with its answer. Nothing where it is not captured.
-pub(super) fn conversation(call: &SpanData) -> Vec<Said> {
-    let mut said = Vec::new();
-    for part in list(call, content::SYSTEM_INSTRUCTIONS) {
-        push_part(&mut said, "system", &part);
+/// Returns the conversation of a model call, including its response. Empty without capture.
+pub(crate) fn conversation(call: &SpanData) -> Vec<Message> {
+    let mut messages = Vec::new();
+    for part in json_array(call, content::SYSTEM_INSTRUCTIONS) {
+        messages.push(message("system", &part));
     }
     for key in [content::INPUT_MESSAGES, content::OUTPUT_MESSAGES] {
-        for message in list(call, key) {
-            let who = message["role"].as_str().unwrap_or("?");
-            for part in message["parts"].as_array().into_iter().flatten() {
-                push_part(&mut said, who, part);
+        for captured in json_array(call, key) {
+            let role = captured["role"].as_str().unwrap_or("?");
+            for part in captured["parts"].as_array().into_iter().flatten() {
+                messages.push(message(role, part));
             }
         }
     }
-    said
+    messages
 }
 
-fn list(span: &SpanData, key: &str) -> Vec<Value> {
+fn json_array(span: &SpanData, key: &str) -> Vec<Value> {
     let json = text(span, key).and_then(|text| serde_json::from_str(&text).ok());
     match json {
-        Some(Value::Array(list)) => list,
+        Some(Value::Array(array)) => array,
         _ => Vec::new(),
     }
 }
 
-fn push_part(said: &mut Vec<Said>, who: &str, part: &Value) {
+fn message(role: &str, part: &Value) -> Message {
     let plain = |value: &Value| match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    said.push(match part["type"].as_str() {
-        Some("text") => Said::new(who, &plain(&part["content"])),
-        Some("reasoning") => Said::new("thinking", &plain(&part["content"])),
+    match part["type"].as_str() {
+        Some("text") => Message::new(role, &plain(&part["content"])),
+        Some("reasoning") => Message::new("thinking", &plain(&part["content"])),
         Some("tool_call") => {
             let name = part["name"].as_str().unwrap_or("?");
-            Said::new(who, &format!("→ {name}({})", plain(&part["arguments"])))
+            Message::new(role, &format!("→ {name}({})", plain(&part["arguments"])))
         }
         Some("tool_call_response") => {
-            // The conventions have had two names for it.
+            // The conventions renamed this field.
             let result =
                 if part["response"].is_null() { &part["result"] } else { &part["response"] };
-            Said::new(who, &format!("← {}", plain(result)))
+            Message::new(role, &format!("← {}", plain(result)))
         }
-        Some(other) => Said::new(who, &format!("[{other}]")),
-        None => Said::new(who, &plain(part)),
-    });
+        Some(other) => Message::new(role, &format!("[{other}]")),
+        None => Message::new(role, &plain(part)),
+    }
 }

@@ -1,34 +1,34 @@
-//! Where waterfalls and JSON lines are written: standard output, or a writer of the program's.
+//! The output of waterfalls and JSON lines: standard output, or a writer of the program.
 
 use std::fmt;
 use std::io::{IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Clone, Default)]
-pub(super) enum Output {
+pub(crate) enum Output {
     #[default]
     Stdout,
     Writer(Arc<Mutex<dyn Write + Send>>),
 }
 
 impl Output {
-    pub(super) fn to(writer: impl Write + Send + 'static) -> Self {
+    pub(crate) fn from_writer(writer: impl Write + Send + 'static) -> Self {
         Self::Writer(Arc::new(Mutex::new(writer)))
     }
 
-    pub(super) fn is_terminal(&self) -> bool {
+    pub(crate) fn is_terminal(&self) -> bool {
         matches!(self, Self::Stdout) && std::io::stdout().is_terminal()
     }
 
-    /// The columns of the terminal, where it is one.
-    pub(super) fn width(&self) -> Option<usize> {
+    /// Returns the width of the terminal in columns.
+    pub(crate) fn width(&self) -> Option<usize> {
         let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
         self.is_terminal().then_some(usize::from(width.0))
     }
 
-    /// Writes it in one piece, so that two threads do not mix. A reader that went away is no
-    /// reason to fail: what the program does matters more than who watches it.
-    pub(super) fn write(&self, text: &str) {
+    /// Writes the text at once, so that two threads do not interleave. Write errors are ignored: a
+    /// closed pipe must not stop the program.
+    pub(crate) fn write(&self, text: &str) {
         let write = |writer: &mut dyn Write| {
             writer.write_all(text.as_bytes()).and_then(|()| writer.flush())
         };
@@ -51,22 +51,22 @@ impl fmt::Debug for Output {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::io;
 
     use super::*;
 
-    /// A writer whose text can be read.
+    /// A writer whose clones share one buffer.
     #[derive(Clone, Default)]
-    pub(in super::super) struct Shared(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct SharedWriter(Arc<Mutex<Vec<u8>>>);
 
-    impl Shared {
-        pub(in super::super) fn text(&self) -> String {
+    impl SharedWriter {
+        pub(crate) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
 
-    impl Write for Shared {
+    impl Write for SharedWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -76,10 +76,10 @@ pub(super) mod tests {
         }
     }
 
-    /// A pipe whose reader went away.
-    struct Broken;
+    /// A pipe whose reader is closed.
+    struct BrokenPipe;
 
-    impl Write for Broken {
+    impl Write for BrokenPipe {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             Err(io::ErrorKind::BrokenPipe.into())
         }
@@ -90,10 +90,10 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_broken_pipe_disturbs_nobody() {
-        Output::to(Broken).write("trace");
-        let written = Shared::default();
-        Output::to(written.clone()).write("trace");
+    fn write_errors_are_ignored() {
+        Output::from_writer(BrokenPipe).write("trace");
+        let written = SharedWriter::default();
+        Output::from_writer(written.clone()).write("trace");
         assert_eq!(written.text(), "trace");
     }
 }

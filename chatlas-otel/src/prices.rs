@@ -1,25 +1,41 @@
-//! What models cost, as the program says: prices change, so there are none in here.
+//! The prices of models, set by the program: this crate contains none, because prices change.
 
 use std::collections::HashMap;
 
-/// The price of one model, for a million tokens.
+/// The price of a model per million tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Price {
-    /// Of the input.
+    /// The price of a million input tokens.
     pub input: f64,
-    /// Of the output.
+    /// The price of a million output tokens.
     pub output: f64,
-    /// Of the input that the vendor had in its cache; that of the input where there is none.
+    /// The price of a million input tokens that the vendor read from its cache. Default: the price
+    /// of other input tokens.
     pub cached_input: Option<f64>,
 }
 
-/// The prices of models.
+impl Price {
+    /// Creates a price from those of a million input tokens and a million output tokens.
+    pub fn new(input: f64, output: f64) -> Self {
+        Self { input, output, cached_input: None }
+    }
+
+    /// Sets the price of a million cached input tokens.
+    #[must_use]
+    pub fn with_cached_input(mut self, price: f64) -> Self {
+        self.cached_input = Some(price);
+        self
+    }
+}
+
+/// The prices of several models in one currency.
 ///
 /// ```
 /// use chatlas::otel::{Price, Prices};
 ///
-/// let prices = Prices::in_currency("$")
-///     .model("gpt-4o", Price { input: 2.5, output: 10.0, cached_input: Some(1.25) });
+/// let prices =
+///     Prices::new("$").with_price("gpt-4o", Price::new(2.5, 10.0).with_cached_input(1.25));
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
@@ -29,43 +45,45 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Prices in that currency: a sign (`$`) or a code (`EUR`). There are none so far.
-    pub fn in_currency(sign: impl Into<String>) -> Self {
-        Self { currency: sign.into(), models: HashMap::new() }
+    /// Creates an empty list of prices. The currency is a sign (`$`) or a code (`EUR`).
+    pub fn new(currency: impl Into<String>) -> Self {
+        Self { currency: currency.into(), models: HashMap::new() }
     }
 
-    /// The price of a model. The name is the one that the vendor answers with
-    /// (`gpt-4o-2024-08-06`) or the one that was asked for (`gpt-4o`); the former wins.
-    pub fn model(mut self, name: impl Into<String>, price: Price) -> Self {
-        self.models.insert(name.into(), price);
+    /// Sets the price of a model.
+    ///
+    /// The name is either that of the response (`gpt-4o-2024-08-06`) or that of the request
+    /// (`gpt-4o`). If both have a price, the name of the response takes precedence.
+    pub fn with_price(mut self, model: impl Into<String>, price: Price) -> Self {
+        self.models.insert(model.into(), price);
         self
     }
 
-    pub(super) fn currency(&self) -> &str {
+    pub(crate) fn currency(&self) -> &str {
         &self.currency
     }
 
-    /// What a call cost, where the price of its model is known.
-    pub(super) fn cost(&self, models: [Option<&str>; 2], tokens: &Spent) -> Option<f64> {
+    /// Returns the cost of a call by the first of these models that has a price.
+    pub(crate) fn cost(&self, models: [Option<&str>; 2], tokens: &BilledTokens) -> Option<f64> {
         let price = models.into_iter().flatten().find_map(|name| self.models.get(name))?;
         let cached = tokens.cached.min(tokens.input);
-        #[allow(clippy::cast_precision_loss)] // beyond 2^53 tokens the last of them are free
-        let of = |count: u64, price: f64| count as f64 * price / 1_000_000.0;
+        #[allow(clippy::cast_precision_loss)] // only beyond 2^53 tokens
+        let cost = |count: u64, price: f64| count as f64 * price / 1_000_000.0;
         Some(
-            of(tokens.input - cached, price.input)
-                + of(cached, price.cached_input.unwrap_or(price.input))
-                + of(tokens.output, price.output),
+            cost(tokens.input - cached, price.input)
+                + cost(cached, price.cached_input.unwrap_or(price.input))
+                + cost(tokens.output, price.output),
         )
     }
 }
 
-/// The tokens of a call, as they are paid for.
+/// The tokens of a call by price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spent {
-    /// All input, with what was cached.
-    pub(super) input: u64,
-    pub(super) cached: u64,
-    pub(super) output: u64,
+pub(crate) struct BilledTokens {
+    /// All input tokens, including the cached ones.
+    pub(crate) input: u64,
+    pub(crate) cached: u64,
+    pub(crate) output: u64,
 }
 
 #[cfg(test)]
@@ -73,14 +91,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_costs_what_its_model_costs() {
-        let prices = Prices::in_currency("$")
-            .model("a", Price { input: 2.0, output: 10.0, cached_input: Some(0.5) })
-            .model("a-2024", Price { input: 4.0, output: 20.0, cached_input: None });
-        let million = Spent { input: 1_000_000, cached: 400_000, output: 100_000 };
-        let of = |models| prices.cost(models, &million);
-        assert_eq!(of([Some("other"), Some("a")]), Some(1.2 + 0.2 + 1.0));
-        assert_eq!(of([Some("a-2024"), Some("a")]), Some(4.0 + 2.0), "cached is not cheaper");
-        assert_eq!(of([None, Some("other")]), None);
+    fn cost_follows_the_price_of_the_response_model_first() {
+        let prices = Prices::new("$")
+            .with_price("a", Price::new(2.0, 10.0).with_cached_input(0.5))
+            .with_price("a-2024", Price::new(4.0, 20.0));
+        let tokens = BilledTokens { input: 1_000_000, cached: 400_000, output: 100_000 };
+        let cost = |models| prices.cost(models, &tokens);
+        assert_eq!(cost([Some("other"), Some("a")]), Some(1.2 + 0.2 + 1.0));
+        assert_eq!(
+            cost([Some("a-2024"), Some("a")]),
+            Some(4.0 + 2.0),
+            "cached input has the price of other input"
+        );
+        assert_eq!(cost([None, Some("other")]), None);
     }
 }

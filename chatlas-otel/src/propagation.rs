@@ -1,17 +1,17 @@
-//! Traces that begin or go on in another program: `OTEL_PROPAGATORS`, and the headers of HTTP.
+//! Traces that continue from or in another program: `OTEL_PROPAGATORS` and HTTP headers.
 
 use opentelemetry::propagation::{Extractor, TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use reqwest::header::HeaderMap;
 
-use super::SetupError;
-use super::env::Env;
+use crate::env::Env;
+use crate::error::SetupError;
 
-/// The propagator that the environment names: trace context and baggage unless it names others.
-pub(super) fn propagator(env: Env<'_>) -> Result<TextMapCompositePropagator, SetupError> {
-    let place = "OTEL_PROPAGATORS";
-    let list = env.text(place).unwrap_or_else(|| "tracecontext,baggage".to_owned());
+/// Returns the propagator selected by the environment. Default: trace context and baggage.
+pub(crate) fn propagator(env: Env<'_>) -> Result<TextMapCompositePropagator, SetupError> {
+    let setting = "OTEL_PROPAGATORS";
+    let list = env.text(setting).unwrap_or_else(|| "tracecontext,baggage".to_owned());
     let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
     for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         match name {
@@ -20,7 +20,7 @@ pub(super) fn propagator(env: Env<'_>) -> Result<TextMapCompositePropagator, Set
             "none" => {}
             _ => {
                 return Err(SetupError::InvalidValue {
-                    place: place.to_owned(),
+                    setting: setting.to_owned(),
                     expected: "a list of `tracecontext` and `baggage`, or `none`",
                 });
             }
@@ -29,10 +29,10 @@ pub(super) fn propagator(env: Env<'_>) -> Result<TextMapCompositePropagator, Set
     Ok(TextMapCompositePropagator::new(propagators))
 }
 
-/// The context of the program that sent these HTTP headers, as the global propagator reads it:
-/// what runs inside it goes on with the caller's trace.
+/// Returns the trace context of the caller, extracted from HTTP headers by the global propagator.
 ///
-/// Headers that say nothing are the current context.
+/// Spans that start in this context continue the caller's trace. Returns the current context if the
+/// headers contain no trace context.
 ///
 /// ```
 /// use chatlas::prelude::*;
@@ -40,12 +40,12 @@ pub(super) fn propagator(env: Env<'_>) -> Result<TextMapCompositePropagator, Set
 ///
 /// # type Error = Box<dyn std::error::Error>;
 /// # async fn handle(mut chat: Chat, headers: &http::HeaderMap, prompt: &str) -> Result<String, Error> {
-/// let caller = chatlas::otel::context_of(headers);
+/// let caller = chatlas::otel::context_from_headers(headers);
 /// let reply = async { chat.chat(prompt).await }.with_context(caller).await?;
 /// # Ok(reply.to_string())
 /// # }
 /// ```
-pub fn context_of(headers: &HeaderMap) -> Context {
+pub fn context_from_headers(headers: &HeaderMap) -> Context {
     global::get_text_map_propagator(|propagator| propagator.extract(&Headers(headers)))
 }
 
@@ -66,17 +66,18 @@ mod tests {
     use opentelemetry::baggage::BaggageExt as _;
     use opentelemetry::trace::TraceContextExt as _;
 
-    use super::super::env::tests::of;
+    use crate::env::tests::lookup;
+
     use super::*;
 
     #[test]
-    fn propagators_are_a_list_and_unknown_ones_are_errors() {
+    fn propagators_are_a_list_and_unknown_names_are_errors() {
         let mut headers = HeaderMap::new();
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         headers.insert("traceparent", parent.parse().unwrap());
         headers.insert("baggage", "user=ann".parse().unwrap());
         let read = |list: &str| {
-            let propagator = propagator(Env::new(&of(&[("OTEL_PROPAGATORS", list)]))).unwrap();
+            let propagator = propagator(Env::new(&lookup(&[("OTEL_PROPAGATORS", list)]))).unwrap();
             let context = propagator.extract_with_context(&Context::new(), &Headers(&headers));
             let user = context.baggage().get("user").map(ToString::to_string);
             (context.span().span_context().is_remote(), user)
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!(read("tracecontext"), (true, None));
         assert_eq!(read(" baggage "), (false, Some("ann".to_owned())));
         assert_eq!(read("none"), (false, None));
-        let error = propagator(Env::new(&of(&[("OTEL_PROPAGATORS", "b3")]))).err().unwrap();
+        let error = propagator(Env::new(&lookup(&[("OTEL_PROPAGATORS", "b3")]))).err().unwrap();
         assert!(error.to_string().starts_with("OTEL_PROPAGATORS must be"), "{error}");
     }
 }

@@ -1,130 +1,135 @@
-//! The spans of a trace as a tree: who is below whom, and which siblings are alike.
+//! Arranges the spans of a trace as a tree of rows, with runs of similar siblings as one row.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::SpanId;
 
-use super::facts::{Facts, Tokens};
+use crate::facts::{Facts, Tokens};
 
-/// The levels of the tree that are set off from each other. What is deeper stands at the last.
-const MOST_LEVELS: usize = 30;
-/// The fewest siblings in a row that are drawn as one, where they are alike.
-const FEWEST_ALIKE: usize = 4;
+/// The maximum number of levels that are indented. Deeper spans have the indentation of the last.
+const MAX_INDENT: usize = 30;
+/// The minimum number of similar consecutive siblings that are combined into one row.
+const MIN_SIMILAR: usize = 4;
 
-/// One line of the tree: a span, or several that are alike.
+/// One row of the tree: a span, or several similar ones.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
-    /// The lines before its name.
-    pub(super) branch: String,
-    pub(super) first: &'a Facts,
-    /// How many spans it stands for.
-    pub(super) count: usize,
-    pub(super) start: SystemTime,
-    pub(super) end: SystemTime,
-    /// What they took, all together, and the longest of them.
-    pub(super) sum: Duration,
-    pub(super) longest: Duration,
-    pub(super) tokens: Tokens,
-    pub(super) cost: Option<f64>,
+pub(crate) struct Row<'a> {
+    /// The lines of the tree before the name.
+    pub(crate) branch: String,
+    pub(crate) first: &'a Facts,
+    /// The number of spans in this row.
+    pub(crate) count: usize,
+    pub(crate) start: SystemTime,
+    pub(crate) end: SystemTime,
+    /// The sum of the durations, and the longest one.
+    pub(crate) total: Duration,
+    pub(crate) longest: Duration,
+    pub(crate) tokens: Tokens,
+    pub(crate) cost: Option<f64>,
 }
 
 impl<'a> Row<'a> {
-    fn of(branch: String, alike: &[&'a Facts], first: &'a Facts) -> Self {
-        let durations = alike.iter().map(|span| span.duration());
+    fn new(branch: String, spans: &[&'a Facts], first: &'a Facts) -> Self {
+        let durations = spans.iter().map(|span| span.duration());
         Self {
             branch,
             first,
-            count: alike.len(),
-            start: alike.iter().map(|span| span.start).min().unwrap_or(first.start),
-            end: alike.iter().map(|span| span.end).max().unwrap_or(first.end),
-            sum: durations.clone().fold(Duration::ZERO, Duration::saturating_add),
+            count: spans.len(),
+            start: spans.iter().map(|span| span.start).min().unwrap_or(first.start),
+            end: spans.iter().map(|span| span.end).max().unwrap_or(first.end),
+            total: durations.clone().fold(Duration::ZERO, Duration::saturating_add),
             longest: durations.max().unwrap_or_default(),
-            tokens: alike.iter().fold(Tokens::default(), |sum, span| sum.and(span.tokens)),
-            cost: alike.iter().filter_map(|span| span.cost).reduce(|a, b| a + b),
+            tokens: spans.iter().fold(Tokens::default(), |sum, span| sum.plus(span.tokens)),
+            cost: spans.iter().filter_map(|span| span.cost).reduce(|a, b| a + b),
         }
     }
 }
 
-/// Parents before children, siblings by their start; those that are alike in a row as one. Who has
-/// no parent here is a root.
-pub(super) fn rows(spans: &[Facts]) -> Vec<Row<'_>> {
-    let mut below = children(spans);
-    let shapes = shapes(&below);
-    // A stack instead of recursion: a trace may be deep.
+/// Returns the rows: parents before children, siblings by start time. A span whose parent is
+/// missing is a root.
+pub(crate) fn rows(spans: &[Facts]) -> Vec<Row<'_>> {
+    let mut children = children_by_parent(spans);
+    let shapes = shapes(&children);
+    // A stack instead of recursion, because a trace may be deep.
     let mut rows = Vec::new();
-    let mut open = vec![];
-    let roots = below.remove(&None).unwrap_or_default();
-    for group in alike(&roots, &shapes).into_iter().rev() {
-        open.push((group, String::new(), String::new(), 0));
+    let mut pending = vec![];
+    let roots = children.remove(&None).unwrap_or_default();
+    for group in group_similar(&roots, &shapes).into_iter().rev() {
+        pending.push((group, String::new(), String::new(), 0));
     }
-    while let Some((group, branch, indent, level)) = open.pop() {
+    while let Some((group, branch, indent, level)) = pending.pop() {
         let Some(&first) = group.first() else { continue };
-        // Of spans that are alike, the children are alike, too: they stand together below.
-        let mut together =
-            group.iter().map(|span| below.remove(&Some(span.id)).unwrap_or_default());
+        // The children of similar spans are similar, too, and form groups of their own.
+        let mut lists =
+            group.iter().map(|span| children.remove(&Some(span.id)).unwrap_or_default());
         let groups: Vec<Vec<&Facts>> = if group.len() == 1 {
-            alike(&together.next().unwrap_or_default(), &shapes)
+            group_similar(&lists.next().unwrap_or_default(), &shapes)
         } else {
-            transposed(&together.collect::<Vec<_>>())
+            transpose(&lists.collect::<Vec<_>>())
         };
-        for (place, children) in groups.into_iter().rev().enumerate() {
+        for (index, group) in groups.into_iter().rev().enumerate() {
             let (fork, rest) =
-                if place == 0 { ("└── ", "    ") } else { ("├── ", "│   ") };
-            let rest = if level < MOST_LEVELS { rest } else { "" };
-            open.push((children, format!("{indent}{fork}"), format!("{indent}{rest}"), level + 1));
+                if index == 0 { ("└── ", "    ") } else { ("├── ", "│   ") };
+            let rest = if level < MAX_INDENT { rest } else { "" };
+            pending.push((group, format!("{indent}{fork}"), format!("{indent}{rest}"), level + 1));
         }
-        rows.push(Row::of(branch, &group, first));
+        rows.push(Row::new(branch, &group, first));
     }
-    // Spans that are each other's parents hang on no root. They are no trace, and shown all the same.
-    let mut lost: Vec<&Facts> = below.into_values().flatten().collect();
-    lost.sort_by_key(|span| (span.start, span.end));
-    rows.extend(lost.into_iter().map(|span| Row::of(String::new(), &[span], span)));
+    // Spans that are each other's ancestors have no root. Such traces are invalid; their spans are
+    // shown at the end.
+    let mut cyclic: Vec<&Facts> = children.into_values().flatten().collect();
+    cyclic.sort_by_key(|span| (span.start, span.end));
+    rows.extend(cyclic.into_iter().map(|span| Row::new(String::new(), &[span], span)));
     rows
 }
 
 type Children<'a> = HashMap<Option<SpanId>, Vec<&'a Facts>>;
 
-fn children(spans: &[Facts]) -> Children<'_> {
-    let known: HashSet<SpanId> = spans.iter().map(|span| span.id).collect();
-    let mut below: Children<'_> = HashMap::new();
+fn children_by_parent(spans: &[Facts]) -> Children<'_> {
+    let ids: HashSet<SpanId> = spans.iter().map(|span| span.id).collect();
+    let mut children: Children<'_> = HashMap::new();
     for span in spans {
-        let parent = known.contains(&span.parent).then_some(span.parent);
-        below.entry(parent).or_default().push(span);
+        let parent = ids.contains(&span.parent).then_some(span.parent);
+        children.entry(parent).or_default().push(span);
     }
-    for siblings in below.values_mut() {
+    for siblings in children.values_mut() {
         siblings.sort_by_key(|span| (span.start, span.end));
     }
-    below
+    children
 }
 
-/// A number for each span, the same for spans that are alike with all that is below them.
-fn shapes(below: &Children<'_>) -> HashMap<SpanId, usize> {
-    // Children before parents.
-    let mut order: Vec<&Facts> = below.get(&None).cloned().unwrap_or_default();
+/// Returns a number for each span. Spans with the same number are similar: they and their
+/// descendants have the same names and errors.
+fn shapes(children: &Children<'_>) -> HashMap<SpanId, usize> {
+    // Breadth first, to be visited in reverse: children before parents.
+    let mut order: Vec<&Facts> = children.get(&None).cloned().unwrap_or_default();
     let mut next = 0;
     while let Some(span) = order.get(next).copied() {
-        order.extend(below.get(&Some(span.id)).into_iter().flatten());
+        order.extend(children.get(&Some(span.id)).into_iter().flatten());
         next += 1;
     }
     let mut shapes = HashMap::new();
     let mut numbers: HashMap<(&str, Option<&str>, Vec<usize>), usize> = HashMap::new();
     for span in order.into_iter().rev() {
-        let children = below.get(&Some(span.id)).into_iter().flatten();
-        let children = children.filter_map(|child| shapes.get(&child.id).copied()).collect();
-        let fresh = numbers.len();
-        let shape = (span.name.as_str(), span.error.as_deref(), children);
-        shapes.insert(span.id, *numbers.entry(shape).or_insert(fresh));
+        let below = children.get(&Some(span.id)).into_iter().flatten();
+        let below = below.filter_map(|child| shapes.get(&child.id).copied()).collect();
+        let unused = numbers.len();
+        let shape = (span.name.as_str(), span.error.as_deref(), below);
+        shapes.insert(span.id, *numbers.entry(shape).or_insert(unused));
     }
     shapes
 }
 
-/// Siblings in groups: each alone, unless enough in a row are alike.
-fn alike<'a>(siblings: &[&'a Facts], shapes: &HashMap<SpanId, usize>) -> Vec<Vec<&'a Facts>> {
+/// Groups consecutive similar siblings. Runs shorter than [`MIN_SIMILAR`] are not combined.
+fn group_similar<'a>(
+    siblings: &[&'a Facts],
+    shapes: &HashMap<SpanId, usize>,
+) -> Vec<Vec<&'a Facts>> {
     let runs = siblings.chunk_by(|a, b| shapes.get(&a.id) == shapes.get(&b.id));
     let mut groups = Vec::new();
     for run in runs {
-        if run.len() >= FEWEST_ALIKE {
+        if run.len() >= MIN_SIMILAR {
             groups.push(run.to_vec());
         } else {
             groups.extend(run.iter().map(|span| vec![*span]));
@@ -133,10 +138,10 @@ fn alike<'a>(siblings: &[&'a Facts], shapes: &HashMap<SpanId, usize>) -> Vec<Vec
     groups
 }
 
-/// The first children of all, the second ones of all, and so on.
-fn transposed<'a>(lists: &[Vec<&'a Facts>]) -> Vec<Vec<&'a Facts>> {
+/// Returns the first spans of all lists, the second ones of all lists, and so on.
+fn transpose<'a>(lists: &[Vec<&'a Facts>]) -> Vec<Vec<&'a Facts>> {
     let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
     (0..longest)
-        .map(|place| lists.iter().filter_map(|list| list.get(place).copied()).collect())
+        .map(|index| lists.iter().filter_map(|list| list.get(index).copied()).collect())
         .collect()
 }

@@ -1,47 +1,50 @@
-//! A trace as text: a tree of spans, their bars on one time axis, durations, tokens, cost, errors.
+//! Draws a trace as text: a tree of spans with their bars on one time axis, durations, tokens, costs
+//! and errors.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use super::env::Env;
-use super::facts::{Facts, Tokens};
-use super::messages::Said;
-use super::output::Output;
-use super::prices::Prices;
-use super::tree::{self, Row};
+use crate::env::Env;
+use crate::facts::{Facts, Tokens};
+use crate::format::{self, fit, money, printable, wrap};
+use crate::messages::Message;
+use crate::output::Output;
+use crate::prices::Prices;
+use crate::tree::{self, Row};
 
-/// How it is drawn.
+/// The style of a drawing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Style {
-    pub(super) colour: bool,
-    /// The columns there are.
-    pub(super) width: usize,
-    /// Whether messages are shown below.
-    pub(super) messages: bool,
-    pub(super) prices: Prices,
+pub(crate) struct Style {
+    pub(crate) colour: bool,
+    /// The number of columns.
+    pub(crate) width: usize,
+    /// Whether captured messages are drawn below the tree.
+    pub(crate) messages: bool,
+    pub(crate) prices: Prices,
 }
 
-/// The columns where nobody says how many there are.
-const COLUMNS: usize = 100;
+/// The number of columns if neither `COLUMNS` nor a terminal defines it.
+const DEFAULT_WIDTH: usize = 100;
 
 impl Style {
-    /// As wide as `COLUMNS` says, else as the terminal is, else 100 columns; in colour on a
-    /// terminal, unless `NO_COLOR` is set, and anywhere with `CLICOLOR_FORCE`.
-    pub(super) fn of(env: Env<'_>, output: &Output) -> Self {
+    /// Returns the style for an output. The width is that of `COLUMNS`, else of the terminal, else
+    /// 100 columns. Colours are used on a terminal or with `CLICOLOR_FORCE`, unless `NO_COLOR` is
+    /// set.
+    pub(crate) fn new(env: Env<'_>, output: &Output) -> Self {
         let forced = env.text("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         let columns = env.text("COLUMNS").and_then(|columns| columns.parse().ok());
         Self {
             colour: env.text("NO_COLOR").is_none() && (output.is_terminal() || forced),
-            width: columns.or_else(|| output.width()).unwrap_or(COLUMNS),
+            width: columns.or_else(|| output.width()).unwrap_or(DEFAULT_WIDTH),
             ..Self::default()
         }
     }
 
-    pub(super) fn with_messages(self, messages: bool) -> Self {
+    pub(crate) fn with_messages(self, messages: bool) -> Self {
         Self { messages, ..self }
     }
 
-    pub(super) fn with_prices(self, prices: Prices) -> Self {
+    pub(crate) fn with_prices(self, prices: Prices) -> Self {
         Self { prices, ..self }
     }
 
@@ -54,40 +57,34 @@ const RED: &str = "31";
 const DIM: &str = "2";
 const BOLD: &str = "1";
 
-/// The text without what a terminal would obey.
-pub(super) fn printable(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    text.chars().map(plain).collect()
-}
+/// The minimum width of the names, and the minimum and maximum width of the axis.
+const MIN_LABEL: usize = 12;
+const MIN_AXIS: usize = 12;
+const MAX_AXIS: usize = 60;
 
-/// The narrowest column of names, and the narrowest and widest axis.
-const LEAST_LABEL: usize = 12;
-const LEAST_AXIS: usize = 12;
-const MOST_AXIS: usize = 60;
-
-/// The whole picture of a trace, and what was said in it as far as it is shown.
-pub(super) fn draw(trace: &str, spans: &[Facts], said: &[Said], style: &Style) -> String {
+/// Draws a trace, followed by its messages if the style includes them.
+pub(crate) fn draw(trace: &str, spans: &[Facts], messages: &[Message], style: &Style) -> String {
     let rows = tree::rows(spans);
-    let (Some(begin), Some(end)) =
+    let (Some(start), Some(end)) =
         (spans.iter().map(|span| span.start).min(), spans.iter().map(|span| span.end).max())
     else {
         return String::new();
     };
-    let total = end.duration_since(begin).unwrap_or_default();
+    let total = end.duration_since(start).unwrap_or_default();
     let labels: Vec<String> = rows.iter().map(label).collect();
-    let durations: Vec<String> = rows.iter().map(|row| human(took(row))).collect();
+    let durations: Vec<String> = rows.iter().map(|row| format::duration(duration(row))).collect();
     let notes: Vec<String> = rows.iter().map(|row| note(row, style)).collect();
     let (label_width, duration_width, note_width) =
         (widest(&labels), widest(&durations), widest(&notes));
     let spare = style.width.saturating_sub(duration_width + note_width + 6);
-    let label_width = label_width.min(spare.saturating_sub(LEAST_AXIS).max(LEAST_LABEL));
-    let axis = spare.saturating_sub(label_width).clamp(LEAST_AXIS, MOST_AXIS);
+    let label_width = label_width.min(spare.saturating_sub(MIN_AXIS).max(MIN_LABEL));
+    let axis = spare.saturating_sub(label_width).clamp(MIN_AXIS, MAX_AXIS);
 
     let mut out = header(trace, &rows, spans, total, style);
     for (((row, label), duration), note) in rows.iter().zip(&labels).zip(&durations).zip(&notes) {
         let label = fit(label, label_width);
-        let stretch = marked(stretch(begin, total, row, axis), begin, total, row, axis);
-        let line = format!("{label}  {stretch}  {duration:>duration_width$}  {note}");
+        let bar = mark_first_chunk(bar(start, total, row, axis), start, total, row, axis);
+        let line = format!("{label}  {bar}  {duration:>duration_width$}  {note}");
         let line = line.trim_end();
         match &row.first.error {
             Some(_) => out.push_str(&style.paint(RED, line)),
@@ -95,10 +92,10 @@ pub(super) fn draw(trace: &str, spans: &[Facts], said: &[Said], style: &Style) -
         }
         out.push('\n');
     }
-    if style.messages && !said.is_empty() {
+    if style.messages && !messages.is_empty() {
         out.push('\n');
-        for said in said {
-            write_said(&mut out, said, style);
+        for message in messages {
+            write_message(&mut out, message, style);
         }
     }
     out
@@ -116,12 +113,12 @@ fn label(row: &Row<'_>) -> String {
     }
 }
 
-/// From the beginning of the first to the end of the last.
-fn took(row: &Row<'_>) -> Duration {
+/// Returns the time from the start of the first span to the end of the last.
+fn duration(row: &Row<'_>) -> Duration {
     row.end.duration_since(row.start).unwrap_or_default()
 }
 
-/// Which trace it is, how long it took, and what it came to.
+/// Returns the first line: the trace, its duration, and the totals over its spans.
 fn header(
     trace: &str,
     rows: &[Row<'_>],
@@ -130,25 +127,21 @@ fn header(
     style: &Style,
 ) -> String {
     let mut roots = rows.iter().filter(|row| row.branch.is_empty());
-    let took = match (roots.next(), roots.next()) {
-        (Some(only), None) => took(only),
+    let duration = match (roots.next(), roots.next()) {
+        (Some(root), None) => duration(root),
         _ => total,
     };
-    let several = |count: usize, noun: &str| match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    };
     let errors = spans.iter().filter(|span| span.error.is_some()).count();
-    let tokens = spans.iter().fold(Tokens::default(), |sum, span| sum.and(span.tokens));
+    let tokens = spans.iter().fold(Tokens::default(), |sum, span| sum.plus(span.tokens));
     let cost = spans.iter().filter_map(|span| span.cost).reduce(|a, b| a + b);
     let short: String = trace.chars().take(8).collect();
     let facts = [
         Some(style.paint(BOLD, &format!("trace {short}"))),
-        Some(human(took)),
-        Some(several(spans.len(), "span")),
-        tokens.said(),
+        Some(format::duration(duration)),
+        Some(format::count(spans.len(), "span")),
+        tokens.label(),
         cost.map(|cost| money(cost, style.prices.currency())),
-        (errors > 0).then(|| style.paint(RED, &several(errors, "error"))),
+        (errors > 0).then(|| style.paint(RED, &format::count(errors, "error"))),
         rows.iter()
             .any(|row| first_chunk(row).is_some())
             .then(|| style.paint(DIM, &format!("{FIRST_CHUNK} first chunk"))),
@@ -159,65 +152,44 @@ fn header(
 fn note(row: &Row<'_>, style: &Style) -> String {
     let each = (row.count > 1).then(|| {
         let count = u32::try_from(row.count).unwrap_or(u32::MAX);
-        format!("⌀ {}, longest {}", human(row.sum / count), human(row.longest))
+        let mean = format::duration(row.total / count);
+        format!("⌀ {mean}, longest {}", format::duration(row.longest))
     });
     let error = row.first.error.as_ref().map(|kind| format!("✗ {}", printable(kind)));
     let cost = row.cost.map(|cost| money(cost, style.prices.currency()));
-    [row.tokens.said(), cost, each, error].into_iter().flatten().collect::<Vec<_>>().join("  ")
-}
-
-/// A cost as a person says it: two digits that mean something.
-pub(super) fn money(cost: f64, currency: &str) -> String {
-    let digits = match cost {
-        0.995.. => 2,
-        0.0995.. => 3,
-        0.00995.. => 4,
-        0.000_995.. => 5,
-        _ => 6,
-    };
-    let space = if currency.chars().count() > 1 { " " } else { "" };
-    format!("{currency}{space}{cost:.digits$}")
-}
-
-/// A text of just that many columns.
-fn fit(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return format!("{text:<width$}");
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
+    [row.tokens.label(), cost, each, error].into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 /// Cells filled from the left, by eighths.
 const FILLED: [char; 9] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
-/// Where the first chunk came.
+/// The mark of the first chunk.
 const FIRST_CHUNK: char = '◆';
 
-/// The eighth of the axis where that time is.
-fn eighth(time: SystemTime, begin: SystemTime, total: Duration, axis: usize) -> usize {
-    let since = time.duration_since(begin).unwrap_or_default().as_nanos();
-    let place = since.saturating_mul(axis as u128 * 8).checked_div(total.as_nanos());
-    place.and_then(|place| usize::try_from(place).ok()).unwrap_or(0).min(axis * 8)
+/// Returns the position of a time on the axis, in eighths of a column.
+fn eighth(time: SystemTime, start: SystemTime, total: Duration, axis: usize) -> usize {
+    let since = time.duration_since(start).unwrap_or_default().as_nanos();
+    let position = since.saturating_mul(axis as u128 * 8).checked_div(total.as_nanos());
+    position.and_then(|position| usize::try_from(position).ok()).unwrap_or(0).min(axis * 8)
 }
 
-/// The bar of a row on an axis of that many columns, to the eighth of a column where there is a
-/// sign for it. Something of it is always to be seen.
-fn stretch(begin: SystemTime, total: Duration, row: &Row<'_>, axis: usize) -> String {
-    let start = eighth(row.start, begin, total, axis).min(axis * 8 - 1);
-    let end = eighth(row.end, begin, total, axis).max(start + 1);
+/// Returns the bar of a row on an axis of `axis` columns, with a resolution of an eighth of a column
+/// where Unicode has a character for it. A bar is never empty.
+fn bar(trace_start: SystemTime, total: Duration, row: &Row<'_>, axis: usize) -> String {
+    let start = eighth(row.start, trace_start, total, axis).min(axis * 8 - 1);
+    let end = eighth(row.end, trace_start, total, axis).max(start + 1);
     let mut cells: String = (0..axis)
         .map(|cell| {
             let (from, to) = (start.max(cell * 8), end.min(cell * 8 + 8));
             let filled = to.saturating_sub(from);
             match filled {
-                // Begun within the cell: there is a sign for the right half only.
+                // Starts within the cell: Unicode has a character for the right half only.
                 1..8 if from > cell * 8 && to == cell * 8 + 8 => match filled {
                     6.. => '█',
                     3.. => '▐',
                     _ if end > to => ' ',
                     _ => '▕',
                 },
-                // Begun and ended in the right half of it.
+                // Starts and ends in the right half of the cell.
                 1..=4 if from >= cell * 8 + 4 => '▕',
                 _ => FILLED[filled],
             }
@@ -229,73 +201,45 @@ fn stretch(begin: SystemTime, total: Duration, row: &Row<'_>, axis: usize) -> St
     cells
 }
 
-/// When the first chunk of a reply came, where that is later than its beginning and before its end.
+/// Returns the time of the first chunk, if the row is one span that ended later.
 fn first_chunk(row: &Row<'_>) -> Option<SystemTime> {
     let time = row.first.start.checked_add(row.first.time_to_first_chunk?)?;
     (row.count == 1 && time < row.end).then_some(time)
 }
 
-/// The bar with a mark where the first chunk came, if it is long enough to show it.
-fn marked(bar: String, begin: SystemTime, total: Duration, row: &Row<'_>, axis: usize) -> String {
+/// Marks the first chunk on a bar that is long enough.
+fn mark_first_chunk(
+    bar: String,
+    trace_start: SystemTime,
+    total: Duration,
+    row: &Row<'_>,
+    axis: usize,
+) -> String {
     let Some(time) = first_chunk(row) else { return bar };
-    let place = eighth(time, begin, total, axis) / 8;
+    let mark = eighth(time, trace_start, total, axis) / 8;
     if bar.chars().filter(|c| *c != ' ').count() < 3 {
         return bar;
     }
     bar.chars()
         .enumerate()
-        .map(|(cell, c)| if cell == place && c != ' ' { FIRST_CHUNK } else { c })
+        .map(|(cell, c)| if cell == mark && c != ' ' { FIRST_CHUNK } else { c })
         .collect()
 }
 
-/// The widest that what was said is set.
-const MOST_TEXT: usize = 100;
+/// The maximum width of messages.
+const MAX_MESSAGE_WIDTH: usize = 100;
 
-/// What somebody said: who, and the text behind it, its lines below each other.
-fn write_said(out: &mut String, said: &Said, style: &Style) {
-    let who = format!("{:>9}  ", said.who);
-    let width = style.width.min(MOST_TEXT).saturating_sub(who.chars().count()).max(20);
+/// Writes a message: the role, then the text with its lines aligned.
+fn write_message(out: &mut String, message: &Message, style: &Style) {
+    let role = format!("{:>9}  ", message.role);
+    let width = style.width.min(MAX_MESSAGE_WIDTH).saturating_sub(role.chars().count()).max(20);
     let mut first = true;
-    for line in said.text.lines().flat_map(|line| wrapped(&printable(line), width)) {
-        let before = if std::mem::take(&mut first) { who.as_str() } else { "           " };
-        let _ = writeln!(out, "{}{line}", style.paint(DIM, before));
+    for line in message.text.lines().flat_map(|line| wrap(&printable(line), width)) {
+        let margin = if std::mem::take(&mut first) { role.as_str() } else { "           " };
+        let _ = writeln!(out, "{}{line}", style.paint(DIM, margin));
     }
     if first {
-        let _ = writeln!(out, "{}", style.paint(DIM, &who));
-    }
-}
-
-/// A line in pieces of that width, parted between words where that can be.
-fn wrapped(line: &str, width: usize) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut piece = String::new();
-    for word in line.split(' ') {
-        let mut word: Vec<char> = word.chars().collect();
-        if !piece.is_empty() && piece.chars().count() + 1 + word.len() > width {
-            pieces.push(std::mem::take(&mut piece));
-        }
-        if !piece.is_empty() {
-            piece.push(' ');
-        }
-        while word.len() > width {
-            let rest = word.split_off(width);
-            pieces.push(word.into_iter().collect());
-            word = rest;
-        }
-        piece.extend(word);
-    }
-    pieces.push(piece);
-    pieces
-}
-
-/// A duration as a person says it.
-pub(super) fn human(duration: Duration) -> String {
-    let micros = duration.as_micros();
-    match micros {
-        0..1_000 => format!("{micros} µs"),
-        1_000..1_000_000 => format!("{} ms", duration.as_millis()),
-        1_000_000..60_000_000 => format!("{:.2} s", duration.as_secs_f64()),
-        _ => format!("{} min {} s", duration.as_secs() / 60, duration.as_secs() % 60),
+        let _ = writeln!(out, "{}", style.paint(DIM, &role));
     }
 }
 
@@ -305,13 +249,14 @@ mod tests {
     use opentelemetry::trace::{Span as _, SpanId, Status, Tracer as _, TracerProvider as _};
     use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider, SpanData};
 
-    use super::super::env::tests::of;
-    use super::super::facts::Kind;
-    use super::super::output::tests::Shared;
-    use super::super::prices::Price;
+    use crate::env::tests::lookup;
+    use crate::facts::Kind;
+    use crate::output::tests::SharedWriter;
+    use crate::prices::Price;
+
     use super::*;
 
-    fn bar(id: u64, parent: u64, name: &str, start: u64, end: u64) -> Facts {
+    fn span(id: u64, parent: u64, name: &str, start: u64, end: u64) -> Facts {
         let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
         Facts {
             id: SpanId::from(id),
@@ -338,17 +283,17 @@ mod tests {
     }
 
     fn guide() -> Vec<Facts> {
-        let with = |mut bar: Facts, (input, output)| {
-            bar.tokens = Tokens { input: Some(input), output: Some(output), cached: None };
-            bar
+        let with = |mut span: Facts, (input, output)| {
+            span.tokens = Tokens { input: Some(input), output: Some(output), cached: None };
+            span
         };
         vec![
-            bar(3, 2, "POST", 0, 10),
-            with(bar(2, 1, "chat gpt-4o", 0, 400), (76, 15)),
-            bar(5, 4, "fetch_forecast", 400, 700),
-            bar(4, 1, "execute_tool get_weather", 400, 700),
-            with(bar(6, 1, "chat gpt-4o", 700, 1000), (116, 24)),
-            bar(1, 0, "invoke_agent", 0, 1000),
+            span(3, 2, "POST", 0, 10),
+            with(span(2, 1, "chat gpt-4o", 0, 400), (76, 15)),
+            span(5, 4, "fetch_forecast", 400, 700),
+            span(4, 1, "execute_tool get_weather", 400, 700),
+            with(span(6, 1, "chat gpt-4o", 700, 1000), (116, 24)),
+            span(1, 0, "invoke_agent", 0, 1000),
         ]
     }
 
@@ -371,7 +316,7 @@ invoke_agent                  ████████████████�
     fn the_first_chunk_is_a_mark_on_the_bar() {
         let mut spans = guide();
         spans[1].time_to_first_chunk = Some(Duration::from_millis(200));
-        spans[4].time_to_first_chunk = Some(Duration::from_millis(900)); // as long as nobody was
+        spans[4].time_to_first_chunk = Some(Duration::from_millis(900)); // beyond the end
         let drawn = draw("t", &spans, &[], &plain(80));
         assert!(drawn.lines().next().unwrap().ends_with(" · ◆ first chunk"), "{drawn}");
         assert!(drawn.contains("├── chat gpt-4o               █████◆████  "), "{drawn}");
@@ -379,13 +324,13 @@ invoke_agent                  ████████████████�
     }
 
     #[test]
-    fn spans_that_are_alike_in_a_row_are_one_line() {
-        let mut spans = vec![bar(1, 0, "invoke_agent", 0, 1000)];
+    fn similar_consecutive_siblings_are_one_row() {
+        let mut spans = vec![span(1, 0, "invoke_agent", 0, 1000)];
         for n in 0..12 {
-            spans.push(bar(100 + n, 1, "execute_tool look_up", n * 10, n * 10 + 100));
-            spans.push(bar(200 + n, 100 + n, "query", n * 10, n * 10 + 50));
+            spans.push(span(100 + n, 1, "execute_tool look_up", n * 10, n * 10 + 100));
+            spans.push(span(200 + n, 100 + n, "query", n * 10, n * 10 + 50));
         }
-        spans.push(bar(300, 1, "execute_tool look_up", 500, 600)); // without a query
+        spans.push(span(300, 1, "execute_tool look_up", 500, 600)); // has no child
         let drawn = draw("t", &spans, &[], &plain(100));
         let lines: Vec<&str> = drawn.lines().collect();
         assert_eq!(lines.len(), 5, "{drawn}");
@@ -400,10 +345,9 @@ invoke_agent                  ████████████████�
     }
 
     #[test]
-    fn what_a_trace_cost_is_told_where_there_are_prices() {
-        let price = Price { input: 2.5, output: 10.0, cached_input: None };
-        let prices = Prices::in_currency("$").model("gpt-4o", price);
-        let spans = recorded(|tracer| {
+    fn costs_are_shown_for_models_with_prices() {
+        let prices = Prices::new("$").with_price("gpt-4o", Price::new(2.5, 10.0));
+        let recorded = record(|tracer| {
             let mut span = tracer.start("chat gpt-4o");
             span.set_attributes([
                 KeyValue::new("gen_ai.operation.name", "chat"),
@@ -412,24 +356,23 @@ invoke_agent                  ████████████████�
                 KeyValue::new("gen_ai.usage.output_tokens", 15),
             ]);
         });
-        let facts: Vec<Facts> = spans.iter().map(|span| Facts::of(span, &prices)).collect();
+        let facts: Vec<Facts> =
+            recorded.iter().map(|span| Facts::from_span(span, &prices)).collect();
         let style = plain(90).with_prices(prices);
         let drawn = draw("t", &facts, &[], &style);
         assert!(drawn.starts_with("trace t · ") && drawn.contains(" · $0.000340\n"), "{drawn}");
         assert!(drawn.contains("76 in → 15 out  $0.000340\n"), "{drawn}");
-        assert_eq!(money(12.345, "EUR"), "EUR 12.35");
-        assert_eq!(money(0.0004, "$"), "$0.000400");
     }
 
     #[test]
-    fn messages_stand_below_where_they_are_asked_for() {
-        let said = [
-            Said { who: "user".into(), text: "What should I pack? ".repeat(6) },
-            Said { who: "assistant".into(), text: "→ get_weather({})\u{1b}[31m".into() },
+    fn messages_are_drawn_below_the_tree_if_enabled() {
+        let messages = [
+            Message { role: "user".into(), text: "What should I pack? ".repeat(6) },
+            Message { role: "assistant".into(), text: "→ get_weather({})\u{1b}[31m".into() },
         ];
-        assert!(!draw("t", &guide(), &said, &plain(60)).contains("user"));
+        assert!(!draw("t", &guide(), &messages, &plain(60)).contains("user"));
         let style = plain(60).with_messages(true);
-        let drawn = draw("t", &guide(), &said, &style);
+        let drawn = draw("t", &guide(), &messages, &style);
         let below = drawn.split("\n\n").nth(1).unwrap();
         assert!(below.starts_with("     user  What should I pack?"), "{below}");
         assert!(below.contains("\nassistant  → get_weather({})�[31m\n"), "{below}");
@@ -437,58 +380,44 @@ invoke_agent                  ████████████████�
     }
 
     #[test]
-    fn an_error_is_red_where_there_is_colour() {
-        let mut bars = guide();
-        bars[3].error = Some("timeout".to_owned());
-        let drawn = draw("t", &bars, &[], &plain(100));
+    fn errors_are_red_with_colour() {
+        let mut spans = guide();
+        spans[3].error = Some("timeout".to_owned());
+        let drawn = draw("t", &spans, &[], &plain(100));
         assert!(!drawn.contains('\u{1b}'));
         assert!(drawn.contains("✗ timeout"));
-        let red = draw("t", &bars, &[], &coloured(100));
-        assert_eq!(red.matches("\u{1b}[31m").count(), 2, "in the head and at the span");
+        let red = draw("t", &spans, &[], &coloured(100));
+        assert_eq!(red.matches("\u{1b}[31m").count(), 2, "in the header and in the row");
     }
 
     #[test]
-    fn odd_traces_are_drawn_all_the_same() {
+    fn invalid_traces_are_drawn() {
         let style = coloured(0);
         assert_eq!(draw("t", &[], &[], &style), "");
-        // An end before the start, a parent that is missing, a name that is too long.
-        let odd = [bar(1, 9, &"long ".repeat(50), 500, 100), bar(2, 8, "other root", 5, 5)];
-        let drawn = draw("", &odd, &[], &style);
+        // An end before the start, a missing parent, a name that is too long.
+        let invalid = [span(1, 9, &"long ".repeat(50), 500, 100), span(2, 8, "other root", 5, 5)];
+        let drawn = draw("", &invalid, &[], &style);
         assert_eq!(drawn.lines().count(), 3);
         assert!(drawn.contains('…'));
-        let rings = [bar(1, 1, "own parent", 0, 1), bar(2, 3, "a", 2, 3), bar(3, 2, "b", 1, 2)];
-        assert_eq!(draw("t", &rings, &[], &style).lines().count(), 4);
-        let deep: Vec<Facts> = (1..3_000).map(|n| bar(n, n - 1, "x", n, n + 1)).collect();
+        let cyclic = [span(1, 1, "own parent", 0, 1), span(2, 3, "a", 2, 3), span(3, 2, "b", 1, 2)];
+        assert_eq!(draw("t", &cyclic, &[], &style).lines().count(), 4);
+        let deep: Vec<Facts> = (1..3_000).map(|n| span(n, n - 1, "x", n, n + 1)).collect();
         assert_eq!(draw("t", &deep, &[], &plain(80)).lines().count(), 3_000);
     }
 
     #[test]
-    fn durations_are_said_as_a_person_says_them() {
-        for (micros, said) in [
-            (0, "0 µs"),
-            (999, "999 µs"),
-            (1_000, "1 ms"),
-            (999_999, "999 ms"),
-            (1_500_000, "1.50 s"),
-            (125_000_000, "2 min 5 s"),
-        ] {
-            assert_eq!(human(Duration::from_micros(micros)), said);
-        }
-    }
-
-    #[test]
-    fn a_bar_begins_and_ends_within_a_column_and_is_never_invisible() {
+    fn bars_have_a_resolution_below_a_column_and_are_never_empty() {
         let drawn = |total, start, end| {
-            let spans = [bar(1, 0, "x", start, end)];
+            let spans = [span(1, 0, "x", start, end)];
             let rows = tree::rows(&spans);
-            stretch(SystemTime::UNIX_EPOCH, Duration::from_millis(total), &rows[0], 4)
+            bar(SystemTime::UNIX_EPOCH, Duration::from_millis(total), &rows[0], 4)
         };
         assert_eq!(drawn(32, 0, 32), "████");
         assert_eq!(drawn(32, 0, 12), "█▌  ");
         assert_eq!(drawn(32, 9, 20), " █▌ ");
         assert_eq!(drawn(32, 7, 16), " █  ");
         assert_eq!(drawn(32, 31, 32), "   ▕");
-        // A short one is not drawn before what it is part of.
+        // A short bar does not start before its parent.
         assert_eq!(drawn(32, 12, 32), " ▐██");
         assert_eq!(drawn(32, 13, 15), " ▕  ");
         assert_eq!(drawn(32, 9, 11), " ▎  ");
@@ -503,8 +432,8 @@ invoke_agent                  ████████████████�
     }
 
     #[test]
-    fn tokens_are_those_of_model_calls_and_names_hold_no_commands() {
-        let spans = recorded(|tracer| {
+    fn only_model_calls_have_tokens_and_names_contain_no_control_characters() {
+        let recorded = record(|tracer| {
             for operation in ["chat", "invoke_agent"] {
                 let mut span = tracer.start("red\u{1b}[31m\nname");
                 span.set_attributes([
@@ -516,17 +445,18 @@ invoke_agent                  ████████████████�
             }
         });
         let prices = Prices::default();
-        let bars: Vec<Facts> = spans.iter().map(|span| Facts::of(span, &prices)).collect();
-        assert_eq!(bars[0].tokens.said().as_deref(), Some("76 in"));
-        assert_eq!(bars[1].tokens.said(), None);
-        let drawn = draw("t", &bars, &[], &plain(100));
+        let spans: Vec<Facts> =
+            recorded.iter().map(|span| Facts::from_span(span, &prices)).collect();
+        assert_eq!(spans[0].tokens.label().as_deref(), Some("76 in"));
+        assert_eq!(spans[1].tokens.label(), None);
+        let drawn = draw("t", &spans, &[], &plain(100));
         assert!(drawn.starts_with("trace t · "), "{drawn}");
         assert!(drawn.contains(" · 2 spans · 76 in · 2 errors\n"), "{drawn}");
         assert!(!drawn.contains(['\u{1b}', '\u{7}']) && !drawn.contains("secret"), "{drawn}");
         assert_eq!(drawn.lines().count(), 3);
     }
 
-    fn recorded(work: impl FnOnce(&SdkTracer)) -> Vec<SpanData> {
+    fn record(work: impl FnOnce(&SdkTracer)) -> Vec<SpanData> {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         work(&provider.tracer("test"));
@@ -534,18 +464,19 @@ invoke_agent                  ████████████████�
     }
 
     #[test]
-    fn a_long_name_gives_way_to_the_axis() {
-        let bars = [bar(1, 0, &"long ".repeat(50), 0, 8)];
-        let drawn = draw("t", &bars, &[], &plain(60));
+    fn long_names_are_shortened_to_leave_room_for_the_axis() {
+        let spans = [span(1, 0, &"long ".repeat(50), 0, 8)];
+        let drawn = draw("t", &spans, &[], &plain(60));
         assert!(drawn.lines().all(|line| line.chars().count() <= 60), "{drawn}");
         assert!(drawn.contains('…') && drawn.contains("████████████"), "{drawn}");
     }
 
     #[test]
-    fn colour_is_for_terminals_unless_somebody_minds() {
-        // A writer is no terminal, and neither is the standard output of a test.
+    fn no_color_overrides_clicolor_force() {
+        // Neither a writer nor the standard output of a test is a terminal.
         fn style(pairs: &[(&str, &str)]) -> (bool, usize) {
-            let style = Style::of(Env::new(&of(pairs)), &Output::to(Shared::default()));
+            let style =
+                Style::new(Env::new(&lookup(pairs)), &Output::from_writer(SharedWriter::default()));
             (style.colour, style.width)
         }
         assert_eq!(style(&[]), (false, 100));

@@ -26,7 +26,7 @@ async fn answer() -> Result<(), Box<dyn Error>> {
     if file.exists() {
         return Err(format!("{} exists; the answers would be of two days", file.display()).into());
     }
-    let exported = Telemetry::new().file(&file).install()?;
+    let exported = Telemetry::new().with_file(&file).install()?;
     let day = traffic::Day { seed: 7, conversations: 600 };
     let failed = day.run().await;
     exported.shutdown()?;

@@ -60,7 +60,7 @@ async fn assist() -> Result<(), Box<dyn std::error::Error>> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let telemetry = match Telemetry::new().console().from_env().install() {
+    let telemetry = match Telemetry::new().with_console().with_env().install() {
         Ok(telemetry) => telemetry,
         Err(error) => return fail(&error),
     };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use chatlas_core::telemetry::names;
 use opentelemetry::{Context, ContextGuard};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
@@ -78,7 +79,7 @@ impl Recorder {
     /// The spans of that `gen_ai.operation.name`: `invoke_agent`, `chat`, `execute_tool`, …
     pub fn spans_of(&self, operation: &str) -> Vec<RecordedSpan> {
         let mut spans = self.spans();
-        spans.retain(|span| span["gen_ai.operation.name"] == operation);
+        spans.retain(|span| span[names::OPERATION_NAME] == operation);
         spans
     }
 

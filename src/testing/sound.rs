@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chatlas_core::telemetry::names;
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 
 use super::RecordedSpan;
@@ -58,12 +59,12 @@ fn alone(span: &RecordedSpan, faults: &mut Vec<String>) {
     if span.data().status == Status::Ok {
         faults.push(format!("`{name}` is Ok: a library leaves that to the program"));
     }
-    match (span.failed(), all.get("error.type").is_some()) {
+    match (span.failed(), all.get(names::ERROR_TYPE).is_some()) {
         (true, false) => faults.push(format!("`{name}` failed, and has no `error.type`: {all}")),
         (false, true) => faults.push(format!("`{name}` has an `error.type`, and no error: {all}")),
         _ => {}
     }
-    let kind = match span["gen_ai.operation.name"].as_str() {
+    let kind = match span[names::OPERATION_NAME].as_str() {
         _ if is_inference(span) => SpanKind::Client,
         Some("invoke_agent" | "execute_tool") => SpanKind::Internal,
         _ => return,
@@ -95,6 +96,6 @@ fn beside(span: &RecordedSpan, parent: &RecordedSpan, faults: &mut Vec<String>) 
 }
 
 fn is_inference(span: &RecordedSpan) -> bool {
-    let operation = span["gen_ai.operation.name"].as_str();
+    let operation = span[names::OPERATION_NAME].as_str();
     matches!(operation, Some("chat" | "generate_content" | "text_completion"))
 }

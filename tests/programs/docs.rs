@@ -41,6 +41,46 @@ fn the_guide_names_every_attribute_metric_event_and_error() {
     assert!(missing.is_empty(), "docs/monitor.md is silent of {missing:?}");
 }
 
+/// The source files of the library below a directory, without its tests.
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let is_test = path.file_stem().is_some_and(|name| name == "tests");
+        match path.extension().and_then(|extension| extension.to_str()) {
+            _ if is_test => {}
+            Some("rs") => found.push(path),
+            None if path.is_dir() => sources(&path, found),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn names_of_the_conventions_are_defined_in_one_file() {
+    let crates = ["", "chatlas-core", "chatlas-macros", "chatlas-otel", "chatlas-providers"];
+    let mut files = Vec::new();
+    for name in crates {
+        sources(&project().join(name).join("src"), &mut files);
+    }
+    assert!(files.len() > 50, "{}", files.len());
+    let mut literals = String::new();
+    for file in files.iter().filter(|file| !file.ends_with("telemetry/names.rs")) {
+        let source = fs::read_to_string(file).expect("a source file");
+        let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for (index, line) in code.lines().enumerate() {
+            let is_comment = line.trim_start().starts_with("//");
+            let prefixes = ["\"gen_ai.", "\"chatlas.", "\"error.type\"", "\"server."];
+            let is_name = prefixes.iter().any(|prefix| line.contains(prefix));
+            // The name of a scope is not the name of an attribute.
+            let is_scope = line.contains("InstrumentationScope::builder");
+            if !is_comment && !is_scope && is_name {
+                let _ = writeln!(literals, "{}:{}: {}", file.display(), index + 1, line.trim());
+            }
+        }
+    }
+    assert!(literals.is_empty(), "use the constants of telemetry/names.rs:\n{literals}");
+}
+
 #[test]
 fn the_readme_tells_of_peers_what_the_comparison_found() {
     let (readme, comparison) = (read("README.md"), read("docs/peers.md"));

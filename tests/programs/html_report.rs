@@ -176,11 +176,15 @@ static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 fn report(name: &str, make: impl FnOnce(&Maker)) -> PathBuf {
     let file = scratch(name).with_extension("html");
-    let prices = Prices::in_currency("$")
-        .model("gpt-4o", Price { input: 2.5, output: 10.0, cached_input: Some(1.25) });
+    let prices =
+        Prices::new("$").with_price("gpt-4o", Price::new(2.5, 10.0).with_cached_input(1.25));
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let telemetry =
-        Telemetry::new().service_name("travel").prices(prices).html(&file).install().unwrap();
+    let telemetry = Telemetry::new()
+        .with_service_name("travel")
+        .with_prices(prices)
+        .with_html(&file)
+        .install()
+        .unwrap();
     let provider = telemetry.tracer_provider().unwrap().clone();
     let now = SystemTime::UNIX_EPOCH + Duration::from_mins(29_450_000);
     make(&Maker { provider, now });

@@ -164,7 +164,7 @@ fn with_an_endpoint_all_signals_are_exported_too() {
 fn an_endpoint_that_cannot_work_is_one_clear_message() {
     let (output, _, err) = run(example().env("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"));
     assert_one_clear_error(&output, &err);
-    assert!(err.contains("OTEL_EXPORTER_OTLP_ENDPOINT must begin with"), "{err}");
+    assert!(err.contains("OTEL_EXPORTER_OTLP_ENDPOINT must start with"), "{err}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! A report of all traces: one HTML file that needs nothing else. The page (`page.html`,
-//! `style.css`, `report.js`) is the same for every report; the spans stand in it as JSON, and are
-//! drawn where it is opened.
+//! Writes a report of all traces as one self-contained HTML file. The page (`page.html`,
+//! `style.css`, `report.js`) is the same for every report. It contains the spans as JSON, and
+//! draws them when it is opened.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -18,27 +18,27 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use serde_json::{Value, json};
 
-use super::SetupError;
-use super::facts::{Facts, Kind};
-use super::file::private;
-use super::json::{attributes, nanos};
-use super::prices::Prices;
+use crate::error::SetupError;
+use crate::facts::{Facts, Kind};
+use crate::file::private_file_options;
+use crate::json::{attributes, nanos};
+use crate::prices::Prices;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("report.js");
 
-/// The most bytes of spans that a report holds; beyond it the oldest are left out.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
-/// How often the file is written while spans come in.
-const REFRESH: Duration = Duration::from_secs(3);
-/// How long nothing is written, in times of what the last writing took: a large report does not
-/// keep the disk busy.
-const REST: u32 = 20;
+/// The maximum number of bytes of spans in a report. Beyond it, the oldest spans are dropped.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The minimum time between two writes of the file.
+const MIN_PAUSE: Duration = Duration::from_secs(3);
+/// The time between two writes as a multiple of the duration of the last one, so that a large
+/// report does not keep the disk busy.
+const PAUSE_FACTOR: u32 = 20;
 
 /// A span processor that keeps a report up to date.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     shared: Arc<Shared>,
 }
 
@@ -47,61 +47,62 @@ struct Shared {
     path: PathBuf,
     prices: Prices,
     spans: Mutex<Spans>,
-    /// Whether there is more than the file tells. Writers take turns by the lock.
-    fresh: AtomicBool,
+    /// Whether spans have ended since the last write.
+    changed: AtomicBool,
+    /// Held by the thread that writes the file.
     writing: Mutex<()>,
 }
 
-/// The spans, each as JSON that may stand in a page. A copy shares them.
+/// The spans, each as JSON that is escaped for HTML. Clones share the text of the spans.
 #[derive(Clone, Debug, Default)]
 struct Spans {
     service: String,
     kept: VecDeque<Arc<str>>,
     bytes: usize,
-    left_out: u64,
+    dropped: u64,
 }
 
 impl Report {
-    /// A report in that file. It is written once, to find out whether it can be.
-    pub(super) fn create(path: &Path, prices: Prices) -> Result<Self, SetupError> {
+    /// Creates a report, and writes it once to report errors early.
+    pub(crate) fn create(path: &Path, prices: Prices) -> Result<Self, SetupError> {
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             prices,
             spans: Mutex::default(),
-            fresh: AtomicBool::new(true),
+            changed: AtomicBool::new(true),
             writing: Mutex::new(()),
         });
         shared.write().map_err(|error| SetupError::File {
-            place: "Telemetry::html".to_owned(),
+            setting: "Telemetry::with_html".to_owned(),
             path: path.to_owned(),
-            why: error.to_string(),
+            error,
         })?;
         let weak = Arc::downgrade(&shared);
-        let refreshing = thread::Builder::new().name("chatlas-otel-html".to_owned());
-        // Without the thread it is written at the end all the same.
-        let _ = refreshing.spawn(move || refresh(&weak));
+        let thread = thread::Builder::new().name("chatlas-otel-html".to_owned());
+        // Without the thread, the report is only written at shutdown.
+        let _ = thread.spawn(move || rewrite_while_alive(&weak));
         Ok(Self { shared })
     }
 
     fn write(&self) -> OTelSdkResult {
         let failed = |error: io::Error| {
             let path = self.shared.path.display();
-            OTelSdkError::InternalFailure(format!("the report {path} cannot be written: {error}"))
+            OTelSdkError::InternalFailure(format!("cannot write the report {path}: {error}"))
         };
         self.shared.write().map_err(failed)
     }
 }
 
-/// Writes by and by, for as long as the report is there.
-fn refresh(report: &Weak<Shared>) {
-    let mut rest = REFRESH;
+/// Rewrites the file at intervals until the report is dropped.
+fn rewrite_while_alive(report: &Weak<Shared>) {
+    let mut pause = MIN_PAUSE;
     loop {
-        thread::sleep(rest);
+        thread::sleep(pause);
         let Some(shared) = report.upgrade() else { return };
-        let begin = Instant::now();
-        // A disk that is full now may have room at the end, where a failure is told.
+        let start = Instant::now();
+        // A full disk may have room later. The write at shutdown reports its error.
         let _ = shared.write();
-        rest = begin.elapsed().saturating_mul(REST).max(REFRESH);
+        pause = start.elapsed().saturating_mul(PAUSE_FACTOR).max(MIN_PAUSE);
     }
 }
 
@@ -109,9 +110,9 @@ impl SpanProcessor for Report {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        let line = in_page(&line(&span, &self.shared.prices));
-        self.shared.spans().push(line);
-        self.shared.fresh.store(true, Ordering::Release);
+        let json = escape(&span_json(&span, &self.shared.prices));
+        self.shared.spans().push(json);
+        self.shared.changed.store(true, Ordering::Release);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -133,62 +134,63 @@ impl Shared {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the file, if there is more than it tells. Who reads it meanwhile reads the old one.
+    /// Writes the file if spans have ended since the last write. The file is replaced at the end,
+    /// so that readers never see an incomplete one.
     fn write(&self) -> io::Result<()> {
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.fresh.swap(false, Ordering::AcqRel) {
+        let _guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        // A copy: who ends a span meanwhile does not wait for the disk.
+        // A copy, so that threads that end spans do not wait for the disk.
         let spans = self.spans().clone();
-        let mut part = self.path.clone().into_os_string();
-        part.push(".part");
-        let written = private()
+        let mut temporary = self.path.clone().into_os_string();
+        temporary.push(".part");
+        let written = private_file_options()
             .write(true)
             .truncate(true)
-            .open(&part)
+            .open(&temporary)
             .and_then(|file| {
-                // Somebody may have opened the report to others; where that cannot be kept, it is
-                // for its owner.
-                if let Ok(known) = fs::metadata(&self.path) {
-                    let _ = file.set_permissions(known.permissions());
+                // Keeps the permissions of an existing report. If that fails, only its owner can
+                // read the new one.
+                if let Ok(existing) = fs::metadata(&self.path) {
+                    let _ = file.set_permissions(existing.permissions());
                 }
                 let mut file = BufWriter::new(file);
-                page(&mut file, &spans, &self.prices)?;
+                write_page(&mut file, &spans, &self.prices)?;
                 file.flush()
             })
-            .and_then(|()| fs::rename(&part, &self.path));
+            .and_then(|()| fs::rename(&temporary, &self.path));
         if written.is_err() {
-            self.fresh.store(true, Ordering::Release);
+            self.changed.store(true, Ordering::Release);
         }
         written
     }
 }
 
 impl Spans {
-    fn push(&mut self, line: String) {
-        self.bytes += line.len();
-        self.kept.push_back(line.into());
-        while self.bytes > MOST_BYTES
+    fn push(&mut self, json: String) {
+        self.bytes += json.len();
+        self.kept.push_back(json.into());
+        while self.bytes > MAX_BYTES
             && let Some(oldest) = self.kept.pop_front()
         {
             self.bytes -= oldest.len();
-            self.left_out += 1;
+            self.dropped += 1;
         }
     }
 }
 
-/// The whole file.
-fn page(out: &mut impl Write, spans: &Spans, prices: &Prices) -> io::Result<()> {
-    // What is put in is never searched for places again.
+/// Writes the file.
+fn write_page(out: &mut impl Write, spans: &Spans, prices: &Prices) -> io::Result<()> {
+    // Inserted text is not searched for placeholders.
     for piece in PAGE.split_inclusive("-->") {
-        let place = piece.rfind("<!--").map(|at| piece.split_at(at));
-        match place {
+        let placeholder = piece.rfind("<!--").map(|index| piece.split_at(index));
+        match placeholder {
             Some((before, "<!--style-->")) => write!(out, "{before}<style>{STYLE}</style>")?,
             Some((before, "<!--script-->")) => write!(out, "{before}<script>{SCRIPT}</script>")?,
             Some((before, "<!--data-->")) => {
                 out.write_all(before.as_bytes())?;
-                data(out, spans, prices)?;
+                write_data(out, spans, prices)?;
             }
             _ => out.write_all(piece.as_bytes())?,
         }
@@ -196,24 +198,24 @@ fn page(out: &mut impl Write, spans: &Spans, prices: &Prices) -> io::Result<()> 
     Ok(())
 }
 
-/// What the script draws.
-fn data(out: &mut impl Write, spans: &Spans, prices: &Prices) -> io::Result<()> {
+/// Writes the data of the script.
+fn write_data(out: &mut impl Write, spans: &Spans, prices: &Prices) -> io::Result<()> {
     let head = json!({
         "service": spans.service,
         "written": millis(SystemTime::now()),
         "currency": prices.currency(),
-        "leftOut": spans.left_out,
+        "dropped": spans.dropped,
     });
-    let head = in_page(&head);
+    let head = escape(&head);
     write!(out, r#"<script type="application/json" id="data">{{"head":{head},"spans":["#)?;
-    for (number, line) in spans.kept.iter().enumerate() {
-        write!(out, "{}{line}", if number == 0 { "\n" } else { ",\n" })?;
+    for (index, json) in spans.kept.iter().enumerate() {
+        write!(out, "{}{json}", if index == 0 { "\n" } else { ",\n" })?;
     }
     out.write_all(b"]}</script>")
 }
 
-/// JSON that ends no script and begins no comment, whatever is in it.
-fn in_page(value: &Value) -> String {
+/// Escapes JSON so that its strings cannot end the script element or start a comment.
+fn escape(value: &Value) -> String {
     value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
@@ -221,9 +223,9 @@ fn millis(time: SystemTime) -> u64 {
     nanos(time) / 1_000_000
 }
 
-/// A span as `report.js` reads it.
-fn line(span: &SpanData, prices: &Prices) -> Value {
-    let facts = Facts::of(span, prices);
+/// Returns a span in the format of `report.js`.
+fn span_json(span: &SpanData, prices: &Prices) -> Value {
+    let facts = Facts::from_span(span, prices);
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
     let kind = match facts.kind {
@@ -237,28 +239,28 @@ fn line(span: &SpanData, prices: &Prices) -> Value {
         Status::Error { description } if !description.is_empty() => Some(description),
         _ => None,
     };
-    let begin = nanos(span.start_time);
+    let start = nanos(span.start_time);
     let events: Vec<Value> = span
         .events
         .iter()
         .map(|event| {
             json!({
                 "name": event.name,
-                "at": nanos(event.timestamp).saturating_sub(begin) / 1_000,
+                "at": nanos(event.timestamp).saturating_sub(start) / 1_000,
                 "attributes": attributes(&event.attributes),
             })
         })
         .collect();
-    let mut line = json!({
+    let mut json = json!({
         "trace": span.span_context.trace_id().to_string(),
         "id": facts.id.to_string(),
         "name": facts.name,
         "kind": kind,
-        "start": begin / 1_000,
-        "took": micros(facts.duration()),
+        "start": start / 1_000,
+        "duration": micros(facts.duration()),
         "attributes": attributes(&span.attributes),
     });
-    let Some(fields) = line.as_object_mut() else { return line };
+    let Some(fields) = json.as_object_mut() else { return json };
     let mut put = |key: &str, value: Option<Value>| {
         fields.extend(value.map(|value| (key.to_owned(), value)));
     };
@@ -273,7 +275,7 @@ fn line(span: &SpanData, prices: &Prices) -> Value {
     put("error", facts.error.map(Value::from));
     put("description", description.map(|text| text.as_ref().into()));
     put("events", (!events.is_empty()).then(|| events.into()));
-    line
+    json
 }
 
 #[cfg(test)]
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_holds_all_spans_and_nothing_that_breaks_out() {
+    fn attribute_values_cannot_end_the_script_element() {
         let path = file("escaped");
         let report = Report::create(&path, Prices::default()).unwrap();
         let provider = SdkTracerProvider::builder().with_span_processor(report).build();
@@ -299,7 +301,7 @@ mod tests {
         span.end();
         provider.force_flush().unwrap();
         let page = fs::read_to_string(&path).unwrap();
-        assert!(!page.contains("alert(1)</script>"), "only escaped");
+        assert!(!page.contains("alert(1)</script>"), "the value is escaped");
         assert_eq!(page.matches("<style>").count(), 1);
         assert_eq!(page.matches("</script>").count(), 2, "the data and the script");
         let data = page.split(r#"id="data">"#).nth(1).unwrap().split("</script>").next().unwrap();
@@ -311,14 +313,14 @@ mod tests {
     }
 
     #[test]
-    fn a_report_that_cannot_be_written_is_told_at_the_start() {
+    fn unwritable_report_is_a_setup_error() {
         let error = Report::create(Path::new("/no/such/place.html"), Prices::default());
-        assert!(error.unwrap_err().to_string().starts_with("Telemetry::html: /no/such/place"));
+        assert!(error.unwrap_err().to_string().starts_with("Telemetry::with_html: /no/such/place"));
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_report_is_for_its_owner_unless_its_permissions_say_otherwise() {
+    fn a_new_report_is_private_and_existing_permissions_are_kept() {
         use std::os::unix::fs::PermissionsExt as _;
 
         let path = file("private");
@@ -336,14 +338,14 @@ mod tests {
     }
 
     #[test]
-    fn a_report_is_bounded_by_bytes() {
+    fn a_report_drops_the_oldest_spans_beyond_its_size() {
         let mut spans = Spans::default();
         for _ in 0..5 {
-            spans.push("x".repeat(MOST_BYTES / 4));
+            spans.push("x".repeat(MAX_BYTES / 4));
         }
-        assert_eq!((spans.kept.len(), spans.left_out), (4, 1));
+        assert_eq!((spans.kept.len(), spans.dropped), (4, 1));
         let mut written = Vec::new();
-        page(&mut written, &spans, &Prices::default()).unwrap();
-        assert!(String::from_utf8(written).unwrap().contains(r#""leftOut":1"#));
+        write_page(&mut written, &spans, &Prices::default()).unwrap();
+        assert!(String::from_utf8(written).unwrap().contains(r#""dropped":1"#));
     }
 }

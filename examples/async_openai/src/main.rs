@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return Err("another cryptography provider is installed already".into());
     }
-    let telemetry = Telemetry::new().console().from_env().install()?;
+    let telemetry = Telemetry::new().with_console().with_env().install()?;
     let model = std::env::var("OPENAI_MODEL").unwrap_or_else(|_| "gpt-4o-mini".to_owned());
     let mut chat = Chat::new(AsyncOpenAi::new(&model, OpenAIConfig::new()))
         .with_system_prompt("You are a concise travel assistant.")

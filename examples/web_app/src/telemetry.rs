@@ -19,8 +19,8 @@ pub fn init() -> Result<Guard, SetupError> {
         let name = name.to_string_lossy();
         name == "LOGFIRE_TOKEN" || name.starts_with("OTEL_") && name.contains("EXPORTER")
     });
-    let telemetry = Telemetry::new().from_env();
-    let guard = if told { telemetry } else { telemetry.console() }.install()?;
+    let telemetry = Telemetry::new().with_env();
+    let guard = if told { telemetry } else { telemetry.with_console() }.install()?;
     trace_the_application();
     Ok(guard)
 }
@@ -49,6 +49,6 @@ pub fn request_span<B>(request: &axum::http::Request<B>) -> Span {
         url.path = path,
     );
     // Refused only for a span that has begun, which this one has not.
-    let _ = span.set_parent(chatlas::otel::context_of(request.headers()));
+    let _ = span.set_parent(chatlas::otel::context_from_headers(request.headers()));
     span
 }

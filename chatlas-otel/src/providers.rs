@@ -1,0 +1,260 @@
+//! Builds the tracer, meter and logger provider of the SDK from the settings and the environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chatlas_core::telemetry::Capture;
+use chatlas_core::telemetry::CAPTURE_VARIABLE;
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::{
+    BatchLogProcessor, LogExporter, LoggerProviderBuilder, SdkLoggerProvider, SimpleLogProcessor,
+};
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{
+    BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor, SpanExporter,
+    SpanProcessor,
+};
+
+use crate::batching::Batching;
+use crate::console::Console;
+use crate::env::Env;
+use crate::error::SetupError;
+use crate::file::{OtlpFile, OtlpLines};
+use crate::guard::{Guard, SHUTDOWN_TIMEOUT};
+use crate::html::Report;
+use crate::json::JsonLines;
+use crate::limits::{Limited, Limits};
+use crate::losses::{CountedEvents, CountedExporter, CountedSpans};
+use crate::otlp::{Exporter, Otlp, Signal, Target, exporters_from_env, target_from_env};
+use crate::output::Output;
+use crate::prices::Prices;
+use crate::{resource, sampling, waterfall};
+
+/// Adds a component to the builder of a provider.
+type Add<B> = Box<dyn FnOnce(B) -> B + Send>;
+
+/// The settings of [`Telemetry`](crate::Telemetry).
+#[allow(clippy::struct_excessive_bools)] // independent switches
+pub(crate) struct Settings {
+    pub(crate) console: bool,
+    pub(crate) console_messages: bool,
+    pub(crate) json: bool,
+    /// Whether the destinations in the environment are used.
+    pub(crate) env: bool,
+    pub(crate) output: Output,
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) reports: Vec<PathBuf>,
+    pub(crate) receivers: Vec<Otlp>,
+    pub(crate) service_name: Option<String>,
+    pub(crate) attributes: Vec<KeyValue>,
+    pub(crate) sampler: Option<Box<dyn ShouldSample>>,
+    pub(crate) capture: Option<Capture>,
+    pub(crate) value_length_limit: Option<usize>,
+    pub(crate) prices: Prices,
+    pub(crate) span_processors: Vec<Box<dyn SpanProcessor>>,
+    pub(crate) metric_readers: Vec<Add<MeterProviderBuilder>>,
+    pub(crate) log_processors: Vec<Add<LoggerProviderBuilder>>,
+    pub(crate) shutdown_timeout: Duration,
+    /// Flushes when a thread ends, if no guard does.
+    pub(crate) thread_end_processor: Option<Box<dyn SpanProcessor>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            console: false,
+            console_messages: false,
+            json: false,
+            env: false,
+            output: Output::default(),
+            files: Vec::new(),
+            reports: Vec::new(),
+            receivers: Vec::new(),
+            service_name: None,
+            attributes: Vec::new(),
+            sampler: None,
+            capture: None,
+            value_length_limit: None,
+            prices: Prices::default(),
+            span_processors: Vec::new(),
+            metric_readers: Vec::new(),
+            log_processors: Vec::new(),
+            shutdown_timeout: SHUTDOWN_TIMEOUT,
+            thread_end_processor: None,
+        }
+    }
+}
+
+/// What the providers of all signals share.
+struct Shared<'a> {
+    env: Env<'a>,
+    batching: Batching,
+    resource: Resource,
+    files: Vec<OtlpFile>,
+}
+
+impl Settings {
+    /// Builds the providers, without installing them as the global ones.
+    pub(crate) fn build(mut self, env: Env<'_>) -> Result<Guard, SetupError> {
+        let mut guard = Guard::new(self.shutdown_timeout);
+        if env.is_true("OTEL_SDK_DISABLED") {
+            return Ok(guard);
+        }
+        let unattended = self.thread_end_processor.is_some();
+        let shared = Shared {
+            env,
+            batching: Batching::from_env(env, self.captures_content(env), unattended)?,
+            resource: resource::resource(self.service_name.as_deref(), &self.attributes, env)?,
+            files: self.files.iter().map(OtlpFile::open).collect::<Result<_, _>>()?,
+        };
+        guard.traces = self.traces(&shared, &mut guard)?;
+        guard.metrics = self.metrics(&shared, &mut guard)?;
+        guard.logs = self.logs(&shared, &mut guard)?;
+        Ok(guard)
+    }
+
+    fn captures_content(&self, env: Env<'_>) -> bool {
+        let capture = self.capture.or_else(|| Some(Capture::parse(&env.text(CAPTURE_VARIABLE)?)));
+        capture.is_some_and(|capture| capture != Capture::Nothing)
+    }
+
+    /// Returns whether the environment selects the console, and the receivers of a signal.
+    fn destinations(
+        &self,
+        signal: Signal,
+        env: Env<'_>,
+    ) -> Result<(bool, Vec<Target>), SetupError> {
+        let exporters = if self.env { exporters_from_env(signal, env)? } else { Vec::new() };
+        let mut targets = Vec::new();
+        if exporters.contains(&Exporter::Otlp) {
+            targets.push(target_from_env(signal, env)?);
+        }
+        for receiver in &self.receivers {
+            targets.extend(receiver.target(signal)?);
+        }
+        Ok((exporters.contains(&Exporter::Console), targets))
+    }
+
+    fn traces(
+        &mut self,
+        shared: &Shared<'_>,
+        guard: &mut Guard,
+    ) -> Result<Option<SdkTracerProvider>, SetupError> {
+        let (console, targets) = self.destinations(Signal::Traces, shared.env)?;
+        let mut processors = std::mem::take(&mut self.span_processors);
+        if self.console || console {
+            let style = waterfall::Style::new(shared.env, &self.output)
+                .with_messages(self.console_messages)
+                .with_prices(self.prices.clone());
+            processors.push(Box::new(Console::new(self.output.clone(), style)));
+        }
+        if self.json {
+            let exporter = JsonLines::new(self.output.clone());
+            processors.push(Box::new(SimpleSpanProcessor::new(exporter)));
+        }
+        for path in &self.reports {
+            processors.push(Box::new(Report::create(path, self.prices.clone())?));
+        }
+        for file in &shared.files {
+            let account = guard.losses.open(Signal::Traces, file.name());
+            let exporter = CountedExporter::new(OtlpLines::new(file.clone()), &account);
+            let queue = span_queue(exporter, &shared.batching);
+            processors.push(Box::new(CountedSpans { queue, account }));
+        }
+        for target in targets {
+            let account = guard.losses.open(Signal::Traces, target.receiver());
+            let exporter = guard.exporters.spans(target, &account)?;
+            let queue = span_queue(exporter, &shared.batching);
+            processors.push(Box::new(CountedSpans { queue, account }));
+        }
+        if processors.is_empty() {
+            return Ok(None);
+        }
+        processors.extend(self.thread_end_processor.take());
+        let limits = Limits::from_env(shared.env)?;
+        let length = self.value_length_limit.or(limits.length);
+        let builder = SdkTracerProvider::builder()
+            .with_resource(shared.resource.clone())
+            .with_span_limits(limits.counts)
+            .with_span_processor(Limited::new(length, processors));
+        let builder = match self.sampler.take() {
+            Some(sampler) => builder.with_sampler(sampler),
+            None => builder.with_sampler(sampling::sampler(shared.env)?),
+        };
+        Ok(Some(builder.build()))
+    }
+
+    fn metrics(
+        &mut self,
+        shared: &Shared<'_>,
+        guard: &mut Guard,
+    ) -> Result<Option<SdkMeterProvider>, SetupError> {
+        let (console, targets) = self.destinations(Signal::Metrics, shared.env)?;
+        let mut readers = std::mem::take(&mut self.metric_readers);
+        let interval = shared.batching.metric_interval;
+        if self.json || console {
+            readers.push(add_reader(JsonLines::new(self.output.clone()), interval));
+        }
+        for file in &shared.files {
+            let account = guard.losses.open(Signal::Metrics, file.name());
+            let exporter = CountedExporter::new(OtlpLines::new(file.clone()), &account);
+            readers.push(add_reader(exporter, interval));
+        }
+        for target in targets {
+            let account = guard.losses.open(Signal::Metrics, target.receiver());
+            readers.push(add_reader(guard.exporters.metrics(target, &account)?, interval));
+        }
+        if readers.is_empty() {
+            return Ok(None);
+        }
+        let builder = SdkMeterProvider::builder().with_resource(shared.resource.clone());
+        Ok(Some(readers.into_iter().fold(builder, |builder, add| add(builder)).build()))
+    }
+
+    fn logs(
+        &mut self,
+        shared: &Shared<'_>,
+        guard: &mut Guard,
+    ) -> Result<Option<SdkLoggerProvider>, SetupError> {
+        let (console, targets) = self.destinations(Signal::Logs, shared.env)?;
+        let mut processors = std::mem::take(&mut self.log_processors);
+        if self.json || console {
+            let simple = SimpleLogProcessor::new(JsonLines::new(self.output.clone()));
+            processors.push(Box::new(move |builder| builder.with_log_processor(simple)));
+        }
+        for file in &shared.files {
+            let account = guard.losses.open(Signal::Logs, file.name());
+            let exporter = CountedExporter::new(OtlpLines::new(file.clone()), &account);
+            let queue = event_queue(exporter, &shared.batching);
+            let counted = CountedEvents { queue, account };
+            processors.push(Box::new(move |builder| builder.with_log_processor(counted)));
+        }
+        for target in targets {
+            let account = guard.losses.open(Signal::Logs, target.receiver());
+            let exporter = guard.exporters.logs(target, &account)?;
+            let queue = event_queue(exporter, &shared.batching);
+            let counted = CountedEvents { queue, account };
+            processors.push(Box::new(move |builder| builder.with_log_processor(counted)));
+        }
+        if processors.is_empty() {
+            return Ok(None);
+        }
+        let builder = SdkLoggerProvider::builder().with_resource(shared.resource.clone());
+        Ok(Some(processors.into_iter().fold(builder, |builder, add| add(builder)).build()))
+    }
+}
+
+fn span_queue(exporter: impl SpanExporter + 'static, batching: &Batching) -> BatchSpanProcessor {
+    BatchSpanProcessor::builder(exporter).with_batch_config(batching.spans.span_config()).build()
+}
+
+fn event_queue(exporter: impl LogExporter + 'static, batching: &Batching) -> BatchLogProcessor {
+    BatchLogProcessor::builder(exporter).with_batch_config(batching.events.event_config()).build()
+}
+
+fn add_reader(exporter: impl PushMetricExporter, interval: Duration) -> Add<MeterProviderBuilder> {
+    let reader = PeriodicReader::builder(exporter).with_interval(interval).build();
+    Box::new(move |builder| builder.with_reader(reader))
+}
