@@ -42,11 +42,11 @@ async fn assist() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(out, "(OPENAI_API_KEY is not set: the example's own model server answers)\n")?;
     }
     let mut chat = Chat::new(model)
-        .system_prompt(
+        .with_system_prompt(
             "You are a concise travel assistant. \
              Always call get_weather before advising what to pack.",
         )
-        .tools(tools![get_weather]);
+        .with_tools(tools![get_weather]);
 
     let mut answer = chat.stream("I'm headed to Tokyo this weekend: what should I pack?");
     while let Some(event) = answer.next().await {

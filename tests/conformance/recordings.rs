@@ -204,15 +204,15 @@ async fn play(vendor: &Vendor, recorded: &[&Interaction], capture: Capture) {
             Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
         });
         let server = Server::start(answers.collect());
-        let mut chat = Chat::with_provider((vendor.provider)(first, server.url()))
-            .name("player")
-            .description("Plays recordings.")
-            .conversation_id("c-1")
-            .attribute("user.id", "u-1")
-            .system_prompt("Be brief.")
-            .tools(tools(recorded))
-            .max_rounds(rest.len())
-            .capture(capture);
+        let mut chat = Chat::new((vendor.provider)(first, server.url()))
+            .with_name("player")
+            .with_description("Plays recordings.")
+            .with_conversation_id("c-1")
+            .with_attribute("user.id", "u-1")
+            .with_system_prompt("Be brief.")
+            .with_tools(tools(recorded))
+            .with_max_rounds(rest.len())
+            .with_capture(capture);
         if first.is_streamed() {
             let events: Vec<_> = in_time(chat.stream("Go on.").collect::<Vec<_>>()).await;
             assert!(!events.is_empty());

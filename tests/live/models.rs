@@ -33,7 +33,7 @@ fn aimock() -> Option<String> {
 async fn says_something<P: Provider>(model: impl Fn() -> P) {
     for stream in [true, false] {
         let recorder = Recorder::new();
-        let mut chat = Chat::new(model()).max_tokens(16).temperature(0.0);
+        let mut chat = Chat::new(model()).with_max_tokens(16).with_temperature(0.0);
         let question = "What is the capital of France?";
         let reply = if stream {
             let mut arriving = chat.stream(question);
@@ -41,7 +41,7 @@ async fn says_something<P: Provider>(model: impl Fn() -> P) {
             while let Some(event) = arriving.next().await {
                 match event.expect("the model answers") {
                     StreamEvent::Text(text) => pieces.push(text),
-                    StreamEvent::Done(done) => reply = Some(done),
+                    StreamEvent::Done(done) => reply = Some(*done),
                     _ => {}
                 }
             }
@@ -95,12 +95,12 @@ fn get_weather(city: &str) -> String {
 async fn packs_for_tokyo<P: Provider>(model: impl Fn() -> P, counts: Option<[[u64; 2]; 2]>) {
     for stream in [true, false] {
         let recorder = Recorder::new();
-        let mut chat = Chat::new(model()).tools(tools![get_weather]).max_tokens(256);
+        let mut chat = Chat::new(model()).with_tools(tools![get_weather]).with_max_tokens(256);
         let question = "I am headed to Tokyo: what should I pack?";
         let reply = if stream {
             let mut events: Vec<_> = in_time(chat.stream(question).collect()).await;
             match events.pop() {
-                Some(Ok(StreamEvent::Done(reply))) => reply,
+                Some(Ok(StreamEvent::Done(reply))) => *reply,
                 other => panic!("streamed: {other:?}"),
             }
         } else {

@@ -219,13 +219,13 @@ async fn parameters_are_sent_in_the_vendors_words() {
     let recorder = Recorder::new();
     let server = Server::start(vec![Answer::json(200, &says("ok"))]);
     let model = model(&server).adaptive_thinking().beta("one").beta("two");
-    let model = model.with_tool(WebSearch::new()).with_tool(WebFetch::new().max_uses(1));
+    let model = model.with_tool(WebSearch::new()).with_tool(WebFetch::new().with_max_uses(1));
     let mut chat = Chat::new(model)
-        .temperature(0.5)
-        .top_k(7)
-        .max_tokens(64)
-        .reasoning_level("low")
-        .stop_sequences(["END"]);
+        .with_temperature(0.5)
+        .with_top_k(7)
+        .with_max_tokens(64)
+        .with_reasoning_level("low")
+        .with_stop_sequences(["END"]);
     in_time(chat.chat("hi")).await.expect("an answer");
     let sent = &server.sent()[0];
     assert_eq!(
@@ -282,7 +282,7 @@ async fn thoughts_searches_and_all_else_of_the_vendors_are_sent_back_as_they_cam
         {"type": "text", "text": " Or not."},
     ]);
     let server = Server::start(vec![Answer::json(200, &message(&content, "end_turn"))]);
-    let mut chat = Chat::new(model(&server)).capture(Capture::Spans);
+    let mut chat = Chat::new(model(&server)).with_capture(Capture::Spans);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
     assert_eq!(reply.text(), "It is so. Or not.");
     let cited = |content: &Content| matches!(content, Content::Citation(_));
@@ -370,7 +370,7 @@ async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
         Answer::json(200, &message(&first, "pause_turn")),
         Answer::json(200, &says("Still here.")),
     ]);
-    let mut chat = Chat::new(model(&server).caching(Caching::Off)).max_rounds(2);
+    let mut chat = Chat::new(model(&server).caching(Caching::Off)).with_max_rounds(2);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
     assert_eq!((reply.text().as_str(), reply.rounds), ("I look. Nothing.", 2));
     assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (Some(6), Some(4)));
@@ -391,7 +391,7 @@ async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
     assert_eq!(messages(2)[1], json!({"role": "assistant", "content": whole}));
 
     // A pause that was the end is sent without the call that nobody answers.
-    let mut chat = chat.max_rounds(1);
+    let mut chat = chat.with_max_rounds(1);
     let error = in_time(chat.chat("more")).await.expect_err("a bound");
     assert_eq!(error, ChatError::TooManyRounds { limit: 1 });
     in_time(chat.chat("well?")).await.expect("an answer");
@@ -406,7 +406,8 @@ async fn an_older_model_answers_in_the_form_that_is_asked_for() {
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
     let model = Anthropic::new("claude-3-5-haiku-latest").base_url(server.url()).api_key("k");
     let output = OutputSchema { name: "place".into(), schema: schema.clone(), strict: true };
-    let reply = in_time(Chat::new(model).output(output).chat("where?")).await.expect("an answer");
+    let reply =
+        in_time(Chat::new(model).with_output(output).chat("where?")).await.expect("an answer");
     assert_eq!(reply.text(), "{\"city\":\"Tokyo\"}");
     let sent = &server.sent()[0].body;
     assert_eq!(sent["tools"][0]["input_schema"]["properties"]["data"], schema);

@@ -95,8 +95,10 @@ async fn a_conversation_with_a_tool_is_held_in_frames() {
         answer(&says.concat()).header("x-amzn-requestid", "req-2"),
     ]);
     let model = model(CLAUDE, &server).api(BedrockApi::Converse).thinking_budget(1024);
-    let mut chat =
-        Chat::new(model).system_prompt("Be brief.").max_tokens(2000).tools(tools![get_weather]);
+    let mut chat = Chat::new(model)
+        .with_system_prompt("Be brief.")
+        .with_max_tokens(2000)
+        .with_tools(tools![get_weather]);
     let mut stream = chat.stream("What should I pack for Tokyo?");
     let (mut text, mut thoughts, mut last) = (String::new(), String::new(), None);
     while let Some(event) = in_time(stream.next()).await {
@@ -191,7 +193,7 @@ async fn a_reply_is_the_same_whole_and_wherever_its_frames_are_cut() {
         while let Some(event) = in_time(events.next()).await {
             last = Some(event.expect("an event"));
         }
-        assert_eq!(last, Some(CompletionEvent::Done(expected.clone())));
+        assert_eq!(last, Some(CompletionEvent::Done(expected.clone().into())));
     }
     println!("{} ways to cut it", cuts.len());
 }
@@ -236,7 +238,7 @@ async fn a_tool_that_aws_runs_is_not_asked_of_the_program() {
         {"text": "So it is."},
     ]);
     let server = Server::start(vec![Answer::json(200, &reply(&said, "end_turn"))]);
-    let mut chat = Chat::new(model(NOVA, &server)).capture(Capture::Spans);
+    let mut chat = Chat::new(model(NOVA, &server)).with_capture(Capture::Spans);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
     assert_eq!((reply.text().as_str(), reply.rounds), ("So it is.", 1));
     in_time(chat.chat("and?")).await.expect("an answer");
@@ -249,7 +251,8 @@ async fn caching_is_asked_for_where_it_is_wanted() {
     let server =
         Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}]), "end_turn"))]);
     for caching in [Caching::Off, Caching::FiveMinutes] {
-        let mut chat = Chat::new(model(NOVA, &server).caching(caching)).system_prompt("Be brief.");
+        let mut chat =
+            Chat::new(model(NOVA, &server).caching(caching)).with_system_prompt("Be brief.");
         in_time(chat.chat("hi")).await.expect("an answer");
     }
     let marked = |at: usize| server.sent()[at].body.to_string().matches("cachePoint").count();

@@ -290,7 +290,7 @@ async fn calls_without_ids_are_told_apart() {
             if stream { Answer::events(event(reply)) } else { Answer::json(200, reply) }
         });
         let server = Server::start(answers.to_vec());
-        let mut chat = Chat::new(model(&server)).tools(tools![add]);
+        let mut chat = Chat::new(model(&server)).with_tools(tools![add]);
         let reply = asked(&mut chat, stream).await.expect("an answer");
         assert_eq!((reply.text().as_str(), reply.rounds), ("2", 2));
         let contents = &server.sent()[1].body["contents"];

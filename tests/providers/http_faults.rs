@@ -190,12 +190,12 @@ async fn no_tool_runs_twice_whatever_becomes_of_the_call_after_it() {
         let says = Answer::json(200, &(protocol.whole)("counted"));
         // The call after the tool is tried again ...
         let server = Server::start(vec![asks.clone(), refusal(protocol, 503), says.clone()]);
-        let mut chat = (protocol.chat)(server.root(), options()).tools(tools![count]);
+        let mut chat = (protocol.chat)(server.root(), options()).with_tools(tools![count]);
         assert_eq!(in_time(chat.chat("count")).await.expect("an answer").text(), "counted");
         assert_eq!(COUNTED.load(Ordering::SeqCst), 1, "{}", protocol.name);
         // ... or fails for good, and the next conversation goes on behind the tool's result.
         let server = Server::start(vec![asks, refusal(protocol, 400), says]);
-        let mut chat = (protocol.chat)(server.root(), options()).tools(tools![count]);
+        let mut chat = (protocol.chat)(server.root(), options()).with_tools(tools![count]);
         in_time(chat.chat("count")).await.expect_err("refused");
         assert_eq!(in_time(chat.chat("and?")).await.expect("an answer").text(), "counted");
         assert_eq!(COUNTED.load(Ordering::SeqCst), 2, "{}", protocol.name);

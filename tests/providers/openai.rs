@@ -172,10 +172,10 @@ async fn thoughts_are_sent_back_as_they_came() {
 async fn parameters_are_sent_in_the_vendors_words() {
     let server = Server::start(vec![Answer::json(200, &done("ok"))]);
     let mut chat = chat(&server, HttpOptions::default().header("x-team", "a"))
-        .temperature(0.5)
-        .top_p(0.9)
-        .max_tokens(64)
-        .reasoning_level("low");
+        .with_temperature(0.5)
+        .with_top_p(0.9)
+        .with_max_tokens(64)
+        .with_reasoning_level("low");
     in_time(chat.chat("hi")).await.expect("an answer");
     let sent = &server.sent()[0];
     assert_eq!(

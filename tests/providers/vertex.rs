@@ -50,9 +50,9 @@ async fn a_conversation_with_tools_is_sent_as_the_product_takes_it() {
             }
         });
         let server = Server::start(answers.to_vec());
-        let search = WebSearch::new().blocked_domains(["a.example"]);
-        let mut chat =
-            Chat::new(with_token(&server).with_tool(search).http_spans(true)).tools(tools![double]);
+        let search = WebSearch::new().with_blocked_domains(["a.example"]);
+        let mut chat = Chat::new(with_token(&server).with_tool(search).http_spans(true))
+            .with_tools(tools![double]);
         let text = if stream {
             let events: Vec<_> = in_time(chat.stream("Double 21.").collect()).await;
             let Some(Ok(StreamEvent::Done(reply))) = events.last() else { panic!("{events:?}") };

@@ -26,7 +26,7 @@ async fn last(mut events: CompletionStream) -> Completion {
     let mut done = None;
     while let Some(event) = in_time(events.next()).await {
         if let CompletionEvent::Done(completion) = event.expect("a success") {
-            done = Some(completion);
+            done = Some((*completion).clone());
         }
     }
     done.expect("a last event")

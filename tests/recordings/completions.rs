@@ -85,7 +85,7 @@ async fn ask(
     while let Some(event) = in_time(events.next()).await {
         match event? {
             CompletionEvent::Text(more) => text.push_str(&more),
-            CompletionEvent::Done(completion) => done = Some(completion),
+            CompletionEvent::Done(completion) => done = Some((*completion).clone()),
             _ => {}
         }
     }
@@ -315,11 +315,11 @@ async fn tool_conversations(recording: Recording) {
             .map(|m| (m["tool_call_id"].as_str().expect("an id").into(), m["content"].clone()))
             .collect();
         let request = chat_request(vendor, &first.request);
-        let tools = recorded_tools(request.tools, outputs);
+        let tools = recorded_tools(request.tools.to_vec(), outputs);
         let provider = provider(first, origin(&server), HttpOptions::default());
-        let mut chat = Chat::with_provider(provider).tools(tools).params(request.params);
+        let mut chat = Chat::new(provider).with_tools(tools).with_params((*request.params).clone());
         if let Some(prompt) = request.system_prompt {
-            chat = chat.system_prompt(prompt);
+            chat = chat.with_system_prompt(prompt);
         }
         let (prompt, before) = messages(first).split_last().expect("a prompt");
         chat.set_turns(turns(vendor, before));

@@ -214,13 +214,13 @@ fn chat_of(first: &Interaction, last: &Interaction, server: &Server) -> Chat {
         })
         .collect();
     let request = chat_request(&first.request);
-    let tools = recorded_tools(request.tools, outputs);
-    let mut chat = Chat::new(provider(first, server)).tools(tools).temperature(0.0);
+    let tools = recorded_tools(request.tools.to_vec(), outputs);
+    let mut chat = Chat::new(provider(first, server)).with_tools(tools).with_temperature(0.0);
     if let Some(prompt) = request.system_prompt {
-        chat = chat.system_prompt(prompt);
+        chat = chat.with_system_prompt(prompt);
     }
     match output(&first.request) {
-        Some(output) => chat.output(output),
+        Some(output) => chat.with_output(output),
         None => chat,
     }
 }
@@ -231,7 +231,7 @@ async fn say(chat: &mut Chat, prompt: Vec<Content>, stream: bool) -> Reply {
     }
     let mut events: Vec<_> = in_time(chat.stream(prompt).collect()).await;
     match events.pop() {
-        Some(Ok(StreamEvent::Done(reply))) => reply,
+        Some(Ok(StreamEvent::Done(reply))) => *reply,
         other => panic!("{other:?}"),
     }
 }

@@ -321,13 +321,13 @@ fn chat_of(
         })
         .collect();
     let request = chat_request(&first.request);
-    let tools = recorded_tools(request.tools, outputs);
-    let mut chat = Chat::new(provider(&first.request, server.url())).tools(tools);
+    let tools = recorded_tools(request.tools.to_vec(), outputs);
+    let mut chat = Chat::new(provider(&first.request, server.url())).with_tools(tools);
     if let Some(prompt) = request.system_prompt {
-        chat = chat.system_prompt(prompt);
+        chat = chat.with_system_prompt(prompt);
     }
     match output(&first.request) {
-        Some(output) => chat.output(output),
+        Some(output) => chat.with_output(output),
         None => chat,
     }
 }
