@@ -3,6 +3,7 @@
 
 #[path = "../support"]
 mod support {
+    pub mod fixtures;
     #[cfg(feature = "bedrock")]
     pub mod frames;
     pub mod listening;
@@ -23,5 +24,6 @@ mod google;
 mod http_faults;
 mod openai;
 mod stream_faults;
+mod vendors;
 #[cfg(feature = "vertex")]
 mod vertex;
