@@ -32,15 +32,15 @@ const MUTATIONS_OF_CONTENT: usize = 40;
 fn seeds(protocol: &Protocol) -> Vec<(&'static str, Vec<u8>)> {
     let stream = |parts: &[Vec<u8>]| [vec![0], parts.concat()].concat();
     let whole = |value: serde_json::Value| [vec![1], value.to_string().into_bytes()].concat();
-    let (begin, almost, end) = ((protocol.begin)(), (protocol.almost)(), (protocol.end)());
-    let failure = (protocol.failure)("sorry");
+    let (begin, almost, end) = ((protocol.begin)(), (protocol.middle)(), (protocol.end)());
+    let failure = (protocol.failure_event)("sorry");
     vec![
         ("stream", stream(&[begin.clone(), almost.clone(), end])),
         ("stream-failed", stream(&[begin.clone(), failure])),
         ("stream-truncated", stream(&[begin, almost])),
-        ("whole", whole((protocol.whole)("Hello"))),
-        ("whole-asks", whole((protocol.asks)("count"))),
-        ("whole-refusal", whole((protocol.refusal)("no"))),
+        ("whole", whole((protocol.complete)("Hello"))),
+        ("whole-asks", whole((protocol.tool_call)("count"))),
+        ("whole-refusal", whole((protocol.error_body)("no"))),
     ]
 }
 

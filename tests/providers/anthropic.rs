@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::support::listening::{listen, provider_error};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::{provider_error, read_stream};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
@@ -70,7 +70,7 @@ async fn failed_stream(answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
     let mut chat = Chat::new(model(&server));
-    let (text, result) = listen(&mut chat).await;
+    let (text, result) = read_stream(&mut chat).await;
     let error = result.expect_err("it is no good answer");
     assert!(text.starts_with("Hel"), "{text}");
     assert_eq!(chat.turns()[1].text(), text);
@@ -88,7 +88,7 @@ async fn failed_stream(answer: Answer) -> ProviderError {
 async fn a_good_stream_is_a_good_answer() {
     let body = begin() + &finish("end_turn") + &stop();
     let server = Server::start(vec![Answer::events(body)]);
-    let (text, reply) = listen(&mut Chat::new(model(&server))).await;
+    let (text, reply) = read_stream(&mut Chat::new(model(&server))).await;
     assert_eq!(text, "Hello");
     assert_eq!(reply.expect("an answer").text(), "Hello");
 }
@@ -148,7 +148,7 @@ async fn what_is_no_answer_of_the_protocol_is_malformed() {
         let server = Server::start(vec![answer]);
         let mut chat = Chat::new(model(&server));
         let error = if stream {
-            listen(&mut chat).await.1.expect_err("no answer")
+            read_stream(&mut chat).await.1.expect_err("no answer")
         } else {
             provider_error(in_time(chat.chat("hi")).await.expect_err("no answer"))
         };
@@ -326,7 +326,7 @@ async fn an_answer_that_was_stopped_says_why() {
     ] {
         let recorder = Recorder::new();
         let server = Server::start(vec![Answer::events(begin() + &finish(reason) + &stop())]);
-        let reply = listen(&mut Chat::new(model(&server))).await.1.expect("an answer");
+        let reply = read_stream(&mut Chat::new(model(&server))).await.1.expect("an answer");
         recorder.assert_sound();
         let call = recorder.span("chat claude-1");
         assert_eq!(call["gen_ai.response.finish_reasons"], json!([expected.as_str()]));
@@ -350,7 +350,7 @@ async fn tokens_that_are_told_at_the_end_alone_are_counted() {
     let begin = begin().replace("{\"input_tokens\":3,\"output_tokens\":1}", "null");
     assert!(begin.contains("\"usage\":null"), "{begin}");
     let server = Server::start(vec![Answer::events(begin + &finish("end_turn") + &stop())]);
-    let reply = listen(&mut Chat::new(model(&server))).await.1.expect("an answer");
+    let reply = read_stream(&mut Chat::new(model(&server))).await.1.expect("an answer");
     assert_eq!(reply.usage.output_tokens, Some(2));
 }
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::support::frames::{CONTENT_TYPE, chunk, event, exception, frame};
-use crate::support::listening::{listen, provider_error};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::{provider_error, read_stream};
 use crate::support::timeout::in_time;
 use chatlas::bedrock::{Credentials, provide_credentials_fn};
 use chatlas::prelude::*;
@@ -300,7 +300,7 @@ async fn a_guardrail_that_steps_in_is_seen_in_the_reply_of_claude() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(model(&server));
     in_time(chat.chat("hi")).await.expect("an answer");
-    listen(&mut chat).await.1.expect("an answer");
+    read_stream(&mut chat).await.1.expect("an answer");
     for span in recorder.spans_of("chat") {
         assert_eq!(span["gen_ai.response.finish_reasons"], json!(["content_filter"]));
     }

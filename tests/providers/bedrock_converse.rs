@@ -182,7 +182,7 @@ async fn a_reply_is_the_same_whole_and_wherever_its_frames_are_cut() {
     let length = asks().concat().len();
     let mut cuts: Vec<Vec<usize>> = (1..length).map(|place| vec![place]).collect();
     cuts.push((1..length).collect());
-    let answers = cuts.iter().map(|places| id(answer(&asks())).cut(places)).collect();
+    let answers = cuts.iter().map(|places| id(answer(&asks())).split_at(places)).collect();
     let server = Server::start(answers);
     let model = model_of(&server);
     for _ in &cuts {

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::support::listening::{listen, provider_error};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::{provider_error, read_stream};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
@@ -51,7 +51,7 @@ fn model(server: &Server) -> Gemini {
 
 async fn asked(chat: &mut Chat, stream: bool) -> Result<Reply, ProviderError> {
     if stream {
-        return listen(chat).await.1;
+        return read_stream(chat).await.1;
     }
     in_time(chat.chat("hi")).await.map_err(provider_error)
 }
@@ -61,7 +61,7 @@ async fn failed_stream(answer: Answer) -> ProviderError {
     let server = Server::start(vec![answer]);
     let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
     let mut chat = Chat::new(model(&server).http(options));
-    let (text, result) = listen(&mut chat).await;
+    let (text, result) = read_stream(&mut chat).await;
     let error = result.expect_err("it is no good answer");
     assert_eq!(text, "Hel");
     // What had arrived is in the history, and on the span.
@@ -78,7 +78,7 @@ async fn failed_stream(answer: Answer) -> ProviderError {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_stream_is_a_good_answer() {
     let server = Server::start(vec![Answer::events(begin() + &end())]);
-    let (text, reply) = listen(&mut Chat::new(model(&server))).await;
+    let (text, reply) = read_stream(&mut Chat::new(model(&server))).await;
     let reply = reply.expect("an answer");
     assert_eq!((text.as_str(), reply.text().as_str()), ("Hello", "Hello"));
 }
@@ -121,7 +121,7 @@ async fn an_error_that_stands_in_a_stream_without_an_event_is_the_vendors_error(
     for told in [told.to_string(), pretty, json!([told]).to_string()] {
         let body = begin() + "\r\n" + &told;
         let everywhere: Vec<usize> = (1..body.len()).collect();
-        for answer in [Answer::events(&body[..]), Answer::events(&body[..]).cut(&everywhere)] {
+        for answer in [Answer::events(&body[..]), Answer::events(&body[..]).split_at(&everywhere)] {
             let error = failed_stream(answer).await;
             assert_eq!((error.kind(), error.code()), (Kind::Overloaded, Some("UNAVAILABLE")));
         }
@@ -150,7 +150,7 @@ async fn what_is_no_reply_is_no_answer() {
     }
     // A stream without a candidate has not ended as one does.
     let server = Server::start(vec![Answer::events(event(&json!({"candidates": []})))]);
-    let error = listen(&mut Chat::new(model(&server))).await.1.expect_err("no answer");
+    let error = read_stream(&mut Chat::new(model(&server))).await.1.expect_err("no answer");
     assert_eq!(error.kind(), Kind::TruncatedStream);
 }
 
@@ -207,7 +207,7 @@ async fn a_server_that_does_not_stream_answers_whole() {
         [reply(&json!([{"text": "Hel"}]), None), reply(&json!([{"text": "lo"}]), Some("STOP"))];
     for answer in [chunks[1].clone(), json!(chunks)] {
         let server = Server::start(vec![Answer::json(200, &answer)]);
-        let (text, reply) = listen(&mut Chat::new(model(&server))).await;
+        let (text, reply) = read_stream(&mut Chat::new(model(&server))).await;
         assert!(reply.is_ok() && text.ends_with("lo"), "{text} {reply:?}");
     }
 }

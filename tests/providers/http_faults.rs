@@ -50,7 +50,7 @@ fn resends(trace: &Recorder) -> Vec<u64> {
 
 fn refusal(protocol: &Protocol, status: u16) -> Answer {
     // Where it is obeyed, nobody waits long.
-    Answer::json(status, &(protocol.refusal)(BODY)).header("retry-after-ms", "1")
+    Answer::json(status, &(protocol.error_body)(BODY)).header("retry-after-ms", "1")
 }
 
 #[tokio::test]
@@ -100,8 +100,8 @@ async fn the_server_is_waited_for_as_long_as_it_asks() {
         let date = httpdate::fmt_http_date(SystemTime::now() + 3 * second);
         for (value, least, most) in [("1", second, 3 * second), (&date, second, 4 * second)] {
             let slow_down =
-                Answer::json(429, &(protocol.refusal)("slow down")).header("retry-after", value);
-            let whole = Answer::json(200, &(protocol.whole)("ok"));
+                Answer::json(429, &(protocol.error_body)("slow down")).header("retry-after", value);
+            let whole = Answer::json(200, &(protocol.complete)("ok"));
             let server = Server::start(vec![slow_down, whole]);
             let trace = Recorder::new();
             let begin = Instant::now();
@@ -113,7 +113,7 @@ async fn the_server_is_waited_for_as_long_as_it_asks() {
             assert!(!trace.spans_of("chat")[0].failed(), "the call itself went well");
         }
         let for_hours =
-            Answer::json(429, &(protocol.refusal)("tomorrow")).header("retry-after", "7200");
+            Answer::json(429, &(protocol.error_body)("tomorrow")).header("retry-after", "7200");
         let server = Server::start(vec![for_hours]);
         let error = fails(&mut (protocol.chat)(server.root(), options()), false).await;
         assert_eq!(error.retry_after(), Some(Duration::from_hours(2)), "the program's to decide");
@@ -148,8 +148,8 @@ async fn a_server_that_is_not_there_is_told_with_its_place() {
 #[tokio::test]
 async fn a_connection_closed_without_a_word_is_tried_again() {
     for protocol in PROTOCOLS {
-        let whole = Answer::json(200, &(protocol.whole)("ok"));
-        let server = Server::start(vec![Answer::silence(), whole]);
+        let whole = Answer::json(200, &(protocol.complete)("ok"));
+        let server = Server::start(vec![Answer::disconnect(), whole]);
         let trace = Recorder::new();
         let mut chat = (protocol.chat)(server.root(), options());
         assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
@@ -186,8 +186,8 @@ async fn no_tool_runs_twice_whatever_becomes_of_the_call_after_it() {
     for protocol in PROTOCOLS {
         let _trace = Recorder::new();
         COUNTED.store(0, Ordering::SeqCst);
-        let asks = Answer::json(200, &(protocol.asks)("count"));
-        let says = Answer::json(200, &(protocol.whole)("counted"));
+        let asks = Answer::json(200, &(protocol.tool_call)("count"));
+        let says = Answer::json(200, &(protocol.complete)("counted"));
         // The call after the tool is tried again ...
         let server = Server::start(vec![asks.clone(), refusal(protocol, 503), says.clone()]);
         let mut chat = (protocol.chat)(server.root(), options()).tools(tools![count]);
@@ -231,16 +231,16 @@ async fn no_secret_is_shown_wherever_it_was_put_and_whoever_quotes_it() {
     for protocol in PROTOCOLS {
         let quotes = format!("{KEY} and {HEADER} are wrong, says {BODY} of {PROMPT}");
         let malformed = format!("{{\"a\": \"{KEY}\"");
-        let failure = [(protocol.begin)(), (protocol.failure)(&quotes)].concat();
+        let failure = [(protocol.begin)(), (protocol.failure_event)(&quotes)].concat();
         for (answer, streams) in [
-            (Answer::json(401, &(protocol.refusal)(&quotes)), false),
-            (Answer::json(401, &(protocol.refusal)(&quotes)), true),
+            (Answer::json(401, &(protocol.error_body)(&quotes)), false),
+            (Answer::json(401, &(protocol.error_body)(&quotes)), true),
             (Answer::new(500, "text/html", quotes.clone()).header("retry-after-ms", "1"), true),
             (Answer::new(200, "application/json", malformed.clone()), false),
             (protocol.stream([(protocol.begin)(), (protocol.event)(&malformed)].concat()), true),
             (protocol.stream(failure), true),
             (Answer::new(200, &format!("text/{KEY}"), "?"), true),
-            (Answer::silence(), false),
+            (Answer::disconnect(), false),
         ] {
             let trace = Recorder::new();
             let server = Server::start(vec![answer]);

@@ -6,9 +6,9 @@ mod support {
     pub mod fixtures;
     #[cfg(feature = "bedrock")]
     pub mod frames;
-    pub mod listening;
     pub mod protocols;
     pub mod server;
+    pub mod stream;
     pub mod timeout;
 }
 

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::support::listening::{listen, provider_error};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::{provider_error, read_stream};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::{RecordedSpan, Recorder};
@@ -47,7 +47,7 @@ async fn failed_stream(answer: Answer) -> ProviderError {
     let server = Server::start(vec![answer]);
     let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
     let mut chat = chat(&server, options);
-    let (text, result) = listen(&mut chat).await;
+    let (text, result) = read_stream(&mut chat).await;
     let error = result.expect_err("it is no good answer");
     assert_eq!(text, "Hel");
     // What had arrived is in the history, and on the span.
@@ -64,7 +64,7 @@ async fn failed_stream(answer: Answer) -> ProviderError {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_good_stream_is_a_good_answer() {
     let server = Server::start(vec![Answer::events(begin() + &end())]);
-    let (text, reply) = listen(&mut chat(&server, HttpOptions::default())).await;
+    let (text, reply) = read_stream(&mut chat(&server, HttpOptions::default())).await;
     assert_eq!(text, "Hel");
     assert_eq!(reply.expect("an answer").text(), "Hello");
 }
@@ -109,7 +109,7 @@ async fn a_web_page_is_no_answer() {
         let server = Server::start(vec![Answer::new(200, "text/html", "<h1>Sign in</h1>")]);
         let mut chat = chat(&server, HttpOptions::default());
         let error = if stream {
-            listen(&mut chat).await.1.expect_err("no answer")
+            read_stream(&mut chat).await.1.expect_err("no answer")
         } else {
             provider_error(in_time(chat.chat("hi")).await.expect_err("no answer"))
         };
@@ -130,7 +130,7 @@ async fn a_refusal_is_content() {
     let mut chat = chat(&server, HttpOptions::default());
     for streamed in [false, true] {
         let reply = if streamed {
-            listen(&mut chat).await.1.expect("an answer")
+            read_stream(&mut chat).await.1.expect("an answer")
         } else {
             in_time(chat.chat("hi")).await.expect("an answer")
         };
@@ -148,7 +148,7 @@ async fn an_answer_that_was_cut_off_says_so() {
     let server = Server::start(vec![Answer::events(event(
         &json!({"type": "response.incomplete", "response": response}),
     ))]);
-    let reply = listen(&mut chat(&server, HttpOptions::default())).await.1.expect("an answer");
+    let reply = read_stream(&mut chat(&server, HttpOptions::default())).await.1.expect("an answer");
     assert_eq!(reply.turn.finish_reason, Some(chatlas::FinishReason::Length));
 }
 

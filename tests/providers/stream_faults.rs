@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::support::listening::listen;
 use crate::support::protocols::{PROTOCOLS, Protocol};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::read_stream;
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
@@ -21,9 +21,9 @@ fn chat(protocol: &Protocol, server: &Server) -> Chat {
 async fn breaks_off(protocol: &Protocol, answer: Answer, kinds: &[Kind]) -> ProviderError {
     let name = protocol.name;
     let trace = Recorder::new();
-    let server = Server::start(vec![answer, protocol.good_stream()]);
+    let server = Server::start(vec![answer, protocol.valid_stream()]);
     let mut chat = chat(protocol, &server);
-    let (text, result) = listen(&mut chat).await;
+    let (text, result) = read_stream(&mut chat).await;
     let error = result.expect_err("it is no good answer");
     assert!(kinds.contains(&error.kind()), "{name}: {error:?}");
     assert!(text.starts_with("Hel"), "{name}: {text:?}");
@@ -46,12 +46,12 @@ async fn breaks_off(protocol: &Protocol, answer: Answer, kinds: &[Kind]) -> Prov
     }
     let call = &trace.spans_of("chat")[0];
     assert_eq!(call["gen_ai.response.id"], "reply-1", "{name}");
-    let tokens = protocol.tokens_at_first;
+    let tokens = protocol.first_input_tokens;
     assert_eq!(call["gen_ai.usage.input_tokens"].as_u64(), tokens, "{name}");
     assert_eq!(partial.usage.input_tokens, tokens, "{name}");
 
     // And the conversation goes on.
-    let reply = listen(&mut chat).await.1.expect("the next one works");
+    let reply = read_stream(&mut chat).await.1.expect("the next one works");
     assert_eq!(reply.text(), "Hello", "{name}");
     error
 }
@@ -60,8 +60,8 @@ async fn breaks_off(protocol: &Protocol, answer: Answer, kinds: &[Kind]) -> Prov
 async fn a_good_stream_is_a_good_answer() {
     for protocol in PROTOCOLS {
         let _trace = Recorder::new();
-        let server = Server::start(vec![protocol.good_stream()]);
-        let (text, reply) = listen(&mut chat(protocol, &server)).await;
+        let server = Server::start(vec![protocol.valid_stream()]);
+        let (text, reply) = read_stream(&mut chat(protocol, &server)).await;
         assert_eq!((text.as_str(), reply.expect("an answer").text().as_str()), ("Hello", "Hello"));
     }
 }
@@ -69,7 +69,7 @@ async fn a_good_stream_is_a_good_answer() {
 #[tokio::test]
 async fn a_stream_without_its_last_event_is_truncated() {
     for protocol in PROTOCOLS {
-        let body = [(protocol.begin)(), (protocol.almost)()].concat();
+        let body = [(protocol.begin)(), (protocol.middle)()].concat();
         breaks_off(protocol, protocol.stream(body), &[Kind::TruncatedStream]).await;
     }
 }
@@ -78,12 +78,12 @@ async fn a_stream_without_its_last_event_is_truncated() {
 async fn a_stream_cut_anywhere_is_never_a_good_answer() {
     for protocol in PROTOCOLS {
         let _trace = Recorder::new();
-        let (begin, almost, end) = ((protocol.begin)(), (protocol.almost)(), (protocol.end)());
+        let (begin, almost, end) = ((protocol.begin)(), (protocol.middle)(), (protocol.end)());
         let whole = [begin, almost, end].concat();
         // The last byte of all may be a line break that nobody misses.
         for cut in (0..whole.len() - 2).step_by(7) {
             let server = Server::start(vec![protocol.stream(&whole[..cut])]);
-            let (text, result) = listen(&mut chat(protocol, &server)).await;
+            let (text, result) = read_stream(&mut chat(protocol, &server)).await;
             let error = result.expect_err("it is no good answer");
             let kinds = [Kind::TruncatedStream, Kind::MalformedReply];
             assert!(kinds.contains(&error.kind()), "{} cut at {cut}: {error:?}", protocol.name);
@@ -96,7 +96,7 @@ async fn a_stream_cut_anywhere_is_never_a_good_answer() {
 async fn a_connection_that_breaks_is_a_truncated_stream() {
     for protocol in PROTOCOLS {
         let mut body = (protocol.begin)();
-        body.extend(&(protocol.almost)()[..5]);
+        body.extend(&(protocol.middle)()[..5]);
         let answer = protocol.stream(body).truncated();
         breaks_off(protocol, answer, &[Kind::TruncatedStream]).await;
     }
@@ -115,7 +115,7 @@ async fn an_event_that_is_no_json_is_malformed() {
     for protocol in PROTOCOLS {
         for payload in ["{\"type\": ", "<html>", "\u{1}"] {
             let (event, end) = ((protocol.event)(payload), (protocol.end)());
-            let body = [(protocol.begin)(), event, (protocol.almost)(), end].concat();
+            let body = [(protocol.begin)(), event, (protocol.middle)(), end].concat();
             breaks_off(protocol, protocol.stream(body), &[Kind::MalformedReply]).await;
         }
     }
@@ -133,7 +133,8 @@ async fn bytes_that_are_no_text_are_malformed() {
 #[tokio::test]
 async fn a_failure_within_the_stream_is_the_vendors_error() {
     for protocol in PROTOCOLS {
-        let body = [(protocol.begin)(), (protocol.failure)("sorry"), (protocol.end)()].concat();
+        let body =
+            [(protocol.begin)(), (protocol.failure_event)("sorry"), (protocol.end)()].concat();
         let kinds = [Kind::Overloaded, Kind::Other];
         let error = breaks_off(protocol, protocol.stream(body), &kinds).await;
         assert_eq!(error.message(), "sorry", "{}", protocol.name);
@@ -164,7 +165,7 @@ async fn a_failure_that_tells_what_it_has_cost_is_recorded_with_it() {
         let server = Server::start(vec![answer]);
         let mut chat = chat(protocol, &server);
         if streams {
-            listen(&mut chat).await.1.expect_err("it failed");
+            read_stream(&mut chat).await.1.expect_err("it failed");
         } else {
             in_time(chat.chat("hi")).await.expect_err("it failed");
         }
@@ -205,7 +206,7 @@ async fn what_is_no_reply_is_no_answer_streamed_or_whole() {
                 let server = Server::start(vec![answer.clone()]);
                 let mut chat = chat(protocol, &server);
                 let error = if streams {
-                    listen(&mut chat).await.1.expect_err(what)
+                    read_stream(&mut chat).await.1.expect_err(what)
                 } else {
                     match in_time(chat.chat("hi")).await.expect_err(what) {
                         ChatError::Provider(error) => error,

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use crate::support::asking::ask;
 use crate::support::cassettes::{self, Interaction, Recording, interactions};
 use crate::support::google::{
-    Said, as_sent_by_the_loop, chat_request, chats, google, meaning, model_and_method, output,
-    said, turns,
+    RecordedReply, chat_request, chats, google, model_and_method, normalized, output,
+    recorded_reply, turns, without_client_differences,
 };
 use crate::support::recorded_tools::recorded_tools;
+use crate::support::request::send;
 use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use crate::support::trials::Trials;
@@ -61,54 +61,54 @@ fn signatures(completion: &Completion) -> Vec<String> {
     items.map(|replay| replay.item["thoughtSignature"].as_str().expect("text").to_owned()).collect()
 }
 
-fn reason(said: &Said) -> FinishReason {
-    assert_eq!(said.finish_reason, "STOP");
-    if said.calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCall }
+fn reason(reply: &RecordedReply) -> FinishReason {
+    assert_eq!(reply.finish_reason, "STOP");
+    if reply.calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCall }
 }
 
-fn assert_as_recorded(name: &str, completion: &Completion, said: &Said) {
-    assert_eq!(completion.text(), said.text, "{name}");
-    assert_eq!(completion.response_id.as_ref(), Some(&said.response_id), "{name}");
-    assert_eq!(completion.model.as_ref(), Some(&said.model), "{name}");
+fn assert_as_recorded(name: &str, completion: &Completion, reply: &RecordedReply) {
+    assert_eq!(completion.text(), reply.text, "{name}");
+    assert_eq!(completion.response_id.as_ref(), Some(&reply.response_id), "{name}");
+    assert_eq!(completion.model.as_ref(), Some(&reply.model), "{name}");
     let usage = &completion.usage;
     let counted =
         [usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.reasoning_tokens];
-    assert_eq!(counted, tokens(&said.usage), "{name}");
+    assert_eq!(counted, tokens(&reply.usage), "{name}");
     let by_kind = usage.input_by_modality;
     assert_eq!(
         by_kind.text.unwrap_or_default() + by_kind.image.unwrap_or_default(),
         usage.input_tokens.expect("it is told"),
         "{name}"
     );
-    assert_eq!(signatures(completion), said.signatures, "{name}");
+    assert_eq!(signatures(completion), reply.signatures, "{name}");
     let requests: Vec<&ToolRequest> = completion.tool_requests().collect();
-    assert_eq!(requests.len(), said.calls.len(), "{name}");
-    for (request, call) in requests.iter().zip(&said.calls) {
+    assert_eq!(requests.len(), reply.calls.len(), "{name}");
+    for (request, call) in requests.iter().zip(&reply.calls) {
         assert_eq!(request.id, call["id"].as_str().expect("an id"), "{name}");
         assert_eq!(request.name, call["name"].as_str().expect("a name"), "{name}");
         assert_eq!(request.arguments, call["args"], "{name}");
     }
-    assert_eq!(completion.finish_reason, Some(reason(said)), "{name}");
+    assert_eq!(completion.finish_reason, Some(reason(reply)), "{name}");
     let of = |is: fn(&Content) -> bool| completion.contents.iter().filter(|c| is(c)).count();
-    assert_eq!(of(|content| matches!(content, Content::Citation(_))), said.sources, "{name}");
+    assert_eq!(of(|content| matches!(content, Content::Citation(_))), reply.sources, "{name}");
     let searches = of(|content| matches!(content, Content::ServerTool(_)));
-    assert_eq!(searches, usize::from(said.sources > 0), "{name}");
+    assert_eq!(searches, usize::from(reply.sources > 0), "{name}");
 }
 
-fn assert_span_carries(name: &str, said: &Said, recorder: &Recorder) {
+fn assert_span_carries(name: &str, reply: &RecordedReply, recorder: &Recorder) {
     recorder.assert_sound();
     let spans = recorder.spans();
     let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
-    let [input, output, cached, thought] = tokens(&said.usage).map(|count| json!(count));
+    let [input, output, cached, thought] = tokens(&reply.usage).map(|count| json!(count));
     for (key, value) in [
         ("gen_ai.provider.name", "gcp.gemini".into()),
-        ("gen_ai.response.id", said.response_id.as_str().into()),
-        ("gen_ai.response.model", said.model.as_str().into()),
+        ("gen_ai.response.id", reply.response_id.as_str().into()),
+        ("gen_ai.response.model", reply.model.as_str().into()),
         ("gen_ai.usage.input_tokens", input),
         ("gen_ai.usage.output_tokens", output),
         ("gen_ai.usage.cache_read.input_tokens", cached),
         ("gen_ai.usage.reasoning.output_tokens", thought),
-        ("gen_ai.response.finish_reasons", json!([reason(said).as_str()])),
+        ("gen_ai.response.finish_reasons", json!([reason(reply).as_str()])),
     ] {
         assert_eq!(chat[key], value, "{name}: {key}");
     }
@@ -167,38 +167,38 @@ async fn replies(recording: Recording) {
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(interaction, &server);
         let result =
-            ask(&provider, chat_request(&interaction.request), interaction.streamed()).await;
+            send(&provider, chat_request(&interaction.request), interaction.streamed()).await;
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{name}");
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request), "{name}");
         assert_address(interaction, &sent.head);
         let (completion, streamed, _) = result.expect("the recording is of a success");
-        let said = said(interaction);
-        assert_as_recorded(name, &completion, &said);
+        let reply = recorded_reply(interaction);
+        assert_as_recorded(name, &completion, &reply);
         assert_eq!(streamed, completion.text(), "{name}");
-        assert_span_carries(name, &said, &recorder);
+        assert_span_carries(name, &reply, &recorder);
     }
 }
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, &(1..interaction.body.len()).collect::<Vec<_>>()).await;
+        read_split(interaction, &(1..interaction.body.len()).collect::<Vec<_>>()).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
         for place in 1..interaction.body.len() {
-            play_cut(interaction, &[place]).await;
+            read_split(interaction, &[place]).await;
         }
     }
 }
 
-async fn play_cut(interaction: &Interaction, places: &[usize]) {
-    let server = Server::start(vec![answer(interaction).cut(places)]);
+async fn read_split(interaction: &Interaction, places: &[usize]) {
+    let server = Server::start(vec![answer(interaction).split_at(places)]);
     let provider = provider(interaction, &server).http_spans(false);
     let request = chat_request(&interaction.request);
-    let (completion, text, _) = ask(&provider, request, true).await.expect("a success");
-    assert_as_recorded(&interaction.name, &completion, &said(interaction));
+    let (completion, text, _) = send(&provider, request, true).await.expect("a success");
+    assert_as_recorded(&interaction.name, &completion, &recorded_reply(interaction));
     assert_eq!(text, completion.text());
 }
 
@@ -244,10 +244,12 @@ async fn tool_conversation(recording: Recording) {
     let mut chat = chat_of(first, last, &server);
     let prompt = turns(&first.request["contents"]).pop().expect("a prompt").contents().to_vec();
     let reply = say(&mut chat, prompt, first.streamed()).await;
-    assert_eq!(reply.text(), said(last).text, "{}", first.name);
+    assert_eq!(reply.text(), recorded_reply(last).text, "{}", first.name);
     let counted: u64 = conversation
         .iter()
-        .map(|interaction| said(interaction).usage["totalTokenCount"].as_u64().expect("a sum"))
+        .map(|interaction| {
+            recorded_reply(interaction).usage["totalTokenCount"].as_u64().expect("a sum")
+        })
         .sum();
     let usage = reply.usage;
     let ours = usage.input_tokens.zip(usage.output_tokens).map(|(input, out)| input + out);
@@ -255,7 +257,7 @@ async fn tool_conversation(recording: Recording) {
     let sent = server.sent();
     assert_eq!(sent.len(), conversation.len(), "{}", first.name);
     for (sent, recorded) in sent.iter().zip(&conversation) {
-        assert_eq!(meaning(&sent.body), meaning(&recorded.request), "{}", first.name);
+        assert_eq!(normalized(&sent.body), normalized(&recorded.request), "{}", first.name);
     }
 }
 
@@ -270,7 +272,7 @@ fn continued(
 /// Whether the recorded client wrote this structured reply again, without its spaces, when it sent
 /// it back.
 fn is_rewritten(interaction: &Interaction) -> bool {
-    said(interaction).text.contains("\": \"")
+    recorded_reply(interaction).text.contains("\": \"")
 }
 
 /// A conversation without tools continues as recorded, except that the signatures of texts, which
@@ -291,12 +293,12 @@ async fn continued_conversation(recording: Recording) {
         );
         say(&mut chat, next.contents().to_vec(), second.streamed()).await;
         let sent = &server.sent()[1].body;
-        let expected = as_sent_by_the_loop(&second.request);
+        let expected = without_client_differences(&second.request);
         if is_rewritten(first) {
             continue;
         }
-        assert_eq!(as_sent_by_the_loop(sent), expected, "{name}");
-        let signatures = said(first).signatures;
+        assert_eq!(without_client_differences(sent), expected, "{name}");
+        let signatures = recorded_reply(first).signatures;
         assert_eq!(signatures.len(), 1, "{name}");
         let contents = sent["contents"].as_array().expect("contents");
         let parts = contents[contents.len() - 2]["parts"].as_array().expect("parts");
@@ -338,7 +340,7 @@ async fn token_counts(recording: Recording) {
         let counted = provider.count_tokens(chat_request(&interaction.request)).await;
         assert_eq!(counted.ok(), interaction.json()["totalTokens"].as_u64());
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request));
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request));
         assert_address(interaction, &sent.head);
     }
     recorder.assert_sound();

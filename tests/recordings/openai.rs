@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::support::asking::ask;
 use crate::support::cassettes::{self, Interaction, Recording, interactions};
 use crate::support::recorded_tools::recorded_tools;
-use crate::support::recordings::{
-    chat_request, meaning, openai_counts, openai_responses, output, response, turns,
+use crate::support::request::send;
+use crate::support::responses::{
+    chat_request, normalized, openai_counts, openai_responses, output, response, turns,
 };
 use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use crate::support::trials::Trials;
-use crate::support::wire::{every_place, in_pieces};
+use crate::support::wire::{every_position, split_at};
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
@@ -167,8 +167,8 @@ async fn replies(recording: Recording) {
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(&interaction.request, server.url());
         let stream = interaction.request["stream"] == true;
-        let result = ask(&provider, chat_request(&interaction.request), stream).await;
-        assert_eq!(meaning(&server.sent()[0].body), meaning(&interaction.request), "{name}");
+        let result = send(&provider, chat_request(&interaction.request), stream).await;
+        assert_eq!(normalized(&server.sent()[0].body), normalized(&interaction.request), "{name}");
         if interaction.status != 200 {
             let error = result.expect_err("the recording is of an error");
             assert_eq!(error.kind(), ProviderErrorKind::Authentication, "{name}");
@@ -191,23 +191,23 @@ async fn replies(recording: Recording) {
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, &every_place(interaction)).await;
+        read_split(interaction, &every_position(interaction)).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        for place in every_place(interaction) {
-            play_cut(interaction, &[place]).await;
+        for place in every_position(interaction) {
+            read_split(interaction, &[place]).await;
         }
     }
 }
 
-async fn play_cut(interaction: &Interaction, places: &[usize]) {
+async fn read_split(interaction: &Interaction, places: &[usize]) {
     let provider = provider(&interaction.request, "http://vendor.example/v1");
-    let provider = provider.http(in_pieces(interaction, places));
+    let provider = provider.http(split_at(interaction, places));
     let request = chat_request(&interaction.request);
-    let (completion, text, _) = ask(&provider, request, true).await.expect("a success");
+    let (completion, text, _) = send(&provider, request, true).await.expect("a success");
     assert_as_recorded(&interaction.name, &completion, &response(interaction));
     assert_eq!(text, completion.text());
 }
@@ -221,7 +221,12 @@ async fn token_counts(recording: Recording) {
         let count = provider.count_tokens(request).await.expect("a count");
         assert_eq!(Some(count), interaction.json()["input_tokens"].as_u64());
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{}", interaction.name);
+        assert_eq!(
+            normalized(&sent.body),
+            normalized(&interaction.request),
+            "{}",
+            interaction.name
+        );
         assert!(sent.head.starts_with("POST /v1/responses/input_tokens HTTP/1.1\r\n"));
         recorder.assert_sound();
         assert!(recorder.spans().iter().any(|span| span.name().starts_with("count_tokens ")));
@@ -300,7 +305,7 @@ async fn tool_conversations(recording: Recording) {
                     item["call_id"] = id.as_str().into();
                 }
             }
-            assert_eq!(meaning(&sent.body), meaning(&expected), "{}", first.name);
+            assert_eq!(normalized(&sent.body), normalized(&expected), "{}", first.name);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::support::server::{Answer as Http, Server};
 use crate::support::vendor_replies::{
-    anthropic_stream, gemini, gemini_reply, openai, openai_calls, openai_says,
+    anthropic_stream, gemini, gemini_reply, openai, openai_text, openai_tool_call,
 };
 use chatlas::chat::OutputErrorKind;
 use chatlas::content::Thinking;
@@ -67,7 +67,7 @@ fn weather() -> Script {
 #[tokio::test]
 async fn w01_the_http_requests_are_seen_below_their_model_calls() {
     let trace = Recorder::new();
-    let server = Server::start(vec![openai_calls("get_weather"), openai_says("Rain.")]);
+    let server = Server::start(vec![openai_tool_call("get_weather"), openai_text("Rain.")]);
     let model = openai(&server, HttpOptions::default().spans(true));
     Chat::new(model).tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
     trace.assert_sound();
@@ -140,7 +140,7 @@ fn w04_providers_are_called_as_the_conventions_call_them() {
 #[tokio::test]
 async fn w05_a_tool_call_has_the_id_that_the_vendor_calls_it_by() {
     let trace = Recorder::new();
-    let server = Server::start(vec![openai_calls("get_weather"), openai_says("Rain.")]);
+    let server = Server::start(vec![openai_tool_call("get_weather"), openai_text("Rain.")]);
     let model = openai(&server, HttpOptions::default());
     Chat::new(model).tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
     assert_eq!(trace.span("execute_tool get_weather")["gen_ai.tool.call.id"], "call_1");
@@ -592,7 +592,7 @@ async fn w19_every_tool_call_is_described_and_can_carry_the_trace_along() {
     // And so can the requests to the model, where the program wants that.
     let trace = Recorder::new();
     global::set_text_map_propagator(TraceContextPropagator::new());
-    let server = Server::start(vec![openai_says("Hi")]);
+    let server = Server::start(vec![openai_text("Hi")]);
     let options = HttpOptions::default().spans(true).propagate(true);
     Chat::new(openai(&server, options)).chat("Hi").await.unwrap();
     let head = server.sent()[0].head.to_lowercase();
