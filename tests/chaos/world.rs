@@ -1,6 +1,6 @@
 //! What a conversation meets: a model that says and does anything, and tools that do, too.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use std::borrow::Cow;
 use std::cell::RefCell;

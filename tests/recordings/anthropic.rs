@@ -110,12 +110,15 @@ async fn stream_in_single_bytes(recording: Recording) {
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        read_split(interaction, (1..interaction.body.len()).map(|place| vec![place]).collect())
-            .await;
+        read_split(
+            interaction,
+            (1..interaction.body.len()).map(|position| vec![position]).collect(),
+        )
+        .await;
     }
 }
 
-/// Plays a stream once for each list of positions to split it at.
+/// Reads a stream once for each list of positions to split it at.
 async fn read_split(interaction: &Interaction, cuts: Vec<Vec<usize>>) {
     let answers = cuts.iter().map(|places| answer(interaction).split_at(places)).collect();
     let server = Server::start(answers);

@@ -22,7 +22,7 @@ fn origin(server: &Server) -> &str {
     server.url().strip_suffix("/v1").expect("the test server's own path")
 }
 
-async fn last(mut events: CompletionStream) -> Completion {
+async fn last_event(mut events: CompletionStream) -> Completion {
     let mut done = None;
     while let Some(event) = in_time(events.next()).await {
         if let CompletionEvent::Done(completion) = event.expect("a success") {
@@ -74,7 +74,7 @@ async fn replies(recording: Recording) {
         let azure = AzureOpenAi::new(model).resource(origin(&server)).api_key("azure-key");
         let request = chat_request(&interaction.request);
         let events = azure.chat_stream(request.clone()).await.expect("a stream");
-        let completion = last(events).await;
+        let completion = last_event(events).await;
         let response = response(interaction);
         assert_as_recorded(&completion, &response);
         let sent = &server.sent()[0];
@@ -98,7 +98,7 @@ async fn replies(recording: Recording) {
         let http = split_at(interaction, &every_position(interaction));
         let azure = AzureOpenAi::new(model).resource("https://a.example").api_key("k").http(http);
         let events = azure.chat_stream(request).await.expect("a stream");
-        assert_as_recorded(&last(events).await, &response);
+        assert_as_recorded(&last_event(events).await, &response);
     }
 }
 
@@ -111,7 +111,7 @@ async fn deployment_path(recording: Recording) {
             .token_provider(|| async { Ok::<_, std::io::Error>(Token::new("entra")) });
         let request =
             crate::support::completions::chat_request("azure.ai.openai", &interaction.request);
-        let completion = last(azure.chat_stream(request).await.expect("a stream")).await;
+        let completion = last_event(azure.chat_stream(request).await.expect("a stream")).await;
         let reply = recorded_reply(interaction);
         assert_eq!((completion.text(), completion.response_id), (reply.text, Some(reply.id)));
         let sent = &server.sent()[0];

@@ -64,12 +64,12 @@ fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
-/// The path that was asked: `/model/{id}/{operation}`.
+/// Returns the path of the request: `/model/{id}/{operation}`.
 fn path(interaction: &Interaction) -> &str {
     interaction.url.strip_prefix(RUNTIME).expect("an address of the runtime")
 }
 
-/// The provider, set as the recorded request was.
+/// Returns the provider with the settings of the recorded request.
 fn provider(interaction: &Interaction, server: &Server) -> Bedrock {
     let model = path(interaction).split('/').nth(2).expect("a model");
     let keys = Credentials::new("AKIDTEST", "canary-secret", None, None, "test");
@@ -125,12 +125,15 @@ async fn stream_in_single_bytes(recording: Recording) {
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        read_split(interaction, (1..interaction.body.len()).map(|place| vec![place]).collect())
-            .await;
+        read_split(
+            interaction,
+            (1..interaction.body.len()).map(|position| vec![position]).collect(),
+        )
+        .await;
     }
 }
 
-/// Plays a stream once for each list of positions to split it at.
+/// Reads a stream once for each list of positions to split it at.
 async fn read_split(interaction: &Interaction, cuts: Vec<Vec<usize>>) {
     let answers = cuts.iter().map(|places| answer(interaction).split_at(places)).collect();
     let server = Server::start(answers);

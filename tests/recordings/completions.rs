@@ -20,7 +20,7 @@ use chatlas::{
 };
 use serde_json::{Value, json};
 
-/// The vendor of a host, and the path of its API.
+/// The host, the name and the API path of each vendor.
 const VENDORS: [(&str, &str, &str); 7] = [
     ("api.openai.com", "openai", "/v1"),
     ("api.deepseek.com", "deepseek", ""),
@@ -33,12 +33,12 @@ const VENDORS: [(&str, &str, &str); 7] = [
 
 fn vendor(interaction: &Interaction) -> (&'static str, &'static str) {
     let host = interaction.url.split('/').nth(2).expect("a host");
-    let known = VENDORS.iter().find(|(known, ..)| *known == host);
-    let (_, vendor, path) = known.unwrap_or_else(|| panic!("an unknown host: {host}"));
+    let vendor = VENDORS.iter().find(|(name, ..)| *name == host);
+    let (_, vendor, path) = vendor.unwrap_or_else(|| panic!("no vendor for the host: {host}"));
     (vendor, path)
 }
 
-/// The provider of the interaction, at that address instead of the vendor's.
+/// Returns the provider of the interaction, which sends to `origin` instead of the vendor.
 fn provider(interaction: &Interaction, origin: &str, http: HttpOptions) -> Arc<dyn Provider> {
     let (vendor, path) = vendor(interaction);
     let model = interaction.request["model"].as_str().unwrap_or("any");
@@ -92,7 +92,7 @@ async fn send(
     Ok((done.expect("a last event"), Some(text)))
 }
 
-/// The vendor's own numbers.
+/// Returns the token counts of a vendor's `usage` object.
 fn counts(usage: &Value) -> Usage {
     let count = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
     Usage {
@@ -146,7 +146,7 @@ fn assert_span_carries(interaction: &Interaction, reply: &RecordedReply, recorde
     let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
     let usage = counts(&reply.usage);
     let vendor = vendor(interaction).0;
-    let of_openai = |value: &str| (vendor == "openai").then(|| value.to_owned());
+    let if_openai = |value: &str| (vendor == "openai").then(|| value.to_owned());
     let number = |count: Option<u64>| json!(count);
     let text = |text: Option<String>| json!(text);
     for (key, value) in [
@@ -159,12 +159,12 @@ fn assert_span_carries(interaction: &Interaction, reply: &RecordedReply, recorde
         ("gen_ai.usage.cache_read.input_tokens", number(usage.cache_read_tokens)),
         ("gen_ai.usage.cache_write.input_tokens", number(usage.cache_write_tokens)),
         ("gen_ai.usage.reasoning.output_tokens", number(usage.reasoning_tokens)),
-        ("openai.api.type", text(of_openai("chat_completions"))),
+        ("openai.api.type", text(if_openai("chat_completions"))),
         ("openai.request.service_tier", Value::Null),
-        ("openai.response.service_tier", text(reply.tier.as_deref().and_then(of_openai))),
+        ("openai.response.service_tier", text(reply.tier.as_deref().and_then(if_openai))),
         (
             "openai.response.system_fingerprint",
-            text(reply.fingerprint.as_deref().and_then(of_openai)),
+            text(reply.fingerprint.as_deref().and_then(if_openai)),
         ),
     ] {
         assert_eq!(chat[key], value, "{name}: {key}");
@@ -256,8 +256,8 @@ async fn replies(recording: Recording) {
     }
 }
 
-async fn read_split(interaction: &Interaction, reply: &RecordedReply, places: &[usize]) {
-    let http = split_at(interaction, places);
+async fn read_split(interaction: &Interaction, reply: &RecordedReply, positions: &[usize]) {
+    let http = split_at(interaction, positions);
     let provider = provider(interaction, "http://vendor.example", http);
     let request = chat_request(vendor(interaction).0, &interaction.request);
     let (completion, text) = send(&*provider, request, true).await.expect("a success");
@@ -274,8 +274,8 @@ async fn stream_in_single_bytes(recording: Recording) {
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
         let reply = recorded_reply(interaction);
-        for place in every_position(interaction) {
-            read_split(interaction, &reply, &[place]).await;
+        for position in every_position(interaction) {
+            read_split(interaction, &reply, &[position]).await;
         }
     }
 }
@@ -284,7 +284,8 @@ fn messages(interaction: &Interaction) -> &[Value] {
     interaction.request["messages"].as_array().expect("messages")
 }
 
-/// Interactions that are one conversation: each answers what the one before asked for.
+/// Returns the conversations among the interactions: in each, a request contains the tool results
+/// for the reply before it.
 fn conversations(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Interaction>> {
     let mut found: Vec<Vec<&'static Interaction>> = Vec::new();
     for interaction in interactions.iter().copied() {

@@ -23,7 +23,7 @@ fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
-/// The provider, set as the recorded request was.
+/// Returns the provider with the settings of the recorded request.
 fn provider(interaction: &Interaction, server: &Server) -> Gemini {
     let (model, _) = model_and_method(interaction);
     let provider = Gemini::new(model).base_url(server.url()).api_key("test").http_spans(true);
@@ -35,19 +35,19 @@ fn provider(interaction: &Interaction, server: &Server) -> Gemini {
     }
 }
 
-/// The tokens by the words of the conventions: input, output, cached, thought. The four counts are
-/// all that there is.
+/// Returns the token counts of the semantic conventions: input, output, cached, reasoning. Asserts
+/// that input and output add up to the total.
 fn tokens(usage: &Value) -> [Option<u64>; 4] {
     let count = |key: &str| usage[key].as_u64();
-    let input = count("promptTokenCount").expect("it is told")
+    let input = count("promptTokenCount").expect("a count")
         + count("toolUsePromptTokenCount").unwrap_or_default();
-    let output = count("candidatesTokenCount").expect("it is told")
+    let output = count("candidatesTokenCount").expect("a count")
         + count("thoughtsTokenCount").unwrap_or_default();
     assert_eq!(Some(input + output), count("totalTokenCount"));
     [Some(input), Some(output), count("cachedContentTokenCount"), count("thoughtsTokenCount")]
 }
 
-/// The signatures that would be sent back, in order.
+/// Returns the signatures that would be sent back, in order.
 fn signatures(completion: &Completion) -> Vec<String> {
     let replay = |content: &Content| -> Option<Replay> {
         match content {
@@ -77,7 +77,7 @@ fn assert_as_recorded(name: &str, completion: &Completion, reply: &RecordedReply
     let by_kind = usage.input_by_modality;
     assert_eq!(
         by_kind.text.unwrap_or_default() + by_kind.image.unwrap_or_default(),
-        usage.input_tokens.expect("it is told"),
+        usage.input_tokens.expect("a count"),
         "{name}"
     );
     assert_eq!(signatures(completion), reply.signatures, "{name}");
@@ -116,7 +116,7 @@ fn assert_span_carries(name: &str, reply: &RecordedReply, recorder: &Recorder) {
     assert_eq!(post.parent_id(), chat.id(), "{name}");
 }
 
-/// The path is the recorded one, and the key stands in its header alone.
+/// Asserts that the path is the recorded one and that the key is only in its header.
 fn assert_address(interaction: &Interaction, head: &str) {
     let (_, path) = interaction.url.split_once("/v1beta/").expect("a path");
     let line = format!("{} /v1/{path} HTTP/1.1\r\n", interaction.method);
@@ -187,14 +187,14 @@ async fn stream_in_single_bytes(recording: Recording) {
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        for place in 1..interaction.body.len() {
-            read_split(interaction, &[place]).await;
+        for position in 1..interaction.body.len() {
+            read_split(interaction, &[position]).await;
         }
     }
 }
 
-async fn read_split(interaction: &Interaction, places: &[usize]) {
-    let server = Server::start(vec![answer(interaction).split_at(places)]);
+async fn read_split(interaction: &Interaction, positions: &[usize]) {
+    let server = Server::start(vec![answer(interaction).split_at(positions)]);
     let provider = provider(interaction, &server).http_spans(false);
     let request = chat_request(&interaction.request);
     let (completion, text, _) = send(&provider, request, true).await.expect("a success");
@@ -202,15 +202,16 @@ async fn read_split(interaction: &Interaction, places: &[usize]) {
     assert_eq!(text, completion.text());
 }
 
-/// The chat as it was before the last interaction was recorded: with the tools, and what they say.
+/// Returns a chat in its state before the last interaction, with tools that return the recorded
+/// results.
 fn chat_of(first: &Interaction, last: &Interaction, server: &Server) -> Chat {
     let contents = last.request["contents"].as_array().expect("contents");
     let outputs: HashMap<String, Value> = contents
         .iter()
         .filter_map(|content| content["parts"][0].get("functionResponse"))
-        .map(|told| {
-            let id = told["id"].as_str().expect("an id").to_owned();
-            (id, told["response"]["result"].clone())
+        .map(|result| {
+            let id = result["id"].as_str().expect("an id").to_owned();
+            (id, result["response"]["result"].clone())
         })
         .collect();
     let request = chat_request(&first.request);
@@ -225,7 +226,7 @@ fn chat_of(first: &Interaction, last: &Interaction, server: &Server) -> Chat {
     }
 }
 
-async fn say(chat: &mut Chat, prompt: Vec<Content>, stream: bool) -> Reply {
+async fn run(chat: &mut Chat, prompt: Vec<Content>, stream: bool) -> Reply {
     if !stream {
         return in_time(chat.chat(prompt)).await.expect("a success");
     }
@@ -243,7 +244,7 @@ async fn tool_conversation(recording: Recording) {
     let server = Server::start(conversation.iter().map(|i| answer(i)).collect());
     let mut chat = chat_of(first, last, &server);
     let prompt = turns(&first.request["contents"]).pop().expect("a prompt").contents().to_vec();
-    let reply = say(&mut chat, prompt, first.streamed()).await;
+    let reply = run(&mut chat, prompt, first.streamed()).await;
     assert_eq!(reply.text(), recorded_reply(last).text, "{}", first.name);
     let counted: u64 = conversation
         .iter()
@@ -269,8 +270,7 @@ fn continued(
     pairs.filter(|(first, _)| first.request["tools"].is_null()).collect::<Vec<_>>().into_iter()
 }
 
-/// Whether the recorded client wrote this structured reply again, without its spaces, when it sent
-/// it back.
+/// Returns whether the recorded client sent this structured reply back without its spaces.
 fn is_rewritten(interaction: &Interaction) -> bool {
     recorded_reply(interaction).text.contains("\": \"")
 }
@@ -285,13 +285,13 @@ async fn continued_conversation(recording: Recording) {
         let prompt = before.pop().expect("a prompt").contents().to_vec();
         let mut chat = chat_of(first, second, &server);
         chat.set_turns(before);
-        let reply = say(&mut chat, prompt, first.streamed()).await;
+        let reply = run(&mut chat, prompt, first.streamed()).await;
         let next = turns(&second.request["contents"]).pop().expect("a prompt");
         let mut chat = chat_of(second, second, &server);
         chat.set_turns(
             turns(&first.request["contents"]).into_iter().chain([Turn::Assistant(reply.turn)]),
         );
-        say(&mut chat, next.contents().to_vec(), second.streamed()).await;
+        run(&mut chat, next.contents().to_vec(), second.streamed()).await;
         let sent = &server.sent()[1].body;
         let expected = without_client_differences(&second.request);
         if is_rewritten(first) {

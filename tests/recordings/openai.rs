@@ -22,7 +22,7 @@ fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
-/// The provider, set as the recorded request was.
+/// Returns the provider with the settings of the recorded request.
 fn provider(recorded: &Value, url: &str) -> OpenAi {
     let model = recorded["model"].as_str().expect("a model");
     let mut provider = OpenAi::new(model).base_url(url).api_key("test").http_spans(true);
@@ -80,7 +80,7 @@ fn assert_as_recorded(name: &str, completion: &Completion, response: &Value) {
     }
     let reason = if calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCall };
     assert_eq!(completion.finish_reason, Some(reason), "{name}");
-    // Nothing is dropped: each item and each citation comes out.
+    // No item and no citation is lost.
     let of = |is: fn(&Content) -> bool| completion.contents.iter().filter(|c| is(c)).count();
     let searches = of(|content| matches!(content, Content::ServerTool(_)));
     assert_eq!(searches, items(response, "web_search_call").len(), "{name}");
@@ -110,10 +110,10 @@ fn assert_span_carries(interaction: &Interaction, response: &Value, recorder: &R
     let spans = recorder.spans();
     let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
     let usage = &response["usage"];
-    let asked = &interaction.request["service_tier"];
+    let tier = &interaction.request["service_tier"];
     for (key, value) in [
         ("openai.api.type", &Value::from("responses")),
-        ("openai.request.service_tier", asked),
+        ("openai.request.service_tier", tier),
         ("openai.response.service_tier", &response["service_tier"]),
         ("gen_ai.response.id", &response["id"]),
         ("gen_ai.response.model", &response["model"]),
@@ -197,15 +197,15 @@ async fn stream_in_single_bytes(recording: Recording) {
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        for place in every_position(interaction) {
-            read_split(interaction, &[place]).await;
+        for position in every_position(interaction) {
+            read_split(interaction, &[position]).await;
         }
     }
 }
 
-async fn read_split(interaction: &Interaction, places: &[usize]) {
+async fn read_split(interaction: &Interaction, positions: &[usize]) {
     let provider = provider(&interaction.request, "http://vendor.example/v1");
-    let provider = provider.http(split_at(interaction, places));
+    let provider = provider.http(split_at(interaction, positions));
     let request = chat_request(&interaction.request);
     let (completion, text, _) = send(&provider, request, true).await.expect("a success");
     assert_as_recorded(&interaction.name, &completion, &response(interaction));
@@ -247,11 +247,12 @@ async fn model_lists(recording: Recording) {
     assert_eq!(recorder.span("list_models")["gen_ai.provider.name"], "openai");
 }
 
-/// Interactions that are one conversation: each answers what the one before asked for.
+/// Returns the conversations among the interactions: in each, a request contains the tool results
+/// for the reply before it.
 fn conversations(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Interaction>> {
     let last = |i: &Interaction| i.request["input"].as_array().expect("input").last().cloned();
     let begins = |i: &&'static Interaction| last(i).is_some_and(|item| item["role"] == "user");
-    let asked = |i: &Interaction| -> Vec<Value> {
+    let open_calls = |i: &Interaction| -> Vec<Value> {
         if i.status != 200 {
             return Vec::new();
         }
@@ -261,7 +262,7 @@ fn conversations(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Inte
     for first in interactions.iter().copied().filter(begins) {
         let mut conversation = vec![first];
         while let Some(next) = interactions.iter().copied().find(|next| {
-            let ids = asked(conversation[conversation.len() - 1]);
+            let ids = open_calls(conversation[conversation.len() - 1]);
             last(next).is_some_and(|item| ids.contains(&item["call_id"]))
         }) {
             conversation.push(next);

@@ -112,7 +112,7 @@ pub fn retained(recordings: &[Recording], keep: impl Fn(&Interaction) -> bool) -
     recordings
 }
 
-/// Returns the interaction with the shortest response, as a recording of its own.
+/// Returns the interaction with the shortest response, as one recording.
 pub fn shortest(recordings: &[Recording]) -> Vec<Recording> {
     let all = interactions(recordings).into_iter();
     all.min_by_key(|interaction| interaction.body.len()).map(Recording::from).into_iter().collect()
