@@ -1,5 +1,5 @@
-//! What telemetry costs where nothing is installed, counted in allocations, and that it is on as
-//! soon as something is.
+//! The cost of telemetry without an SDK, counted in allocations; and that recording starts as soon
+//! as an SDK is installed.
 
 #[path = "../benches/runs/mod.rs"]
 mod runs;
@@ -12,7 +12,7 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMete
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use runs::{Bare, Canned};
 
-/// How many allocations a call makes when it is not the first.
+/// Returns the number of allocations of a call after the first one.
 fn allocations<I, O>(input: impl Fn() -> I, mut call: impl FnMut(I) -> O) -> u64 {
     let mut counts = (0..40).map(|_| {
         let given = input();
@@ -23,19 +23,19 @@ fn allocations<I, O>(input: impl Fn() -> I, mut call: impl FnMut(I) -> O) -> u64
     });
     counts.next();
     let second = counts.next().unwrap();
-    assert!(counts.all(|count| count == second), "it is the same each time");
+    assert!(counts.all(|count| count == second), "the number is constant");
     second
 }
 
-/// One after the other: what is installed is for all, and what was there first does not come back.
+/// One test after the other, because the providers are global.
 #[test]
-fn telemetry_costs_nothing_until_something_is_installed_and_then_it_is_there() {
-    where_nothing_is_installed_no_span_allocates();
-    a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes();
-    a_meter_provider_is_seen_though_the_program_still_holds_the_one_before_it();
+fn telemetry_does_not_allocate_until_an_sdk_is_installed() {
+    spans_do_not_allocate_without_an_sdk();
+    tracer_provider_is_used_by_the_next_call();
+    meter_provider_is_used_while_the_previous_one_is_alive();
 }
 
-fn where_nothing_is_installed_no_span_allocates() {
+fn spans_do_not_allocate_without_an_sdk() {
     let chat = runs::chat();
     let run = |telemetry| allocations(runs::replies, |given| runs::run(&chat, given, telemetry));
     assert_eq!(run(true), run(false));
@@ -48,13 +48,13 @@ fn where_nothing_is_installed_no_span_allocates() {
 
     let model = Canned::new();
     let traced =
-        allocations(ChatRequest::default, |asked| runs::done(Provider::chat(&model, asked)));
-    let bare = allocations(ChatRequest::default, |asked| runs::done(Bare::chat(&model, asked)));
+        allocations(ChatRequest::default, |request| runs::done(Provider::chat(&model, request)));
+    let bare = allocations(ChatRequest::default, |request| runs::done(Bare::chat(&model, request)));
     assert_eq!(traced, bare);
     assert_eq!(allocations(|| 3, |days| runs::done(runs::get_weather(days))), 0);
 }
 
-fn a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes() {
+fn tracer_provider_is_used_by_the_next_call() {
     let chat = runs::chat();
     let model = Canned::new();
     let call = || {
@@ -66,7 +66,7 @@ fn a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes() {
         for _ in 0..calls_before {
             call();
         }
-        // Whoever holds the one before it is no matter.
+        // Other owners of the previous provider have no effect.
         let before = global::tracer_provider();
         let exporter = InMemorySpanExporter::default();
         let installed = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
@@ -88,12 +88,16 @@ fn a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes() {
         drop(before);
         global::set_tracer_provider(NoopTracerProvider::new());
         call();
-        assert_eq!(exporter.get_finished_spans().unwrap().len(), 6, "the one before it is quiet");
+        assert_eq!(
+            exporter.get_finished_spans().unwrap().len(),
+            6,
+            "the previous provider records nothing"
+        );
         drop(installed);
     }
 }
 
-fn a_meter_provider_is_seen_though_the_program_still_holds_the_one_before_it() {
+fn meter_provider_is_used_while_the_previous_one_is_alive() {
     let model = Canned::new();
     let ask = || runs::done(Provider::chat(&model, ChatRequest::default())).unwrap();
     ask();

@@ -1,4 +1,4 @@
-//! `chatlas::otel` against receivers: protocols, TLS, runtimes, limits, and what is lost.
+//! `chatlas::otel` with receivers: protocols, TLS, runtimes, limits and lost telemetry.
 
 #[path = "support/otlp.rs"]
 mod otlp;
@@ -15,7 +15,7 @@ use opentelemetry::trace::{Span as _, Tracer as _};
 use otlp::{Payload, Receiver, attribute};
 use serde_json::Value;
 
-/// One after the other: there is one global SDK.
+/// Tests run one after the other, because the SDK is global.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -30,7 +30,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 #[test]
-fn protobuf_json_and_gzip_say_the_same() {
+fn protobuf_json_and_gzip_carry_the_same_data() {
     let _turn = turn();
     for (protocol, gzip, kind) in [
         (Protocol::HttpProtobuf, false, "application/x-protobuf"),
@@ -70,7 +70,7 @@ fn protobuf_json_and_gzip_say_the_same() {
 }
 
 #[test]
-fn a_span_arrives_from_any_runtime_and_from_none() {
+fn spans_are_exported_from_any_runtime_and_without_one() {
     let _turn = turn();
     let work = || {
         let receiver = Receiver::start();
@@ -90,7 +90,7 @@ fn a_span_arrives_from_any_runtime_and_from_none() {
 }
 
 #[test]
-fn telemetry_is_set_up_once_and_again_after_its_end() {
+fn telemetry_can_be_set_up_once_and_again_after_shutdown() {
     let _turn = turn();
     let first = Telemetry::new().console().writer(std::io::sink()).install().unwrap();
     let report = std::env::temp_dir().join(format!("chatlas-otel-{}.html", std::process::id()));
@@ -98,18 +98,18 @@ fn telemetry_is_set_up_once_and_again_after_its_end() {
     let second = Telemetry::new().html(&report).install();
     assert_eq!(second.unwrap_err(), SetupError::AlreadyInstalled);
     let kept = std::fs::read_to_string(&report).unwrap();
-    assert_eq!(kept, "the report of the first", "a telemetry that is refused opens no file");
+    assert_eq!(kept, "the report of the first", "a rejected setup opens no file");
     std::fs::remove_file(report).unwrap();
-    assert!(first.tracer_provider().is_some(), "the first goes on");
+    assert!(first.tracer_provider().is_some(), "the first one stays active");
     first.shutdown().unwrap();
     Telemetry::new().console().writer(std::io::sink()).install().unwrap().shutdown().unwrap();
 }
 
 #[test]
-fn what_a_receiver_refuses_is_told() {
+fn rejected_exports_are_reported() {
     let _turn = turn();
-    let said = r#"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#;
-    let receiver = Receiver::answering("200 OK", "application/json", said);
+    let body = r#"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#;
+    let receiver = Receiver::answering("200 OK", "application/json", body);
     let target = Otlp::to(receiver.url()).protocol(Protocol::HttpJson).only(&[Signal::Traces]);
     let telemetry = Telemetry::new().otlp(target).install().unwrap();
     for _ in 0..3 {
@@ -124,9 +124,9 @@ fn what_a_receiver_refuses_is_told() {
 }
 
 #[test]
-fn spans_beyond_the_queue_are_counted() {
+fn spans_dropped_from_the_queue_are_counted() {
     let _turn = turn();
-    // The receiver is a port where nobody answers, so that the queue fills.
+    // Nothing listens on the port, so that the queue fills.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let target = Otlp::to(url).only(&[Signal::Traces]);
@@ -143,7 +143,7 @@ fn spans_beyond_the_queue_are_counted() {
 }
 
 #[test]
-fn a_sampler_and_a_limit_in_code_hold() {
+fn sampler_and_limits_in_code_are_applied() {
     let _turn = turn();
     let receiver = Receiver::start();
     let telemetry = Telemetry::new()
@@ -166,7 +166,7 @@ fn a_sampler_and_a_limit_in_code_hold() {
 }
 
 #[test]
-fn a_file_holds_otlp_in_lines() {
+fn file_contains_otlp_json_lines() {
     let _turn = turn();
     let file = scratch("otlp.jsonl");
     for name in ["first", "second"] {
@@ -191,7 +191,7 @@ fn a_file_holds_otlp_in_lines() {
 }
 
 #[test]
-fn capture_and_a_callers_trace_are_the_programs_choice() {
+fn capture_and_propagation_are_set_by_the_program() {
     use chatlas::testing::Script;
     use opentelemetry::trace::FutureExt as _;
 
@@ -218,7 +218,7 @@ fn capture_and_a_callers_trace_are_the_programs_choice() {
     let messages = attribute(&call.attributes, "gen_ai.input.messages").unwrap();
     assert!(messages.contains("What should I pack?"), "{messages}");
 
-    // The next one does as the environment says again: nothing.
+    // The next setup uses the environment again: capture is off.
     let receiver = Receiver::start();
     let telemetry = Telemetry::new().otlp(Otlp::to(receiver.url())).install().unwrap();
     let mut chat = chatlas::Chat::new(Script::new().says("Pack a jacket."));
@@ -237,7 +237,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A certificate authority, a server's certificate and a client's, as files.
+/// The files of a certificate authority, a server certificate and a client certificate.
 #[cfg(feature = "rustls-ring")]
 mod tls {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -252,7 +252,7 @@ mod tls {
         pub(super) certificate: PathBuf,
         pub(super) key: PathBuf,
         pub(super) server: Arc<rustls::ServerConfig>,
-        /// The server's certificate and key, for one that speaks gRPC.
+        /// The certificate and the key of a gRPC server.
         #[cfg_attr(not(feature = "otel-grpc"), allow(dead_code))]
         pub(super) server_pem: (String, String),
     }
@@ -299,7 +299,7 @@ mod tls {
     }
 
     #[test]
-    fn certificates_of_ones_own_are_trusted_and_shown() {
+    fn custom_certificates_are_trusted_and_presented() {
         let _turn = turn();
         let files = files();
         let receiver = Receiver::over_tls(Arc::clone(&files.server));
@@ -314,7 +314,7 @@ mod tls {
         telemetry.shutdown().unwrap();
         assert_eq!(receiver.wait_for("/v1/traces").spans()[0].name, "work");
 
-        // A server that nobody vouches for, and a client without a certificate.
+        // An untrusted server, and a client without a certificate.
         for stranger in [to(), to().certificate(&files.trusted)] {
             let telemetry = install(stranger).unwrap();
             span("work");
@@ -327,11 +327,11 @@ mod tls {
         let no_certificate = install(to().certificate(&files.key)).unwrap_err().to_string();
         assert!(no_certificate.ends_with("no PEM certificate is in it"), "{no_certificate}");
         let swapped = to().client_certificate(&files.key, &files.certificate);
-        assert!(install(swapped).is_ok(), "their order in one file does not matter");
+        assert!(install(swapped).is_ok(), "the order in one file does not matter");
     }
 }
 
-/// A receiver that speaks gRPC.
+/// A gRPC receiver.
 #[cfg(feature = "otel-grpc")]
 mod grpc {
     use std::net::SocketAddr;
@@ -348,12 +348,12 @@ mod grpc {
 
     use super::*;
 
-    type Kept = Arc<Mutex<Vec<(tonic::metadata::MetadataMap, ExportTraceServiceRequest)>>>;
+    type Requests = Arc<Mutex<Vec<(tonic::metadata::MetadataMap, ExportTraceServiceRequest)>>>;
 
-    struct Keeper(Kept);
+    struct Collector(Requests);
 
     #[tonic::async_trait]
-    impl TraceService for Keeper {
+    impl TraceService for Collector {
         async fn export(
             &self,
             request: Request<ExportTraceServiceRequest>,
@@ -364,9 +364,9 @@ mod grpc {
         }
     }
 
-    fn start(server: Server) -> (SocketAddr, Kept) {
-        let kept = Kept::default();
-        let keeper = Keeper(Arc::clone(&kept));
+    fn start(server: Server) -> (SocketAddr, Requests) {
+        let kept = Requests::default();
+        let keeper = Collector(Arc::clone(&kept));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -386,7 +386,7 @@ mod grpc {
     }
 
     #[test]
-    fn grpc_carries_headers_and_works_in_any_runtime() {
+    fn grpc_sends_headers_in_any_runtime() {
         let _turn = turn();
         let (address, kept) = start(Server::builder());
         let work = move || {
@@ -417,7 +417,7 @@ mod grpc {
 
     #[cfg(feature = "rustls-ring")]
     #[test]
-    fn grpc_over_tls_trusts_and_shows_certificates() {
+    fn grpc_over_tls_trusts_and_presents_certificates() {
         use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
         let _turn = turn();
@@ -439,7 +439,7 @@ mod grpc {
     }
 
     #[test]
-    fn grpc_that_reaches_nobody_is_told() {
+    fn unreachable_grpc_receiver_is_reported() {
         let _turn = turn();
         let target = Otlp::to("http://127.0.0.1:9").protocol(Protocol::Grpc);
         let target = target.timeout(Duration::from_secs(1)).only(&[Signal::Traces]);
