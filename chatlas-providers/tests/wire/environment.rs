@@ -1,5 +1,5 @@
-//! What providers take from the environment. A process cannot safely change its own, so each case
-//! runs this test binary again, with an environment made for it.
+//! Settings from environment variables. A process cannot safely change its own variables, so each
+//! case runs this test binary again in a child process.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -12,46 +12,52 @@ use chatlas_providers::http::HttpOptions;
 use chatlas_providers::openai::OpenAi;
 use chatlas_providers::vendors::{Cloudflare, Databricks, Groq, LmStudio, Ollama};
 
-/// Which case the child is to run.
+/// The variable with the case of the child process.
 const CASE: &str = "CHATLAS_TEST_CASE";
 
-/// What the child finds in an environment of those variables alone.
+/// Returns the output of the child process with these variables only.
 fn found(case: &str, environment: &[(&str, &str)]) -> String {
-    let output = Command::new(std::env::current_exe().expect("this binary"))
-        .args(["environment::the_child", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+    let child = Command::new(std::env::current_exe().expect("this binary"))
+        .args([
+            "environment::child_process",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env_clear()
         .env(CASE, case)
         .envs(environment.iter().copied())
         .output()
         .expect("it runs");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    let line = told.lines().find_map(|line| line.split_once("found: "));
-    line.unwrap_or_else(|| panic!("{told}")).1.to_owned()
+    let output = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(child.status.success(), "{output}{}", String::from_utf8_lossy(&child.stderr));
+    let line = output.lines().find_map(|line| line.split_once("found: "));
+    line.unwrap_or_else(|| panic!("{output}")).1.to_owned()
 }
 
-/// Where a request goes and by which key, or why it does not.
-async fn asked(provider: impl FnOnce(HttpOptions) -> Arc<dyn Provider>) -> String {
+/// Returns the URL and the key of a request, or the error if none is sent.
+async fn destination(provider: impl FnOnce(HttpOptions) -> Arc<dyn Provider>) -> String {
     let sent = Arc::new(Mutex::new(String::new()));
     let seen = Arc::clone(&sent);
     let options = HttpOptions::default().with_max_retries(0).with_sender(move |request| {
         let header = |name| request.headers().get(name).and_then(|key| key.to_str().ok());
         let key = header("authorization").or_else(|| header("api-key")).unwrap_or("no key");
-        *seen.lock().expect("no panic") = format!("{} {key}", request.url());
+        *seen.lock().expect("the lock is not poisoned") = format!("{} {key}", request.url());
         std::future::ready(Err::<reqwest::Response, _>("it has been seen"))
     });
     let request = ChatRequest::new([Turn::user("hi")]);
-    let error = provider(options).chat(request).await.expect_err("nobody answers");
-    let sent = sent.lock().expect("no panic");
+    let error = provider(options).chat(request).await.expect_err("no response");
+    let sent = sent.lock().expect("the lock is not poisoned");
     if sent.is_empty() { error.to_string() } else { sent.clone() }
 }
 
-#[ignore = "run by the other tests"]
+#[ignore = "run by other tests"]
 #[tokio::test]
-async fn the_child() {
-    macro_rules! asked {
+async fn child_process() {
+    macro_rules! destination {
         ($provider:ident) => {
-            asked(|http| Arc::new($provider::new("m").with_http(http))).await
+            destination(|http| Arc::new($provider::new("m").http(http))).await
         };
     }
     let chosen = |provider: Result<Arc<dyn Provider>, _>| match provider {
@@ -59,15 +65,15 @@ async fn the_child() {
         Err(error) => format!("{error}"),
     };
     let found = match std::env::var(CASE).expect("a case").as_str() {
-        "azure" => asked!(AzureOpenAi),
-        "azure-completions" => asked!(AzureOpenAiCompletions),
-        "cloudflare" => asked!(Cloudflare),
-        "databricks" => asked!(Databricks),
-        "groq" => asked!(Groq),
-        "lm-studio" => asked!(LmStudio),
-        "ollama" => asked!(Ollama),
-        "openai" => asked!(OpenAi),
-        "openai-completions" => asked!(OpenAiCompletions),
+        "azure" => destination!(AzureOpenAi),
+        "azure-completions" => destination!(AzureOpenAiCompletions),
+        "cloudflare" => destination!(Cloudflare),
+        "databricks" => destination!(Databricks),
+        "groq" => destination!(Groq),
+        "lm-studio" => destination!(LmStudio),
+        "ollama" => destination!(Ollama),
+        "openai" => destination!(OpenAi),
+        "openai-completions" => destination!(OpenAiCompletions),
         "auto" => chosen(auto("groq/m")),
         "auto_from_env" => chosen(auto_from_env()),
         other => panic!("no such case: {other}"),
@@ -76,7 +82,7 @@ async fn the_child() {
 }
 
 #[test]
-fn keys_and_addresses_are_taken_from_the_environment() {
+fn keys_and_addresses_are_read_from_the_environment() {
     for (case, environment, expected) in [
         ("openai", &[("OPENAI_API_KEY", "k")][..], "https://api.openai.com/v1/responses Bearer k"),
         (
@@ -130,7 +136,7 @@ fn keys_and_addresses_are_taken_from_the_environment() {
 }
 
 #[test]
-fn what_the_environment_lacks_is_named() {
+fn missing_variables_are_named_in_the_error() {
     for (case, environment, lacks) in [
         ("groq", &[][..], "GROQ_API_KEY"),
         ("groq", &[("GROQ_API_KEY", " ")], "GROQ_API_KEY"),
@@ -141,13 +147,13 @@ fn what_the_environment_lacks_is_named() {
         ("auto", &[], "GROQ_API_KEY"),
         ("auto_from_env", &[], "CHATLAS_CHAT_PROVIDER_MODEL"),
     ] {
-        let told = found(case, environment);
-        assert!(told.contains(lacks), "{case}: {told}");
+        let output = found(case, environment);
+        assert!(output.contains(lacks), "{case}: {output}");
     }
 }
 
 #[test]
-fn the_environment_chooses_the_provider() {
+fn auto_selects_the_provider_from_the_environment() {
     for (chosen, expected) in [
         ("ollama/qwen3:8b", "ollama Some(\"qwen3:8b\")"),
         ("groq", "groq Some(\"openai/gpt-oss-20b\")"),
@@ -156,6 +162,6 @@ fn the_environment_chooses_the_provider() {
         let environment = [("CHATLAS_CHAT_PROVIDER_MODEL", chosen), ("GROQ_API_KEY", "k")];
         assert_eq!(found("auto_from_env", &environment), expected);
     }
-    let told = found("auto_from_env", &[("CHATLAS_CHAT_PROVIDER_MODEL", "gpt-4o")]);
-    assert!(told.starts_with("there is no provider `gpt-4o`; the supported ones are openai, "), "{told}");
+    let output = found("auto_from_env", &[("CHATLAS_CHAT_PROVIDER_MODEL", "gpt-4o")]);
+    assert!(output.starts_with("there is no provider `gpt-4o`; known are openai, "), "{output}");
 }

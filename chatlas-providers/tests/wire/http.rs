@@ -1,5 +1,5 @@
-//! What every provider's HTTP has: a client of the program's own, tokens that run out, the trace
-//! carried along, and bounds on what is taken in.
+//! HTTP of all providers: custom clients, expiring tokens, trace propagation, and limits on the size
+//! of responses.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -19,7 +19,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::json;
 
-/// Remembers the heads of requests, and answers each with what `answer` writes.
+/// A server that stores the heads of requests, and sends the responses that a function writes.
 struct Server {
     url: String,
     heads: Arc<Mutex<Vec<String>>>,
@@ -41,9 +41,9 @@ fn serve(answer: impl Fn(u32, &mut TcpStream) -> std::io::Result<()> + Send + 's
                 head.push_str(&line);
                 line.clear();
             }
-            // A client that went away is no failure of the server's.
+            // A client may disconnect.
             let _ = reader.read_exact(&mut vec![0; length]);
-            seen.lock().expect("no panic").push(head.to_ascii_lowercase());
+            seen.lock().expect("the lock is not poisoned").push(head.to_ascii_lowercase());
             let _ = answer(number, reader.get_mut());
         }
     });
@@ -82,7 +82,7 @@ async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
 }
 
 #[tokio::test]
-async fn a_function_of_the_programs_own_sends_the_requests() {
+async fn custom_send_function_sends_the_requests() {
     let server = serve(|_, connection| write(connection, 200, "application/json", &hello()));
     let sent = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&sent);
@@ -91,7 +91,7 @@ async fn a_function_of_the_programs_own_sends_the_requests() {
     let options = HttpOptions::default().with_sender(move |mut request| {
         let (client, count) = (client.clone(), Arc::clone(&count));
         async move {
-            // It fails once, as a middleware may: that is tried again.
+            // The first call fails, as a middleware may, and is retried.
             if count.fetch_add(1, Ordering::SeqCst) == 0 {
                 return Err("not now".to_owned().into());
             }
@@ -103,53 +103,48 @@ async fn a_function_of_the_programs_own_sends_the_requests() {
         OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k").with_http(options);
     assert_eq!(model.chat(hi()).await.expect("an answer").text(), "Hello");
     assert_eq!(sent.load(Ordering::SeqCst), 2);
-    assert!(server.heads.lock().expect("no panic")[0].contains("x-middleware: yes"));
+    assert!(
+        server.heads.lock().expect("the lock is not poisoned")[0].contains("x-middleware: yes")
+    );
 }
 
 #[tokio::test]
-async fn a_failure_of_the_programs_own_client_is_typed() {
-    let options = HttpOptions::default().with_max_retries(0).with_sender(|_| {
+async fn failure_of_a_custom_client_is_a_typed_error() {
+    let options = HttpOptions::default().max_retries(0).send_with(|_| {
         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "slow");
         std::future::ready(Err(error))
     });
-    let model = OpenAi::new("gpt-4o")
-        .with_base_url("http://a.example")
-        .with_api_key("k")
-        .with_http(options);
-    let error = model.chat(hi()).await.expect_err("it failed");
+    let model = OpenAi::new("gpt-4o").base_url("http://a.example").api_key("k").http(options);
+    let error = model.chat(hi()).await.expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::Timeout);
     assert_eq!(error.message(), "a.example did not answer in time");
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for_used_and_replaced_when_it_is_refused() {
+async fn rejected_token_is_replaced() {
     let server = serve(|number, connection| match number {
         0 | 2 => write(connection, 200, "application/json", &hello()),
         _ => write(connection, 401, "application/json", r#"{"error": {"message": "token-1?"}}"#),
     });
-    let asked = Arc::new(AtomicU32::new(1));
-    let model = OpenAi::new("gpt-4o")
-        .with_base_url(&server.url)
-        .with_api_key("")
-        .with_token_provider(move || {
-            let number = asked.fetch_add(1, Ordering::SeqCst);
-            let token =
-                BearerToken::new(format!("token-{number}")).with_lifetime(Duration::from_hours(1));
-            std::future::ready(Ok::<_, std::io::Error>(token))
-        });
+    let tokens = Arc::new(AtomicU32::new(1));
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("").token_provider(move || {
+        let number = tokens.fetch_add(1, Ordering::SeqCst);
+        let token = Token::new(format!("token-{number}")).expires_in(Duration::from_hours(1));
+        std::future::ready(Ok::<_, std::io::Error>(token))
+    });
     model.chat(hi()).await.expect("an answer");
-    let error = model.chat(hi()).await.expect_err("the token is refused");
+    let error = model.chat(hi()).await.expect_err("the token is rejected");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
     assert_eq!(error.message(), "[redacted]?");
     model.chat(hi()).await.expect("an answer to the new one");
-    let heads = server.heads.lock().expect("no panic");
+    let heads = server.heads.lock().expect("the lock is not poisoned");
     for (head, token) in heads.iter().zip(["token-1", "token-1", "token-2"]) {
         assert!(head.contains(&format!("authorization: bearer {token}\r\n")), "{head}");
     }
 }
 
 #[tokio::test]
-async fn the_trace_is_carried_along_only_when_asked() {
+async fn trace_context_is_sent_only_if_enabled() {
     global::set_text_map_propagator(TraceContextPropagator::new());
     let provider = SdkTracerProvider::builder().build();
     global::set_tracer_provider(provider);
@@ -160,13 +155,13 @@ async fn the_trace_is_carried_along_only_when_asked() {
     let tracer = global::tracer("test");
     let context = opentelemetry::Context::current_with_span(tracer.start("program"));
     let trace = context.span().span_context().trace_id().to_string();
-    let asked = HttpOptions::default().with_propagation(true);
-    for options in [HttpOptions::default(), asked.clone(), asked.with_spans(true)] {
+    let propagating = HttpOptions::default().propagate(true);
+    for options in [HttpOptions::default(), propagating.clone(), propagating.spans(true)] {
         use opentelemetry::trace::FutureExt as _;
         let model = model(options);
         model.chat(hi()).with_context(context.clone()).await.expect("an answer");
     }
-    let heads = server.heads.lock().expect("no panic");
+    let heads = server.heads.lock().expect("the lock is not poisoned");
     assert!(!heads[0].contains("traceparent"), "{}", heads[0]);
     let parents: Vec<&str> =
         heads[1..].iter().filter_map(|head| head.split("traceparent: ").nth(1)).collect();
@@ -174,12 +169,15 @@ async fn the_trace_is_carried_along_only_when_asked() {
     let program = context.span().span_context().span_id().to_string();
     for parent in parents {
         assert!(parent.starts_with(&format!("00-{trace}-")), "{parent}");
-        assert!(!parent.contains(&program), "it is the span of the call, not of its caller");
+        assert!(
+            !parent.contains(&program),
+            "the parent is the span of the call, not of its caller"
+        );
     }
 }
 
 #[tokio::test]
-async fn events_end_as_any_server_ends_them() {
+async fn every_line_end_of_events_is_accepted() {
     let event = json!({"type": "response.completed",
         "response": serde_json::from_str::<serde_json::Value>(&hello()).expect("JSON")});
     for end in ["\n\n", "\r\n\r\n", "\r\r"] {
@@ -191,7 +189,7 @@ async fn events_end_as_any_server_ends_them() {
 }
 
 #[tokio::test]
-async fn a_reply_without_end_is_not_taken_in() {
+async fn endless_event_is_rejected() {
     for kind in ["text/event-stream", "application/json"] {
         let server = serve(move |_, connection| {
             write!(
@@ -203,15 +201,15 @@ async fn a_reply_without_end_is_not_taken_in() {
                 connection.write_all(&piece)?;
             }
         });
-        let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
-        let error = stream(&model).await.expect_err("it has no end");
+        let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+        let error = stream(&model).await.expect_err("an endless event");
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply, "{kind}");
         assert!(error.message().ends_with("a piece of it is longer than 32 MiB"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn events_without_end_are_not_taken_in() {
+async fn endless_stream_is_rejected() {
     let server = serve(|_, connection| {
         write!(
             connection,
@@ -223,14 +221,14 @@ async fn events_without_end_are_not_taken_in() {
             connection.write_all(event.as_bytes())?;
         }
     });
-    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
-    let error = stream(&model).await.expect_err("they have no end");
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let error = stream(&model).await.expect_err("an endless stream");
     assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
     assert!(error.message().ends_with("it is longer than 256 MiB"), "{error}");
 }
 
 #[tokio::test]
-async fn user_and_password_of_an_address_are_sent_as_a_header() {
+async fn user_and_password_of_a_url_are_sent_as_a_header() {
     let model = |url: &str| {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&seen);
@@ -253,7 +251,7 @@ async fn user_and_password_of_an_address_are_sent_as_a_header() {
 }
 
 #[tokio::test]
-async fn a_body_is_read_whatever_stands_around_what_it_says() {
+async fn comments_empty_events_and_byte_order_marks_are_accepted() {
     let last = format!("{{\"type\": \"response.completed\", \"response\": {}}}", hello());
     let events = format!(
         "\u{feff}: a comment\r\n\r\ndata:\r\n\r\ndata: \r\nid: 7\r\nretry: 10\r\n\r\n\
@@ -269,23 +267,23 @@ async fn a_body_is_read_whatever_stands_around_what_it_says() {
 }
 
 #[tokio::test]
-async fn what_follows_the_json_spoils_it() {
+async fn trailing_data_after_json_is_malformed() {
     let body = format!("{} {{}}", hello());
     let server = serve(move |_, connection| write(connection, 200, "application/json", &body));
-    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
-    let error = model.chat(hi()).await.expect_err("no JSON");
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    let error = model.chat(hi()).await.expect_err("invalid JSON");
     assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
 }
 
 #[tokio::test]
-async fn a_key_in_the_address_is_hidden_however_it_is_written() {
+async fn key_in_the_url_is_redacted_in_every_encoding() {
     for (user, quoted) in [
         ("canary-4e5f@", "canary-4e5f"),
         ("user:canary%2D4e5f@", "canary-4e5f"),
         ("user:canary%2D4e5f@", "canary%2D4e5f"),
     ] {
-        let told = json!({"error": {"message": format!("no {quoted}!")}}).to_string();
-        let server = serve(move |_, connection| write(connection, 401, "application/json", &told));
+        let body = json!({"error": {"message": format!("no {quoted}!")}}).to_string();
+        let server = serve(move |_, connection| write(connection, 401, "application/json", &body));
         let url = server.url.replacen("http://", &format!("http://{user}"), 1);
         let error = OpenAi::new("gpt-4o").with_base_url(url).with_api_key("").chat(hi()).await;
         assert_eq!(error.expect_err("refused").message(), "no [redacted]!");
@@ -293,19 +291,19 @@ async fn a_key_in_the_address_is_hidden_however_it_is_written() {
 }
 
 #[test]
-fn an_address_of_ipv6_is_told_without_its_brackets() {
-    let model = OpenAi::new("gpt-4o").with_base_url("http://[::1]:8080/v1");
+fn ipv6_address_is_recorded_without_brackets() {
+    let model = OpenAi::new("gpt-4o").base_url("http://[::1]:8080/v1");
     let info = model.info();
     assert_eq!((info.server_address.as_deref(), info.server_port), (Some("::1"), Some(8080)));
 }
 
 #[tokio::test]
-async fn a_body_that_is_compressed_unasked_is_named_as_such() {
+async fn unrequested_compression_is_named_in_the_error() {
     let server = serve(|_, connection| {
         write(connection, 200, "application/json\r\ncontent-encoding: gzip", "\u{1f}\u{8b}")
     });
-    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
-    for error in [model.chat(hi()).await.expect_err("no answer"), stream(&model).await.unwrap_err()]
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
+    for error in [model.chat(hi()).await.expect_err("an error"), stream(&model).await.unwrap_err()]
     {
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
         assert!(error.message().contains("compressed by `gzip`"), "{error}");
@@ -313,7 +311,7 @@ async fn a_body_that_is_compressed_unasked_is_named_as_such() {
 }
 
 #[tokio::test]
-async fn user_and_password_of_an_address_are_shown_in_no_form() {
+async fn user_and_password_of_a_url_are_redacted() {
     for quoted in ["Basic bWU6YSBiY2Q=", "the password `a bcd`", "me:a%20bcd@host"] {
         let options = HttpOptions::default().with_max_retries(0).with_sender(move |_| {
             let answer = http::Response::builder().status(401).body(quoted).expect("an answer");

@@ -1,5 +1,5 @@
-//! The OpenAI provider against a small server that keeps its connections open: what is shown of
-//! secrets, which errors come out, how many connections are made.
+//! The OpenAI provider with a server that keeps its connections open: redaction, errors, and reuse
+//! of connections.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use chatlas_providers::openai::OpenAi;
 use futures_util::StreamExt as _;
 use serde_json::json;
 
-/// A key in no known form, so that only knowing it can hide it.
+/// A key without a recognisable format: redaction must compare with the key itself.
 const CANARY: &str = "canary-0123456789abcdef";
 
 struct Server {
@@ -23,7 +23,7 @@ struct Server {
     connections: Arc<AtomicUsize>,
 }
 
-/// Gives that answer to every request. The end of the body leaves that much later than the rest.
+/// Sends the same response to every request, and the end of its body after a delay.
 fn serve(status: u16, kind: &str, body: &str, end_after: Duration) -> Server {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
@@ -37,7 +37,7 @@ fn serve(status: u16, kind: &str, body: &str, end_after: Duration) -> Server {
         for connection in listener.incoming().flatten() {
             count.fetch_add(1, Ordering::SeqCst);
             let answer = answer.clone();
-            // A client that went away is no failure of the server's.
+            // A client may disconnect.
             std::thread::spawn(move || answer_all(connection, &answer, end_after).is_ok());
         }
     });
@@ -70,7 +70,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     runtime
         .expect("a runtime")
         .block_on(async { tokio::time::timeout(Duration::from_secs(10), future).await })
-        .expect("in time")
+        .expect("the test finishes in time")
 }
 
 fn model(server: &Server) -> OpenAi {
@@ -85,8 +85,8 @@ async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
     let mut events = model.chat_stream(hi()).await?;
     while let Some(event) = events.next().await {
         if let CompletionEvent::Done(completion) = event? {
-            // As the loop does: what comes after the last event is not waited for.
-            return Ok((*completion).clone());
+            // Like the loop, this does not wait for the end of the body.
+            return Ok(completion);
         }
     }
     panic!("no last event");
@@ -101,7 +101,7 @@ fn completed() -> String {
 }
 
 #[test]
-fn a_streamed_reply_leaves_its_connection_to_the_next_request() {
+fn streamed_reply_returns_its_connection_to_the_pool() {
     for end_after in [0, 3] {
         let end_after = Duration::from_millis(end_after);
         let server = serve(200, "text/event-stream", &completed(), end_after);
@@ -116,16 +116,16 @@ fn a_streamed_reply_leaves_its_connection_to_the_next_request() {
 }
 
 #[test]
-fn a_body_that_does_not_end_holds_up_no_reply() {
+fn unfinished_body_does_not_delay_the_reply() {
     let server = serve(200, "text/event-stream", &completed(), Duration::from_mins(1));
     let model = model(&server);
     assert_eq!(run(stream(&model)).expect("an answer").text(), "Hello");
 }
 
 #[test]
-fn an_error_within_a_stream_is_found_without_a_type_and_shows_no_key() {
-    let told = json!({"error": {"code": "invalid_api_key", "message": format!("bad {CANARY}!")}});
-    let server = serve(200, "text/event-stream", &format!("data: {told}\n\n"), Duration::ZERO);
+fn error_event_without_a_type_is_read_and_redacted() {
+    let body = json!({"error": {"code": "invalid_api_key", "message": format!("bad {CANARY}!")}});
+    let server = serve(200, "text/event-stream", &format!("data: {body}\n\n"), Duration::ZERO);
     let error = run(stream(&model(&server))).expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
     assert_eq!(error.message(), "bad [redacted]!");
@@ -133,46 +133,45 @@ fn an_error_within_a_stream_is_found_without_a_type_and_shows_no_key() {
 }
 
 #[test]
-fn a_response_that_failed_shows_no_key() {
-    let told = json!({"status": "failed", "error": {"code": "x", "message": CANARY}});
-    let server = serve(200, "application/json", &told.to_string(), Duration::ZERO);
+fn failed_response_is_redacted() {
+    let body = json!({"status": "failed", "error": {"code": "x", "message": CANARY}});
+    let server = serve(200, "application/json", &body.to_string(), Duration::ZERO);
     let error = run(model(&server).chat(hi())).expect_err("an error");
     assert_eq!(error.message(), "[redacted]");
 }
 
 #[test]
-fn a_key_in_a_header_is_a_key() {
-    let told = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
-    let server = serve(401, "application/json", &told.to_string(), Duration::ZERO);
-    let options =
-        HttpOptions::default().with_header("api-key", CANARY).with_header("x-team", "error");
-    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_http(options);
+fn key_in_a_custom_header_is_redacted() {
+    let body = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
+    let server = serve(401, "application/json", &body.to_string(), Duration::ZERO);
+    let options = HttpOptions::default().header("api-key", CANARY).header("x-team", "error");
+    let model = OpenAi::new("gpt-4o").base_url(&server.url).http(options);
     let error = run(model.chat(hi())).expect_err("an error");
     assert_eq!(error.message(), "the header [redacted] is wrong");
 }
 
 #[test]
-fn a_short_word_as_a_key_does_not_spoil_the_servers_answer() {
-    let told = json!({"error": {"message": "no model", "code": "model_not_found"}});
-    let server = serve(404, "application/json", &told.to_string(), Duration::ZERO);
-    let error = run(model(&server).with_api_key("error").chat(hi())).expect_err("an error");
+fn short_key_does_not_break_error_codes() {
+    let body = json!({"error": {"message": "no model", "code": "model_not_found"}});
+    let server = serve(404, "application/json", &body.to_string(), Duration::ZERO);
+    let error = run(model(&server).api_key("error").chat(hi())).expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
 }
 
 #[test]
-fn secrets_in_the_address_are_not_printed() {
-    let model = OpenAi::new("gpt-4o")
-        .with_base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
+fn secrets_in_the_url_are_redacted() {
+    let model =
+        OpenAi::new("gpt-4o").base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
     assert!(!format!("{model:?}").contains(CANARY));
-    let options = HttpOptions::default().with_max_retries(0);
-    let error = run(model.with_http(options).chat(hi())).expect_err("nobody is there");
+    let options = HttpOptions::default().max_retries(0);
+    let error = run(model.http(options).chat(hi())).expect_err("no server");
     assert_eq!(error.kind(), ProviderErrorKind::Connection);
     assert!(error.message().starts_with("cannot reach 127.0.0.1:9: "), "{error}");
     assert!(!format!("{error} {error:?}").contains(CANARY));
 }
 
 #[test]
-fn a_missing_key_is_named_where_one_is_needed() {
+fn missing_key_is_named_in_the_error() {
     for url in ["https://api.openai.com/v1", "https://api.openai.com", "https://API.openai.com/v1/"]
     {
         for key in ["", " \n"] {
@@ -186,7 +185,7 @@ fn a_missing_key_is_named_where_one_is_needed() {
 }
 
 #[test]
-fn a_long_answer_of_failure_is_not_read_to_its_end() {
+fn long_error_body_is_read_up_to_a_limit() {
     let server = serve(400, "text/plain", &"no ".repeat(4_000_000), Duration::from_mins(1));
     let error = run(model(&server).chat(hi())).expect_err("an error");
     assert_eq!(error.status(), Some(400));

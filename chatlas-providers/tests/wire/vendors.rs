@@ -1,5 +1,5 @@
-//! How vendors that speak Chat Completions differ: where each is asked, with what, and in which
-//! words.
+//! The differences between vendors of Chat Completions: URLs, headers, parameter names, and the
+//! format of messages.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use chatlas_providers::vendors::{
 };
 use serde_json::{Value, json};
 
-/// What a request said.
+/// A sent request.
 #[derive(Clone, Debug)]
 struct Sent {
     url: String,
@@ -28,11 +28,11 @@ struct Sent {
 
 impl Sent {
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// A wire that answers all with the same, and what was sent over it.
+/// Returns options whose client sends the same response to all requests, and the sent requests.
 fn wire(status: u16, answer: &Value) -> (HttpOptions, Arc<Mutex<Vec<Sent>>>) {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&sent);
@@ -40,7 +40,7 @@ fn wire(status: u16, answer: &Value) -> (HttpOptions, Arc<Mutex<Vec<Sent>>>) {
     let options = HttpOptions::default().with_sender(move |request| {
         let headers = request.headers().iter();
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
-        seen.lock().expect("no panic").push(Sent {
+        seen.lock().expect("the lock is not poisoned").push(Sent {
             url: request.url().to_string(),
             headers: headers
                 .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
@@ -66,18 +66,18 @@ fn hi() -> ChatRequest {
     ChatRequest::new([Turn::user("hi")])
 }
 
-/// What the provider sends for that request.
+/// Returns the HTTP request that the provider sends for `request`.
 async fn sent<P: Provider>(request: ChatRequest, provider: impl FnOnce(HttpOptions) -> P) -> Sent {
     let (options, sent) = wire(200, &hello());
     provider(options).chat(request).await.expect("an answer");
-    let sent = sent.lock().expect("no panic");
+    let sent = sent.lock().expect("the lock is not poisoned");
     sent[0].clone()
 }
 
 async fn streamed<P: Provider>(provider: impl FnOnce(HttpOptions) -> P) -> Value {
     let (options, sent) = wire(200, &hello());
     provider(options).chat_stream(hi()).await.expect("an answer");
-    let sent = sent.lock().expect("no panic");
+    let sent = sent.lock().expect("the lock is not poisoned");
     sent[0].body.clone()
 }
 
@@ -88,9 +88,9 @@ macro_rules! new {
 }
 
 #[tokio::test]
-async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
+async fn requests_go_to_each_vendors_url_with_its_key() {
     let bearer = ("authorization", "Bearer key");
-    macro_rules! asked {
+    macro_rules! assert_sent {
         ($vendor:ident $(.$setting:ident($value:literal))*, $name:literal, $url:literal, $key:expr) => {{
             let mut name = String::new();
             let sent = sent(hi(), |options| {
@@ -105,25 +105,25 @@ async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
             assert_eq!(sent.body["model"], "m");
         }};
     }
-    asked!(DeepSeek, "deepseek", "https://api.deepseek.com", bearer);
-    asked!(Groq, "groq", "https://api.groq.com/openai/v1", bearer);
-    asked!(HuggingFace, "huggingface", "https://router.huggingface.co/v1", bearer);
-    asked!(LmStudio, "lm_studio", "http://localhost:1234/v1", bearer);
-    asked!(Mistral, "mistral_ai", "https://api.mistral.ai/v1", bearer);
-    asked!(Ollama, "ollama", "http://localhost:11434/v1", bearer);
-    asked!(OpenAiCompletions, "openai", "https://api.openai.com/v1", bearer);
-    asked!(OpenRouter, "openrouter", "https://openrouter.ai/api/v1", bearer);
-    asked!(Perplexity, "perplexity", "https://api.perplexity.ai", bearer);
+    assert_sent!(DeepSeek, "deepseek", "https://api.deepseek.com", bearer);
+    assert_sent!(Groq, "groq", "https://api.groq.com/openai/v1", bearer);
+    assert_sent!(HuggingFace, "huggingface", "https://router.huggingface.co/v1", bearer);
+    assert_sent!(LmStudio, "lm_studio", "http://localhost:1234/v1", bearer);
+    assert_sent!(Mistral, "mistral_ai", "https://api.mistral.ai/v1", bearer);
+    assert_sent!(Ollama, "ollama", "http://localhost:11434/v1", bearer);
+    assert_sent!(OpenAiCompletions, "openai", "https://api.openai.com/v1", bearer);
+    assert_sent!(OpenRouter, "openrouter", "https://openrouter.ai/api/v1", bearer);
+    assert_sent!(Perplexity, "perplexity", "https://api.perplexity.ai", bearer);
     let key = ("x-portkey-api-key", "key");
-    asked!(Portkey, "portkey", "https://api.portkey.ai/v1", key);
-    asked!(
-        Cloudflare.with_account("abc"),
+    assert_sent!(Portkey, "portkey", "https://api.portkey.ai/v1", key);
+    assert_sent!(
+        Cloudflare.account("abc"),
         "cloudflare",
         "https://api.cloudflare.com/client/v4/accounts/abc/ai/v1",
         bearer
     );
-    asked!(
-        Databricks.with_workspace("adb-1.azuredatabricks.net/"),
+    assert_sent!(
+        Databricks.workspace("adb-1.azuredatabricks.net/"),
         "databricks",
         "https://adb-1.azuredatabricks.net/serving-endpoints",
         bearer
@@ -131,7 +131,7 @@ async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
 }
 
 #[tokio::test]
-async fn parameters_go_out_in_each_vendors_words() {
+async fn parameters_are_sent_as_each_vendor_names_them() {
     let mut request = hi();
     let params = Arc::make_mut(&mut request.params);
     params.temperature = Some(0.5);
@@ -174,7 +174,7 @@ async fn parameters_go_out_in_each_vendors_words() {
 }
 
 #[tokio::test]
-async fn a_stream_is_asked_to_tell_its_tokens_where_that_is_known() {
+async fn usage_of_streams_is_requested_where_supported() {
     let usage = json!({"include_usage": true});
     assert_eq!(streamed(new!(OpenAiCompletions)).await["stream_options"], usage);
     assert_eq!(streamed(new!(Groq)).await["stream_options"], usage);
@@ -185,7 +185,7 @@ async fn a_stream_is_asked_to_tell_its_tokens_where_that_is_known() {
 }
 
 #[tokio::test]
-async fn top_k_is_refused_where_it_is_not_known() {
+async fn unsupported_parameters_are_rejected() {
     let mut request = hi();
     Arc::make_mut(&mut request.params).top_k = Some(3);
     for body in [
@@ -196,18 +196,18 @@ async fn top_k_is_refused_where_it_is_not_known() {
         assert_eq!(body["top_k"], 3);
     }
     let (options, wire) = wire(200, &hello());
-    let error = new!(OpenAiCompletions)(options.clone()).chat(request).await.expect_err("refused");
+    let error = new!(OpenAiCompletions)(options.clone()).chat(request).await.expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("`top_k`"), "{error}");
     let mut request = hi();
-    Arc::make_mut(&mut request.params).previous_response_id = Some("r".into());
-    let error = new!(Groq)(options).chat(request).await.expect_err("refused");
+    request.params.previous_response_id = Some("r".into());
+    let error = new!(Groq)(options).chat(request).await.expect_err("an error");
     assert!(error.message().contains("`previous_response_id`"), "{error}");
-    assert!(wire.lock().expect("no panic").is_empty(), "nothing is sent");
+    assert!(wire.lock().expect("the lock is not poisoned").is_empty(), "nothing is sent");
 }
 
 #[tokio::test]
-async fn a_schema_goes_where_the_vendor_takes_it() {
+async fn output_schema_is_sent_in_the_response_format_or_the_prompt() {
     let mut request = hi();
     request.system_prompt = Some("Be kind.".into());
     let schema = json!({"type": "object", "description": "A cat.", "properties": {}});
@@ -226,7 +226,7 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
 }
 
 #[tokio::test]
-async fn a_tool_says_whether_it_is_strict() {
+async fn strict_is_sent_only_if_set() {
     let mut request = hi();
     let tool = ToolDefinition::new("add", "Adds.", json!({"type": "object"}));
     request.tools = [tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)].into();
@@ -251,7 +251,7 @@ fn with_user(contents: Vec<Content>) -> ChatRequest {
 }
 
 #[tokio::test]
-async fn media_go_as_parts_of_a_message() {
+async fn media_are_sent_as_message_parts() {
     let request = with_user(vec![
         Content::text("look"),
         Content::image_url("https://a.example/a.png"),
@@ -276,7 +276,7 @@ async fn media_go_as_parts_of_a_message() {
 }
 
 #[tokio::test]
-async fn a_document_by_its_address_goes_to_those_who_take_it() {
+async fn document_urls_are_sent_where_supported() {
     let url = "https://a.example/b.pdf";
     let request = || with_user(vec![Content::document_url(url)]);
     let part = |sent: Sent| sent.body["messages"][0]["content"][0].clone();
@@ -288,13 +288,13 @@ async fn a_document_by_its_address_goes_to_those_who_take_it() {
         json!({"type": "file", "file": {"filename": "document", "file_data": url}})
     );
     let (options, _) = wire(200, &hello());
-    let error = new!(Groq)(options).chat(request()).await.expect_err("refused");
+    let error = new!(Groq)(options).chat(request()).await.expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("no document by its URL"), "{error}");
 }
 
 #[tokio::test]
-async fn what_a_tool_returned_beside_text_follows_all_results() {
+async fn media_of_tool_results_follow_in_a_user_message() {
     let result = |id: &str, outcome| {
         Content::ToolResult(ToolResult { id: id.into(), name: "draw".into(), outcome })
     };
@@ -323,12 +323,12 @@ async fn what_a_tool_returned_beside_text_follows_all_results() {
 }
 
 #[tokio::test]
-async fn a_vendors_thoughts_go_back_to_it_alone() {
+async fn thinking_is_sent_back_to_its_vendor_only() {
     let thinking = |provider: &str, item: Value| {
         let replay = Some(Replay { provider: provider.into(), item });
         Content::Thinking(Thinking { text: "Hm.".into(), replay })
     };
-    let asked = Content::ToolRequest(ToolRequest {
+    let call = Content::ToolRequest(ToolRequest {
         id: "c1".into(),
         name: "add".into(),
         arguments: json!("{\"a\": "),
@@ -339,14 +339,14 @@ async fn a_vendors_thoughts_go_back_to_it_alone() {
         thinking("openrouter", json!({"reasoning_details": [{"text": "Hm."}]})),
         Content::Refusal(Refusal { text: "No.".into() }),
         Content::text("  "),
-        asked,
+        call,
     ];
-    let said = AssistantTurn { contents, ..Default::default() };
+    let reply = AssistantTurn { contents, ..Default::default() };
     let silent = AssistantTurn { contents: vec![Content::text("\n")], ..Default::default() };
     let request = ChatRequest::new([
         Turn::user("hi"),
-        Turn::from(said),
-        Turn::from(silent),
+        Turn::Assistant(reply),
+        Turn::Assistant(silent),
         Turn::user("so?"),
     ]);
     let call = json!([{"id": "c1", "type": "function",
@@ -361,19 +361,19 @@ async fn a_vendors_thoughts_go_back_to_it_alone() {
     };
     let text = ("reasoning_content", json!("Hm."));
     let details = ("reasoning_details", json!([{"text": "Hm."}]));
-    for (messages, told) in [
+    for (messages, body) in [
         (sent(request.clone(), new!(DeepSeek)).await.body, Some(text)),
         (sent(request.clone(), new!(OpenRouter)).await.body, Some(details)),
         (sent(request, new!(Groq)).await.body, None),
     ] {
-        assert_eq!(messages["messages"][1], expected(told));
-        // A turn that said nothing is left out.
+        assert_eq!(messages["messages"][1], expected(body));
+        // An empty turn is omitted.
         assert_eq!(messages["messages"].as_array().map(Vec::len), Some(3));
     }
 }
 
 #[tokio::test]
-async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
+async fn thinking_in_content_parts_is_sent_back_as_parts() {
     let thought = json!({"type": "reasoning", "summary": [
         {"type": "summary_text", "text": "Hm.", "signature": "s"}]});
     let text = json!({"type": "text", "text": "Hello"});
@@ -382,21 +382,20 @@ async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
     let message = json!({"role": "assistant", "content": [thought, text], "tool_calls": [call]});
     let answer = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
     let (options, wire) = wire(200, &answer);
-    let databricks =
-        Databricks::new("m").with_api_key("k").with_workspace("a.example").with_http(options);
-    let said = databricks.chat(hi()).await.expect("an answer");
-    let again = ChatRequest::new([Turn::user("hi"), Turn::from(said), Turn::user("so?")]);
+    let databricks = Databricks::new("m").api_key("k").workspace("a.example").http(options);
+    let reply = databricks.chat(hi()).await.expect("an answer");
+    let again = ChatRequest::new([Turn::user("hi"), Turn::Assistant(reply), Turn::user("so?")]);
     databricks.chat(again.clone()).await.expect("an answer");
-    assert_eq!(wire.lock().expect("no panic")[1].body["messages"][1], message);
-    // Not to others.
+    assert_eq!(wire.lock().expect("the lock is not poisoned")[1].body["messages"][1], message);
+    // Other vendors do not get it.
     let other = sent(again, new!(Mistral)).await.body["messages"][1].take();
     assert_eq!(other["content"], json!([text]));
 }
 
 #[tokio::test]
-async fn calls_go_to_mistral_by_ids_that_it_takes() {
+async fn tool_call_ids_are_shortened_for_mistral() {
     for (id, is_kept) in [("call_0123456789abcdef", false), ("Ab3456789", true), ("", false)] {
-        let asked = Content::ToolRequest(ToolRequest {
+        let call = Content::ToolRequest(ToolRequest {
             id: id.into(),
             name: "add".into(),
             arguments: json!({}),
@@ -404,9 +403,9 @@ async fn calls_go_to_mistral_by_ids_that_it_takes() {
         });
         let outcome = ToolOutcome::Value(json!(3));
         let result = ToolResult { id: id.into(), name: "add".into(), outcome };
-        let said = AssistantTurn { contents: vec![asked], ..Default::default() };
+        let reply = AssistantTurn { contents: vec![call], ..Default::default() };
         let answered = UserTurn { contents: vec![Content::ToolResult(result)] };
-        let request = ChatRequest::new([Turn::from(said), Turn::from(answered)]);
+        let request = ChatRequest::new([Turn::Assistant(reply), Turn::User(answered)]);
         let ids = |body: Value| {
             let messages = &body["messages"];
             let call = messages[0]["tool_calls"][0]["id"].as_str().expect("an id").to_owned();
@@ -421,10 +420,9 @@ async fn calls_go_to_mistral_by_ids_that_it_takes() {
 }
 
 #[tokio::test]
-async fn gateways_are_told_who_asks_and_for_whom() {
-    let request = sent(hi(), |options| {
-        new!(OpenRouter)(options).with_referer("https://app.example").with_title("App")
-    });
+async fn gateway_headers_are_sent_and_redacted() {
+    let request =
+        sent(hi(), |options| new!(OpenRouter)(options).referer("https://app.example").title("App"));
     let request = request.await;
     assert_eq!(request.header("http-referer"), Some("https://app.example"));
     assert_eq!(request.header("x-title"), Some("App"));
@@ -439,19 +437,18 @@ async fn gateways_are_told_who_asks_and_for_whom() {
     let shown =
         format!("{:?}", Portkey::new("m").with_api_key("secret-1").with_virtual_key("secret-2"));
     assert!(!shown.contains("secret-"), "{shown}");
-    let told = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
-    let (options, _) = wire(401, &told);
-    let portkey = new!(Portkey)(options).with_virtual_key("canary-0123456789");
-    let error = portkey.chat(hi()).await.expect_err("refused");
+    let body = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
+    let (options, _) = wire(401, &body);
+    let portkey = new!(Portkey)(options).virtual_key("canary-0123456789");
+    let error = portkey.chat(hi()).await.expect_err("an error");
     assert_eq!(error.message(), "no virtual key [redacted]");
 }
 
 #[tokio::test]
-async fn a_missing_model_of_ollamas_says_how_to_fetch_it() {
-    let told = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
-    let (options, _) = wire(404, &told);
-    let error =
-        Ollama::new("qwen3").with_http(options.clone()).chat(hi()).await.expect_err("missing");
+async fn missing_ollama_model_error_names_the_pull_command() {
+    let body = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
+    let (options, _) = wire(404, &body);
+    let error = Ollama::new("qwen3").http(options.clone()).chat(hi()).await.expect_err("missing");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
     assert_eq!(error.message(), "model 'qwen3' not found; fetch it with `ollama pull qwen3`");
     assert_eq!(error.status(), Some(404));
@@ -460,7 +457,7 @@ async fn a_missing_model_of_ollamas_says_how_to_fetch_it() {
 }
 
 #[tokio::test]
-async fn a_key_is_asked_for_where_one_is_needed() {
+async fn missing_key_is_an_error_where_one_is_required() {
     let (options, sent) = wire(200, &hello());
     let groq = Groq::new("m").with_api_key("").with_http(options.clone());
     let error = groq.chat(hi()).await.expect_err("no key");
@@ -469,32 +466,27 @@ async fn a_key_is_asked_for_where_one_is_needed() {
     let databricks = Databricks::new("m").with_api_key("").with_workspace("https://a.example");
     let error = databricks.with_http(options.clone()).chat(hi()).await.expect_err("no key");
     assert!(error.message().contains("DATABRICKS_TOKEN"), "{error}");
-    assert!(sent.lock().expect("no panic").is_empty(), "nothing is sent");
-    // A proxy may need none, a server of one's own does not.
-    let proxy = Groq::new("m").with_api_key("").with_base_url("http://proxy.example/v1");
-    proxy.with_http(options.clone()).chat(hi()).await.expect("an answer");
-    LmStudio::new("m")
-        .with_api_key("")
-        .with_http(options.clone())
-        .chat(hi())
-        .await
-        .expect("an answer");
-    Ollama::new("m").with_http(options).chat(hi()).await.expect("an answer");
-    assert_eq!(sent.lock().expect("no panic").len(), 3);
+    assert!(sent.lock().expect("the lock is not poisoned").is_empty(), "nothing is sent");
+    // A proxy may need no key, and a local server needs none.
+    let proxy = Groq::new("m").api_key("").base_url("http://proxy.example/v1");
+    proxy.http(options.clone()).chat(hi()).await.expect("an answer");
+    LmStudio::new("m").api_key("").http(options.clone()).chat(hi()).await.expect("an answer");
+    Ollama::new("m").http(options).chat(hi()).await.expect("an answer");
+    assert_eq!(sent.lock().expect("the lock is not poisoned").len(), 3);
 }
 
 #[tokio::test]
-async fn a_header_that_says_who_asks_is_as_good_as_a_key() {
+async fn authorization_header_replaces_a_key() {
     let (options, sent) = wire(200, &hello());
-    let options = options.with_header("Authorization", "Bearer of-a-gateway");
-    Groq::new("m").with_api_key("").with_http(options).chat(hi()).await.expect("an answer");
-    let sent = sent.lock().expect("no panic");
+    let options = options.header("Authorization", "Bearer of-a-gateway");
+    Groq::new("m").api_key("").http(options).chat(hi()).await.expect("an answer");
+    let sent = sent.lock().expect("the lock is not poisoned");
     assert_eq!(sent[0].header("authorization"), Some("Bearer of-a-gateway"));
 }
 
 #[tokio::test]
-async fn a_part_of_an_address_that_is_missing_is_named() {
-    let error = Cloudflare::new("m").with_api_key("k").chat(hi()).await.expect_err("no account");
+async fn missing_part_of_the_url_is_named_in_the_error() {
+    let error = Cloudflare::new("m").api_key("k").chat(hi()).await.expect_err("no account");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("CLOUDFLARE_ACCOUNT_ID"), "{error}");
     assert_eq!(Databricks::new("m").info().server_address, None);
@@ -503,21 +495,24 @@ async fn a_part_of_an_address_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn models_are_listed_where_there_is_a_list() {
+async fn models_are_listed_where_supported() {
     let (options, sent) = wire(200, &json!({"data": [{"id": "a"}, {"id": "b"}]}));
     let models = new!(Groq)(options.clone()).list_models().await.expect("a list");
     assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-    assert_eq!(sent.lock().expect("no panic")[0].url, "https://api.groq.com/openai/v1/models");
-    let ollama = Ollama::new("").with_http(options.clone()).list_models().await;
+    assert_eq!(
+        sent.lock().expect("the lock is not poisoned")[0].url,
+        "https://api.groq.com/openai/v1/models"
+    );
+    let ollama = Ollama::new("").http(options.clone()).list_models().await;
     assert_eq!(ollama.expect("a list").len(), 2);
-    let error = new!(Perplexity)(options.clone()).list_models().await.expect_err("none");
+    let error = new!(Perplexity)(options.clone()).list_models().await.expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
-    let error = new!(Groq)(options).count_tokens(hi()).await.expect_err("none");
+    let error = new!(Groq)(options).count_tokens(hi()).await.expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
 }
 
 #[test]
-fn the_facts_of_openais_own_conventions_are_told_of_openai_alone() {
+fn openai_attributes_are_set_for_openai_only() {
     let keys = |provider: &dyn Provider| -> Vec<String> {
         let attributes = provider.info().attributes.iter();
         attributes.map(|pair| format!("{}={}", pair.key, pair.value)).collect()

@@ -1,5 +1,4 @@
-//! Recorded traffic of the OpenAI Responses API, where it is at hand, and what it says, read
-//! without the library's own decoder.
+//! Recorded traffic of the OpenAI Responses API, decoded independently of the library.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -9,22 +8,22 @@ use serde_json::Value;
 
 use super::cassettes::{Interaction, Recording, recordings};
 
-/// Every interaction with `POST /v1/responses` of OpenAI's, by file.
+/// Returns every interaction with OpenAI's `POST /v1/responses`, by file.
 pub fn openai_responses() -> Vec<Recording> {
     recordings(|method, url| method == "POST" && url == "https://api.openai.com/v1/responses")
 }
 
-/// Every interaction with the Responses API of Azure's, by file.
+/// Returns every interaction with Azure's Responses API, by file.
 pub fn azure_responses() -> Vec<Recording> {
     recordings(|method, url| method == "POST" && url.contains(".azure.com/openai/responses?"))
 }
 
-/// Every count of tokens by OpenAI, by file.
+/// Returns every token count of OpenAI, by file.
 pub fn openai_counts() -> Vec<Recording> {
     recordings(|_, url| url == "https://api.openai.com/v1/responses/input_tokens")
 }
 
-/// The response object: the whole body, or that of the last event.
+/// Returns the response object: the complete body, or that of the last event.
 pub fn response(interaction: &Interaction) -> Value {
     if !interaction.streamed() {
         return interaction.json();
@@ -34,7 +33,7 @@ pub fn response(interaction: &Interaction) -> Value {
     last.expect("a last event")["response"].take()
 }
 
-/// The request as a program would make it.
+/// Returns the library's request for a recorded request body.
 pub fn chat_request(recorded: &Value) -> ChatRequest {
     let input = recorded["input"].as_array().expect("a list");
     let system = input.iter().find(|item| item["role"] == "system");
@@ -62,7 +61,7 @@ pub fn output(recorded: &Value) -> Option<OutputSchema> {
     })
 }
 
-/// The recorded input as turns; who speaks on is the same turn.
+/// Returns the recorded input as turns; consecutive items of one role are one turn.
 pub fn turns(input: &[Value]) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
     for item in input.iter().filter(|item| item["role"] != "system") {
@@ -124,8 +123,9 @@ fn text(part: &Value) -> String {
     part["text"].as_str().expect("text").to_owned()
 }
 
-/// A request by its meaning: no nulls, and arguments as what they are.
-pub fn meaning(request: &Value) -> Value {
+/// Returns a request in the form in which requests are compared: without nulls, and with tool
+/// arguments parsed.
+pub fn normalized(request: &Value) -> Value {
     let mut value = request.clone();
     normalize(&mut value);
     value
