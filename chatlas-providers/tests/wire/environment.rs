@@ -1,5 +1,5 @@
-//! Settings from environment variables. A process cannot safely change its own variables, so each
-//! case runs this test binary again in a child process.
+//! What providers take from the environment. A process cannot safely change its own, so each case
+//! runs this test binary again, with an environment made for it.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -12,52 +12,46 @@ use chatlas_providers::http::HttpOptions;
 use chatlas_providers::openai::OpenAi;
 use chatlas_providers::vendors::{Cloudflare, Databricks, Groq, LmStudio, Ollama};
 
-/// The variable with the case of the child process.
+/// Which case the child is to run.
 const CASE: &str = "CHATLAS_TEST_CASE";
 
-/// Returns the output of the child process with these variables only.
+/// What the child finds in an environment of those variables alone.
 fn found(case: &str, environment: &[(&str, &str)]) -> String {
-    let child = Command::new(std::env::current_exe().expect("this binary"))
-        .args([
-            "environment::child_process",
-            "--exact",
-            "--ignored",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+    let output = Command::new(std::env::current_exe().expect("this binary"))
+        .args(["environment::child_process", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
         .env_clear()
         .env(CASE, case)
         .envs(environment.iter().copied())
         .output()
         .expect("it runs");
-    let output = String::from_utf8_lossy(&child.stdout).into_owned();
-    assert!(child.status.success(), "{output}{}", String::from_utf8_lossy(&child.stderr));
-    let line = output.lines().find_map(|line| line.split_once("found: "));
-    line.unwrap_or_else(|| panic!("{output}")).1.to_owned()
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let line = told.lines().find_map(|line| line.split_once("found: "));
+    line.unwrap_or_else(|| panic!("{told}")).1.to_owned()
 }
 
-/// Returns the URL and the key of a request, or the error if none is sent.
-async fn destination(provider: impl FnOnce(HttpOptions) -> Arc<dyn Provider>) -> String {
+/// Where a request goes and by which key, or why it does not.
+async fn asked(provider: impl FnOnce(HttpOptions) -> Arc<dyn Provider>) -> String {
     let sent = Arc::new(Mutex::new(String::new()));
     let seen = Arc::clone(&sent);
     let options = HttpOptions::default().with_max_retries(0).with_sender(move |request| {
         let header = |name| request.headers().get(name).and_then(|key| key.to_str().ok());
         let key = header("authorization").or_else(|| header("api-key")).unwrap_or("no key");
-        *seen.lock().expect("the lock is not poisoned") = format!("{} {key}", request.url());
+        *seen.lock().expect("no panic") = format!("{} {key}", request.url());
         std::future::ready(Err::<reqwest::Response, _>("it has been seen"))
     });
     let request = ChatRequest::new([Turn::user("hi")]);
-    let error = provider(options).chat(request).await.expect_err("no response");
-    let sent = sent.lock().expect("the lock is not poisoned");
+    let error = provider(options).chat(request).await.expect_err("nobody answers");
+    let sent = sent.lock().expect("no panic");
     if sent.is_empty() { error.to_string() } else { sent.clone() }
 }
 
-#[ignore = "run by other tests"]
+#[ignore = "run by the other tests"]
 #[tokio::test]
 async fn child_process() {
-    macro_rules! destination {
+    macro_rules! asked {
         ($provider:ident) => {
-            destination(|http| Arc::new($provider::new("m").http(http))).await
+            asked(|http| Arc::new($provider::new("m").with_http(http))).await
         };
     }
     let chosen = |provider: Result<Arc<dyn Provider>, _>| match provider {
@@ -65,15 +59,15 @@ async fn child_process() {
         Err(error) => format!("{error}"),
     };
     let found = match std::env::var(CASE).expect("a case").as_str() {
-        "azure" => destination!(AzureOpenAi),
-        "azure-completions" => destination!(AzureOpenAiCompletions),
-        "cloudflare" => destination!(Cloudflare),
-        "databricks" => destination!(Databricks),
-        "groq" => destination!(Groq),
-        "lm-studio" => destination!(LmStudio),
-        "ollama" => destination!(Ollama),
-        "openai" => destination!(OpenAi),
-        "openai-completions" => destination!(OpenAiCompletions),
+        "azure" => asked!(AzureOpenAi),
+        "azure-completions" => asked!(AzureOpenAiCompletions),
+        "cloudflare" => asked!(Cloudflare),
+        "databricks" => asked!(Databricks),
+        "groq" => asked!(Groq),
+        "lm-studio" => asked!(LmStudio),
+        "ollama" => asked!(Ollama),
+        "openai" => asked!(OpenAi),
+        "openai-completions" => asked!(OpenAiCompletions),
         "auto" => chosen(auto("groq/m")),
         "auto_from_env" => chosen(auto_from_env()),
         other => panic!("no such case: {other}"),
@@ -147,8 +141,8 @@ fn missing_variables_are_named_in_the_error() {
         ("auto", &[], "GROQ_API_KEY"),
         ("auto_from_env", &[], "CHATLAS_CHAT_PROVIDER_MODEL"),
     ] {
-        let output = found(case, environment);
-        assert!(output.contains(lacks), "{case}: {output}");
+        let told = found(case, environment);
+        assert!(told.contains(lacks), "{case}: {told}");
     }
 }
 
@@ -162,6 +156,6 @@ fn auto_selects_the_provider_from_the_environment() {
         let environment = [("CHATLAS_CHAT_PROVIDER_MODEL", chosen), ("GROQ_API_KEY", "k")];
         assert_eq!(found("auto_from_env", &environment), expected);
     }
-    let output = found("auto_from_env", &[("CHATLAS_CHAT_PROVIDER_MODEL", "gpt-4o")]);
-    assert!(output.starts_with("there is no provider `gpt-4o`; known are openai, "), "{output}");
+    let told = found("auto_from_env", &[("CHATLAS_CHAT_PROVIDER_MODEL", "gpt-4o")]);
+    assert!(told.starts_with("there is no provider `gpt-4o`; the supported ones are openai, "), "{told}");
 }

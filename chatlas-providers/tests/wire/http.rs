@@ -1,5 +1,5 @@
-//! HTTP of all providers: custom clients, expiring tokens, trace propagation, and limits on the size
-//! of responses.
+//! What every provider's HTTP has: a client of the program's own, tokens that run out, the trace
+//! carried along, and bounds on what is taken in.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -19,7 +19,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::json;
 
-/// A server that stores the heads of requests, and sends the responses that a function writes.
+/// Remembers the heads of requests, and answers each with what `answer` writes.
 struct Server {
     url: String,
     heads: Arc<Mutex<Vec<String>>>,
@@ -41,9 +41,9 @@ fn serve(answer: impl Fn(u32, &mut TcpStream) -> std::io::Result<()> + Send + 's
                 head.push_str(&line);
                 line.clear();
             }
-            // A client may disconnect.
+            // A client that went away is no failure of the server's.
             let _ = reader.read_exact(&mut vec![0; length]);
-            seen.lock().expect("the lock is not poisoned").push(head.to_ascii_lowercase());
+            seen.lock().expect("no panic").push(head.to_ascii_lowercase());
             let _ = answer(number, reader.get_mut());
         }
     });
@@ -91,7 +91,7 @@ async fn custom_send_function_sends_the_requests() {
     let options = HttpOptions::default().with_sender(move |mut request| {
         let (client, count) = (client.clone(), Arc::clone(&count));
         async move {
-            // The first call fails, as a middleware may, and is retried.
+            // It fails once, as a middleware may: that is tried again.
             if count.fetch_add(1, Ordering::SeqCst) == 0 {
                 return Err("not now".to_owned().into());
             }
@@ -103,19 +103,20 @@ async fn custom_send_function_sends_the_requests() {
         OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k").with_http(options);
     assert_eq!(model.chat(hi()).await.expect("an answer").text(), "Hello");
     assert_eq!(sent.load(Ordering::SeqCst), 2);
-    assert!(
-        server.heads.lock().expect("the lock is not poisoned")[0].contains("x-middleware: yes")
-    );
+    assert!(server.heads.lock().expect("no panic")[0].contains("x-middleware: yes"));
 }
 
 #[tokio::test]
 async fn failure_of_a_custom_client_is_a_typed_error() {
-    let options = HttpOptions::default().max_retries(0).send_with(|_| {
+    let options = HttpOptions::default().with_max_retries(0).with_sender(|_| {
         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "slow");
         std::future::ready(Err(error))
     });
-    let model = OpenAi::new("gpt-4o").base_url("http://a.example").api_key("k").http(options);
-    let error = model.chat(hi()).await.expect_err("an error");
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url("http://a.example")
+        .with_api_key("k")
+        .with_http(options);
+    let error = model.chat(hi()).await.expect_err("it failed");
     assert_eq!(error.kind(), ProviderErrorKind::Timeout);
     assert_eq!(error.message(), "a.example did not answer in time");
 }
@@ -126,18 +127,22 @@ async fn rejected_token_is_replaced() {
         0 | 2 => write(connection, 200, "application/json", &hello()),
         _ => write(connection, 401, "application/json", r#"{"error": {"message": "token-1?"}}"#),
     });
-    let tokens = Arc::new(AtomicU32::new(1));
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("").token_provider(move || {
-        let number = tokens.fetch_add(1, Ordering::SeqCst);
-        let token = Token::new(format!("token-{number}")).expires_in(Duration::from_hours(1));
-        std::future::ready(Ok::<_, std::io::Error>(token))
-    });
+    let asked = Arc::new(AtomicU32::new(1));
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url(&server.url)
+        .with_api_key("")
+        .with_token_provider(move || {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            let token =
+                BearerToken::new(format!("token-{number}")).with_lifetime(Duration::from_hours(1));
+            std::future::ready(Ok::<_, std::io::Error>(token))
+        });
     model.chat(hi()).await.expect("an answer");
-    let error = model.chat(hi()).await.expect_err("the token is rejected");
+    let error = model.chat(hi()).await.expect_err("the token is refused");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
     assert_eq!(error.message(), "[redacted]?");
     model.chat(hi()).await.expect("an answer to the new one");
-    let heads = server.heads.lock().expect("the lock is not poisoned");
+    let heads = server.heads.lock().expect("no panic");
     for (head, token) in heads.iter().zip(["token-1", "token-1", "token-2"]) {
         assert!(head.contains(&format!("authorization: bearer {token}\r\n")), "{head}");
     }
@@ -155,13 +160,13 @@ async fn trace_context_is_sent_only_if_enabled() {
     let tracer = global::tracer("test");
     let context = opentelemetry::Context::current_with_span(tracer.start("program"));
     let trace = context.span().span_context().trace_id().to_string();
-    let propagating = HttpOptions::default().propagate(true);
-    for options in [HttpOptions::default(), propagating.clone(), propagating.spans(true)] {
+    let asked = HttpOptions::default().with_propagation(true);
+    for options in [HttpOptions::default(), asked.clone(), asked.with_spans(true)] {
         use opentelemetry::trace::FutureExt as _;
         let model = model(options);
         model.chat(hi()).with_context(context.clone()).await.expect("an answer");
     }
-    let heads = server.heads.lock().expect("the lock is not poisoned");
+    let heads = server.heads.lock().expect("no panic");
     assert!(!heads[0].contains("traceparent"), "{}", heads[0]);
     let parents: Vec<&str> =
         heads[1..].iter().filter_map(|head| head.split("traceparent: ").nth(1)).collect();
@@ -169,10 +174,7 @@ async fn trace_context_is_sent_only_if_enabled() {
     let program = context.span().span_context().span_id().to_string();
     for parent in parents {
         assert!(parent.starts_with(&format!("00-{trace}-")), "{parent}");
-        assert!(
-            !parent.contains(&program),
-            "the parent is the span of the call, not of its caller"
-        );
+        assert!(!parent.contains(&program), "it is the span of the call, not of its caller");
     }
 }
 
@@ -201,8 +203,8 @@ async fn endless_event_is_rejected() {
                 connection.write_all(&piece)?;
             }
         });
-        let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
-        let error = stream(&model).await.expect_err("an endless event");
+        let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
+        let error = stream(&model).await.expect_err("it has no end");
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply, "{kind}");
         assert!(error.message().ends_with("a piece of it is longer than 32 MiB"), "{error}");
     }
@@ -221,8 +223,8 @@ async fn endless_stream_is_rejected() {
             connection.write_all(event.as_bytes())?;
         }
     });
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
-    let error = stream(&model).await.expect_err("an endless stream");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
+    let error = stream(&model).await.expect_err("they have no end");
     assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
     assert!(error.message().ends_with("it is longer than 256 MiB"), "{error}");
 }
@@ -270,8 +272,8 @@ async fn comments_empty_events_and_byte_order_marks_are_accepted() {
 async fn trailing_data_after_json_is_malformed() {
     let body = format!("{} {{}}", hello());
     let server = serve(move |_, connection| write(connection, 200, "application/json", &body));
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
-    let error = model.chat(hi()).await.expect_err("invalid JSON");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
+    let error = model.chat(hi()).await.expect_err("no JSON");
     assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
 }
 
@@ -282,8 +284,8 @@ async fn key_in_the_url_is_redacted_in_every_encoding() {
         ("user:canary%2D4e5f@", "canary-4e5f"),
         ("user:canary%2D4e5f@", "canary%2D4e5f"),
     ] {
-        let body = json!({"error": {"message": format!("no {quoted}!")}}).to_string();
-        let server = serve(move |_, connection| write(connection, 401, "application/json", &body));
+        let told = json!({"error": {"message": format!("no {quoted}!")}}).to_string();
+        let server = serve(move |_, connection| write(connection, 401, "application/json", &told));
         let url = server.url.replacen("http://", &format!("http://{user}"), 1);
         let error = OpenAi::new("gpt-4o").with_base_url(url).with_api_key("").chat(hi()).await;
         assert_eq!(error.expect_err("refused").message(), "no [redacted]!");
@@ -292,7 +294,7 @@ async fn key_in_the_url_is_redacted_in_every_encoding() {
 
 #[test]
 fn ipv6_address_is_recorded_without_brackets() {
-    let model = OpenAi::new("gpt-4o").base_url("http://[::1]:8080/v1");
+    let model = OpenAi::new("gpt-4o").with_base_url("http://[::1]:8080/v1");
     let info = model.info();
     assert_eq!((info.server_address.as_deref(), info.server_port), (Some("::1"), Some(8080)));
 }
@@ -302,8 +304,8 @@ async fn unrequested_compression_is_named_in_the_error() {
     let server = serve(|_, connection| {
         write(connection, 200, "application/json\r\ncontent-encoding: gzip", "\u{1f}\u{8b}")
     });
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).api_key("k");
-    for error in [model.chat(hi()).await.expect_err("an error"), stream(&model).await.unwrap_err()]
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
+    for error in [model.chat(hi()).await.expect_err("no answer"), stream(&model).await.unwrap_err()]
     {
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
         assert!(error.message().contains("compressed by `gzip`"), "{error}");

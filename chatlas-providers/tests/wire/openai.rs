@@ -1,5 +1,5 @@
-//! The OpenAI provider with a server that keeps its connections open: redaction, errors, and reuse
-//! of connections.
+//! The OpenAI provider against a small server that keeps its connections open: what is shown of
+//! secrets, which errors come out, how many connections are made.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use chatlas_providers::openai::OpenAi;
 use futures_util::StreamExt as _;
 use serde_json::json;
 
-/// A key without a recognisable format: redaction must compare with the key itself.
+/// A key in no known form, so that only knowing it can hide it.
 const CANARY: &str = "canary-0123456789abcdef";
 
 struct Server {
@@ -23,7 +23,7 @@ struct Server {
     connections: Arc<AtomicUsize>,
 }
 
-/// Sends the same response to every request, and the end of its body after a delay.
+/// Gives that answer to every request. The end of the body leaves that much later than the rest.
 fn serve(status: u16, kind: &str, body: &str, end_after: Duration) -> Server {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
@@ -37,7 +37,7 @@ fn serve(status: u16, kind: &str, body: &str, end_after: Duration) -> Server {
         for connection in listener.incoming().flatten() {
             count.fetch_add(1, Ordering::SeqCst);
             let answer = answer.clone();
-            // A client may disconnect.
+            // A client that went away is no failure of the server's.
             std::thread::spawn(move || answer_all(connection, &answer, end_after).is_ok());
         }
     });
@@ -70,7 +70,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     runtime
         .expect("a runtime")
         .block_on(async { tokio::time::timeout(Duration::from_secs(10), future).await })
-        .expect("the test finishes in time")
+        .expect("in time")
 }
 
 fn model(server: &Server) -> OpenAi {
@@ -85,8 +85,8 @@ async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
     let mut events = model.chat_stream(hi()).await?;
     while let Some(event) = events.next().await {
         if let CompletionEvent::Done(completion) = event? {
-            // Like the loop, this does not wait for the end of the body.
-            return Ok(completion);
+            // As the loop does: what comes after the last event is not waited for.
+            return Ok((*completion).clone());
         }
     }
     panic!("no last event");
@@ -124,8 +124,8 @@ fn unfinished_body_does_not_delay_the_reply() {
 
 #[test]
 fn error_event_without_a_type_is_read_and_redacted() {
-    let body = json!({"error": {"code": "invalid_api_key", "message": format!("bad {CANARY}!")}});
-    let server = serve(200, "text/event-stream", &format!("data: {body}\n\n"), Duration::ZERO);
+    let told = json!({"error": {"code": "invalid_api_key", "message": format!("bad {CANARY}!")}});
+    let server = serve(200, "text/event-stream", &format!("data: {told}\n\n"), Duration::ZERO);
     let error = run(stream(&model(&server))).expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
     assert_eq!(error.message(), "bad [redacted]!");
@@ -134,37 +134,38 @@ fn error_event_without_a_type_is_read_and_redacted() {
 
 #[test]
 fn failed_response_is_redacted() {
-    let body = json!({"status": "failed", "error": {"code": "x", "message": CANARY}});
-    let server = serve(200, "application/json", &body.to_string(), Duration::ZERO);
+    let told = json!({"status": "failed", "error": {"code": "x", "message": CANARY}});
+    let server = serve(200, "application/json", &told.to_string(), Duration::ZERO);
     let error = run(model(&server).chat(hi())).expect_err("an error");
     assert_eq!(error.message(), "[redacted]");
 }
 
 #[test]
 fn key_in_a_custom_header_is_redacted() {
-    let body = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
-    let server = serve(401, "application/json", &body.to_string(), Duration::ZERO);
-    let options = HttpOptions::default().header("api-key", CANARY).header("x-team", "error");
-    let model = OpenAi::new("gpt-4o").base_url(&server.url).http(options);
+    let told = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
+    let server = serve(401, "application/json", &told.to_string(), Duration::ZERO);
+    let options =
+        HttpOptions::default().with_header("api-key", CANARY).with_header("x-team", "error");
+    let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_http(options);
     let error = run(model.chat(hi())).expect_err("an error");
     assert_eq!(error.message(), "the header [redacted] is wrong");
 }
 
 #[test]
 fn short_key_does_not_break_error_codes() {
-    let body = json!({"error": {"message": "no model", "code": "model_not_found"}});
-    let server = serve(404, "application/json", &body.to_string(), Duration::ZERO);
-    let error = run(model(&server).api_key("error").chat(hi())).expect_err("an error");
+    let told = json!({"error": {"message": "no model", "code": "model_not_found"}});
+    let server = serve(404, "application/json", &told.to_string(), Duration::ZERO);
+    let error = run(model(&server).with_api_key("error").chat(hi())).expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
 }
 
 #[test]
 fn secrets_in_the_url_are_redacted() {
-    let model =
-        OpenAi::new("gpt-4o").base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
     assert!(!format!("{model:?}").contains(CANARY));
-    let options = HttpOptions::default().max_retries(0);
-    let error = run(model.http(options).chat(hi())).expect_err("no server");
+    let options = HttpOptions::default().with_max_retries(0);
+    let error = run(model.with_http(options).chat(hi())).expect_err("nobody is there");
     assert_eq!(error.kind(), ProviderErrorKind::Connection);
     assert!(error.message().starts_with("cannot reach 127.0.0.1:9: "), "{error}");
     assert!(!format!("{error} {error:?}").contains(CANARY));

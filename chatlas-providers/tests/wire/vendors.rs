@@ -1,5 +1,5 @@
-//! The differences between vendors of Chat Completions: URLs, headers, parameter names, and the
-//! format of messages.
+//! How vendors that speak Chat Completions differ: where each is asked, with what, and in which
+//! words.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use chatlas_providers::vendors::{
 };
 use serde_json::{Value, json};
 
-/// A sent request.
+/// What a request said.
 #[derive(Clone, Debug)]
 struct Sent {
     url: String,
@@ -28,11 +28,11 @@ struct Sent {
 
 impl Sent {
     fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Returns options whose client sends the same response to all requests, and the sent requests.
+/// A wire that answers all with the same, and what was sent over it.
 fn wire(status: u16, answer: &Value) -> (HttpOptions, Arc<Mutex<Vec<Sent>>>) {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&sent);
@@ -40,7 +40,7 @@ fn wire(status: u16, answer: &Value) -> (HttpOptions, Arc<Mutex<Vec<Sent>>>) {
     let options = HttpOptions::default().with_sender(move |request| {
         let headers = request.headers().iter();
         let body = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
-        seen.lock().expect("the lock is not poisoned").push(Sent {
+        seen.lock().expect("no panic").push(Sent {
             url: request.url().to_string(),
             headers: headers
                 .map(|(name, value)| (name.to_string(), value.to_str().expect("text").to_owned()))
@@ -66,18 +66,18 @@ fn hi() -> ChatRequest {
     ChatRequest::new([Turn::user("hi")])
 }
 
-/// Returns the HTTP request that the provider sends for `request`.
+/// What the provider sends for that request.
 async fn sent<P: Provider>(request: ChatRequest, provider: impl FnOnce(HttpOptions) -> P) -> Sent {
     let (options, sent) = wire(200, &hello());
     provider(options).chat(request).await.expect("an answer");
-    let sent = sent.lock().expect("the lock is not poisoned");
+    let sent = sent.lock().expect("no panic");
     sent[0].clone()
 }
 
 async fn streamed<P: Provider>(provider: impl FnOnce(HttpOptions) -> P) -> Value {
     let (options, sent) = wire(200, &hello());
     provider(options).chat_stream(hi()).await.expect("an answer");
-    let sent = sent.lock().expect("the lock is not poisoned");
+    let sent = sent.lock().expect("no panic");
     sent[0].body.clone()
 }
 
@@ -90,7 +90,7 @@ macro_rules! new {
 #[tokio::test]
 async fn requests_go_to_each_vendors_url_with_its_key() {
     let bearer = ("authorization", "Bearer key");
-    macro_rules! assert_sent {
+    macro_rules! asked {
         ($vendor:ident $(.$setting:ident($value:literal))*, $name:literal, $url:literal, $key:expr) => {{
             let mut name = String::new();
             let sent = sent(hi(), |options| {
@@ -105,25 +105,25 @@ async fn requests_go_to_each_vendors_url_with_its_key() {
             assert_eq!(sent.body["model"], "m");
         }};
     }
-    assert_sent!(DeepSeek, "deepseek", "https://api.deepseek.com", bearer);
-    assert_sent!(Groq, "groq", "https://api.groq.com/openai/v1", bearer);
-    assert_sent!(HuggingFace, "huggingface", "https://router.huggingface.co/v1", bearer);
-    assert_sent!(LmStudio, "lm_studio", "http://localhost:1234/v1", bearer);
-    assert_sent!(Mistral, "mistral_ai", "https://api.mistral.ai/v1", bearer);
-    assert_sent!(Ollama, "ollama", "http://localhost:11434/v1", bearer);
-    assert_sent!(OpenAiCompletions, "openai", "https://api.openai.com/v1", bearer);
-    assert_sent!(OpenRouter, "openrouter", "https://openrouter.ai/api/v1", bearer);
-    assert_sent!(Perplexity, "perplexity", "https://api.perplexity.ai", bearer);
+    asked!(DeepSeek, "deepseek", "https://api.deepseek.com", bearer);
+    asked!(Groq, "groq", "https://api.groq.com/openai/v1", bearer);
+    asked!(HuggingFace, "huggingface", "https://router.huggingface.co/v1", bearer);
+    asked!(LmStudio, "lm_studio", "http://localhost:1234/v1", bearer);
+    asked!(Mistral, "mistral_ai", "https://api.mistral.ai/v1", bearer);
+    asked!(Ollama, "ollama", "http://localhost:11434/v1", bearer);
+    asked!(OpenAiCompletions, "openai", "https://api.openai.com/v1", bearer);
+    asked!(OpenRouter, "openrouter", "https://openrouter.ai/api/v1", bearer);
+    asked!(Perplexity, "perplexity", "https://api.perplexity.ai", bearer);
     let key = ("x-portkey-api-key", "key");
-    assert_sent!(Portkey, "portkey", "https://api.portkey.ai/v1", key);
-    assert_sent!(
-        Cloudflare.account("abc"),
+    asked!(Portkey, "portkey", "https://api.portkey.ai/v1", key);
+    asked!(
+        Cloudflare.with_account("abc"),
         "cloudflare",
         "https://api.cloudflare.com/client/v4/accounts/abc/ai/v1",
         bearer
     );
-    assert_sent!(
-        Databricks.workspace("adb-1.azuredatabricks.net/"),
+    asked!(
+        Databricks.with_workspace("adb-1.azuredatabricks.net/"),
         "databricks",
         "https://adb-1.azuredatabricks.net/serving-endpoints",
         bearer
@@ -196,14 +196,14 @@ async fn unsupported_parameters_are_rejected() {
         assert_eq!(body["top_k"], 3);
     }
     let (options, wire) = wire(200, &hello());
-    let error = new!(OpenAiCompletions)(options.clone()).chat(request).await.expect_err("an error");
+    let error = new!(OpenAiCompletions)(options.clone()).chat(request).await.expect_err("refused");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("`top_k`"), "{error}");
     let mut request = hi();
-    request.params.previous_response_id = Some("r".into());
-    let error = new!(Groq)(options).chat(request).await.expect_err("an error");
+    Arc::make_mut(&mut request.params).previous_response_id = Some("r".into());
+    let error = new!(Groq)(options).chat(request).await.expect_err("refused");
     assert!(error.message().contains("`previous_response_id`"), "{error}");
-    assert!(wire.lock().expect("the lock is not poisoned").is_empty(), "nothing is sent");
+    assert!(wire.lock().expect("no panic").is_empty(), "nothing is sent");
 }
 
 #[tokio::test]
@@ -288,7 +288,7 @@ async fn document_urls_are_sent_where_supported() {
         json!({"type": "file", "file": {"filename": "document", "file_data": url}})
     );
     let (options, _) = wire(200, &hello());
-    let error = new!(Groq)(options).chat(request()).await.expect_err("an error");
+    let error = new!(Groq)(options).chat(request()).await.expect_err("refused");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("no document by its URL"), "{error}");
 }
@@ -328,7 +328,7 @@ async fn thinking_is_sent_back_to_its_vendor_only() {
         let replay = Some(Replay { provider: provider.into(), item });
         Content::Thinking(Thinking { text: "Hm.".into(), replay })
     };
-    let call = Content::ToolRequest(ToolRequest {
+    let asked = Content::ToolRequest(ToolRequest {
         id: "c1".into(),
         name: "add".into(),
         arguments: json!("{\"a\": "),
@@ -339,14 +339,14 @@ async fn thinking_is_sent_back_to_its_vendor_only() {
         thinking("openrouter", json!({"reasoning_details": [{"text": "Hm."}]})),
         Content::Refusal(Refusal { text: "No.".into() }),
         Content::text("  "),
-        call,
+        asked,
     ];
-    let reply = AssistantTurn { contents, ..Default::default() };
+    let said = AssistantTurn { contents, ..Default::default() };
     let silent = AssistantTurn { contents: vec![Content::text("\n")], ..Default::default() };
     let request = ChatRequest::new([
         Turn::user("hi"),
-        Turn::Assistant(reply),
-        Turn::Assistant(silent),
+        Turn::from(said),
+        Turn::from(silent),
         Turn::user("so?"),
     ]);
     let call = json!([{"id": "c1", "type": "function",
@@ -361,13 +361,13 @@ async fn thinking_is_sent_back_to_its_vendor_only() {
     };
     let text = ("reasoning_content", json!("Hm."));
     let details = ("reasoning_details", json!([{"text": "Hm."}]));
-    for (messages, body) in [
+    for (messages, told) in [
         (sent(request.clone(), new!(DeepSeek)).await.body, Some(text)),
         (sent(request.clone(), new!(OpenRouter)).await.body, Some(details)),
         (sent(request, new!(Groq)).await.body, None),
     ] {
-        assert_eq!(messages["messages"][1], expected(body));
-        // An empty turn is omitted.
+        assert_eq!(messages["messages"][1], expected(told));
+        // A turn that said nothing is left out.
         assert_eq!(messages["messages"].as_array().map(Vec::len), Some(3));
     }
 }
@@ -382,12 +382,13 @@ async fn thinking_in_content_parts_is_sent_back_as_parts() {
     let message = json!({"role": "assistant", "content": [thought, text], "tool_calls": [call]});
     let answer = json!({"choices": [{"message": message, "finish_reason": "tool_calls"}]});
     let (options, wire) = wire(200, &answer);
-    let databricks = Databricks::new("m").api_key("k").workspace("a.example").http(options);
-    let reply = databricks.chat(hi()).await.expect("an answer");
-    let again = ChatRequest::new([Turn::user("hi"), Turn::Assistant(reply), Turn::user("so?")]);
+    let databricks =
+        Databricks::new("m").with_api_key("k").with_workspace("a.example").with_http(options);
+    let said = databricks.chat(hi()).await.expect("an answer");
+    let again = ChatRequest::new([Turn::user("hi"), Turn::from(said), Turn::user("so?")]);
     databricks.chat(again.clone()).await.expect("an answer");
-    assert_eq!(wire.lock().expect("the lock is not poisoned")[1].body["messages"][1], message);
-    // Other vendors do not get it.
+    assert_eq!(wire.lock().expect("no panic")[1].body["messages"][1], message);
+    // Not to others.
     let other = sent(again, new!(Mistral)).await.body["messages"][1].take();
     assert_eq!(other["content"], json!([text]));
 }
@@ -395,7 +396,7 @@ async fn thinking_in_content_parts_is_sent_back_as_parts() {
 #[tokio::test]
 async fn tool_call_ids_are_shortened_for_mistral() {
     for (id, is_kept) in [("call_0123456789abcdef", false), ("Ab3456789", true), ("", false)] {
-        let call = Content::ToolRequest(ToolRequest {
+        let asked = Content::ToolRequest(ToolRequest {
             id: id.into(),
             name: "add".into(),
             arguments: json!({}),
@@ -403,9 +404,9 @@ async fn tool_call_ids_are_shortened_for_mistral() {
         });
         let outcome = ToolOutcome::Value(json!(3));
         let result = ToolResult { id: id.into(), name: "add".into(), outcome };
-        let reply = AssistantTurn { contents: vec![call], ..Default::default() };
+        let said = AssistantTurn { contents: vec![asked], ..Default::default() };
         let answered = UserTurn { contents: vec![Content::ToolResult(result)] };
-        let request = ChatRequest::new([Turn::Assistant(reply), Turn::User(answered)]);
+        let request = ChatRequest::new([Turn::from(said), Turn::from(answered)]);
         let ids = |body: Value| {
             let messages = &body["messages"];
             let call = messages[0]["tool_calls"][0]["id"].as_str().expect("an id").to_owned();
@@ -421,8 +422,9 @@ async fn tool_call_ids_are_shortened_for_mistral() {
 
 #[tokio::test]
 async fn gateway_headers_are_sent_and_redacted() {
-    let request =
-        sent(hi(), |options| new!(OpenRouter)(options).referer("https://app.example").title("App"));
+    let request = sent(hi(), |options| {
+        new!(OpenRouter)(options).with_referer("https://app.example").with_title("App")
+    });
     let request = request.await;
     assert_eq!(request.header("http-referer"), Some("https://app.example"));
     assert_eq!(request.header("x-title"), Some("App"));
@@ -437,18 +439,19 @@ async fn gateway_headers_are_sent_and_redacted() {
     let shown =
         format!("{:?}", Portkey::new("m").with_api_key("secret-1").with_virtual_key("secret-2"));
     assert!(!shown.contains("secret-"), "{shown}");
-    let body = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
-    let (options, _) = wire(401, &body);
-    let portkey = new!(Portkey)(options).virtual_key("canary-0123456789");
-    let error = portkey.chat(hi()).await.expect_err("an error");
+    let told = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
+    let (options, _) = wire(401, &told);
+    let portkey = new!(Portkey)(options).with_virtual_key("canary-0123456789");
+    let error = portkey.chat(hi()).await.expect_err("refused");
     assert_eq!(error.message(), "no virtual key [redacted]");
 }
 
 #[tokio::test]
 async fn missing_ollama_model_error_names_the_pull_command() {
-    let body = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
-    let (options, _) = wire(404, &body);
-    let error = Ollama::new("qwen3").http(options.clone()).chat(hi()).await.expect_err("missing");
+    let told = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
+    let (options, _) = wire(404, &told);
+    let error =
+        Ollama::new("qwen3").with_http(options.clone()).chat(hi()).await.expect_err("missing");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
     assert_eq!(error.message(), "model 'qwen3' not found; fetch it with `ollama pull qwen3`");
     assert_eq!(error.status(), Some(404));
@@ -466,27 +469,32 @@ async fn missing_key_is_an_error_where_one_is_required() {
     let databricks = Databricks::new("m").with_api_key("").with_workspace("https://a.example");
     let error = databricks.with_http(options.clone()).chat(hi()).await.expect_err("no key");
     assert!(error.message().contains("DATABRICKS_TOKEN"), "{error}");
-    assert!(sent.lock().expect("the lock is not poisoned").is_empty(), "nothing is sent");
-    // A proxy may need no key, and a local server needs none.
-    let proxy = Groq::new("m").api_key("").base_url("http://proxy.example/v1");
-    proxy.http(options.clone()).chat(hi()).await.expect("an answer");
-    LmStudio::new("m").api_key("").http(options.clone()).chat(hi()).await.expect("an answer");
-    Ollama::new("m").http(options).chat(hi()).await.expect("an answer");
-    assert_eq!(sent.lock().expect("the lock is not poisoned").len(), 3);
+    assert!(sent.lock().expect("no panic").is_empty(), "nothing is sent");
+    // A proxy may need none, a server of one's own does not.
+    let proxy = Groq::new("m").with_api_key("").with_base_url("http://proxy.example/v1");
+    proxy.with_http(options.clone()).chat(hi()).await.expect("an answer");
+    LmStudio::new("m")
+        .with_api_key("")
+        .with_http(options.clone())
+        .chat(hi())
+        .await
+        .expect("an answer");
+    Ollama::new("m").with_http(options).chat(hi()).await.expect("an answer");
+    assert_eq!(sent.lock().expect("no panic").len(), 3);
 }
 
 #[tokio::test]
 async fn authorization_header_replaces_a_key() {
     let (options, sent) = wire(200, &hello());
-    let options = options.header("Authorization", "Bearer of-a-gateway");
-    Groq::new("m").api_key("").http(options).chat(hi()).await.expect("an answer");
-    let sent = sent.lock().expect("the lock is not poisoned");
+    let options = options.with_header("Authorization", "Bearer of-a-gateway");
+    Groq::new("m").with_api_key("").with_http(options).chat(hi()).await.expect("an answer");
+    let sent = sent.lock().expect("no panic");
     assert_eq!(sent[0].header("authorization"), Some("Bearer of-a-gateway"));
 }
 
 #[tokio::test]
 async fn missing_part_of_the_url_is_named_in_the_error() {
-    let error = Cloudflare::new("m").api_key("k").chat(hi()).await.expect_err("no account");
+    let error = Cloudflare::new("m").with_api_key("k").chat(hi()).await.expect_err("no account");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("CLOUDFLARE_ACCOUNT_ID"), "{error}");
     assert_eq!(Databricks::new("m").info().server_address, None);
@@ -499,15 +507,12 @@ async fn models_are_listed_where_supported() {
     let (options, sent) = wire(200, &json!({"data": [{"id": "a"}, {"id": "b"}]}));
     let models = new!(Groq)(options.clone()).list_models().await.expect("a list");
     assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-    assert_eq!(
-        sent.lock().expect("the lock is not poisoned")[0].url,
-        "https://api.groq.com/openai/v1/models"
-    );
-    let ollama = Ollama::new("").http(options.clone()).list_models().await;
+    assert_eq!(sent.lock().expect("no panic")[0].url, "https://api.groq.com/openai/v1/models");
+    let ollama = Ollama::new("").with_http(options.clone()).list_models().await;
     assert_eq!(ollama.expect("a list").len(), 2);
-    let error = new!(Perplexity)(options.clone()).list_models().await.expect_err("an error");
+    let error = new!(Perplexity)(options.clone()).list_models().await.expect_err("none");
     assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
-    let error = new!(Groq)(options).count_tokens(hi()).await.expect_err("an error");
+    let error = new!(Groq)(options).count_tokens(hi()).await.expect_err("none");
     assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
 }
 
