@@ -1,4 +1,4 @@
-//! `chatlas::otel` with receivers: protocols, TLS, runtimes, limits and lost telemetry.
+//! `chatlas::otel` against receivers: protocols, TLS, runtimes, limits, and what is lost.
 
 #[path = "support/otlp.rs"]
 mod otlp;
@@ -15,7 +15,7 @@ use opentelemetry::trace::{Span as _, Tracer as _};
 use otlp::{Payload, Receiver, attribute};
 use serde_json::Value;
 
-/// Tests run one after the other, because the SDK is global.
+/// One after the other: there is one global SDK.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -30,7 +30,7 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 #[test]
-fn protobuf_json_and_gzip_carry_the_same_data() {
+fn protobuf_json_and_gzip_say_the_same() {
     let _turn = turn();
     for (protocol, gzip, kind) in [
         (Protocol::HttpProtobuf, false, "application/x-protobuf"),
@@ -70,7 +70,7 @@ fn protobuf_json_and_gzip_carry_the_same_data() {
 }
 
 #[test]
-fn spans_are_exported_from_any_runtime_and_without_one() {
+fn a_span_arrives_from_any_runtime_and_from_none() {
     let _turn = turn();
     let work = || {
         let receiver = Receiver::start();
@@ -90,7 +90,7 @@ fn spans_are_exported_from_any_runtime_and_without_one() {
 }
 
 #[test]
-fn telemetry_can_be_set_up_once_and_again_after_shutdown() {
+fn telemetry_is_set_up_once_and_again_after_its_end() {
     let _turn = turn();
     let first = Telemetry::new().with_console().with_writer(std::io::sink()).install().unwrap();
     let report = std::env::temp_dir().join(format!("chatlas-otel-{}.html", std::process::id()));
@@ -98,9 +98,9 @@ fn telemetry_can_be_set_up_once_and_again_after_shutdown() {
     let second = Telemetry::new().with_html(&report).install();
     assert!(matches!(second, Err(SetupError::AlreadyInstalled)));
     let kept = std::fs::read_to_string(&report).unwrap();
-    assert_eq!(kept, "the report of the first", "a rejected setup opens no file");
+    assert_eq!(kept, "the report of the first", "a telemetry that is refused opens no file");
     std::fs::remove_file(report).unwrap();
-    assert!(first.tracer_provider().is_some(), "the first one stays active");
+    assert!(first.tracer_provider().is_some(), "the first goes on");
     first.shutdown().unwrap();
     Telemetry::new()
         .with_console()
@@ -112,12 +112,13 @@ fn telemetry_can_be_set_up_once_and_again_after_shutdown() {
 }
 
 #[test]
-fn rejected_exports_are_reported() {
+fn what_a_receiver_refuses_is_told() {
     let _turn = turn();
-    let body = r#"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#;
-    let receiver = Receiver::answering("200 OK", "application/json", body);
-    let target = Otlp::to(receiver.url()).protocol(Protocol::HttpJson).only(&[Signal::Traces]);
-    let telemetry = Telemetry::new().otlp(target).install().unwrap();
+    let said = r#"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#;
+    let receiver = Receiver::answering("200 OK", "application/json", said);
+    let target =
+        Otlp::new(receiver.url()).with_protocol(Protocol::HttpJson).with_signals(&[Signal::Traces]);
+    let telemetry = Telemetry::new().with_otlp(target).install().unwrap();
     for _ in 0..3 {
         span("work");
     }
@@ -130,9 +131,9 @@ fn rejected_exports_are_reported() {
 }
 
 #[test]
-fn spans_dropped_from_the_queue_are_counted() {
+fn spans_beyond_the_queue_are_counted() {
     let _turn = turn();
-    // Nothing listens on the port, so that the queue fills.
+    // The receiver is a port where nobody answers, so that the queue fills.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let target = Otlp::new(url).with_signals(&[Signal::Traces]);
@@ -149,7 +150,7 @@ fn spans_dropped_from_the_queue_are_counted() {
 }
 
 #[test]
-fn sampler_and_limits_in_code_are_applied() {
+fn a_sampler_and_a_limit_in_code_hold() {
     let _turn = turn();
     let receiver = Receiver::start();
     let telemetry = Telemetry::new()
@@ -175,7 +176,7 @@ fn sampler_and_limits_in_code_are_applied() {
 }
 
 #[test]
-fn file_contains_otlp_json_lines() {
+fn a_file_holds_otlp_in_lines() {
     let _turn = turn();
     let file = scratch("otlp.jsonl");
     for name in ["first", "second"] {
@@ -201,7 +202,7 @@ fn file_contains_otlp_json_lines() {
 }
 
 #[test]
-fn capture_and_propagation_are_set_by_the_program() {
+fn capture_and_a_callers_trace_are_the_programs_choice() {
     use chatlas::testing::Script;
     use opentelemetry::trace::FutureExt as _;
 
@@ -231,7 +232,7 @@ fn capture_and_propagation_are_set_by_the_program() {
     let messages = attribute(&call.attributes, "gen_ai.input.messages").unwrap();
     assert!(messages.contains("What should I pack?"), "{messages}");
 
-    // The next setup uses the environment again: capture is off.
+    // The next one does as the environment says again: nothing.
     let receiver = Receiver::start();
     let telemetry = Telemetry::new().with_otlp(Otlp::new(receiver.url())).install().unwrap();
     let mut chat = chatlas::Chat::new(Script::new().says("Pack a jacket."));
@@ -250,8 +251,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The files of a certificate authority, a server certificate and a client certificate.
-#[cfg(feature = "rustls-ring")]
+/// A certificate authority, a server's certificate and a client's, as files.
+#[cfg(any(feature = "rustls", feature = "rustls-ring"))]
 mod tls {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     use rustls::RootCertStore;
@@ -265,7 +266,7 @@ mod tls {
         pub(super) certificate: PathBuf,
         pub(super) key: PathBuf,
         pub(super) server: Arc<rustls::ServerConfig>,
-        /// The certificate and the key of a gRPC server.
+        /// The server's certificate and key, for one that speaks gRPC.
         #[cfg_attr(not(feature = "otel-grpc"), allow(dead_code))]
         pub(super) server_pem: (String, String),
     }
@@ -312,7 +313,7 @@ mod tls {
     }
 
     #[test]
-    fn custom_certificates_are_trusted_and_presented() {
+    fn certificates_of_ones_own_are_trusted_and_shown() {
         let _turn = turn();
         let files = files();
         let receiver = Receiver::over_tls(Arc::clone(&files.server));
@@ -328,24 +329,27 @@ mod tls {
         telemetry.shutdown().unwrap();
         assert_eq!(receiver.wait_for("/v1/traces").spans()[0].name, "work");
 
-        // An untrusted server, and a client without a certificate.
-        for stranger in [to(), to().certificate(&files.trusted)] {
+        // A server that nobody vouches for, and a client without a certificate.
+        for stranger in [to(), to().with_certificate(&files.trusted)] {
             let telemetry = install(stranger).unwrap();
             span("work");
             assert_eq!(telemetry.shutdown().unwrap_err().spans, 1);
         }
         assert_eq!(receiver.spans().len(), 1);
 
-        let missing = install(to().certificate("/no/such/ca.pem")).unwrap_err().to_string();
-        assert!(missing.starts_with("Otlp::certificate: /no/such/ca.pem: "), "{missing}");
-        let no_certificate = install(to().certificate(&files.key)).unwrap_err().to_string();
-        assert!(no_certificate.ends_with("no PEM certificate is in it"), "{no_certificate}");
-        let swapped = to().client_certificate(&files.key, &files.certificate);
-        assert!(install(swapped).is_ok(), "the order in one file does not matter");
+        let missing = install(to().with_certificate("/no/such/ca.pem")).unwrap_err().to_string();
+        assert!(missing.starts_with("Otlp::with_certificate: /no/such/ca.pem: "), "{missing}");
+        let no_certificate = install(to().with_certificate(&files.key)).unwrap_err().to_string();
+        assert!(
+            no_certificate.ends_with("the file contains no PEM certificate"),
+            "{no_certificate}"
+        );
+        let swapped = to().with_client_certificate(&files.key, &files.certificate);
+        assert!(install(swapped).is_ok(), "their order in one file does not matter");
     }
 }
 
-/// A gRPC receiver.
+/// A receiver that speaks gRPC.
 #[cfg(feature = "otel-grpc")]
 mod grpc {
     use std::net::SocketAddr;
@@ -362,12 +366,12 @@ mod grpc {
 
     use super::*;
 
-    type Requests = Arc<Mutex<Vec<(tonic::metadata::MetadataMap, ExportTraceServiceRequest)>>>;
+    type Kept = Arc<Mutex<Vec<(tonic::metadata::MetadataMap, ExportTraceServiceRequest)>>>;
 
-    struct Collector(Requests);
+    struct Keeper(Kept);
 
     #[tonic::async_trait]
-    impl TraceService for Collector {
+    impl TraceService for Keeper {
         async fn export(
             &self,
             request: Request<ExportTraceServiceRequest>,
@@ -378,9 +382,9 @@ mod grpc {
         }
     }
 
-    fn start(server: Server) -> (SocketAddr, Requests) {
-        let kept = Requests::default();
-        let keeper = Collector(Arc::clone(&kept));
+    fn start(server: Server) -> (SocketAddr, Kept) {
+        let kept = Kept::default();
+        let keeper = Keeper(Arc::clone(&kept));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -400,7 +404,7 @@ mod grpc {
     }
 
     #[test]
-    fn grpc_sends_headers_in_any_runtime() {
+    fn grpc_carries_headers_and_works_in_any_runtime() {
         let _turn = turn();
         let (address, kept) = start(Server::builder());
         let work = move || {
@@ -432,7 +436,7 @@ mod grpc {
 
     #[cfg(any(feature = "rustls", feature = "rustls-ring"))]
     #[test]
-    fn grpc_over_tls_trusts_and_presents_certificates() {
+    fn grpc_over_tls_trusts_and_shows_certificates() {
         use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
         let _turn = turn();
@@ -456,7 +460,7 @@ mod grpc {
     }
 
     #[test]
-    fn unreachable_grpc_receiver_is_reported() {
+    fn grpc_that_reaches_nobody_is_told() {
         let _turn = turn();
         let target = Otlp::new("http://127.0.0.1:9").with_protocol(Protocol::Grpc);
         let target = target.with_timeout(Duration::from_secs(1)).with_signals(&[Signal::Traces]);

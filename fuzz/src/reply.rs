@@ -26,7 +26,7 @@ pub fn reply(protocol: &Protocol, bytes: &[u8]) {
         let response = http::Response::builder().header("content-type", kind).body(body.clone());
         async move { Ok::<_, Infallible>(reqwest::Response::from(response.expect("a response"))) }
     };
-    let options = HttpOptions::default().max_retries(0).send_with(send);
+    let options = HttpOptions::default().with_max_retries(0).with_sender(send);
     let mut chat = (protocol.chat)("http://fuzz.example", options).with_max_rounds(2);
     RUNTIME.with(|runtime| {
         runtime.block_on(async {

@@ -182,7 +182,7 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
         chat = chat.with_name("agent").with_conversation_id("c-1").with_attribute("user.id", "u-1");
     }
     if redacts {
-        chat = chat.redact(|content| {
+        chat = chat.with_redaction(|content| {
             // Keys of objects may contain content, too.
             let text = content.value().to_string();
             let text = text.replace(PROMPT, "…").replace(world::BODY, "…");
@@ -197,7 +197,7 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
         worker.begin(installed);
         let token = CancellationToken::new();
         world::set_token(&token);
-        chat = chat.cancellation(token.clone());
+        chat = chat.with_cancellation(token.clone());
         let cancellation = if calm { Cancellation::Never } else { Cancellation::draw(&mut rng) };
         let canceller = match cancellation {
             Cancellation::ByToken(after) => Some(tokio::spawn(async move {

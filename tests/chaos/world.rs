@@ -156,23 +156,16 @@ impl Model {
         let mut contents = Vec::new();
         if thinks {
             let text = format!("Hm, {PROMPT}.");
-            contents.push(Content::Thinking(Thinking { text, replay: None }));
+            contents.push(Content::Thinking(Thinking::new(text)));
         }
         contents.extend(text.then(|| Content::text(format!("It is {PROMPT}."))));
         contents.extend((0..calls).map(|_| Content::ToolRequest(self.tool_request())));
         let known = self.draw(|rng| rng.u8(0..8) > 0);
-        AssistantTurn {
-            contents,
-            usage: usage(if known { Some(3) } else { None }),
-            finish_reason: Some(if calls > 0 {
-                FinishReason::ToolCall
-            } else {
-                FinishReason::Stop
-            }),
-            response_id: Some("resp".to_owned()),
-            model: Some("m-1".to_owned()),
-            ..AssistantTurn::default()
-        }
+        AssistantTurn::new(contents)
+            .with_usage(usage(if known { Some(3) } else { None }))
+            .with_finish_reason(if calls > 0 { FinishReason::ToolCall } else { FinishReason::Stop })
+            .with_response_id("resp")
+            .with_model("m-1")
     }
 
     fn tool_request(&self) -> ToolRequest {
@@ -189,7 +182,7 @@ impl Model {
             _ => json!({"text": PROMPT, "steps": steps}),
         };
         let id = format!("call-{}", if twice { number.saturating_sub(1) } else { number });
-        ToolRequest { id, name: (*name).to_owned(), arguments, replay: None }
+        ToolRequest::new(id, (*name).to_owned(), arguments)
     }
 }
 
@@ -243,7 +236,7 @@ impl Provider for Model {
             (false, (3, after)) => (End::Stalls, after),
             _ => (End::Whole, usize::MAX),
         };
-        let events = CompletionStream::whole(completion).map(|event| event.map(Some));
+        let events = CompletionStream::from_completion(completion).map(|event| event.map(Some));
         let tokens = stream::iter([Ok(Some(CompletionEvent::Usage(usage(Some(2)))))]);
         let last = stream::iter((!matches!(end, End::Whole)).then_some(Ok(None)));
         let events = tokens.chain(events).take(after).chain(last);

@@ -123,7 +123,7 @@ async fn token_cancels_a_hanging_tool_and_its_context() {
     recorder.assert_sound();
 
     // The history has a result for the call that never returned.
-    let mut chat = chat.cancellation(CancellationToken::new());
+    let mut chat = chat.with_cancellation(CancellationToken::new());
     assert_eq!(in_time(chat.chat("and now?")).await.unwrap().text(), "ok");
     let requests = model.requests();
     let Turn::User(turn) = requests[1].turns.last().unwrap().as_ref() else {
@@ -290,7 +290,7 @@ fn runtime_shutdown_cancels_a_run() {
                 tools.add(Arc::new(waits)).unwrap();
                 let calls =
                     Answer::new().call("wait", json!({})).call("works", json!({"times": 9999}));
-                let mut chat = Chat::new(Script::new().then(calls)).tools(tools);
+                let mut chat = Chat::new(Script::new().then(calls)).with_tools(tools);
                 tokio::spawn(async move { run(&mut chat, streamed).await });
                 while seen.lock().unwrap().is_none() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
@@ -338,7 +338,7 @@ impl Provider for Broken {
             drop(calls);
             panic!("canary-of-a-panic");
         }
-        Ok(Completion { contents: vec![Content::text("better")], ..Completion::default() })
+        Ok(Completion::new(vec![Content::text("better")]))
     }
 
     async fn chat_stream(&self, _: ChatRequest) -> Result<CompletionStream, ProviderError> {

@@ -166,7 +166,7 @@ async fn stream_yields_events_in_order() {
     let calls = Answer::new().thinking("Hm.").text("Let me ").text("see.");
     let calls = calls.call("add", json!({"a": 1, "b": 2}));
     let model = Script::new().then(calls).says("three");
-    let mut chat = Chat::new(model).tools(tools![add]);
+    let mut chat = Chat::new(model).with_tools(tools![add]);
     let mut seen = Vec::new();
     let mut stream = chat.stream("1+2?");
     while let Some(event) = in_time(stream.next()).await {
@@ -297,14 +297,11 @@ async fn stored_conversation_round_trips_and_continues() {
 
 #[test]
 fn every_content_type_round_trips_through_json() {
-    let replay = chatlas::content::Replay { provider: "openai".into(), item: json!({"id": "x"}) };
+    let replay = chatlas::content::Replay::new("openai", json!({"id": "x"}));
     let contents = vec![
         Content::text("a"),
-        Content::Thinking(chatlas::content::Thinking {
-            text: "b".into(),
-            replay: Some(replay.clone()),
-        }),
-        Content::Refusal(chatlas::content::Refusal { text: "no".into() }),
+        Content::Thinking(chatlas::content::Thinking::new("b").with_replay(replay.clone())),
+        Content::Refusal(chatlas::content::Refusal::new("no")),
         Content::image_base64("image/png", "AAAA"),
         Content::document_base64("a.pdf", "application/pdf", "AAAA"),
         Content::document_url("https://example.com/a.pdf"),
@@ -318,11 +315,7 @@ fn every_content_type_round_trips_through_json() {
             name: "web_search".into(),
             replay,
         }),
-        Content::ToolResult(ToolResult {
-            id: "1".into(),
-            name: "t".into(),
-            outcome: ToolOutcome::Error("e".into()),
-        }),
+        Content::ToolResult(ToolResult::new("1", "t", ToolOutcome::Error("e".into()))),
     ];
     let stored = serde_json::to_string(&contents).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Content>>(&stored).unwrap(), contents);
@@ -398,10 +391,7 @@ async fn provider_without_streaming_yields_one_text_event() {
             &self,
             _: chatlas::ChatRequest,
         ) -> Result<chatlas::Completion, ProviderError> {
-            Ok(AssistantTurn {
-                contents: vec![Content::text("all at once")],
-                ..AssistantTurn::default()
-            })
+            Ok(AssistantTurn::new(vec![Content::text("all at once")]))
         }
     }
 

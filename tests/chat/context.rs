@@ -92,7 +92,7 @@ async fn spans_of_moved_work_are_children_of_the_tool() {
 async fn work_that_outlives_its_tool_stays_in_the_trace_without_delaying_spans() {
     let trace = Recorder::new();
     let model = Script::new().calls("continues_in_background", json!({})).says("done");
-    Chat::new(model).tools(tools![continues_in_background]).chat("go").await.unwrap();
+    Chat::new(model).with_tools(tools![continues_in_background]).chat("go").await.unwrap();
     assert_eq!(trace.spans().len(), 4, "all have ended: {}", trace.tree());
     trace.settled().await;
     while trace.spans().len() < 5 {

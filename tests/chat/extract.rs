@@ -41,7 +41,7 @@ async fn reply_is_parsed_into_the_requested_type() {
     assert_eq!(person.reply.usage, usage(30, 8));
     let requests = model.requests();
     let schema = requests[0].output.as_ref().unwrap();
-    assert_eq!(*schema, OutputSchema::of::<Person>());
+    assert_eq!(**schema, OutputSchema::for_type::<Person>());
     assert!(schema.strict);
     assert_eq!(requests[1].output.as_ref(), Some(schema), "in each round");
     for span in &recorder.spans() {
@@ -75,7 +75,7 @@ fn cut_off() -> Answer {
 }
 
 fn refused() -> Answer {
-    let refusal = Refusal { text: "No personal data.".into() };
+    let refusal = Refusal::new("No personal data.");
     Answer::new().content(Content::Refusal(refusal))
 }
 

@@ -43,7 +43,7 @@ impl Provider for Echo {
         if prompt == "7" {
             return Err(ProviderError::new(ProviderErrorKind::Overloaded, "not seven"));
         }
-        Ok(AssistantTurn { contents: vec![Content::text(prompt)], ..AssistantTurn::default() })
+        Ok(AssistantTurn::new(vec![Content::text(prompt)]))
     }
 }
 

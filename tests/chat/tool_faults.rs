@@ -174,7 +174,7 @@ async fn each_fault_is_sent_to_the_model_and_recorded_without_affecting_other_to
                 },
             );
             let model = Script::new().then(calls).says("done");
-            let mut chat = Chat::new(model.clone()).tools(tools()).tool_mode(mode);
+            let mut chat = Chat::new(model.clone()).with_tools(tools()).with_tool_mode(mode);
             if streams {
                 let events: Vec<_> = in_time(chat.stream("go").collect::<Vec<_>>()).await;
                 assert!(
@@ -222,7 +222,7 @@ async fn calls_with_the_same_id_have_separate_spans_and_results() {
         json!({"number": 10}),
     );
     let model = Script::new().then(calls).says("done");
-    let mut chat = Chat::new(model.clone()).tools(tools());
+    let mut chat = Chat::new(model.clone()).with_tools(tools());
     in_time(chat.chat("go")).await.unwrap();
     let requests = model.requests();
     let Turn::User(turn) = requests[1].turns.last().unwrap().as_ref() else { panic!() };
@@ -241,7 +241,7 @@ async fn hundred_calls_in_one_reply_have_results_and_spans_in_order() {
             answer.call(tool, json!({ "number": number }))
         });
         let model = Script::new().then(calls).says("done");
-        let mut chat = Chat::new(model.clone()).tools(tools()).tool_mode(mode);
+        let mut chat = Chat::new(model.clone()).with_tools(tools()).with_tool_mode(mode);
         in_time(chat.chat("go")).await.unwrap();
         let requests = model.requests();
         let Turn::User(turn) = requests[1].turns.last().unwrap().as_ref() else { panic!() };
@@ -272,7 +272,7 @@ fn queued_blocking_tool_never_starts_after_cancellation() {
         .unwrap();
     runtime.block_on(async {
         let calls = (0..5).fold(Answer::new(), |answer, _| answer.call("blocks", json!({})));
-        let mut chat = Chat::new(Script::new().then(calls).says("ok")).tools(tools![blocks]);
+        let mut chat = Chat::new(Script::new().then(calls).says("ok")).with_tools(tools![blocks]);
         let soon = Duration::from_millis(50);
         assert!(tokio::time::timeout(soon, chat.chat("go")).await.is_err());
         // This task runs after the tasks that were queued before.
@@ -287,7 +287,7 @@ fn tool_timeout_without_a_runtime_is_an_error_that_names_the_requirement() {
     let _trace = Recorder::exclusive();
     let calls = Answer::new().call("hangs", json!({})).call("works", json!({"number": 1}));
     let model = Script::new().then(calls).says("ok");
-    let mut chat = Chat::new(model.clone()).tools(tools());
+    let mut chat = Chat::new(model.clone()).with_tools(tools());
     assert_eq!(without_runtime(chat.chat("go")).unwrap().text(), "ok");
     let requests = model.requests();
     let Turn::User(turn) = requests[1].turns.last().unwrap().as_ref() else { panic!() };

@@ -197,6 +197,6 @@ async fn pending_hook_is_dropped_with_the_run() {
     assert_eq!(span["chatlas.cancelled"], true);
     recorder.assert_sound();
     // The next run works: the history has a result for the call.
-    let mut chat = chat.cancellation(chatlas::CancellationToken::new());
+    let mut chat = chat.with_cancellation(chatlas::CancellationToken::new());
     assert_eq!(in_time(chat.chat("well?")).await.unwrap().text(), "done");
 }

@@ -82,7 +82,7 @@ impl Provider for Bare {
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
         let _ = request;
-        Ok(AssistantTurn { contents: vec![Content::text("Hi")], ..AssistantTurn::default() })
+        Ok(AssistantTurn::new(vec![Content::text("Hi")]))
     }
 
     async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
@@ -205,9 +205,9 @@ async fn redacted_and_truncated_content_matches_its_schema() {
         let calls = (0..40).fold(Answer::new(), |answer, n| {
             answer.call_of_id(format!("c{n}"), "echo", json!({"text": "x".repeat(n * 50)}))
         });
-        let others = (0..30).map(|_| Alternative {
-            contents: vec![Content::text(long.as_str())],
-            finish_reason: Some(FinishReason::Stop),
+        let others = (0..30).map(|_| {
+            Alternative::new(vec![Content::text(long.as_str())])
+                .with_finish_reason(FinishReason::Stop)
         });
         let last = AssistantTurn {
             contents: vec![Content::text(long.as_str())],
@@ -291,9 +291,9 @@ async fn cancelled_runs_record_what_they_received() {
                 let token = CancellationToken::new();
                 let stop = token.clone();
                 let mut chat = Chat::new(script)
-                    .tools(tools![never_returns])
-                    .cancellation(token)
-                    .capture(capture);
+                    .with_tools(tools![never_returns])
+                    .with_cancellation(token)
+                    .with_capture(capture);
                 let stopping = async move {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     stop.cancel();
@@ -320,14 +320,14 @@ async fn never_returns() -> String {
 
 async fn refusals_filtered_and_empty_replies_conform() {
     let mut conformance = Conformance::new();
-    let refusal = Content::Refusal(Refusal { text: "No.".into() });
+    let refusal = Content::Refusal(Refusal::new("No."));
     let odd = FinishReason::Other("weird_stop".into());
     let reasons = [FinishReason::ContentFilter, FinishReason::Length, FinishReason::Error, odd];
     for capture in [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents] {
         let script = reasons.iter().fold(Script::new(), |script, reason| {
             script.then(Answer::new().content(refusal.clone()).finish_reason(reason.clone()))
         });
-        let no_usage = AssistantTurn { usage: Usage::default(), ..AssistantTurn::default() };
+        let no_usage = AssistantTurn::default().with_usage(Usage::default());
         let mut chat = Chat::new(script.then(no_usage)).with_capture(capture);
         for _ in 0..5 {
             in_time(chat.chat("Go.")).await.unwrap();

@@ -71,7 +71,7 @@ async fn delete() -> String {
 }
 
 fn replay(item: Value) -> Replay {
-    Replay { provider: "openai".into(), item }
+    Replay::new("openai", item)
 }
 
 fn server_tool(name: &str, item: Value) -> Content {
@@ -82,10 +82,10 @@ fn server_tool(name: &str, item: Value) -> Content {
 /// Returns one of each kind of content in a model's turn.
 fn model_contents() -> Vec<Content> {
     vec![
-        Content::Thinking(Thinking { text: "Hm.".into(), replay: Some(replay(json!("x"))) }),
+        Content::Thinking(Thinking::new("Hm.").with_replay(replay(json!("x")))),
         Content::Thinking(Thinking::default()),
         Content::text("Well, "),
-        Content::Refusal(Refusal { text: "no.".into() }),
+        Content::Refusal(Refusal::new("no.")),
         Content::Citation(Citation { url: Some("https://a.example".into()), ..Default::default() }),
         server_tool("web_search", json!({"type": "web_search_call", "action": {"query": "x"}})),
         server_tool(
@@ -107,10 +107,10 @@ fn user_contents() -> Vec<Content> {
         Content::text("What is this?"),
         Content::image_url("https://a.example/x.png"),
         Content::image_base64("image/png", "iVBORw0KGgo="),
-        Content::Image(Media { source: file(None), name: None }),
+        Content::Image(Media::new(file(None))),
         Content::document_url("https://a.example/x.pdf"),
         Content::document_base64("a.pdf", "application/pdf", "JVBERi0="),
-        Content::Document(Media { source: file(Some("application/pdf")), name: None }),
+        Content::Document(Media::new(file(Some("application/pdf")))),
     ]
 }
 
@@ -148,10 +148,8 @@ fn full_reply() -> AssistantTurn {
         contents: model_contents(),
         usage: full_usage(),
         alternatives: vec![
-            Alternative {
-                contents: vec![Content::text("Or not.")],
-                finish_reason: Some(FinishReason::Length),
-            },
+            Alternative::new(vec![Content::text("Or not.")])
+                .with_finish_reason(FinishReason::Length),
             Alternative::default(),
         ],
         attributes,
@@ -242,24 +240,16 @@ async fn everything(capture: Capture) {
     in_time(talk.stream("And?").collect::<Vec<_>>()).await;
 
     // A stored history with a partial turn.
-    let mut talk = chat(capture, Script::new().then(full_reply())).capture_limit(2048);
-    let result = ToolResult {
-        id: "c1".into(),
-        name: "look_up".into(),
-        outcome: ToolOutcome::Contents(user_contents()),
-    };
+    let mut talk = chat(capture, Script::new().then(full_reply())).with_capture_limit(2048);
+    let result = ToolResult::new("c1", "look_up", ToolOutcome::Contents(user_contents()));
     let contents = vec![Content::ToolResult(result), Content::text("x".repeat(10_000))];
     let partial = AssistantTurn { contents: model_contents(), partial: true, ..Default::default() };
-    let request = Content::ToolRequest(ToolRequest {
-        id: "c1".into(),
-        name: "look_up".into(),
-        arguments: json!({"word": "x".repeat(9_000)}),
-        replay: None,
-    });
+    let request =
+        Content::ToolRequest(ToolRequest::new("c1", "look_up", json!({"word": "x".repeat(9_000)})));
     let finish_reason = Some(FinishReason::ToolCall);
     let tool_call = AssistantTurn { contents: vec![request], finish_reason, ..Default::default() };
-    let history = [Turn::user("y"), Turn::Assistant(tool_call), Turn::User(UserTurn { contents })];
-    talk.set_turns(history.into_iter().chain([Turn::Assistant(partial)]));
+    let history = [Turn::user("y"), Turn::from(tool_call), Turn::User(UserTurn::new(contents))];
+    talk.set_turns(history.into_iter().chain([Turn::from(partial)]));
     in_time(talk.chat("Go on.")).await.unwrap();
 
     let mut talk = chat(capture, Script::new().says("{\"value\": 7}").says("x"));

@@ -143,12 +143,12 @@ async fn grading_server_reports_no_violations() {
                 if behaviors.as_array().is_some_and(|list| !list.is_empty()) {
                     llmock.next(&behaviors);
                 }
-                let options = HttpOptions::default().read_timeout(Duration::from_secs(1));
+                let options = HttpOptions::default().with_read_timeout(Duration::from_secs(1));
                 let breaks = behaviors[0]["type"] == "stream_fault";
                 let mut chat = (protocol.chat)(&root, options);
                 if !breaks {
                     // The stream of a tool call may be too short to interrupt.
-                    chat = chat.tools(tools![get_weather]);
+                    chat = chat.with_tools(tools![get_weather]);
                 }
                 let prompt = question();
                 let ended = run(&mut chat, &prompt, streams).await;

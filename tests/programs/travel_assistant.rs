@@ -1,4 +1,4 @@
-//! The example `travel_assistant`: its output, its exit code and its export.
+//! The worked example as a person runs it: its output, its exit code, its export.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -18,7 +18,7 @@ const TREE: [&str; 7] = [
     "    └── POST ",
 ];
 
-/// Returns the command of the example without inherited settings.
+/// The example, in an environment of its own. Cargo builds examples beside the tests.
 fn example() -> Command {
     let test = std::env::current_exe().unwrap();
     let built: PathBuf = test.parent().unwrap().with_file_name("examples").join("travel_assistant");
@@ -38,8 +38,7 @@ fn run(command: &mut Command) -> (Output, String, String) {
     (output, out, err)
 }
 
-/// Starts a server that sends the same response to every request. The receiver yields the path and
-/// the body of each request.
+/// A server that answers every request alike, and tells what it was sent.
 fn server(status: &'static str, body: &'static str) -> (String, mpsc::Receiver<(String, Vec<u8>)>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -69,7 +68,7 @@ fn server(status: &'static str, body: &'static str) -> (String, mpsc::Receiver<(
     (url, receiver)
 }
 
-fn assert_one_error(output: &Output, err: &str) {
+fn assert_one_clear_error(output: &Output, err: &str) {
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert_eq!(err.lines().count(), 1, "{err}");
     assert!(err.starts_with("error: "), "{err}");
@@ -77,7 +76,7 @@ fn assert_one_error(output: &Output, err: &str) {
 }
 
 #[test]
-fn answer_and_waterfall_are_printed() {
+fn it_answers_and_draws_the_trace() {
     let (output, out, err) = run(&mut example());
     assert!(output.status.success(), "{err}");
     assert_eq!(err, "");
@@ -90,52 +89,52 @@ fn answer_and_waterfall_are_printed() {
     assert_eq!(drawn.len(), TREE.len());
     assert!(!out.contains('\u{1b}'), "no colour without a terminal");
     assert!(drawn[1].ends_with("76 in → 15 out") && drawn[5].ends_with("116 in → 24 out"), "{out}");
-    assert!(!drawn[0].contains("out"), "only model calls show tokens: {out}");
+    assert!(!drawn[0].contains("out"), "tokens stand at model calls alone: {out}");
     assert!(out.contains(" · 7 spans · 192 in → 39 out · ◆ first chunk\n"), "{out}");
 }
 
 #[test]
-fn wrong_key_is_one_error_without_the_key() {
+fn a_wrong_key_is_one_clear_message_without_the_key() {
     let (url, _requests) = server(
         "401 Unauthorized",
         r#"{"error": {"message": "Incorrect API key provided: sk-canary-1.", "type": "x", "code": "invalid_api_key"}}"#,
     );
     let (output, out, err) =
         run(example().env("OPENAI_BASE_URL", url).env("OPENAI_API_KEY", "sk-canary-1"));
-    assert_one_error(&output, &err);
+    assert_one_clear_error(&output, &err);
     assert!(err.contains("Incorrect API key provided"), "{err}");
     assert!(!format!("{out}{err}").contains("canary"), "{out}{err}");
-    assert!(out.contains("✗ invalid_api_key"), "the trace is printed: {out}");
+    assert!(out.contains("✗ invalid_api_key"), "the trace is drawn all the same: {out}");
 }
 
 #[test]
-fn unknown_model_is_one_error() {
+fn an_unknown_model_is_one_clear_message() {
     let (url, _requests) = server(
         "404 Not Found",
         r#"{"error": {"message": "The model `gpt-4o` does not exist", "code": "model_not_found"}}"#,
     );
     let (output, _, err) = run(example().env("OPENAI_BASE_URL", url));
-    assert_one_error(&output, &err);
+    assert_one_clear_error(&output, &err);
     assert!(err.contains("does not exist") && err.contains("model_not_found"), "{err}");
 }
 
 #[test]
-fn unreachable_host_is_one_error() {
+fn an_unreachable_host_is_one_clear_message() {
     let closed = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let (output, _, err) = run(example().env("OPENAI_BASE_URL", format!("http://{closed}/v1")));
-    assert_one_error(&output, &err);
+    assert_one_clear_error(&output, &err);
     assert!(err.contains("cannot reach 127.0.0.1"), "{err}");
 }
 
 #[test]
-fn missing_key_is_an_error_that_names_the_variable() {
+fn a_missing_key_for_openai_itself_names_the_variable() {
     let (output, _, err) = run(example().env("OPENAI_BASE_URL", "https://api.openai.com/v1"));
-    assert_one_error(&output, &err);
+    assert_one_clear_error(&output, &err);
     assert!(err.contains("OPENAI_API_KEY"), "{err}");
 }
 
 #[test]
-fn endpoint_receives_all_signals() {
+fn with_an_endpoint_all_signals_are_exported_too() {
     let (url, requests) = server("200 OK", "");
     let (output, out, err) = run(example()
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", url)
@@ -162,27 +161,27 @@ fn endpoint_receives_all_signals() {
 }
 
 #[test]
-fn invalid_endpoint_is_one_error() {
+fn an_endpoint_that_cannot_work_is_one_clear_message() {
     let (output, _, err) = run(example().env("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"));
-    assert_one_error(&output, &err);
-    assert!(err.contains("OTEL_EXPORTER_OTLP_ENDPOINT must begin with"), "{err}");
+    assert_one_clear_error(&output, &err);
+    assert!(err.contains("OTEL_EXPORTER_OTLP_ENDPOINT must start with"), "{err}");
 }
 
 #[test]
-fn lost_spans_are_reported() {
+fn spans_that_a_collector_does_not_take_are_told() {
     let (url, _requests) = server("401 Unauthorized", "");
     let (output, out, err) = run(example().env("OTEL_EXPORTER_OTLP_ENDPOINT", url));
-    assert_one_error(&output, &err);
+    assert_one_clear_error(&output, &err);
     assert!(err.contains("7 spans, ") && err.contains(" could not be sent to 127.0.0.1:"), "{err}");
     assert!(out.contains("Pack a light rain jacket") && out.contains("invoke_agent"), "{out}");
 }
 
 #[test]
-fn closed_stdout_is_not_a_panic() {
+fn a_reader_that_goes_away_is_no_panic() {
     let mut child =
         example().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     let err = String::from_utf8(output.stderr.clone()).unwrap();
-    assert_one_error(&output, &err);
+    assert_one_clear_error(&output, &err);
 }

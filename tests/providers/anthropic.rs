@@ -61,8 +61,8 @@ fn failure(code: &str, message: &str) -> Value {
 fn model(server: &Server) -> Anthropic {
     // Only servers that stall reach the read timeout.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
-    let options = HttpOptions::default().read_timeout(patience).max_retries(0);
-    Anthropic::new("claude-1").base_url(server.url()).api_key("canary-key").http(options)
+    let options = HttpOptions::default().with_read_timeout(patience).with_max_retries(0);
+    Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-key").http(options)
 }
 
 /// Reads a stream that fails after its first text. Asserts that the text is kept in the history and
@@ -190,7 +190,7 @@ async fn transient_failures_are_retried() {
         busy.header("retry-after-ms", "10"),
         Answer::json(200, &text_reply("ok")),
     ]);
-    let model = model(&server).http(HttpOptions::default());
+    let model = model(&server).with_http(HttpOptions::default());
     assert_eq!(in_time(Chat::new(model).chat("hi")).await.expect("an answer").text(), "ok");
     assert_eq!(server.sent().len(), 2);
 }
@@ -198,7 +198,7 @@ async fn transient_failures_are_retried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_key_is_named_in_the_error() {
     for url in ["https://api.anthropic.com", "https://API.anthropic.com/v1/"] {
-        let model = Anthropic::new("claude-1").base_url(url).api_key(" ");
+        let model = Anthropic::new("claude-1").with_base_url(url).with_api_key(" ");
         let error = provider_error(in_time(Chat::new(model).chat("hi")).await.unwrap_err());
         assert_eq!(error.kind(), Kind::Authentication);
         assert!(error.message().contains("ANTHROPIC_API_KEY"), "{error}");
@@ -210,7 +210,7 @@ async fn api_key_is_redacted_everywhere() {
     let recorder = Recorder::new();
     let body = failure("authentication_error", "the key canary-key is wrong");
     let server = Server::start(vec![Answer::json(401, &body)]);
-    let model = model(&server).http_spans(true);
+    let model = model(&server).with_http_spans(true);
     let shown = format!("{model:?}");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
     let all = format!("{shown} {error} {error:?} {:?}", recorder.spans());
@@ -221,7 +221,7 @@ async fn api_key_is_redacted_everywhere() {
 async fn parameters_are_sent_as_the_vendor_names_them() {
     let recorder = Recorder::new();
     let server = Server::start(vec![Answer::json(200, &text_reply("ok"))]);
-    let model = model(&server).adaptive_thinking().beta("one").beta("two");
+    let model = model(&server).with_adaptive_thinking().with_beta("one").beta("two");
     let model = model.with_tool(WebSearch::new()).with_tool(WebFetch::new().with_max_uses(1));
     let mut chat = Chat::new(model)
         .with_temperature(0.5)
@@ -307,7 +307,7 @@ async fn structured_output_uses_the_api_or_a_tool() {
         Answer::json(200, &text_reply("{\"value\": 7}")),
         Answer::json(200, &message(&answer, "tool_use")),
     ]);
-    let model = Anthropic::new("claude-haiku-4-5").base_url(server.url()).api_key("k");
+    let model = Anthropic::new("claude-haiku-4-5").with_base_url(server.url()).with_api_key("k");
     let mut chat = Chat::new(model);
     assert_eq!(in_time(chat.extract::<u8>("how many?")).await.expect("a number").value, 7);
     let map = in_time(chat.extract::<std::collections::HashMap<String, u8>>("and each?")).await;
@@ -342,7 +342,7 @@ async fn key_at_the_cut_of_a_long_error_body_is_redacted() {
     let _recorder = Recorder::new();
     let body = format!("{} canary-0123456789", "x".repeat(285));
     let server = Server::start(vec![Answer::json(400, &json!(body))]);
-    let model = Anthropic::new("claude-1").base_url(server.url()).api_key("canary-0123456789");
+    let model = Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-0123456789");
     let error = in_time(Chat::new(model).chat("hi")).await.expect_err("a refusal").to_string();
     assert!(error.contains("xxx") && !error.contains("canary"), "{error}");
 }
@@ -373,7 +373,7 @@ async fn paused_turn_continues_within_max_rounds() {
         Answer::json(200, &message(&first, "pause_turn")),
         Answer::json(200, &text_reply("Still here.")),
     ]);
-    let mut chat = Chat::new(model(&server).caching(Caching::Off)).with_max_rounds(2);
+    let mut chat = Chat::new(model(&server).with_caching(Caching::Off)).with_max_rounds(2);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
     assert_eq!((reply.text().as_str(), reply.rounds), ("I look. Nothing.", 2));
     assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (Some(6), Some(4)));
@@ -394,7 +394,7 @@ async fn paused_turn_continues_within_max_rounds() {
     assert_eq!(messages(2)[1], json!({"role": "assistant", "content": complete}));
 
     // If the run ends with a pause, the turn is sent without its open call.
-    let mut chat = chat.max_rounds(1);
+    let mut chat = chat.with_max_rounds(1);
     let error = in_time(chat.chat("more")).await.expect_err("a bound");
     assert_eq!(error, ChatError::TooManyRounds { limit: 1 });
     in_time(chat.chat("well?")).await.expect("an answer");
@@ -407,9 +407,10 @@ async fn older_model_returns_structured_output_by_a_tool() {
         "input": {"data": {"city": "Tokyo"}}}]);
     let server = Server::start(vec![Answer::json(200, &message(&call, "tool_use"))]);
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    let model = Anthropic::new("claude-3-5-haiku-latest").base_url(server.url()).api_key("k");
-    let output = OutputSchema { name: "location".into(), schema: schema.clone(), strict: true };
-    let reply = in_time(Chat::new(model).output(output).chat("where?")).await.expect("an answer");
+    let model = Anthropic::new("claude-3-5-haiku-latest").with_base_url(server.url()).with_api_key("k");
+    let output = OutputSchema::new("location", schema.clone()).with_strict(true);
+    let reply =
+        in_time(Chat::new(model).with_output(output).chat("where?")).await.expect("an answer");
     assert_eq!(reply.text(), "{\"city\":\"Tokyo\"}");
     let sent = &server.sent()[0].body;
     assert_eq!(sent["tools"][0]["input_schema"]["properties"]["data"], schema);

@@ -26,7 +26,7 @@ fn get_weather(
 }
 
 fn model(name: &str, server: &Server) -> Bedrock {
-    Bedrock::new(name).region("us-east-1").base_url(server.url()).api_key("canary-key")
+    Bedrock::new(name).with_region("us-east-1").with_base_url(server.url()).api_key("canary-key")
 }
 
 fn usage() -> Value {
@@ -94,7 +94,7 @@ async fn streamed_conversation_with_a_tool() {
         answer(&tool_call_frames()).header("x-amzn-requestid", "req-1"),
         answer(&says.concat()).header("x-amzn-requestid", "req-2"),
     ]);
-    let model = model(CLAUDE, &server).api(BedrockApi::Converse).thinking_budget(1024);
+    let model = model(CLAUDE, &server).with_api(BedrockApi::Converse).with_thinking_budget(1024);
     let mut chat = Chat::new(model)
         .with_system_prompt("Be brief.")
         .with_max_tokens(2000)
@@ -173,7 +173,7 @@ async fn reply_is_equal_complete_and_split_at_any_byte() {
     let content = json!([thought(), {"text": "Let me look. ☂"}, {"toolUse": call}]);
     let id = |answer: Answer| answer.header("x-amzn-requestid", "req-1");
     let complete = Server::start(vec![id(Answer::json(200, &reply(&content, "tool_use")))]);
-    let model_of = |server: &Server| model(CLAUDE, server).api(BedrockApi::Converse);
+    let model_of = |server: &Server| model(CLAUDE, server).with_api(BedrockApi::Converse);
     let request = ChatRequest::new([Turn::user("hi")]);
     let expected = in_time(model_of(&complete).chat(request.clone())).await.expect("a reply");
     let calls: Vec<&ToolRequest> = expected.tool_requests().collect();
@@ -208,7 +208,7 @@ async fn guardrail_is_requested_and_recorded() {
             _ => json!({"content": [{"type": "text", "text": "No."}], "stop_reason": "refusal"}),
         };
         let server = Server::start(vec![Answer::json(200, &body).header("x-amzn-requestid", "r")]);
-        let model = model(CLAUDE, &server).api(api).guardrail("gr-1", "2");
+        let model = model(CLAUDE, &server).with_api(api).with_guardrail("gr-1", "2");
         let reply = in_time(Chat::new(model).chat("hi")).await.expect("an answer");
         assert_eq!(reply.turn.finish_reason, Some(FinishReason::ContentFilter));
         // The body does not contain the guardrail; the request does.
@@ -239,7 +239,7 @@ async fn server_tool_of_aws_is_not_run_by_the_program() {
         {"text": "So it is."},
     ]);
     let server = Server::start(vec![Answer::json(200, &reply(&content, "end_turn"))]);
-    let mut chat = Chat::new(model(NOVA, &server)).capture(Capture::Spans);
+    let mut chat = Chat::new(model(NOVA, &server)).with_capture(Capture::Spans);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
     assert_eq!((reply.text().as_str(), reply.rounds), ("So it is.", 1));
     in_time(chat.chat("and?")).await.expect("an answer");
@@ -253,7 +253,7 @@ async fn cache_points_are_sent_if_caching_is_on() {
         Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}]), "end_turn"))]);
     for caching in [Caching::Off, Caching::FiveMinutes] {
         let mut chat =
-            Chat::new(model(NOVA, &server).caching(caching)).with_system_prompt("Be brief.");
+            Chat::new(model(NOVA, &server).with_caching(caching)).with_system_prompt("Be brief.");
         in_time(chat.chat("hi")).await.expect("an answer");
     }
     let marked = |at: usize| server.sent()[at].body.to_string().matches("cachePoint").count();
@@ -292,8 +292,8 @@ async fn expired_credentials_are_requested_again() {
             }
         });
         let model = Bedrock::new(NOVA)
-            .region("eu-west-1")
-            .base_url(server.url())
+            .with_region("eu-west-1")
+            .with_base_url(server.url())
             .credentials_provider(keys);
         for _ in 0..3 {
             in_time(model.chat(ChatRequest::new([Turn::user("hi")]))).await.expect("an answer");

@@ -20,7 +20,7 @@ const BODY: &str = "canary-body-4e5f";
 const PROMPT: &str = "canary-prompt-6a7b";
 
 fn options() -> HttpOptions {
-    HttpOptions::default().spans(true).header("x-team", HEADER)
+    HttpOptions::default().with_spans(true).with_header("x-team", HEADER)
 }
 
 async fn fails(chat: &mut Chat, streams: bool) -> ProviderError {
@@ -134,7 +134,7 @@ async fn unreachable_server_is_an_error_with_its_address() {
             ("http://no-such-host.invalid".to_owned(), "no-such-host.invalid".to_owned()),
         ] {
             let trace = Recorder::new();
-            let mut chat = (protocol.chat)(&url, options().max_retries(1));
+            let mut chat = (protocol.chat)(&url, options().with_max_retries(1));
             let error = fails(&mut chat, true).await;
             assert_eq!(error.kind(), Kind::Connection, "{url}: {error:?}");
             assert!(error.message().contains(&location), "{url}: {error}");
@@ -190,12 +190,12 @@ async fn retries_and_failures_never_run_a_tool_twice() {
         let answer = Answer::json(200, &(protocol.complete)("counted"));
         // The model call after the tool call is retried ...
         let server = Server::start(vec![calls.clone(), failure(protocol, 503), answer.clone()]);
-        let mut chat = (protocol.chat)(server.root(), options()).tools(tools![count]);
+        let mut chat = (protocol.chat)(server.root(), options()).with_tools(tools![count]);
         assert_eq!(in_time(chat.chat("count")).await.expect("an answer").text(), "counted");
         assert_eq!(COUNTED.load(Ordering::SeqCst), 1, "{}", protocol.name);
         // ... or fails, and the next run continues after the tool's result.
         let server = Server::start(vec![calls, failure(protocol, 400), answer]);
-        let mut chat = (protocol.chat)(server.root(), options()).tools(tools![count]);
+        let mut chat = (protocol.chat)(server.root(), options()).with_tools(tools![count]);
         in_time(chat.chat("count")).await.expect_err("refused");
         assert_eq!(in_time(chat.chat("and?")).await.expect("an answer").text(), "counted");
         assert_eq!(COUNTED.load(Ordering::SeqCst), 2, "{}", protocol.name);
@@ -245,7 +245,7 @@ async fn secrets_are_redacted_in_errors_debug_spans_metrics_and_logs() {
             let trace = Recorder::new();
             let server = Server::start(vec![answer]);
             let url = server.root().replace("//", &format!("//user:{PASSWORD}@"));
-            let mut chat = (protocol.chat)(&url, options().max_retries(1));
+            let mut chat = (protocol.chat)(&url, options().with_max_retries(1));
             let error = fails(&mut chat, streams).await;
             let debug = format!("{chat:?}");
             let spans = format!("{:?} {:?}", trace.spans(), trace.events());
@@ -269,7 +269,7 @@ async fn secrets_are_redacted_in_errors_debug_spans_metrics_and_logs() {
         // No other test can be given this port.
         let free = "127.0.0.1:1";
         let url = format!("http://user:{PASSWORD}@{free}");
-        let error = fails(&mut (protocol.chat)(&url, options().max_retries(0)), false).await;
+        let error = fails(&mut (protocol.chat)(&url, options().with_max_retries(0)), false).await;
         assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error:?}");
     }
     let logged = LOGGED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -38,14 +38,16 @@ fn end() -> String {
 }
 
 fn chat(server: &Server, options: HttpOptions) -> Chat {
-    let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("sk-canary").http(options);
+    let model =
+        OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").http(options);
     Chat::new(model)
 }
 
 async fn failed_stream(answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
-    let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
+    let options =
+        HttpOptions::default().with_read_timeout(Duration::from_millis(300)).with_max_retries(0);
     let mut chat = chat(&server, options);
     let (text, result) = read_stream(&mut chat).await;
     let error = result.expect_err("the stream fails");
@@ -171,7 +173,7 @@ async fn thinking_is_sent_back_verbatim() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_sent_as_the_vendor_names_them() {
     let server = Server::start(vec![Answer::json(200, &done("ok"))]);
-    let mut chat = chat(&server, HttpOptions::default().header("x-team", "a"))
+    let mut chat = chat(&server, HttpOptions::default().with_header("x-team", "a"))
         .with_temperature(0.5)
         .with_top_p(0.9)
         .with_max_tokens(64)
@@ -206,7 +208,7 @@ async fn retries_honour_retry_after_and_are_recorded() {
         Answer::json(200, &done("ok")),
     ]);
     let begin = Instant::now();
-    let reply = in_time(chat(&server, HttpOptions::default().spans(true)).chat("hi")).await;
+    let reply = in_time(chat(&server, HttpOptions::default().with_spans(true)).chat("hi")).await;
     assert_eq!(reply.expect("an answer").text(), "ok");
     assert!(begin.elapsed() < Duration::from_secs(5));
     recorder.assert_sound();
@@ -266,7 +268,7 @@ async fn api_key_is_redacted_everywhere() {
     let recorder = Recorder::new();
     let body = json!({"error": {"message": "the key sk-canary, or canary, is wrong"}});
     let server = Server::start(vec![Answer::json(401, &body)]);
-    let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("canary");
+    let model = OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("canary");
     let shown = format!("{model:?}");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
     let all = format!("{shown} {error} {error:?} {:?}", recorder.spans());
@@ -279,11 +281,11 @@ async fn invalid_setting_is_an_error_that_names_it() {
         ("not a url", "the base URL of the model server is unusable"),
         ("ftp://a.example", "must begin with `http://` or `https://`"),
     ] {
-        let model = OpenAi::new("gpt-4o").base_url(url).api_key("k");
+        let model = OpenAi::new("gpt-4o").with_base_url(url).with_api_key("k");
         let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
-    let model = OpenAi::new("gpt-4o").base_url("http://127.0.0.1:9/").api_key("a\nb");
+    let model = OpenAi::new("gpt-4o").with_base_url("http://127.0.0.1:9/").with_api_key("a\nb");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
     assert!(error.to_string().contains("line break"), "{error}");
 }
@@ -292,7 +294,7 @@ async fn invalid_setting_is_an_error_that_names_it() {
 async fn cancelled_request_ends_its_http_span() {
     let recorder = Recorder::new();
     let server = Server::start(vec![Answer::events("").stalled()]);
-    let mut chat = chat(&server, HttpOptions::default().spans(true));
+    let mut chat = chat(&server, HttpOptions::default().with_spans(true));
     let mut stream = chat.stream("hi");
     assert!(tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err());
     drop(stream);

@@ -49,7 +49,7 @@ macro_rules! vendor {
             const VENDOR: Vendor = $vendor;
 
             fn provider(root: &str) -> impl Provider + use<> {
-                let http = HttpOptions::default().max_retries(0);
+                let http = HttpOptions::default().with_max_retries(0);
                 let provider: fn(&str, HttpOptions) -> _ = $provider;
                 provider(root, http)
             }
@@ -86,7 +86,7 @@ macro_rules! vendor {
 macro_rules! completions {
     ($feature:literal, $module:ident, $vendor:ident, $name:literal) => {
         vendor!($feature, $module, completions($name), |root, http| {
-            chatlas::$vendor::new(MODEL).base_url(format!("{root}/v1")).api_key(KEY).http(http)
+            chatlas::$vendor::new(MODEL).with_base_url(format!("{root}/v1")).with_api_key(KEY).http(http)
         });
     };
 }
@@ -107,8 +107,8 @@ vendor!(
     portkey,
     Vendor { credentials: "x-portkey-api-key: key-1", ..completions("portkey") },
     |root, http| chatlas::Portkey::new(MODEL)
-        .base_url(format!("{root}/v1"))
-        .api_key(KEY)
+        .with_base_url(format!("{root}/v1"))
+        .with_api_key(KEY)
         .http(http)
 );
 vendor!(
@@ -120,7 +120,10 @@ vendor!(
         targets: ["/v1/responses"; 2],
         credentials: BEARER,
     },
-    |root, http| chatlas::OpenAi::new(MODEL).base_url(format!("{root}/v1")).api_key(KEY).http(http)
+    |root, http| chatlas::OpenAi::new(MODEL)
+        .with_base_url(format!("{root}/v1"))
+        .with_api_key(KEY)
+        .http(http)
 );
 vendor!(
     "azure",
@@ -132,8 +135,8 @@ vendor!(
         credentials: "api-key: key-1",
     },
     |root, http| chatlas::AzureOpenAi::new(MODEL)
-        .resource(root)
-        .api_version("2025-03-01-preview")
+        .with_resource(root)
+        .with_api_version("2025-03-01-preview")
         .api_key(KEY)
         .http(http)
 );
@@ -147,8 +150,8 @@ vendor!(
         credentials: "api-key: key-1",
     },
     |root, http| chatlas::AzureOpenAiCompletions::new(MODEL)
-        .resource(root)
-        .api_version("2024-10-21")
+        .with_resource(root)
+        .with_api_version("2024-10-21")
         .api_key(KEY)
         .http(http)
 );
@@ -161,7 +164,7 @@ vendor!(
         targets: ["/v1/messages"; 2],
         credentials: "x-api-key: key-1",
     },
-    |root, http| chatlas::Anthropic::new(MODEL).base_url(root).api_key(KEY).http(http)
+    |root, http| chatlas::Anthropic::new(MODEL).with_base_url(root).with_api_key(KEY).http(http)
 );
 vendor!(
     "google",
@@ -176,8 +179,8 @@ vendor!(
         credentials: "x-goog-api-key: key-1",
     },
     |root, http| chatlas::Gemini::new(MODEL)
-        .base_url(format!("{root}/v1beta"))
-        .api_key(KEY)
+        .with_base_url(format!("{root}/v1beta"))
+        .with_api_key(KEY)
         .http(http)
 );
 vendor!(
@@ -193,10 +196,10 @@ vendor!(
         credentials: BEARER,
     },
     |root, http| chatlas::Vertex::new(MODEL)
-        .project("p-1")
-        .location("europe-west4")
+        .with_project("p-1")
+        .with_location("europe-west4")
         .base_url(format!("{root}/v1"))
-        .token_provider(|| async { Ok::<_, std::io::Error>(chatlas::Token::new(KEY)) })
+        .token_provider(|| async { Ok::<_, std::io::Error>(chatlas::BearerToken::new(KEY)) })
         .http(http)
 );
 vendor!(
@@ -209,8 +212,8 @@ vendor!(
         credentials: BEARER,
     },
     |root, http| chatlas::Bedrock::new(MODEL)
-        .region("us-east-1")
-        .base_url(root)
+        .with_region("us-east-1")
+        .with_base_url(root)
         .api_key(KEY)
         .api(chatlas::BedrockApi::InvokeModel)
         .http(http)
@@ -225,8 +228,8 @@ vendor!(
         credentials: BEARER,
     },
     |root, http| chatlas::Bedrock::new(MODEL)
-        .region("us-east-1")
-        .base_url(root)
+        .with_region("us-east-1")
+        .with_base_url(root)
         .api_key(KEY)
         .api(chatlas::BedrockApi::Converse)
         .http(http)

@@ -7,7 +7,9 @@ use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::{ChatRequest, ProviderError, ProviderErrorKind as Kind, Token, Vertex, WebSearch};
+use chatlas::{
+    BearerToken, ChatRequest, ProviderError, ProviderErrorKind as Kind, Vertex, WebSearch,
+};
 use serde_json::{Value, json};
 
 const MODEL: &str = "gemini-3.5-flash";
@@ -23,11 +25,12 @@ fn reply(parts: &Value) -> Value {
 }
 
 fn model(server: &Server) -> Vertex {
-    Vertex::new(MODEL).project("p-1").location("europe-west4").base_url(server.url())
+    Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").base_url(server.url())
 }
 
 fn with_token(server: &Server) -> Vertex {
-    model(server).token_provider(|| async { Ok::<_, ProviderError>(Token::new("canary-token")) })
+    model(server)
+        .with_token_provider(|| async { Ok::<_, ProviderError>(BearerToken::new("canary-token")) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +54,7 @@ async fn conversation_with_tools_is_sent_in_the_format_of_vertex() {
         });
         let server = Server::start(answers.to_vec());
         let search = WebSearch::new().with_blocked_domains(["a.example"]);
-        let mut chat = Chat::new(with_token(&server).with_tool(search).http_spans(true))
+        let mut chat = Chat::new(with_token(&server).with_tool(search).with_http_spans(true))
             .with_tools(tools![double]);
         let text = if stream {
             let events: Vec<_> = in_time(chat.stream("Double 21.").collect()).await;
@@ -114,7 +117,7 @@ async fn model_list_is_read_to_its_last_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn api_key_is_used_instead_of_credentials() {
     let server = Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}])))]);
-    let mut chat = Chat::new(model(&server).api_key("test"));
+    let mut chat = Chat::new(model(&server).with_api_key("test"));
     assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
     let head = &server.sent()[0].head;
     assert!(head.contains("x-goog-api-key: test\r\n"), "{head}");
@@ -175,7 +178,7 @@ fn service_account_file_is_used() {
 #[tokio::test(flavor = "multi_thread")]
 async fn child_with_credentials_from_the_environment() {
     let Ok(url) = std::env::var(URL) else { return };
-    let model = Vertex::new(MODEL).project("p-1").location("europe-west4").base_url(url);
+    let model = Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").base_url(url);
     let mut chat = Chat::new(model);
     for _ in 0..2 {
         assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");

@@ -74,8 +74,8 @@ fn provider(interaction: &Interaction, server: &Server) -> Bedrock {
     let model = path(interaction).split('/').nth(2).expect("a model");
     let keys = Credentials::new("AKIDTEST", "canary-secret", None, None, "test");
     let provider = Bedrock::new(model)
-        .region("us-east-1")
-        .base_url(server.url())
+        .with_region("us-east-1")
+        .with_base_url(server.url())
         .credentials_provider(keys)
         .http_spans(true);
     match interaction.request["thinking"]["budget_tokens"].as_u64() {
@@ -137,7 +137,7 @@ async fn stream_split_at_each_byte(recording: Recording) {
 async fn read_split(interaction: &Interaction, cuts: Vec<Vec<usize>>) {
     let answers = cuts.iter().map(|places| answer(interaction).split_at(places)).collect();
     let server = Server::start(answers);
-    let provider = provider(interaction, &server).http_spans(false);
+    let provider = provider(interaction, &server).with_http_spans(false);
     let message = message(interaction);
     for _ in &cuts {
         let result = send(&provider, chat_request(&interaction.request), true).await;
@@ -169,8 +169,8 @@ async fn model_lists(recording: Recording) {
         let server = Server::start(vec![answer(interaction)]);
         let keys = Credentials::new("AKIDTEST", "canary-secret", None, None, "test");
         let provider = Bedrock::new("any")
-            .region("us-east-1")
-            .base_url(server.url())
+            .with_region("us-east-1")
+            .with_base_url(server.url())
             .credentials_provider(keys);
         let models = provider.list_models().await.expect("a list");
         let body = interaction.json();

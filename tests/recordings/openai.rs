@@ -25,7 +25,7 @@ fn answer(interaction: &Interaction) -> Answer {
 /// Returns the provider with the settings of the recorded request.
 fn provider(recorded: &Value, url: &str) -> OpenAi {
     let model = recorded["model"].as_str().expect("a model");
-    let mut provider = OpenAi::new(model).base_url(url).api_key("test").http_spans(true);
+    let mut provider = OpenAi::new(model).with_base_url(url).with_api_key("test").http_spans(true);
     let has = |key: &str, what: &str| {
         let list = recorded[key].as_array().map(Vec::as_slice).unwrap_or_default();
         list.iter().any(|item| item == what || item["type"] == what)
@@ -205,7 +205,7 @@ async fn stream_split_at_each_byte(recording: Recording) {
 
 async fn read_split(interaction: &Interaction, positions: &[usize]) {
     let provider = provider(&interaction.request, "http://vendor.example/v1");
-    let provider = provider.http(split_at(interaction, positions));
+    let provider = provider.with_http(split_at(interaction, positions));
     let request = chat_request(&interaction.request);
     let (completion, text, _) = send(&provider, request, true).await.expect("a success");
     assert_as_recorded(&interaction.name, &completion, &response(interaction));

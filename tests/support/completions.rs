@@ -31,12 +31,9 @@ pub fn chat_request(vendor: &str, recorded: &Value) -> ChatRequest {
         .collect();
     let format = &recorded["response_format"]["json_schema"];
     request.output = format["name"].as_str().map(|name| {
-        OutputSchema {
-            name: name.to_owned(),
-            schema: format["schema"].clone(),
-            strict: format["strict"] == true,
-        }
-        .into()
+        OutputSchema::new(name, format["schema"].clone())
+            .with_strict(format["strict"] == true)
+            .into()
     });
     request.params_mut().seed =
         recorded["seed"].as_i64().or_else(|| recorded["random_seed"].as_i64());
@@ -53,7 +50,7 @@ pub fn turns(vendor: &str, messages: &[Value]) -> Vec<Turn> {
             (_, true) => {
                 turns.push(Turn::from(AssistantTurn::new(contents)));
             }
-            (_, false) => turns.push(Turn::User(UserTurn { contents })),
+            (_, false) => turns.push(Turn::User(UserTurn::new(contents))),
         }
     }
     turns
@@ -61,16 +58,16 @@ pub fn turns(vendor: &str, messages: &[Value]) -> Vec<Turn> {
 
 pub fn contents(vendor: &str, message: &Value) -> Vec<Content> {
     if message["role"] == "tool" {
-        return vec![Content::ToolResult(ToolResult {
-            id: message["tool_call_id"].as_str().expect("an id").to_owned(),
-            name: String::new(),
-            outcome: ToolOutcome::Value(message["content"].clone()),
-        })];
+        return vec![Content::ToolResult(ToolResult::new(
+            message["tool_call_id"].as_str().expect("an id").to_owned(),
+            String::new(),
+            ToolOutcome::Value(message["content"].clone()),
+        ))];
     }
     let mut contents = Vec::new();
     if let Some(thought) = message["reasoning_content"].as_str() {
         let item = json!({"reasoning_content": thought});
-        let replay = Some(Replay { provider: vendor.to_owned(), item });
+        let replay = Some(Replay::new(vendor, item));
         contents.push(Content::Thinking(Thinking { text: thought.to_owned(), replay }));
     }
     match &message["content"] {
@@ -86,16 +83,11 @@ pub fn contents(vendor: &str, message: &Value) -> Vec<Content> {
 
 fn tool_request(call: &Value) -> ToolRequest {
     let raw = call["function"]["arguments"].as_str().expect("arguments");
-    ToolRequest {
-        id: call["id"].as_str().expect("an id").to_owned(),
-        name: call["function"]["name"].as_str().expect("a name").to_owned(),
-        arguments: if raw.is_empty() {
-            json!({})
-        } else {
-            serde_json::from_str(raw).expect("JSON")
-        },
-        replay: None,
-    }
+    ToolRequest::new(
+        call["id"].as_str().expect("an id").to_owned(),
+        call["function"]["name"].as_str().expect("a name").to_owned(),
+        if raw.is_empty() { json!({}) } else { serde_json::from_str(raw).expect("JSON") },
+    )
 }
 
 fn part(part: &Value) -> Content {

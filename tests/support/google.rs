@@ -91,7 +91,7 @@ fn functions(recorded: &Value) -> Vec<Value> {
 
 pub fn output(recorded: &Value) -> Option<OutputSchema> {
     let schema = recorded["generationConfig"].get("responseSchema")?;
-    Some(OutputSchema { name: "reply".to_owned(), schema: json_schema(schema), strict: true })
+    Some(OutputSchema::new("reply", json_schema(schema)).with_strict(true))
 }
 
 /// Returns the JSON schema of a schema in Google's subset.
@@ -117,11 +117,12 @@ fn json_schema(schema: &Value) -> Value {
 
 pub fn turns(contents: &Value) -> Vec<Turn> {
     let turn = |content: &Value| {
-        let contents = content["parts"].as_array().expect("parts").iter().map(part).collect();
+        let contents: Vec<Content> =
+            content["parts"].as_array().expect("parts").iter().map(part).collect();
         if content["role"] == "model" {
             Turn::from(AssistantTurn::new(contents))
         } else {
-            Turn::User(UserTurn { contents })
+            Turn::User(UserTurn::new(contents))
         }
     };
     contents.as_array().expect("contents").iter().map(turn).collect()
@@ -131,19 +132,17 @@ fn part(part: &Value) -> Content {
     let string = |value: &Value| value.as_str().expect("a string").to_owned();
     if let Some(call) = part.get("functionCall") {
         let item = json!({"thoughtSignature": string(&part["thoughtSignature"])});
-        return Content::ToolRequest(ToolRequest {
-            id: string(&call["id"]),
-            name: string(&call["name"]),
-            arguments: call["args"].clone(),
-            replay: Some(Replay { provider: "gcp.gemini".to_owned(), item }),
-        });
+        return Content::ToolRequest(
+            ToolRequest::new(string(&call["id"]), string(&call["name"]), call["args"].clone())
+                .with_replay(Replay::new("gcp.gemini", item)),
+        );
     }
     if let Some(response) = part.get("functionResponse") {
-        return Content::ToolResult(ToolResult {
-            id: string(&response["id"]),
-            name: string(&response["name"]),
-            outcome: ToolOutcome::Value(response["response"]["result"].clone()),
-        });
+        return Content::ToolResult(ToolResult::new(
+            string(&response["id"]),
+            string(&response["name"]),
+            ToolOutcome::Value(response["response"]["result"].clone()),
+        ));
     }
     if let Some(data) = part.get("inlineData") {
         let (kind, data) = (string(&data["mimeType"]), string(&data["data"]));

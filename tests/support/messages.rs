@@ -123,7 +123,7 @@ pub fn output(recorded: &Value) -> Option<OutputSchema> {
         None => &recorded["output_config"]["format"]["schema"],
     };
     let schema = (!schema.is_null()).then(|| schema.clone())?;
-    Some(OutputSchema { name: "answer".into(), schema, strict: true })
+    Some(OutputSchema::new("answer", schema).with_strict(true))
 }
 
 pub fn turns(recorded: &Value) -> Vec<Turn> {
@@ -132,10 +132,10 @@ pub fn turns(recorded: &Value) -> Vec<Turn> {
         .iter()
         .map(|message| {
             let blocks = message["content"].as_array().expect("blocks");
-            let contents = blocks.iter().map(content).collect();
+            let contents: Vec<Content> = blocks.iter().map(content).collect();
             match message["role"].as_str() {
                 Some("assistant") => Turn::from(AssistantTurn::new(contents)),
-                _ => Turn::User(UserTurn { contents }),
+                _ => Turn::User(UserTurn::new(contents)),
             }
         })
         .collect()
@@ -145,21 +145,20 @@ fn content(block: &Value) -> Content {
     let string = |value: &Value| value.as_str().expect("a string").to_owned();
     match block["type"].as_str().expect("a type") {
         "text" => Content::text(string(&block["text"])),
-        "tool_use" => Content::ToolRequest(ToolRequest {
-            id: string(&block["id"]),
-            name: string(&block["name"]),
-            arguments: block["input"].clone(),
-            replay: None,
-        }),
-        "tool_result" => Content::ToolResult(ToolResult {
-            id: string(&block["tool_use_id"]),
-            name: String::new(),
-            outcome: if block["is_error"] == true {
+        "tool_use" => Content::ToolRequest(ToolRequest::new(
+            string(&block["id"]),
+            string(&block["name"]),
+            block["input"].clone(),
+        )),
+        "tool_result" => Content::ToolResult(ToolResult::new(
+            string(&block["tool_use_id"]),
+            String::new(),
+            if block["is_error"] == true {
                 ToolOutcome::Error(string(&block["content"]))
             } else {
                 ToolOutcome::Value(block["content"].clone())
             },
-        }),
+        )),
         "document" => Content::Document(Media {
             source: source(&block["source"]),
             name: block["title"].as_str().map(str::to_owned),
@@ -237,7 +236,7 @@ pub fn assert_as_recorded(provider: &str, name: &str, completion: &Completion, m
     assert_eq!(thoughts.len(), thinking.len(), "{name}");
     for (thought, block) in thoughts.iter().zip(thinking) {
         assert_eq!(thought.text, block["thinking"].as_str().expect("a thought"), "{name}");
-        let replay = Replay { provider: provider.to_owned(), item: block.clone() };
+        let replay = Replay::new(provider, block.clone());
         assert_eq!(thought.replay, Some(replay), "{name}");
     }
 }

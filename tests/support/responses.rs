@@ -54,11 +54,10 @@ pub fn chat_request(recorded: &Value) -> ChatRequest {
 
 pub fn output(recorded: &Value) -> Option<OutputSchema> {
     let format = &recorded["text"]["format"];
-    Some(OutputSchema {
-        name: format["name"].as_str()?.to_owned(),
-        schema: format["schema"].clone(),
-        strict: format["strict"] == true,
-    })
+    Some(
+        OutputSchema::new(format["name"].as_str()?.to_owned(), format["schema"].clone())
+            .with_strict(format["strict"] == true),
+    )
 }
 
 /// Returns the recorded input as turns; consecutive items of one role are one turn.
@@ -74,7 +73,7 @@ pub fn turns(input: &[Value]) -> Vec<Turn> {
             (_, true) => {
                 turns.push(Turn::from(AssistantTurn::new(contents)));
             }
-            (_, false) => turns.push(Turn::User(UserTurn { contents })),
+            (_, false) => turns.push(Turn::User(UserTurn::new(contents))),
         }
     }
     turns
@@ -87,15 +86,15 @@ fn contents(item: &Value) -> (bool, Vec<Content>) {
         Some("function_call") => {
             let arguments = serde_json::from_str(&string("arguments")).expect("arguments");
             let (id, name) = (string("call_id"), string("name"));
-            (true, vec![Content::ToolRequest(ToolRequest { id, name, arguments, replay: None })])
+            (true, vec![Content::ToolRequest(ToolRequest::new(id, name, arguments))])
         }
         Some("function_call_output") => {
             let outcome = ToolOutcome::Value(item["output"].clone());
             let (id, name) = (string("call_id"), String::new());
-            (false, vec![Content::ToolResult(ToolResult { id, name, outcome })])
+            (false, vec![Content::ToolResult(ToolResult::new(id, name, outcome))])
         }
         Some("web_search_call") => {
-            let replay = chatlas::content::Replay { provider: "openai".into(), item: item.clone() };
+            let replay = chatlas::content::Replay::new("openai", item.clone());
             let tool = ServerTool { id: None, name: "web_search".into(), replay };
             (true, vec![Content::ServerTool(tool)])
         }

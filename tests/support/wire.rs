@@ -17,7 +17,7 @@ pub fn split_at(interaction: &Interaction, positions: &[usize]) -> HttpOptions {
         begin = position;
     }
     let (status, kind) = (interaction.status, interaction.content_type.clone());
-    HttpOptions::default().send_with(move |_| {
+    HttpOptions::default().with_sender(move |_| {
         let frames = pieces
             .clone()
             .into_iter()

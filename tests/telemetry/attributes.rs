@@ -31,9 +31,9 @@ fn model() -> Script {
 async fn attributes_of_a_chat_are_on_every_span() {
     let trace = Recorder::new();
     let chat = Chat::new(model().says("ok"))
-        .tools(tools![look_up])
-        .attribute("user.id", "somebody else")
-        .attribute("user.id", "u-1")
+        .with_tools(tools![look_up])
+        .with_attribute("user.id", "somebody else")
+        .with_attribute("user.id", "u-1")
         .attribute("app.retries", 3)
         .session_id("s-1")
         .tags(["beta", "web"]);
@@ -65,9 +65,9 @@ async fn only_selected_baggage_is_on_every_span() {
         KeyValue::new("secret", "canary"),
     ]);
     let mut chat = Chat::new(model())
-        .tools(tools![look_up])
-        .attribute("user.id", "set by the program")
-        .baggage("tenant")
+        .with_tools(tools![look_up])
+        .with_attribute("user.id", "set by the program")
+        .with_baggage("tenant")
         .baggage("user.id")
         .baggage("not.there")
         .baggage("gen_ai.request.model");

@@ -24,7 +24,7 @@ async fn fail() -> Result<i32, String> {
 /// process.
 #[test]
 fn captured_messages_have_the_form_of_the_conventions() {
-    let variable = chatlas::telemetry::capture::CAPTURE_VARIABLE;
+    let variable = chatlas::telemetry::CAPTURE_VARIABLE;
     let inside = std::env::var(variable).is_ok();
     if !inside {
         // Setting a variable of a running process is unsafe, so a child process gets it.

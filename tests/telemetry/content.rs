@@ -37,7 +37,7 @@ fn canary() -> Script {
 }
 
 async fn run(chat: Chat) -> Chat {
-    let mut chat = chat.system_prompt("canary: be brief").tools(tools![look_up, draw]);
+    let mut chat = chat.with_system_prompt("canary: be brief").with_tools(tools![look_up, draw]);
     chat.chat("canary: the question").await.unwrap();
     chat.stream("canary: once more").collect::<Vec<_>>().await;
     chat
@@ -47,7 +47,7 @@ async fn run(chat: Chat) -> Chat {
 async fn content_is_recorded_only_on_the_selected_signals() {
     for capture in [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents] {
         let trace = Recorder::new();
-        run(Chat::new(canary()).capture(capture)).await;
+        run(Chat::new(canary()).with_capture(capture)).await;
         let spans = format!("{:?}", trace.spans()).contains("canary");
         let events = format!("{:?}", trace.events()).contains("canary");
         assert_eq!((spans, events), (capture.on_spans(), capture.on_events()), "{capture:?}");
@@ -65,7 +65,7 @@ async fn no_content_is_recorded_by_default() {
 #[tokio::test]
 async fn tool_results_are_recorded_as_text_or_json() {
     let trace = Recorder::new();
-    run(Chat::new(canary()).capture(Capture::Spans)).await;
+    run(Chat::new(canary()).with_capture(Capture::Spans)).await;
     let calls = trace.spans_of("execute_tool");
     let result = "gen_ai.tool.call.result";
     let by_word = |word: &str| {
@@ -87,7 +87,7 @@ async fn redaction_hook_receives_all_content_and_can_change_it() {
     let trace = Recorder::new();
     let kinds: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let seen = Arc::clone(&kinds);
-    let chat = Chat::new(canary()).capture(Capture::SpansAndEvents).redact(move |content| {
+    let chat = Chat::new(canary()).with_capture(Capture::SpansAndEvents).with_redaction(move |content| {
         seen.lock().unwrap().insert(format!("{:?}", content.kind()));
         content.each_text(&mut |text| *text = text.replace("canary", "***"));
     });
@@ -120,8 +120,8 @@ async fn redaction_hook_can_remove_parts() {
 #[tokio::test]
 async fn panic_in_a_redaction_hook_drops_only_the_content() {
     let trace = Recorder::new();
-    let chat = Chat::new(canary()).capture(Capture::SpansAndEvents);
-    let chat = run(chat.redact(|_| panic!("on purpose"))).await;
+    let chat = Chat::new(canary()).with_capture(Capture::SpansAndEvents);
+    let chat = run(chat.with_redaction(|_| panic!("on purpose"))).await;
     assert_eq!(chat.turns().len(), 6);
     assert!(!format!("{:?} {:?}", trace.spans(), trace.events()).contains("canary"));
     let messages = trace.spans_of("invoke_agent")[0].json("gen_ai.output.messages");
@@ -213,13 +213,10 @@ async fn past_turns_are_recorded_once() {
 async fn partial_reply_of_an_error_is_recorded() {
     use chatlas::{AssistantTurn, FinishReason, ProviderError, ProviderErrorKind};
     let trace = Recorder::new();
-    let partial = AssistantTurn {
-        contents: vec![Content::text("canary, half of it")],
-        usage: chatlas::testing::usage(7, 3),
-        finish_reason: Some(FinishReason::ContentFilter),
-        response_id: Some("resp-9".into()),
-        ..AssistantTurn::default()
-    };
+    let partial = AssistantTurn::new(vec![Content::text("canary, half of it")])
+        .with_usage(chatlas::testing::usage(7, 3))
+        .with_finish_reason(FinishReason::ContentFilter)
+        .with_response_id("resp-9");
     let error = ProviderError::new(ProviderErrorKind::ContentFilter, "no").with_partial(partial);
     let mut chat = Chat::new(Script::new().fails(error)).with_capture(Capture::Spans);
     chat.chat("go").await.unwrap_err();
@@ -248,7 +245,7 @@ async fn server_tools_are_among_the_tool_definitions() {
     assert_eq!(event.attributes().get("gen_ai.tool.definitions"), Some(&searches));
     drop(trace);
     let trace = Recorder::new();
-    chat.tools(tools![draw]).chat("Hi").await.unwrap();
+    chat.with_tools(tools![draw]).chat("Hi").await.unwrap();
     let definitions = trace.span("invoke_agent").json("gen_ai.tool.definitions");
     assert_eq!((&definitions[0]["name"], &definitions[1]), (&json!("draw"), &searches[0]));
 }
@@ -265,7 +262,7 @@ fn provider_info_lists_the_server_tools() {
     assert_eq!(kinds(&claude), ["web_fetch_20250910 web_fetch", "web_search_20250305 web_search"]);
     let openai = OpenAi::new("m").with_tool(WebSearch::new());
     assert_eq!(kinds(&openai), ["web_search web_search"]);
-    let gemini = Gemini::new("m").with_tool(WebFetch::new()).code_execution();
+    let gemini = Gemini::new("m").with_tool(WebFetch::new()).with_code_execution();
     assert_eq!(kinds(&gemini), ["urlContext web_fetch", "codeExecution code_execution"]);
 }
 

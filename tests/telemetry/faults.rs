@@ -96,7 +96,7 @@ impl LogProcessor for Panics {
 }
 
 async fn assert_unaffected(what: &str) {
-    let mut chat = chat().capture(Capture::SpansAndEvents);
+    let mut chat = chat().with_capture(Capture::SpansAndEvents);
     for streams in [false, true] {
         if streams {
             let events: Vec<_> = in_time(chat.stream("Will it?").collect::<Vec<_>>()).await;

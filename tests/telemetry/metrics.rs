@@ -179,7 +179,7 @@ const OLD: [&str; 4] = [
 /// The variable applies to the whole process, so a child process records the names of 2025.
 #[test]
 fn names_of_2025_are_recorded_on_request() {
-    let inside = std::env::var(OPT_IN_VARIABLE).is_ok();
+    let inside = std::env::var(SEMCONV_OPT_IN_VARIABLE).is_ok();
     if !inside {
         let name = "metrics::names_of_2025_are_recorded_on_request";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());

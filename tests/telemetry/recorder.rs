@@ -287,9 +287,9 @@ async fn scripted_answer_is_equal_complete_and_streamed() {
                     .model("m"),
             )
     };
-    let mut complete = Chat::new(model()).tools(tools![shop::find_order]);
+    let mut complete = Chat::new(model()).with_tools(tools![shop::find_order]);
     let reply = complete.chat("go").await.unwrap();
-    let mut streamed = Chat::new(model()).tools(tools![shop::find_order]);
+    let mut streamed = Chat::new(model()).with_tools(tools![shop::find_order]);
     let events: Vec<_> = streamed.stream("go").collect().await;
     assert_eq!(complete.turns(), streamed.turns());
     let texts: Vec<_> = events

@@ -68,7 +68,7 @@ fn weather() -> Script {
 async fn w01_http_requests_are_children_of_their_model_calls() {
     let trace = Recorder::new();
     let server = Server::start(vec![openai_tool_call("get_weather"), openai_text("Rain.")]);
-    let model = openai(&server, HttpOptions::default().spans(true));
+    let model = openai(&server, HttpOptions::default().with_spans(true));
     Chat::new(model).with_tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
     trace.assert_sound();
     assert_eq!(
@@ -89,7 +89,7 @@ invoke_agent
 async fn w02_token_counts_include_cached_tokens_and_the_end_of_a_stream() {
     let trace = Recorder::new();
     let server = Server::start(vec![anthropic_stream()]);
-    let mut chat = Chat::new(Anthropic::new("claude-x").base_url(server.url()).api_key("k"));
+    let mut chat = Chat::new(Anthropic::new("claude-x").with_base_url(server.url()).with_api_key("k"));
     let events: Vec<_> = chat.stream("Hi").collect().await;
     assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))), "{events:?}");
     for span in trace.spans() {
@@ -248,7 +248,7 @@ async fn w09_messages_have_the_conventions_parts_and_past_turns_are_recorded_onc
     let trace = Recorder::new();
     let shown = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = std::sync::Arc::clone(&shown);
-    let thought = Content::Thinking(Thinking { text: "Hm.".into(), replay: None });
+    let thought = Content::Thinking(Thinking::new("Hm."));
     let model = Script::new().then(Answer::new().content(thought).text("A map."));
     let rounds = 30;
     let mut chat = Chat::new(model.otherwise(|_| Answer::says("Yes.")))
@@ -326,7 +326,7 @@ async fn w12_error_has_the_vendors_code_once_and_every_attempt_is_recorded() {
     let busy = json!({"error": {"code": "rate_limit_exceeded", "message": "slow down"}});
     let busy = Http::json(429, &busy).header("retry-after", "0");
     let server = Server::start(vec![busy]);
-    let options = HttpOptions::default().spans(true).max_retries(2);
+    let options = HttpOptions::default().with_spans(true).with_max_retries(2);
     Chat::new(openai(&server, options)).chat("Hi").await.unwrap_err();
     trace.assert_sound();
     for name in ["invoke_agent", "chat gpt-4o"] {
@@ -513,7 +513,7 @@ request
     // A vendor's token count is recorded.
     let trace = Recorder::new();
     let server = Server::start(vec![Http::json(200, &json!({"input_tokens": 9}))]);
-    let model = Anthropic::new("claude-x").base_url(server.url()).api_key("k");
+    let model = Anthropic::new("claude-x").with_base_url(server.url()).with_api_key("k");
     let chat = Chat::new(model).with_attribute("user.id", "u-1");
     assert_eq!(chat.count_tokens("Hi").await.unwrap(), 9);
     let span = trace.span("count_tokens claude-x");
@@ -525,7 +525,7 @@ request
 #[tokio::test]
 async fn w17_parent_is_the_span_that_is_current_at_the_call() {
     let trace = Recorder::new();
-    let mut chat = Chat::new(weather()).tools(tools![get_weather]);
+    let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     let asked_in = Context::current_with_span(global::tracer("app").start("called here"));
     let polled_in = Context::current_with_span(global::tracer("app").start("polled there"));
     let stream = {
@@ -592,7 +592,7 @@ async fn w19_tool_calls_have_descriptions_and_can_propagate_the_trace() {
     let trace = Recorder::new();
     global::set_text_map_propagator(TraceContextPropagator::new());
     let server = Server::start(vec![openai_text("Hi")]);
-    let options = HttpOptions::default().spans(true).propagate(true);
+    let options = HttpOptions::default().with_spans(true).with_propagation(true);
     Chat::new(openai(&server, options)).chat("Hi").await.unwrap();
     let head = server.sent()[0].head.to_lowercase();
     assert!(head.contains(&format!("{}-", trace.span("POST").id())), "{head}");

@@ -18,7 +18,13 @@ const CASE: &str = "CHATLAS_TEST_CASE";
 /// What the child finds in an environment of those variables alone.
 fn found(case: &str, environment: &[(&str, &str)]) -> String {
     let output = Command::new(std::env::current_exe().expect("this binary"))
-        .args(["environment::child_process", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "environment::child_process",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env_clear()
         .env(CASE, case)
         .envs(environment.iter().copied())
@@ -157,5 +163,8 @@ fn auto_selects_the_provider_from_the_environment() {
         assert_eq!(found("auto_from_env", &environment), expected);
     }
     let told = found("auto_from_env", &[("CHATLAS_CHAT_PROVIDER_MODEL", "gpt-4o")]);
-    assert!(told.starts_with("there is no provider `gpt-4o`; the supported ones are openai, "), "{told}");
+    assert!(
+        told.starts_with("there is no provider `gpt-4o`; the supported ones are openai, "),
+        "{told}"
+    );
 }
