@@ -90,9 +90,9 @@ fn slow_users<'a>(exported: &'a Export) -> String {
 
     // Compare the operations in the slowest house with those elsewhere.
     let is_slowest = |span: &Span| span.text("app.house") == Some(slowest);
-    let name = |call: &'a Span| Some(call.name.as_str());
-    let there = durations_by(exported.calls().filter(|call| is_slowest(call)), name);
-    let elsewhere = durations_by(exported.calls().filter(|call| !is_slowest(call)), name);
+    let by_name = |call: &'a Span| Some(call.name.as_str());
+    let there = durations_by(exported.calls().filter(|call| is_slowest(call)), by_name);
+    let elsewhere = durations_by(exported.calls().filter(|call| !is_slowest(call)), by_name);
     let compared = there.into_iter().map(|(name, calls)| {
         let other = elsewhere.get(name).map_or(0.0, |calls| calls.quantile(0.5));
         (name, (calls.quantile(0.5), other))

@@ -49,7 +49,7 @@ pub fn request_span<B>(request: &axum::http::Request<B>) -> Span {
         http.request.method = %method,
         url.path = path,
     );
-    // This fails only for a span that has been entered, which this one has not.
+    // Fails only for a span that has already started, which this one has not.
     let _ = span.set_parent(chatlas::otel::context_of(request.headers()));
     span
 }
