@@ -30,7 +30,8 @@ pub fn reply(protocol: &Protocol, bytes: &[u8]) {
     let mut chat = (protocol.chat)("http://fuzz.example", options).with_max_rounds(2);
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
-            let run = tokio::time::timeout(Duration::from_secs(20), run_chat(&mut chat, is_streamed));
+            let run =
+                tokio::time::timeout(Duration::from_secs(20), run_chat(&mut chat, is_streamed));
             run.await.expect("no hang");
         });
     });
