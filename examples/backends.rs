@@ -1,10 +1,11 @@
-//! One trace, sent to a backend that is set up in code, with the vendor's own names for its keys.
+//! Sends one trace to a backend that is configured in code. The API keys are read from the environment
+//! variables that each vendor documents.
 //!
 //!     HONEYCOMB_API_KEY=… cargo run --example backends -- honeycomb
 //!     cargo run --example backends -- collector http://collector:4318
 //!
-//! The second argument, where there is one, is another address than the usual. The same by the
-//! standard environment, without any of this code, is in `docs/backends.md`.
+//! The optional second argument replaces the default endpoint. To configure the same backends with
+//! the standard environment variables and without this code, see `docs/backends.md`.
 
 #[path = "travel_assistant/model_server.rs"]
 mod model_server;
@@ -19,46 +20,46 @@ use chatlas::otel::sdk::metrics::Temporality;
 use chatlas::otel::{Otlp, Signal, Telemetry};
 use chatlas::prelude::*;
 
-const NAMES: &str = "collector, jaeger, logfire, datadog, honeycomb, traceloop, phoenix, mlflow, \
-                     langfuse";
+const BACKENDS: &str = "collector, jaeger, logfire, datadog, honeycomb, traceloop, phoenix, mlflow, \
+                        langfuse";
 
-/// The receiver of that name.
-fn receiver(name: &str, address: Option<&str>) -> Result<Otlp, Box<dyn Error>> {
-    let at = |usual| Otlp::new(address.unwrap_or(usual));
+/// Returns the exporter settings of a backend.
+fn exporter(name: &str, endpoint: Option<&str>) -> Result<Otlp, Box<dyn Error>> {
+    let at = |default| Otlp::new(endpoint.unwrap_or(default));
     let traces = [Signal::Traces];
     Ok(match name {
-        "collector" => at("http://localhost:4318").with_gzip(true),
-        "jaeger" => at("http://localhost:4318").with_signals(&traces),
+        "collector" => at("http://localhost:4318").gzip(),
+        "jaeger" => at("http://localhost:4318").only(&traces),
         "logfire" => at("https://logfire-us.pydantic.dev")
-            .with_header("authorization", key("LOGFIRE_TOKEN")?)
-            .with_temporality(Temporality::Delta),
+            .header("authorization", key("LOGFIRE_TOKEN")?)
+            .temporality(Temporality::Delta),
         "datadog" => at("https://otlp.datadoghq.com")
-            .with_header("dd-api-key", key("DD_API_KEY")?)
-            .with_header("dd-otlp-source", "llmobs")
-            .with_signals(&traces),
+            .header("dd-api-key", key("DD_API_KEY")?)
+            .header("dd-otlp-source", "llmobs")
+            .only(&traces),
         "honeycomb" => at("https://api.honeycomb.io")
-            .with_header("x-honeycomb-team", key("HONEYCOMB_API_KEY")?)
-            .with_header("x-honeycomb-dataset", "travel"),
+            .header("x-honeycomb-team", key("HONEYCOMB_API_KEY")?)
+            .header("x-honeycomb-dataset", "travel"),
         "traceloop" => at("https://api.traceloop.com")
-            .with_header("authorization", format!("Bearer {}", key("TRACELOOP_API_KEY")?))
-            .with_signals(&[Signal::Traces, Signal::Metrics]),
+            .header("authorization", format!("Bearer {}", key("TRACELOOP_API_KEY")?))
+            .only(&[Signal::Traces, Signal::Metrics]),
         "phoenix" => match key("PHOENIX_API_KEY") {
             Ok(key) => at("https://app.phoenix.arize.com")
-                .with_header("authorization", format!("Bearer {key}"))
-                .with_signals(&traces),
-            Err(_) => at("http://localhost:6006").with_signals(&traces),
+                .header("authorization", format!("Bearer {key}"))
+                .only(&traces),
+            Err(_) => at("http://localhost:6006").only(&traces),
         },
         "mlflow" => at("http://localhost:5000")
-            .with_header("x-mlflow-experiment-id", key("MLFLOW_EXPERIMENT_ID")?)
-            .with_signals(&traces),
+            .header("x-mlflow-experiment-id", key("MLFLOW_EXPERIMENT_ID")?)
+            .only(&traces),
         "langfuse" => {
             let keys = [key("LANGFUSE_PUBLIC_KEY")?, key("LANGFUSE_SECRET_KEY")?].join(":");
             at("https://cloud.langfuse.com/api/public/otel")
-                .with_header("authorization", format!("Basic {}", BASE64_STANDARD.encode(keys)))
-                .with_header("x-langfuse-ingestion-version", "4")
-                .with_signals(&traces)
+                .header("authorization", format!("Basic {}", BASE64_STANDARD.encode(keys)))
+                .header("x-langfuse-ingestion-version", "4")
+                .only(&traces)
         }
-        _ => return Err(format!("there are {NAMES}").into()),
+        _ => return Err(format!("unknown backend `{name}`: choose one of {BACKENDS}").into()),
     })
 }
 
@@ -74,16 +75,16 @@ fn get_weather(city: String) -> String {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().ok_or(format!("which backend? There are {NAMES}"))?;
-    let receiver = receiver(&name, arguments.next().as_deref())?;
-    let telemetry = Telemetry::new().with_service_name("travel").with_otlp(receiver).install()?;
+    let name = arguments.next().ok_or(format!("missing backend: choose one of {BACKENDS}"))?;
+    let exporter = exporter(&name, arguments.next().as_deref())?;
+    let telemetry = Telemetry::new().with_service_name("travel").with_otlp(exporter).install()?;
 
     let model = chatlas::OpenAi::new("gpt-4o").base_url(model_server::start().await?);
     let mut chat = Chat::new(model.http_spans(true)).with_tools(tools![get_weather]);
     let reply = chat.chat("I'm headed to Tokyo this weekend: what should I pack?").await?;
 
     telemetry.shutdown()?;
-    writeln!(std::io::stdout(), "{reply}\n(the trace is with {name})")?;
+    writeln!(std::io::stdout(), "{reply}\n(the trace was sent to {name})")?;
     Ok(())
 }
 
