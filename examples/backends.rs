@@ -28,36 +28,36 @@ fn exporter(name: &str, endpoint: Option<&str>) -> Result<Otlp, Box<dyn Error>> 
     let at = |default| Otlp::new(endpoint.unwrap_or(default));
     let traces = [Signal::Traces];
     Ok(match name {
-        "collector" => at("http://localhost:4318").gzip(),
-        "jaeger" => at("http://localhost:4318").only(&traces),
+        "collector" => at("http://localhost:4318").with_gzip(true),
+        "jaeger" => at("http://localhost:4318").with_signals(&traces),
         "logfire" => at("https://logfire-us.pydantic.dev")
-            .header("authorization", key("LOGFIRE_TOKEN")?)
-            .temporality(Temporality::Delta),
+            .with_header("authorization", key("LOGFIRE_TOKEN")?)
+            .with_temporality(Temporality::Delta),
         "datadog" => at("https://otlp.datadoghq.com")
-            .header("dd-api-key", key("DD_API_KEY")?)
-            .header("dd-otlp-source", "llmobs")
-            .only(&traces),
+            .with_header("dd-api-key", key("DD_API_KEY")?)
+            .with_header("dd-otlp-source", "llmobs")
+            .with_signals(&traces),
         "honeycomb" => at("https://api.honeycomb.io")
-            .header("x-honeycomb-team", key("HONEYCOMB_API_KEY")?)
-            .header("x-honeycomb-dataset", "travel"),
+            .with_header("x-honeycomb-team", key("HONEYCOMB_API_KEY")?)
+            .with_header("x-honeycomb-dataset", "travel"),
         "traceloop" => at("https://api.traceloop.com")
-            .header("authorization", format!("Bearer {}", key("TRACELOOP_API_KEY")?))
-            .only(&[Signal::Traces, Signal::Metrics]),
+            .with_header("authorization", format!("Bearer {}", key("TRACELOOP_API_KEY")?))
+            .with_signals(&[Signal::Traces, Signal::Metrics]),
         "phoenix" => match key("PHOENIX_API_KEY") {
             Ok(key) => at("https://app.phoenix.arize.com")
-                .header("authorization", format!("Bearer {key}"))
-                .only(&traces),
-            Err(_) => at("http://localhost:6006").only(&traces),
+                .with_header("authorization", format!("Bearer {key}"))
+                .with_signals(&traces),
+            Err(_) => at("http://localhost:6006").with_signals(&traces),
         },
         "mlflow" => at("http://localhost:5000")
-            .header("x-mlflow-experiment-id", key("MLFLOW_EXPERIMENT_ID")?)
-            .only(&traces),
+            .with_header("x-mlflow-experiment-id", key("MLFLOW_EXPERIMENT_ID")?)
+            .with_signals(&traces),
         "langfuse" => {
             let keys = [key("LANGFUSE_PUBLIC_KEY")?, key("LANGFUSE_SECRET_KEY")?].join(":");
             at("https://cloud.langfuse.com/api/public/otel")
-                .header("authorization", format!("Basic {}", BASE64_STANDARD.encode(keys)))
-                .header("x-langfuse-ingestion-version", "4")
-                .only(&traces)
+                .with_header("authorization", format!("Basic {}", BASE64_STANDARD.encode(keys)))
+                .with_header("x-langfuse-ingestion-version", "4")
+                .with_signals(&traces)
         }
         _ => return Err(format!("unknown backend `{name}`: choose one of {BACKENDS}").into()),
     })
@@ -79,8 +79,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let exporter = exporter(&name, arguments.next().as_deref())?;
     let telemetry = Telemetry::new().with_service_name("travel").with_otlp(exporter).install()?;
 
-    let model = chatlas::OpenAi::new("gpt-4o").base_url(model_server::start().await?);
-    let mut chat = Chat::new(model.http_spans(true)).with_tools(tools![get_weather]);
+    let model = chatlas::OpenAi::new("gpt-4o").with_base_url(model_server::start().await?);
+    let mut chat = Chat::new(model.with_http_spans(true)).with_tools(tools![get_weather]);
     let reply = chat.chat("I'm headed to Tokyo this weekend: what should I pack?").await?;
 
     telemetry.shutdown()?;

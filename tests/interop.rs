@@ -141,7 +141,7 @@ async fn spans_of_the_web_application_and_the_agent_are_one_chain() {
     subscribe();
     let trace = Recorder::new();
     assert_eq!(in_time(request("/ask")).await, "Take an umbrella.");
-    trace.settled().await;
+    trace.wait_until_idle().await;
     trace.assert_sound();
     assert_eq!(
         trace.tree(),
@@ -164,7 +164,7 @@ async fn synchronous_tool_on_a_blocking_thread_is_in_the_chain() {
     subscribe();
     let trace = Recorder::new();
     in_time(request("/archive")).await;
-    trace.settled().await;
+    trace.wait_until_idle().await;
     trace.assert_sound();
     assert!(trace.tree().contains(
         "
@@ -189,7 +189,7 @@ async fn get_over_tcp(address: SocketAddr, path: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reply_streamed_after_the_handler_returned_keeps_its_parent() {
     subscribe();
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -200,7 +200,7 @@ async fn reply_streamed_after_the_handler_returned_keeps_its_parent() {
     assert!(body.ends_with("data: Take \n\ndata: an umbrella.\n\n"), "{body}");
     stop.send(()).unwrap();
     in_time(server).await.unwrap().unwrap();
-    in_time(trace.settled()).await;
+    in_time(trace.wait_until_idle()).await;
     trace.assert_sound();
     assert_eq!(
         trace.tree(),
@@ -287,7 +287,7 @@ async fn spawns(how: String) -> String {
 /// Returns the parent of a span in a task that a tool spawns, below a span of the application.
 async fn parent_of_spawned(how: &str) -> String {
     subscribe();
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     let model = Script::new().calls("spawns", json!({"how": how})).says("ok");
     let mut chat = agent(model);
     in_time(async { chat.chat("go").await }.instrument(tracing::info_span!("outer")))
@@ -327,7 +327,7 @@ async fn awaits_span() -> String {
 #[tokio::test]
 async fn tracing_span_keeps_its_original_parent() {
     subscribe();
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     let outer = tracing::info_span!("outer");
     let before = tracing::info_span!(parent: &outer, "made before");
     *MADE_BEFORE.lock().unwrap() = Some(before);
@@ -364,10 +364,10 @@ async fn tracing_event_in_a_tool_is_on_the_tracing_span() {
 #[tokio::test]
 async fn without_a_global_provider_only_tracing_spans_are_recorded() {
     subscribe();
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     global::set_tracer_provider(opentelemetry::trace::noop::NoopTracerProvider::new());
     in_time(request("/ask")).await;
-    trace.settled().await;
+    trace.wait_until_idle().await;
     assert_eq!(
         trace.tree(),
         "\
@@ -381,7 +381,7 @@ GET /ask
 
 #[tokio::test]
 async fn two_providers_export_parts_of_one_chain() {
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     let exporter = InMemorySpanExporter::default();
     let other = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let layer = tracing_opentelemetry::layer().with_tracer(other.tracer("app"));
@@ -427,7 +427,7 @@ async fn without_context_activation_spans_do_not_nest() {
 async fn no_span_of_the_library_is_current_between_events() {
     subscribe();
     let trace = Recorder::new();
-    let slow = Answer::streams(["a", "b"]).every(Duration::from_millis(1));
+    let slow = Answer::streams(["a", "b"]).with_chunk_delay(Duration::from_millis(1));
     let mut chat = Chat::new(Script::new().then(slow));
     let mut stream = chat.stream("go");
     while in_time(stream.next()).await.is_some() {

@@ -50,7 +50,7 @@ fn cancelled_soon() -> CancellationToken {
 #[tokio::test]
 async fn token_cancels_a_stalled_stream() {
     let recorder = Recorder::new();
-    let model = Script::new().then(Answer::says("Once upon").stalls()).says("a time");
+    let model = Script::new().then(Answer::says("Once upon").then_stalls()).says("a time");
     let mut chat = Chat::new(model).with_cancellation(cancelled_soon());
     let begin = Instant::now();
     let events: Vec<_> = in_time(chat.stream("tell").collect::<Vec<_>>()).await;
@@ -166,9 +166,9 @@ fn three_rounds(mode: ToolMode) -> (Script, Chat) {
         .call("fails", json!({}));
     let second = Answer::calls("works", json!({"times": 1}));
     let model = Script::new()
-        .then(first.after(wait).every(wait))
-        .then(second.after(wait).every(wait))
-        .then(Answer::streams(["That ", "is ", "it."]).after(wait).every(wait))
+        .then(first.with_delay(wait).with_chunk_delay(wait))
+        .then(second.with_delay(wait).with_chunk_delay(wait))
+        .then(Answer::streams(["That ", "is ", "it."]).with_delay(wait).with_chunk_delay(wait))
         .otherwise(|_| Answer::says("The next one works."));
     let chat = Chat::new(model.clone())
         .with_tools(tools![works, works_blocking, fails])
@@ -195,7 +195,7 @@ async fn assert_cancelled(trace: &Recorder, chat: &mut Chat, what: &str) {
     trace.assert_sound();
     for span in trace.spans() {
         let fails = span.name() == "execute_tool fails";
-        assert!(!span.failed() || fails, "{what}: {} is not an error", span.name());
+        assert!(!span.is_error() || fails, "{what}: {} is not an error", span.name());
     }
     assert_in_order(chat.turns());
     // Blocking threads cannot be stopped; no other task is left.
@@ -242,8 +242,8 @@ fn run_dropped_at_any_poll_ends_its_spans_and_the_next_run_works() {
                     assert!(polls > 8, "{what}: it waits several times");
                     break;
                 }
-                let calls = model.asked();
-                assert_eq!(trace.spans_of("chat").len(), calls, "{what}");
+                let calls = model.request_count();
+                assert_eq!(trace.spans_with_operation("chat").len(), calls, "{what}");
                 assert!(chat.chat("and now?").await.is_ok(), "{what}: the next run works");
                 assert_in_order(chat.turns());
                 drop(trace);
@@ -262,7 +262,7 @@ async fn outer_timeout_cancels_a_run_at_any_time() {
             let ended = tokio::time::timeout(time, run(&mut chat, streamed)).await;
             assert_cancelled(&trace, &mut chat, &format!("after {time:?}")).await;
             if ended.is_err() {
-                let agents = trace.spans_of("invoke_agent");
+                let agents = trace.spans_with_operation("invoke_agent");
                 assert!(agents.iter().all(|span| span["chatlas.cancelled"] == true));
             }
             chat.chat("and now?").await.unwrap();
@@ -274,7 +274,7 @@ async fn outer_timeout_cancels_a_run_at_any_time() {
 fn runtime_shutdown_cancels_a_run() {
     for streamed in [false, true] {
         for workers in [0, 2] {
-            let trace = Recorder::exclusive();
+            let trace = Recorder::for_process();
             let mut builder = match workers {
                 0 => tokio::runtime::Builder::new_current_thread(),
                 _ => tokio::runtime::Builder::new_multi_thread(),
@@ -299,7 +299,7 @@ fn runtime_shutdown_cancels_a_run() {
             drop(runtime);
             trace.assert_sound();
             assert_eq!(trace.spans().len(), 4, "{}", trace.tree());
-            assert!(!trace.spans().iter().any(RecordedSpan::failed));
+            assert!(!trace.spans().iter().any(RecordedSpan::is_error));
             assert!(seen.lock().unwrap().as_ref().unwrap().cancellation().is_cancelled());
         }
     }
@@ -359,7 +359,7 @@ async fn panic_of_the_provider_is_recorded_on_its_span_and_the_run() {
         trace.assert_sound();
         assert_eq!(trace.tree(), "invoke_agent\n  chat m\n");
         let spans = trace.spans();
-        assert!(spans.iter().all(|span| span.failed() && span["error.type"] == "panic"));
+        assert!(spans.iter().all(|span| span.is_error() && span["error.type"] == "panic"));
         assert_eq!(spans.iter().map(|span| span.events().len()).sum::<usize>(), 1, "recorded once");
         assert!(!format!("{spans:?}").contains("canary"));
         assert_in_order(chat.turns());

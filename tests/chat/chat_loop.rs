@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::support::timeout::in_time;
 use chatlas::content::{ToolOutcome, ToolResult};
 use chatlas::prelude::*;
-use chatlas::testing::{Answer, Recorder, Script, usage};
+use chatlas::testing::{Answer, Recorder, Script};
 use chatlas::{
     AssistantTurn, ChatError, ChatRequest, Completion, Content, ProviderError, ProviderErrorKind,
     ProviderInfo, ToolMode, Turn,
@@ -65,7 +65,7 @@ async fn tools_run_until_the_model_requests_none() {
     assert_eq!(reply.text(), "three, and three");
     assert_eq!(reply.to_string(), reply.text());
     assert_eq!(reply.rounds, 3);
-    assert_eq!(reply.usage, usage(30, 15));
+    assert_eq!(reply.usage, Usage::new(30, 15));
     assert_eq!(chat.turns().len(), 6);
     assert_eq!(results(&chat.turns()[2]), [("call-1".into(), ToolOutcome::Value(json!(3)))]);
     let requests = model.requests();
@@ -220,7 +220,7 @@ async fn call_that_fails_after_tools_keeps_their_results() {
 
 #[tokio::test]
 async fn dropped_stream_keeps_the_received_text_as_a_partial_turn() {
-    let model = Script::new().then(Answer::says("Once upon").stalls()).says("a time");
+    let model = Script::new().then(Answer::says("Once upon").then_stalls()).says("a time");
     let mut chat = Chat::new(model);
     let mut stream = chat.stream("tell");
     assert_eq!(stream.next().await.unwrap().unwrap(), StreamEvent::Text("Once upon".into()));
@@ -232,7 +232,7 @@ async fn dropped_stream_keeps_the_received_text_as_a_partial_turn() {
 
 #[tokio::test]
 async fn error_in_a_stream_keeps_the_received_text_and_is_returned() {
-    let model = Script::new().then(Answer::says("Once").breaks_off(unavailable()));
+    let model = Script::new().then(Answer::says("Once").then_fails(unavailable()));
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
     assert_eq!(events.len(), 2);
@@ -246,7 +246,7 @@ async fn error_in_a_stream_keeps_the_received_text_and_is_returned() {
 
 #[tokio::test]
 async fn stream_without_its_last_event_is_an_error() {
-    let model = Script::new().then(Answer::says("Once").without_end());
+    let model = Script::new().then(Answer::says("Once").without_done());
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
     let Some(Err(ChatError::Provider(error))) = events.last() else { panic!("{events:?}") };
@@ -338,9 +338,9 @@ async fn long(length: usize) -> String {
 #[tokio::test]
 async fn calls_with_the_same_id_both_get_a_result() {
     let calls = Answer::new()
-        .call_of_id("c", "add", json!({"a": 1, "b": 2}))
-        .call_of_id("c", "add", json!({"a": 3, "b": 4}))
-        .call_of_id("c", "subtract", json!({}));
+        .call_with_id("c", "add", json!({"a": 1, "b": 2}))
+        .call_with_id("c", "add", json!({"a": 3, "b": 4}))
+        .call_with_id("c", "subtract", json!({}));
     let model = Script::new().then(calls).says("3 and 7");
     let mut chat = Chat::new(model).with_tools(tools![add]);
     in_time(chat.chat("go")).await.unwrap();

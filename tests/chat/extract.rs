@@ -4,7 +4,7 @@ use crate::support::timeout::in_time;
 use chatlas::chat::OutputErrorKind;
 use chatlas::content::Refusal;
 use chatlas::prelude::*;
-use chatlas::testing::{Answer, Recorder, Script, usage};
+use chatlas::testing::{Answer, Recorder, Script};
 use chatlas::{FinishReason, OutputSchema};
 use opentelemetry::trace::Status;
 use schemars::JsonSchema;
@@ -32,13 +32,13 @@ fn ada() -> Person {
 async fn reply_is_parsed_into_the_requested_type() {
     let recorder = Recorder::new();
     let model = Script::new()
-        .then(Answer::calls("age_of", json!({"name": "Ada"})).tokens(10, 3))
-        .then(Answer::says(r#"{"name": "Ada", "age": 36}"#).tokens(20, 5))
+        .then(Answer::calls("age_of", json!({"name": "Ada"})).with_tokens(10, 3))
+        .then(Answer::says(r#"{"name": "Ada", "age": 36}"#).with_tokens(20, 5))
         .says("You are welcome.");
     let mut chat = Chat::new(model.clone()).with_tools(tools![age_of]);
     let person = in_time(chat.extract::<Person>("Ada")).await.unwrap();
     assert_eq!(person.value, ada());
-    assert_eq!(person.reply.usage, usage(30, 8));
+    assert_eq!(person.reply.usage, Usage::new(30, 8));
     let requests = model.requests();
     let schema = requests[0].output.as_ref().unwrap();
     assert_eq!(**schema, OutputSchema::for_type::<Person>());
@@ -71,7 +71,7 @@ async fn lists_and_plain_values_can_be_extracted() {
 }
 
 fn cut_off() -> Answer {
-    Answer::says(r#"{"name": "Ad"#).finish_reason(FinishReason::Length)
+    Answer::says(r#"{"name": "Ad"#).with_finish_reason(FinishReason::Length)
 }
 
 fn refused() -> Answer {
@@ -93,12 +93,12 @@ async fn invalid_reply_is_an_error_that_keeps_usage_and_history() {
         (refused(), OutputErrorKind::Refused, "output_refused", "No personal data."),
     ] {
         let recorder = Recorder::new();
-        let mut chat = Chat::new(Script::new().then(answer.tokens(20, 5)).says("ok"));
+        let mut chat = Chat::new(Script::new().then(answer.with_tokens(20, 5)).says("ok"));
         let error = in_time(chat.extract::<Person>("Ada")).await.unwrap_err();
         let ChatError::Output(output) = &error else { panic!("{error:?}") };
         assert_eq!((output.kind(), error.error_type().as_ref()), (kind, word));
         assert!(error.to_string().contains(message), "{error}");
-        assert_eq!(output.reply().usage, usage(20, 5));
+        assert_eq!(output.reply().usage, Usage::new(20, 5));
         assert_eq!(chat.turns().len(), 2, "the history keeps the reply");
         let agent = recorder.span("invoke_agent");
         assert_eq!(agent["error.type"], word);
@@ -129,7 +129,7 @@ async fn panic_in_deserialize_is_recorded_as_a_panic() {
     let outcome = in_time(futures_util::FutureExt::catch_unwind(reading)).await;
     assert!(outcome.is_err());
     let agent = recorder.span("invoke_agent");
-    assert_eq!((&agent["error.type"], agent.failed()), (&json!("panic"), true));
+    assert_eq!((&agent["error.type"], agent.is_error()), (&json!("panic"), true));
     assert!(agent["chatlas.cancelled"].is_null());
     assert_eq!(chat.turns().len(), 2, "the history keeps the reply");
     recorder.assert_sound();

@@ -170,7 +170,7 @@ async fn each_fault_is_sent_to_the_model_and_recorded_without_affecting_other_to
             let calls = cases.iter().enumerate().fold(
                 Answer::new(),
                 |answer, (number, (tool, arguments, _))| {
-                    answer.call_of_id(format!("c-{number}"), *tool, arguments.clone())
+                    answer.call_with_id(format!("c-{number}"), *tool, arguments.clone())
                 },
             );
             let model = Script::new().then(calls).says("done");
@@ -189,7 +189,7 @@ async fn each_fault_is_sent_to_the_model_and_recorded_without_affecting_other_to
             let results: Vec<_> = turn.tool_results().collect();
             assert_eq!(results.len(), cases.len());
             trace.assert_sound();
-            let spans = trace.spans_of("execute_tool");
+            let spans = trace.spans_with_operation("execute_tool");
             for (number, (tool, _, ends)) in cases.iter().enumerate() {
                 let id = format!("c-{number}");
                 let span = spans.iter().find(|span| span["gen_ai.tool.call.id"] == *id).unwrap();
@@ -197,7 +197,7 @@ async fn each_fault_is_sent_to_the_model_and_recorded_without_affecting_other_to
                 match (&results[number].outcome, ends) {
                     (ToolOutcome::Value(value), Outcome::Well(right)) => {
                         assert!(right(value), "{tool}");
-                        assert!(!span.failed(), "{tool}");
+                        assert!(!span.is_error(), "{tool}");
                     }
                     (ToolOutcome::Error(message), Outcome::Fails(kind, word)) => {
                         assert!(message.contains(word), "{tool}: {message}");
@@ -208,7 +208,7 @@ async fn each_fault_is_sent_to_the_model_and_recorded_without_affecting_other_to
                     other => panic!("{tool}: {other:?}"),
                 }
             }
-            assert!(!trace.span("invoke_agent").failed(), "tools that fail do not fail the run");
+            assert!(!trace.span("invoke_agent").is_error(), "tools that fail do not fail the run");
         }
     }
 }
@@ -216,7 +216,7 @@ async fn each_fault_is_sent_to_the_model_and_recorded_without_affecting_other_to
 #[tokio::test]
 async fn calls_with_the_same_id_have_separate_spans_and_results() {
     let trace = Recorder::new();
-    let calls = Answer::new().call_of_id("same", "works", json!({"number": 1})).call_of_id(
+    let calls = Answer::new().call_with_id("same", "works", json!({"number": 1})).call_with_id(
         "same",
         "works",
         json!({"number": 10}),
@@ -228,7 +228,7 @@ async fn calls_with_the_same_id_have_separate_spans_and_results() {
     let Turn::User(turn) = requests[1].turns.last().unwrap().as_ref() else { panic!() };
     let values: Vec<_> = turn.tool_results().map(|result| result.outcome.clone()).collect();
     assert_eq!(values, [ToolOutcome::Value(json!(2)), ToolOutcome::Value(json!(11))]);
-    assert_eq!(trace.spans_of("execute_tool").len(), 2);
+    assert_eq!(trace.spans_with_operation("execute_tool").len(), 2);
     trace.assert_sound();
 }
 
@@ -248,7 +248,7 @@ async fn hundred_calls_in_one_reply_have_results_and_spans_in_order() {
         let values: Vec<_> = turn.tool_results().map(|result| &result.outcome).collect();
         let wanted: Vec<_> = (1..=100).map(|n| ToolOutcome::Value(json!(n))).collect();
         assert_eq!(values, wanted.iter().collect::<Vec<_>>());
-        assert_eq!(trace.spans_of("execute_tool").len(), 100);
+        assert_eq!(trace.spans_with_operation("execute_tool").len(), 100);
         trace.assert_sound();
     }
 }
@@ -264,7 +264,7 @@ fn blocks() -> usize {
 
 #[test]
 fn queued_blocking_tool_never_starts_after_cancellation() {
-    let _trace = Recorder::exclusive();
+    let _trace = Recorder::for_process();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .max_blocking_threads(1)
@@ -284,7 +284,7 @@ fn queued_blocking_tool_never_starts_after_cancellation() {
 
 #[test]
 fn tool_timeout_without_a_runtime_is_an_error_that_names_the_requirement() {
-    let _trace = Recorder::exclusive();
+    let _trace = Recorder::for_process();
     let calls = Answer::new().call("hangs", json!({})).call("works", json!({"number": 1}));
     let model = Script::new().then(calls).says("ok");
     let mut chat = Chat::new(model.clone()).with_tools(tools());

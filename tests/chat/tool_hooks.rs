@@ -21,7 +21,7 @@ async fn delete(path: String) -> String {
 }
 
 fn model() -> Script {
-    let delete = Answer::new().call_of_id("c1", "delete", json!({"path": "a.txt"}));
+    let delete = Answer::new().call_with_id("c1", "delete", json!({"path": "a.txt"}));
     Script::new().then(delete).says("done")
 }
 

@@ -148,9 +148,9 @@ async fn empty_fields_of_a_reply_are_not_recorded() {
         finish_reason: Some(FinishReason::Other(String::new())),
         ..AssistantTurn::default()
     };
-    let call = Answer::new().call_of_id("", "echo", json!({"text": ""})).response_id("").model("");
+    let call = Answer::new().call_with_id("", "echo", json!({"text": ""})).with_response_id("").with_model("");
     let model = Script::new()
-        .info(ProviderInfo::new("openai").with_model("").with_server("", 443))
+        .with_info(ProviderInfo::new("openai").with_model("").with_server("", 443))
         .then(call)
         .then(reply(Vec::new()))
         .then(reply(vec![Content::text("")]));
@@ -203,7 +203,7 @@ async fn redacted_and_truncated_content_matches_its_schema() {
     let long = "\u{1}\"ä".repeat(30_000);
     for (hook, limit) in hooks.into_iter().zip([600, 4096, 600, 600, 512]) {
         let calls = (0..40).fold(Answer::new(), |answer, n| {
-            answer.call_of_id(format!("c{n}"), "echo", json!({"text": "x".repeat(n * 50)}))
+            answer.call_with_id(format!("c{n}"), "echo", json!({"text": "x".repeat(n * 50)}))
         });
         let others = (0..30).map(|_| {
             Alternative::new(vec![Content::text(long.as_str())])
@@ -214,12 +214,12 @@ async fn redacted_and_truncated_content_matches_its_schema() {
             alternatives: others.collect(),
             response_id: Some("r".into()),
             model: Some("m".into()),
-            usage: chatlas::testing::usage(1, 1),
+            usage: chatlas::Usage::new(1, 1),
             finish_reason: Some(FinishReason::Stop),
             ..AssistantTurn::default()
         };
         let model = Script::new()
-            .info(
+            .with_info(
                 ProviderInfo::new("scripted")
                     .with_model("m")
                     .with_server("a.example", 443)
@@ -277,12 +277,12 @@ async fn cancelled_runs_record_what_they_received() {
     let mut conformance = Conformance::new();
     let stalls = || {
         [
-            Script::new().then(Answer::new().stalls()),
-            Script::new().then(Answer::new().response_id("r").model("m").stalls()),
-            Script::new().then(Answer::says("He").usage_so_far(3, 1).stalls()),
-            Script::new().then(Answer::new().thinking("Hm").stalls()),
+            Script::new().then(Answer::new().then_stalls()),
+            Script::new().then(Answer::new().with_response_id("r").with_model("m").then_stalls()),
+            Script::new().then(Answer::says("He").usage_update(3, 1).then_stalls()),
+            Script::new().then(Answer::new().thinking("Hm").then_stalls()),
             Script::new().calls("never_returns", json!({})),
-            Script::new().then(Answer::new().without_end()),
+            Script::new().then(Answer::new().without_done()),
         ]
     };
     for capture in [Capture::Nothing, Capture::SpansAndEvents] {
@@ -325,7 +325,7 @@ async fn refusals_filtered_and_empty_replies_conform() {
     let reasons = [FinishReason::ContentFilter, FinishReason::Length, FinishReason::Error, odd];
     for capture in [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents] {
         let script = reasons.iter().fold(Script::new(), |script, reason| {
-            script.then(Answer::new().content(refusal.clone()).finish_reason(reason.clone()))
+            script.then(Answer::new().content(refusal.clone()).with_finish_reason(reason.clone()))
         });
         let no_usage = AssistantTurn::default().with_usage(Usage::default());
         let mut chat = Chat::new(script.then(no_usage)).with_capture(capture);

@@ -45,7 +45,7 @@ macro_rules! completions {
             fits: |_, url| url.contains($host) && url.ends_with("/chat/completions"),
             provider: |recorded, url| {
                 Arc::new(
-                    $provider::new(model(recorded)).with_api_key("test").with_base_url(url).http(once()),
+                    $provider::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()),
                 )
             },
             least: $least,
@@ -67,7 +67,7 @@ const VENDORS: &[Vendor] = &[
         fits: |_, url| url.contains(".cognitiveservices.azure.com/openai/responses"),
         provider: |recorded, url| {
             let azure = AzureOpenAi::new(model(recorded)).with_api_key("test").with_resource(url);
-            Arc::new(azure.http(once()))
+            Arc::new(azure.with_http(once()))
         },
         least: 2,
     },
@@ -76,7 +76,7 @@ const VENDORS: &[Vendor] = &[
         name: "openai",
         fits: |method, url| method == "POST" && url == "https://api.openai.com/v1/responses",
         provider: |recorded, url| {
-            Arc::new(OpenAi::new(model(recorded)).with_api_key("test").with_base_url(url).http(once()))
+            Arc::new(OpenAi::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()))
         },
         least: 118,
     },
@@ -86,7 +86,7 @@ const VENDORS: &[Vendor] = &[
         fits: |method, url| method == "POST" && url == "https://api.anthropic.com/v1/messages",
         provider: |recorded, url| {
             Arc::new(
-                Anthropic::new(model(recorded)).with_api_key("test").with_base_url(url).http(once()),
+                Anthropic::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()),
             )
         },
         least: 30,
@@ -101,7 +101,7 @@ const VENDORS: &[Vendor] = &[
         },
         provider: |recorded, url| {
             let model = model_in(&recorded.url, "/models/", ':');
-            Arc::new(Gemini::new(model).with_api_key("test").with_base_url(url).http(once()))
+            Arc::new(Gemini::new(model).with_api_key("test").with_base_url(url).with_http(once()))
         },
         least: 21,
     },
@@ -112,7 +112,7 @@ const VENDORS: &[Vendor] = &[
         provider: |recorded, url| {
             let model = model_in(&recorded.url, "/model/", '/');
             let model = Bedrock::new(model);
-            Arc::new(model.with_region("us-east-1").with_api_key("test").base_url(url).http(once()))
+            Arc::new(model.with_region("us-east-1").with_api_key("test").with_base_url(url).with_http(once()))
         },
         least: 14,
     },

@@ -161,7 +161,7 @@ fn full_reply() -> AssistantTurn {
 }
 
 fn provider(script: Script) -> Script {
-    script.info(
+    script.with_info(
         ProviderInfo::new("openai")
             .with_model("gpt-x")
             .with_server("api.example", 443)
@@ -226,10 +226,10 @@ fn many_calls() -> Answer {
         // Invalid JSON is recorded verbatim.
         ("c10", "look_up", json!("{\"word\": ")),
     ];
-    let answer = Answer::new().usage(full_usage());
+    let answer = Answer::new().with_usage(full_usage());
     calls
         .into_iter()
-        .fold(answer, |answer, (id, tool, arguments)| answer.call_of_id(id, tool, arguments))
+        .fold(answer, |answer, (id, tool, arguments)| answer.call_with_id(id, tool, arguments))
 }
 
 /// Runs conversations with every possible outcome.
@@ -258,12 +258,12 @@ async fn everything(capture: Capture) {
 
     // Failures: the call, the stream, the number of rounds.
     let partial_answer = || {
-        let answer = Answer::new().response_id("r").model("m");
-        answer.thinking("Hm").text("We").usage_so_far(7, 1)
+        let answer = Answer::new().with_response_id("r").with_model("m");
+        answer.thinking("Hm").text("We").usage_update(7, 1)
     };
     let script = Script::new()
         .fails(error(ProviderErrorKind::RateLimit))
-        .then(partial_answer().breaks_off(error(ProviderErrorKind::Overloaded)))
+        .then(partial_answer().then_fails(error(ProviderErrorKind::Overloaded)))
         .then(full_reply());
     let mut talk = chat(capture, script);
     in_time(talk.chat("a")).await.unwrap_err();
@@ -273,7 +273,7 @@ async fn everything(capture: Capture) {
 
     // Cancellation: a dropped stream, a dropped call.
     let mut talk =
-        chat(capture, Script::new().then(partial_answer().stalls()).then(Answer::new().stalls()));
+        chat(capture, Script::new().then(partial_answer().then_stalls()).then(Answer::new().then_stalls()));
     let mut stream = talk.stream("d");
     in_time(stream.next()).await.unwrap().unwrap();
     drop(stream);

@@ -108,7 +108,7 @@ async fn assert_tool_loop<P: Provider>(model: impl Fn() -> P, counts: Option<[[u
         };
         assert_eq!(reply.text(), "Pack a light raincoat, an umbrella and a warm layer.");
         recorder.assert_sound();
-        let calls = recorder.spans_of("chat");
+        let calls = recorder.spans_with_operation("chat");
         let name = calls[0].name().to_owned();
         assert_eq!(
             recorder.tree(),
@@ -136,7 +136,7 @@ const COUNTS: Option<[[u64; 2]; 2]> = Some([[80, 18], [110, 20]]);
 async fn tool_loop_over_the_responses_api() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    let model = || OpenAi::new("gpt-4o").with_api_key("test").with_base_url(&url).http_spans(true);
+    let model = || OpenAi::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
     assert_tool_loop(model, COUNTS).await;
 }
 
@@ -145,7 +145,7 @@ async fn tool_loop_over_chat_completions() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
     let model =
-        || OpenAiCompletions::new("gpt-4o").with_api_key("test").with_base_url(&url).http_spans(true);
+        || OpenAiCompletions::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
     assert_tool_loop(model, COUNTS).await;
 }
 
@@ -159,13 +159,13 @@ async fn tool_loop_over_both_apis_of_azure() {
             AzureOpenAiCompletions::new("gpt-4o")
                 .with_api_key("test")
                 .with_resource(&url)
-                .http_spans(true)
+                .with_http_spans(true)
         },
         COUNTS,
     )
     .await;
     assert_tool_loop(
-        || AzureOpenAi::new("gpt-4o").with_api_key("test").with_resource(&url).http_spans(true),
+        || AzureOpenAi::new("gpt-4o").with_api_key("test").with_resource(&url).with_http_spans(true),
         COUNTS,
     )
     .await;
@@ -195,8 +195,8 @@ async fn tool_loop_over_both_apis_of_bedrock() {
             Bedrock::new("anthropic.claude-sonnet-4-5-20250929-v1:0")
                 .with_region("us-east-1")
                 .with_credentials_provider(keys)
-                .base_url(&url)
-                .api(api)
+                .with_base_url(&url)
+                .with_api(api)
                 .http_spans(true)
         };
         // For streams of Claude, this server reports no output tokens at the end.
@@ -209,7 +209,7 @@ async fn tool_loop_over_both_apis_of_bedrock() {
 async fn tool_loop_over_anthropics_messages() {
     let Some(url) = aimock() else { return };
     let model =
-        || Anthropic::new("claude-haiku-4-5").with_api_key("test").with_base_url(&url).http_spans(true);
+        || Anthropic::new("claude-haiku-4-5").with_api_key("test").with_base_url(&url).with_http_spans(true);
     assert_tool_loop(model, COUNTS).await;
 }
 
@@ -218,7 +218,7 @@ async fn tool_loop_over_the_gemini_api() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1beta");
     let model =
-        || Gemini::new("gemini-3.5-flash").with_api_key("test").with_base_url(&url).http_spans(true);
+        || Gemini::new("gemini-3.5-flash").with_api_key("test").with_base_url(&url).with_http_spans(true);
     assert_tool_loop(model, COUNTS).await;
 }
 
@@ -231,8 +231,8 @@ async fn tool_loop_over_vertex_ai() {
         chatlas::Vertex::new("gemini-3.5-flash")
             .with_project("a-project")
             .with_location("europe-west4")
-            .api_key("test")
-            .base_url(&url)
+            .with_api_key("test")
+            .with_base_url(&url)
             .http_spans(true)
     };
     assert_tool_loop(model, COUNTS).await;

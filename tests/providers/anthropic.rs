@@ -62,7 +62,7 @@ fn model(server: &Server) -> Anthropic {
     // Only servers that stall reach the read timeout.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
     let options = HttpOptions::default().with_read_timeout(patience).with_max_retries(0);
-    Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-key").http(options)
+    Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-key").with_http(options)
 }
 
 /// Reads a stream that fails after its first text. Asserts that the text is kept in the history and
@@ -221,7 +221,7 @@ async fn api_key_is_redacted_everywhere() {
 async fn parameters_are_sent_as_the_vendor_names_them() {
     let recorder = Recorder::new();
     let server = Server::start(vec![Answer::json(200, &text_reply("ok"))]);
-    let model = model(&server).with_adaptive_thinking().with_beta("one").beta("two");
+    let model = model(&server).with_adaptive_thinking().with_beta("one").with_beta("two");
     let model = model.with_tool(WebSearch::new()).with_tool(WebFetch::new().with_max_uses(1));
     let mut chat = Chat::new(model)
         .with_temperature(0.5)
@@ -381,7 +381,7 @@ async fn paused_turn_continues_within_max_rounds() {
     let messages = |index: usize| server.sent()[index].body["messages"].clone();
     assert_eq!(messages(1)[1], json!({"role": "assistant", "content": first}));
     let finished: Vec<_> = recorder
-        .spans_of("chat")
+        .spans_with_operation("chat")
         .iter()
         .map(|span| span["gen_ai.response.finish_reasons"].clone())
         .collect();

@@ -45,8 +45,8 @@ fn model(server: &Server) -> Bedrock {
     Bedrock::new(CLAUDE)
         .with_region("us-east-1")
         .with_base_url(server.url())
-        .credentials_provider(keys)
-        .http(options)
+        .with_credentials_provider(keys)
+        .with_http(options)
 }
 
 /// Reads a stream that fails after its first text. Asserts that the text is kept in the history and
@@ -303,7 +303,7 @@ async fn guardrail_intervention_is_a_content_filter_finish() {
     let mut chat = Chat::new(model(&server));
     in_time(chat.chat("hi")).await.expect("an answer");
     read_stream(&mut chat).await.1.expect("an answer");
-    for span in recorder.spans_of("chat") {
+    for span in recorder.spans_with_operation("chat") {
         assert_eq!(span["gen_ai.response.finish_reasons"], json!(["content_filter"]));
     }
 }

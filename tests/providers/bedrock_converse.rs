@@ -26,7 +26,7 @@ fn get_weather(
 }
 
 fn model(name: &str, server: &Server) -> Bedrock {
-    Bedrock::new(name).with_region("us-east-1").with_base_url(server.url()).api_key("canary-key")
+    Bedrock::new(name).with_region("us-east-1").with_base_url(server.url()).with_api_key("canary-key")
 }
 
 fn usage() -> Value {
@@ -294,7 +294,7 @@ async fn expired_credentials_are_requested_again() {
         let model = Bedrock::new(NOVA)
             .with_region("eu-west-1")
             .with_base_url(server.url())
-            .credentials_provider(keys);
+            .with_credentials_provider(keys);
         for _ in 0..3 {
             in_time(model.chat(ChatRequest::new([Turn::user("hi")]))).await.expect("an answer");
         }

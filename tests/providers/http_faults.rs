@@ -86,7 +86,7 @@ async fn failure_statuses_are_typed_and_transient_ones_retried() {
                 assert_eq!(resends(&trace), attempts, "{context}");
                 let failed = trace.spans();
                 assert_eq!(failed.len(), attempts.len() + 2, "{context}");
-                assert!(failed.iter().all(RecordedSpan::failed), "{context}");
+                assert!(failed.iter().all(RecordedSpan::is_error), "{context}");
             }
         }
     }
@@ -110,7 +110,7 @@ async fn retry_after_is_honoured() {
             let took = begin.elapsed();
             assert!(took >= least && took < most + 4 * second, "{value}: {took:?}");
             assert_eq!(resends(&trace), [0, 1]);
-            assert!(!trace.spans_of("chat")[0].failed(), "the model call succeeded");
+            assert!(!trace.spans_with_operation("chat")[0].is_error(), "the model call succeeded");
         }
         let for_hours =
             Answer::json(429, &(protocol.error_body)("tomorrow")).header("retry-after", "7200");
@@ -140,7 +140,7 @@ async fn unreachable_server_is_an_error_with_its_address() {
             assert!(error.message().contains(&location), "{url}: {error}");
             assert_eq!(resends(&trace), [0, 1], "{url}");
             trace.assert_sound();
-            assert_eq!(trace.spans_of("chat")[0]["error.type"], "connection");
+            assert_eq!(trace.spans_with_operation("chat")[0]["error.type"], "connection");
         }
     }
 }

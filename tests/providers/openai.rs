@@ -39,7 +39,7 @@ fn end() -> String {
 
 fn chat(server: &Server, options: HttpOptions) -> Chat {
     let model =
-        OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").http(options);
+        OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").with_http(options);
     Chat::new(model)
 }
 

@@ -41,10 +41,10 @@ async fn assert_interrupted(protocol: &Protocol, answer: Answer, kinds: &[Kind])
         format!("invoke_agent\n  chat {}\n", crate::support::protocols::MODEL)
     );
     for span in trace.spans() {
-        assert!(span.failed(), "{name}: {span:?}");
+        assert!(span.is_error(), "{name}: {span:?}");
         assert_eq!(span["error.type"], *error.error_type(), "{name}");
     }
-    let call = &trace.spans_of("chat")[0];
+    let call = &trace.spans_with_operation("chat")[0];
     assert_eq!(call["gen_ai.response.id"], "reply-1", "{name}");
     let tokens = protocol.first_input_tokens;
     assert_eq!(call["gen_ai.usage.input_tokens"].as_u64(), tokens, "{name}");
@@ -175,7 +175,7 @@ async fn usage_of_a_failed_reply_is_recorded() {
         } else {
             in_time(chat.chat("hi")).await.expect_err("it failed");
         }
-        let call = &trace.spans_of("chat")[0];
+        let call = &trace.spans_with_operation("chat")[0];
         assert_eq!(call["gen_ai.usage.input_tokens"], 7);
         assert_eq!(call["gen_ai.response.id"], "reply-9");
         assert_eq!(trace.span("invoke_agent")["gen_ai.usage.input_tokens"], 7);
@@ -226,7 +226,7 @@ async fn invalid_responses_are_errors_streamed_or_complete() {
                 trace.assert_sound();
                 assert_eq!(trace.spans().len(), 2, "{context}");
                 assert!(
-                    trace.spans().iter().all(chatlas::testing::RecordedSpan::failed),
+                    trace.spans().iter().all(chatlas::testing::RecordedSpan::is_error),
                     "{context}"
                 );
             }

@@ -86,7 +86,7 @@ macro_rules! vendor {
 macro_rules! completions {
     ($feature:literal, $module:ident, $vendor:ident, $name:literal) => {
         vendor!($feature, $module, completions($name), |root, http| {
-            chatlas::$vendor::new(MODEL).with_base_url(format!("{root}/v1")).with_api_key(KEY).http(http)
+            chatlas::$vendor::new(MODEL).with_base_url(format!("{root}/v1")).with_api_key(KEY).with_http(http)
         });
     };
 }
@@ -109,7 +109,7 @@ vendor!(
     |root, http| chatlas::Portkey::new(MODEL)
         .with_base_url(format!("{root}/v1"))
         .with_api_key(KEY)
-        .http(http)
+        .with_http(http)
 );
 vendor!(
     "openai",
@@ -123,7 +123,7 @@ vendor!(
     |root, http| chatlas::OpenAi::new(MODEL)
         .with_base_url(format!("{root}/v1"))
         .with_api_key(KEY)
-        .http(http)
+        .with_http(http)
 );
 vendor!(
     "azure",
@@ -137,8 +137,8 @@ vendor!(
     |root, http| chatlas::AzureOpenAi::new(MODEL)
         .with_resource(root)
         .with_api_version("2025-03-01-preview")
-        .api_key(KEY)
-        .http(http)
+        .with_api_key(KEY)
+        .with_http(http)
 );
 vendor!(
     "azure",
@@ -152,8 +152,8 @@ vendor!(
     |root, http| chatlas::AzureOpenAiCompletions::new(MODEL)
         .with_resource(root)
         .with_api_version("2024-10-21")
-        .api_key(KEY)
-        .http(http)
+        .with_api_key(KEY)
+        .with_http(http)
 );
 vendor!(
     "anthropic",
@@ -164,7 +164,7 @@ vendor!(
         targets: ["/v1/messages"; 2],
         credentials: "x-api-key: key-1",
     },
-    |root, http| chatlas::Anthropic::new(MODEL).with_base_url(root).with_api_key(KEY).http(http)
+    |root, http| chatlas::Anthropic::new(MODEL).with_base_url(root).with_api_key(KEY).with_http(http)
 );
 vendor!(
     "google",
@@ -181,7 +181,7 @@ vendor!(
     |root, http| chatlas::Gemini::new(MODEL)
         .with_base_url(format!("{root}/v1beta"))
         .with_api_key(KEY)
-        .http(http)
+        .with_http(http)
 );
 vendor!(
     "vertex",
@@ -198,8 +198,8 @@ vendor!(
     |root, http| chatlas::Vertex::new(MODEL)
         .with_project("p-1")
         .with_location("europe-west4")
-        .base_url(format!("{root}/v1"))
-        .token_provider(|| async { Ok::<_, std::io::Error>(chatlas::BearerToken::new(KEY)) })
+        .with_base_url(format!("{root}/v1"))
+        .with_token_provider(|| async { Ok::<_, std::io::Error>(chatlas::BearerToken::new(KEY)) })
         .http(http)
 );
 vendor!(
@@ -214,8 +214,8 @@ vendor!(
     |root, http| chatlas::Bedrock::new(MODEL)
         .with_region("us-east-1")
         .with_base_url(root)
-        .api_key(KEY)
-        .api(chatlas::BedrockApi::InvokeModel)
+        .with_api_key(KEY)
+        .with_api(chatlas::BedrockApi::InvokeModel)
         .http(http)
 );
 vendor!(
@@ -230,8 +230,8 @@ vendor!(
     |root, http| chatlas::Bedrock::new(MODEL)
         .with_region("us-east-1")
         .with_base_url(root)
-        .api_key(KEY)
-        .api(chatlas::BedrockApi::Converse)
+        .with_api_key(KEY)
+        .with_api(chatlas::BedrockApi::Converse)
         .http(http)
 );
 
@@ -269,7 +269,7 @@ async fn call<P: Provider>(
         }
         done.expect("a last event")
     } else {
-        in_time(provider.chat(request)).await.expect("a reply")
+        std::sync::Arc::new(in_time(provider.chat(request)).await.expect("a reply"))
     };
     recorder.assert_sound();
     let span = recorder.span(&format!("chat {MODEL}"));
@@ -354,7 +354,7 @@ async fn error<P: Provider>(vendor: &Vendor, provider: fn(&str) -> P) {
         assert_eq!(error.message(), "Too many requests: wait a minute.");
         recorder.assert_sound();
         let span = recorder.span(&format!("chat {MODEL}"));
-        assert!(span.failed());
+        assert!(span.is_error());
         assert_eq!(span["error.type"], *error.error_type());
         assert_eq!(span["gen_ai.provider.name"], vendor.name);
     }

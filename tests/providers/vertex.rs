@@ -25,7 +25,7 @@ fn reply(parts: &Value) -> Value {
 }
 
 fn model(server: &Server) -> Vertex {
-    Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").base_url(server.url())
+    Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").with_base_url(server.url())
 }
 
 fn with_token(server: &Server) -> Vertex {
@@ -77,7 +77,7 @@ async fn conversation_with_tools_is_sent_in_the_format_of_vertex() {
         }
         assert_eq!(server.sent()[1].body["contents"][1]["parts"], parts);
         recorder.assert_sound();
-        for span in recorder.spans_of("chat") {
+        for span in recorder.spans_with_operation("chat") {
             assert_eq!(span["gen_ai.provider.name"], "gcp.vertex_ai");
             assert_eq!(span["gen_ai.response.id"], "r-1");
             assert_eq!(span["gen_ai.usage.input_tokens"], 3);
@@ -178,7 +178,7 @@ fn service_account_file_is_used() {
 #[tokio::test(flavor = "multi_thread")]
 async fn child_with_credentials_from_the_environment() {
     let Ok(url) = std::env::var(URL) else { return };
-    let model = Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").base_url(url);
+    let model = Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").with_base_url(url);
     let mut chat = Chat::new(model);
     for _ in 0..2 {
         assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");

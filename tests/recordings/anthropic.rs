@@ -71,7 +71,7 @@ fn answer(interaction: &Interaction) -> Answer {
 
 fn provider(recorded: &Value, server: &Server) -> Anthropic {
     let model = recorded["model"].as_str().expect("a model");
-    Anthropic::new(model).with_base_url(server.url()).with_api_key("test").http_spans(true)
+    Anthropic::new(model).with_base_url(server.url()).with_api_key("test").with_http_spans(true)
 }
 
 fn assert_head(name: &str, head: &str, path: &str, recorded: &Value) {

@@ -97,7 +97,7 @@ async fn replies(recording: Recording) {
         }
         let http = split_at(interaction, &every_position(interaction));
         let azure =
-            AzureOpenAi::new(model).with_resource("https://a.example").with_api_key("k").http(http);
+            AzureOpenAi::new(model).with_resource("https://a.example").with_api_key("k").with_http(http);
         let events = azure.chat_stream(request).await.expect("a stream");
         assert_as_recorded(&last_event(events).await, &response);
     }
@@ -109,7 +109,7 @@ async fn deployment_path(recording: Recording) {
         let azure = AzureOpenAiCompletions::new("my deployment")
             .with_resource(origin(&server))
             .with_api_version("2024-10-21")
-            .token_provider(|| async { Ok::<_, std::io::Error>(BearerToken::new("entra")) });
+            .with_token_provider(|| async { Ok::<_, std::io::Error>(BearerToken::new("entra")) });
         let request =
             crate::support::completions::chat_request("azure.ai.openai", &interaction.request);
         let completion = last_event(azure.chat_stream(request).await.expect("a stream")).await;

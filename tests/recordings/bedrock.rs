@@ -76,8 +76,8 @@ fn provider(interaction: &Interaction, server: &Server) -> Bedrock {
     let provider = Bedrock::new(model)
         .with_region("us-east-1")
         .with_base_url(server.url())
-        .credentials_provider(keys)
-        .http_spans(true);
+        .with_credentials_provider(keys)
+        .with_http_spans(true);
     match interaction.request["thinking"]["budget_tokens"].as_u64() {
         Some(tokens) => provider.thinking_budget(u32::try_from(tokens).expect("a budget")),
         None => provider,
@@ -171,7 +171,7 @@ async fn model_lists(recording: Recording) {
         let provider = Bedrock::new("any")
             .with_region("us-east-1")
             .with_base_url(server.url())
-            .credentials_provider(keys);
+            .with_credentials_provider(keys);
         let models = provider.list_models().await.expect("a list");
         let body = interaction.json();
         let expected = body["modelSummaries"].as_array().expect("models");

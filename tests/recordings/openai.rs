@@ -25,7 +25,7 @@ fn answer(interaction: &Interaction) -> Answer {
 /// Returns the provider with the settings of the recorded request.
 fn provider(recorded: &Value, url: &str) -> OpenAi {
     let model = recorded["model"].as_str().expect("a model");
-    let mut provider = OpenAi::new(model).with_base_url(url).with_api_key("test").http_spans(true);
+    let mut provider = OpenAi::new(model).with_base_url(url).with_api_key("test").with_http_spans(true);
     let has = |key: &str, what: &str| {
         let list = recorded[key].as_array().map(Vec::as_slice).unwrap_or_default();
         list.iter().any(|item| item == what || item["type"] == what)
@@ -34,10 +34,10 @@ fn provider(recorded: &Value, url: &str) -> OpenAi {
         provider = provider.with_tool(WebSearch::new());
     }
     if has("include", "message.output_text.logprobs") {
-        provider = provider.logprobs();
+        provider = provider.with_logprobs();
     }
     if let Some(tier) = recorded["service_tier"].as_str() {
-        provider = provider.service_tier(tier);
+        provider = provider.with_service_tier(tier);
     }
     provider
 }

@@ -34,7 +34,7 @@ pub fn openai_tool_call(name: &str) -> Http {
 }
 
 pub fn openai(server: &Server, options: HttpOptions) -> OpenAi {
-    OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").http(options)
+    OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").with_http(options)
 }
 
 /// Returns a stream whose first usage report is from before the vendor's own tools ran.

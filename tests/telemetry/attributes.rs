@@ -34,8 +34,8 @@ async fn attributes_of_a_chat_are_on_every_span() {
         .with_tools(tools![look_up])
         .with_attribute("user.id", "somebody else")
         .with_attribute("user.id", "u-1")
-        .attribute("app.retries", 3)
-        .session_id("s-1")
+        .with_attribute("app.retries", 3)
+        .with_session_id("s-1")
         .tags(["beta", "web"]);
     // A clone of the chat has its own settings.
     let mut other = chat.clone().attribute("user.id", "u-2");
@@ -68,8 +68,8 @@ async fn only_selected_baggage_is_on_every_span() {
         .with_tools(tools![look_up])
         .with_attribute("user.id", "set by the program")
         .with_baggage("tenant")
-        .baggage("user.id")
-        .baggage("not.there")
+        .with_baggage("user.id")
+        .with_baggage("not.there")
         .baggage("gen_ai.request.model");
     let asking = {
         let _guard = context.attach();
@@ -119,7 +119,7 @@ async fn totals_on_the_agent_span_can_be_turned_off() {
     let agent = trace.span("invoke_agent");
     assert!(agent["gen_ai.usage.input_tokens"].is_null());
     assert_eq!(agent["gen_ai.response.finish_reasons"], json!(["stop"]));
-    assert_eq!(trace.spans_of("chat")[0]["gen_ai.usage.input_tokens"], 10);
+    assert_eq!(trace.spans_with_operation("chat")[0]["gen_ai.usage.input_tokens"], 10);
 }
 
 /// The name and the attributes of each span that a sampler received.
@@ -177,7 +177,7 @@ async fn sampled(keep: fn(&str, &[KeyValue]) -> bool) -> (String, Vec<String>, S
 
 #[tokio::test]
 async fn samplers_receive_their_attributes_and_decide() {
-    let _alone = Recorder::exclusive();
+    let _alone = Recorder::for_process();
     let (reply, kept, seen) = sampled(|name, attributes| {
         let has = |key: &str, value: &str| {
             attributes.iter().any(|a| a.key.as_str() == key && a.value.as_str() == value)

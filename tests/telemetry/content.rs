@@ -66,7 +66,7 @@ async fn no_content_is_recorded_by_default() {
 async fn tool_results_are_recorded_as_text_or_json() {
     let trace = Recorder::new();
     run(Chat::new(canary()).with_capture(Capture::Spans)).await;
-    let calls = trace.spans_of("execute_tool");
+    let calls = trace.spans_with_operation("execute_tool");
     let result = "gen_ai.tool.call.result";
     let by_word = |word: &str| {
         let find = |call: &&chatlas::testing::RecordedSpan| {
@@ -124,7 +124,7 @@ async fn panic_in_a_redaction_hook_drops_only_the_content() {
     let chat = run(chat.with_redaction(|_| panic!("on purpose"))).await;
     assert_eq!(chat.turns().len(), 6);
     assert!(!format!("{:?} {:?}", trace.spans(), trace.events()).contains("canary"));
-    let messages = trace.spans_of("invoke_agent")[0].json("gen_ai.output.messages");
+    let messages = trace.spans_with_operation("invoke_agent")[0].json("gen_ai.output.messages");
     assert_eq!(messages[0]["role"], "assistant");
     trace.assert_sound();
 }
@@ -152,11 +152,11 @@ async fn truncated_content_is_valid_json_and_marked() {
             }
         }
     }
-    let first = trace.spans_of("chat")[0].json("gen_ai.input.messages");
+    let first = trace.spans_with_operation("chat")[0].json("gen_ai.input.messages");
     let cut = first[0]["parts"][0]["content"].as_str().unwrap();
     assert!(cut.starts_with("yyy") && cut.ends_with("of 100000 bytes]"), "{}", &cut[2000..]);
     // The latest messages of a long conversation are kept, and the first one says how many are missing.
-    let last = trace.spans_of("chat").last().unwrap().json("gen_ai.input.messages");
+    let last = trace.spans_with_operation("chat").last().unwrap().json("gen_ai.input.messages");
     let messages = last.as_array().unwrap();
     let note = messages[0]["parts"][0]["content"].as_str().unwrap();
     assert!(note.contains("earlier messages; the limit is 4096 bytes"), "{note}");
@@ -183,7 +183,7 @@ async fn past_turns_are_recorded_once() {
         0 => Turn::user(format!("question {n}")),
         _ => Turn::assistant(format!("answer {n}")),
     });
-    let mut chat = Chat::new(Script::answering(|_| Answer::says("Yes.")))
+    let mut chat = Chat::new(Script::from_fn(|_| Answer::says("Yes.")))
         .with_capture(Capture::SpansAndEvents)
         .with_redaction(move |_| *count.lock().unwrap() += 1);
     chat.set_turns(history);
@@ -201,7 +201,7 @@ async fn past_turns_are_recorded_once() {
     copy.chat("copy").await.unwrap();
     chat.chat("original").await.unwrap();
     assert!(*shown.lock().unwrap() <= 2 * 4);
-    let messages = |index: usize| trace.spans_of("chat")[index].json("gen_ai.input.messages");
+    let messages = |index: usize| trace.spans_with_operation("chat")[index].json("gen_ai.input.messages");
     let last = |messages: &Value| messages.as_array().unwrap().last().cloned().unwrap();
     assert_eq!(last(&messages(11))["parts"][0]["content"], "copy");
     assert_eq!(last(&messages(12))["parts"][0]["content"], "original");
@@ -214,7 +214,7 @@ async fn partial_reply_of_an_error_is_recorded() {
     use chatlas::{AssistantTurn, FinishReason, ProviderError, ProviderErrorKind};
     let trace = Recorder::new();
     let partial = AssistantTurn::new(vec![Content::text("canary, half of it")])
-        .with_usage(chatlas::testing::usage(7, 3))
+        .with_usage(chatlas::Usage::new(7, 3))
         .with_finish_reason(FinishReason::ContentFilter)
         .with_response_id("resp-9");
     let error = ProviderError::new(ProviderErrorKind::ContentFilter, "no").with_partial(partial);
@@ -234,7 +234,7 @@ async fn partial_reply_of_an_error_is_recorded() {
 async fn server_tools_are_among_the_tool_definitions() {
     let trace = Recorder::new();
     let info = chatlas::ProviderInfo::new("scripted").with_model("m");
-    let model = Script::new().info(info.with_server_tool("web_search_20250305", "web_search"));
+    let model = Script::new().with_info(info.with_server_tool("web_search_20250305", "web_search"));
     let mut chat = Chat::new(model.says("Hi").says("Hi")).with_capture(Capture::SpansAndEvents);
     chat.chat("Hi").await.unwrap();
     let searches = json!([{"type": "web_search_20250305", "name": "web_search"}]);
@@ -269,8 +269,8 @@ fn provider_info_lists_the_server_tools() {
 #[tokio::test]
 async fn paused_reply_is_recorded_completely() {
     let trace = Recorder::new();
-    let paused = Answer::says("First, ").finish_reason(chatlas::FinishReason::Pause).tokens(5, 1);
-    let model = Script::new().then(paused).then(Answer::says("then.").tokens(7, 2));
+    let paused = Answer::says("First, ").with_finish_reason(chatlas::FinishReason::Pause).with_tokens(5, 1);
+    let model = Script::new().then(paused).then(Answer::says("then.").with_tokens(7, 2));
     let reply = Chat::new(model).with_capture(Capture::Spans).chat("Go.").await.unwrap();
     let agent = trace.span("invoke_agent");
     let messages = agent.json("gen_ai.output.messages");
@@ -303,7 +303,7 @@ async fn redacted_messages_keep_their_form() {
     assert_eq!(definition, json!([{"type": "function", "name": "look_up"}]));
     let call = trace.span("execute_tool look_up");
     assert_eq!(call.json("gen_ai.tool.call.arguments"), json!({"unparsed": "***"}));
-    let results = trace.spans_of("chat")[1].json("gen_ai.input.messages")[2].clone();
+    let results = trace.spans_with_operation("chat")[1].json("gen_ai.input.messages")[2].clone();
     let part = json!({"type": "tool_call_response", "response": "***"});
     assert_eq!(results, json!({"role": "tool", "parts": [part]}));
 }

@@ -35,7 +35,7 @@ async fn details_event_has_the_attributes_and_the_context_of_its_span() {
     let trace = Recorder::new();
     let chat = Chat::new(model()).with_tools(tools![look_up]).with_attribute("user.id", "u-1");
     chat.with_conversation_id("c-1").with_temperature(0.5).chat("What is x?").await.unwrap();
-    let (events, spans) = (details(&trace), trace.spans_of("chat"));
+    let (events, spans) = (details(&trace), trace.spans_with_operation("chat"));
     assert_eq!((events.len(), spans.len()), (2, 2));
     for (event, span) in events.iter().zip(&spans) {
         assert_eq!(event.severity(), Some(Severity::Debug));
@@ -105,7 +105,7 @@ async fn feedback_event_is_in_the_span_of_the_model_call() {
     let reply = Chat::new(model()).with_tools(tools![look_up]).chat("What is x?").await.unwrap();
     assert!(reply.feedback("helpfulness", (0.8, "good"), "It was short."));
     let event = trace.event(EVALUATION);
-    let answered = &trace.spans_of("chat")[1];
+    let answered = &trace.spans_with_operation("chat")[1];
     assert_eq!((event.trace_id(), event.span_id()), (answered.trace_id(), answered.id()));
     let expected = [
         ("gen_ai.evaluation.name", json!("helpfulness")),
@@ -140,7 +140,7 @@ async fn feedback_can_be_given_later_with_a_stored_reply_id() {
         // An event of another trace belongs to no recorder: only an exclusive one receives it.
         drop(trace);
         assert!(event.is_none_or(|event| event.trace_id() == trace_id));
-        let all = Recorder::exclusive();
+        let all = Recorder::for_process();
         assert!(id.feedback("thumbs", "down", None));
         let event = all.event(EVALUATION);
         assert_eq!((event.trace_id(), event.span_id()), (trace_id, span_id));
@@ -152,7 +152,7 @@ async fn feedback_can_be_given_later_with_a_stored_reply_id() {
 
 #[tokio::test]
 async fn feedback_with_an_invalid_id_has_no_span() {
-    let all = Recorder::exclusive();
+    let all = Recorder::for_process();
     assert!(ReplyId::from_parts("no trace", "", "resp-1").feedback("thumbs", 1.0, None));
     let event = all.event(EVALUATION);
     assert_eq!((event.trace_id(), event.span_id()), (TraceId::INVALID, SpanId::INVALID));
@@ -161,7 +161,7 @@ async fn feedback_with_an_invalid_id_has_no_span() {
 
 #[tokio::test]
 async fn events_need_a_sink_but_no_spans() {
-    let all = Recorder::exclusive();
+    let all = Recorder::for_process();
     // Events are emitted without spans, too.
     global::set_tracer_provider(SdkTracerProvider::builder().build());
     let mut chat = Chat::new(model()).with_tools(tools![look_up]).with_capture(Capture::Events);

@@ -29,7 +29,7 @@ async fn look_up(word: String) -> String {
 }
 
 fn chat() -> Chat {
-    let model = Script::answering(|request| match request.turns.len() % 4 {
+    let model = Script::from_fn(|request| match request.turns.len() % 4 {
         1 => Answer::calls("look_up", json!({"word": "rain"})),
         _ => Answer::streams(["It ", "rains."]),
     });
@@ -123,7 +123,7 @@ async fn assert_unaffected(what: &str) {
 
 #[test]
 fn panics_in_processors_exporters_and_samplers_do_not_affect_runs() {
-    let _alone = Recorder::exclusive();
+    let _alone = Recorder::for_process();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     for method in ["on_start", "on_end"] {
         let provider = SdkTracerProvider::builder().with_span_processor(Panics(method)).build();
@@ -167,7 +167,7 @@ impl LogProcessor for LastWord {
 
 #[test]
 fn replaced_sink_may_emit_to_the_next_one_while_it_shuts_down() {
-    let _alone = Recorder::exclusive();
+    let _alone = Recorder::for_process();
     let before = SdkLoggerProvider::builder().with_log_processor(LastWord).build();
     set_event_sink(Some(EventSink::new(&before)));
     drop(before);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chatlas::prelude::*;
 use chatlas::telemetry::{SEMCONV_OPT_IN, SEMCONV_OPT_IN_VARIABLE};
-use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
+use chatlas::testing::{Answer, MetricKind, Recorder, Script};
 use chatlas::{
     AssistantTurn, ChatRequest, Content, Modalities, ProviderError, ProviderErrorKind,
     ProviderInfo, Usage,
@@ -48,7 +48,7 @@ async fn tokens_are_counted_by_type_and_modality() {
         input_by_modality: Modalities { text: Some(70), image: Some(20), audio: None },
         ..Usage::default()
     };
-    let model = Script::new().then(Answer::calls("look_up", word("x")).usage(full)).says("ok");
+    let model = Script::new().then(Answer::calls("look_up", word("x")).with_usage(full)).says("ok");
     Chat::new(model).with_tools(tools![look_up]).chat("go").await.unwrap();
     for (name, total) in COUNTERS {
         let metric = trace.metric(name);
@@ -56,7 +56,7 @@ async fn tokens_are_counted_by_type_and_modality() {
         assert_eq!(metric.sum(), f64::from(u32::try_from(total).unwrap()), "{name}");
     }
     let input = trace.metric("gen_ai.client.inference.usage.input_tokens");
-    let of = |modality: &str| input.of("gen_ai.token.modality", modality).sum();
+    let of = |modality: &str| input.filter("gen_ai.token.modality", modality).sum();
     // Tokens without a reported modality are `unknown`; those of a text-only call are `text`.
     assert_eq!((of("text"), of("image"), of("unknown")), (80.0, 20.0, 10.0));
     let per_call = trace.metric("gen_ai.client.inference.operation.input_tokens");
@@ -72,15 +72,15 @@ async fn tokens_of_a_call_with_images_have_an_unknown_modality() {
     let image = Content::image_url("https://a.example/x.png");
     Chat::new(Script::new().says("a cat")).chat([image]).await.unwrap();
     let input = trace.metric("gen_ai.client.inference.usage.input_tokens");
-    assert_eq!(input.of("gen_ai.token.modality", "unknown").sum(), 10.0);
+    assert_eq!(input.filter("gen_ai.token.modality", "unknown").sum(), 10.0);
     let output = trace.metric("gen_ai.client.inference.usage.output_tokens");
-    assert_eq!(output.of("gen_ai.token.modality", "text").sum(), 5.0);
+    assert_eq!(output.filter("gen_ai.token.modality", "text").sum(), 5.0);
 }
 
 #[tokio::test]
 async fn unreported_tokens_are_not_counted() {
     let trace = Recorder::new();
-    let model = Script::new().then(Answer::says("ok").usage(Usage::default())).fails(busy());
+    let model = Script::new().then(Answer::says("ok").with_usage(Usage::default())).fails(busy());
     let mut chat = Chat::new(model);
     chat.chat("a").await.unwrap();
     chat.chat("b").await.unwrap_err();
@@ -93,7 +93,7 @@ async fn unreported_tokens_are_not_counted() {
 #[tokio::test]
 async fn durations_match_the_spans_and_have_the_error_type() {
     let trace = Recorder::new();
-    let slow = Answer::says("ok").after(Duration::from_millis(60));
+    let slow = Answer::says("ok").with_delay(Duration::from_millis(60));
     let model = Script::new().then(slow).fails(busy());
     let mut chat = Chat::new(model).with_name("slow");
     chat.chat("a").await.unwrap();
@@ -104,9 +104,9 @@ async fn durations_match_the_spans_and_have_the_error_type() {
     ] {
         let metric = trace.metric(metric);
         assert_eq!((metric.kind(), metric.unit(), metric.count()), (MetricKind::Histogram, "s", 2));
-        assert_eq!(metric.of("error.type", "429").count(), 1);
+        assert_eq!(metric.filter("error.type", "429").count(), 1);
         let lasted: f64 = trace
-            .spans_of(operation)
+            .spans_with_operation(operation)
             .iter()
             .map(|span| span.data().end_time.duration_since(span.data().start_time).unwrap())
             .map(|time| time.as_secs_f64())
@@ -148,9 +148,9 @@ async fn agent_counts_its_calls_and_unknown_tools_share_one_series() {
     assert_eq!(one("gen_ai.invoke_agent.inference_calls"), 3.0, "failed ones included");
     assert_eq!(one("gen_ai.invoke_agent.tool_calls"), 3.0);
     let tools = trace.metric("gen_ai.execute_tool.duration");
-    assert_eq!(tools.of("gen_ai.tool.name", "look_up").count(), 2);
-    assert_eq!(tools.of("error.type", "alloc::string::String").count(), 1);
-    assert_eq!(tools.of("gen_ai.tool.name", "_OTHER").of("error.type", "unknown_tool").count(), 1);
+    assert_eq!(tools.filter("gen_ai.tool.name", "look_up").count(), 2);
+    assert_eq!(tools.filter("error.type", "alloc::string::String").count(), 1);
+    assert_eq!(tools.filter("gen_ai.tool.name", "_OTHER").filter("error.type", "unknown_tool").count(), 1);
     assert_eq!(trace.span("execute_tool no_such_tool_4711")["error.type"], "unknown_tool");
 }
 
@@ -191,7 +191,7 @@ fn names_of_2025_are_recorded_on_request() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let trace = Recorder::new();
-        let model = Script::new().then(Answer::streams(["a", "b"]).usage(usage(7, 2)));
+        let model = Script::new().then(Answer::streams(["a", "b"]).with_usage(Usage::new(7, 2)));
         Chat::new(model).stream("go").collect::<Vec<_>>().await;
         let written: Vec<_> = trace.metrics().iter().map(|m| m.name().to_owned()).collect();
         for old in OLD {
@@ -202,8 +202,8 @@ fn names_of_2025_are_recorded_on_request() {
         if inside {
             let tokens = trace.metric("gen_ai.client.token.usage");
             assert_eq!((tokens.kind(), tokens.unit()), (MetricKind::Histogram, "{token}"));
-            assert_eq!(tokens.of("gen_ai.token.type", "input").sum(), 7.0);
-            assert_eq!(tokens.of("gen_ai.token.type", "output").sum(), 2.0);
+            assert_eq!(tokens.filter("gen_ai.token.type", "input").sum(), 7.0);
+            assert_eq!(tokens.filter("gen_ai.token.type", "output").sum(), 2.0);
         }
     });
 }
@@ -231,8 +231,8 @@ async fn calls_of_a_wrapper_are_counted_once() {
     let (first, second) = (Script::new().fails(busy()), Script::new().says("Hi"));
     let mut chat = Chat::new(Fallback(first, second));
     let reply = chat.chat("Hi").await.unwrap();
-    assert_eq!(trace.spans_of("chat").len(), 2);
+    assert_eq!(trace.spans_with_operation("chat").len(), 2);
     assert_eq!(trace.metric("gen_ai.invoke_agent.inference_calls").sum(), 2.0);
     assert_eq!(trace.metric("gen_ai.client.inference.duration").count(), 2);
-    assert_eq!(reply.id.span_id, trace.spans_of("chat")[1].id().to_string());
+    assert_eq!(reply.id.span_id, trace.spans_with_operation("chat")[1].id().to_string());
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
-use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
+use chatlas::testing::{Answer, MetricKind, Recorder, Script};
 use chatlas::{
     ChatError, ChatRequest, Completion, Content, FinishReason, ProviderError, ProviderErrorKind,
     ProviderInfo,
@@ -48,8 +48,8 @@ mod shop {
 async fn program_can_test_its_telemetry_without_a_network() {
     let trace = Recorder::new();
     let model = Script::new()
-        .then(Answer::calls("find_order", json!({"number": 7})).tokens(40, 9))
-        .then(Answer::says("It is on its way.").tokens(60, 6));
+        .then(Answer::calls("find_order", json!({"number": 7})).with_tokens(40, 9))
+        .then(Answer::says("It is on its way.").with_tokens(60, 6));
     let reply = shop::answer(model.clone(), "Where is my order 7?").await.unwrap();
     assert_eq!(reply.text(), "It is on its way.");
 
@@ -71,12 +71,12 @@ invoke_agent support user.id=\"u-17\" gen_ai.usage.input_tokens=100
     assert_eq!(tool["gen_ai.tool.call.id"], "call-1");
     assert!(tool["gen_ai.tool.call.arguments"].is_null(), "capture is off");
     assert_eq!(trace.parent(&trace.span("query orders")).unwrap().id(), tool.id());
-    assert_eq!(trace.spans_of("chat").len(), 2);
+    assert_eq!(trace.spans_with_operation("chat").len(), 2);
     // The metrics of dashboards.
     let tokens = trace.metric("gen_ai.client.inference.usage.input_tokens");
     assert_eq!((tokens.kind(), tokens.unit()), (MetricKind::Counter, "{token}"));
-    assert_eq!(tokens.of("gen_ai.request.model", "test-model").sum(), 100.0);
-    assert_eq!(trace.metric("gen_ai.execute_tool.duration").of("error.type", ()).count(), 1);
+    assert_eq!(tokens.filter("gen_ai.request.model", "test-model").sum(), 100.0);
+    assert_eq!(trace.metric("gen_ai.execute_tool.duration").filter("error.type", ()).count(), 1);
     // The requests to the model.
     let requests = model.requests();
     assert_eq!(requests[0].turns[0].text(), "Where is my order 7?");
@@ -101,7 +101,7 @@ invoke_agent support
 "
     );
     let tools = trace.metric("gen_ai.execute_tool.duration");
-    assert_eq!(tools.of("error.type", "alloc::string::String").count(), 1);
+    assert_eq!(tools.filter("error.type", "alloc::string::String").count(), 1);
 }
 
 #[tokio::test]
@@ -140,13 +140,13 @@ fn concurrently(runtime: fn() -> tokio::runtime::Runtime) {
                     }
                     trace.assert_sound();
                     assert_eq!(trace.spans().len(), 100);
-                    assert_eq!(trace.spans_of("invoke_agent").len(), 20);
-                    for agent in trace.spans_of("invoke_agent") {
+                    assert_eq!(trace.spans_with_operation("invoke_agent").len(), 20);
+                    for agent in trace.spans_with_operation("invoke_agent") {
                         assert_eq!(agent["gen_ai.agent.name"], *name);
                         assert_eq!(agent.parent_id(), opentelemetry::trace::SpanId::INVALID);
                     }
                     let durations = trace.metric("gen_ai.invoke_agent.duration");
-                    assert_eq!(durations.of("gen_ai.agent.name", &*name).count(), 20);
+                    assert_eq!(durations.filter("gen_ai.agent.name", &*name).count(), 20);
                     assert_eq!(durations.count(), 20);
                     assert_eq!(trace.events().len(), 40);
                 });
@@ -173,7 +173,7 @@ fn tests_record_concurrently_on_multi_thread_runtimes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn exclusive_recorder_records_other_threads() {
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     let mut chat = Chat::new(Script::new().says("ok"));
     tokio::spawn(async move { chat.chat("go").await.map(|_| ()) }).await.unwrap().unwrap();
     assert_eq!(trace.tree(), "invoke_agent\n  chat test-model\n");
@@ -196,11 +196,11 @@ async fn spans_started_outside_the_context_are_not_recorded_and_reported() {
 #[tokio::test]
 async fn recorder_installs_its_providers_again() {
     {
-        let _alone = Recorder::exclusive();
+        let _alone = Recorder::for_process();
         global::set_tracer_provider(opentelemetry::trace::noop::NoopTracerProvider::new());
         chatlas::telemetry::set_event_sink(None);
     }
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     Chat::new(Script::new().says("ok")).chat("go").await.unwrap();
     assert_eq!(trace.spans().len(), 2);
     assert_eq!(trace.events().len(), 1);
@@ -210,12 +210,12 @@ async fn recorder_installs_its_providers_again() {
 async fn settled_waits_until_all_spans_have_ended() {
     let trace = Recorder::new();
     tokio::spawn(async {
-        let slow = Answer::says("ok").after(Duration::from_millis(30));
+        let slow = Answer::says("ok").with_delay(Duration::from_millis(30));
         Chat::new(Script::new().then(slow)).chat("go").await.map(|_| ())
     });
     tokio::task::yield_now().await;
     assert!(trace.spans().is_empty());
-    trace.settled().await;
+    trace.wait_until_idle().await;
     assert_eq!(trace.spans().len(), 2);
 }
 
@@ -275,14 +275,14 @@ async fn scripted_answer_is_equal_complete_and_streamed() {
             .then(
                 Answer::says("Let me see.")
                     .call("find_order", json!({"number": 1}))
-                    .call_of_id("mine", "find_order", json!({"number": 2}))
+                    .call_with_id("mine", "find_order", json!({"number": 2}))
                     .call("find_order", json!({"number": 3})),
             )
             .then(
                 Answer::streams(["On ", "its way."])
                     .thinking("Hm.")
-                    .tokens(1, 2)
-                    .finish_reason(FinishReason::Length)
+                    .with_tokens(1, 2)
+                    .with_finish_reason(FinishReason::Length)
                     .response_id("r")
                     .model("m"),
             )
@@ -305,19 +305,19 @@ async fn scripted_answer_is_equal_complete_and_streamed() {
     assert_eq!(ids, ["call-1", "mine", "call-2"]);
     assert_eq!(first.finish_reason, Some(FinishReason::ToolCall));
     assert_eq!(first.response_id.as_deref(), Some("resp-1"));
-    assert_eq!(first.usage, usage(10, 5));
+    assert_eq!(first.usage, Usage::new(10, 5));
     assert_eq!(reply.turn.response_id.as_deref(), Some("r"));
     assert_eq!(reply.turn.finish_reason, Some(FinishReason::Length));
-    assert_eq!(reply.usage, usage(11, 7));
+    assert_eq!(reply.usage, Usage::new(11, 7));
 }
 
 #[tokio::test(start_paused = true)]
 async fn scripted_delays_follow_a_paused_clock() {
     let _trace = Recorder::new();
     let slow = Answer::says("0123456789")
-        .after(Duration::from_mins(1))
-        .in_pieces_of(3)
-        .every(Duration::from_secs(10));
+        .with_delay(Duration::from_mins(1))
+        .with_chunk_size(3)
+        .with_chunk_delay(Duration::from_secs(10));
     let begin = tokio::time::Instant::now();
     let mut chat = Chat::new(Script::new().then(slow.clone()).then(slow));
     let pieces = chat.stream("go").filter(|event| {
@@ -341,13 +341,13 @@ async fn scripted_faults_occur_as_specified() {
     };
     let model = Script::new()
         .fails(limit.clone())
-        .then(Answer::says("Once").breaks_off(lost.clone()))
-        .then(Answer::says("Once").without_end())
-        .then(Answer::says("Once").stalls())
+        .then(Answer::says("Once").then_fails(lost.clone()))
+        .then(Answer::says("Once").without_done())
+        .then(Answer::says("Once").then_stalls())
         .fails(limit)
-        .then(Answer::says("Once").breaks_off(lost))
-        .then(Answer::says("Once").without_end())
-        .then(Answer::says("Once").stalls());
+        .then(Answer::says("Once").then_fails(lost))
+        .then(Answer::says("Once").without_done())
+        .then(Answer::says("Once").then_stalls());
     let expected = [
         ProviderErrorKind::RateLimit,
         ProviderErrorKind::Connection,
@@ -366,23 +366,23 @@ async fn scripted_faults_occur_as_specified() {
     let mut stalled = chat.stream("go");
     assert_eq!(stalled.next().await.unwrap().unwrap(), StreamEvent::Text("Once".into()));
     assert!(tokio::time::timeout(minute, stalled.next()).await.is_err());
-    assert_eq!((model.asked(), model.left()), (8, 0));
+    assert_eq!((model.request_count(), model.remaining()), (8, 0));
 }
 
 #[tokio::test]
 async fn scripted_answers_can_be_computed() {
     let _trace = Recorder::new();
-    let model = Script::answering(|request| {
+    let model = Script::from_fn(|request| {
         let last = request.turns.last().unwrap();
         match last.contents() {
             [Content::ToolResult(_), ..] => Answer::says("done"),
             _ => Answer::calls("find_order", json!({"number": last.text().len()})),
         }
     });
-    let model = model.forgetful();
+    let model = model.without_recording();
     for _ in 0..100 {
         let mut chat = Chat::new(model.clone()).with_tools(tools![shop::find_order]);
         assert_eq!(chat.chat("x").await.unwrap().text(), "done");
     }
-    assert_eq!((model.asked(), model.requests().len()), (200, 0));
+    assert_eq!((model.request_count(), model.requests().len()), (200, 0));
 }

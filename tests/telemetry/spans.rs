@@ -81,7 +81,7 @@ async fn streamed_run_has_the_same_trace() {
     assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))));
     assert_eq!(recorder.tree(), GUIDE);
     recorder.assert_sound();
-    for chat in recorder.spans_of("chat") {
+    for chat in recorder.spans_with_operation("chat") {
         assert_eq!(chat["gen_ai.request.stream"], true);
         let first = chat["gen_ai.response.time_to_first_chunk"].as_f64().unwrap();
         assert!((0.0..20.0).contains(&first), "{first} seconds");
@@ -230,7 +230,7 @@ async fn failed_tool_is_an_error_of_its_span_only() {
         ("call-3", "unknown_tool"),
         ("call-4", "panic"),
     ] {
-        let spans = recorder.spans_of("execute_tool");
+        let spans = recorder.spans_with_operation("execute_tool");
         let span = spans.iter().find(|span| span["gen_ai.tool.call.id"] == id).unwrap();
         assert_eq!(span["error.type"], kind);
         let events = span.events();
@@ -276,8 +276,8 @@ async fn invalid_error_code_is_not_used_as_error_type() {
 #[tokio::test]
 async fn dropped_stream_ends_its_spans_with_the_received_data() {
     let recorder = Recorder::new();
-    let once = Answer::new().usage_so_far(12, 1).text("Once");
-    let model = Script::new().then(once.response_id("resp-9").model("m-9").stalls());
+    let once = Answer::new().usage_update(12, 1).text("Once");
+    let model = Script::new().then(once.with_response_id("resp-9").with_model("m-9").then_stalls());
     let mut chat = Chat::new(model);
     let mut stream = chat.stream("tell");
     stream.next().await.unwrap().unwrap();
@@ -315,8 +315,8 @@ async fn run_cancelled_during_tools_ends_all_spans() {
 async fn error_in_a_stream_is_recorded_with_the_received_data() {
     let recorder = Recorder::new();
     let broken = ProviderError::new(ProviderErrorKind::TruncatedStream, "broke off");
-    let once = Answer::says("Once").response_id("resp-9");
-    let model = Script::new().then(once.breaks_off(broken));
+    let once = Answer::says("Once").with_response_id("resp-9");
+    let model = Script::new().then(once.then_fails(broken));
     let mut chat = Chat::new(model);
     let _: Vec<_> = chat.stream("tell").collect().await;
     recorder.assert_sound();
@@ -360,7 +360,7 @@ async fn panic_in_a_direct_tool_call_ends_its_span_with_an_error() {
 
 #[tokio::test]
 async fn sdk_installed_later_or_replaced_receives_the_next_run() {
-    let _alone = Recorder::exclusive();
+    let _alone = Recorder::for_process();
     let sdk = || {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();

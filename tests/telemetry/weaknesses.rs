@@ -15,7 +15,7 @@ use chatlas::chat::OutputErrorKind;
 use chatlas::content::Thinking;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
-use chatlas::testing::{Answer, Recorder, Script, usage};
+use chatlas::testing::{Answer, Recorder, Script};
 use chatlas::{
     Anthropic, Approval, CancellationToken, ChatError, Content, FinishReason, HttpOptions,
     ProviderError, ProviderErrorKind, ToolContext, Usage,
@@ -154,7 +154,7 @@ async fn w05_tool_call_has_the_vendors_id() {
         gemini_reply(&json!([{"text": "Rain."}])),
     ]);
     Chat::new(gemini(&server)).with_tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
-    let calls = trace.spans_of("execute_tool");
+    let calls = trace.spans_with_operation("execute_tool");
     let ids: HashSet<&str> =
         calls.iter().filter_map(|call| call["gen_ai.tool.call.id"].as_str()).collect();
     assert_eq!(ids.len(), 2, "{ids:?}");
@@ -185,9 +185,9 @@ async fn w07_model_call_has_request_parameters_and_response() {
         cache_read_tokens: Some(4),
         cache_write_tokens: Some(2),
         reasoning_tokens: Some(3),
-        ..usage(10, 5)
+        ..Usage::new(10, 5)
     };
-    let mut chat = Chat::new(Script::new().then(Answer::says("{\"value\": 1}").usage(tokens)))
+    let mut chat = Chat::new(Script::new().then(Answer::says("{\"value\": 1}").with_usage(tokens)))
         .with_tools(tools![get_weather])
         .with_max_tokens(100)
         .with_temperature(0.5)
@@ -362,7 +362,7 @@ async fn w13_failed_tool_rejected_call_and_panicking_hook_have_distinct_error_ty
         assert_eq!(chat.chat("Go.").await.unwrap().text(), "Sorry.");
         trace.assert_sound();
         let call = trace.span(&format!("execute_tool {name}"));
-        assert_eq!((call.failed(), call["error.type"].as_str()), (true, Some(kind)), "{name}");
+        assert_eq!((call.is_error(), call["error.type"].as_str()), (true, Some(kind)), "{name}");
         assert_eq!(trace.span("invoke_agent").status(), Status::Unset);
     }
 }
@@ -378,19 +378,19 @@ async fn w14_usage_is_counted_whatever_the_outcome() {
 
     // A truncated answer: an error with its usage.
     let trace = Recorder::new();
-    let cut = Answer::says("{\"val").finish_reason(FinishReason::Length);
+    let cut = Answer::says("{\"val").with_finish_reason(FinishReason::Length);
     let mut chat = Chat::new(Script::new().then(cut));
     let error = chat.extract::<u8>("Go.").await.unwrap_err();
     let ChatError::Output(output) = &error else { panic!("{error:?}") };
     assert_eq!(output.kind(), OutputErrorKind::Truncated);
-    assert_eq!(output.reply().usage, usage(10, 5));
+    assert_eq!(output.reply().usage, Usage::new(10, 5));
     assert_eq!(trace.span("invoke_agent")["gen_ai.usage.output_tokens"], 5);
     drop(trace);
 
     // A dropped or interrupted stream: the usage reported until then.
     for answer in [
-        Answer::streams(["Once"]).usage_so_far(12, 1).text(" upon").stalls(),
-        Answer::streams(["Once"]).usage_so_far(12, 1).text(" upon").without_end(),
+        Answer::streams(["Once"]).usage_update(12, 1).text(" upon").then_stalls(),
+        Answer::streams(["Once"]).usage_update(12, 1).text(" upon").without_done(),
     ] {
         let trace = Recorder::new();
         let mut chat = Chat::new(Script::new().then(answer));
@@ -413,7 +413,7 @@ async fn w14_usage_is_counted_whatever_the_outcome() {
 async fn w15_cancelled_run_ends_immediately_and_consumer_delay_is_separate() {
     // Dropped: all spans end immediately.
     let trace = Recorder::new();
-    let model = Script::new().then(Answer::streams(["Once"]).stalls());
+    let model = Script::new().then(Answer::streams(["Once"]).then_stalls());
     let mut chat = Chat::new(model);
     let mut stream = chat.stream("Tell.");
     stream.next().await.unwrap().unwrap();
@@ -442,7 +442,7 @@ async fn w15_cancelled_run_ends_immediately_and_consumer_delay_is_separate() {
 
     // An aborted task drops its stream.
     let trace = Recorder::new();
-    let mut chat = Chat::new(Script::new().then(Answer::new().stalls()));
+    let mut chat = Chat::new(Script::new().then(Answer::new().then_stalls()));
     let task = tokio::spawn(async move { chat.chat("Go.").await }.with_current_context());
     tokio::time::sleep(Duration::from_millis(20)).await;
     task.abort();
@@ -467,7 +467,7 @@ async fn w15_cancelled_run_ends_immediately_and_consumer_delay_is_separate() {
 
     // Truncated by a limit: the finish reason is `length`.
     let trace = Recorder::new();
-    let cut = Answer::says("Once").finish_reason(FinishReason::Length);
+    let cut = Answer::says("Once").with_finish_reason(FinishReason::Length);
     Chat::new(Script::new().then(cut)).chat("Tell.").await.unwrap();
     for span in trace.spans() {
         assert_eq!(span["gen_ai.response.finish_reasons"], json!(["length"]));

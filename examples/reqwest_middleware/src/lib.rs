@@ -29,7 +29,7 @@ pub fn client() -> Result<ClientWithMiddleware, reqwest::Error> {
 
 /// Returns HTTP options that send all requests through that client.
 pub fn http(client: ClientWithMiddleware) -> HttpOptions {
-    HttpOptions::default().send_with(move |request| {
+    HttpOptions::default().with_sender(move |request| {
         let client = client.clone();
         async move { client.execute(request).await }
     })

@@ -37,7 +37,7 @@ async fn request_of_a_custom_client_is_a_child_of_the_chat_span() {
         Answer::json(200, &reply()),
         Answer::events(format!("data: {event}\n\n")),
     ]);
-    let model = || OpenAi::new("gpt-4o").api_key("canary").http(http(client().expect("a client")));
+    let model = || OpenAi::new("gpt-4o").with_api_key("canary").http(http(client().expect("a client")));
     let mut chat = Chat::new(model().base_url(server.url()));
     for tree in [
         // Each attempt is a separate request.

@@ -20,7 +20,7 @@ pub fn init() -> Result<Guard, SetupError> {
         name == "LOGFIRE_TOKEN" || name.starts_with("OTEL_") && name.contains("EXPORTER")
     });
     let telemetry = Telemetry::new().with_env();
-    let guard = if has_exporter { telemetry } else { telemetry.console() }.install()?;
+    let guard = if has_exporter { telemetry } else { telemetry.with_console() }.install()?;
     install_tracing_layer();
     Ok(guard)
 }
