@@ -148,7 +148,10 @@ async fn empty_fields_of_a_reply_are_not_recorded() {
         finish_reason: Some(FinishReason::Other(String::new())),
         ..AssistantTurn::default()
     };
-    let call = Answer::new().call_with_id("", "echo", json!({"text": ""})).with_response_id("").with_model("");
+    let call = Answer::new()
+        .call_with_id("", "echo", json!({"text": ""}))
+        .with_response_id("")
+        .with_model("");
     let model = Script::new()
         .with_info(ProviderInfo::new("openai").with_model("").with_server("", 443))
         .then(call)

@@ -45,7 +45,10 @@ macro_rules! completions {
             fits: |_, url| url.contains($host) && url.ends_with("/chat/completions"),
             provider: |recorded, url| {
                 Arc::new(
-                    $provider::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()),
+                    $provider::new(model(recorded))
+                        .with_api_key("test")
+                        .with_base_url(url)
+                        .with_http(once()),
                 )
             },
             least: $least,
@@ -76,7 +79,12 @@ const VENDORS: &[Vendor] = &[
         name: "openai",
         fits: |method, url| method == "POST" && url == "https://api.openai.com/v1/responses",
         provider: |recorded, url| {
-            Arc::new(OpenAi::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()))
+            Arc::new(
+                OpenAi::new(model(recorded))
+                    .with_api_key("test")
+                    .with_base_url(url)
+                    .with_http(once()),
+            )
         },
         least: 118,
     },
@@ -86,7 +94,10 @@ const VENDORS: &[Vendor] = &[
         fits: |method, url| method == "POST" && url == "https://api.anthropic.com/v1/messages",
         provider: |recorded, url| {
             Arc::new(
-                Anthropic::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()),
+                Anthropic::new(model(recorded))
+                    .with_api_key("test")
+                    .with_base_url(url)
+                    .with_http(once()),
             )
         },
         least: 30,
@@ -112,7 +123,13 @@ const VENDORS: &[Vendor] = &[
         provider: |recorded, url| {
             let model = model_in(&recorded.url, "/model/", '/');
             let model = Bedrock::new(model);
-            Arc::new(model.with_region("us-east-1").with_api_key("test").with_base_url(url).with_http(once()))
+            Arc::new(
+                model
+                    .with_region("us-east-1")
+                    .with_api_key("test")
+                    .with_base_url(url)
+                    .with_http(once()),
+            )
         },
         least: 14,
     },

@@ -272,8 +272,10 @@ async fn everything(capture: Capture) {
     in_time(talk.chat("c")).await.unwrap_err();
 
     // Cancellation: a dropped stream, a dropped call.
-    let mut talk =
-        chat(capture, Script::new().then(partial_answer().then_stalls()).then(Answer::new().then_stalls()));
+    let mut talk = chat(
+        capture,
+        Script::new().then(partial_answer().then_stalls()).then(Answer::new().then_stalls()),
+    );
     let mut stream = talk.stream("d");
     in_time(stream.next()).await.unwrap().unwrap();
     drop(stream);

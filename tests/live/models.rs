@@ -136,7 +136,8 @@ const COUNTS: Option<[[u64; 2]; 2]> = Some([[80, 18], [110, 20]]);
 async fn tool_loop_over_the_responses_api() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    let model = || OpenAi::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
+    let model =
+        || OpenAi::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
     assert_tool_loop(model, COUNTS).await;
 }
 
@@ -144,8 +145,12 @@ async fn tool_loop_over_the_responses_api() {
 async fn tool_loop_over_chat_completions() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    let model =
-        || OpenAiCompletions::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
+    let model = || {
+        OpenAiCompletions::new("gpt-4o")
+            .with_api_key("test")
+            .with_base_url(&url)
+            .with_http_spans(true)
+    };
     assert_tool_loop(model, COUNTS).await;
 }
 
@@ -165,7 +170,12 @@ async fn tool_loop_over_both_apis_of_azure() {
     )
     .await;
     assert_tool_loop(
-        || AzureOpenAi::new("gpt-4o").with_api_key("test").with_resource(&url).with_http_spans(true),
+        || {
+            AzureOpenAi::new("gpt-4o")
+                .with_api_key("test")
+                .with_resource(&url)
+                .with_http_spans(true)
+        },
         COUNTS,
     )
     .await;
@@ -197,7 +207,7 @@ async fn tool_loop_over_both_apis_of_bedrock() {
                 .with_credentials_provider(keys)
                 .with_base_url(&url)
                 .with_api(api)
-                .http_spans(true)
+                .with_http_spans(true)
         };
         // For streams of Claude, this server reports no output tokens at the end.
         let counts = COUNTS.filter(|_| api == BedrockApi::Converse);
@@ -208,8 +218,12 @@ async fn tool_loop_over_both_apis_of_bedrock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tool_loop_over_anthropics_messages() {
     let Some(url) = aimock() else { return };
-    let model =
-        || Anthropic::new("claude-haiku-4-5").with_api_key("test").with_base_url(&url).with_http_spans(true);
+    let model = || {
+        Anthropic::new("claude-haiku-4-5")
+            .with_api_key("test")
+            .with_base_url(&url)
+            .with_http_spans(true)
+    };
     assert_tool_loop(model, COUNTS).await;
 }
 
@@ -217,8 +231,12 @@ async fn tool_loop_over_anthropics_messages() {
 async fn tool_loop_over_the_gemini_api() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1beta");
-    let model =
-        || Gemini::new("gemini-3.5-flash").with_api_key("test").with_base_url(&url).with_http_spans(true);
+    let model = || {
+        Gemini::new("gemini-3.5-flash")
+            .with_api_key("test")
+            .with_base_url(&url)
+            .with_http_spans(true)
+    };
     assert_tool_loop(model, COUNTS).await;
 }
 
@@ -233,7 +251,7 @@ async fn tool_loop_over_vertex_ai() {
             .with_location("europe-west4")
             .with_api_key("test")
             .with_base_url(&url)
-            .http_spans(true)
+            .with_http_spans(true)
     };
     assert_tool_loop(model, COUNTS).await;
 }

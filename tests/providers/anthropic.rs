@@ -62,7 +62,10 @@ fn model(server: &Server) -> Anthropic {
     // Only servers that stall reach the read timeout.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
     let options = HttpOptions::default().with_read_timeout(patience).with_max_retries(0);
-    Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-key").with_http(options)
+    Anthropic::new("claude-1")
+        .with_base_url(server.url())
+        .with_api_key("canary-key")
+        .with_http(options)
 }
 
 /// Reads a stream that fails after its first text. Asserts that the text is kept in the history and
@@ -342,7 +345,8 @@ async fn key_at_the_cut_of_a_long_error_body_is_redacted() {
     let _recorder = Recorder::new();
     let body = format!("{} canary-0123456789", "x".repeat(285));
     let server = Server::start(vec![Answer::json(400, &json!(body))]);
-    let model = Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-0123456789");
+    let model =
+        Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-0123456789");
     let error = in_time(Chat::new(model).chat("hi")).await.expect_err("a refusal").to_string();
     assert!(error.contains("xxx") && !error.contains("canary"), "{error}");
 }
@@ -407,7 +411,8 @@ async fn older_model_returns_structured_output_by_a_tool() {
         "input": {"data": {"city": "Tokyo"}}}]);
     let server = Server::start(vec![Answer::json(200, &message(&call, "tool_use"))]);
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    let model = Anthropic::new("claude-3-5-haiku-latest").with_base_url(server.url()).with_api_key("k");
+    let model =
+        Anthropic::new("claude-3-5-haiku-latest").with_base_url(server.url()).with_api_key("k");
     let output = OutputSchema::new("location", schema.clone()).with_strict(true);
     let reply =
         in_time(Chat::new(model).with_output(output).chat("where?")).await.expect("an answer");

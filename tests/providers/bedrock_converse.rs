@@ -26,7 +26,10 @@ fn get_weather(
 }
 
 fn model(name: &str, server: &Server) -> Bedrock {
-    Bedrock::new(name).with_region("us-east-1").with_base_url(server.url()).with_api_key("canary-key")
+    Bedrock::new(name)
+        .with_region("us-east-1")
+        .with_base_url(server.url())
+        .with_api_key("canary-key")
 }
 
 fn usage() -> Value {

@@ -38,8 +38,10 @@ fn end() -> String {
 }
 
 fn chat(server: &Server, options: HttpOptions) -> Chat {
-    let model =
-        OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").with_http(options);
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url(server.url())
+        .with_api_key("sk-canary")
+        .with_http(options);
     Chat::new(model)
 }
 

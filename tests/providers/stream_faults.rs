@@ -14,7 +14,10 @@ use chatlas::{HttpOptions, ProviderError, ProviderErrorKind as Kind};
 fn chat(protocol: &Protocol, server: &Server) -> Chat {
     // Only servers that stall reach the read timeout.
     let timeout = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
-    (protocol.chat)(server.root(), HttpOptions::default().with_read_timeout(timeout).with_max_retries(0))
+    (protocol.chat)(
+        server.root(),
+        HttpOptions::default().with_read_timeout(timeout).with_max_retries(0),
+    )
 }
 
 /// Asserts that a streamed reply that fails after `Hel` (or more) is an error that keeps the text.

@@ -86,7 +86,10 @@ macro_rules! vendor {
 macro_rules! completions {
     ($feature:literal, $module:ident, $vendor:ident, $name:literal) => {
         vendor!($feature, $module, completions($name), |root, http| {
-            chatlas::$vendor::new(MODEL).with_base_url(format!("{root}/v1")).with_api_key(KEY).with_http(http)
+            chatlas::$vendor::new(MODEL)
+                .with_base_url(format!("{root}/v1"))
+                .with_api_key(KEY)
+                .with_http(http)
         });
     };
 }
@@ -164,7 +167,10 @@ vendor!(
         targets: ["/v1/messages"; 2],
         credentials: "x-api-key: key-1",
     },
-    |root, http| chatlas::Anthropic::new(MODEL).with_base_url(root).with_api_key(KEY).with_http(http)
+    |root, http| chatlas::Anthropic::new(MODEL)
+        .with_base_url(root)
+        .with_api_key(KEY)
+        .with_http(http)
 );
 vendor!(
     "google",
@@ -200,7 +206,7 @@ vendor!(
         .with_location("europe-west4")
         .with_base_url(format!("{root}/v1"))
         .with_token_provider(|| async { Ok::<_, std::io::Error>(chatlas::BearerToken::new(KEY)) })
-        .http(http)
+        .with_http(http)
 );
 vendor!(
     "bedrock",
@@ -216,7 +222,7 @@ vendor!(
         .with_base_url(root)
         .with_api_key(KEY)
         .with_api(chatlas::BedrockApi::InvokeModel)
-        .http(http)
+        .with_http(http)
 );
 vendor!(
     "bedrock",
@@ -232,7 +238,7 @@ vendor!(
         .with_base_url(root)
         .with_api_key(KEY)
         .with_api(chatlas::BedrockApi::Converse)
-        .http(http)
+        .with_http(http)
 );
 
 /// The result of one request: the reply, the pieces of a streamed text, and the span of the call.
@@ -263,13 +269,13 @@ async fn call<P: Provider>(
         while let Some(event) = in_time(events.next()).await {
             match event.expect("an event") {
                 CompletionEvent::Text(text) => pieces.push(String::from(&*text)),
-                CompletionEvent::Done(completion) => done = Some(completion),
+                CompletionEvent::Done(completion) => done = Some((*completion).clone()),
                 _ => {}
             }
         }
         done.expect("a last event")
     } else {
-        std::sync::Arc::new(in_time(provider.chat(request)).await.expect("a reply"))
+        in_time(provider.chat(request)).await.expect("a reply")
     };
     recorder.assert_sound();
     let span = recorder.span(&format!("chat {MODEL}"));

@@ -178,7 +178,8 @@ fn service_account_file_is_used() {
 #[tokio::test(flavor = "multi_thread")]
 async fn child_with_credentials_from_the_environment() {
     let Ok(url) = std::env::var(URL) else { return };
-    let model = Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").with_base_url(url);
+    let model =
+        Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").with_base_url(url);
     let mut chat = Chat::new(model);
     for _ in 0..2 {
         assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");

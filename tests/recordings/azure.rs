@@ -71,7 +71,8 @@ async fn replies(recording: Recording) {
         let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let model = interaction.request["model"].as_str().expect("a model");
-        let azure = AzureOpenAi::new(model).with_resource(origin(&server)).with_api_key("azure-key");
+        let azure =
+            AzureOpenAi::new(model).with_resource(origin(&server)).with_api_key("azure-key");
         let request = chat_request(&interaction.request);
         let events = azure.chat_stream(request.clone()).await.expect("a stream");
         let completion = last_event(events).await;
@@ -96,8 +97,10 @@ async fn replies(recording: Recording) {
             assert_eq!(&span[key], value, "{key}");
         }
         let http = split_at(interaction, &every_position(interaction));
-        let azure =
-            AzureOpenAi::new(model).with_resource("https://a.example").with_api_key("k").with_http(http);
+        let azure = AzureOpenAi::new(model)
+            .with_resource("https://a.example")
+            .with_api_key("k")
+            .with_http(http);
         let events = azure.chat_stream(request).await.expect("a stream");
         assert_as_recorded(&last_event(events).await, &response);
     }

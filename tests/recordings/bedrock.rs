@@ -79,7 +79,7 @@ fn provider(interaction: &Interaction, server: &Server) -> Bedrock {
         .with_credentials_provider(keys)
         .with_http_spans(true);
     match interaction.request["thinking"]["budget_tokens"].as_u64() {
-        Some(tokens) => provider.thinking_budget(u32::try_from(tokens).expect("a budget")),
+        Some(tokens) => provider.with_thinking_budget(u32::try_from(tokens).expect("a budget")),
         None => provider,
     }
 }

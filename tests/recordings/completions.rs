@@ -51,7 +51,10 @@ fn provider(interaction: &Interaction, origin: &str, http: HttpOptions) -> Arc<d
     }
     match vendor {
         "openai" => {
-            let model = OpenAiCompletions::new(model).with_base_url(url).with_api_key("test").with_http(http);
+            let model = OpenAiCompletions::new(model)
+                .with_base_url(url)
+                .with_api_key("test")
+                .with_http(http);
             Arc::new(if logprobs { model.with_logprobs() } else { model })
         }
         "deepseek" => derived!(DeepSeek),

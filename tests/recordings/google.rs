@@ -26,7 +26,8 @@ fn answer(interaction: &Interaction) -> Answer {
 /// Returns the provider with the settings of the recorded request.
 fn provider(interaction: &Interaction, server: &Server) -> Gemini {
     let (model, _) = model_and_method(interaction);
-    let provider = Gemini::new(model).with_base_url(server.url()).with_api_key("test").with_http_spans(true);
+    let provider =
+        Gemini::new(model).with_base_url(server.url()).with_api_key("test").with_http_spans(true);
     let tools = interaction.request["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
     if tools.iter().any(|tool| tool["googleSearch"].is_object()) {
         provider.with_tool(WebSearch::new())

@@ -25,7 +25,8 @@ fn answer(interaction: &Interaction) -> Answer {
 /// Returns the provider with the settings of the recorded request.
 fn provider(recorded: &Value, url: &str) -> OpenAi {
     let model = recorded["model"].as_str().expect("a model");
-    let mut provider = OpenAi::new(model).with_base_url(url).with_api_key("test").with_http_spans(true);
+    let mut provider =
+        OpenAi::new(model).with_base_url(url).with_api_key("test").with_http_spans(true);
     let has = |key: &str, what: &str| {
         let list = recorded[key].as_array().map(Vec::as_slice).unwrap_or_default();
         list.iter().any(|item| item == what || item["type"] == what)

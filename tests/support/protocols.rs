@@ -128,7 +128,9 @@ pub const COMPLETIONS: Protocol = Protocol {
     target: "completions",
     chat: |url, options| {
         let url = format!("{url}/v1");
-        Chat::new(OpenAiCompletions::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options))
+        Chat::new(
+            OpenAiCompletions::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options),
+        )
     },
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
@@ -277,8 +279,9 @@ pub mod bedrock {
     use super::{KEY, MESSAGES, MODEL, Protocol};
 
     fn chat(url: &str, options: HttpOptions, api: BedrockApi) -> Chat {
-        let model = Bedrock::new(MODEL).with_region("us-east-1").with_base_url(url).with_api_key(KEY);
-        Chat::new(model.with_http(options).api(api))
+        let model =
+            Bedrock::new(MODEL).with_region("us-east-1").with_base_url(url).with_api_key(KEY);
+        Chat::new(model.with_http(options).with_api(api))
     }
 
     /// Returns the events of the Messages API, each in a frame.

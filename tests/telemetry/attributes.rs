@@ -36,9 +36,9 @@ async fn attributes_of_a_chat_are_on_every_span() {
         .with_attribute("user.id", "u-1")
         .with_attribute("app.retries", 3)
         .with_session_id("s-1")
-        .tags(["beta", "web"]);
+        .with_tags(["beta", "web"]);
     // A clone of the chat has its own settings.
-    let mut other = chat.clone().attribute("user.id", "u-2");
+    let mut other = chat.clone().with_attribute("user.id", "u-2");
     let mut chat = chat;
     chat.chat("go").await.unwrap();
     let spans = trace.spans();
@@ -70,7 +70,7 @@ async fn only_selected_baggage_is_on_every_span() {
         .with_baggage("tenant")
         .with_baggage("user.id")
         .with_baggage("not.there")
-        .baggage("gen_ai.request.model");
+        .with_baggage("gen_ai.request.model");
     let asking = {
         let _guard = context.attach();
         chat.chat("go")

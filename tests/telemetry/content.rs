@@ -87,10 +87,11 @@ async fn redaction_hook_receives_all_content_and_can_change_it() {
     let trace = Recorder::new();
     let kinds: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let seen = Arc::clone(&kinds);
-    let chat = Chat::new(canary()).with_capture(Capture::SpansAndEvents).with_redaction(move |content| {
-        seen.lock().unwrap().insert(format!("{:?}", content.kind()));
-        content.each_text(&mut |text| *text = text.replace("canary", "***"));
-    });
+    let chat =
+        Chat::new(canary()).with_capture(Capture::SpansAndEvents).with_redaction(move |content| {
+            seen.lock().unwrap().insert(format!("{:?}", content.kind()));
+            content.each_text(&mut |text| *text = text.replace("canary", "***"));
+        });
     let chat = run(chat).await;
     let all = format!("{:?} {:?}", trace.spans(), trace.events());
     assert!(!all.contains("canary") && all.contains("***: the answer"), "{all}");
@@ -201,7 +202,8 @@ async fn past_turns_are_recorded_once() {
     copy.chat("copy").await.unwrap();
     chat.chat("original").await.unwrap();
     assert!(*shown.lock().unwrap() <= 2 * 4);
-    let messages = |index: usize| trace.spans_with_operation("chat")[index].json("gen_ai.input.messages");
+    let messages =
+        |index: usize| trace.spans_with_operation("chat")[index].json("gen_ai.input.messages");
     let last = |messages: &Value| messages.as_array().unwrap().last().cloned().unwrap();
     assert_eq!(last(&messages(11))["parts"][0]["content"], "copy");
     assert_eq!(last(&messages(12))["parts"][0]["content"], "original");
@@ -269,7 +271,8 @@ fn provider_info_lists_the_server_tools() {
 #[tokio::test]
 async fn paused_reply_is_recorded_completely() {
     let trace = Recorder::new();
-    let paused = Answer::says("First, ").with_finish_reason(chatlas::FinishReason::Pause).with_tokens(5, 1);
+    let paused =
+        Answer::says("First, ").with_finish_reason(chatlas::FinishReason::Pause).with_tokens(5, 1);
     let model = Script::new().then(paused).then(Answer::says("then.").with_tokens(7, 2));
     let reply = Chat::new(model).with_capture(Capture::Spans).chat("Go.").await.unwrap();
     let agent = trace.span("invoke_agent");

@@ -150,7 +150,10 @@ async fn agent_counts_its_calls_and_unknown_tools_share_one_series() {
     let tools = trace.metric("gen_ai.execute_tool.duration");
     assert_eq!(tools.filter("gen_ai.tool.name", "look_up").count(), 2);
     assert_eq!(tools.filter("error.type", "alloc::string::String").count(), 1);
-    assert_eq!(tools.filter("gen_ai.tool.name", "_OTHER").filter("error.type", "unknown_tool").count(), 1);
+    assert_eq!(
+        tools.filter("gen_ai.tool.name", "_OTHER").filter("error.type", "unknown_tool").count(),
+        1
+    );
     assert_eq!(trace.span("execute_tool no_such_tool_4711")["error.type"], "unknown_tool");
 }
 

@@ -283,8 +283,8 @@ async fn scripted_answer_is_equal_complete_and_streamed() {
                     .thinking("Hm.")
                     .with_tokens(1, 2)
                     .with_finish_reason(FinishReason::Length)
-                    .response_id("r")
-                    .model("m"),
+                    .with_response_id("r")
+                    .with_model("m"),
             )
     };
     let mut complete = Chat::new(model()).with_tools(tools![shop::find_order]);

@@ -89,7 +89,8 @@ invoke_agent
 async fn w02_token_counts_include_cached_tokens_and_the_end_of_a_stream() {
     let trace = Recorder::new();
     let server = Server::start(vec![anthropic_stream()]);
-    let mut chat = Chat::new(Anthropic::new("claude-x").with_base_url(server.url()).with_api_key("k"));
+    let mut chat =
+        Chat::new(Anthropic::new("claude-x").with_base_url(server.url()).with_api_key("k"));
     let events: Vec<_> = chat.stream("Hi").collect().await;
     assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))), "{events:?}");
     for span in trace.spans() {

@@ -37,8 +37,10 @@ async fn request_of_a_custom_client_is_a_child_of_the_chat_span() {
         Answer::json(200, &reply()),
         Answer::events(format!("data: {event}\n\n")),
     ]);
-    let model = || OpenAi::new("gpt-4o").with_api_key("canary").http(http(client().expect("a client")));
-    let mut chat = Chat::new(model().base_url(server.url()));
+    let model = || {
+        OpenAi::new("gpt-4o").with_api_key("canary").with_http(http(client().expect("a client")))
+    };
+    let mut chat = Chat::new(model().with_base_url(server.url()));
     for tree in [
         // Each attempt is a separate request.
         "invoke_agent\n  chat gpt-4o\n    POST\n    POST\n",
@@ -57,7 +59,7 @@ async fn request_of_a_custom_client_is_a_child_of_the_chat_span() {
     }
 
     let recorder = Recorder::new();
-    let mut chat = Chat::new(model().base_url("http://127.0.0.1:9/v1"));
+    let mut chat = Chat::new(model().with_base_url("http://127.0.0.1:9/v1"));
     let error = chat.chat("hi").await.expect_err("no server listens on this port");
     let ChatError::Provider(error) = error else { panic!("{error:?}") };
     assert_eq!(error.kind(), ProviderErrorKind::Connection);
