@@ -181,25 +181,28 @@ async fn replies(recording: Recording) {
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        read_split(interaction, &(1..interaction.body.len()).collect::<Vec<_>>()).await;
+        read_split(interaction, vec![(1..interaction.body.len()).collect()]).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        for position in 1..interaction.body.len() {
-            read_split(interaction, &[position]).await;
-        }
+        read_split(interaction, (1..interaction.body.len()).map(|at| vec![at]).collect()).await;
     }
 }
 
-async fn read_split(interaction: &Interaction, positions: &[usize]) {
-    let server = Server::start(vec![answer(interaction).split_at(positions)]);
+/// Reads a stream once for each list of positions to split it at.
+async fn read_split(interaction: &Interaction, splits: Vec<Vec<usize>>) {
+    let answers = splits.iter().map(|positions| answer(interaction).split_at(positions)).collect();
+    let server = Server::start(answers);
     let provider = provider(interaction, &server).http_spans(false);
-    let request = chat_request(&interaction.request);
-    let (completion, text, _) = send(&provider, request, true).await.expect("a success");
-    assert_as_recorded(&interaction.name, &completion, &recorded_reply(interaction));
-    assert_eq!(text, completion.text());
+    let reply = recorded_reply(interaction);
+    for _ in &splits {
+        let request = chat_request(&interaction.request);
+        let (completion, text, _) = send(&provider, request, true).await.expect("a success");
+        assert_as_recorded(&interaction.name, &completion, &reply);
+        assert_eq!(text, completion.text());
+    }
 }
 
 /// Returns a chat in its state before the last interaction, with tools that return the recorded
