@@ -88,6 +88,7 @@ impl Tool for StoresContext {
 
 #[tokio::test]
 async fn ended_stream_yields_no_late_tool_progress() {
+    let _recorder = Recorder::new();
     let seen: Arc<Mutex<Option<ToolContext>>> = Arc::default();
     let definition = ToolDefinition::new("keep", "StoresContext.", json!({"type": "object"}));
     let mut tools = ToolSet::new();

@@ -55,6 +55,7 @@ fn unavailable() -> ProviderError {
 
 #[tokio::test]
 async fn tools_run_until_the_model_requests_none() {
+    let _recorder = Recorder::new();
     let model = Script::new()
         .calls("add", json!({"a": 1, "b": 2}))
         .calls("divide", json!({"a": 9, "b": 3}))
@@ -77,6 +78,7 @@ async fn tools_run_until_the_model_requests_none() {
 
 #[tokio::test]
 async fn results_are_sent_in_call_order_including_failures() {
+    let _recorder = Recorder::new();
     let model = Script::new()
         .then(
             Answer::calls("divide", json!({"a": 1, "b": 0}))
@@ -119,6 +121,7 @@ async fn meet() -> &'static str {
 
 #[tokio::test]
 async fn tool_calls_of_one_reply_run_concurrently() {
+    let _recorder = Recorder::new();
     let model =
         Script::new().then(Answer::calls("meet", json!({})).call("meet", json!({}))).says("both");
     let mut chat = Chat::new(model).with_tools(tools![meet]);
@@ -138,6 +141,7 @@ async fn note(name: String, wait: u64) -> String {
 
 #[tokio::test]
 async fn sequential_mode_runs_calls_in_order() {
+    let _recorder = Recorder::new();
     let model = Script::new()
         .then(
             Answer::calls("note", json!({"name": "a", "wait": 20}))
@@ -151,6 +155,7 @@ async fn sequential_mode_runs_calls_in_order() {
 
 #[tokio::test]
 async fn exceeding_max_rounds_is_an_error_that_names_the_setting() {
+    let _recorder = Recorder::new();
     let again = || Answer::calls("add", json!({"a": 1, "b": 1}));
     let model = Script::new().then(again()).then(again()).then(again()).says("two");
     let mut chat = Chat::new(model).with_tools(tools![add]).with_max_rounds(3);
@@ -163,6 +168,7 @@ async fn exceeding_max_rounds_is_an_error_that_names_the_setting() {
 
 #[tokio::test]
 async fn stream_yields_events_in_order() {
+    let _recorder = Recorder::new();
     let calls = Answer::new().thinking("Hm.").text("Let me ").text("see.");
     let calls = calls.call("add", json!({"a": 1, "b": 2}));
     let model = Script::new().then(calls).says("three");
@@ -194,6 +200,7 @@ async fn stream_yields_events_in_order() {
 
 #[tokio::test]
 async fn failed_first_call_leaves_the_history_unchanged() {
+    let _recorder = Recorder::new();
     let model = Script::new().says("hello").fails(unavailable()).says("again");
     let mut chat = Chat::new(model);
     chat.chat("hi").await.unwrap();
@@ -205,6 +212,7 @@ async fn failed_first_call_leaves_the_history_unchanged() {
 
 #[tokio::test]
 async fn call_that_fails_after_tools_keeps_their_results() {
+    let _recorder = Recorder::new();
     let model =
         Script::new().calls("add", json!({"a": 1, "b": 2})).fails(unavailable()).says("three");
     let mut chat = Chat::new(model.clone()).with_tools(tools![add]);
@@ -220,6 +228,7 @@ async fn call_that_fails_after_tools_keeps_their_results() {
 
 #[tokio::test]
 async fn dropped_stream_keeps_the_received_text_as_a_partial_turn() {
+    let _recorder = Recorder::new();
     let model = Script::new().then(Answer::says("Once upon").then_stalls()).says("a time");
     let mut chat = Chat::new(model);
     let mut stream = chat.stream("tell");
@@ -232,6 +241,7 @@ async fn dropped_stream_keeps_the_received_text_as_a_partial_turn() {
 
 #[tokio::test]
 async fn error_in_a_stream_keeps_the_received_text_and_is_returned() {
+    let _recorder = Recorder::new();
     let model = Script::new().then(Answer::says("Once").then_fails(unavailable()));
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
@@ -246,6 +256,7 @@ async fn error_in_a_stream_keeps_the_received_text_and_is_returned() {
 
 #[tokio::test]
 async fn stream_without_its_last_event_is_an_error() {
+    let _recorder = Recorder::new();
     let model = Script::new().then(Answer::says("Once").without_done());
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
@@ -255,6 +266,7 @@ async fn stream_without_its_last_event_is_an_error() {
 
 #[tokio::test]
 async fn parameters_reach_the_provider() {
+    let _recorder = Recorder::new();
     let model = Script::new().says("ok");
     let mut chat = Chat::new(model.clone())
         .with_temperature(0.2)
@@ -280,6 +292,7 @@ async fn parameters_reach_the_provider() {
 
 #[tokio::test]
 async fn stored_conversation_round_trips_and_continues() {
+    let _recorder = Recorder::new();
     let model = Script::new().calls("add", json!({"a": 1, "b": 2})).says("three");
     let mut chat = Chat::new(model).with_tools(tools![add]);
     chat.chat([Content::text("1+2?"), Content::image_url("https://example.com/x.png")])
@@ -297,6 +310,7 @@ async fn stored_conversation_round_trips_and_continues() {
 
 #[test]
 fn every_content_type_round_trips_through_json() {
+    let _recorder = Recorder::new();
     let replay = chatlas::content::Replay::new("openai", json!({"id": "x"}));
     let contents = vec![
         Content::text("a"),
@@ -323,6 +337,7 @@ fn every_content_type_round_trips_through_json() {
 
 #[tokio::test]
 async fn chat_with_a_shared_provider_can_move_to_another_task() {
+    let _recorder = Recorder::new();
     let model: Arc<dyn Provider> = Arc::new(Script::new().says("ok"));
     let mut chat = Chat::new(model);
     let reply = tokio::spawn(async move { chat.chat("hi").await }).await.unwrap().unwrap();
@@ -337,6 +352,7 @@ async fn long(length: usize) -> String {
 
 #[tokio::test]
 async fn calls_with_the_same_id_both_get_a_result() {
+    let _recorder = Recorder::new();
     let calls = Answer::new()
         .call_with_id("c", "add", json!({"a": 1, "b": 2}))
         .call_with_id("c", "add", json!({"a": 3, "b": 4}))
@@ -352,6 +368,7 @@ async fn calls_with_the_same_id_both_get_a_result() {
 
 #[tokio::test]
 async fn hundred_calls_in_one_reply_get_results_in_order() {
+    let _recorder = Recorder::new();
     let calls =
         (0..100).fold(Answer::new(), |answer, n| answer.call("add", json!({"a": n, "b": n})));
     for mode in [ToolMode::Concurrent, ToolMode::Sequential] {
@@ -369,6 +386,7 @@ async fn hundred_calls_in_one_reply_get_results_in_order() {
 
 #[tokio::test]
 async fn large_result_reaches_the_model_unchanged() {
+    let _recorder = Recorder::new();
     let model = Script::new().calls("long", json!({"length": 5_000_000})).says("ok");
     let mut chat = Chat::new(model.clone()).with_tools(tools![long]);
     in_time(chat.chat("go")).await.unwrap();
@@ -441,6 +459,7 @@ async fn shared_provider_is_a_provider_and_transparent_wrapper_has_no_span() {
 
 #[tokio::test]
 async fn shared_provider_streams() {
+    let _recorder = Recorder::new();
     let shared = Arc::new(Script::new().streams(["Os", "lo."]));
     let mut chat = Chat::new(shared);
     let mut pieces = Vec::new();

@@ -58,6 +58,7 @@ async fn reply_is_parsed_into_the_requested_type() {
 
 #[tokio::test]
 async fn lists_and_plain_values_can_be_extracted() {
+    let _recorder = Recorder::new();
     let model = Script::new()
         .says(r#"{"value": [{"name": "Ada", "age": 36}]}"#)
         .says("```json\n{\"value\": 7}\n```")

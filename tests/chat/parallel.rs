@@ -81,6 +81,7 @@ async fn results_are_in_prompt_order_and_concurrency_is_bounded() {
 
 #[tokio::test]
 async fn parallel_prompts_can_run_in_a_spawned_task() {
+    let _recorder = Recorder::new();
     let (provider, _) = Echo::new();
     let chat = Chat::new(provider);
     let asking = tokio::spawn(async move { chat.parallel(["1", "2"], 0).await });

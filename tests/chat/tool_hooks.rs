@@ -149,6 +149,7 @@ async fn failing_or_panicking_hook_fails_the_call_but_not_the_run() {
 
 #[tokio::test]
 async fn all_hooks_must_approve_and_a_result_can_be_withheld() {
+    let _recorder = Recorder::new();
     let called: Arc<Mutex<Vec<&'static str>>> = Arc::default();
     let note = |name: &'static str, approval: Approval| {
         let called = Arc::clone(&called);
@@ -174,6 +175,7 @@ async fn all_hooks_must_approve_and_a_result_can_be_withheld() {
 
 #[tokio::test]
 async fn result_hooks_receive_results_of_calls_that_never_ran() {
+    let _recorder = Recorder::new();
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let see = Arc::clone(&seen);
     let model = Script::new().calls("no_such", json!({})).says("ok");

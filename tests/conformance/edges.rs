@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::cassettes::shared;
 use crate::support::conformance::{Conventions, Findings};
 use crate::support::signals::{Signals, signals};
 use crate::support::timeout::in_time;
@@ -99,21 +98,21 @@ fn failure(kind: ProviderErrorKind) -> ProviderError {
 }
 
 struct Conformance {
-    conventions: Conventions,
+    conventions: &'static Conventions,
     signals: Signals,
     findings: Findings,
 }
 
 impl Conformance {
     fn new() -> Self {
-        let conventions = Conventions::load(&shared().expect("shared data"));
+        let conventions = Conventions::get();
         Self { conventions, signals: signals(), findings: Findings::default() }
     }
 
     /// Checks the signals recorded so far. Violations that contain an `excused` text are ignored:
     /// they are caused by data that the vendor does not send.
     fn check(&mut self, excused: &[&str]) {
-        let (conventions, findings) = (&self.conventions, &mut self.findings);
+        let (conventions, findings) = (self.conventions, &mut self.findings);
         let spans = self.signals.spans();
         for span in &spans {
             conventions.check_span(span, &self.signals.start_of(span), findings);

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::support::cassettes::{Interaction, Recording, interactions, recordings, shared};
+use crate::support::cassettes::{Interaction, Recording, interactions, recordings};
 use crate::support::conformance::{Conventions, Findings, text};
 use crate::support::server::{Answer, Server};
 use crate::support::signals::{Signals, signals};
@@ -292,14 +292,14 @@ pub(super) fn add(trials: &mut Trials) {
 }
 
 async fn conforms(vendor: &Vendor, recording: Recording) {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+    let conventions = Conventions::get();
     let signals = signals();
     let mut findings = Findings::default();
     for run in runs_of_one_kind(&recording.interactions) {
         for capture in [Capture::Nothing, Capture::SpansAndEvents] {
             play(vendor, &run, capture).await;
             let before = findings.violations.len();
-            let spans = check(&signals, &conventions, &mut findings);
+            let spans = check(&signals, conventions, &mut findings);
             let fresh = findings.violations.split_off(before);
             // The library cannot report counts that the vendor did not send.
             let counted = run.iter().all(|recorded| has_usage(recorded));

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unused_async)] // some tools have nothing to await
 
-use crate::support::cassettes::shared;
 use crate::support::conformance::{Conventions, Findings};
 use crate::support::signals::{Signals, signals};
 use crate::support::timeout::in_time;
@@ -295,19 +294,19 @@ fn check(signals: &Signals, conventions: &Conventions, findings: &mut Findings) 
 }
 
 async fn conversation_with_every_feature_conforms() {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+    let conventions = Conventions::get();
     let signals = signals();
     let mut findings = Findings::default();
     let modes = [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents];
     for capture in modes {
         Box::pin(everything(capture)).await;
-        check(&signals, &conventions, &mut findings);
+        check(&signals, conventions, &mut findings);
     }
     signals.each_metric(|metric| conventions.check_metric(metric, &mut findings));
     assert!(findings.violations.is_empty(), "{}", findings.violations.join("\n"));
     // Every attribute that the library can set occurred at least once.
     let missing: Vec<String> = findings.unseen(
-        &conventions,
+        conventions,
         &[
             // These are not available to the library.
             "exception.stacktrace",
@@ -318,12 +317,12 @@ async fn conversation_with_every_feature_conforms() {
         missing.is_empty(),
         "never set:\n{}\nof\n{}",
         missing.join("\n"),
-        findings.table(&conventions)
+        findings.table(conventions)
     );
 }
 
 async fn model_call_without_a_chat_conforms() {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+    let conventions = Conventions::get();
     let signals = signals();
     let mut findings = Findings::default();
     let model = provider(Script::new().then(full_reply()));
@@ -363,7 +362,7 @@ fn span_with(
 }
 
 async fn checker_finds_violations() {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+    let conventions = Conventions::get();
     // A conformant span without content.
     let right: Vec<(&'static str, OtelValue)> = vec![
         ("gen_ai.operation.name", "chat".into()),
@@ -446,7 +445,7 @@ async fn checker_finds_violations() {
 }
 
 async fn checker_finds_duplicates_and_attributes_missing_at_the_start() {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+    let conventions = Conventions::get();
     let twice = vec![
         KeyValue::new("gen_ai.operation.name", "execute_tool"),
         KeyValue::new("gen_ai.tool.name", "x"),

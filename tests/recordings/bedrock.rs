@@ -134,12 +134,12 @@ async fn stream_split_at_each_byte(recording: Recording) {
 }
 
 /// Reads a stream once for each list of positions to split it at.
-async fn read_split(interaction: &Interaction, cuts: Vec<Vec<usize>>) {
-    let answers = cuts.iter().map(|places| answer(interaction).split_at(places)).collect();
+async fn read_split(interaction: &Interaction, splits: Vec<Vec<usize>>) {
+    let answers = splits.iter().map(|positions| answer(interaction).split_at(positions)).collect();
     let server = Server::start(answers);
     let provider = provider(interaction, &server).with_http_spans(false);
     let message = message(interaction);
-    for _ in &cuts {
+    for _ in &splits {
         let result = send(&provider, chat_request(&interaction.request), true).await;
         let (completion, text, _) = result.expect("a success");
         assert_as_recorded("aws.bedrock", &interaction.name, &completion, &message);

@@ -192,24 +192,25 @@ async fn replies(recording: Recording) {
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        read_split(interaction, &every_position(interaction)).await;
+        read_split(interaction, &response(interaction), &every_position(interaction)).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
+        let response = response(interaction);
         for position in every_position(interaction) {
-            read_split(interaction, &[position]).await;
+            read_split(interaction, &response, &[position]).await;
         }
     }
 }
 
-async fn read_split(interaction: &Interaction, positions: &[usize]) {
+async fn read_split(interaction: &Interaction, response: &Value, positions: &[usize]) {
     let provider = provider(&interaction.request, "http://vendor.example/v1");
     let provider = provider.with_http(split_at(interaction, positions));
     let request = chat_request(&interaction.request);
     let (completion, text, _) = send(&provider, request, true).await.expect("a success");
-    assert_as_recorded(&interaction.name, &completion, &response(interaction));
+    assert_as_recorded(&interaction.name, &completion, response);
     assert_eq!(text, completion.text());
 }
 

@@ -14,11 +14,14 @@ mod values;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use opentelemetry::KeyValue;
 use opentelemetry::logs::AnyValue;
 use serde_json::{Value, json};
+
+use super::cassettes::shared;
 
 /// The official data of the conventions.
 pub struct Conventions {
@@ -98,8 +101,18 @@ impl Findings {
 }
 
 impl Conventions {
-    /// Loads the data from the directory of shared data.
-    pub fn load(shared: &Path) -> Self {
+    /// Returns the data in the directory of shared data, which is loaded once per process.
+    ///
+    /// # Panics
+    ///
+    /// If the shared data is missing.
+    pub fn get() -> &'static Self {
+        static CONVENTIONS: LazyLock<Conventions> =
+            LazyLock::new(|| Conventions::load(&shared().expect("shared data")));
+        &CONVENTIONS
+    }
+
+    fn load(shared: &Path) -> Self {
         let folder = shared.join("semconv");
         let text = |path: &Path| fs::read_to_string(path).expect("a readable file");
         let yaml = |path: &str| -> Value {
