@@ -113,12 +113,11 @@ impl Answer {
     #[must_use]
     pub fn thinking(mut self, chunk: impl Into<String>) -> Self {
         let chunk = chunk.into();
-        match self.completion.contents.last_mut() {
-            Some(Content::Thinking(thinking)) => thinking.text.push_str(&chunk),
-            _ => {
-                let thinking = Thinking::new(chunk.clone());
-                self.completion.contents.push(Content::Thinking(thinking));
-            }
+        if let Some(Content::Thinking(thinking)) = self.completion.contents.last_mut() {
+            thinking.text.push_str(&chunk);
+        } else {
+            let thinking = Thinking::new(chunk.clone());
+            self.completion.contents.push(Content::Thinking(thinking));
         }
         self.events.push(CompletionEvent::Thinking(chunk));
         self

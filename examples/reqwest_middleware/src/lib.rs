@@ -20,7 +20,7 @@ use reqwest_tracing::{SpanBackendWithUrl, TracingMiddleware};
 pub fn client() -> Result<ClientWithMiddleware, reqwest::Error> {
     let client = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(120))
+        .read_timeout(Duration::from_secs(90))
         // Do not send the API key to another host.
         .redirect(reqwest::redirect::Policy::none())
         .build()?;

@@ -169,7 +169,7 @@ async fn page_shows_the_answer_and_sends_feedback_in_a_browser() {
             return;
         }
     };
-    let report = tokio::time::timeout(Duration::from_secs(120), reports.recv()).await;
+    let report = tokio::time::timeout(Duration::from_secs(90), reports.recv()).await;
     browser.kill().expect("it runs");
     browser.wait().expect("it ends");
     // A profile that cannot be removed stays in the temporary folder.
