@@ -5,17 +5,15 @@
 mod anthropic_replies;
 #[cfg(feature = "anthropic")]
 mod anthropic_requests;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(feature = "bedrock")]
 mod bedrock_replies;
 #[cfg(feature = "bedrock")]
 mod bedrock_requests;
-#[cfg(feature = "anthropic")]
-mod canned;
-#[cfg(feature = "azure")]
-mod azure;
 #[cfg(feature = "openai")]
 mod completions;
-#[cfg(all(feature = "google", feature = "openai"))]
+#[cfg(all(feature = "anthropic", feature = "google", feature = "openai"))]
 mod derived;
 #[cfg(all(
     feature = "azure",
@@ -27,7 +25,7 @@ mod derived;
     feature = "openai",
 ))]
 mod environment;
-#[cfg(any(feature = "google", feature = "openai"))]
+#[cfg(any(feature = "anthropic", feature = "google", feature = "openai"))]
 mod fixed;
 #[cfg(feature = "google")]
 mod google;
