@@ -50,20 +50,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn converse() -> Result<Reply, Box<dyn std::error::Error>> {
     let mut chat = Chat::new(model())
-        .name("travel_assistant")
-        .description("Says what to pack.")
-        .conversation_id("conversation-1")
-        .session_id("session-1")
-        .attribute("user.id", "user-1")
-        .system_prompt("You are a concise travel assistant.")
-        .tools(tools![get_weather])
-        .temperature(0.2)
-        .capture(Capture::SpansAndEvents);
+        .with_name("travel_assistant")
+        .with_description("Says what to pack.")
+        .with_conversation_id("conversation-1")
+        .with_session_id("session-1")
+        .with_attribute("user.id", "user-1")
+        .with_system_prompt("You are a concise travel assistant.")
+        .with_tools(tools![get_weather])
+        .with_temperature(0.2)
+        .with_capture(Capture::SpansAndEvents);
     let map = Content::image_url("https://example.com/tokyo.png");
     let mut stream = chat.stream([Content::text("What should I pack for Tokyo?"), map]);
     while let Some(event) = stream.next().await {
         if let StreamEvent::Done(reply) = event? {
-            return Ok(reply);
+            return Ok(*reply);
         }
     }
     Err("the stream had no end".into())

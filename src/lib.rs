@@ -6,7 +6,7 @@
 //! /// Get the current weather forecast for a city.
 //! #[tool]
 //! async fn get_weather(
-//!     /// The city, "Tokyo" for example.
+//!     /// The city, such as "Tokyo".
 //!     city: String,
 //! ) -> String {
 //!     format!("{city}: 14°C, light rain")
@@ -14,41 +14,54 @@
 //!
 //! # async fn example() -> Result<(), chatlas::ChatError> {
 //! let mut chat = Chat::new(chatlas::OpenAi::new("gpt-4o"))
-//!     .system_prompt("Always call get_weather before advising what to pack.")
-//!     .tools(tools![get_weather]);
+//!     .with_system_prompt("Always call get_weather before advising what to pack.")
+//!     .with_tools(tools![get_weather]);
 //! let reply = chat.chat("I'm headed to Tokyo: what should I pack?").await?;
 //! println!("{reply}");
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Every `chat()` is one connected trace: `invoke_agent`, below it a `chat` span for each model
-//! call and an `execute_tool` span for each tool call. They go nowhere until an OpenTelemetry SDK
-//! is installed: by `chatlas::otel` (feature `otel`), or by the program itself.
+//! Every `chat()` is recorded as one connected trace: an `invoke_agent` span with a `chat` span for
+//! each model call and an `execute_tool` span for each tool call. Spans are exported if an
+//! OpenTelemetry SDK is installed: by `chatlas::otel` (feature `otel`), or by the program.
 //!
-//! | to | see |
+//! | task | see |
 //! |---|---|
-//! | talk to a model: whole, streamed, as values, many at once | [`Chat`] |
-//! | let it call functions | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
-//! | name the model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
-//! | bring a model of your own, or wrap one | [`#[provider]`](macro@provider), [`Provider`] |
-//! | tell failures apart | [`ChatError`], [`ProviderErrorKind`] |
-//! | say where traces go | `chatlas::otel` |
-//! | say what is recorded, judge an answer | [`telemetry`] |
-//! | test all of it without a network | `chatlas::testing` |
+//! | send prompts: complete or streamed replies, typed values, several at once | [`Chat`] |
+//! | define tools | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
+//! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
+//! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
+//! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
+//! | export telemetry | `chatlas::otel` |
+//! | choose what is recorded, record feedback | [`telemetry`] |
+//! | test without a network | `chatlas::testing` |
+//!
+//! # Names
+//!
+//! Setters of a value under construction are `with_…` and take `self`; setters in place are `set_…`
+//! and take `&mut self`; getters have the bare name: `with_model`, `set_model`, `model`.
 //!
 //! # Features
 //!
-//! Each provider has one of its name; `openai`, `anthropic`, `google` and TLS (`rustls-ring`) are on
-//! unless turned off. `otel` is `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `auto-init` sets
-//! telemetry up without a line of code, `testing` is `chatlas::testing`. `chrono`, `uuid` and `url`
-//! let tools take those crates' types.
+//! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
+//! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `auto-init` sets
+//! telemetry up without code, `testing` adds `chatlas::testing`. `chrono`, `uuid` and `url` allow
+//! types of those crates as tool parameters.
 
 #![forbid(unsafe_code)]
 
 #[doc(hidden)]
 pub use chatlas_core::__private;
-pub use chatlas_core::*;
+pub use chatlas_core::{
+    Approval, AssistantTurn, CancellationToken, Chat, ChatError, ChatRequest, ChatStream,
+    Completion, CompletionEvent, CompletionStream, Content, DuplicateTool, DynTool, FinishReason,
+    Modalities, Model, ModelParams, OutputSchema, OwnedChatStream, Prompt, Provide, Provider,
+    ProviderError, ProviderErrorKind, ProviderInfo, Reply, ServerToolDefinition, StreamEvent, Tool,
+    ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
+    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, provider, schema,
+    schemars, serde, serde_json, telemetry, tool, turn,
+};
 #[doc(inline)]
 pub use chatlas_macros::{
     face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
@@ -67,7 +80,7 @@ pub use chatlas_providers::bedrock::{self, Bedrock, BedrockApi};
 pub use chatlas_providers::google::Gemini;
 #[cfg(feature = "vertex")]
 pub use chatlas_providers::google::Vertex;
-pub use chatlas_providers::http::{HttpOptions, Token};
+pub use chatlas_providers::http::{BearerToken, HttpOptions};
 #[cfg(feature = "cloudflare")]
 pub use chatlas_providers::vendors::Cloudflare;
 #[cfg(feature = "databricks")]
@@ -96,16 +109,18 @@ pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 #[cfg(feature = "testing")]
 pub mod testing;
 
-/// What most programs need: `use chatlas::prelude::*;`.
+/// The names that programs with tools, hooks or providers need: `use chatlas::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Chat, ChatError, ChatStream, Content, Provider, Reply, StreamEvent, Tool, ToolSet, Turn,
-        provider, tool, toolbox, tools,
+        Approval, Chat, ChatError, ChatRequest, ChatStream, Completion, CompletionEvent,
+        CompletionStream, Content, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply,
+        StreamEvent, Tool, ToolContext, ToolError, ToolOutput, ToolSet, Turn, Usage, provider,
+        tool, toolbox, tools,
     };
     pub use futures_util::StreamExt as _;
 }
 
-/// The examples of the README, of the guides and of the macros compile.
+/// Compiles the examples of the README, the guides and the macro pages.
 #[cfg(all(doctest, feature = "otel", feature = "openai"))]
 mod guides {
     #[doc = include_str!("../README.md")]

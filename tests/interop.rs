@@ -64,7 +64,7 @@ fn model(tool: &str) -> Script {
 }
 
 fn agent(model: Script) -> Chat {
-    Chat::new(model).tools(tools![get_weather, get_archive, spawns, awaits_span])
+    Chat::new(model).with_tools(tools![get_weather, get_archive, spawns, awaits_span])
 }
 
 async fn go(model: Script) {

@@ -1,5 +1,5 @@
-//! What telemetry costs where nothing is installed, counted in allocations, and that it is on as
-//! soon as something is.
+//! Without an SDK, telemetry makes a fixed small number of allocations; it is on as soon as an SDK is
+//! installed.
 
 #[path = "../benches/runs/mod.rs"]
 mod runs;
@@ -12,49 +12,55 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMete
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use runs::{Bare, Canned};
 
-/// How many allocations a call makes when it is not the first.
+/// The allocation with which a run, or a call outside a run, finds out that no SDK is installed.
+const PROBE: u64 = 1;
+
+/// Returns the number of allocations of a call, after the first call.
 fn allocations<I, O>(input: impl Fn() -> I, mut call: impl FnMut(I) -> O) -> u64 {
     let mut counts = (0..40).map(|_| {
-        let given = input();
+        let input = input();
         let mut output = None;
-        let counted = allocation_counter::measure(|| output = Some(call(given)));
+        let counted = allocation_counter::measure(|| output = Some(call(input)));
         drop(output);
         counted.count_total
     });
     counts.next();
     let second = counts.next().unwrap();
-    assert!(counts.all(|count| count == second), "it is the same each time");
+    assert!(counts.all(|count| count == second), "the number of allocations varies");
     second
 }
 
-/// One after the other: what is installed is for all, and what was there first does not come back.
+/// One test for all steps, because the global providers cannot be uninstalled.
 #[test]
-fn telemetry_costs_nothing_until_something_is_installed_and_then_it_is_there() {
-    where_nothing_is_installed_no_span_allocates();
-    a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes();
-    a_meter_provider_is_seen_though_the_program_still_holds_the_one_before_it();
+fn telemetry_allocates_once_per_run_until_a_provider_is_installed() {
+    without_an_sdk_a_run_or_call_makes_one_allocation();
+    tracer_provider_is_used_from_the_next_call_on();
+    meter_provider_is_used_while_the_program_holds_the_previous_one();
 }
 
-fn where_nothing_is_installed_no_span_allocates() {
+fn without_an_sdk_a_run_or_call_makes_one_allocation() {
     let chat = runs::chat();
-    let run = |telemetry| allocations(runs::replies, |given| runs::run(&chat, given, telemetry));
-    assert_eq!(run(true), run(false));
-    let calls =
-        |telemetry| allocations(runs::answers::<11>, |given| runs::run(&chat, given, telemetry));
-    assert_eq!(calls(true), calls(false));
-    let tools =
-        |telemetry| allocations(|| runs::asking(11), |given| runs::run(&chat, given, telemetry));
-    assert_eq!(tools(true), tools(false));
+    let run =
+        |telemetry| allocations(runs::replies, |replies| runs::run(&chat, replies, telemetry));
+    assert_eq!(run(true), run(false) + PROBE);
+    let calls = |telemetry| {
+        allocations(runs::answers::<11>, |replies| runs::run(&chat, replies, telemetry))
+    };
+    assert_eq!(calls(true), calls(false) + PROBE);
+    let tools = |telemetry| {
+        allocations(|| runs::tool_requests(11), |replies| runs::run(&chat, replies, telemetry))
+    };
+    assert_eq!(tools(true), tools(false) + PROBE);
 
     let model = Canned::new();
     let traced =
-        allocations(ChatRequest::default, |asked| runs::done(Provider::chat(&model, asked)));
-    let bare = allocations(ChatRequest::default, |asked| runs::done(Bare::chat(&model, asked)));
-    assert_eq!(traced, bare);
-    assert_eq!(allocations(|| 3, |days| runs::done(runs::get_weather(days))), 0);
+        allocations(ChatRequest::default, |request| runs::done(Provider::chat(&model, request)));
+    let bare = allocations(ChatRequest::default, |request| runs::done(Bare::chat(&model, request)));
+    assert_eq!(traced, bare + PROBE);
+    assert_eq!(allocations(|| 3, |days| runs::done(runs::get_weather(days))), PROBE);
 }
 
-fn a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes() {
+fn tracer_provider_is_used_from_the_next_call_on() {
     let chat = runs::chat();
     let model = Canned::new();
     let call = || {
@@ -66,8 +72,8 @@ fn a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes() {
         for _ in 0..calls_before {
             call();
         }
-        // Whoever holds the one before it is no matter.
-        let before = global::tracer_provider();
+        // Holding the previous provider must not matter.
+        let previous = global::tracer_provider();
         let exporter = InMemorySpanExporter::default();
         let installed = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         global::set_tracer_provider(installed.clone());
@@ -85,29 +91,33 @@ fn a_tracer_provider_is_seen_by_the_next_call_whenever_it_comes_and_goes() {
                 "invoke_agent travel",
             ]
         );
-        drop(before);
+        drop(previous);
         global::set_tracer_provider(NoopTracerProvider::new());
         call();
-        assert_eq!(exporter.get_finished_spans().unwrap().len(), 6, "the one before it is quiet");
+        assert_eq!(
+            exporter.get_finished_spans().unwrap().len(),
+            6,
+            "the replaced provider receives no more spans"
+        );
         drop(installed);
     }
 }
 
-fn a_meter_provider_is_seen_though_the_program_still_holds_the_one_before_it() {
+fn meter_provider_is_used_while_the_program_holds_the_previous_one() {
     let model = Canned::new();
-    let ask = || runs::done(Provider::chat(&model, ChatRequest::default())).unwrap();
-    ask();
-    let before = global::meter_provider();
+    let call = || runs::done(Provider::chat(&model, ChatRequest::default())).unwrap();
+    call();
+    let previous = global::meter_provider();
     let exporter = InMemoryMetricExporter::default();
     let installed = SdkMeterProvider::builder()
         .with_reader(PeriodicReader::builder(exporter.clone()).build())
         .build();
     global::set_meter_provider(installed.clone());
     for _ in 0..65 {
-        ask();
+        call();
     }
     installed.force_flush().unwrap();
     assert!(!exporter.get_finished_metrics().unwrap().is_empty());
-    drop(before);
+    drop(previous);
     global::set_meter_provider(opentelemetry::metrics::noop::NoopMeterProvider::new());
 }

@@ -1,5 +1,5 @@
-//! What telemetry costs, case by case, in time and allocations: `cargo bench -p chatlas --bench cost`. What it
-//! is held to is shown by `--bench table`.
+//! The cost of telemetry in time and allocations, case by case: `cargo bench -p chatlas --bench cost`.
+//! For a comparison with the bounds, run `--bench table`.
 
 #[path = "../runs/mod.rs"]
 mod runs;
@@ -22,7 +22,7 @@ fn main() {
     divan::main();
 }
 
-/// A run of four spans: with nothing installed, or with the SDK.
+/// A run of four spans, without or with an SDK.
 #[divan::bench(args = [false, true])]
 fn run_of_4_spans(bencher: Bencher<'_, '_>, sdk: bool) {
     install(sdk);
@@ -31,13 +31,13 @@ fn run_of_4_spans(bencher: Bencher<'_, '_>, sdk: bool) {
 }
 
 #[divan::bench]
-fn work_of_that_run(bencher: Bencher<'_, '_>) {
+fn run_without_telemetry(bencher: Bencher<'_, '_>) {
     let chat = runs::chat();
     bencher.with_inputs(runs::replies).bench_values(|replies| runs::run(&chat, replies, false));
 }
 
 #[divan::bench]
-fn that_run_by_tracing_opentelemetry(bencher: Bencher<'_, '_>) {
+fn run_of_4_spans_by_tracing_opentelemetry(bencher: Bencher<'_, '_>) {
     let tracer = runs::batching().tracer("app");
     let layer = tracing_opentelemetry::layer().with_tracer(tracer);
     let dispatch = tracing::Dispatch::new(Registry::default().with(layer));
@@ -65,13 +65,13 @@ fn tool_function(bencher: Bencher<'_, '_>, sdk: bool) {
     bencher.bench(|| runs::done(runs::get_weather(black_box(3))));
 }
 
-/// A whole `chat()` after 200 exchanges: without capture, or with it.
+/// A complete `chat()` after 200 exchanges, without or with capture.
 #[divan::bench(args = [false, true])]
 fn chat_after_200_exchanges(bencher: Bencher<'_, '_>, capture: bool) {
     install(true);
     let capture = if capture { Capture::Spans } else { Capture::Nothing };
     let (mut chat, turns) = runs::long_chat(200, capture);
-    bencher.bench_local(|| runs::ask(&mut chat, &turns));
+    bencher.bench_local(|| runs::send_prompt(&mut chat, &turns));
 }
 
 fn install(sdk: bool) {

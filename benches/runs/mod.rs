@@ -1,8 +1,8 @@
-//! What the benchmarks run: a run of four spans (`invoke_agent`, two `chat`, one `execute_tool`),
-//! as chatlas makes them and as a program would make them with `tracing`; single calls with and
-//! without their span; and a whole conversation.
+//! The code that the benchmarks measure: a run of four spans (`invoke_agent`, two `chat`, one
+//! `execute_tool`), recorded by chatlas and by a program that uses `tracing`; single calls with and
+//! without a span; and a complete conversation.
 
-// Each benchmark uses its own part; what is measured has nothing to wait for.
+// Each benchmark uses a part of this module. The measured futures are always ready.
 #![allow(dead_code, unreachable_pub, clippy::unused_async, clippy::inline_always)]
 
 use std::future::ready;
@@ -23,17 +23,17 @@ use serde_json::json;
 use tracing::field::Empty;
 use tracing::{Instrument as _, info_span};
 
-/// The result of work that has nothing to wait for. The future is polled where it is made, as
-/// `.await` does: to move it would be measured, too.
+/// Returns the output of a future that is ready at its first poll. The future is polled in place, as
+/// `.await` does, so that moving it is not measured.
 #[inline(always)]
 pub fn done<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("there is something to wait for"),
+        Poll::Pending => panic!("the future is not ready"),
     }
 }
 
-/// Answers at once.
+/// A provider that returns fixed replies.
 pub struct Canned {
     info: ProviderInfo,
     replies: [Completion; 2],
@@ -46,12 +46,12 @@ impl Canned {
         Self { info, replies: replies() }
     }
 
-    fn answer(&self, request: &ChatRequest) -> Completion {
-        let answered = matches!(
+    fn reply(&self, request: &ChatRequest) -> Completion {
+        let has_tool_result = matches!(
             request.turns.last().map(|turn| turn.contents()),
             Some([chatlas::Content::ToolResult(_), ..])
         );
-        self.replies[usize::from(answered)].clone()
+        self.replies[usize::from(has_tool_result)].clone()
     }
 }
 
@@ -62,11 +62,11 @@ impl Provider for Canned {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        Ok(self.answer(&request))
+        Ok(self.reply(&request))
     }
 }
 
-/// The same without telemetry.
+/// The trait of a provider without telemetry.
 #[async_trait]
 pub trait Bare {
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError>;
@@ -75,11 +75,11 @@ pub trait Bare {
 #[async_trait]
 impl Bare for Canned {
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        Ok(self.answer(&request))
+        Ok(self.reply(&request))
     }
 }
 
-/// Answers at once, with nothing: what a call of it costs is little beside what is measured.
+/// A provider that returns an empty reply, so that a call without telemetry costs almost nothing.
 pub struct Quiet(ProviderInfo);
 
 impl Quiet {
@@ -114,41 +114,35 @@ pub async fn get_weather(days: u64) -> u64 {
     black_box(days + 1)
 }
 
-/// The same without telemetry.
+/// [`get_weather`] without telemetry.
 pub async fn get_weather_bare(days: u64) -> u64 {
     black_box(days + 1)
 }
 
-/// Two replies: a tool call, and the answer.
+/// Returns two replies: a tool request and an answer.
 pub fn replies() -> [Completion; 2] {
-    let asks = ToolRequest {
-        id: "call_1".to_owned(),
-        name: "get_weather".to_owned(),
-        arguments: json!({"days": 3}),
-        replay: None,
-    };
-    let reply = |content, reason, id: &str| AssistantTurn {
-        contents: vec![content],
-        usage: usage(120, 14),
-        finish_reason: Some(reason),
-        response_id: Some(id.to_owned()),
-        model: Some("gpt-4o-2024-08-06".to_owned()),
-        ..AssistantTurn::default()
+    let request = ToolRequest::new("call_1", "get_weather", json!({"days": 3}));
+    let reply = |content, reason, id| {
+        AssistantTurn::new([content])
+            .with_usage(usage(120, 14))
+            .with_finish_reason(reason)
+            .with_response_id(id)
+            .with_model("gpt-4o-2024-08-06")
     };
     [
-        reply(chatlas::Content::ToolRequest(asks), FinishReason::ToolCall, "resp_1"),
+        reply(chatlas::Content::ToolRequest(request), FinishReason::ToolCall, "resp_1"),
         reply(chatlas::Content::text("Take an umbrella."), FinishReason::Stop, "resp_2"),
     ]
 }
 
-/// A reply that asks for that many tool calls.
-pub fn asking(calls: usize) -> [Completion; 1] {
-    let [mut asks, _] = replies();
-    asks.contents = std::iter::repeat_n(asks.contents.swap_remove(0), calls).collect();
-    [asks]
+/// Returns a reply with that many tool requests.
+pub fn tool_requests(calls: usize) -> [Completion; 1] {
+    let [mut reply, _] = replies();
+    reply.contents = std::iter::repeat_n(reply.contents.swap_remove(0), calls).collect();
+    [reply]
 }
 
-/// Eleven replies, or one, that ask for nothing.
+/// Returns `N` replies without tool requests.
 pub fn answers<const N: usize>() -> [Completion; N] {
     std::array::from_fn(|_| {
         let [_, answer] = replies();
@@ -158,13 +152,13 @@ pub fn answers<const N: usize>() -> [Completion; N] {
 
 pub fn chat() -> Chat {
     Chat::new(Canned::new())
-        .name("travel")
-        .conversation_id("conv-1")
-        .temperature(0.5)
-        .tools(tools![get_weather])
+        .with_name("travel")
+        .with_conversation_id("conv-1")
+        .with_temperature(0.5)
+        .with_tools(tools![get_weather])
 }
 
-/// A conversation of that many exchanges, before the next.
+/// Returns a chat and the turns of that many exchanges.
 pub fn long_chat(exchanges: usize, capture: Capture) -> (Chat, Vec<Arc<Turn>>) {
     let turns = (0..exchanges).flat_map(|n| {
         let question = format!("Question {n}: what should I pack for a week in the mountains?");
@@ -172,16 +166,16 @@ pub fn long_chat(exchanges: usize, capture: Capture) -> (Chat, Vec<Arc<Turn>>) {
             format!("Answer {n}: something warm, something dry, and boots. {}", "x".repeat(60));
         [Arc::new(Turn::user(question)), Arc::new(Turn::assistant(answer))]
     });
-    (chat().capture(capture).capture_limit(1 << 20), turns.collect())
+    (chat().with_capture(capture).with_capture_limit(1 << 20), turns.collect())
 }
 
-/// Asks once more, from there.
-pub fn ask(chat: &mut Chat, turns: &[Arc<Turn>]) {
+/// Sends one more prompt after those turns.
+pub fn send_prompt(chat: &mut Chat, turns: &[Arc<Turn>]) {
     chat.set_turns(turns.iter().cloned());
     done(chat.chat("And now?")).expect("an answer");
 }
 
-/// The telemetry of a run, or the work in it alone.
+/// Runs a chat with these replies, with or without telemetry.
 pub fn run<const N: usize>(
     chat: &Chat,
     replies: [Completion; N],
@@ -190,7 +184,7 @@ pub fn run<const N: usize>(
     done(rehearse(chat, replies, telemetry))
 }
 
-/// The same run, instrumented with `tracing`: same spans, same attributes.
+/// Does the same run with `tracing`: the same spans with the same attributes.
 pub fn traced_run(replies: [Completion; 2]) -> Option<Completion> {
     let agent = info_span!(
         "invoke_agent",
@@ -206,7 +200,7 @@ pub fn traced_run(replies: [Completion; 2]) -> Option<Completion> {
         gen_ai.usage.input_tokens = Empty,
         gen_ai.usage.output_tokens = Empty,
     );
-    let talk = async {
+    let calls = async {
         let mut last = None;
         for reply in replies {
             let call = info_span!(
@@ -233,7 +227,7 @@ pub fn traced_run(replies: [Completion; 2]) -> Option<Completion> {
             call.record("gen_ai.usage.input_tokens", reply.usage.input_tokens);
             call.record("gen_ai.usage.output_tokens", reply.usage.output_tokens);
             drop(call);
-            for asked in reply.tool_requests() {
+            for request in reply.tool_requests() {
                 let tool = info_span!(
                     "execute_tool",
                     otel.name = "execute_tool get_weather",
@@ -244,7 +238,7 @@ pub fn traced_run(replies: [Completion; 2]) -> Option<Completion> {
                     gen_ai.tool.description = "Get the current weather forecast for a city.",
                     gen_ai.agent.name = "travel",
                     gen_ai.conversation.id = "conv-1",
-                    gen_ai.tool.call.id = asked.id,
+                    gen_ai.tool.call.id = request.id,
                 );
                 ready(()).instrument(tool).await;
             }
@@ -252,7 +246,7 @@ pub fn traced_run(replies: [Completion; 2]) -> Option<Completion> {
         }
         last
     };
-    let last = done(talk.instrument(agent.clone()));
+    let last = done(calls.instrument(agent.clone()));
     agent.record("gen_ai.response.finish_reasons", last.as_ref().map(reason));
     agent.record("gen_ai.usage.input_tokens", 240);
     agent.record("gen_ai.usage.output_tokens", 28);
@@ -263,7 +257,7 @@ fn reason(reply: &Completion) -> &str {
     reply.finish_reason.as_ref().map_or("error", FinishReason::as_str)
 }
 
-/// An exporter that throws everything away.
+/// An exporter that discards all spans.
 #[derive(Debug)]
 pub struct Discard;
 
@@ -273,7 +267,7 @@ impl SpanExporter for Discard {
     }
 }
 
-/// The SDK as programs have it in production: with the batch processor.
+/// Returns the SDK as programs use it in production: with the batch processor.
 pub fn batching() -> SdkTracerProvider {
     SdkTracerProvider::builder()
         .with_span_processor(BatchSpanProcessor::builder(Discard).build())

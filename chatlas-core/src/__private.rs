@@ -17,14 +17,14 @@ pub use std::sync::Arc;
 pub use std::vec;
 pub use std::vec::Vec;
 
+pub use crate::chat::rehearsal::rehearse;
 pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
     ProviderInfo, SupportsTool, Vendor,
 };
-pub use crate::telemetry::inference::{traced_chat, traced_chat_stream};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
-pub use crate::telemetry::rehearsal::rehearse;
 pub use crate::telemetry::tool_direct::{StreamSpan, SyncSpan, direct};
+pub use crate::telemetry::traced::{traced_chat, traced_chat_stream};
 pub use crate::tool::args::{Args, Param, Parameter, ToolParameter};
 pub use crate::tool::function::{
     Name, NamedTool, Spec, StatelessTool, ToolFunction, bound, function,

@@ -12,6 +12,8 @@
 //! └── chat gpt-4o
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod chat;
 pub mod content;
 pub mod provider;

@@ -1,16 +1,16 @@
-//! JSON schemas: of Rust types, as every vendor takes them; and the strict form.
+//! JSON schemas of Rust types: in a form that all vendors accept, and in the strict form.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, ReplaceUnevaluatedProperties};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-/// The formats of texts that [vendors enforce to the
-/// letter](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
-const FORMATS: [&str; 9] =
+/// The string formats that [strict schemas
+/// support](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
+const STRICT_FORMATS: [&str; 9] =
     ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
 
-/// What makes schemas, subschemas inlined.
+/// Returns a generator that inlines subschemas.
 pub(crate) fn generator() -> SchemaGenerator {
     let mut settings = SchemaSettings::draft07();
     settings.inline_subschemas = true;
@@ -22,7 +22,7 @@ pub(crate) fn generator() -> SchemaGenerator {
     settings.into_generator()
 }
 
-/// The schema of a type within that of something greater.
+/// Returns the schema of a type that is part of a larger schema.
 pub(crate) fn of_part<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     let mut schema = generator.subschema_for::<T>();
     for transform in generator.transforms_mut() {
@@ -31,14 +31,15 @@ pub(crate) fn of_part<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     schema.to_value()
 }
 
-/// What one vendor or another refuses, said in another way.
+/// Rewrites schema keywords that some vendors reject.
 fn portable(schema: &mut Schema) {
     let Some(map) = schema.as_object_mut() else { return };
-    // `uint8` and the like: Rust's own, no vendor needs them, some refuse them.
+    // Formats such as `uint8` are specific to Rust, and some vendors reject them.
     if has_type(map, "integer") || has_type(map, "number") {
         map.remove("format");
     }
-    // A tuple. Not all know `prefixItems`; those that do make nothing of the other.
+    // A tuple. Some vendors do not support `prefixItems`; for those that do, the added `items` makes no
+    // difference.
     if let (Some(Value::Array(parts)), None) = (map.get("prefixItems"), map.get("items")) {
         let mut kinds: Vec<Value> = Vec::new();
         for part in parts {
@@ -54,22 +55,23 @@ fn portable(schema: &mut Schema) {
     }
 }
 
-/// Puts a schema into the form that [vendors enforce to the
-/// letter](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas). Whether
-/// that was possible; if not, the schema is in no state to be used.
+/// Converts a schema to the [strict
+/// form](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
+///
+/// Returns whether that was possible. If not, the schema is left half converted and must be discarded.
 pub(crate) fn make_strict(schema: &mut Value) -> bool {
-    // `true`: any value will do.
+    // The schema `true` accepts any value.
     let Value::Object(map) = schema else { return false };
     if ["allOf", "prefixItems", "patternProperties", "not"].iter().any(|key| map.contains_key(*key))
     {
         return false;
     }
-    // A reference stands alone.
+    // A reference must have no other keywords.
     if map.contains_key("$ref") {
         map.retain(|key, _| key == "$ref" || key == "definitions");
     }
     map.remove("default");
-    if has_other_format(map) {
+    if has_unsupported_format(map) {
         map.remove("format");
     }
     if let Some(choices) = map.remove("oneOf") {
@@ -105,19 +107,19 @@ fn make_strict_object(map: &mut Map<String, Value>) -> bool {
     true
 }
 
-/// Whether a schema is in the form that [vendors enforce to the
-/// letter](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas): every object
-/// is closed, and every property required.
+/// Returns whether a schema is in the [strict
+/// form](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas): every object is
+/// closed, and every property is required.
 ///
 /// ```
 /// use serde_json::json;
 ///
-/// let mut place = json!({
+/// let mut address = json!({
 ///     "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"],
 /// });
-/// assert!(!chatlas_core::schema::is_strict(&place));
-/// place["additionalProperties"] = false.into();
-/// assert!(chatlas_core::schema::is_strict(&place));
+/// assert!(!chatlas_core::schema::is_strict(&address));
+/// address["additionalProperties"] = false.into();
+/// assert!(chatlas_core::schema::is_strict(&address));
 /// ```
 pub fn is_strict(schema: &Value) -> bool {
     let Some(object) = schema.as_object() else { return true };
@@ -135,16 +137,16 @@ pub fn is_strict(schema: &Value) -> bool {
     if ["oneOf", "allOf", "prefixItems"].iter().any(|key| object.contains_key(*key)) {
         return false;
     }
-    if has_other_format(object) {
+    if has_unsupported_format(object) {
         return false;
     }
-    // A reference stands alone.
+    // A reference must have no other keywords.
     if object.contains_key("$ref") && object.len() > 1 {
         return false;
     }
-    let within =
+    let inner_schemas =
         ["items", "anyOf", "definitions", "$defs"].iter().filter_map(|key| object.get(*key));
-    within.into_iter().all(|inner| match inner {
+    inner_schemas.into_iter().all(|inner| match inner {
         Value::Array(list) => list.iter().all(is_strict),
         Value::Object(map) if !map.contains_key("type") && !map.contains_key("anyOf") => {
             map.values().all(is_strict)
@@ -153,8 +155,9 @@ pub fn is_strict(schema: &Value) -> bool {
     })
 }
 
-fn has_other_format(map: &Map<String, Value>) -> bool {
-    map.get("format").is_some_and(|format| !FORMATS.iter().any(|known| format == known))
+fn has_unsupported_format(map: &Map<String, Value>) -> bool {
+    map.get("format")
+        .is_some_and(|format| !STRICT_FORMATS.iter().any(|supported| format == supported))
 }
 
 fn has_type(map: &Map<String, Value>, name: &str) -> bool {
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tuple_says_what_its_items_are_for_vendors_that_know_no_tuples() {
+    fn tuple_schema_has_items_beside_prefix_items() {
         let pair = of_part::<(f64, f64)>(&mut generator());
         assert_eq!(pair["items"], json!({"type": "number"}));
         let mixed = of_part::<Vec<(String, u8)>>(&mut generator());
@@ -184,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn formats_of_rust_alone_are_left_out() {
+    fn rust_specific_formats_are_removed() {
         let numbers = of_part::<(Option<u16>, Vec<f32>, i64)>(&mut generator());
         assert!(!numbers.to_string().contains("format"), "{numbers}");
     }
 
     #[test]
-    fn strictly_a_reference_stands_alone_and_formats_are_known_ones() {
+    fn make_strict_keeps_only_supported_formats_and_bare_references() {
         let node = json!({"$ref": "#/definitions/Node", "description": "The left one."});
         assert_eq!(strict(node), Some(json!({"$ref": "#/definitions/Node"})));
         let page = json!({"type": "string", "format": "uri"});
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_closed_schema_is_strict() {
+    fn is_strict_rejects_open_objects_and_optional_properties() {
         let closed = json!({
             "type": "object", "additionalProperties": false, "required": ["a"],
             "properties": {"a": {"type": "array", "items": {"type": "string"}}},

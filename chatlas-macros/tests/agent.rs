@@ -46,9 +46,8 @@ struct OneCall(Mutex<VecDeque<Completion>>);
 impl OneCall {
     fn for_tool(name: &str, arguments: Value) -> Self {
         LazyLock::force(&SPANS);
-        let mut request = Completion::default();
-        request.contents = vec![Content::ToolRequest(ToolRequest::new("call-1", name, arguments))];
-        Self(Mutex::new([request, Completion::default()].into()))
+        let request = Content::ToolRequest(ToolRequest::new("call-1", name, arguments));
+        Self(Mutex::new([Completion::new([request]), Completion::default()].into()))
     }
 }
 
@@ -326,7 +325,7 @@ async fn run_time_tool_has_the_same_span() {
     };
     let tool = DynTool::new("dynamic", "Get the weather.", schema, run).expect("a name");
     let mut tools = ToolSet::new();
-    tools.add(tool.with_timeout(Duration::from_secs(60))).expect("one name");
+    tools.add(tool.with_timeout(Duration::from_secs(30))).expect("one name");
     let result = tool_result(tools.clone(), "dynamic", json!({"city": "Oslo"})).await;
     assert_eq!(result, ToolOutcome::Value(json!("Oslo")));
     let result = tool_result(tools, "dynamic", json!({})).await;

@@ -36,7 +36,7 @@ mod shadowed {
     const __PARAMETERS: usize = 7;
     const PARAMETERS: usize = 7;
 
-    /// Says it twice.
+    /// Repeats a text.
     #[tool]
     pub(crate) async fn twice(__arguments: Text, __call: ::std::option::Option<usize>) -> Text {
         let times = __call.unwrap_or(__PARAMETERS + PARAMETERS);
@@ -72,7 +72,7 @@ mod shadowed {
 
     #[toolbox]
     impl Toolbox {
-        /// Says its name.
+        /// Returns its argument.
         #[tool]
         pub(crate) async fn name(
             &self,
@@ -204,7 +204,7 @@ pub mod shown {
         length
     }
 
-    #[tool(name = "upper", description = "Says it loud.")]
+    #[tool(name = "upper", description = "Converts to upper case.")]
     pub async fn loud(text: String) -> String {
         std::future::ready(text.to_uppercase()).await
     }

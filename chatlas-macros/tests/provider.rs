@@ -14,9 +14,7 @@ use futures_core::Stream;
 struct Counter(ProviderInfo);
 
 fn completion(id: &str) -> Completion {
-    let mut reply = Completion::default();
-    reply.response_id.get_or_insert_with(|| id.to_owned());
-    reply
+    Completion::default().with_response_id(id)
 }
 
 #[provider]

@@ -125,7 +125,9 @@ fn names(tools: &ToolSet) -> Vec<&str> {
 /// Creates a tool that returns its arguments as text.
 fn echo(name: &'static str) -> Result<DynTool, InvalidTool> {
     let schema = json!({"type": "object"});
-    DynTool::new(name, "Says it.", schema, async |call| Ok(call.arguments.to_string()))
+    DynTool::new(name, "Returns its arguments.", schema, async |call| {
+        Ok(call.arguments.to_string())
+    })
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ fn errors_name_public_items_only() {
         }
         let errors = fs::read_to_string(&path).expect("a text file");
         for name in internal {
-            // The method that a forgotten `#[provider]` leaves unimplemented says what to do.
+            // The name of this method is the advice if `#[provider]` is missing.
             let errors = errors.replace("`__write_the_attribute_provider_above_this_impl`", "");
             assert!(!errors.contains(name), "`{name}` in {}: {errors}", path.display());
         }

@@ -52,14 +52,14 @@ impl Day {
         let (question, _, _) = topic(&dice);
         let hour = dice.roll("hour", 24);
         let mut chat = Chat::new(Model::new(model, dice))
-            .name("concierge")
-            .system_prompt(format!("You are the concierge of the house {house}."))
-            .conversation_id(format!("c-{number}"))
-            .attribute("user.id", guest)
-            .attribute("app.house", house)
-            .attribute("app.hour", i64::try_from(hour).unwrap_or_default())
-            .capture(Capture::Spans)
-            .tools(tools![room_price, book_room, search_archive]);
+            .with_name("concierge")
+            .with_system_prompt(format!("You are the concierge of the house {house}."))
+            .with_conversation_id(format!("c-{number}"))
+            .with_attribute("user.id", guest)
+            .with_attribute("app.house", house)
+            .with_attribute("app.hour", i64::try_from(hour).unwrap_or_default())
+            .with_capture(Capture::Spans)
+            .with_tools(tools![room_price, book_room, search_archive]);
 
         let mut events = chat.stream(question);
         let mut answered = None;
@@ -243,7 +243,7 @@ impl Provider for Model {
         }];
         let words = reply.text();
         events.extend(words.split_inclusive(' ').map(|word| CompletionEvent::Text(word.into())));
-        events.push(CompletionEvent::Done(reply));
+        events.push(CompletionEvent::Done(reply.into()));
         let arriving = stream::iter(events).then(|event| async {
             pass(100).await;
             Ok(event)

@@ -116,7 +116,7 @@ pub(crate) async fn round(conversations: usize) -> Figures {
             let mut tools = tools![look_up];
             let shared: Arc<dyn Tool> = meet.clone();
             tools.add(shared).expect("another name");
-            let mut chat = Chat::new(model.clone()).tools(tools);
+            let mut chat = Chat::new(model.clone()).with_tools(tools);
             tokio::spawn(async move {
                 ask(&mut chat).await;
                 ask(&mut chat).await

@@ -65,8 +65,10 @@ pub fn capture(bytes: &[u8]) {
         .then(Answer::new().text(text.as_str()).thinking(text.as_str()).call("none", value.clone()))
         .then(Answer::new().call("none", value).call(text.as_str(), json!(text.as_str())))
         .says(text.as_str());
-    let mut chat =
-        Chat::new(model).system_prompt(text.as_str()).capture(Capture::Spans).capture_limit(limit);
+    let mut chat = Chat::new(model)
+        .with_system_prompt(text.as_str())
+        .with_capture(Capture::Spans)
+        .with_capture_limit(limit);
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(chat.chat(text)).expect("an answer");
     let limit = limit.max(512);

@@ -27,7 +27,7 @@ pub fn reply(protocol: &Protocol, bytes: &[u8]) {
         async move { Ok::<_, Infallible>(reqwest::Response::from(response.expect("a response"))) }
     };
     let options = HttpOptions::default().max_retries(0).send_with(send);
-    let mut chat = (protocol.chat)("http://fuzz.example", options).max_rounds(2);
+    let mut chat = (protocol.chat)("http://fuzz.example", options).with_max_rounds(2);
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
             let talking = tokio::time::timeout(Duration::from_secs(20), talk(&mut chat, streams));
@@ -42,7 +42,7 @@ async fn talk(chat: &mut Chat, streams: bool) {
         let mut stream = chat.stream("hi");
         loop {
             match stream.next().await.expect("a stream ends with a reply or an error") {
-                Ok(StreamEvent::Done(reply)) => break Ok(reply),
+                Ok(StreamEvent::Done(reply)) => break Ok(*reply),
                 Ok(_) => {}
                 Err(error) => break Err(error),
             }

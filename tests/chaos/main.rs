@@ -99,7 +99,7 @@ async fn run(chat: &mut Chat, streams: bool, gives_up: GivesUp, parent: &Context
             }
             seen += 1;
             match stream.next().await {
-                Some(Ok(StreamEvent::Done(reply))) => return Some(Ok(reply)),
+                Some(Ok(StreamEvent::Done(reply))) => return Some(Ok(*reply)),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Some(Err(error)),
                 None => panic!("a stream ends with a reply or an error"),
@@ -167,19 +167,19 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
     let redacts = rng.bool();
     let model = Model::new(rng.fork());
     let mut chat = Chat::new(model.clone())
-        .system_prompt(format!("Be {PROMPT}."))
-        .tools(tools())
-        .max_rounds(rng.usize(1..6))
-        .capture(capture)
-        .capture_limit(if rng.bool() { 512 } else { 1 << 16 });
+        .with_system_prompt(format!("Be {PROMPT}."))
+        .with_tools(tools())
+        .with_max_rounds(rng.usize(1..6))
+        .with_capture(capture)
+        .with_capture_limit(if rng.bool() { 512 } else { 1 << 16 });
     if rng.bool() {
-        chat = chat.tool_mode(ToolMode::Sequential);
+        chat = chat.with_tool_mode(ToolMode::Sequential);
     }
     if rng.bool() {
-        chat = chat.name("agent").conversation_id("c-1").attribute("user.id", "u-1");
+        chat = chat.with_name("agent").with_conversation_id("c-1").with_attribute("user.id", "u-1");
     }
     if redacts {
-        chat = chat.redact(|content| {
+        chat = chat.with_redaction(|content| {
             // Keys of objects may quote people, too.
             let text = content.value().to_string();
             let text = text.replace(PROMPT, "…").replace(world::BODY, "…");
@@ -194,7 +194,7 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
         worker.begin(installed);
         let token = CancellationToken::new();
         world::set_token(&token);
-        chat = chat.cancellation(token.clone());
+        chat = chat.with_cancellation(token.clone());
         let gives_up = if calm { GivesUp::Never } else { GivesUp::draw(&mut rng) };
         let cancels = match gives_up {
             GivesUp::ByToken(after) => Some(tokio::spawn(async move {

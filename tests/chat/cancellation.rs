@@ -51,7 +51,7 @@ fn cancelled_soon() -> CancellationToken {
 async fn a_token_ends_a_stream_that_stalls() {
     let recorder = Recorder::new();
     let model = Script::new().then(Answer::says("Once upon").stalls()).says("a time");
-    let mut chat = Chat::new(model).cancellation(cancelled_soon());
+    let mut chat = Chat::new(model).with_cancellation(cancelled_soon());
     let begin = Instant::now();
     let events: Vec<_> = in_time(chat.stream("tell").collect::<Vec<_>>()).await;
     assert!(begin.elapsed() < Duration::from_secs(2));
@@ -68,7 +68,7 @@ async fn a_token_ends_a_stream_that_stalls() {
 
     // The same token ends the next run before it begins; a new one lets it run.
     assert_eq!(chat.chat("go on").await, Err(ChatError::Cancelled));
-    let mut chat = chat.cancellation(CancellationToken::new());
+    let mut chat = chat.with_cancellation(CancellationToken::new());
     assert_eq!(chat.chat("go on").await.unwrap().text(), "a time");
 }
 
@@ -93,7 +93,7 @@ async fn nothing_comes_after_the_end_of_a_stream_whatever_a_tool_still_tells() {
     let mut tools = ToolSet::new();
     tools.add(Arc::new(Keeps(definition, Arc::clone(&seen)))).unwrap();
     let model = Script::new().calls("keep", json!({})).says("ok");
-    let mut chat = Chat::new(model).tools(tools);
+    let mut chat = Chat::new(model).with_tools(tools);
     let mut events = chat.stream("go");
     loop {
         match in_time(events.next()).await {
@@ -117,13 +117,13 @@ async fn a_token_ends_a_tool_that_hangs_and_the_tool_is_told() {
     let mut tools = ToolSet::new();
     tools.add(Arc::new(waits)).unwrap();
     let model = Script::new().calls("wait", json!({})).says("ok");
-    let mut chat = Chat::new(model.clone()).tools(tools).cancellation(cancelled_soon());
+    let mut chat = Chat::new(model.clone()).with_tools(tools).with_cancellation(cancelled_soon());
     assert_eq!(in_time(chat.chat("go")).await, Err(ChatError::Cancelled));
     assert!(seen.lock().unwrap().as_ref().unwrap().cancellation().is_cancelled());
     recorder.assert_sound();
 
     // The request that was never answered is answered for it.
-    let mut chat = chat.cancellation(CancellationToken::new());
+    let mut chat = chat.with_cancellation(CancellationToken::new());
     assert_eq!(in_time(chat.chat("and now?")).await.unwrap().text(), "ok");
     let asked = model.requests();
     let Turn::User(turn) = asked[1].turns.last().unwrap().as_ref() else { panic!("{asked:?}") };
@@ -168,7 +168,9 @@ fn three_rounds(mode: ToolMode) -> (Script, Chat) {
         .then(second.after(wait).every(wait))
         .then(Answer::streams(["That ", "is ", "it."]).after(wait).every(wait))
         .otherwise(|_| Answer::says("The next one works."));
-    let chat = Chat::new(model.clone()).tools(tools![works, works_blocking, fails]).tool_mode(mode);
+    let chat = Chat::new(model.clone())
+        .with_tools(tools![works, works_blocking, fails])
+        .with_tool_mode(mode);
     (model, chat)
 }
 
@@ -179,7 +181,7 @@ async fn talk(chat: &mut Chat, streams: bool) -> Result<Reply, ChatError> {
     let mut stream = chat.stream("go");
     loop {
         match stream.next().await.expect("an end") {
-            Ok(StreamEvent::Done(reply)) => return Ok(reply),
+            Ok(StreamEvent::Done(reply)) => return Ok(*reply),
             Ok(_) => {}
             Err(error) => return Err(error),
         }
@@ -286,7 +288,7 @@ fn the_end_of_the_runtime_ends_it() {
                 tools.add(Arc::new(waits)).unwrap();
                 let asks =
                     Answer::new().call("wait", json!({})).call("works", json!({"times": 9999}));
-                let mut chat = Chat::new(Script::new().then(asks)).tools(tools);
+                let mut chat = Chat::new(Script::new().then(asks)).with_tools(tools);
                 tokio::spawn(async move { talk(&mut chat, streams).await });
                 while seen.lock().unwrap().is_none() {
                     tokio::time::sleep(Duration::from_millis(1)).await;

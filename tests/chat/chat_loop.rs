@@ -59,7 +59,8 @@ async fn tools_run_until_the_model_asks_for_no_more() {
         .calls("add", json!({"a": 1, "b": 2}))
         .calls("divide", json!({"a": 9, "b": 3}))
         .says("three, and three");
-    let mut chat = Chat::new(model.clone()).system_prompt("Calculate.").tools(tools![add, divide]);
+    let mut chat =
+        Chat::new(model.clone()).with_system_prompt("Calculate.").with_tools(tools![add, divide]);
     let reply = in_time(chat.chat("1+2, 9/3?")).await.unwrap();
     assert_eq!(reply.text(), "three, and three");
     assert_eq!(reply.to_string(), reply.text());
@@ -89,7 +90,7 @@ async fn results_go_back_in_the_order_asked_and_failures_are_told() {
                 .call("crash_blocking", json!({})),
         )
         .says("sorry");
-    let mut chat = Chat::new(model).tools(tools![add, divide, crash, crash_blocking]);
+    let mut chat = Chat::new(model).with_tools(tools![add, divide, crash, crash_blocking]);
     in_time(chat.chat("go")).await.unwrap();
     let results = results(&chat.turns()[2]);
     let ids: Vec<&str> = results.iter().map(|(id, _)| id.as_str()).collect();
@@ -120,7 +121,7 @@ async fn meet() -> &'static str {
 async fn tool_calls_of_one_reply_run_at_the_same_time() {
     let model =
         Script::new().then(Answer::calls("meet", json!({})).call("meet", json!({}))).says("both");
-    let mut chat = Chat::new(model).tools(tools![meet]);
+    let mut chat = Chat::new(model).with_tools(tools![meet]);
     in_time(chat.chat("meet")).await.unwrap();
 }
 
@@ -143,7 +144,7 @@ async fn sequential_mode_runs_one_call_after_the_other() {
                 .call("note", json!({"name": "b", "wait": 1})),
         )
         .says("done");
-    let mut chat = Chat::new(model).tools(tools![note]).tool_mode(ToolMode::Sequential);
+    let mut chat = Chat::new(model).with_tools(tools![note]).with_tool_mode(ToolMode::Sequential);
     in_time(chat.chat("go")).await.unwrap();
     assert_eq!(*ORDER.lock().await, ["a starts", "a ends", "b starts", "b ends"]);
 }
@@ -152,7 +153,7 @@ async fn sequential_mode_runs_one_call_after_the_other() {
 async fn the_bound_on_rounds_is_a_clear_error() {
     let again = || Answer::calls("add", json!({"a": 1, "b": 1}));
     let model = Script::new().then(again()).then(again()).then(again()).says("two");
-    let mut chat = Chat::new(model).tools(tools![add]).max_rounds(3);
+    let mut chat = Chat::new(model).with_tools(tools![add]).with_max_rounds(3);
     let error = in_time(chat.chat("1+1?")).await.unwrap_err();
     assert_eq!(error, ChatError::TooManyRounds { limit: 3 });
     assert!(error.to_string().contains("raise `Chat::max_rounds`"), "{error}");
@@ -165,7 +166,7 @@ async fn a_stream_tells_what_happens_in_order() {
     let asks = Answer::new().thinking("Hm.").text("Let me ").text("see.");
     let asks = asks.call("add", json!({"a": 1, "b": 2}));
     let model = Script::new().then(asks).says("three");
-    let mut chat = Chat::new(model).tools(tools![add]);
+    let mut chat = Chat::new(model).with_tools(tools![add]);
     let mut seen = Vec::new();
     let mut stream = chat.stream("1+2?");
     while let Some(event) = in_time(stream.next()).await {
@@ -206,7 +207,7 @@ async fn a_failed_first_call_leaves_the_history_as_it_was() {
 async fn a_call_that_fails_after_tools_keeps_their_results() {
     let model =
         Script::new().calls("add", json!({"a": 1, "b": 2})).fails(unavailable()).says("three");
-    let mut chat = Chat::new(model.clone()).tools(tools![add]);
+    let mut chat = Chat::new(model.clone()).with_tools(tools![add]);
     chat.chat("1+2?").await.unwrap_err();
     assert_eq!(chat.turns().len(), 3);
     chat.chat("well?").await.unwrap();
@@ -256,17 +257,17 @@ async fn a_stream_without_its_last_event_is_an_error() {
 async fn parameters_reach_the_provider() {
     let model = Script::new().says("ok");
     let mut chat = Chat::new(model.clone())
-        .temperature(0.2)
-        .top_p(0.9)
-        .top_k(40)
-        .max_tokens(100)
-        .stop_sequences(["END"])
-        .seed(7)
-        .frequency_penalty(0.1)
-        .presence_penalty(0.3)
-        .reasoning_level("low")
-        .choice_count(2)
-        .extra("verbosity", "low");
+        .with_temperature(0.2)
+        .with_top_p(0.9)
+        .with_top_k(40)
+        .with_max_tokens(100)
+        .with_stop_sequences(["END"])
+        .with_seed(7)
+        .with_frequency_penalty(0.1)
+        .with_presence_penalty(0.3)
+        .with_reasoning_level("low")
+        .with_choice_count(2)
+        .with_extra("verbosity", "low");
     chat.chat("hi").await.unwrap();
     let params = model.requests()[0].params.clone();
     let expected = json!({
@@ -280,7 +281,7 @@ async fn parameters_reach_the_provider() {
 #[tokio::test]
 async fn a_stored_conversation_comes_back_equal_and_goes_on() {
     let model = Script::new().calls("add", json!({"a": 1, "b": 2})).says("three");
-    let mut chat = Chat::new(model).tools(tools![add]);
+    let mut chat = Chat::new(model).with_tools(tools![add]);
     chat.chat([Content::text("1+2?"), Content::image_url("https://example.com/x.png")])
         .await
         .unwrap();
@@ -330,7 +331,7 @@ fn every_content_survives_storage() {
 #[tokio::test]
 async fn a_chat_can_be_moved_to_another_task_and_shared_providers_too() {
     let model: Arc<dyn Provider> = Arc::new(Script::new().says("ok"));
-    let mut chat = Chat::with_provider(model);
+    let mut chat = Chat::new(model);
     let reply = tokio::spawn(async move { chat.chat("hi").await }).await.unwrap().unwrap();
     assert_eq!(reply.text(), "ok");
 }
@@ -348,7 +349,7 @@ async fn two_calls_of_one_id_are_both_answered() {
         .call_of_id("c", "add", json!({"a": 3, "b": 4}))
         .call_of_id("c", "subtract", json!({}));
     let model = Script::new().then(calls).says("3 and 7");
-    let mut chat = Chat::new(model).tools(tools![add]);
+    let mut chat = Chat::new(model).with_tools(tools![add]);
     in_time(chat.chat("go")).await.unwrap();
     let results = results(&chat.turns()[2]);
     let told: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
@@ -362,7 +363,7 @@ async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
         (0..100).fold(Answer::new(), |answer, n| answer.call("add", json!({"a": n, "b": n})));
     for mode in [ToolMode::Concurrent, ToolMode::Sequential] {
         let model = Script::new().then(calls.clone()).says("ok");
-        let mut chat = Chat::new(model).tools(tools![add]).tool_mode(mode);
+        let mut chat = Chat::new(model).with_tools(tools![add]).with_tool_mode(mode);
         in_time(chat.stream("go").collect::<Vec<_>>()).await;
         let results = results(&chat.turns()[2]);
         assert_eq!(results.len(), 100);
@@ -376,7 +377,7 @@ async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
 #[tokio::test]
 async fn a_very_large_result_reaches_the_model_whole() {
     let model = Script::new().calls("long", json!({"length": 5_000_000})).says("ok");
-    let mut chat = Chat::new(model.clone()).tools(tools![long]);
+    let mut chat = Chat::new(model.clone()).with_tools(tools![long]);
     in_time(chat.chat("go")).await.unwrap();
     let asked = model.requests();
     let last = asked[1].turns.last().unwrap();

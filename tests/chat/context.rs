@@ -76,8 +76,8 @@ async fn work_that_goes_on_elsewhere_stands_in_its_tool() {
         let calls =
             WORK.iter().fold(Answer::new(), |answer, (tool, _)| answer.call(*tool, json!({})));
         let mut chat = Chat::new(Script::new().then(calls).says("done"))
-            .tool_mode(mode)
-            .tools(tools![in_task, on_blocking_pool, on_thread, synchronous]);
+            .with_tool_mode(mode)
+            .with_tools(tools![in_task, on_blocking_pool, on_thread, synchronous]);
         chat.chat("go").await.unwrap();
         for (tool, work) in WORK {
             let above = trace.parent(&trace.span(work)).unwrap();
@@ -92,7 +92,7 @@ async fn work_that_goes_on_elsewhere_stands_in_its_tool() {
 async fn work_that_outlives_its_tool_is_of_the_same_trace_and_keeps_no_span_open() {
     let trace = Recorder::new();
     let model = Script::new().calls("leaves_work_behind", json!({})).says("done");
-    Chat::new(model).tools(tools![leaves_work_behind]).chat("go").await.unwrap();
+    Chat::new(model).with_tools(tools![leaves_work_behind]).chat("go").await.unwrap();
     assert_eq!(trace.spans().len(), 4, "all have ended: {}", trace.tree());
     trace.settled().await;
     while trace.spans().len() < 5 {
@@ -107,7 +107,7 @@ async fn a_chat_that_moves_between_threads_keeps_its_place() {
     let trace = Recorder::new();
     let above = Context::current_with_span(global::tracer("app").start("request"));
     let mut chat = Chat::new(Script::new().calls("in_task", json!({})).streams(["a", "b"]))
-        .tools(tools![in_task]);
+        .with_tools(tools![in_task]);
     let listening = async move {
         let mut stream = chat.stream("go");
         let mut events = 0;
@@ -140,7 +140,7 @@ request
 #[tool]
 async fn ask_colleague(question: String) -> Result<String, ChatError> {
     let model = Script::new().calls("in_task", json!({})).says("Rain.");
-    let mut colleague = Chat::new(model).name("meteorologist").tools(tools![in_task]);
+    let mut colleague = Chat::new(model).with_name("meteorologist").with_tools(tools![in_task]);
     Ok(colleague.chat(question).await?.text())
 }
 
@@ -148,7 +148,12 @@ async fn ask_colleague(question: String) -> Result<String, ChatError> {
 async fn an_agent_within_a_tool_stands_below_the_tool_and_counts_for_itself() {
     let trace = Recorder::new();
     let model = Script::new().calls("ask_colleague", json!({"question": "Tokyo?"})).says("Rain.");
-    Chat::new(model).name("travel").tools(tools![ask_colleague]).chat("Tokyo?").await.unwrap();
+    Chat::new(model)
+        .with_name("travel")
+        .with_tools(tools![ask_colleague])
+        .chat("Tokyo?")
+        .await
+        .unwrap();
     assert_eq!(
         trace.tree(),
         "\

@@ -35,13 +35,13 @@ async fn an_answer_is_read_into_the_type_asked_for() {
         .then(Answer::calls("age_of", json!({"name": "Ada"})).tokens(10, 3))
         .then(Answer::says(r#"{"name": "Ada", "age": 36}"#).tokens(20, 5))
         .says("You are welcome.");
-    let mut chat = Chat::new(model.clone()).tools(tools![age_of]);
+    let mut chat = Chat::new(model.clone()).with_tools(tools![age_of]);
     let person = in_time(chat.extract::<Person>("Ada")).await.unwrap();
     assert_eq!(person.value, ada());
     assert_eq!(person.reply.usage, usage(30, 8));
     let asked = model.requests();
     let schema = asked[0].output.as_ref().unwrap();
-    assert_eq!(*schema, OutputSchema::for_type::<Person>());
+    assert_eq!(**schema, OutputSchema::for_type::<Person>());
     assert!(schema.strict);
     assert_eq!(asked[1].output.as_ref(), Some(schema), "in each round");
     for span in &recorder.spans() {

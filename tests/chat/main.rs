@@ -12,5 +12,6 @@ mod chat_loop;
 mod context;
 mod extract;
 mod parallel;
+mod settings;
 mod tool_faults;
 mod tool_hooks;

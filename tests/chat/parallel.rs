@@ -51,7 +51,7 @@ impl Provider for Echo {
 async fn prompts_are_answered_in_order_and_no_more_than_so_many_at_once() {
     let recorder = Recorder::new();
     let (provider, most) = Echo::new();
-    let chat = Chat::new(provider).name("echo");
+    let chat = Chat::new(provider).with_name("echo");
     let caller = Context::current_with_span(global::tracer("app").start("caller"));
     let asking = {
         let _guard = caller.clone().attach();

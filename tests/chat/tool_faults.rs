@@ -166,7 +166,7 @@ async fn each_fault_is_told_to_the_model_and_by_its_span_and_hurts_no_other_tool
                 },
             );
             let model = Script::new().then(asks).says("done");
-            let mut chat = Chat::new(model.clone()).tools(tools()).tool_mode(mode);
+            let mut chat = Chat::new(model.clone()).with_tools(tools()).with_tool_mode(mode);
             if streams {
                 let events: Vec<_> = in_time(chat.stream("go").collect::<Vec<_>>()).await;
                 assert!(
@@ -214,7 +214,7 @@ async fn two_calls_of_one_id_are_two_calls_with_two_answers() {
         json!({"number": 10}),
     );
     let model = Script::new().then(asks).says("done");
-    let mut chat = Chat::new(model.clone()).tools(tools());
+    let mut chat = Chat::new(model.clone()).with_tools(tools());
     in_time(chat.chat("go")).await.unwrap();
     let requests = model.requests();
     let Turn::User(told) = requests[1].turns.last().unwrap().as_ref() else { panic!() };
@@ -233,7 +233,7 @@ async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
             answer.call(tool, json!({ "number": number }))
         });
         let model = Script::new().then(asks).says("done");
-        let mut chat = Chat::new(model.clone()).tools(tools()).tool_mode(mode);
+        let mut chat = Chat::new(model.clone()).with_tools(tools()).with_tool_mode(mode);
         in_time(chat.chat("go")).await.unwrap();
         let requests = model.requests();
         let Turn::User(told) = requests[1].turns.last().unwrap().as_ref() else { panic!() };
@@ -264,7 +264,7 @@ fn a_blocking_tool_that_still_waits_for_a_thread_never_begins_once_it_is_given_u
         .unwrap();
     runtime.block_on(async {
         let asks = (0..5).fold(Answer::new(), |answer, _| answer.call("blocks", json!({})));
-        let mut chat = Chat::new(Script::new().then(asks).says("ok")).tools(tools![blocks]);
+        let mut chat = Chat::new(Script::new().then(asks).says("ok")).with_tools(tools![blocks]);
         let soon = Duration::from_millis(50);
         assert!(tokio::time::timeout(soon, chat.chat("go")).await.is_err());
         // Behind all that was queued before.
@@ -279,7 +279,7 @@ fn a_tool_with_a_timeout_needs_a_runtime_and_says_so() {
     let _trace = Recorder::exclusive();
     let asks = Answer::new().call("hangs", json!({})).call("works", json!({"number": 1}));
     let model = Script::new().then(asks).says("ok");
-    let mut chat = Chat::new(model.clone()).tools(tools());
+    let mut chat = Chat::new(model.clone()).with_tools(tools());
     assert_eq!(without_runtime(chat.chat("go")).unwrap().text(), "ok");
     let requests = model.requests();
     let Turn::User(told) = requests[1].turns.last().unwrap().as_ref() else { panic!() };

@@ -40,12 +40,13 @@ async fn a_call_that_is_rejected_does_not_run_and_the_model_reads_why() {
         format!("deleted {path}")
     }
     let recorder = Recorder::new();
-    let mut chat = Chat::new(model()).tools(tools![delete]).on_tool_request(|call| async move {
-        assert_eq!(call.request.arguments["path"], "a.txt");
-        assert_eq!(call.definition.description, "Deletes a file.");
-        assert_eq!(call.context.call_id(), "c1");
-        Approval::rejected("the user said no")
-    });
+    let mut chat =
+        Chat::new(model()).with_tools(tools![delete]).on_tool_request(|call| async move {
+            assert_eq!(call.request.arguments["path"], "a.txt");
+            assert_eq!(call.definition.description, "Deletes a file.");
+            assert_eq!(call.context.call_id(), "c1");
+            Approval::rejected("the user said no")
+        });
     assert_eq!(in_time(chat.chat("tidy up")).await.unwrap().text(), "done");
     assert_eq!(RUNS.load(Ordering::SeqCst), 0);
     assert_eq!(told(&chat), ["The tool call was rejected: the user said no"]);
@@ -78,7 +79,7 @@ async fn a_person_may_take_time_to_approve_and_hooks_have_their_spans_in_that_of
         assert_eq!(call.result.outcome.to_model_text(), "deleted a.txt");
     };
     let mut chat =
-        Chat::new(model()).tools(tools![delete]).on_tool_request(before).on_tool_result(after);
+        Chat::new(model()).with_tools(tools![delete]).on_tool_request(before).on_tool_result(after);
     in_time(chat.chat("tidy up")).await.unwrap();
     person.await.unwrap();
     let expected = "\
@@ -136,7 +137,7 @@ async fn a_hook_that_fails_or_panics_fails_the_call_and_never_the_chat() {
     ];
     for (set, kind, message) in cases {
         let recorder = Recorder::new();
-        let mut chat = set(Chat::new(model()).tools(tools![delete]));
+        let mut chat = set(Chat::new(model()).with_tools(tools![delete]));
         assert_eq!(in_time(chat.chat("tidy up")).await.unwrap().text(), "done");
         assert_eq!(told(&chat), [message]);
         let span = recorder.span("execute_tool delete");
@@ -156,7 +157,7 @@ async fn all_hooks_have_to_approve_and_a_result_can_be_withheld() {
         }
     };
     let mut chat = Chat::new(model())
-        .tools(tools![delete])
+        .with_tools(tools![delete])
         .on_tool_request(note("first", Approval::Approved))
         .on_tool_request(note("second", Approval::rejected("no")))
         .on_tool_request(note("third", Approval::Approved));
@@ -164,7 +165,7 @@ async fn all_hooks_have_to_approve_and_a_result_can_be_withheld() {
     assert_eq!(*asked.lock().unwrap(), ["first", "second"]);
 
     let mut chat = Chat::new(model())
-        .tools(tools![delete])
+        .with_tools(tools![delete])
         .on_tool_result(|_| async { Approval::rejected("it names a person") });
     in_time(chat.chat("tidy up")).await.unwrap();
     assert_eq!(told(&chat), ["The tool's result is withheld: it names a person"]);
@@ -187,7 +188,7 @@ async fn results_of_calls_that_never_ran_are_shown_too() {
 async fn a_hook_is_dropped_with_the_conversation() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(model())
-        .tools(tools![delete])
+        .with_tools(tools![delete])
         .on_tool_request(|_| std::future::pending::<Approval>());
     let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), chat.chat("go"));
     assert!(waiting.await.is_err());
@@ -195,6 +196,6 @@ async fn a_hook_is_dropped_with_the_conversation() {
     assert_eq!(span["chatlas.cancelled"], true);
     recorder.assert_sound();
     // The next run works: the call is answered for.
-    let mut chat = chat.cancellation(chatlas::CancellationToken::new());
+    let mut chat = chat.with_cancellation(chatlas::CancellationToken::new());
     assert_eq!(in_time(chat.chat("well?")).await.unwrap().text(), "done");
 }

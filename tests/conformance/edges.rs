@@ -71,7 +71,7 @@ async fn slow() -> String {
 #[tool]
 async fn delegate(question: String) -> Result<String, chatlas::ChatError> {
     let model = Script::new().calls("echo", json!({"text": question})).says("Told.");
-    let mut expert = Chat::new(model).name("expert").tools(tools![echo]);
+    let mut expert = Chat::new(model).with_name("expert").with_tools(tools![echo]);
     Ok(expert.chat(question).await?.text())
 }
 
@@ -160,14 +160,14 @@ async fn what_a_server_leaves_empty_is_not_written() {
         .then(reply(vec![Content::text("")]));
     let context = opentelemetry::Context::new().with_baggage([KeyValue::new("tenant", "")]);
     let mut chat = Chat::new(model)
-        .name("")
-        .description("")
-        .conversation_id("")
-        .reasoning_level("")
-        .system_prompt("")
-        .baggage("tenant")
-        .tools(tools![echo])
-        .capture(Capture::SpansAndEvents);
+        .with_name("")
+        .with_description("")
+        .with_conversation_id("")
+        .with_reasoning_level("")
+        .with_system_prompt("")
+        .with_baggage("tenant")
+        .with_tools(tools![echo])
+        .with_capture(Capture::SpansAndEvents);
     let talk = async {
         let reply = chat.chat("").await.unwrap();
         reply.feedback("thumbs", "", "");
@@ -180,7 +180,7 @@ async fn what_a_server_leaves_empty_is_not_written() {
 async fn a_provider_that_knows_nothing_and_operations_that_are_no_inference() {
     let mut held = Held::new();
     let provider = Arc::new(Bare(ProviderInfo::new("bare")));
-    let mut chat = Chat::with_provider(provider.clone());
+    let mut chat = Chat::new(provider.clone());
     in_time(chat.chat("Hi")).await.unwrap();
     in_time(chat.stream("Hi").collect::<Vec<_>>()).await;
     assert_eq!(in_time(chat.count_tokens("Hi")).await, Ok(7));
@@ -233,11 +233,11 @@ async fn content_keeps_its_form_whatever_a_hook_or_a_bound_does_to_it() {
             .then(last)
             .fails(failure(ProviderErrorKind::Overloaded));
         let mut chat = Chat::new(model)
-            .system_prompt(long.as_str())
-            .tools(tools![echo, slow, delegate])
-            .capture(Capture::SpansAndEvents)
-            .capture_limit(limit)
-            .redact(hook);
+            .with_system_prompt(long.as_str())
+            .with_tools(tools![echo, slow, delegate])
+            .with_capture(Capture::SpansAndEvents)
+            .with_capture_limit(limit)
+            .with_redaction(hook);
         in_time(chat.chat(long.as_str())).await.unwrap();
         in_time(chat.chat(long.as_str())).await.unwrap_err();
         for span in held.signals.spans() {
@@ -259,11 +259,11 @@ async fn agents_inside_of_tools_and_beside_each_other() {
             .call("echo", json!({"text": 7}));
         let model = Script::new().then(calls).streams(["Do", "ne."]);
         Chat::new(model)
-            .name(name)
-            .tools(tools![echo, slow, delegate])
-            .capture(Capture::SpansAndEvents)
+            .with_name(name)
+            .with_tools(tools![echo, slow, delegate])
+            .with_capture(Capture::SpansAndEvents)
     };
-    let (mut a, mut b) = (chat("a"), chat("b").tool_mode(ToolMode::Sequential));
+    let (mut a, mut b) = (chat("a"), chat("b").with_tool_mode(ToolMode::Sequential));
     let both = async { tokio::join!(a.chat("Go."), b.stream("Go.").collect::<Vec<_>>()) };
     let (reply, events) = in_time(both).await;
     reply.unwrap();
@@ -295,9 +295,9 @@ async fn what_is_given_up_at_any_point_is_told_as_far_as_it_came() {
                 let token = CancellationToken::new();
                 let stop = token.clone();
                 let mut chat = Chat::new(script)
-                    .tools(tools![slow_for_ever])
-                    .cancellation(token)
-                    .capture(capture);
+                    .with_tools(tools![slow_for_ever])
+                    .with_cancellation(token)
+                    .with_capture(capture);
                 let stopping = async move {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                     stop.cancel();
@@ -332,7 +332,7 @@ async fn refusals_filters_and_replies_without_a_word() {
             script.then(Answer::new().content(refusal.clone()).finish_reason(reason.clone()))
         });
         let no_usage = AssistantTurn { usage: Usage::default(), ..AssistantTurn::default() };
-        let mut chat = Chat::new(script.then(no_usage)).capture(capture);
+        let mut chat = Chat::new(script.then(no_usage)).with_capture(capture);
         for _ in 0..5 {
             in_time(chat.chat("Go.")).await.unwrap();
         }

@@ -170,8 +170,8 @@ fn provider(script: Script) -> Script {
         ProviderInfo::new("openai")
             .with_model("gpt-x")
             .with_server("api.example", 443)
-            .with_attribute(KeyValue::new("openai.api.type", "responses"))
-            .with_attribute(KeyValue::new("gen_ai.request.model", "another")),
+            .with_attribute("openai.api.type", "responses")
+            .with_attribute("gen_ai.request.model", "another"),
     )
 }
 
@@ -180,30 +180,30 @@ fn chat(capture: Capture, script: Script) -> Chat {
     let mut params = ModelParams::default();
     params.previous_response_id = Some("resp-0".into());
     Chat::new(provider(script))
-        .params(params)
-        .name("expert")
-        .description("Knows things.")
-        .conversation_id("c-1")
-        .system_prompt("Be brief.")
-        .tools(tools![look_up, draw, crash, delete])
-        .temperature(0.5)
-        .top_p(0.9)
-        .top_k(40)
-        .max_tokens(100)
-        .stop_sequences(["END", "STOP"])
-        .seed(7)
-        .frequency_penalty(0.1)
-        .presence_penalty(0.2)
-        .reasoning_level("low")
-        .choice_count(3)
-        .attribute("user.id", "u-1")
-        .attribute("gen_ai.prompt.name", "greeting")
-        .attribute("gen_ai.prompt.version", "3")
-        .attribute("gen_ai.data_source.id", "d-1")
-        .attribute("gen_ai.request.model", "mine")
-        .session_id("s-1")
-        .tags(["a", "b"])
-        .capture(capture)
+        .with_params(params)
+        .with_name("expert")
+        .with_description("Knows things.")
+        .with_conversation_id("c-1")
+        .with_system_prompt("Be brief.")
+        .with_tools(tools![look_up, draw, crash, delete])
+        .with_temperature(0.5)
+        .with_top_p(0.9)
+        .with_top_k(40)
+        .with_max_tokens(100)
+        .with_stop_sequences(["END", "STOP"])
+        .with_seed(7)
+        .with_frequency_penalty(0.1)
+        .with_presence_penalty(0.2)
+        .with_reasoning_level("low")
+        .with_choice_count(3)
+        .with_attribute("user.id", "u-1")
+        .with_attribute("gen_ai.prompt.name", "greeting")
+        .with_attribute("gen_ai.prompt.version", "3")
+        .with_attribute("gen_ai.data_source.id", "d-1")
+        .with_attribute("gen_ai.request.model", "mine")
+        .with_session_id("s-1")
+        .with_tags(["a", "b"])
+        .with_capture(capture)
         .on_tool_request(|call| async move {
             match call.request.name.as_str() {
                 "delete" => Approval::rejected("not today"),
@@ -245,7 +245,7 @@ async fn everything(capture: Capture) {
     in_time(talk.stream("And?").collect::<Vec<_>>()).await;
 
     // A history that was stored elsewhere, with a cut-off turn.
-    let mut talk = chat(capture, Script::new().then(full_reply())).capture_limit(2048);
+    let mut talk = chat(capture, Script::new().then(full_reply())).with_capture_limit(2048);
     let result = ToolResult {
         id: "c1".into(),
         name: "look_up".into(),
@@ -261,8 +261,8 @@ async fn everything(capture: Capture) {
     });
     let finish_reason = Some(FinishReason::ToolCall);
     let asked = AssistantTurn { contents: vec![request], finish_reason, ..Default::default() };
-    let history = [Turn::user("y"), Turn::Assistant(asked), Turn::User(UserTurn { contents })];
-    talk.set_turns(history.into_iter().chain([Turn::Assistant(partial)]));
+    let history = [Turn::user("y"), Turn::from(asked), Turn::User(UserTurn { contents })];
+    talk.set_turns(history.into_iter().chain([Turn::from(partial)]));
     in_time(talk.chat("Go on.")).await.unwrap();
 
     let mut talk = chat(capture, Script::new().says("{\"value\": 7}").says("x"));
@@ -281,7 +281,7 @@ async fn everything(capture: Capture) {
     let mut talk = chat(capture, script);
     in_time(talk.chat("a")).await.unwrap_err();
     in_time(talk.stream("b").collect::<Vec<_>>()).await;
-    let mut talk = chat(capture, Script::new().then(many_calls())).max_rounds(1);
+    let mut talk = chat(capture, Script::new().then(many_calls())).with_max_rounds(1);
     in_time(talk.chat("c")).await.unwrap_err();
 
     // What is given up: a stream that is dropped, a call that is cancelled.

@@ -81,7 +81,7 @@ async fn talk(chat: &mut Chat, prompt: &str, streams: bool) -> Result<Reply, Pro
         let mut stream = chat.stream(prompt);
         loop {
             match in_time(stream.next()).await.expect("an end") {
-                Ok(StreamEvent::Done(reply)) => break Ok(reply),
+                Ok(StreamEvent::Done(reply)) => break Ok(*reply),
                 Ok(_) => {}
                 Err(error) => break Err(error),
             }
@@ -143,12 +143,12 @@ async fn a_server_that_grades_its_clients_has_nothing_to_complain_of() {
                 if behaviors.as_array().is_some_and(|list| !list.is_empty()) {
                     llmock.next(&behaviors);
                 }
-                let options = HttpOptions::default().read_timeout(Duration::from_secs(1));
+                let options = HttpOptions::default().with_read_timeout(Duration::from_secs(1));
                 let breaks = behaviors[0]["type"] == "stream_fault";
                 let mut chat = (protocol.chat)(&root, options);
                 if !breaks {
                     // A call of a tool may be too short a stream to break.
-                    chat = chat.tools(tools![get_weather]);
+                    chat = chat.with_tools(tools![get_weather]);
                 }
                 let prompt = question();
                 let ended = talk(&mut chat, &prompt, streams).await;

@@ -46,13 +46,13 @@ fn provider(interaction: &Interaction, origin: &str, http: HttpOptions) -> Arc<d
     let logprobs = interaction.request["logprobs"] == true;
     macro_rules! derived {
         ($vendor:ident) => {
-            Arc::new($vendor::new(model).base_url(url).api_key("test").http(http))
+            Arc::new($vendor::new(model).with_base_url(url).with_api_key("test").with_http(http))
         };
     }
     match vendor {
         "openai" => {
-            let model = OpenAiCompletions::new(model).base_url(url).api_key("test").http(http);
-            Arc::new(if logprobs { model.logprobs() } else { model })
+            let model = OpenAiCompletions::new(model).with_base_url(url).with_api_key("test").with_http(http);
+            Arc::new(if logprobs { model.with_logprobs() } else { model })
         }
         "deepseek" => derived!(DeepSeek),
         "mistral_ai" => derived!(Mistral),
@@ -85,7 +85,7 @@ async fn ask(
     while let Some(event) = in_time(events.next()).await {
         match event? {
             CompletionEvent::Text(more) => text.push_str(&more),
-            CompletionEvent::Done(completion) => done = Some(completion),
+            CompletionEvent::Done(completion) => done = Some((*completion).clone()),
             _ => {}
         }
     }
@@ -237,7 +237,7 @@ async fn replies(recording: Recording) {
         let name = &interaction.name;
         let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
-        let http = HttpOptions::default().spans(true);
+        let http = HttpOptions::default().with_spans(true);
         let provider = provider(interaction, origin(&server), http);
         let stream = interaction.request["stream"] == true;
         let request = chat_request(vendor(interaction).0, &interaction.request);
@@ -315,11 +315,11 @@ async fn tool_conversations(recording: Recording) {
             .map(|m| (m["tool_call_id"].as_str().expect("an id").into(), m["content"].clone()))
             .collect();
         let request = chat_request(vendor, &first.request);
-        let tools = recorded_tools(request.tools, outputs);
+        let tools = recorded_tools(request.tools.to_vec(), outputs);
         let provider = provider(first, origin(&server), HttpOptions::default());
-        let mut chat = Chat::with_provider(provider).tools(tools).params(request.params);
+        let mut chat = Chat::new(provider).with_tools(tools).with_params((*request.params).clone());
         if let Some(prompt) = request.system_prompt {
-            chat = chat.system_prompt(prompt);
+            chat = chat.with_system_prompt(prompt);
         }
         let (prompt, before) = messages(first).split_last().expect("a prompt");
         chat.set_turns(turns(vendor, before));

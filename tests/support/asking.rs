@@ -31,7 +31,7 @@ pub async fn ask(
         match event? {
             CompletionEvent::Text(more) => text.push_str(&more),
             CompletionEvent::Thinking(more) => thought.push_str(&more),
-            CompletionEvent::Done(completion) => done = Some(completion),
+            CompletionEvent::Done(completion) => done = Some((*completion).clone()),
             _ => {}
         }
     }

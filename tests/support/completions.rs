@@ -30,12 +30,16 @@ pub fn chat_request(vendor: &str, recorded: &Value) -> ChatRequest {
         })
         .collect();
     let format = &recorded["response_format"]["json_schema"];
-    request.output = format["name"].as_str().map(|name| OutputSchema {
-        name: name.to_owned(),
-        schema: format["schema"].clone(),
-        strict: format["strict"] == true,
+    request.output = format["name"].as_str().map(|name| {
+        OutputSchema {
+            name: name.to_owned(),
+            schema: format["schema"].clone(),
+            strict: format["strict"] == true,
+        }
+        .into()
     });
-    request.params.seed = recorded["seed"].as_i64().or_else(|| recorded["random_seed"].as_i64());
+    request.params_mut().seed =
+        recorded["seed"].as_i64().or_else(|| recorded["random_seed"].as_i64());
     request
 }
 
@@ -47,7 +51,7 @@ pub fn turns(vendor: &str, messages: &[Value]) -> Vec<Turn> {
         match (turns.last_mut(), message["role"] == "assistant") {
             (Some(Turn::User(turn)), false) => turn.contents.extend(contents),
             (_, true) => {
-                turns.push(Turn::Assistant(AssistantTurn { contents, ..Default::default() }));
+                turns.push(Turn::from(AssistantTurn::new(contents)));
             }
             (_, false) => turns.push(Turn::User(UserTurn { contents })),
         }

@@ -79,8 +79,8 @@ pub fn chat_request(recorded: &Value) -> ChatRequest {
             ToolDefinition::new(string("name"), string("description"), schema)
         })
         .collect();
-    request.output = output(recorded);
-    request.params.temperature = recorded["generationConfig"]["temperature"].as_f64();
+    request.output = output(recorded).map(Into::into);
+    request.params_mut().temperature = recorded["generationConfig"]["temperature"].as_f64();
     request
 }
 
@@ -120,7 +120,7 @@ pub fn turns(contents: &Value) -> Vec<Turn> {
     let turn = |content: &Value| {
         let contents = content["parts"].as_array().expect("parts").iter().map(part).collect();
         if content["role"] == "model" {
-            Turn::Assistant(AssistantTurn { contents, ..Default::default() })
+            Turn::from(AssistantTurn::new(contents))
         } else {
             Turn::User(UserTurn { contents })
         }

@@ -36,6 +36,7 @@ pub fn out_of_order(turns: &[Arc<Turn>]) -> Option<String> {
                     return Some(format!("turn {index} does not answer what was asked"));
                 }
             }
+            _ => {}
         }
     }
     None

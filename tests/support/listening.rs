@@ -14,7 +14,7 @@ pub async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
     loop {
         match in_time(stream.next()).await.expect("an end") {
             Ok(StreamEvent::Text(more)) => text.push_str(&more),
-            Ok(StreamEvent::Done(reply)) => return (text, Ok(reply)),
+            Ok(StreamEvent::Done(reply)) => return (text, Ok(*reply)),
             Ok(_) => {}
             Err(error) => return (text, Err(provider_error(error))),
         }

@@ -111,7 +111,7 @@ pub fn chat_request(recorded: &Value) -> ChatRequest {
             ToolDefinition::new(string("name"), string("description"), tool["input_schema"].clone())
         })
         .collect();
-    request.output = output(recorded);
+    request.output = output(recorded).map(Into::into);
     request
 }
 
@@ -134,9 +134,7 @@ pub fn turns(recorded: &Value) -> Vec<Turn> {
             let blocks = message["content"].as_array().expect("blocks");
             let contents = blocks.iter().map(content).collect();
             match message["role"].as_str() {
-                Some("assistant") => {
-                    Turn::Assistant(AssistantTurn { contents, ..AssistantTurn::default() })
-                }
+                Some("assistant") => Turn::from(AssistantTurn::new(contents)),
                 _ => Turn::User(UserTurn { contents }),
             }
         })
@@ -310,10 +308,10 @@ pub fn chat_of(provider: impl Provider, conversation: &[&Interaction]) -> (Chat,
         })
         .collect();
     let request = chat_request(&first.request);
-    let tools = recorded_tools(request.tools, outputs);
-    let mut chat = Chat::new(provider).tools(tools);
+    let tools = recorded_tools(request.tools.to_vec(), outputs);
+    let mut chat = Chat::new(provider).with_tools(tools);
     if let Some(prompt) = request.system_prompt {
-        chat = chat.system_prompt(prompt);
+        chat = chat.with_system_prompt(prompt);
     }
     let mut before = turns(&first.request);
     let prompt = before.pop().expect("a prompt").contents().to_vec();

@@ -49,7 +49,7 @@ pub fn chat_request(recorded: &Value) -> ChatRequest {
             ToolDefinition::new(string("name"), string("description"), tool["parameters"].clone())
         })
         .collect();
-    request.output = output(recorded);
+    request.output = output(recorded).map(Into::into);
     request
 }
 
@@ -68,10 +68,12 @@ pub fn turns(input: &[Value]) -> Vec<Turn> {
     for item in input.iter().filter(|item| item["role"] != "system") {
         let (by_model, contents) = contents(item);
         match (turns.last_mut(), by_model) {
-            (Some(Turn::Assistant(turn)), true) => turn.contents.extend(contents),
+            (Some(Turn::Assistant(turn)), true) => {
+                std::sync::Arc::make_mut(turn).contents.extend(contents)
+            }
             (Some(Turn::User(turn)), false) => turn.contents.extend(contents),
             (_, true) => {
-                turns.push(Turn::Assistant(AssistantTurn { contents, ..Default::default() }));
+                turns.push(Turn::from(AssistantTurn::new(contents)));
             }
             (_, false) => turns.push(Turn::User(UserTurn { contents })),
         }

@@ -31,14 +31,14 @@ fn model() -> Script {
 async fn what_the_program_sets_once_is_on_every_span_of_the_chat() {
     let trace = Recorder::new();
     let chat = Chat::new(model().says("ok"))
-        .tools(tools![look_up])
-        .attribute("user.id", "somebody else")
-        .attribute("user.id", "u-1")
-        .attribute("app.retries", 3)
-        .session_id("s-1")
-        .tags(["beta", "web"]);
+        .with_tools(tools![look_up])
+        .with_attribute("user.id", "somebody else")
+        .with_attribute("user.id", "u-1")
+        .with_attribute("app.retries", 3)
+        .with_session_id("s-1")
+        .with_tags(["beta", "web"]);
     // The settings stay where they were made: a copy may have others.
-    let mut other = chat.clone().attribute("user.id", "u-2");
+    let mut other = chat.clone().with_attribute("user.id", "u-2");
     let mut chat = chat;
     chat.chat("go").await.unwrap();
     let spans = trace.spans();
@@ -65,12 +65,12 @@ async fn selected_baggage_is_on_every_span_and_the_rest_is_not() {
         KeyValue::new("secret", "canary"),
     ]);
     let mut chat = Chat::new(model())
-        .tools(tools![look_up])
-        .attribute("user.id", "of the program")
-        .baggage("tenant")
-        .baggage("user.id")
-        .baggage("not.there")
-        .baggage("gen_ai.request.model");
+        .with_tools(tools![look_up])
+        .with_attribute("user.id", "of the program")
+        .with_baggage("tenant")
+        .with_baggage("user.id")
+        .with_baggage("not.there")
+        .with_baggage("gen_ai.request.model");
     let asking = {
         let _guard = context.attach();
         chat.chat("go")
@@ -88,13 +88,13 @@ async fn selected_baggage_is_on_every_span_and_the_rest_is_not() {
 async fn keys_that_the_library_writes_are_its_own_and_some_are_of_one_operation() {
     let trace = Recorder::new();
     let mut chat = Chat::new(model())
-        .tools(tools![look_up])
-        .attribute("gen_ai.request.model", "another")
-        .attribute("error.type", "none")
-        .attribute("server.address", "elsewhere")
-        .attribute("chatlas.cancelled", true)
-        .attribute("gen_ai.prompt.name", "greeting")
-        .attribute("gen_ai.data_source.id", "d-1");
+        .with_tools(tools![look_up])
+        .with_attribute("gen_ai.request.model", "another")
+        .with_attribute("error.type", "none")
+        .with_attribute("server.address", "elsewhere")
+        .with_attribute("chatlas.cancelled", true)
+        .with_attribute("gen_ai.prompt.name", "greeting")
+        .with_attribute("gen_ai.data_source.id", "d-1");
     chat.chat("go").await.unwrap();
     for span in trace.spans() {
         let operation = span["gen_ai.operation.name"].as_str().unwrap().to_owned();
@@ -110,7 +110,12 @@ async fn keys_that_the_library_writes_are_its_own_and_some_are_of_one_operation(
 #[tokio::test]
 async fn a_backend_that_sums_over_all_spans_can_have_the_agents_totals_left_out() {
     let trace = Recorder::new();
-    Chat::new(model()).tools(tools![look_up]).agent_usage(false).chat("go").await.unwrap();
+    Chat::new(model())
+        .with_tools(tools![look_up])
+        .with_agent_usage(false)
+        .chat("go")
+        .await
+        .unwrap();
     let agent = trace.span("invoke_agent");
     assert!(agent["gen_ai.usage.input_tokens"].is_null());
     assert_eq!(agent["gen_ai.response.finish_reasons"], json!(["stop"]));
@@ -160,10 +165,10 @@ async fn sampled(keep: fn(&str, &[KeyValue]) -> bool) -> (String, Vec<String>, S
         .build();
     global::set_tracer_provider(provider);
     let mut chat = Chat::new(model())
-        .name("finder")
-        .conversation_id("c-1")
-        .attribute("user.id", "u-1")
-        .tools(tools![look_up]);
+        .with_name("finder")
+        .with_conversation_id("c-1")
+        .with_attribute("user.id", "u-1")
+        .with_tools(tools![look_up]);
     let reply = chat.chat("go").await.unwrap();
     let kept = exporter.get_finished_spans().unwrap();
     let seen = sampler.1.lock().unwrap().clone();
@@ -205,7 +210,7 @@ async fn samplers_see_what_they_need_and_decide() {
 #[tokio::test]
 async fn a_suppressed_context_makes_no_spans_and_the_same_answer() {
     let trace = Recorder::new();
-    let mut chat = Chat::new(model()).tools(tools![look_up]);
+    let mut chat = Chat::new(model()).with_tools(tools![look_up]);
     let quiet = Context::current().with_telemetry_suppressed();
     let asking = async { chat.chat("go").await }.with_context(quiet);
     assert_eq!(asking.await.unwrap().text(), "ok");

@@ -24,7 +24,7 @@ async fn fail() -> Result<i32, String> {
 /// process.
 #[test]
 fn messages_stand_on_the_spans_as_the_conventions_have_them() {
-    let variable = chatlas::telemetry::capture::CAPTURE_VARIABLE;
+    let variable = chatlas::telemetry::CAPTURE_VARIABLE;
     let inside = std::env::var(variable).is_ok();
     if !inside {
         // Setting a variable of a running process is unsafe: a child gets it instead.
@@ -44,7 +44,7 @@ fn messages_stand_on_the_spans_as_the_conventions_have_them() {
         let recorder = Recorder::new();
         let model = Script::new().then(Answer::calls("get_weather", json!({"city": "Tokyo"})).call("fail", json!({}))).says("Take an umbrella.");
         let mut chat =
-            Chat::new(model).system_prompt("Be brief.").tools(tools![get_weather, fail]);
+            Chat::new(model).with_system_prompt("Be brief.").with_tools(tools![get_weather, fail]);
         let prompt = [Content::text("Tokyo?"), Content::image_url("https://example.com/x.png")];
         in_time(chat.chat(prompt)).await.unwrap();
         recorder.assert_sound();

@@ -37,7 +37,7 @@ fn canary() -> Script {
 }
 
 async fn talk(chat: Chat) -> Chat {
-    let mut chat = chat.system_prompt("canary: be brief").tools(tools![look_up, draw]);
+    let mut chat = chat.with_system_prompt("canary: be brief").with_tools(tools![look_up, draw]);
     chat.chat("canary: the question").await.unwrap();
     chat.stream("canary: once more").collect::<Vec<_>>().await;
     chat
@@ -47,7 +47,7 @@ async fn talk(chat: Chat) -> Chat {
 async fn content_is_where_the_chat_says_and_nowhere_else() {
     for capture in [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents] {
         let trace = Recorder::new();
-        talk(Chat::new(canary()).capture(capture)).await;
+        talk(Chat::new(canary()).with_capture(capture)).await;
         let spans = format!("{:?}", trace.spans()).contains("canary");
         let events = format!("{:?}", trace.events()).contains("canary");
         assert_eq!((spans, events), (capture.on_spans(), capture.on_events()), "{capture:?}");
@@ -65,7 +65,7 @@ async fn nothing_is_recorded_unless_somebody_asks_for_it() {
 #[tokio::test]
 async fn results_are_texts_as_they_are_and_anything_else_as_json() {
     let trace = Recorder::new();
-    talk(Chat::new(canary()).capture(Capture::Spans)).await;
+    talk(Chat::new(canary()).with_capture(Capture::Spans)).await;
     let calls = trace.spans_of("execute_tool");
     let result = "gen_ai.tool.call.result";
     let by_word = |word: &str| {
@@ -87,10 +87,11 @@ async fn a_hook_sees_everything_before_it_is_written_and_may_change_it() {
     let trace = Recorder::new();
     let kinds: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let seen = Arc::clone(&kinds);
-    let chat = Chat::new(canary()).capture(Capture::SpansAndEvents).redact(move |content| {
-        seen.lock().unwrap().insert(format!("{:?}", content.kind()));
-        content.each_text(&mut |text| *text = text.replace("canary", "***"));
-    });
+    let chat =
+        Chat::new(canary()).with_capture(Capture::SpansAndEvents).with_redaction(move |content| {
+            seen.lock().unwrap().insert(format!("{:?}", content.kind()));
+            content.each_text(&mut |text| *text = text.replace("canary", "***"));
+        });
     let chat = talk(chat).await;
     let all = format!("{:?} {:?}", trace.spans(), trace.events());
     assert!(!all.contains("canary") && all.contains("***: the answer"), "{all}");
@@ -104,7 +105,7 @@ async fn a_hook_sees_everything_before_it_is_written_and_may_change_it() {
 async fn a_hook_can_take_whole_parts_out() {
     let trace = Recorder::new();
     let chat = Chat::new(Script::new().says("A cat."));
-    let mut chat = chat.capture(Capture::Spans).redact(|content| {
+    let mut chat = chat.with_capture(Capture::Spans).with_redaction(|content| {
         if content.kind() == ContentKind::Message
             && let Some(parts) = content.value_mut()["parts"].as_array_mut()
         {
@@ -120,8 +121,8 @@ async fn a_hook_can_take_whole_parts_out() {
 #[tokio::test]
 async fn a_hook_that_panics_loses_the_content_and_nothing_else() {
     let trace = Recorder::new();
-    let chat = Chat::new(canary()).capture(Capture::SpansAndEvents);
-    let chat = talk(chat.redact(|_| panic!("on purpose"))).await;
+    let chat = Chat::new(canary()).with_capture(Capture::SpansAndEvents);
+    let chat = talk(chat.with_redaction(|_| panic!("on purpose"))).await;
     assert_eq!(chat.turns().len(), 6);
     assert!(!format!("{:?} {:?}", trace.spans(), trace.events()).contains("canary"));
     let said = trace.spans_of("invoke_agent")[0].json("gen_ai.output.messages");
@@ -135,10 +136,10 @@ async fn content_is_bounded_stays_json_and_says_that_it_was_cut() {
     let long = "y".repeat(100_000);
     let model = Script::new().calls("look_up", json!({"word": long})).says(long.clone());
     let mut chat = Chat::new(model.otherwise(|_| Answer::says("Yes.")))
-        .system_prompt(long.as_str())
-        .tools(tools![look_up])
-        .capture(Capture::Spans)
-        .capture_limit(4096);
+        .with_system_prompt(long.as_str())
+        .with_tools(tools![look_up])
+        .with_capture(Capture::Spans)
+        .with_capture_limit(4096);
     chat.chat(long.as_str()).await.unwrap();
     for n in 0..200 {
         chat.chat(format!("question {n}")).await.unwrap();
@@ -167,7 +168,7 @@ async fn content_is_bounded_stays_json_and_says_that_it_was_cut() {
 #[tokio::test]
 async fn the_bound_is_64_kib_unless_set() {
     let trace = Recorder::new();
-    let mut chat = Chat::new(Script::new().says("z".repeat(200_000))).capture(Capture::Spans);
+    let mut chat = Chat::new(Script::new().says("z".repeat(200_000))).with_capture(Capture::Spans);
     chat.chat("go").await.unwrap();
     let text = trace.span("invoke_agent")["gen_ai.output.messages"].clone();
     let length = text.as_str().unwrap().len();
@@ -184,8 +185,8 @@ async fn past_turns_are_written_once_however_long_the_conversation() {
         _ => Turn::assistant(format!("answer {n}")),
     });
     let mut chat = Chat::new(Script::answering(|_| Answer::says("Yes.")))
-        .capture(Capture::SpansAndEvents)
-        .redact(move |_| *count.lock().unwrap() += 1);
+        .with_capture(Capture::SpansAndEvents)
+        .with_redaction(move |_| *count.lock().unwrap() += 1);
     chat.set_turns(history);
     chat.chat("one").await.unwrap();
     let at_first = std::mem::take(&mut *shown.lock().unwrap());
@@ -221,7 +222,7 @@ async fn what_a_failure_tells_of_its_reply_is_recorded_with_it() {
         ..AssistantTurn::default()
     };
     let error = ProviderError::new(ProviderErrorKind::ContentFilter, "no").with_partial(partial);
-    let mut chat = Chat::new(Script::new().fails(error)).capture(Capture::Spans);
+    let mut chat = Chat::new(Script::new().fails(error)).with_capture(Capture::Spans);
     chat.chat("go").await.unwrap_err();
     for span in trace.spans() {
         assert_eq!(span["error.type"], "content_filter");
@@ -238,7 +239,7 @@ async fn tools_that_the_vendor_runs_stand_among_the_definitions() {
     let trace = Recorder::new();
     let info = chatlas::ProviderInfo::new("scripted").with_model("m");
     let model = Script::new().info(info.with_server_tool("web_search_20250305", "web_search"));
-    let mut chat = Chat::new(model.says("Hi").says("Hi")).capture(Capture::SpansAndEvents);
+    let mut chat = Chat::new(model.says("Hi").says("Hi")).with_capture(Capture::SpansAndEvents);
     chat.chat("Hi").await.unwrap();
     let searches = json!([{"type": "web_search_20250305", "name": "web_search"}]);
     for span in trace.spans() {
@@ -248,7 +249,7 @@ async fn tools_that_the_vendor_runs_stand_among_the_definitions() {
     assert_eq!(event.attributes().get("gen_ai.tool.definitions"), Some(&searches));
     drop(trace);
     let trace = Recorder::new();
-    chat.tools(tools![draw]).chat("Hi").await.unwrap();
+    chat.with_tools(tools![draw]).chat("Hi").await.unwrap();
     let told = trace.span("invoke_agent").json("gen_ai.tool.definitions");
     assert_eq!((&told[0]["name"], &told[1]), (&json!("draw"), &searches[0]));
 }
@@ -261,11 +262,11 @@ fn vendors_know_which_tools_they_were_given() {
         tools.iter().map(|tool| format!("{} {}", tool.kind, tool.name)).collect::<Vec<_>>()
     };
     let claude = Anthropic::new("m").with_tool(WebSearch::new()).with_tool(WebFetch::new());
-    let claude = claude.with_tool(WebSearch::new().max_uses(1));
+    let claude = claude.with_tool(WebSearch::new().with_max_uses(1));
     assert_eq!(kinds(&claude), ["web_fetch_20250910 web_fetch", "web_search_20250305 web_search"]);
     let openai = OpenAi::new("m").with_tool(WebSearch::new());
     assert_eq!(kinds(&openai), ["web_search web_search"]);
-    let gemini = Gemini::new("m").with_tool(WebFetch::new()).code_execution();
+    let gemini = Gemini::new("m").with_tool(WebFetch::new()).with_code_execution();
     assert_eq!(kinds(&gemini), ["urlContext web_fetch", "codeExecution code_execution"]);
 }
 
@@ -274,7 +275,7 @@ async fn an_answer_that_was_paused_is_told_whole() {
     let trace = Recorder::new();
     let paused = Answer::says("First, ").finish_reason(chatlas::FinishReason::Pause).tokens(5, 1);
     let model = Script::new().then(paused).then(Answer::says("then.").tokens(7, 2));
-    let reply = Chat::new(model).capture(Capture::Spans).chat("Go.").await.unwrap();
+    let reply = Chat::new(model).with_capture(Capture::Spans).chat("Go.").await.unwrap();
     let agent = trace.span("invoke_agent");
     let said = agent.json("gen_ai.output.messages");
     let texts: Vec<_> =
@@ -289,9 +290,9 @@ async fn what_a_hook_leaves_of_a_message_is_a_message() {
     let trace = Recorder::new();
     let model = Script::new().calls("look_up", json!({"word": "canary"})).says("canary");
     let mut chat = Chat::new(model)
-        .tools(tools![look_up])
-        .capture(Capture::Spans)
-        .redact(|content| *content.value_mut() = json!("***"));
+        .with_tools(tools![look_up])
+        .with_capture(Capture::Spans)
+        .with_redaction(|content| *content.value_mut() = json!("***"));
     chat.chat("canary").await.unwrap();
     let agent = trace.span("invoke_agent");
     assert_eq!(

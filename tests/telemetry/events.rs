@@ -33,8 +33,8 @@ fn details(trace: &Recorder) -> Vec<RecordedEvent> {
 #[tokio::test]
 async fn a_model_call_tells_what_its_span_says_in_the_context_of_its_span() {
     let trace = Recorder::new();
-    let chat = Chat::new(model()).tools(tools![look_up]).attribute("user.id", "u-1");
-    chat.conversation_id("c-1").temperature(0.5).chat("What is x?").await.unwrap();
+    let chat = Chat::new(model()).with_tools(tools![look_up]).with_attribute("user.id", "u-1");
+    chat.with_conversation_id("c-1").with_temperature(0.5).chat("What is x?").await.unwrap();
     let (events, spans) = (details(&trace), trace.spans_of("chat"));
     assert_eq!((events.len(), spans.len()), (2, 2));
     for (event, span) in events.iter().zip(&spans) {
@@ -51,8 +51,8 @@ async fn a_model_call_tells_what_its_span_says_in_the_context_of_its_span() {
 #[tokio::test]
 async fn content_on_events_is_structured() {
     let trace = Recorder::new();
-    let chat = Chat::new(model()).system_prompt("Be brief.").tools(tools![look_up]);
-    chat.capture(Capture::Events).chat("What is x?").await.unwrap();
+    let chat = Chat::new(model()).with_system_prompt("Be brief.").with_tools(tools![look_up]);
+    chat.with_capture(Capture::Events).chat("What is x?").await.unwrap();
     let event = &details(&trace)[1];
     let all = event.attributes();
     let text = |text: &str| json!([{"type": "text", "content": text}]);
@@ -85,7 +85,7 @@ async fn a_failed_call_tells_of_its_exception_and_quotes_nobody_unless_it_may() 
         let trace = Recorder::new();
         let error =
             ProviderError::new(ProviderErrorKind::InvalidRequest, "canary").with_status(400);
-        let mut chat = Chat::new(Script::new().fails(error)).capture(capture);
+        let mut chat = Chat::new(Script::new().fails(error)).with_capture(capture);
         chat.chat("go").await.unwrap_err();
         let event = trace.event(EXCEPTION);
         assert_eq!(event.severity(), Some(Severity::Warn));
@@ -102,7 +102,7 @@ async fn a_failed_call_tells_of_its_exception_and_quotes_nobody_unless_it_may() 
 #[tokio::test]
 async fn feedback_stands_in_the_model_call_that_gave_the_answer() {
     let trace = Recorder::new();
-    let reply = Chat::new(model()).tools(tools![look_up]).chat("What is x?").await.unwrap();
+    let reply = Chat::new(model()).with_tools(tools![look_up]).chat("What is x?").await.unwrap();
     assert!(reply.feedback("helpfulness", (0.8, "good"), "It was short."));
     let event = trace.event(EVALUATION);
     let answered = &trace.spans_of("chat")[1];
@@ -132,7 +132,7 @@ async fn an_answer_can_be_judged_later_from_what_was_stored_of_it() {
     // Another day, another process.
     for id in [
         serde_json::from_str::<ReplyId>(&stored).unwrap(),
-        ReplyId::of(trace_id.to_string(), span_id.to_string(), "resp-1"),
+        ReplyId::from_parts(trace_id.to_string(), span_id.to_string(), "resp-1"),
     ] {
         let trace = Recorder::new();
         assert!(id.feedback("thumbs", "down", None));
@@ -153,7 +153,7 @@ async fn an_answer_can_be_judged_later_from_what_was_stored_of_it() {
 #[tokio::test]
 async fn an_id_that_is_none_is_told_without_a_span() {
     let all = Recorder::exclusive();
-    assert!(ReplyId::of("no trace", "", "resp-1").feedback("thumbs", 1.0, None));
+    assert!(ReplyId::from_parts("no trace", "", "resp-1").feedback("thumbs", 1.0, None));
     let event = all.event(EVALUATION);
     assert_eq!((event.trace_id(), event.span_id()), (TraceId::INVALID, SpanId::INVALID));
     assert_eq!(event.attributes()["gen_ai.response.id"], "resp-1");
@@ -164,7 +164,7 @@ async fn without_a_sink_there_are_no_events_and_without_spans_events_stand_alone
     let all = Recorder::exclusive();
     // No spans: the events are told all the same.
     global::set_tracer_provider(SdkTracerProvider::builder().build());
-    let mut chat = Chat::new(model()).tools(tools![look_up]).capture(Capture::Events);
+    let mut chat = Chat::new(model()).with_tools(tools![look_up]).with_capture(Capture::Events);
     let picture = Content::image_url("https://a.example/x.png");
     let reply = chat.chat([Content::text("What is x?"), picture]).await.unwrap();
     let events = details(&all);

@@ -33,7 +33,7 @@ fn chat() -> Chat {
         1 => Answer::calls("look_up", json!({"word": "rain"})),
         _ => Answer::streams(["It ", "rains."]),
     });
-    Chat::new(model).tools(tools![look_up])
+    Chat::new(model).with_tools(tools![look_up])
 }
 
 /// Panics wherever it is called.
@@ -96,7 +96,7 @@ impl LogProcessor for Panics {
 }
 
 async fn unharmed(what: &str) {
-    let mut chat = chat().capture(Capture::SpansAndEvents);
+    let mut chat = chat().with_capture(Capture::SpansAndEvents);
     for streams in [false, true] {
         if streams {
             let events: Vec<_> = in_time(chat.stream("Will it?").collect::<Vec<_>>()).await;
@@ -184,7 +184,7 @@ fn a_sink_that_is_replaced_may_write_to_the_next_while_it_ends() {
 #[tokio::test]
 async fn a_redaction_hook_that_panics_loses_the_content_and_nothing_else() {
     let trace = Recorder::new();
-    let mut chat = chat().capture(Capture::Spans).redact(|_| panic!("on purpose"));
+    let mut chat = chat().with_capture(Capture::Spans).with_redaction(|_| panic!("on purpose"));
     assert_eq!(in_time(chat.chat("canary")).await.unwrap().text(), "It rains.");
     trace.assert_sound();
     let shown = format!("{:?}", trace.spans());

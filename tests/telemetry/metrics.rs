@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chatlas::prelude::*;
-use chatlas::telemetry::metrics::{OPT_IN, OPT_IN_VARIABLE};
+use chatlas::telemetry::{SEMCONV_OPT_IN, SEMCONV_OPT_IN_VARIABLE};
 use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
 use chatlas::{
     AssistantTurn, ChatRequest, Content, Modalities, ProviderError, ProviderErrorKind,
@@ -50,7 +50,7 @@ async fn tokens_are_counted_and_their_parts_told_apart() {
         ..Usage::default()
     };
     let model = Script::new().then(Answer::calls("look_up", word("x")).usage(full)).says("ok");
-    Chat::new(model).tools(tools![look_up]).chat("go").await.unwrap();
+    Chat::new(model).with_tools(tools![look_up]).chat("go").await.unwrap();
     for (name, total) in COUNTERS {
         let metric = trace.metric(name);
         assert_eq!((metric.kind(), metric.unit()), (MetricKind::Counter, "{token}"), "{name}");
@@ -96,7 +96,7 @@ async fn durations_are_those_of_the_spans_and_say_which_failed() {
     let trace = Recorder::new();
     let slow = Answer::says("ok").after(Duration::from_millis(60));
     let model = Script::new().then(slow).fails(busy());
-    let mut chat = Chat::new(model).name("slow");
+    let mut chat = Chat::new(model).with_name("slow");
     chat.chat("a").await.unwrap();
     chat.chat("b").await.unwrap_err();
     for (metric, operation) in [
@@ -137,7 +137,7 @@ async fn an_agent_counts_its_calls_and_a_tool_that_was_made_up_is_no_series() {
         .then(Answer::calls("look_up", word("x")).call("look_up", word("")))
         .calls("no_such_tool_4711", json!({}))
         .fails(busy());
-    Chat::new(model).name("finder").tools(tools![look_up]).chat("go").await.unwrap_err();
+    Chat::new(model).with_name("finder").with_tools(tools![look_up]).chat("go").await.unwrap_err();
     let one = |name: &str| {
         let metric = trace.metric(name);
         assert_eq!(metric.count(), 1, "{name}");
@@ -158,8 +158,9 @@ async fn an_agent_counts_its_calls_and_a_tool_that_was_made_up_is_no_series() {
 #[tokio::test]
 async fn what_the_program_puts_on_spans_is_on_no_metric() {
     let trace = Recorder::new();
-    let chat = Chat::new(Script::new().says("ok")).attribute("user.id", "u-1").session_id("s-1");
-    chat.conversation_id("c-1").chat("go").await.unwrap();
+    let chat =
+        Chat::new(Script::new().says("ok")).with_attribute("user.id", "u-1").with_session_id("s-1");
+    chat.with_conversation_id("c-1").chat("go").await.unwrap();
     for metric in trace.metrics() {
         for measured in metric.measurements() {
             for key in ["user.id", "session.id", "gen_ai.conversation.id"] {
@@ -179,11 +180,13 @@ const OLD: [&str; 4] = [
 /// The environment is one for the whole process: a child of its own has the names of 2025.
 #[test]
 fn the_names_of_2025_are_written_where_they_are_asked_for() {
-    let inside = std::env::var(OPT_IN_VARIABLE).is_ok();
+    let inside = std::env::var(SEMCONV_OPT_IN_VARIABLE).is_ok();
     if !inside {
         let name = "metrics::the_names_of_2025_are_written_where_they_are_asked_for";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        child.args([name, "--exact"]).env(OPT_IN_VARIABLE, format!("http, {OPT_IN}"));
+        child
+            .args([name, "--exact"])
+            .env(SEMCONV_OPT_IN_VARIABLE, format!("http, {SEMCONV_OPT_IN}"));
         assert!(child.status().unwrap().success());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

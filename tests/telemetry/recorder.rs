@@ -39,8 +39,8 @@ mod shop {
     }
 
     pub(super) async fn answer(model: Script, question: &str) -> Result<Reply, ChatError> {
-        let chat = Chat::new(model).name("support").tools(tools![find_order]);
-        chat.attribute("user.id", "u-17").chat(question).await
+        let chat = Chat::new(model).with_name("support").with_tools(tools![find_order]);
+        chat.with_attribute("user.id", "u-17").chat(question).await
     }
 }
 
@@ -107,7 +107,7 @@ invoke_agent support
 #[tokio::test]
 async fn events_are_structured_and_stand_in_their_span() {
     let trace = Recorder::new();
-    let mut chat = Chat::new(Script::new().says("Hello.")).capture(Capture::SpansAndEvents);
+    let mut chat = Chat::new(Script::new().says("Hello.")).with_capture(Capture::SpansAndEvents);
     let reply = chat.chat("Hi!").await.unwrap();
     assert!(reply.feedback("helpfulness", 0.8, None));
     let call = trace.span("chat test-model");
@@ -134,7 +134,7 @@ fn side_by_side(runtime: fn() -> tokio::runtime::Runtime) {
                         let model =
                             Script::new().calls("find_order", json!({"number": 1})).says("ok");
                         let mut chat =
-                            Chat::new(model).name(&*name).tools(tools![shop::find_order]);
+                            Chat::new(model).with_name(&*name).with_tools(tools![shop::find_order]);
                         let work = async move { chat.chat("go").await.map(|_| ()) };
                         tokio::spawn(work.with_current_context()).await.unwrap().unwrap();
                     }
@@ -287,9 +287,9 @@ async fn an_answer_is_filled_in_and_the_same_whole_and_streamed() {
                     .model("m"),
             )
     };
-    let mut whole = Chat::new(model()).tools(tools![shop::find_order]);
+    let mut whole = Chat::new(model()).with_tools(tools![shop::find_order]);
     let reply = whole.chat("go").await.unwrap();
-    let mut streamed = Chat::new(model()).tools(tools![shop::find_order]);
+    let mut streamed = Chat::new(model()).with_tools(tools![shop::find_order]);
     let events: Vec<_> = streamed.stream("go").collect().await;
     assert_eq!(whole.turns(), streamed.turns());
     let texts: Vec<_> = events
@@ -381,7 +381,7 @@ async fn answers_can_be_computed_without_end() {
     });
     let model = model.forgetful();
     for _ in 0..100 {
-        let mut chat = Chat::new(model.clone()).tools(tools![shop::find_order]);
+        let mut chat = Chat::new(model.clone()).with_tools(tools![shop::find_order]);
         assert_eq!(chat.chat("x").await.unwrap().text(), "done");
     }
     assert_eq!((model.asked(), model.requests().len()), (200, 0));

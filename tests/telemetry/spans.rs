@@ -66,7 +66,7 @@ invoke_agent
 #[tokio::test]
 async fn a_run_is_one_connected_trace() {
     let recorder = Recorder::new();
-    let mut chat = Chat::new(weather()).tools(tools![get_weather]);
+    let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     in_time(chat.chat("Tokyo?")).await.unwrap();
     assert_eq!(recorder.tree(), GUIDE);
     recorder.assert_sound();
@@ -76,7 +76,7 @@ async fn a_run_is_one_connected_trace() {
 #[tokio::test]
 async fn a_streamed_run_is_the_same_trace() {
     let recorder = Recorder::new();
-    let mut chat = Chat::new(weather()).tools(tools![get_weather]);
+    let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     let events: Vec<_> = in_time(chat.stream("Tokyo?").collect::<Vec<_>>()).await;
     assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))));
     assert_eq!(recorder.tree(), GUIDE);
@@ -92,11 +92,11 @@ async fn a_streamed_run_is_the_same_trace() {
 async fn the_spans_say_what_the_guide_says() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(weather())
-        .name("travel")
-        .conversation_id("conv-1")
-        .temperature(0.5)
-        .stop_sequences(["END"])
-        .tools(tools![get_weather]);
+        .with_name("travel")
+        .with_conversation_id("conv-1")
+        .with_temperature(0.5)
+        .with_stop_sequences(["END"])
+        .with_tools(tools![get_weather]);
     in_time(chat.chat("Tokyo?")).await.unwrap();
     let expect = |name: &str, expected: &[(&str, Value)]| {
         let spans = recorder.spans();
@@ -159,7 +159,7 @@ async fn the_spans_say_what_the_guide_says() {
 #[tokio::test]
 async fn the_parent_is_what_was_current_when_the_program_asked() {
     let recorder = Recorder::new();
-    let mut chat = Chat::new(weather()).tools(tools![get_weather]);
+    let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     let tracer = global::tracer("app");
     let asked_in = Context::new().with_span(tracer.start("asked here"));
     let polled_in = Context::new().with_span(tracer.start("polled there"));
@@ -177,7 +177,7 @@ async fn the_parent_is_what_was_current_when_the_program_asked() {
 #[tokio::test]
 async fn no_span_of_ours_is_current_between_polls() {
     let recorder = Recorder::new();
-    let mut chat = Chat::new(weather()).tools(tools![get_weather]);
+    let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     let mut stream = chat.stream("Tokyo?");
     while stream.next().await.is_some() {
         assert!(!Context::current().span().span_context().is_valid());
@@ -198,7 +198,7 @@ async fn concurrent_tools_are_siblings_each_with_its_own_work() {
                 .call("look_up", json!({"word": "rain"})),
         )
         .says("ok");
-    let mut chat = Chat::new(model).tools(tools![get_weather, look_up]);
+    let mut chat = Chat::new(model).with_tools(tools![get_weather, look_up]);
     in_time(chat.chat("go")).await.unwrap();
     let agent = recorder.span("invoke_agent").id();
     for (tool, work) in
@@ -221,7 +221,7 @@ async fn a_failed_tool_is_an_error_of_its_span_alone() {
                 .call("crash", json!({})),
         )
         .says("ok");
-    let mut chat = Chat::new(model).tools(tools![look_up, crash]);
+    let mut chat = Chat::new(model).with_tools(tools![look_up, crash]);
     in_time(chat.chat("go")).await.unwrap();
     recorder.assert_sound();
     for (id, kind) in [
@@ -301,7 +301,7 @@ async fn a_run_given_up_among_its_tools_ends_all_its_spans() {
     let model = Script::new()
         .then(Answer::calls("hang", json!({})).call("look_up", json!({"word": "x"})))
         .says("ok");
-    let mut chat = Chat::new(model).tools(tools![hang, look_up]);
+    let mut chat = Chat::new(model).with_tools(tools![hang, look_up]);
     let given_up = tokio::time::timeout(Duration::from_millis(100), chat.chat("go")).await;
     assert!(given_up.is_err());
     assert_eq!(recorder.spans().len(), 5, "{}", recorder.tree());
@@ -329,7 +329,7 @@ async fn an_error_mid_stream_is_an_error_with_what_had_arrived() {
 async fn too_many_rounds_is_an_error_of_the_agent() {
     let recorder = Recorder::new();
     let model = Script::new().calls("look_up", json!({"word": "x"}));
-    let mut chat = Chat::new(model).tools(tools![look_up]).max_rounds(1);
+    let mut chat = Chat::new(model).with_tools(tools![look_up]).with_max_rounds(1);
     chat.chat("go").await.unwrap_err();
     recorder.assert_sound();
     let agent = recorder.span("invoke_agent");

@@ -70,7 +70,7 @@ async fn w01_the_http_requests_are_seen_below_their_model_calls() {
     let trace = Recorder::new();
     let server = Server::start(vec![openai_calls("get_weather"), openai_says("Rain.")]);
     let model = openai(&server, HttpOptions::default().spans(true));
-    Chat::new(model).tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
+    Chat::new(model).with_tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
     trace.assert_sound();
     assert_eq!(
         trace.tree(),
@@ -90,7 +90,7 @@ invoke_agent
 async fn w02_tokens_are_counted_whole_whatever_the_cache_and_to_the_end_of_a_stream() {
     let trace = Recorder::new();
     let server = Server::start(vec![anthropic_stream()]);
-    let mut chat = Chat::new(Anthropic::new("claude-x").base_url(server.url()).api_key("k"));
+    let mut chat = Chat::new(Anthropic::new("claude-x").with_base_url(server.url()).with_api_key("k"));
     let events: Vec<_> = chat.stream("Hi").collect().await;
     assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))), "{events:?}");
     for span in trace.spans() {
@@ -140,7 +140,7 @@ async fn w05_a_tool_call_has_the_id_that_the_vendor_calls_it_by() {
     let trace = Recorder::new();
     let server = Server::start(vec![openai_calls("get_weather"), openai_says("Rain.")]);
     let model = openai(&server, HttpOptions::default());
-    Chat::new(model).tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
+    Chat::new(model).with_tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
     assert_eq!(trace.span("execute_tool get_weather")["gen_ai.tool.call.id"], "call_1");
     drop(trace);
 
@@ -151,7 +151,7 @@ async fn w05_a_tool_call_has_the_id_that_the_vendor_calls_it_by() {
         gemini_reply(&json!([call, call])),
         gemini_reply(&json!([{"text": "Rain."}])),
     ]);
-    Chat::new(gemini(&server)).tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
+    Chat::new(gemini(&server)).with_tools(tools![get_weather]).chat("Tokyo?").await.unwrap();
     let calls = trace.spans_of("execute_tool");
     let ids: HashSet<&str> =
         calls.iter().filter_map(|call| call["gen_ai.tool.call.id"].as_str()).collect();
@@ -162,8 +162,8 @@ async fn w05_a_tool_call_has_the_id_that_the_vendor_calls_it_by() {
 #[tokio::test]
 async fn w06_the_agent_is_internal_and_named_and_says_what_came_of_the_run() {
     let trace = Recorder::new();
-    let chat = Chat::new(weather()).name("travel").tools(tools![get_weather]);
-    chat.capture(Capture::Spans).chat("Tokyo?").await.unwrap();
+    let chat = Chat::new(weather()).with_name("travel").with_tools(tools![get_weather]);
+    chat.with_capture(Capture::Spans).chat("Tokyo?").await.unwrap();
     let agent = trace.span("invoke_agent travel");
     assert_eq!(agent.kind(), SpanKind::Internal);
     assert_eq!(agent["gen_ai.agent.name"], "travel");
@@ -186,17 +186,17 @@ async fn w07_a_model_call_says_what_was_asked_for_and_what_came() {
         ..usage(10, 5)
     };
     let mut chat = Chat::new(Script::new().then(Answer::says("{\"value\": 1}").usage(tokens)))
-        .tools(tools![get_weather])
-        .max_tokens(100)
-        .temperature(0.5)
-        .top_p(0.9)
-        .top_k(40)
-        .seed(7)
-        .stop_sequences(["END"])
-        .frequency_penalty(0.1)
-        .presence_penalty(0.2)
-        .reasoning_level("low")
-        .capture(Capture::Spans);
+        .with_tools(tools![get_weather])
+        .with_max_tokens(100)
+        .with_temperature(0.5)
+        .with_top_p(0.9)
+        .with_top_k(40)
+        .with_seed(7)
+        .with_stop_sequences(["END"])
+        .with_frequency_penalty(0.1)
+        .with_presence_penalty(0.2)
+        .with_reasoning_level("low")
+        .with_capture(Capture::Spans);
     chat.extract::<u8>("How many?").await.unwrap();
     let call = trace.span("chat test-model");
     for (key, value) in [
@@ -232,8 +232,8 @@ async fn w07_a_model_call_says_what_was_asked_for_and_what_came() {
 #[tokio::test]
 async fn w08_a_tool_call_says_its_type_its_arguments_its_result_and_its_conversation() {
     let trace = Recorder::new();
-    let chat = Chat::new(weather()).tools(tools![get_weather]).conversation_id("c-1");
-    chat.capture(Capture::Spans).chat("Tokyo?").await.unwrap();
+    let chat = Chat::new(weather()).with_tools(tools![get_weather]).with_conversation_id("c-1");
+    chat.with_capture(Capture::Spans).chat("Tokyo?").await.unwrap();
     let call = trace.span("execute_tool get_weather");
     assert_eq!(call["gen_ai.tool.type"], "function");
     assert_eq!(call["gen_ai.conversation.id"], "c-1");
@@ -250,8 +250,8 @@ async fn w09_messages_have_the_conventions_parts_and_past_turns_are_written_once
     let model = Script::new().then(Answer::new().content(thought).text("A map."));
     let rounds = 30;
     let mut chat = Chat::new(model.otherwise(|_| Answer::says("Yes.")))
-        .capture(Capture::SpansAndEvents)
-        .redact(move |_| {
+        .with_capture(Capture::SpansAndEvents)
+        .with_redaction(move |_| {
             count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         });
     let image = Content::image_base64("image/png", "iVBORw0KGgo=");
@@ -279,7 +279,7 @@ async fn w09_messages_have_the_conventions_parts_and_past_turns_are_written_once
 async fn w10_there_are_metrics_and_events() {
     let trace = Recorder::new();
     let error = ProviderError::new(ProviderErrorKind::RateLimit, "no").with_status(429);
-    let mut chat = Chat::new(weather().fails(error)).tools(tools![get_weather]);
+    let mut chat = Chat::new(weather().fails(error)).with_tools(tools![get_weather]);
     chat.stream("Tokyo?").collect::<Vec<_>>().await;
     chat.chat("And now?").await.unwrap_err();
     for name in [
@@ -308,7 +308,7 @@ async fn w11_what_people_said_is_in_no_error_while_capture_is_off() {
     let refused = ProviderError::new(ProviderErrorKind::InvalidRequest, "canary: your prompt")
         .with_status(400);
     let mut chat =
-        Chat::new(Script::new().calls("fail", json!({})).fails(refused)).tools(tools![fail]);
+        Chat::new(Script::new().calls("fail", json!({})).fails(refused)).with_tools(tools![fail]);
     chat.chat("canary").await.unwrap_err();
     let all = format!("{:?} {:?}", trace.spans(), trace.events());
     assert!(!all.contains("canary-street") && !all.contains("canary: "), "{all}");
@@ -324,7 +324,7 @@ async fn w12_an_error_has_the_vendors_code_once_and_every_attempt_is_seen() {
     let busy = json!({"error": {"code": "rate_limit_exceeded", "message": "slow down"}});
     let busy = Http::json(429, &busy).header("retry-after", "0");
     let server = Server::start(vec![busy]);
-    let options = HttpOptions::default().spans(true).max_retries(2);
+    let options = HttpOptions::default().spans(true).with_max_retries(2);
     Chat::new(openai(&server, options)).chat("Hi").await.unwrap_err();
     trace.assert_sound();
     for name in ["invoke_agent", "chat gpt-4o"] {
@@ -348,15 +348,15 @@ async fn w13_a_failed_tool_a_rejected_one_and_a_bug_in_a_hook_are_each_told_as_w
     ] {
         let trace = Recorder::new();
         let model = Script::new().calls(name, arguments).says("Sorry.");
-        let mut chat = Chat::new(model).tools(tools![fail, get_weather, hang]).on_tool_request(
-            |call| async move {
+        let mut chat = Chat::new(model)
+            .with_tools(tools![fail, get_weather, hang])
+            .on_tool_request(|call| async move {
                 assert_ne!(call.request.name, "hang", "a bug in the hook");
                 match call.request.name.as_str() {
                     "get_weather" => Approval::rejected("not now"),
                     _ => Approval::Approved,
                 }
-            },
-        );
+            });
         assert_eq!(chat.chat("Go.").await.unwrap().text(), "Sorry.");
         trace.assert_sound();
         let call = trace.span(&format!("execute_tool {name}"));
@@ -370,7 +370,7 @@ async fn w14_what_was_paid_for_is_counted_whatever_became_of_it() {
     // Arguments that are no JSON: the model is told.
     let trace = Recorder::new();
     let model = Script::new().calls("get_weather", json!("{\"city\": ")).says("Sorry.");
-    Chat::new(model).tools(tools![get_weather]).chat("Go.").await.unwrap();
+    Chat::new(model).with_tools(tools![get_weather]).chat("Go.").await.unwrap();
     assert_eq!(trace.span("invoke_agent")["gen_ai.usage.input_tokens"], 20);
     drop(trace);
 
@@ -428,7 +428,7 @@ async fn w15_what_is_given_up_ends_at_once_and_says_so_and_the_consumers_time_is
     let trace = Recorder::new();
     let token = CancellationToken::new();
     let model = Script::new().calls("hang", json!({}));
-    let mut chat = Chat::new(model).tools(tools![hang]).cancellation(token.clone());
+    let mut chat = Chat::new(model).with_tools(tools![hang]).with_cancellation(token.clone());
     let (result, ()) = tokio::join!(chat.chat("Go."), async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         token.cancel();
@@ -483,7 +483,7 @@ async fn w16_whatever_a_chat_does_is_one_connected_trace() {
     let work = async {
         let mut chat = Chat::new(Script::new().says("{\"value\": 1}"));
         chat.extract::<u8>("How many?").await.unwrap();
-        let chat = hooks(Chat::new(weather())).tools(tools![get_weather]);
+        let chat = hooks(Chat::new(weather())).with_tools(tools![get_weather]);
         assert_eq!(chat.parallel(["Tokyo?"], 2).await.len(), 1);
         // It cannot count; that, too, is told.
         chat.count_tokens("Tokyo?").await.unwrap_err();
@@ -511,8 +511,8 @@ request
     // A vendor that counts is seen to do so.
     let trace = Recorder::new();
     let server = Server::start(vec![Http::json(200, &json!({"input_tokens": 9}))]);
-    let model = Anthropic::new("claude-x").base_url(server.url()).api_key("k");
-    let chat = Chat::new(model).attribute("user.id", "u-1");
+    let model = Anthropic::new("claude-x").with_base_url(server.url()).with_api_key("k");
+    let chat = Chat::new(model).with_attribute("user.id", "u-1");
     assert_eq!(chat.count_tokens("Hi").await.unwrap(), 9);
     let span = trace.span("count_tokens claude-x");
     assert_eq!(span["user.id"], "u-1");
@@ -523,7 +523,7 @@ request
 #[tokio::test]
 async fn w17_the_parent_is_what_was_current_when_the_program_asked() {
     let trace = Recorder::new();
-    let mut chat = Chat::new(weather()).tools(tools![get_weather]);
+    let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     let asked_in = Context::current_with_span(global::tracer("app").start("asked here"));
     let polled_in = Context::current_with_span(global::tracer("app").start("polled there"));
     let stream = {
@@ -572,7 +572,7 @@ async fn ask_server(context: &ToolContext) -> Value {
 async fn w19_every_tool_call_is_described_and_can_carry_the_trace_along() {
     let trace = Recorder::new();
     let model = Script::new().calls("ask_server", json!({})).calls("no_such", json!({}));
-    let mut chat = Chat::new(model.says("Done.")).name("a").tools(tools![ask_server]);
+    let mut chat = Chat::new(model.says("Done.")).with_name("a").with_tools(tools![ask_server]);
     chat.chat("Go.").await.unwrap();
     let unknown = trace.span("execute_tool no_such");
     for key in ["gen_ai.tool.type", "gen_ai.tool.call.id", "gen_ai.agent.name", "error.type"] {
@@ -591,7 +591,7 @@ async fn w19_every_tool_call_is_described_and_can_carry_the_trace_along() {
     let trace = Recorder::new();
     global::set_text_map_propagator(TraceContextPropagator::new());
     let server = Server::start(vec![openai_says("Hi")]);
-    let options = HttpOptions::default().spans(true).propagate(true);
+    let options = HttpOptions::default().spans(true).with_propagation(true);
     Chat::new(openai(&server, options)).chat("Hi").await.unwrap();
     let head = server.sent()[0].head.to_lowercase();
     assert!(head.contains(&format!("{}-", trace.span("POST").id())), "{head}");

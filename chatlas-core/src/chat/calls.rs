@@ -110,7 +110,7 @@ impl Chat {
             params: Arc::clone(&self.params),
             output: self.output.clone(),
             conversation_id: self.conversation_id.clone(),
-            run: Some(Run::of_chat(&self.settings, &self.written).extension()),
+            run: Some(Run::for_chat(&self.settings, &self.message_cache).extension()),
         };
         self.provider.count_tokens(request).await
     }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hooks::Hooks;
 use crate::provider::{ModelParams, OutputSchema, Provider};
-use crate::telemetry::Written;
+use crate::telemetry::MessageCache;
 use crate::telemetry::settings::Settings;
 use crate::tool::ToolSet;
 use crate::turn::Turn;
@@ -56,7 +56,7 @@ pub struct Chat {
     pub(super) output: Option<Arc<OutputSchema>>,
     pub(super) turns: Vec<Arc<Turn>>,
     pub(super) settings: Arc<Settings>,
-    pub(super) written: Written,
+    pub(super) message_cache: MessageCache,
     pub(super) cancellation: CancellationToken,
     pub(super) hooks: Arc<Hooks>,
 }
@@ -89,44 +89,10 @@ impl Chat {
             output: None,
             turns: Vec::new(),
             settings: Arc::default(),
-            written: Written::default(),
+            message_cache: MessageCache::default(),
             cancellation: CancellationToken::new(),
             hooks: Arc::default(),
         }
-    }
-}
-
-impl Chat {
-    pub(crate) fn agent_name(&self) -> Option<&Arc<str>> {
-        self.name.as_ref()
-    }
-
-    pub(crate) fn agent_description(&self) -> Option<&Arc<str>> {
-        self.description.as_ref()
-    }
-
-    pub(crate) fn conversation(&self) -> Option<&Arc<str>> {
-        self.conversation_id.as_ref()
-    }
-
-    pub(crate) fn tool_set(&self) -> &ToolSet {
-        &self.tools
-    }
-
-    pub(crate) fn telemetry_settings(&self) -> &Arc<Settings> {
-        &self.settings
-    }
-
-    pub(crate) fn telemetry_written(&self) -> &Written {
-        &self.written
-    }
-
-    pub(crate) fn shared_params(&self) -> Arc<ModelParams> {
-        Arc::clone(&self.params)
-    }
-
-    pub(crate) fn model_params(&self) -> &ModelParams {
-        &self.params
     }
 }
 

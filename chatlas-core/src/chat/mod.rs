@@ -3,7 +3,7 @@
 //! The files depend on each other from the top down: `chat` holds the state; `settings`,
 //! `observability` and `hooks` configure it; `history` keeps the turns consistent; `run` is the loop
 //! and `tools` the tool calls of one reply; `stream` yields events; `calls`, `extract` and `parallel`
-//! are the methods that start a run.
+//! are the methods that start a run. `rehearsal` is for benchmarks.
 
 mod calls;
 #[expect(
@@ -19,6 +19,7 @@ mod observability;
 mod parallel;
 mod prompt;
 mod queue;
+pub(crate) mod rehearsal;
 mod reply;
 mod run;
 mod settings;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry::{Array, Key, KeyValue, Value};
 
 use super::chat::Chat;
-use crate::telemetry::{Capture, CapturedContent, LEAST_LIMIT, Written, names};
+use crate::telemetry::{Capture, CapturedContent, MIN_CAPTURE_LIMIT, MessageCache, names};
 
 impl Chat {
     /// Returns the name of the agent.
@@ -62,7 +62,7 @@ impl Chat {
 
     /// Sets an attribute of every span of this chat. See [`with_attribute`](Self::with_attribute).
     pub fn set_attribute(&mut self, key: impl Into<Key>, value: impl Into<Value>) {
-        Arc::make_mut(&mut self.settings).attribute(KeyValue::new(key, value));
+        Arc::make_mut(&mut self.settings).set_attribute(KeyValue::new(key, value));
     }
 
     /// Sets an attribute of every span of this chat, such as the user, the tenant or the release.
@@ -100,7 +100,7 @@ impl Chat {
     /// key on every span of this chat, if the current context has one when a run starts.
     #[must_use]
     pub fn with_baggage(mut self, key: impl Into<Key>) -> Self {
-        Arc::make_mut(&mut self.settings).baggage(key.into());
+        Arc::make_mut(&mut self.settings).add_baggage_key(key.into());
         self
     }
 
@@ -136,7 +136,7 @@ impl Chat {
         hook: impl Fn(&mut CapturedContent<'_>) + Send + Sync + 'static,
     ) -> Self {
         Arc::make_mut(&mut self.settings).redact = Some(Arc::new(hook));
-        self.written = Written::default();
+        self.message_cache = MessageCache::default();
         self
     }
 
@@ -145,8 +145,8 @@ impl Chat {
     /// messages are kept.
     #[must_use]
     pub fn with_capture_limit(mut self, bytes: usize) -> Self {
-        Arc::make_mut(&mut self.settings).limit = bytes.max(LEAST_LIMIT);
-        self.written = Written::default();
+        Arc::make_mut(&mut self.settings).limit = bytes.max(MIN_CAPTURE_LIMIT);
+        self.message_cache = MessageCache::default();
         self
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::content::{Content, ToolRequest, ToolResult};
-use crate::telemetry::{ReplyId, Verdict};
+use crate::telemetry::{FeedbackValue, ReplyId};
 use crate::tool::ToolOutput;
 use crate::turn::{AssistantTurn, Usage};
 
@@ -39,7 +39,7 @@ impl Reply {
     pub fn feedback<'a>(
         &self,
         name: impl Into<String>,
-        value: impl Into<Verdict>,
+        value: impl Into<FeedbackValue>,
         explanation: impl Into<Option<&'a str>>,
     ) -> bool {
         self.id.feedback(name, value, explanation)

@@ -18,7 +18,8 @@ use crate::provider::{
     ChatRequest, CompletionEvent, CompletionStream, ModelParams, OutputSchema, Provider,
     ProviderError,
 };
-use crate::telemetry::agent::AgentSpan;
+use crate::telemetry::agent::{AgentFacts, AgentFailure, AgentSpan};
+use crate::telemetry::names::exception;
 use crate::telemetry::{ReplyId, Run, carries, in_context};
 use crate::tool::{ToolDefinition, ToolSet};
 use crate::turn::{AssistantTurn, FinishReason, Usage};
@@ -43,15 +44,22 @@ pub(super) async fn run_and_read<T>(
     output: Option<Arc<OutputSchema>>,
     read: impl FnOnce(Reply) -> Result<T, ChatError>,
 ) -> Result<T, ChatError> {
-    let telemetry = Run::of_chat(&chat.settings, &chat.written);
-    let json = output.is_some() || chat.output.is_some();
-    let mut span = AgentSpan::start(&telemetry, &parent, chat, json);
+    let telemetry = Run::for_chat(&chat.settings, &chat.message_cache);
+    let facts = || AgentFacts {
+        info: chat.provider.info(),
+        name: chat.name.as_ref(),
+        description: chat.description.as_ref(),
+        conversation_id: chat.conversation_id.as_ref(),
+        params: &chat.params,
+        json: output.is_some() || chat.output.is_some(),
+    };
+    let mut span = AgentSpan::start(&telemetry, &parent, facts);
     let context = span.context().cloned().or_else(|| carries(&parent).then_some(parent));
     let stop = chat.cancellation.clone();
     let history = History::begin(&mut chat.turns, prompt.0);
     let definitions = chat.tools.definitions();
     let server_tools = &chat.provider.info().server_tools;
-    span.input(chat.system_prompt.as_deref(), history.turns(), &definitions, server_tools);
+    span.record_input(chat.system_prompt.as_deref(), history.turns(), &definitions, server_tools);
     let agent = Agent {
         provider: &*chat.provider,
         system_prompt: chat.system_prompt.as_ref(),
@@ -83,16 +91,35 @@ pub(super) async fn run_and_read<T>(
     let rounds = AssertUnwindSafe(rounds).catch_unwind();
     match stop.run_until_cancelled(rounds).await {
         Some(Ok(result)) => {
-            span.finish(&result);
+            span.finish(result.as_ref().err().map(agent_failure));
             result
         }
         // A panic of the provider, or of the type that the answer is read into, is the program's.
         Some(Err(panic)) => {
-            span.panicked();
+            span.end_with_panic();
             resume_unwind(panic)
         }
         // The span is dropped here and marked as cancelled, which is not an error.
         None => Err(ChatError::Cancelled),
+    }
+}
+
+/// Returns what the span of a failed run records.
+pub(super) fn agent_failure(error: &ChatError) -> AgentFailure<'_> {
+    match error {
+        ChatError::Provider(error) => AgentFailure::Provider(error),
+        ChatError::Output(output) => AgentFailure::Run {
+            error_type: error.error_type(),
+            exception_type: exception::OUTPUT_ERROR,
+            message: output,
+            quotes_content: true,
+        },
+        ChatError::TooManyRounds { .. } | ChatError::Cancelled => AgentFailure::Run {
+            error_type: error.error_type(),
+            exception_type: exception::CHAT_ERROR,
+            message: error,
+            quotes_content: false,
+        },
     }
 }
 
@@ -123,12 +150,12 @@ impl Agent<'_> {
     ) -> Result<Reply, ChatError> {
         let mut usage = Usage::default();
         for round in 1..=self.max_rounds {
-            span.asks();
+            span.begin_model_call();
             let turn = self.call_model(&mut history).await?;
             let usage_of_call = turn.usage;
             usage += usage_of_call;
             let turn = history.add_reply(turn);
-            span.count(&usage_of_call, &turn);
+            span.record_reply(&usage_of_call, &turn);
             let requests = history.requests();
             if requests.is_empty() && turn.finish_reason == Some(FinishReason::Pause) {
                 continue;

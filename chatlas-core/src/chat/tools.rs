@@ -15,7 +15,7 @@ use super::run::Agent;
 use crate::content::{ToolOutcome, ToolRequest, ToolResult};
 use crate::telemetry::in_context;
 use crate::telemetry::names::error;
-use crate::telemetry::tool::{Facts, Subject, ToolSpan};
+use crate::telemetry::tool::{Subject, ToolFacts, ToolSpan};
 use crate::tool::{Caller, Progress, Tool, ToolCall, ToolContext, ToolError, ToolOutput};
 
 impl Agent<'_> {
@@ -49,7 +49,7 @@ impl Agent<'_> {
     /// Runs a tool call in its `execute_tool` span. Always returns a result for the model.
     async fn run_tool(&self, request: &ToolRequest) -> ToolResult {
         let tool = self.tools.get(&request.name);
-        let facts = || Facts {
+        let facts = || ToolFacts {
             subject: tool
                 .map_or(Subject::Unknown(&request.name), |tool| Subject::Tool(tool.definition())),
             call: Some((&request.id, &request.arguments)),

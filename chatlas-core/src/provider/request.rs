@@ -37,6 +37,11 @@ impl ChatRequest {
     pub fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
         Self { turns: turns.into_iter().map(Arc::new).collect(), ..Self::default() }
     }
+
+    /// Returns the parameters of the model, to change them.
+    pub fn params_mut(&mut self) -> &mut ModelParams {
+        Arc::make_mut(&mut self.params)
+    }
 }
 
 /// The telemetry of a run, carried by its requests without being looked at. Empty if no SDK is

@@ -1,7 +1,8 @@
-//! An agent's run: the `invoke_agent` span, one for each `chat()` or `stream()`, around the whole
-//! loop, with its metrics.
+//! A run of an agent: its `invoke_agent` span around all model and tool calls of one prompt, and its
+//! metrics.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,17 +10,45 @@ use std::time::Instant;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 
+use super::attributes::{finish_reasons, push, push_params, push_total_usage, span_attributes};
+use super::failure::describe;
 use super::metrics::AgentFigures;
 use super::names::{self, content, operation, request};
+use super::run::{Live, ModelCalls, Run};
 use super::scope::{Exception, SpanScope};
-use super::{Calls, Live, Run, finish_reasons, inference, push_params, push_usage, shielded};
-use crate::chat::{Chat, ChatError};
-use crate::provider::ServerToolDefinition;
+use super::shield::shielded;
+use crate::provider::{ModelParams, ProviderError, ProviderInfo, ServerToolDefinition};
 use crate::tool::ToolDefinition;
 use crate::turn::{Alternative, AssistantTurn, Turn, Usage};
 
-/// A run under way; nothing where nobody listens.
+/// The span of a run. Empty if no SDK is installed, and after its end.
 pub(crate) struct AgentSpan(Option<Box<Invocation>>);
+
+/// The facts about a run at its start.
+pub(crate) struct AgentFacts<'a> {
+    pub(crate) info: &'a ProviderInfo,
+    pub(crate) name: Option<&'a Arc<str>>,
+    pub(crate) description: Option<&'a Arc<str>>,
+    pub(crate) conversation_id: Option<&'a Arc<str>>,
+    pub(crate) params: &'a ModelParams,
+    /// Whether the output is requested as JSON.
+    pub(crate) json: bool,
+}
+
+/// Why a run failed.
+pub(crate) enum AgentFailure<'a> {
+    /// A model call failed. Its `chat` span has the exception.
+    Provider(&'a ProviderError),
+    /// The run itself failed.
+    Run {
+        error_type: Cow<'static, str>,
+        /// The value of `exception.type`.
+        exception_type: &'static str,
+        message: &'a dyn fmt::Display,
+        /// Whether the message may quote content, so that it is recorded only with capture on.
+        quotes_content: bool,
+    },
+}
 
 struct Invocation {
     live: Arc<Live>,
@@ -27,83 +56,82 @@ struct Invocation {
     name: Option<Arc<str>>,
     model: Option<Arc<str>>,
     started: Option<Instant>,
-    /// What the model calls took, unless that is left out.
+    /// The total usage of the model calls, if it is recorded.
     usage: Option<Usage>,
-    last: Option<AssistantTurn>,
+    last_reply: Option<AssistantTurn>,
     tool_calls: u64,
 }
 
 /// How a run ended.
 enum End<'a> {
-    Done,
-    Failed(&'a ChatError),
+    Completed,
+    Failed(AgentFailure<'a>),
     Panicked,
-    GivenUp,
+    Cancelled,
 }
 
 impl AgentSpan {
-    /// Starts it under `parent`: what was current when the program asked. `json` says whether the
-    /// answer is to be JSON.
+    /// Starts the span under `parent`. Calls `facts` only if an SDK is installed.
     #[inline]
-    pub(crate) fn start(run: &Run, parent: &Context, chat: &Chat, json: bool) -> Self {
+    pub(crate) fn start<'a>(
+        run: &Run,
+        parent: &Context,
+        facts: impl FnOnce() -> AgentFacts<'a>,
+    ) -> Self {
         let live = run.0.as_ref();
-        Self(live.map(|live| Box::new(Invocation::start(Arc::clone(live), parent, chat, json))))
+        Self(live.map(|live| Box::new(Invocation::start(Arc::clone(live), parent, &facts()))))
     }
 
-    /// The context in which the loop runs.
+    /// Returns the context in which the loop runs.
     #[inline]
     pub(crate) fn context(&self) -> Option<&Context> {
         self.0.as_ref()?.scope.context()
     }
 
-    /// Writes what goes in.
+    /// Records the input, with capture on.
     #[inline]
-    pub(crate) fn input(
+    pub(crate) fn record_input(
         &self,
         system_prompt: Option<&str>,
         turns: &[Arc<Turn>],
         tools: &[ToolDefinition],
         server_tools: &[ServerToolDefinition],
     ) {
-        if let Some(run) = self.0.as_ref().filter(|run| run.keeps_content()) {
+        if let Some(run) = self.0.as_ref().filter(|run| run.records_content()) {
             let tools = run.live.writer.tool_definitions(tools, server_tools);
-            run.input(system_prompt, turns, tools);
+            run.record_input(system_prompt, turns, tools);
         }
     }
 
-    /// Notes that the model is asked.
+    /// Registers that a model call begins. Until it returns, the run has no last reply.
     #[inline]
-    pub(crate) fn asks(&mut self) {
+    pub(crate) fn begin_model_call(&mut self) {
         if let Some(run) = &mut self.0 {
-            // Until there is a new answer, there is none.
-            run.last = None;
+            run.last_reply = None;
         }
     }
 
-    /// Counts a reply of the model, which took that many tokens; the turn is whole, with what came
-    /// before a pause.
+    /// Records a reply and the usage of its model call. If the turn was paused, `turn` includes the
+    /// contents before the pause, and `usage` does not include their usage.
     #[inline]
-    pub(crate) fn count(&mut self, usage: &Usage, turn: &AssistantTurn) {
+    pub(crate) fn record_reply(&mut self, usage: &Usage, turn: &AssistantTurn) {
         if let Some(run) = &mut self.0 {
-            run.count(usage, turn);
+            run.record_reply(usage, turn);
         }
     }
 
-    /// Ends it as one that panicked.
-    pub(crate) fn panicked(mut self) {
+    /// Ends the span of a run that panicked.
+    pub(crate) fn end_with_panic(mut self) {
         if let Some(run) = self.0.take() {
             run.end(&End::Panicked);
         }
     }
 
-    /// Ends it with what came of the run.
+    /// Ends the span of a run that returned a reply, or failed.
     #[inline]
-    pub(crate) fn finish<T>(mut self, result: &Result<T, ChatError>) {
+    pub(crate) fn finish(mut self, failure: Option<AgentFailure<'_>>) {
         if let Some(run) = self.0.take() {
-            run.end(&match result {
-                Ok(_) => End::Done,
-                Err(error) => End::Failed(error),
-            });
+            run.end(&failure.map_or(End::Completed, End::Failed));
         }
     }
 }
@@ -112,70 +140,80 @@ impl Drop for AgentSpan {
     #[inline]
     fn drop(&mut self) {
         if let Some(run) = self.0.take() {
-            run.end(&End::GivenUp);
+            run.end(&End::Cancelled);
+        }
+    }
+}
+
+impl AgentFailure<'_> {
+    fn error_type(&self) -> Cow<'static, str> {
+        match self {
+            Self::Provider(error) => error.error_type(),
+            Self::Run { error_type, .. } => error_type.clone(),
         }
     }
 }
 
 impl Invocation {
-    fn start(live: Arc<Live>, parent: &Context, chat: &Chat, json: bool) -> Self {
+    fn start(live: Arc<Live>, parent: &Context, facts: &AgentFacts<'_>) -> Self {
         let started = live.clock();
-        let info = chat.provider().info();
-        let told = |text: &&Arc<str>| !text.is_empty();
-        let name = chat.agent_name().filter(told);
-        let mut list = Live::attributes();
+        let info = facts.info;
+        let is_set = |text: &&Arc<str>| !text.is_empty();
+        let name = facts.name.filter(is_set);
+        let mut list = span_attributes();
         list.push(KeyValue::new(names::OPERATION_NAME, operation::INVOKE_AGENT));
         list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
-        list.extend(info.model.clone().map(|model| KeyValue::new(request::MODEL, model)));
-        for (key, value) in [
-            (names::agent::NAME, name),
-            (names::agent::DESCRIPTION, chat.agent_description()),
-            (names::CONVERSATION_ID, chat.conversation()),
-        ] {
-            list.extend(value.cloned().map(|value| KeyValue::new(key, value)));
-        }
-        push_params(&mut list, chat.model_params(), json);
+        push(&mut list, request::MODEL, info.model.clone());
+        push(&mut list, names::agent::NAME, name.cloned());
+        push(&mut list, names::agent::DESCRIPTION, facts.description.cloned());
+        push(&mut list, names::CONVERSATION_ID, facts.conversation_id.cloned());
+        push_params(&mut list, facts.params, facts.json);
         live.push_settings(&mut list, parent, operation::INVOKE_AGENT);
         let span_name = Live::span_name(operation::INVOKE_AGENT, name.map(AsRef::as_ref));
         let scope = live.start(parent, SpanKind::Internal, span_name, list);
-        let repeats = live.settings.as_ref().is_none_or(|settings| settings.agent_usage);
+        let records_usage = live.settings.as_ref().is_none_or(|settings| settings.agent_usage);
         Self {
             live,
             scope,
             name: name.cloned(),
-            model: info.model.as_ref().filter(told).cloned(),
+            model: info.model.as_ref().filter(is_set).cloned(),
             started,
-            usage: repeats.then(Usage::default),
-            last: None,
+            usage: records_usage.then(Usage::default),
+            last_reply: None,
             tool_calls: 0,
         }
     }
 
-    fn keeps_content(&self) -> bool {
+    fn records_content(&self) -> bool {
         self.live.writer.capture.on_spans() && self.scope.is_recording()
     }
 
-    fn input(&self, system_prompt: Option<&str>, turns: &[Arc<Turn>], tools: Option<Arc<str>>) {
+    fn record_input(
+        &self,
+        system_prompt: Option<&str>,
+        turns: &[Arc<Turn>],
+        tools: Option<Arc<str>>,
+    ) {
         let writer = &self.live.writer;
         let mut list = Vec::with_capacity(3);
-        let system = system_prompt.map(|prompt| writer.system(prompt));
-        list.extend(system.map(|json| KeyValue::new(content::SYSTEM_INSTRUCTIONS, json)));
+        let system = system_prompt.map(|prompt| writer.system_instructions(prompt));
+        push(&mut list, content::SYSTEM_INSTRUCTIONS, system);
         list.push(KeyValue::new(content::INPUT_MESSAGES, writer.input(turns).text()));
-        list.extend(tools.map(|tools| KeyValue::new(names::tool::DEFINITIONS, tools)));
+        push(&mut list, names::tool::DEFINITIONS, tools);
         self.scope.set(list);
     }
 
-    fn count(&mut self, usage: &Usage, turn: &AssistantTurn) {
-        if let Some(sum) = &mut self.usage {
-            *sum += *usage;
+    fn record_reply(&mut self, usage: &Usage, turn: &AssistantTurn) {
+        if let Some(total) = &mut self.usage {
+            *total += *usage;
         }
         self.tool_calls += turn.tool_requests().count() as u64;
-        self.last = Some(self.answer(turn));
+        self.last_reply = Some(self.recorded_part(turn));
     }
 
-    /// What is kept of an answer until the end.
-    fn answer(&self, turn: &AssistantTurn) -> AssistantTurn {
-        let content = self.keeps_content();
+    /// Returns the part of a reply that is recorded at the end of the run.
+    fn recorded_part(&self, turn: &AssistantTurn) -> AssistantTurn {
+        let content = self.records_content();
         let alternative = |other: &Alternative| Alternative {
             contents: if content { other.contents.clone() } else { Vec::new() },
             finish_reason: other.finish_reason.clone(),
@@ -189,37 +227,35 @@ impl Invocation {
     }
 
     fn end(mut self, end: &End<'_>) {
-        if let End::Failed(ChatError::Provider(error)) = end {
-            self.last = error.partial().map(|turn| self.answer(turn));
+        if let End::Failed(AgentFailure::Provider(error)) = end {
+            self.last_reply = error.partial().map(|turn| self.recorded_part(turn));
         }
-        let Calls { begun: inference_calls, lost, .. } = mem::take(&mut *self.live.calls());
+        let ModelCalls { begun: inference_calls, lost, .. } = mem::take(&mut *self.live.calls());
         if let Some(usage) = &mut self.usage {
             *usage += lost;
         }
         let error_type = match end {
-            End::Failed(error) => Some(error.error_type()),
+            End::Failed(failure) => Some(failure.error_type()),
             End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
-            End::Done | End::GivenUp => None,
+            End::Completed | End::Cancelled => None,
         };
         if self.scope.is_recording() {
-            let mut list = self.ending();
-            list.extend(error_type.clone().map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
-            if matches!(end, End::GivenUp) {
-                list.push(KeyValue::new(names::CANCELLED, true));
-            }
+            let mut list = self.reply_attributes();
+            push(&mut list, names::ERROR_TYPE, error_type.clone());
+            push(&mut list, names::CANCELLED, matches!(end, End::Cancelled).then_some(true));
             self.scope.set(list);
         }
         match end {
-            End::Failed(error) => self.fail(error),
-            // The exception stands on the span where it happened.
+            End::Failed(failure) => self.record_failure(failure),
+            // The exception is on the span of the call that panicked.
             End::Panicked => self.scope.fail(names::error::PANIC.to_owned(), None),
-            End::Done | End::GivenUp => {}
+            End::Completed | End::Cancelled => {}
         }
         let duration = self.started.map(|started| started.elapsed());
         self.scope.end();
         if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
             shielded(|| {
-                instruments.agent(&AgentFigures {
+                instruments.record_agent(&AgentFigures {
                     name: self.name.as_ref(),
                     model: self.model.as_ref(),
                     duration,
@@ -231,39 +267,33 @@ impl Invocation {
         }
     }
 
-    fn ending(&self) -> Vec<KeyValue> {
+    fn reply_attributes(&self) -> Vec<KeyValue> {
         let mut list = Vec::with_capacity(5);
-        list.push(finish_reasons(self.last.as_ref()));
+        list.push(finish_reasons(self.last_reply.as_ref()));
         if let Some(usage) = &self.usage {
-            push_usage(&mut list, usage, false);
+            push_total_usage(&mut list, usage);
         }
-        if let Some(turn) = self.last.as_ref().filter(|_| self.keeps_content()) {
+        if let Some(turn) = self.last_reply.as_ref().filter(|_| self.records_content()) {
             list.push(KeyValue::new(content::OUTPUT_MESSAGES, self.live.writer.output(turn)));
         }
         list
     }
 
-    fn fail(&self, error: &ChatError) {
-        match error {
-            // The exception stands on the `chat` span, where it happened.
-            ChatError::Provider(error) => {
-                let writer = &self.live.writer;
-                let message = || writer.error(&error.to_string());
-                let message = writer.capture.on_spans().then(message).flatten();
-                self.scope.fail(message.unwrap_or_else(|| inference::describe(error)), None);
+    fn record_failure(&self, failure: &AgentFailure<'_>) {
+        let writer = &self.live.writer;
+        let captured = |message: &dyn fmt::Display| {
+            writer.capture.on_spans().then(|| writer.error(&message.to_string())).flatten()
+        };
+        match failure {
+            AgentFailure::Provider(error) => {
+                self.scope.fail(captured(error).unwrap_or_else(|| describe(error)), None);
             }
-            ChatError::Output(error) => {
-                let kind = Cow::Borrowed("chatlas::OutputError");
-                let writer = &self.live.writer;
-                let message = || writer.error(&error.to_string());
-                let message = writer.capture.on_spans().then(message).flatten();
-                let text = message.clone().unwrap_or_else(|| error.kind().as_str().to_owned());
-                self.scope.fail(text, Some(Exception { kind, message }));
-            }
-            ChatError::TooManyRounds { .. } | ChatError::Cancelled => {
-                let kind = Cow::Borrowed("chatlas::ChatError");
-                let message = error.to_string();
-                self.scope.fail(message.clone(), Some(Exception { kind, message: Some(message) }));
+            AgentFailure::Run { error_type, exception_type, message, quotes_content } => {
+                let message =
+                    if *quotes_content { captured(message) } else { Some(message.to_string()) };
+                let description = message.clone().unwrap_or_else(|| error_type.to_string());
+                let kind = Cow::Borrowed(*exception_type);
+                self.scope.fail(description, Some(Exception { kind, message }));
             }
         }
     }

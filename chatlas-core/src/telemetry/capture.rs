@@ -1,48 +1,48 @@
-//! Whether content is recorded, and what a program may do to it before it is written. In which
-//! form it is written is the matter of `messages`.
+//! Capture: whether content is recorded, and the value that a redaction hook receives.
 
 use std::env;
 use std::sync::{PoisonError, RwLock};
 
 use serde_json::Value;
 
-/// The environment variable that switches capture on.
+/// The environment variable that turns capture on; see [`Capture::parse`] for its values.
 pub const CAPTURE_VARIABLE: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
 
-/// The most bytes of one content attribute, unless [`Chat::capture_limit`](crate::Chat::capture_limit)
-/// says otherwise: 64 KiB. Exporters and collectors refuse whole batches that are too large.
-pub const DEFAULT_LIMIT: usize = 64 * 1024;
+/// The default maximum size of one content attribute: 64 KiB. Exporters and collectors reject
+/// batches that are too large.
+pub const DEFAULT_CAPTURE_LIMIT: usize = 64 * 1024;
 
-/// What of the content is recorded.
+/// Which telemetry records content: prompts, replies, tool arguments and results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Capture {
-    /// Nothing: the default.
+    /// None. This is the default.
     #[default]
     Nothing,
-    /// Messages, tool arguments and results, on spans.
+    /// Spans: messages, tool arguments and tool results.
     Spans,
-    /// Messages on events alone. Tool calls have no event of their own.
+    /// Events: messages. Tool calls have no event.
     Events,
-    /// All of that.
+    /// Spans and events.
     SpansAndEvents,
 }
 
 impl Capture {
-    /// What [`CAPTURE_VARIABLE`] says now.
+    /// Reads [`CAPTURE_VARIABLE`].
     pub fn from_env() -> Self {
         env::var(CAPTURE_VARIABLE).map_or(Self::Nothing, |value| Self::parse(&value))
     }
 
-    /// What holds for a chat that does not say: what [`set_default_capture`] was given, else what
-    /// the environment says.
+    /// Returns the setting for chats without one: the value passed to [`set_default_capture`], or
+    /// [`from_env`](Self::from_env).
     pub fn current() -> Self {
         let set = *DEFAULT.read().unwrap_or_else(PoisonError::into_inner);
         set.unwrap_or_else(Self::from_env)
     }
 
-    /// What a value of [`CAPTURE_VARIABLE`] means, in whatever case: `true`, `1` and `span_only`
-    /// mean spans, then there are `event_only` and `span_and_event`. Anything else is nothing, so
-    /// that a slip of the pen never publishes a conversation.
+    /// Parses a value of [`CAPTURE_VARIABLE`], ignoring case: `true`, `1` and `span_only` select
+    /// spans, `event_only` events, and `span_and_event` both. Any other value turns capture off, so
+    /// that a typo never enables it.
     pub fn parse(value: &str) -> Self {
         match value.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "span_only" => Self::Spans,
@@ -52,12 +52,12 @@ impl Capture {
         }
     }
 
-    /// Whether spans carry content.
+    /// Returns whether spans record content.
     pub fn on_spans(self) -> bool {
         matches!(self, Self::Spans | Self::SpansAndEvents)
     }
 
-    /// Whether events carry content.
+    /// Returns whether events record content.
     pub fn on_events(self) -> bool {
         matches!(self, Self::Events | Self::SpansAndEvents)
     }
@@ -65,13 +65,13 @@ impl Capture {
 
 static DEFAULT: RwLock<Option<Capture>> = RwLock::new(None);
 
-/// What is recorded of chats that do not say so themselves, from now on, whatever the environment
-/// says; `None` leaves it to the environment again.
+/// Sets which content is recorded for chats without a capture setting. It overrides the
+/// environment; `None` restores it.
 pub fn set_default_capture(capture: Option<Capture>) {
     *DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = capture;
 }
 
-/// What a piece of captured content is.
+/// The kind of a piece of captured content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ContentKind {
@@ -79,18 +79,18 @@ pub enum ContentKind {
     SystemInstructions,
     /// A message to or from the model: `{"role", "parts"}`.
     Message,
-    /// A tool as the model is told of it.
+    /// The definition of a tool: `{"type", "name", …}`.
     ToolDefinition,
     /// The arguments of a tool call.
     ToolArguments,
-    /// What a tool handed back.
+    /// The result of a tool call.
     ToolResult,
-    /// The message of an error: it may quote what people wrote.
+    /// The message of an error, which may quote content.
     Error,
 }
 
-/// A piece of content on its way to a span or an event, as the hook of
-/// [`Chat::redact`](crate::Chat::redact) sees it: JSON in the form of the conventions.
+/// A piece of content that is about to be recorded, as the redaction hook of a chat receives it:
+/// JSON in the form of the conventions.
 #[derive(Debug)]
 pub struct CapturedContent<'a> {
     kind: ContentKind,
@@ -102,23 +102,23 @@ impl<'a> CapturedContent<'a> {
         Self { kind, value }
     }
 
-    /// What it is.
+    /// Returns the kind of the content.
     pub fn kind(&self) -> ContentKind {
         self.kind
     }
 
-    /// The JSON that will be written.
+    /// Returns the JSON that will be recorded.
     pub fn value(&self) -> &Value {
         self.value
     }
 
-    /// The JSON that will be written, to be changed.
+    /// Returns the JSON that will be recorded, to change it.
     pub fn value_mut(&mut self) -> &mut Value {
         self.value
     }
 
-    /// Calls `edit` with every text in it: what people, the model and tools said. The words of the
-    /// form itself (roles, types, ids) are no such text.
+    /// Calls `edit` with every text written by the user, the model or a tool. Structural fields
+    /// (roles, types, ids) are skipped.
     ///
     /// ```
     /// # use chatlas_core::telemetry::CapturedContent;
@@ -139,13 +139,13 @@ impl<'a> CapturedContent<'a> {
     }
 }
 
-/// The keys of a part whose texts are words of the form.
-const FORM: [&str; 6] = ["type", "id", "name", "modality", "mime_type", "file_id"];
+/// The structural fields of a part.
+const STRUCTURAL_FIELDS: [&str; 6] = ["type", "id", "name", "modality", "mime_type", "file_id"];
 
 fn edit_parts(parts: &mut Value, edit: &mut dyn FnMut(&mut String)) {
     for part in parts.as_array_mut().into_iter().flatten() {
         let fields = part.as_object_mut().into_iter().flatten();
-        for (_, value) in fields.filter(|(key, _)| !FORM.contains(&key.as_str())) {
+        for (_, value) in fields.filter(|(key, _)| !STRUCTURAL_FIELDS.contains(&key.as_str())) {
             edit_all(value, edit);
         }
     }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_variable_is_read_as_the_ecosystem_writes_it() {
+    fn capture_variable_accepts_values_of_other_libraries() {
         for (value, capture) in [
             ("true", Capture::Spans),
             ("1", Capture::Spans),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hook_sees_what_was_said_and_not_the_form() {
+    fn each_text_skips_structural_fields() {
         let mut message = json!({"role": "tool", "parts": [
             {"type": "text", "content": "a"},
             {"type": "tool_call", "id": "c1", "name": "look", "arguments": {"name": "b", "n": 1}},

@@ -1,25 +1,27 @@
-//! JSON within a bound: what is too large is cut so that it stays valid JSON, keeps its shape, and
-//! says that it was cut.
+//! Truncates JSON to a maximum size. The result is valid JSON of the same shape, with a note on what
+//! was removed.
 
 use serde_json::{Map, Value, json};
 
-/// The least bound of an attribute: below it not even the shape would have room.
-pub(crate) const LEAST: usize = 512;
-/// The least bound of a part of one.
-const LEAST_OF_A_PART: usize = 256;
-/// The fewest fields of an object that are kept: the form's own are fewer.
-const FEWEST_FIELDS: usize = 8;
+/// The smallest limit of an attribute: below it, the shape of a message would not fit.
+pub(crate) const MIN_LIMIT: usize = 512;
+/// The smallest limit of a part of an attribute.
+const MIN_PART_LIMIT: usize = 256;
+/// The smallest number of fields of an object that are kept: messages and parts have fewer.
+const MIN_FIELDS: usize = 8;
 
-/// The value as JSON text of at most `limit` bytes (at least [`LEAST_OF_A_PART`]).
+/// Returns the value as JSON text of at most `limit` bytes. Limits below [`MIN_PART_LIMIT`] are
+/// raised to it.
 pub(super) fn to_text(value: &Value, limit: usize) -> String {
-    let limit = limit.max(LEAST_OF_A_PART);
+    let limit = limit.max(MIN_PART_LIMIT);
     let text = value.to_string();
     if text.len() <= limit {
         return text;
     }
-    let whole = text.len();
+    let total = text.len();
     drop(text);
-    // Ever shorter texts and lists, until it fits. Never so short that words of the form suffer.
+    // Shortens texts and lists more and more until the value fits. Stops before structural fields
+    // such as types would be cut.
     let mut longest = limit / 2;
     while longest >= 64 {
         let text = shortened(value, longest, (longest / 16).max(1)).to_string();
@@ -28,30 +30,30 @@ pub(super) fn to_text(value: &Value, limit: usize) -> String {
         }
         longest /= 2;
     }
-    bare(value, &format!("[cut: {whole} bytes]")).to_string()
+    note_in_shape_of(value, &format!("[cut: {total} bytes]")).to_string()
 }
 
-/// What is left where nothing of the content has room: a note, in the shape of the value.
-fn bare(value: &Value, note: &str) -> Value {
+/// Returns the note alone, in the shape of the value.
+fn note_in_shape_of(value: &Value, note: &str) -> Value {
     match value {
         Value::Array(list) => match list.first() {
-            Some(first) if first.is_object() => json!([stand_in(first, note)]),
+            Some(first) if first.is_object() => json!([placeholder(first, note)]),
             _ => json!([note]),
         },
-        Value::Object(_) => stand_in(value, note),
+        Value::Object(_) => placeholder(value, note),
         _ => note.into(),
     }
 }
 
-/// An object of that one's form (a message, a part, a tool) that says no more than the note.
-fn stand_in(object: &Value, note: &str) -> Value {
+/// Returns an object of the same form (message, part or tool) that contains the note.
+fn placeholder(object: &Value, note: &str) -> Value {
     if object.get("role").is_some() {
         let parts = json!([{"type": "text", "content": note}]);
         let mut message = json!({"role": object["role"], "parts": parts});
         if let Some(reason) = object.get("finish_reason") {
             message["finish_reason"] = reason.clone();
         }
-        // In a message of results there is nothing else.
+        // A message of the role `tool` contains results only.
         if object["role"] == "tool" {
             message["parts"] = json!([{"type": "tool_call_response", "response": note}]);
         }
@@ -63,9 +65,10 @@ fn stand_in(object: &Value, note: &str) -> Value {
     }
 }
 
-/// JSON text cut to at most `limit` bytes so that it stays valid JSON, keeps its shape as far as
-/// there is room, and says that it was cut. `None` where that cannot be: the text is no JSON, or
-/// not even the note has room.
+/// Truncates JSON text to at most `limit` bytes. The result is valid JSON, keeps the shape of the
+/// value if possible, and contains a note on what was removed.
+///
+/// Returns `None` if the text is not valid JSON, or if the note does not fit.
 ///
 /// ```
 /// use chatlas_core::telemetry::shortened_json;
@@ -85,15 +88,17 @@ pub fn shortened_json(text: &str, limit: usize) -> Option<String> {
     (note.len() <= limit).then_some(note)
 }
 
-/// A text of at most `longest` bytes and a note on what is missing.
+/// Returns at most `longest` bytes of the text and, if it is longer, a note on what was removed.
 pub(super) fn short_text(text: &str, longest: usize) -> String {
     if text.len() <= longest {
         return text.to_owned();
     }
-    let shown = &text[..text.floor_char_boundary(longest)];
+    let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let shown = &text[..end];
     format!("{shown}… [cut: {} of {} bytes]", text.len() - shown.len(), text.len())
 }
 
+/// Shortens every text to `longest` bytes and every list to `items` items.
 fn shortened(value: &Value, longest: usize, items: usize) -> Value {
     let shorter = |value: &Value| shortened(value, longest, items);
     match value {
@@ -102,21 +107,21 @@ fn shortened(value: &Value, longest: usize, items: usize) -> Value {
             let mut kept: Vec<Value> = list.iter().take(items).map(shorter).collect();
             if let Some(left @ 1..) = list.len().checked_sub(items) {
                 let note = format!("[cut: {left} of {} items]", list.len());
-                // A list of messages, of parts or of tools stays one.
-                let formed =
+                // The note has the form of the other items: messages, parts or tools.
+                let has_form =
                     |first: &&Value| first.get("type").is_some() || first.get("role").is_some();
-                kept.push(match list.first().filter(formed) {
+                kept.push(match list.first().filter(has_form) {
                     Some(first) if first["type"] == "tool_call_response" => {
                         json!({"type": "tool_call_response", "response": note})
                     }
-                    Some(first) => stand_in(first, &note),
+                    Some(first) => placeholder(first, &note),
                     None => note.into(),
                 });
             }
             kept.into()
         }
         Value::Object(map) => {
-            let fields = items.max(FEWEST_FIELDS);
+            let fields = items.max(MIN_FIELDS);
             let mut kept: Map<String, Value> =
                 map.iter().take(fields).map(|(key, value)| (key.clone(), shorter(value))).collect();
             if let Some(left @ 1..) = map.len().checked_sub(fields) {
@@ -134,18 +139,18 @@ mod tests {
 
     fn cut(value: &Value, limit: usize) -> Value {
         let text = to_text(value, limit);
-        assert!(text.len() <= limit.max(LEAST), "{} > {limit}", text.len());
+        assert!(text.len() <= limit.max(MIN_LIMIT), "{} > {limit}", text.len());
         serde_json::from_str(&text).expect("valid JSON")
     }
 
     #[test]
-    fn what_fits_stays_as_it_is() {
+    fn small_value_is_unchanged() {
         let value = json!({"role": "user", "parts": [{"type": "text", "content": "hi"}]});
         assert_eq!(to_text(&value, 1024), value.to_string());
     }
 
     #[test]
-    fn a_long_text_is_cut_and_says_so() {
+    fn long_text_is_cut_with_a_note() {
         let value =
             json!({"role": "user", "parts": [{"type": "text", "content": "ä".repeat(5000)}]});
         let shown = cut(&value, 2048);
@@ -156,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_grow_by_escapes_fit_too() {
+    fn escaped_text_respects_the_limit() {
         for text in ["\u{0}".repeat(4000), "\"".repeat(4000), "\\\n".repeat(4000)] {
             cut(&json!([{"type": "text", "content": text}]), 1000);
         }
     }
 
     #[test]
-    fn long_lists_and_wide_objects_keep_their_beginning() {
+    fn long_lists_and_objects_keep_their_first_items() {
         let numbers: Vec<u32> = (0..100_000).collect();
         let shown = cut(&json!({ "list": numbers }), 1024);
         assert_eq!(shown["list"][0], 0);
@@ -176,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_and_tools_stay_a_list_of_typed_objects() {
+    fn cut_list_of_parts_has_typed_parts_only() {
         let parts: Vec<Value> =
             (0..500).map(|i| json!({"type": "text", "content": format!("part {i}")})).collect();
         let shown = cut(&parts.into(), 1024);
@@ -186,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_ends_as_a_note() {
+    fn deep_nesting_is_replaced_by_a_note() {
         let mut value = json!("x".repeat(3000));
         for _ in 0..100 {
             value = json!({ "some quite long name of a field": value });
@@ -201,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_messages_stays_one() {
+    fn cut_list_of_messages_has_messages_only() {
         let message = |n| {
             let parts = json!([{"type": "text", "content": format!("choice {n}")}]);
             json!({"role": "assistant", "parts": parts, "finish_reason": "stop"})

@@ -1,36 +1,33 @@
-//! The events: log records with a name, handed to the program's own logger provider. OpenTelemetry
-//! has no global one, so the program says which, once: [`set_event_sink`].
+//! Events: named log records, emitted through a logger provider of the program.
+//!
+//! OpenTelemetry has no global logger provider, so the program passes one to [`set_event_sink`].
 
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger, LoggerProvider, Severity};
 use opentelemetry::trace::SpanContext;
-use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, Value};
+use opentelemetry::{Array, Key, KeyValue, Value};
 
+use super::attributes::without_empty;
 use super::names::{self, event};
-use super::{shielded, without_empty};
+use super::shield::shielded;
 
-/// Where events go: a logger of the program's own `LoggerProvider`.
+/// A destination of events: a logger of the program's `LoggerProvider`.
 #[derive(Clone)]
 pub struct EventSink(Arc<dyn Emit>);
 
 impl EventSink {
-    /// A sink for that provider's exporters.
+    /// Creates a sink that emits through this provider.
     pub fn new<P>(provider: &P) -> Self
     where
         P: LoggerProvider,
         P::Logger: Send + Sync + 'static,
     {
-        let scope = InstrumentationScope::builder(names::SCOPE_NAME)
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .with_schema_url(names::SCHEMA_URL)
-            .build();
-        Self(Arc::new(provider.logger_with_scope(scope)))
+        Self(Arc::new(provider.logger_with_scope(names::instrumentation_scope())))
     }
 
     pub(super) fn emit(&self, event: Event) {
@@ -44,46 +41,35 @@ impl fmt::Debug for EventSink {
     }
 }
 
-static INSTALLED: AtomicBool = AtomicBool::new(false);
 static SINK: RwLock<Option<EventSink>> = RwLock::new(None);
 
-/// Has events written: to that sink from now on, or to none.
+/// Sets the process-wide event sink. `None`, the default, turns events off.
 ///
-/// That is the switch: without a sink there are no events. What people said is in them only where
-/// capture is on for events.
+/// Events contain content only if capture is on for events; see [`Capture`](super::Capture).
 pub fn set_event_sink(sink: Option<EventSink>) {
-    let mut installed = SINK.write().unwrap_or_else(PoisonError::into_inner);
-    INSTALLED.store(sink.is_some(), Ordering::Release);
-    let before = mem::replace(&mut *installed, sink);
-    // Not under the lock: it may be the last of the program's own, which may do anything.
-    drop(installed);
-    shielded(|| drop(before));
+    let mut current = SINK.write().unwrap_or_else(PoisonError::into_inner);
+    let previous = mem::replace(&mut *current, sink);
+    // Outside the lock: dropping the last handle runs the program's code.
+    drop(current);
+    shielded(|| drop(previous));
 }
 
-/// Whether there is a sink now.
-pub(super) fn sink_installed() -> bool {
-    INSTALLED.load(Ordering::Acquire)
-}
-
-/// The sink, as it is now.
+/// Returns the current sink.
 pub(super) fn event_sink() -> Option<EventSink> {
-    if !sink_installed() {
-        return None;
-    }
     SINK.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// An event before it is written.
+/// An event to be emitted.
 pub(super) struct Event {
     pub(super) name: &'static str,
     pub(super) severity: Option<Severity>,
-    /// The span it happened in.
+    /// The span that the event belongs to.
     pub(super) span: Option<SpanContext>,
     pub(super) attributes: Vec<(Key, AnyValue)>,
 }
 
 impl Event {
-    /// The exception event of a failed call.
+    /// Creates the exception event of a failed call.
     pub(super) fn exception(span: Option<SpanContext>, kind: &str, message: Option<&str>) -> Self {
         let kind = (names::exception::TYPE, kind);
         let message = message.map(|text| (names::exception::MESSAGE, text));
@@ -124,7 +110,7 @@ impl<L: Logger + Send + Sync> Emit for L {
     }
 }
 
-/// The attributes of a span, as those of an event.
+/// Converts the attributes of a span to those of an event.
 pub(super) fn any_attributes(mut attributes: Vec<KeyValue>) -> Vec<(Key, AnyValue)> {
     without_empty(&mut attributes);
     attributes.into_iter().map(|attribute| (attribute.key, any(attribute.value))).collect()
@@ -144,14 +130,14 @@ fn any(value: Value) -> AnyValue {
     }
 }
 
-/// JSON in the structured form of events. What is null is left out: that form has no null.
+/// Converts JSON to the structured values of events. Skips `null`, which those cannot represent.
 pub(super) fn any_json(value: &serde_json::Value) -> Option<AnyValue> {
     use serde_json::Value as Json;
     Some(match value {
         Json::Null => return None,
         Json::Bool(flag) => (*flag).into(),
         Json::Number(number) => match number.as_i64() {
-            Some(whole) => whole.into(),
+            Some(integer) => integer.into(),
             None => number.as_f64().unwrap_or(f64::NAN).into(),
         },
         Json::String(text) => text.clone().into(),

@@ -1,4 +1,4 @@
-//! What people think of an answer: an evaluation event, beside the model call that gave it.
+//! Feedback on replies: an evaluation event that refers to the model call that returned the reply.
 
 use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::events::{Event, event_sink};
 use super::names::{event, response};
 
-/// Where an answer stands in the traces: enough to judge it later. Store it beside the answer.
+/// Identifies a reply in the traces. Store it with the reply to record feedback later.
 ///
 /// ```
 /// use chatlas_core::telemetry::ReplyId;
@@ -23,10 +23,10 @@ use super::names::{event, response};
 #[serde(default)]
 #[non_exhaustive]
 pub struct ReplyId {
-    /// The trace, as 32 hexadecimal digits; empty where nobody listened to spans.
+    /// The trace id, as 32 hexadecimal digits. Empty if no tracer provider was installed.
     pub trace_id: String,
-    /// The span of the model call that gave the answer, as 16 hexadecimal digits; empty where
-    /// nobody listened to spans.
+    /// The id of the span of the model call, as 16 hexadecimal digits. Empty if no tracer provider
+    /// was installed.
     pub span_id: String,
     /// The vendor's id of the response.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,6 +34,7 @@ pub struct ReplyId {
 }
 
 impl ReplyId {
+    /// Creates the id of the reply that the model call of `span` returned.
     pub(crate) fn new(span: Option<&SpanContext>, response_id: Option<String>) -> Self {
         let span = span.filter(|span| span.is_valid());
         Self {
@@ -43,16 +44,16 @@ impl ReplyId {
         }
     }
 
-    /// Puts it together from ids that were stored by themselves: the trace as 32 hexadecimal
-    /// digits, the span of the model call as 16, and the vendor's id of the response. What is not
-    /// known is empty.
+    /// Creates an id from its parts: the trace id as 32 hexadecimal digits, the span id of the model
+    /// call as 16 hexadecimal digits, and the vendor's id of the response. An unknown part is empty.
     ///
     /// ```
     /// # use chatlas_core::telemetry::ReplyId;
-    /// ReplyId::of("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "resp_1")
-    ///     .feedback("thumbs", "up", None);
+    /// let reply =
+    ///     ReplyId::from_parts("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", "resp_1");
+    /// reply.feedback("thumbs", "up", None);
     /// ```
-    pub fn of(
+    pub fn from_parts(
         trace_id: impl Into<String>,
         span_id: impl Into<String>,
         response_id: impl Into<String>,
@@ -61,19 +62,20 @@ impl ReplyId {
         Self { trace_id: trace_id.into(), span_id: span_id.into(), response_id }
     }
 
-    /// Records what somebody thinks of the answer: the event `gen_ai.evaluation.result`, in the
-    /// context of the model call that gave it.
+    /// Records feedback on the reply: the event `gen_ai.evaluation.result`, in the context of the
+    /// model call that returned the reply.
     ///
-    /// `name` says what is judged, and is one of few. `explanation` is recorded as it is, whether
-    /// capture is on or not. It returns whether an [event sink](super::set_event_sink) took it.
+    /// `name` is the aspect that is evaluated; use a small set of names. `explanation` is recorded
+    /// verbatim, whether or not capture is on. Returns whether an
+    /// [event sink](super::set_event_sink) is set, so that the event was emitted.
     pub fn feedback<'a>(
         &self,
         name: impl Into<String>,
-        verdict: impl Into<Verdict>,
+        value: impl Into<FeedbackValue>,
         explanation: impl Into<Option<&'a str>>,
     ) -> bool {
         let Some(sink) = event_sink() else { return false };
-        let Verdict { score, label } = verdict.into();
+        let FeedbackValue { score, label } = value.into();
         let label = label.filter(|label| !label.is_empty());
         let mut attributes: Vec<(Key, AnyValue)> =
             vec![(event::EVALUATION_NAME.into(), name.into().into())];
@@ -97,34 +99,40 @@ impl ReplyId {
     }
 }
 
-/// What somebody thinks of an answer: a score, a label, or both.
+/// The value of a feedback: a score, a label, or both.
 ///
-/// `0.8`, `"good"` and `(0.8, "good")` are verdicts.
+/// ```
+/// use chatlas_core::telemetry::FeedbackValue;
+///
+/// let score = FeedbackValue::from(0.8);
+/// let label = FeedbackValue::from("good");
+/// let both = FeedbackValue::from((0.8, "good"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Verdict {
+pub struct FeedbackValue {
     score: Option<f64>,
     label: Option<String>,
 }
 
-impl From<f64> for Verdict {
+impl From<f64> for FeedbackValue {
     fn from(score: f64) -> Self {
         Self { score: Some(score), label: None }
     }
 }
 
-impl From<&str> for Verdict {
+impl From<&str> for FeedbackValue {
     fn from(label: &str) -> Self {
         Self { score: None, label: Some(label.to_owned()) }
     }
 }
 
-impl From<String> for Verdict {
+impl From<String> for FeedbackValue {
     fn from(label: String) -> Self {
         Self { score: None, label: Some(label) }
     }
 }
 
-impl From<(f64, &str)> for Verdict {
+impl From<(f64, &str)> for FeedbackValue {
     fn from((score, label): (f64, &str)) -> Self {
         Self { score: Some(score), label: Some(label.to_owned()) }
     }

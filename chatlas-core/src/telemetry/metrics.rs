@@ -1,23 +1,24 @@
-//! The metrics: instruments with the names, units and buckets of the conventions, and what is
-//! recorded with them at the end of each operation.
+//! Metrics: instruments with the names, units and buckets of the conventions, recorded at the end
+//! of each operation.
 
-use std::cell::Cell;
 use std::env;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use opentelemetry::global;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
-use opentelemetry::{InstrumentationScope, KeyValue};
 
-use super::names::{self, metric};
+use super::names::{self, metric, modality};
 use crate::turn::{Modalities, Usage};
 
-/// The variable that has the names of 2025 written beside those of today, for dashboards that
-/// know no others: it holds [`OPT_IN`] among its comma-separated words.
-pub const OPT_IN_VARIABLE: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
-/// The word in [`OPT_IN_VARIABLE`].
-pub const OPT_IN: &str = "gen_ai/dup";
+/// The environment variable that selects versions of the conventions: a comma-separated list.
+///
+/// If it contains [`SEMCONV_OPT_IN`], metrics are recorded under their names of 2025 as well, for
+/// existing dashboards.
+pub const SEMCONV_OPT_IN_VARIABLE: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
+/// The value in [`SEMCONV_OPT_IN_VARIABLE`] that adds the metric names of 2025.
+pub const SEMCONV_OPT_IN: &str = "gen_ai/dup";
 
 const SECONDS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -61,7 +62,7 @@ pub(super) struct Instruments {
     old: Option<Old>,
 }
 
-/// The instruments of 2025.
+/// The instruments with the names of 2025.
 struct Old {
     token_usage: Histogram<u64>,
     time_to_first_chunk: Histogram<f64>,
@@ -70,67 +71,36 @@ struct Old {
 
 type Provider = Arc<dyn MeterProvider + Send + Sync>;
 
-/// The API's own meter provider, which does nothing: the global one until another is installed.
-static DEFAULT: OnceLock<Provider> = OnceLock::new();
-
-/// How many times a thread may go by the count of the holders of [`DEFAULT`] before it looks.
-const BY_COUNT: u8 = 63;
-
-/// Whether no meter provider is installed, found without the locks of a look at the global one,
-/// which cost more than all else that a run costs without an SDK.
+/// Returns the instruments of the current global meter provider, or `None` if no SDK is installed.
 ///
-/// Where [`DEFAULT`] is held here and once more, it is the global one that holds it: when that is
-/// replaced, the count falls. Only a program that held the default provider itself all the while
-/// could make it seem otherwise, so every so often a look is taken all the same.
-#[inline]
-pub(super) fn none_installed() -> bool {
-    thread_local! {
-        static LEFT: Cell<u8> = const { Cell::new(0) };
-    }
-    if DEFAULT.get().is_none_or(|default| Arc::strong_count(default) != 2) {
-        return false;
-    }
-    let left = LEFT.get();
-    LEFT.set(left.checked_sub(1).unwrap_or(BY_COUNT));
-    left > 0 || has_no_state(&global::meter_provider())
-}
-
-/// Whether it is the API's own no-op provider: it has no state, and nothing without state can
-/// collect.
-fn has_no_state(provider: &Provider) -> bool {
-    size_of_val(&**provider) == 0
-}
-
-/// The instruments of the global meter provider as it is now; `None` where none is installed.
-///
-/// Instruments belong to a provider, so they are kept for as long as the global one is the same.
+/// Instruments belong to a provider, so they are cached for as long as the global provider is the
+/// same.
 pub(super) fn instruments() -> Option<Arc<Instruments>> {
-    static KEPT: Mutex<Option<(Provider, Arc<Instruments>)>> = Mutex::new(None);
+    static CACHE: Mutex<Option<(Provider, Arc<Instruments>)>> = Mutex::new(None);
     let provider = global::meter_provider();
-    if has_no_state(&provider) {
-        DEFAULT.get_or_init(|| provider);
+    // The API's no-op provider has no fields. A provider without fields cannot collect anything.
+    if size_of_val(&*provider) == 0 {
         return None;
     }
-    let kept = || KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((known, instruments)) = &*kept()
-        && Arc::ptr_eq(known, &provider)
+    let cache = || CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((cached, instruments)) = &*cache()
+        && Arc::ptr_eq(cached, &provider)
     {
         return Some(Arc::clone(instruments));
     }
-    let scope = InstrumentationScope::builder(names::SCOPE_NAME)
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .with_schema_url(names::SCHEMA_URL)
-        .build();
-    // Not under the lock, neither this nor the end of the provider before: views and exporters are
-    // the program's. Who makes them at the same time makes the same.
-    let instruments = Arc::new(Instruments::new(&provider.meter_with_scope(scope)));
-    let before = kept().replace((provider, Arc::clone(&instruments)));
-    drop(before);
+    // Outside the lock: creating instruments and dropping the previous provider run the program's
+    // code. Threads that create them at the same time create the same ones.
+    let meter = provider.meter_with_scope(names::instrumentation_scope());
+    let instruments = Arc::new(Instruments::new(&meter));
+    let previous = cache().replace((provider, Arc::clone(&instruments)));
+    drop(previous);
     Some(instruments)
 }
 
-fn old_names_wanted() -> bool {
-    env::var(OPT_IN_VARIABLE).is_ok_and(|list| list.split(',').any(|word| word.trim() == OPT_IN))
+/// Returns whether the environment requests the names of 2025.
+fn old_names_enabled() -> bool {
+    env::var(SEMCONV_OPT_IN_VARIABLE)
+        .is_ok_and(|list| list.split(',').any(|word| word.trim() == SEMCONV_OPT_IN))
 }
 
 impl Instruments {
@@ -161,7 +131,7 @@ impl Instruments {
             agent_inference_calls: calls(metric::AGENT_INFERENCE_CALLS, "{inference_call}"),
             agent_tool_calls: calls(metric::AGENT_TOOL_CALLS, "{tool_call}"),
             tool_duration: seconds(metric::TOOL_DURATION, &SECONDS),
-            old: old_names_wanted().then(|| Old {
+            old: old_names_enabled().then(|| Old {
                 token_usage: tokens(metric::OLD_TOKEN_USAGE),
                 time_to_first_chunk: seconds(metric::OLD_TIME_TO_FIRST_CHUNK, &SECONDS),
                 time_per_output_chunk: seconds(metric::OLD_TIME_PER_OUTPUT_CHUNK, &SECONDS),
@@ -169,18 +139,18 @@ impl Instruments {
         }
     }
 
-    /// A model call that is over.
-    pub(super) fn inference(&self, call: &InferenceFigures<'_>) {
+    /// Records a finished model call.
+    pub(super) fn record_inference(&self, call: &InferenceFigures<'_>) {
         let common = call.attributes;
         if let Some(seconds) = call.seconds_to_first_chunk {
             self.time_to_first_chunk.record(seconds, common);
-            for gap in call.gaps {
-                self.time_per_output_chunk.record(*gap, common);
+            for seconds in call.chunk_seconds {
+                self.time_per_output_chunk.record(*seconds, common);
             }
         }
-        self.tokens(call);
+        self.record_tokens(call);
         if let Some(old) = &self.old {
-            old.inference(call);
+            old.record_inference(call);
         }
         let with_error = with(common, names::ERROR_TYPE, call.error_type);
         let duration = call.duration.as_secs_f64();
@@ -190,7 +160,7 @@ impl Instruments {
         }
     }
 
-    fn tokens(&self, call: &InferenceFigures<'_>) {
+    fn record_tokens(&self, call: &InferenceFigures<'_>) {
         let usage = &call.usage;
         let (input, output) = (call.input_modality, call.output_modality);
         let none = Modalities::default();
@@ -201,7 +171,7 @@ impl Instruments {
             (&self.cache_write, usage.cache_write_tokens, none, input),
             (&self.reasoning, usage.reasoning_tokens, none, output),
         ] {
-            count(counter, total, parts, rest, call.attributes);
+            add_by_modality(counter, total, parts, rest, call.attributes);
         }
         if let Some(tokens) = usage.input_tokens {
             self.input_per_call.record(tokens, call.attributes);
@@ -211,13 +181,13 @@ impl Instruments {
         }
     }
 
-    /// Another call of a provider's that is over.
-    pub(super) fn operation(&self, duration: Duration, attributes: &[KeyValue]) {
+    /// Records another finished call of a provider.
+    pub(super) fn record_operation(&self, duration: Duration, attributes: &[KeyValue]) {
         self.operation_duration.record(duration.as_secs_f64(), attributes);
     }
 
-    /// A run of an agent that is over.
-    pub(super) fn agent(&self, figures: &AgentFigures<'_>) {
+    /// Records a finished run of an agent.
+    pub(super) fn record_agent(&self, figures: &AgentFigures<'_>) {
         let AgentFigures { name, model, error_type, .. } = figures;
         let name = name.map(|name| KeyValue::new(names::agent::NAME, name.clone()));
         let named: Vec<KeyValue> = name.into_iter().collect();
@@ -228,15 +198,20 @@ impl Instruments {
         self.agent_duration.record(figures.duration.as_secs_f64(), &attributes);
     }
 
-    /// A tool call that is over.
-    pub(super) fn tool(&self, duration: Duration, attributes: &[KeyValue], error: Option<&str>) {
+    /// Records a finished tool call.
+    pub(super) fn record_tool(
+        &self,
+        duration: Duration,
+        attributes: &[KeyValue],
+        error: Option<&str>,
+    ) {
         let attributes = with(attributes, names::ERROR_TYPE, error);
         self.tool_duration.record(duration.as_secs_f64(), &attributes);
     }
 }
 
 impl Old {
-    fn inference(&self, call: &InferenceFigures<'_>) {
+    fn record_inference(&self, call: &InferenceFigures<'_>) {
         let of_kind = |kind| with(call.attributes, metric::OLD_TOKEN_TYPE, Some(kind));
         if let Some(tokens) = call.usage.input_tokens {
             self.token_usage.record(tokens, &of_kind("input"));
@@ -246,29 +221,30 @@ impl Old {
         }
         if let Some(seconds) = call.seconds_to_first_chunk {
             self.time_to_first_chunk.record(seconds, call.attributes);
-            for gap in call.gaps {
-                self.time_per_output_chunk.record(*gap, call.attributes);
+            for seconds in call.chunk_seconds {
+                self.time_per_output_chunk.record(*seconds, call.attributes);
             }
         }
     }
 }
 
-/// The figures of a model call.
+/// The measurements of a model call.
 pub(super) struct InferenceFigures<'a> {
     pub(super) attributes: &'a [KeyValue],
     pub(super) duration: Duration,
     pub(super) error_type: Option<&'a str>,
     pub(super) usage: Usage,
-    /// What the input's tokens are where the vendor does not tell.
+    /// The modality of input tokens for which the vendor reports none.
     pub(super) input_modality: &'static str,
+    /// The modality of output tokens for which the vendor reports none.
     pub(super) output_modality: &'static str,
-    /// Set where the reply was streamed, and began.
+    /// Set if the reply was streamed and at least one chunk arrived.
     pub(super) seconds_to_first_chunk: Option<f64>,
-    /// Seconds from each chunk of output to the next.
-    pub(super) gaps: &'a [f64],
+    /// The seconds from each chunk of output to the next.
+    pub(super) chunk_seconds: &'a [f64],
 }
 
-/// The figures of an agent's run.
+/// The measurements of an agent's run.
 pub(super) struct AgentFigures<'a> {
     pub(super) name: Option<&'a Arc<str>>,
     pub(super) model: Option<&'a Arc<str>>,
@@ -278,8 +254,9 @@ pub(super) struct AgentFigures<'a> {
     pub(super) tool_calls: u64,
 }
 
-/// Counts tokens by modality: those that the vendor tells apart, and the rest.
-fn count(
+/// Adds tokens by modality: those that the vendor reports by modality, then the remaining ones
+/// under `rest`.
+fn add_by_modality(
     counter: &Counter<u64>,
     total: Option<u64>,
     parts: Modalities,
@@ -287,9 +264,12 @@ fn count(
     attributes: &[KeyValue],
 ) {
     let Some(mut left) = total else { return };
-    for (modality, tokens) in [("text", parts.text), ("image", parts.image), ("audio", parts.audio)]
-    {
-        // A vendor whose parts are more than the whole is not believed beyond the whole.
+    for (modality, tokens) in [
+        (modality::TEXT, parts.text),
+        (modality::IMAGE, parts.image),
+        (modality::AUDIO, parts.audio),
+    ] {
+        // Some vendors report parts that exceed the total. The sum must not.
         let tokens = tokens.unwrap_or(0).min(left);
         if tokens > 0 {
             left -= tokens;
@@ -297,11 +277,12 @@ fn count(
         }
     }
     if left > 0 || total == Some(0) {
-        let modality = if parts.is_empty() { rest } else { "unknown" };
+        let modality = if parts.is_empty() { rest } else { modality::UNKNOWN };
         counter.add(left, &with(attributes, metric::TOKEN_MODALITY, Some(modality)));
     }
 }
 
+/// Returns the attributes, and one more if there is a value.
 fn with(attributes: &[KeyValue], key: &'static str, value: Option<&str>) -> Vec<KeyValue> {
     let mut list = Vec::with_capacity(attributes.len() + 2);
     list.extend_from_slice(attributes);

@@ -1,53 +1,84 @@
-//! Every string of the conventions that this crate writes, once.
+//! The names of the conventions, each defined once: attributes, metrics, events and their values.
 //!
-//! The [GenAI conventions](https://github.com/open-telemetry/semantic-conventions-genai) are still
-//! moving: a rename there is one line here.
+//! The [GenAI conventions](https://github.com/open-telemetry/semantic-conventions-genai) are not
+//! stable yet. If a name changes there, one line changes here.
+
+use opentelemetry::InstrumentationScope;
 
 /// The name of the instrumentation scope.
 pub const SCOPE_NAME: &str = "chatlas";
-/// The version of the conventions that the spans follow.
+/// The name of the instrumentation scope of HTTP spans.
+pub const HTTP_SCOPE_NAME: &str = "chatlas.http";
+/// The schema URL of the conventions that the telemetry follows.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev";
 
-/// `gen_ai.operation.name`: what a span is about.
+/// `gen_ai.operation.name`: the operation of a span.
 pub const OPERATION_NAME: &str = "gen_ai.operation.name";
-/// `gen_ai.provider.name`: the telemetry flavour of the provider.
+/// `gen_ai.provider.name`: the provider, one of the values in [`provider`] if there is one.
 pub const PROVIDER_NAME: &str = "gen_ai.provider.name";
-/// `gen_ai.conversation.id`: only one that the program gave.
+/// `gen_ai.conversation.id`: recorded only if the program sets it.
 pub const CONVERSATION_ID: &str = "gen_ai.conversation.id";
-/// `gen_ai.output.type`: the format asked for.
+/// `gen_ai.conversation.compacted`: whether the vendor compacted the conversation.
+pub const CONVERSATION_COMPACTED: &str = "gen_ai.conversation.compacted";
+/// `gen_ai.data_source.id`: set by the program, on `invoke_agent` spans.
+pub const DATA_SOURCE_ID: &str = "gen_ai.data_source.id";
+/// The prefix of the attributes of a prompt template: set by the program, on `chat` spans.
+pub const PROMPT_PREFIX: &str = "gen_ai.prompt.";
+/// The prefix of all attributes of the GenAI conventions.
+pub const GEN_AI_PREFIX: &str = "gen_ai.";
+/// `gen_ai.output.type`: the requested output format.
 pub const OUTPUT_TYPE: &str = "gen_ai.output.type";
-/// `server.address`: the host that is asked.
+/// `server.address`: the host that requests are sent to.
 pub const SERVER_ADDRESS: &str = "server.address";
-/// `server.port`: its port.
+/// `server.port`: the port that requests are sent to.
 pub const SERVER_PORT: &str = "server.port";
 /// `http.request.method`: the method of an HTTP request, on the spans of HTTP attempts.
 pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
-/// `error.type`: present exactly where the status is ERROR.
+/// `error.type`: set if and only if the span's status is an error.
 pub const ERROR_TYPE: &str = "error.type";
-/// Ours: the span's work was given up by the program before its end.
+/// Specific to chatlas: the program cancelled the operation before its end.
 pub const CANCELLED: &str = "chatlas.cancelled";
-/// Ours: how many seconds a streamed reply waited for its consumer, where that is worth telling.
-/// The span's duration includes them; the metric of time per chunk does not.
+/// Specific to chatlas: how many seconds a streamed reply waited for its consumer, if that was a
+/// noticeable delay. The span's duration includes them; the metric of time per chunk does not.
 pub const CONSUMER_SECONDS: &str = "chatlas.consumer.seconds";
-/// Ours: how many tokens a vendor counted in a request that was not sent to the model. It is no
-/// usage: who sums `gen_ai.usage.…` must not find it there.
+/// Specific to chatlas: the tokens that a vendor counted in a request without running the model.
+/// This is not usage, so it does not add to a sum over `gen_ai.usage.*`.
 pub const COUNTED_TOKENS: &str = "chatlas.counted_tokens";
+
+/// Returns the instrumentation scope of the GenAI spans, metrics and events.
+pub(super) fn instrumentation_scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE_NAME)
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(SCHEMA_URL)
+        .build()
+}
+
+/// Values of `gen_ai.provider.name` that the conventions define.
+#[allow(missing_docs)]
+pub mod provider {
+    pub const ANTHROPIC: &str = "anthropic";
+    pub const AWS_BEDROCK: &str = "aws.bedrock";
+    pub const AZURE_OPENAI: &str = "azure.ai.openai";
+    pub const GEMINI: &str = "gcp.gemini";
+    pub const OPENAI: &str = "openai";
+    pub const VERTEX_AI: &str = "gcp.vertex_ai";
+}
 
 /// The values of `gen_ai.operation.name`.
 pub mod operation {
     /// A model call.
     pub const CHAT: &str = "chat";
-    /// An agent's whole run.
+    /// A run of an agent: all model and tool calls of one prompt.
     pub const INVOKE_AGENT: &str = "invoke_agent";
     /// A tool call.
     pub const EXECUTE_TOOL: &str = "execute_tool";
-    /// The models that a vendor has are listed. No word of the conventions: for metrics alone.
+    /// Listing a vendor's models. Not defined by the conventions; recorded on metrics only.
     pub const LIST_MODELS: &str = "list_models";
-    /// A vendor counts the tokens of a request. No word of the conventions: for metrics alone.
+    /// Counting the tokens of a request. Not defined by the conventions; recorded on metrics only.
     pub const COUNT_TOKENS: &str = "count_tokens";
 }
 
-/// What was asked.
+/// Attributes of the request.
 #[allow(missing_docs)]
 pub mod request {
     pub const MODEL: &str = "gen_ai.request.model";
@@ -65,7 +96,7 @@ pub mod request {
     pub const PREVIOUS_RESPONSE_ID: &str = "gen_ai.request.previous_response.id";
 }
 
-/// What was answered.
+/// Attributes of the response.
 #[allow(missing_docs)]
 pub mod response {
     pub const ID: &str = "gen_ai.response.id";
@@ -74,7 +105,7 @@ pub mod response {
     pub const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
 }
 
-/// What it took.
+/// Token counts.
 #[allow(missing_docs)]
 pub mod usage {
     pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
@@ -93,25 +124,51 @@ pub mod usage {
     pub const AUDIO_CACHE_READ_TOKENS: &str = "gen_ai.usage.audio.cache_read.input_tokens";
 }
 
-/// Who runs.
+/// Attributes of the agent.
 #[allow(missing_docs)]
 pub mod agent {
     pub const NAME: &str = "gen_ai.agent.name";
     pub const DESCRIPTION: &str = "gen_ai.agent.description";
 }
 
-/// Who asks. These come from the program alone.
+/// Attributes of the user and the session, set by the program.
 pub mod user {
-    /// `session.id`, of OpenTelemetry's general conventions.
+    /// `session.id`, from OpenTelemetry's general conventions.
     pub const SESSION_ID: &str = "session.id";
-    /// Ours: the program's own words for a conversation.
+    /// Specific to chatlas: the program's labels of a conversation.
     pub const TAGS: &str = "chatlas.tags";
 }
 
-/// Whether only this library writes that key: what a program sets under it is passed over, for a
-/// span never has two values for one key.
+/// Attributes of OpenAI's conventions, also used for the vendors that speak its protocols.
+#[allow(missing_docs)]
+pub mod openai {
+    pub const API_TYPE: &str = "openai.api.type";
+    pub const REQUEST_SERVICE_TIER: &str = "openai.request.service_tier";
+    pub const RESPONSE_SERVICE_TIER: &str = "openai.response.service_tier";
+    pub const RESPONSE_SYSTEM_FINGERPRINT: &str = "openai.response.system_fingerprint";
+    /// The prefix of the attributes of a response.
+    pub const RESPONSE_PREFIX: &str = "openai.response.";
+}
+
+/// Attributes of the conventions of AWS Bedrock.
+#[allow(missing_docs)]
+pub mod aws {
+    pub const BEDROCK_GUARDRAIL_ID: &str = "aws.bedrock.guardrail.id";
+}
+
+/// Attributes of HTTP spans, from OpenTelemetry's HTTP conventions.
+#[allow(missing_docs)]
+pub mod http {
+    pub const REQUEST_METHOD: &str = "http.request.method";
+    pub const REQUEST_RESEND_COUNT: &str = "http.request.resend_count";
+    pub const RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+    pub const URL_FULL: &str = "url.full";
+}
+
+/// Returns whether only this library writes that key. An attribute that the program sets under such
+/// a key is ignored, because the SDK would export both values.
 pub(crate) fn is_reserved(key: &str) -> bool {
-    (key.starts_with("gen_ai.") && operation_of(key).is_none())
+    (key.starts_with(GEN_AI_PREFIX) && operation_of(key).is_none())
         || matches!(
             key,
             ERROR_TYPE
@@ -123,20 +180,21 @@ pub(crate) fn is_reserved(key: &str) -> bool {
         )
 }
 
-/// The one operation whose span has that key, for keys of the conventions that a program sets.
+/// Returns the one operation whose span has that key, for keys of the GenAI conventions that the
+/// program sets.
 pub(crate) fn operation_of(key: &str) -> Option<&'static str> {
-    if key.starts_with("gen_ai.prompt.") {
+    if key.starts_with(PROMPT_PREFIX) {
         return Some(operation::CHAT);
     }
-    (key == "gen_ai.data_source.id").then_some(operation::INVOKE_AGENT)
+    (key == DATA_SOURCE_ID).then_some(operation::INVOKE_AGENT)
 }
 
-/// Whether a provider may put that key on a `chat` span.
+/// Returns whether a provider may set that key on a `chat` span.
 pub(crate) fn is_of_provider(key: &str) -> bool {
-    key == "gen_ai.conversation.compacted" || !key.starts_with("gen_ai.") && !is_reserved(key)
+    key == CONVERSATION_COMPACTED || !key.starts_with(GEN_AI_PREFIX) && !is_reserved(key)
 }
 
-/// The metrics: their names, and the words of their own among their attributes.
+/// The names of metrics, and the attributes that only metrics have.
 #[allow(missing_docs)]
 pub mod metric {
     pub const INFERENCE_DURATION: &str = "gen_ai.client.inference.duration";
@@ -156,14 +214,26 @@ pub mod metric {
     pub const TOOL_DURATION: &str = "gen_ai.execute_tool.duration";
     pub const TOKEN_MODALITY: &str = "gen_ai.token.modality";
 
-    /// The names that dashboards of 2025 know, written only where they are asked for.
+    // The names of 2025, recorded only if the program opts in.
     pub const OLD_TOKEN_USAGE: &str = "gen_ai.client.token.usage";
     pub const OLD_TIME_TO_FIRST_CHUNK: &str = "gen_ai.client.operation.time_to_first_chunk";
     pub const OLD_TIME_PER_OUTPUT_CHUNK: &str = "gen_ai.client.operation.time_per_output_chunk";
     pub const OLD_TOKEN_TYPE: &str = "gen_ai.token.type";
 }
 
-/// The events, and the attributes that only they have.
+/// The values of `gen_ai.token.modality`.
+pub mod modality {
+    /// Tokens of text.
+    pub const TEXT: &str = "text";
+    /// Tokens of images.
+    pub const IMAGE: &str = "image";
+    /// Tokens of audio.
+    pub const AUDIO: &str = "audio";
+    /// Tokens whose modality the vendor does not report.
+    pub const UNKNOWN: &str = "unknown";
+}
+
+/// The names of events, and the attributes that only events have.
 #[allow(missing_docs)]
 pub mod event {
     pub const INFERENCE_DETAILS: &str = "gen_ai.client.inference.operation.details";
@@ -175,7 +245,7 @@ pub mod event {
     pub const EVALUATION_EXPLANATION: &str = "gen_ai.evaluation.explanation";
 }
 
-/// The tools.
+/// Attributes of tools and tool calls.
 #[allow(missing_docs)]
 pub mod tool {
     pub const NAME: &str = "gen_ai.tool.name";
@@ -189,7 +259,7 @@ pub mod tool {
     pub const FUNCTION: &str = "function";
 }
 
-/// The messages: only with capture on.
+/// Attributes with content, recorded only with capture on.
 #[allow(missing_docs)]
 pub mod content {
     pub const SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
@@ -203,35 +273,43 @@ pub mod exception {
     pub const EVENT: &str = "exception";
     pub const TYPE: &str = "exception.type";
     pub const MESSAGE: &str = "exception.message";
+
+    /// The value of `exception.type` for a failed call of a provider.
+    pub const PROVIDER_ERROR: &str = "chatlas::ProviderError";
+    /// The value of `exception.type` for a reply that is not the requested value.
+    pub const OUTPUT_ERROR: &str = "chatlas::OutputError";
+    /// The value of `exception.type` for any other failed run.
+    pub const CHAT_ERROR: &str = "chatlas::ChatError";
 }
 
-/// The values of `error.type` that this crate gives itself. Beside them stand the providers' codes
-/// and HTTP statuses, and the type names of tools' errors.
+/// The values of `error.type` that this crate defines. Other values are the vendors' error codes,
+/// HTTP status codes, and the type names of tool errors.
 pub mod error {
-    /// Nothing more is known. It also stands for a tool's name that a model made up, in metrics.
+    /// No specific value is available. On tool metrics, it is also the name of a tool that does not
+    /// exist.
     pub const OTHER: &str = "_OTHER";
-    /// The model's arguments do not fit the tool.
+    /// The model's arguments do not match the tool's parameters.
     pub const INVALID_ARGUMENTS: &str = "invalid_arguments";
-    /// The model asked for a tool that the chat does not have.
+    /// The model requested a tool that the chat does not have.
     pub const UNKNOWN_TOOL: &str = "unknown_tool";
-    /// The tool panicked.
+    /// The work panicked.
     pub const PANIC: &str = "panic";
-    /// The program gave the work up.
+    /// The program cancelled the run.
     pub const CANCELLED: &str = "cancelled";
-    /// The tool took longer than it may.
+    /// The tool exceeded its timeout.
     pub const TIMEOUT: &str = "timeout";
-    /// The tool has a timeout, and there is no runtime to measure it.
+    /// The tool has a timeout, but there is no runtime to measure it.
     pub const NO_TIMER: &str = "no_timer";
-    /// The tool's value could not be written as JSON.
+    /// The tool's return value could not be serialized to JSON.
     pub const UNSERIALIZABLE_RESULT: &str = "unserializable_result";
-    /// The program did not let the tool run.
+    /// The program rejected the tool call.
     pub const TOOL_REJECTED: &str = "tool_rejected";
-    /// The answer was cut off before it was the value asked for.
+    /// The reply was cut off before the requested value was complete.
     pub const OUTPUT_TRUNCATED: &str = "output_truncated";
-    /// The model, or a filter, declined to give the value asked for.
+    /// The model, or a content filter, refused to return the requested value.
     pub const OUTPUT_REFUSED: &str = "output_refused";
-    /// The answer is not the value asked for.
+    /// The reply is not a valid value of the requested type.
     pub const OUTPUT_INVALID: &str = "output_invalid";
-    /// The model kept asking for tools beyond the bound.
+    /// The model kept requesting tools until the maximum number of rounds was reached.
     pub const TOO_MANY_ROUNDS: &str = "too_many_rounds";
 }

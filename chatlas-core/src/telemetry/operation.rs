@@ -1,7 +1,9 @@
-//! What a provider does beside inference: listing models, counting tokens. Each has a span and
-//! the duration metric. The conventions have no words for these two. The metric has to say which
-//! operation it is about, and its word is one of our own; the spans have none, for there only the
-//! conventions' own are allowed: their names say it.
+//! Operations of a provider other than inference: listing models and counting tokens. Each has a
+//! span and the duration metric. Called by the expansion of `#[provider]`.
+//!
+//! The conventions do not define these operations. Their spans have no `gen_ai.operation.name`,
+//! because only values of the conventions are allowed there. The metric needs that attribute to
+//! distinguish operations, so its values are specific to chatlas.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -11,68 +13,75 @@ use std::time::Instant;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 
-use super::events::Event;
-use super::inference::{EXCEPTION, describe};
+use super::attributes::{push, push_server, push_tokens, span_attributes, without_empty};
 use super::names::{self, operation, request as key};
-use super::scope::{Exception, SpanScope, in_context, noting_panic};
-use super::{Live, Run, push_server, shielded, without_empty};
+use super::run::{Live, Run};
+use super::scope::{SpanScope, in_context, observe_panic};
+use super::shield::shielded;
 use crate::provider::{ChatRequest, Model, ProviderError, ProviderInfo};
 
-/// Such an operation under way; nothing where nobody listens.
+/// A running operation. Empty if no SDK is installed, and after its end.
 struct Operation(Option<Box<Call>>);
 
 struct Call {
     live: Arc<Live>,
     scope: SpanScope,
-    common: Vec<KeyValue>,
+    metric_attributes: Vec<KeyValue>,
     started: Option<Instant>,
 }
 
 impl Operation {
-    /// Starts it; `model` is the one it is about, if any.
+    /// Starts the span under the current one. `model` is the model of the operation, if it has one.
     fn start(run: Run, info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
         let Some(live) = run.0 else { return Self(None) };
         let started = live.clock();
         let span_name = Live::span_name(name, model.map(AsRef::as_ref));
-        let mut list = Live::attributes();
+        let mut list = span_attributes();
         list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
-        list.extend(model.cloned().map(|model| KeyValue::new(key::MODEL, model)));
+        push(&mut list, key::MODEL, model.cloned());
         push_server(&mut list, info);
-        let mut common = Vec::new();
+        let mut metric_attributes = Vec::new();
         if live.instruments.is_some() {
-            common.push(KeyValue::new(names::OPERATION_NAME, name));
-            common.extend(list.iter().cloned());
-            without_empty(&mut common);
+            metric_attributes.push(KeyValue::new(names::OPERATION_NAME, name));
+            metric_attributes.extend(list.iter().cloned());
+            without_empty(&mut metric_attributes);
         }
         let parent = Context::current();
         live.push_settings(&mut list, &parent, name);
         let scope = live.start(&parent, SpanKind::Client, span_name, list);
-        Self(Some(Box::new(Call { live, scope, common, started })))
+        Self(Some(Box::new(Call { live, scope, metric_attributes, started })))
     }
 
-    fn context(&self) -> Option<Context> {
-        self.0.as_ref()?.scope.context().cloned()
+    /// Runs `work` inside the span and ends the span. `attributes` returns those of the result.
+    async fn run<T>(
+        mut self,
+        work: impl Future<Output = Result<T, ProviderError>>,
+        attributes: impl FnOnce(&T) -> Vec<KeyValue>,
+    ) -> Result<T, ProviderError> {
+        let context = self.0.as_ref().and_then(|call| call.scope.context().cloned());
+        let work = in_context(context.as_ref(), work);
+        let result = observe_panic(work, || self.end_with_panic()).await;
+        if let Some(call) = self.0.take() {
+            match &result {
+                Ok(value) => {
+                    call.scope.set(attributes(value));
+                    call.end(None);
+                }
+                Err(error) => {
+                    call.scope.set(vec![KeyValue::new(names::ERROR_TYPE, error.error_type())]);
+                    call.live.record_provider_error(&call.scope, error);
+                    call.end(Some(error.error_type()));
+                }
+            }
+        }
+        result
     }
 
-    /// Ends it as one that panicked.
-    fn panicked(&mut self) {
+    fn end_with_panic(&mut self) {
         let Some(call) = self.0.take() else { return };
         call.scope.set(vec![KeyValue::new(names::ERROR_TYPE, names::error::PANIC)]);
-        call.scope.panicked();
+        call.scope.fail_with_panic();
         call.end(Some(names::error::PANIC.into()));
-    }
-
-    fn finish<T>(
-        mut self,
-        result: &Result<T, ProviderError>,
-        facts: impl FnOnce(&T) -> Vec<KeyValue>,
-    ) {
-        let Some(call) = self.0.take() else { return };
-        match result {
-            Ok(value) => call.scope.set(facts(value)),
-            Err(error) => call.fail(error),
-        }
-        call.end(result.as_ref().err().map(ProviderError::error_type));
     }
 }
 
@@ -86,32 +95,17 @@ impl Drop for Operation {
 }
 
 impl Call {
-    fn fail(&self, error: &ProviderError) {
-        self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, error.error_type())]);
-        let writer = &self.live.writer;
-        let message = || writer.error(&error.to_string());
-        let on_span = writer.capture.on_spans().then(message).flatten();
-        let exception = Exception { kind: Cow::Borrowed(EXCEPTION), message: on_span.clone() };
-        self.scope.fail(on_span.unwrap_or_else(|| describe(error)), Some(exception));
-        if let Some(sink) = &self.live.sink {
-            let message = writer.capture.on_events().then(message).flatten();
-            let span = self.scope.span_context();
-            sink.emit(Event::exception(span, EXCEPTION, message.as_deref()));
-        }
-    }
-
     fn end(mut self, error_type: Option<Cow<'static, str>>) {
         let duration = self.started.map(|started| started.elapsed());
         self.scope.end();
         if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
-            let kind = error_type.map(|kind| KeyValue::new(names::ERROR_TYPE, kind));
-            self.common.extend(kind);
-            shielded(|| instruments.operation(duration, &self.common));
+            push(&mut self.metric_attributes, names::ERROR_TYPE, error_type);
+            shielded(|| instruments.record_operation(duration, &self.metric_attributes));
         }
     }
 }
 
-/// A provider's `list_models`, in its span.
+/// Calls a provider's `list_models` inside its span.
 pub async fn traced_list_models<Fut>(
     info: &ProviderInfo,
     body: impl FnOnce() -> Fut + Send,
@@ -119,15 +113,11 @@ pub async fn traced_list_models<Fut>(
 where
     Fut: Future<Output = Result<Vec<Model>, ProviderError>> + Send,
 {
-    let mut span = Operation::start(Run::begin(), info, operation::LIST_MODELS, None);
-    let context = span.context();
-    let body = in_context(context.as_ref(), async move { body().await });
-    let result = noting_panic(body, || span.panicked()).await;
-    span.finish(&result, |_| Vec::new());
-    result
+    let span = Operation::start(Run::for_single_call(), info, operation::LIST_MODELS, None);
+    span.run(async move { body().await }, |_| Vec::new()).await
 }
 
-/// A provider's `count_tokens`, in its span.
+/// Calls a provider's `count_tokens` inside its span.
 pub async fn traced_count_tokens<Fut>(
     info: &ProviderInfo,
     request: ChatRequest,
@@ -136,14 +126,12 @@ pub async fn traced_count_tokens<Fut>(
 where
     Fut: Future<Output = Result<u64, ProviderError>> + Send,
 {
-    let run = Run::of_request(&request);
-    let mut span = Operation::start(run, info, operation::COUNT_TOKENS, info.model.as_ref());
-    let context = span.context();
-    let body = in_context(context.as_ref(), async move { body(request).await });
-    let result = noting_panic(body, || span.panicked()).await;
-    span.finish(&result, |count| {
-        let count = i64::try_from(*count).unwrap_or(i64::MAX);
-        vec![KeyValue::new(names::COUNTED_TOKENS, count)]
-    });
-    result
+    let run = Run::for_request(&request);
+    let span = Operation::start(run, info, operation::COUNT_TOKENS, info.model.as_ref());
+    let attributes = |tokens: &u64| {
+        let mut list = Vec::with_capacity(1);
+        push_tokens(&mut list, names::COUNTED_TOKENS, Some(*tokens));
+        list
+    };
+    span.run(async move { body(request).await }, attributes).await
 }

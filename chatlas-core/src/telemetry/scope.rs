@@ -1,5 +1,5 @@
-//! A span that is active while its work is polled or dropped, never in between, and that ends
-//! exactly once: when it is done, or when it is dropped.
+//! A span that is the current one only while its work is polled or dropped, and that ends exactly
+//! once: when the work is done, or when it is dropped.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -13,37 +13,41 @@ use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
 use pin_project_lite::pin_project;
 
-use super::{names, shielded, without_empty};
+use super::attributes::{push, without_empty};
+use super::names;
+use super::shield::shielded;
 
-/// A started span in its context, or nothing where nobody listens.
+/// A started span in its context. Empty if no tracer provider is installed.
 #[derive(Debug)]
 pub(super) struct SpanScope(Option<Context>);
 
 impl SpanScope {
+    /// Returns a scope without a span.
     pub(super) const fn off() -> Self {
         Self(None)
     }
 
-    pub(super) fn of(context: Context) -> Self {
+    /// Creates the scope of the span in `context`.
+    pub(super) fn new(context: Context) -> Self {
         Self(Some(context))
     }
 
-    /// Whether attributes are worth being made.
+    /// Returns whether the span records attributes.
     pub(super) fn is_recording(&self) -> bool {
         self.0.as_ref().is_some_and(|context| context.span().is_recording())
     }
 
-    /// The span's ids, where there is one.
+    /// Returns the ids of the span.
     pub(super) fn span_context(&self) -> Option<SpanContext> {
         Some(self.0.as_ref()?.span().span_context().clone())
     }
 
-    /// The context in which the span is the current one.
+    /// Returns the context in which the span is the current one.
     pub(super) fn context(&self) -> Option<&Context> {
         self.0.as_ref()
     }
 
-    /// Writes attributes. Each key is written once in a span's life: the SDK keeps doubles.
+    /// Sets attributes. Each key must be set once per span: the SDK exports duplicates.
     pub(super) fn set(&self, mut attributes: Vec<KeyValue>) {
         if let Some(context) = &self.0 {
             without_empty(&mut attributes);
@@ -51,27 +55,25 @@ impl SpanScope {
         }
     }
 
-    /// Sets the status and writes the exception event. Once in a span's life.
+    /// Sets the error status and adds the exception event. Must be called at most once per span.
     pub(super) fn fail(&self, description: String, exception: Option<Exception>) {
         let Some(context) = &self.0 else { return };
         let span = context.span();
         if let Some(exception) = exception {
             let mut attributes = vec![KeyValue::new(names::exception::TYPE, exception.kind)];
-            attributes.extend(
-                exception.message.map(|text| KeyValue::new(names::exception::MESSAGE, text)),
-            );
+            push(&mut attributes, names::exception::MESSAGE, exception.message);
             shielded(|| span.add_event(names::exception::EVENT, attributes));
         }
         shielded(|| span.set_status(Status::Error { description: description.into() }));
     }
 
-    /// Notes that the work panicked. Once in a span's life, beside the attribute `error.type`.
-    pub(super) fn panicked(&self) {
+    /// Records that the work panicked. The caller sets the attribute `error.type`.
+    pub(super) fn fail_with_panic(&self) {
         let kind = Cow::Borrowed(names::error::PANIC);
         self.fail(names::error::PANIC.to_owned(), Some(Exception { kind, message: None }));
     }
 
-    /// Ends the span now, whoever else still holds its context.
+    /// Ends the span now, even if its context is still held elsewhere.
     pub(super) fn end(&mut self) {
         if let Some(context) = self.0.take() {
             shielded(|| context.span().end());
@@ -85,15 +87,15 @@ impl Drop for SpanScope {
     }
 }
 
-/// What an exception event says.
+/// The content of an exception event.
 pub(super) struct Exception {
     pub(super) kind: Cow<'static, str>,
-    /// Only with capture on: it may quote what people wrote.
+    /// Set only with capture on, because it may quote content.
     pub(super) message: Option<String>,
 }
 
 pin_project! {
-    /// A future that runs inside a context: while it is polled, and while it is dropped.
+    /// A future for which a context is the current one while it is polled and while it is dropped.
     pub(crate) struct InContext<F> {
         #[pin]
         future: Option<F>,
@@ -111,25 +113,25 @@ pin_project! {
     }
 }
 
-/// Whether there is anything in that context that what runs inside could want: a span, baggage,
-/// silence. Values of the program's own cannot be seen from here.
+/// Returns whether the context holds a span, baggage, or the suppression of telemetry. Values of
+/// other types cannot be detected.
 pub(crate) fn carries(context: &Context) -> bool {
     context.has_active_span() || context.is_telemetry_suppressed() || !context.baggage().is_empty()
 }
 
-/// Runs a future inside that context; as it stands where there is none.
+/// Runs a future inside that context, if there is one.
 #[inline]
 pub(crate) fn in_context<F>(context: Option<&Context>, future: F) -> InContext<F> {
     InContext { future: Some(future), context: context.cloned() }
 }
 
-/// The output of that future. Where it panics, `note` is called first and the panic goes on: a span
-/// that is dropped cannot tell whose panic it was.
-pub(super) async fn noting_panic<F: Future>(future: F, note: impl FnOnce()) -> F::Output {
+/// Awaits a future. If it panics, calls `on_panic` and resumes the panic: the destructor of a span
+/// cannot distinguish this panic from an unrelated one.
+pub(super) async fn observe_panic<F: Future>(future: F, on_panic: impl FnOnce()) -> F::Output {
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(output) => output,
         Err(panic) => {
-            note();
+            on_panic();
             resume_unwind(panic)
         }
     }
@@ -143,7 +145,7 @@ impl<F: Future> Future for InContext<F> {
         let _guard = this.context.clone().map(Context::attach);
         let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
         let output = std::task::ready!(future.poll(task));
-        // What the future still holds is dropped inside the context, too.
+        // Drops what the future still holds inside the context.
         this.future.set(None);
         Poll::Ready(output)
     }

@@ -1,5 +1,4 @@
-//! What a program sets for the telemetry of one chat: whose it is, what of its content is
-//! recorded, and in which form.
+//! The telemetry settings of one chat: additional attributes, and how content is captured.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,21 +6,21 @@ use std::sync::Arc;
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::{Context, Key, KeyValue};
 
-use super::capture::{Capture, CapturedContent, DEFAULT_LIMIT};
+use super::capture::{Capture, CapturedContent, DEFAULT_CAPTURE_LIMIT};
 use super::names;
 
-/// A hook that sees all content before it is written, and may change it.
+/// A hook that receives all content before it is recorded and may change it.
 pub(crate) type Redact = Arc<dyn Fn(&mut CapturedContent<'_>) + Send + Sync>;
 
 /// The settings of one chat.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    /// What of the content is recorded; `None` leaves it to the environment.
+    /// The content that is recorded. `None` stands for the default of the process.
     pub(crate) capture: Option<Capture>,
     pub(crate) redact: Option<Redact>,
-    /// The most bytes of one content attribute.
+    /// The maximum size of one content attribute in bytes.
     pub(crate) limit: usize,
-    /// Whether `invoke_agent` repeats the usage of the model calls below it.
+    /// Whether `invoke_agent` spans record the total usage of their model calls.
     pub(crate) agent_usage: bool,
     attributes: Vec<KeyValue>,
     baggage: Vec<Key>,
@@ -32,7 +31,7 @@ impl Default for Settings {
         Self {
             capture: None,
             redact: None,
-            limit: DEFAULT_LIMIT,
+            limit: DEFAULT_CAPTURE_LIMIT,
             agent_usage: true,
             attributes: Vec::new(),
             baggage: Vec::new(),
@@ -41,23 +40,23 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Puts an attribute on every span, instead of the one of that key.
-    pub(crate) fn attribute(&mut self, attribute: KeyValue) {
+    /// Sets an attribute of every span. Replaces an attribute of the same key.
+    pub(crate) fn set_attribute(&mut self, attribute: KeyValue) {
         if !names::is_reserved(attribute.key.as_str()) {
-            self.attributes.retain(|known| known.key != attribute.key);
+            self.attributes.retain(|existing| existing.key != attribute.key);
             self.attributes.push(attribute);
         }
     }
 
-    /// Puts the baggage entry of that key on every span.
-    pub(crate) fn baggage(&mut self, key: Key) {
+    /// Records the baggage entry of that key on every span.
+    pub(crate) fn add_baggage_key(&mut self, key: Key) {
         if !names::is_reserved(key.as_str()) && !self.baggage.contains(&key) {
             self.baggage.push(key);
         }
     }
 
-    /// The attributes of the program that the span of that operation has: those that were set, and
-    /// behind them those of the baggage. A key that the list has already is passed over.
+    /// Adds the attributes for the span of that operation: those that the program set, then those
+    /// from baggage. Skips keys that are already in the list.
     pub(super) fn push_attributes(
         &self,
         list: &mut Vec<KeyValue>,
@@ -66,7 +65,7 @@ impl Settings {
     ) {
         let fits = |list: &[KeyValue], key: &Key| {
             names::operation_of(key.as_str()).is_none_or(|only| only == operation)
-                && list.iter().all(|known| known.key != *key)
+                && list.iter().all(|existing| existing.key != *key)
         };
         for attribute in &self.attributes {
             if fits(list, &attribute.key) {
@@ -84,9 +83,9 @@ impl Settings {
         }
     }
 
-    /// Whether the program may have put that key on a span.
+    /// Returns whether the program may have set that key on a span.
     pub(super) fn may_have_set(&self, key: &Key) -> bool {
-        self.attributes.iter().any(|known| known.key == *key) || self.baggage.contains(key)
+        self.attributes.iter().any(|existing| existing.key == *key) || self.baggage.contains(key)
     }
 }
 

@@ -1,6 +1,8 @@
-//! The `execute_tool` span of a `#[tool]` function that the program calls itself: from the call to
-//! its value, or to the end of the stream that it returns. Called by macro expansions: what is
-//! generic here is built anew for each tool, so it is little.
+//! The `execute_tool` span of a `#[tool]` function that the program calls: from the call to its
+//! return value, or to the end of the stream that it returns.
+//!
+//! Called by the expansion of `#[tool]`. Generic code is compiled once per tool, so there is little
+//! of it.
 
 use std::future::Future;
 use std::mem;
@@ -12,85 +14,79 @@ use futures_core::Stream;
 use opentelemetry::{Context, ContextGuard};
 use pin_project_lite::pin_project;
 
-use super::scope::{in_context, noting_panic};
-use super::tool::{Facts, ToolSpan};
-use super::{Run, nobody_listens};
-use crate::tool::{ToolError, ToolOutput};
+use super::run::Run;
+use super::scope::{in_context, observe_panic};
+use super::tool::{ToolFacts, ToolSpan};
+use crate::tool::ToolError;
+use crate::tool::stream::ToOutput;
 
-/// What a tool's output is to the model; with `false`, only whether it is an error.
-pub(crate) type Told<T> = fn(&T, bool) -> Result<ToolOutput, ToolError>;
-
-#[inline]
 fn start(name: &'static str, description: &'static str) -> ToolSpan {
-    if nobody_listens() { ToolSpan::off() } else { ask(name, description) }
-}
-
-fn ask(name: &'static str, description: &'static str) -> ToolSpan {
-    ToolSpan::start(&Run::begin(), || Facts::direct(name, description.trim()))
+    let facts = || ToolFacts::for_function(name, description.trim());
+    ToolSpan::start(&Run::for_single_call(), facts)
 }
 
 fn enter(span: &ToolSpan) -> Option<ContextGuard> {
     span.context().cloned().map(Context::attach)
 }
 
-/// Ends the span by what the function returned. Only an error is told: of a value nobody asked
-/// for JSON.
-fn finish<T>(span: ToolSpan, output: &T, told: Told<T>) {
-    let error = span.context().and_then(|_| told(output, false).err());
+/// Ends the span with the return value of the function. Of a value that is not an error, nothing is
+/// recorded, so it is not serialized.
+fn finish<T>(span: ToolSpan, output: &T, to_output: ToOutput<T>) {
+    let error = span.context().and_then(|_| to_output(output, false).err());
     span.finish(error.as_ref().map_or(Ok(None), Err));
 }
 
-/// Runs that inside the span. A panic ends the span, and goes on.
+/// Runs `body` inside the span. A panic ends the span and is resumed.
 fn inside(span: &mut ToolSpan, body: &mut dyn FnMut()) {
     let guard = enter(span);
     let outcome = catch_unwind(AssertUnwindSafe(body));
     drop(guard);
     if let Err(panic) = outcome {
-        span.panicked();
+        span.end_with_panic();
         resume_unwind(panic);
     }
 }
 
-/// A synchronous function under way.
+/// The span of a running synchronous function.
 pub struct SyncSpan {
     guard: Option<ContextGuard>,
     span: Option<ToolSpan>,
 }
 
 impl SyncSpan {
-    /// Starts it, and makes it current.
+    /// Starts the span and makes it the current one.
     pub fn enter(name: &'static str, description: &'static str) -> Self {
         let span = start(name, description);
         Self { guard: enter(&span), span: Some(span) }
     }
 
-    /// Ends it by what the function returned.
-    pub fn finish<T>(mut self, output: &T, told: Told<T>) {
+    /// Ends the span with the return value of the function.
+    pub fn finish<T>(mut self, output: &T, to_output: ToOutput<T>) {
         drop(self.guard.take());
         if let Some(span) = self.span.take() {
-            finish(span, output, told);
+            finish(span, output, to_output);
         }
     }
 }
 
 impl Drop for SyncSpan {
-    /// What was not finished has panicked: there is no other way out.
+    /// A function that did not finish has panicked, because it cannot be cancelled.
     fn drop(&mut self) {
         drop(self.guard.take());
         if let Some(span) = &mut self.span {
-            span.panicked();
+            span.end_with_panic();
         }
     }
 }
 
 pin_project! {
-    /// An async function inside its span.
+    /// A call of an async function inside its span.
     #[must_use = "a future does nothing until it is polled"]
     pub struct Direct<F: Future> {
         #[pin]
         body: Option<F>,
         span: ToolSpan,
-        told: Told<F::Output>,
+        to_output: ToOutput<F::Output>,
     }
 
     impl<F: Future> PinnedDrop for Direct<F> {
@@ -104,15 +100,15 @@ pin_project! {
     }
 }
 
-/// The call of an async function, made when that is first polled: the span starts here.
+/// Starts the span of an async function. Called when the function's future is first polled.
 #[inline]
 pub fn direct<F: Future>(
     name: &'static str,
     description: &'static str,
     body: F,
-    told: Told<F::Output>,
+    to_output: ToOutput<F::Output>,
 ) -> Direct<F> {
-    Direct { span: start(name, description), body: Some(body), told }
+    Direct { span: start(name, description), body: Some(body), to_output }
 }
 
 impl<F: Future> Future for Direct<F> {
@@ -123,70 +119,70 @@ impl<F: Future> Future for Direct<F> {
         let this = self.project();
         match this.body.as_pin_mut() {
             Some(body) if this.span.is_off() => body.poll(task),
-            Some(body) => poll_in_span(this.span, body, task, *this.told),
+            Some(body) => poll_in_span(this.span, body, task, *this.to_output),
             None => Poll::Pending,
         }
     }
 }
 
-/// One poll inside the span: built once for all that have the same output.
+/// Polls a future inside the span. Compiled once for each output type.
 fn poll_in_span<T>(
     span: &mut ToolSpan,
     mut body: Pin<&mut dyn Future<Output = T>>,
     task: &mut Task<'_>,
-    told: Told<T>,
+    to_output: ToOutput<T>,
 ) -> Poll<T> {
     let mut polled = Poll::Pending;
     inside(span, &mut || polled = body.as_mut().poll(task));
     let output = ready!(polled);
-    finish(mem::replace(span, ToolSpan::off()), &output, told);
+    finish(mem::replace(span, ToolSpan::off()), &output, to_output);
     Poll::Ready(output)
 }
 
-/// The span, before there is a stream.
+/// The span of a function that returns a stream, before the stream is available.
 pub struct StreamSpan(ToolSpan);
 
 impl StreamSpan {
-    /// Starts it.
+    /// Starts the span.
     pub fn start(name: &'static str, description: &'static str) -> Self {
         Self(start(name, description))
     }
 
-    /// Makes the stream inside the span.
+    /// Calls a synchronous function inside the span.
     pub fn open<T>(&mut self, body: impl FnOnce() -> T) -> T {
         let guard = enter(&self.0);
         let opened = catch_unwind(AssertUnwindSafe(body));
         drop(guard);
         opened.unwrap_or_else(|panic| {
-            self.0.panicked();
+            self.0.end_with_panic();
             resume_unwind(panic)
         })
     }
 
-    /// Makes the stream inside the span, where that takes time.
+    /// Awaits an async function inside the span.
     pub async fn open_async<F: Future>(&mut self, body: F) -> F::Output {
         let body = in_context(self.0.context(), body);
-        noting_panic(body, || self.0.panicked()).await
+        observe_panic(body, || self.0.end_with_panic()).await
     }
 
-    /// Ends it: there will be no stream.
+    /// Ends the span of a function that failed to return a stream.
     pub fn fail(self, error: &ToolError) {
         self.0.finish(Err(error));
     }
 
-    /// Follows the stream to its end.
-    pub fn follow<S: Stream>(self, stream: S, told: Told<S::Item>) -> ToolStream<S> {
-        ToolStream { stream: Some(stream), span: Some(self.0), told, error: None }
+    /// Returns the stream with the span, which ends with it.
+    pub fn follow<S: Stream>(self, stream: S, to_output: ToOutput<S::Item>) -> ToolStream<S> {
+        ToolStream { stream: Some(stream), span: Some(self.0), to_output, error: None }
     }
 }
 
 pin_project! {
-    /// A stream inside its span: while it is polled, and while it is dropped.
+    /// A stream that is polled and dropped inside its span.
     pub struct ToolStream<S: Stream> {
         #[pin]
         stream: Option<S>,
         span: Option<ToolSpan>,
-        told: Told<S::Item>,
+        to_output: ToOutput<S::Item>,
         error: Option<ToolError>,
     }
 
@@ -196,7 +192,7 @@ pin_project! {
             let guard = this.span.as_ref().and_then(enter);
             this.stream.set(None);
             drop(guard);
-            // Otherwise the span is given up.
+            // Without an error, dropping the span marks it as cancelled.
             if let (Some(error), Some(span)) = (this.error.take(), this.span.take()) {
                 span.finish(Err(&error));
             }
@@ -219,7 +215,7 @@ impl<S: Stream> Stream for ToolStream<S> {
         let item = ready!(polled);
         if let Some(item) = &item {
             if this.error.is_none() {
-                *this.error = (this.told)(item, false).err();
+                *this.error = (this.to_output)(item, false).err();
             }
         } else {
             let guard = this.span.as_ref().and_then(enter);

@@ -58,8 +58,8 @@ pub struct Parameter<T> {
 
 impl<T> Parameter<T> {
     /// Creates a required parameter, or an optional one if `T` is an `Option`.
-    pub const fn new(name: &'static str, doc: &'static str, ty: ParameterType<T>) -> Self {
-        let ParameterType { schema, optional, read } = ty;
+    pub const fn new(name: &'static str, doc: &'static str, ty: &ParameterType<T>) -> Self {
+        let ParameterType { schema, optional, read } = *ty;
         Self { param: Param { name, doc, schema, optional, default: None }, read }
     }
 

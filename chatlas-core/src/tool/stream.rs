@@ -10,19 +10,22 @@ use serde_json::Value;
 
 use super::{ToolContext, ToolError, ToolOutput};
 use crate::content::Content;
-use crate::telemetry::tool_direct::Told;
+
+/// Converts the return value of a tool, or an item of its stream, to the output for the model. If the
+/// second argument is `false`, the value is not serialized and only an error matters.
+pub(crate) type ToOutput<T> = fn(&T, bool) -> Result<ToolOutput, ToolError>;
 
 /// Consumes a stream, emits each item as progress, and returns the combined output. Stops at the
 /// first item that is an error.
 pub async fn drain<S: Stream>(
     stream: S,
     context: &ToolContext,
-    convert: Told<S::Item>,
+    to_output: ToOutput<S::Item>,
 ) -> Result<ToolOutput, ToolError> {
     let mut stream = pin!(stream);
     let mut collected = Collected::default();
     while let Some(item) = stream.next().await {
-        let part = convert(&item, true)?;
+        let part = to_output(&item, true)?;
         context.progress(part.clone());
         collected.add(part);
         yield_once().await;

@@ -52,7 +52,7 @@ fn complete(
     }
     match arguments.text("name") {
         Some(name) if info => {
-            errors.at(name, "`name` and `fn info` contradict each other; remove one")
+            errors.at(name, "`name` and `fn info` contradict each other; remove one");
         }
         Some(name) => {
             valid::name(name, errors);

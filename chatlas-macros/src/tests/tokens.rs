@@ -10,7 +10,7 @@ use super::Macro;
 /// Typical inputs, which the tests mutate.
 const ITEMS: [&str; 10] = [
     "/// Adds.\nasync fn add(/// One.\n a: i64, #[default(1)] b: Option<u8>) -> Result<i64, String> { Ok(a) }",
-    "/// Asks.\nfn query(#[state] db: &Db, context: &ToolContext, text: &str, list: &[u8]) -> u8 { 1 }",
+    "/// Queries.\nfn query(#[state] db: &Db, context: &ToolContext, text: &str, list: &[u8]) -> u8 { 1 }",
     "/// Streams.\nfn count(to: u8) -> Result<impl Stream<Item = u8> + Send, E> { stream::iter(0..to) }",
     "/// Counts.\nimpl Counter { const A: u8 = { 1 }; /// Adds.\n #[tool(name = \"x\", timeout = \"3s\")] \
      pub async fn add(&self, #[default(\"a\")] a: String) -> u8 { 1 } #[cfg(unix)] fn b() {} }",

@@ -18,13 +18,13 @@ impl Tool<'_> {
         let (attributes, name) = (self.item_attributes(), self.name_constant(private));
         let spec = self.spec(private);
         let outcome = outcome(private);
-        let made = if self.states().next().is_some() {
-            let made = self.with_state(private);
+        let impls = if self.states().next().is_some() {
+            let with_state = self.with_state(private);
             quote! {
                 impl #private::NamedTool for #ident {
                     const NAME: #private::Name = #name;
                 }
-                #made
+                #with_state
             }
         } else {
             let future = self.future(&mut std::iter::empty(), private);
@@ -43,7 +43,7 @@ impl Tool<'_> {
             #(#attributes)*
             const _: () = {
                 #spec
-                #made
+                #impls
             };
         }
     }

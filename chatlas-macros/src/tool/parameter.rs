@@ -112,7 +112,7 @@ impl<'a> Parameter<'a> {
         Some(quote_spanned! {span=>
             #(#cfg)*
             const #constant: #private::Parameter<#owned> =
-                #private::Parameter::new(#name, #doc, <#owned as #checked>::TYPE) #or;
+                #private::Parameter::new(#name, #doc, &<#owned as #checked>::TYPE) #or;
         })
     }
 

@@ -1,4 +1,4 @@
-//! Questions about types and attributes as they are written: a macro sees tokens, not definitions.
+//! Inspection of types and attributes as tokens: a macro does not see their definitions.
 
 use syn::{
     AngleBracketedGenericArguments, Attribute, GenericArgument, PathArguments, PathSegment, Type,

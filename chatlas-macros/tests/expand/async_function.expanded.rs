@@ -70,12 +70,12 @@ const _: () = {
     const __PARAMETER_0: ::chatlas::__private::Parameter<String> = ::chatlas::__private::Parameter::new(
         "city",
         "The city.",
-        <String as ::chatlas::__private::ToolParameter>::TYPE,
+        &<String as ::chatlas::__private::ToolParameter>::TYPE,
     );
     const __PARAMETER_1: ::chatlas::__private::Parameter<Option<u8>> = ::chatlas::__private::Parameter::new(
         "days",
         "",
-        <Option<u8> as ::chatlas::__private::ToolParameter>::TYPE,
+        &<Option<u8> as ::chatlas::__private::ToolParameter>::TYPE,
     );
     const __PARAMETERS: &[::chatlas::__private::Param] = &[
         __PARAMETER_0.untyped(),

@@ -1,4 +1,4 @@
-/// Asks the database.
+/// Queries the database.
 #[allow(
     dead_code,
     clippy::missing_errors_doc,
@@ -16,7 +16,7 @@ async fn query(
 ) -> Vec<Row> {
     ::chatlas::__private::direct(
             "query",
-            "Asks the database.",
+            "Queries the database.",
             async move {
                 query::query(
                         db,
@@ -84,13 +84,13 @@ const _: () = {
     const __PARAMETER_3: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::Parameter::new(
             "table",
             "",
-            <::chatlas::__private::String as ::chatlas::__private::ToolParameter>::TYPE,
+            &<::chatlas::__private::String as ::chatlas::__private::ToolParameter>::TYPE,
         )
         .or("\"all\"");
     const __PARAMETER_4: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::Parameter::new(
             "limit",
             "",
-            <u32 as ::chatlas::__private::ToolParameter>::TYPE,
+            &<u32 as ::chatlas::__private::ToolParameter>::TYPE,
         )
         .or("");
     const __PARAMETERS: &[::chatlas::__private::Param] = &[
@@ -99,7 +99,7 @@ const _: () = {
     ];
     static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(
         "query",
-        "Asks the database.",
+        "Queries the database.",
         __PARAMETERS,
     );
     impl ::chatlas::__private::NamedTool for query {

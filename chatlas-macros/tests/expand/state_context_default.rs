@@ -1,4 +1,4 @@
-/// Asks the database.
+/// Queries the database.
 #[tool]
 async fn query(
     #[state] db: &Db,

@@ -72,7 +72,7 @@ const _: () = {
     const __PARAMETER_0: ::chatlas::__private::Parameter<u8> = ::chatlas::__private::Parameter::new(
         "to",
         "",
-        <u8 as ::chatlas::__private::ToolParameter>::TYPE,
+        &<u8 as ::chatlas::__private::ToolParameter>::TYPE,
     );
     const __PARAMETERS: &[::chatlas::__private::Param] = &[__PARAMETER_0.untyped()];
     static __SPEC: ::chatlas::__private::Spec = ::chatlas::__private::Spec::new(

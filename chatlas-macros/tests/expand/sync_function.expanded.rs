@@ -60,7 +60,7 @@ const _: () = {
     const __PARAMETER_0: ::chatlas::__private::Parameter<::chatlas::__private::String> = ::chatlas::__private::Parameter::new(
         "separator",
         "",
-        <::chatlas::__private::String as ::chatlas::__private::ToolParameter>::TYPE,
+        &<::chatlas::__private::String as ::chatlas::__private::ToolParameter>::TYPE,
     );
     #[cfg(feature = "many")]
     const __PARAMETER_1: ::chatlas::__private::Parameter<
@@ -68,7 +68,7 @@ const _: () = {
     > = ::chatlas::__private::Parameter::new(
         "words",
         "",
-        <::chatlas::__private::Vec<String> as ::chatlas::__private::ToolParameter>::TYPE,
+        &<::chatlas::__private::Vec<String> as ::chatlas::__private::ToolParameter>::TYPE,
     );
     const __PARAMETERS: &[::chatlas::__private::Param] = &[
         __PARAMETER_0.untyped(),

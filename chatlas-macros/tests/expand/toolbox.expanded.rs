@@ -139,7 +139,7 @@ const _: () = {
                     const __PARAMETER_0: ::chatlas::__private::Parameter<u32> = ::chatlas::__private::Parameter::new(
                         "amount",
                         "",
-                        <u32 as ::chatlas::__private::ToolParameter>::TYPE,
+                        &<u32 as ::chatlas::__private::ToolParameter>::TYPE,
                     );
                     const __PARAMETERS: &[::chatlas::__private::Param] = &[
                         __PARAMETER_0.untyped(),
@@ -174,7 +174,7 @@ const _: () = {
                     const __PARAMETER_0: ::chatlas::__private::Parameter<Counter> = ::chatlas::__private::Parameter::new(
                         "other",
                         "",
-                        <Counter as ::chatlas::__private::ToolParameter>::TYPE,
+                        &<Counter as ::chatlas::__private::ToolParameter>::TYPE,
                     );
                     const __PARAMETERS: &[::chatlas::__private::Param] = &[
                         __PARAMETER_0.untyped(),

@@ -2,7 +2,7 @@ use chatlas_macros::{tool, tools};
 
 struct Db;
 
-/// Asks the database.
+/// Queries the database.
 #[tool]
 fn query(#[state] db: &Db, key: u8) -> u8 {
     let Db = db;

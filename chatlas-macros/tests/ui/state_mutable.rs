@@ -2,7 +2,7 @@ use chatlas_macros::tool;
 
 struct Db;
 
-/// Asks the database.
+/// Queries the database.
 #[tool]
 fn query(#[state] db: &mut Db) -> bool {
     matches!(db, Db)

@@ -3,7 +3,7 @@ use chatlas_macros::{tool, tools};
 struct Db;
 struct App;
 
-/// Asks the database.
+/// Queries the database.
 #[tool]
 async fn query(#[state] db: &Db, key: u8) -> u8 {
     let Db = db;

@@ -5,7 +5,7 @@ struct Store;
 
 #[toolbox]
 impl Store {
-    /// Asks the database.
+    /// Queries the database.
     #[tool]
     fn query(&self, #[state] db: &Db) -> bool {
         matches!(db, Db)

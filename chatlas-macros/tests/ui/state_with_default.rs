@@ -3,7 +3,7 @@ use chatlas_macros::tool;
 #[derive(Clone)]
 struct Db;
 
-/// Asks the database.
+/// Queries the database.
 #[tool]
 fn query(#[state] #[default(Db)] db: Db) -> bool {
     matches!(db, Db)

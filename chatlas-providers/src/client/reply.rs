@@ -442,13 +442,12 @@ impl ChoiceMut<'_> {
         }
     }
 
-    /// Replaces all blocks by the contents of the complete reply. Emits them only if nothing of the
-    /// choice has arrived before.
-    pub(crate) fn replace_all(&mut self, contents: Vec<Content>) {
-        let is_new = self.choice.blocks.is_empty();
+    /// Replaces all blocks by the contents of the complete reply. `emit` is whether nothing of them
+    /// has been emitted before.
+    pub(crate) fn replace_all(&mut self, contents: Vec<Content>, emit: bool) {
         self.choice.blocks.clear();
         for (order, content) in (0..).zip(contents) {
-            if is_new {
+            if emit {
                 self.content(order, content);
             } else {
                 let block = Block { order, is_emitted: true, body: Body::of(content) };
@@ -532,11 +531,6 @@ impl ChoiceMut<'_> {
     /// Returns whether nothing has arrived of the choice.
     pub(crate) fn is_empty(&self) -> bool {
         self.choice.blocks.is_empty()
-    }
-
-    /// Returns why the model stopped, if that has been set.
-    pub(crate) fn finish(&self) -> Option<&FinishReason> {
-        self.choice.finish.as_ref()
     }
 
     /// Sets why the model stopped.

@@ -131,8 +131,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     fn counted(lifetime: Option<Duration>) -> (Tokens, Arc<AtomicU32>) {
-        let asked = Arc::new(AtomicU32::new(0));
-        let count = Arc::clone(&asked);
+        let fetched = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&fetched);
         let tokens = Tokens::new(move || {
             let number = count.fetch_add(1, Ordering::SeqCst);
             async move {
@@ -144,46 +144,45 @@ mod tests {
                 })
             }
         });
-        (tokens, asked)
+        (tokens, fetched)
     }
 
     #[tokio::test]
-    async fn a_token_is_asked_for_once_and_again_when_it_runs_out() {
+    async fn a_token_is_fetched_once_and_again_when_it_expires() {
         for (lifetime, expected) in [
             (None, 1),
-            (Some(Duration::from_hours(1)), 1),
+            (Some(Duration::from_secs(3600)), 1),
             (Some(Duration::MAX), 1),
             (Some(Duration::from_secs(30)), 4),
         ] {
-            let (tokens, asked) = counted(lifetime);
+            let (tokens, fetched) = counted(lifetime);
             let (a, b, c) = tokio::join!(tokens.token(), tokens.token(), tokens.token());
             assert!(a.is_ok() && b.is_ok() && c.is_ok());
             let last = tokens.token().await.unwrap();
-            assert_eq!(asked.load(Ordering::SeqCst), expected, "{lifetime:?}");
+            assert_eq!(fetched.load(Ordering::SeqCst), expected, "{lifetime:?}");
             assert_eq!(last.expose(), format!("token-{}", expected - 1));
         }
     }
 
     #[tokio::test]
-    async fn a_token_that_was_refused_is_not_used_again() {
+    async fn a_rejected_token_is_not_used_again() {
         let (tokens, _) = counted(None);
         let first = tokens.token().await.unwrap();
         tokens.forget(&first);
-        assert_eq!(tokens.last().unwrap().expose(), "token-0", "it is still hidden");
         assert_eq!(tokens.token().await.unwrap().expose(), "token-1");
         tokens.forget(&first);
-        assert_eq!(tokens.token().await.unwrap().expose(), "token-1", "another one was refused");
+        assert_eq!(tokens.token().await.unwrap().expose(), "token-1", "another token was rejected");
     }
 
     #[tokio::test]
-    async fn a_failure_to_get_one_is_told() {
+    async fn a_failure_to_fetch_a_token_is_reported() {
         let tokens = Tokens::new(|| async { Err::<BearerToken, _>("no credentials found") });
         let error = tokens.token().await.unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::Authentication);
         assert!(error.message().ends_with("no credentials found"), "{error}");
         let own = ProviderError::new(ProviderErrorKind::Timeout, "slow");
-        let told = own.clone();
-        let tokens = Tokens::new(move || std::future::ready(Err::<BearerToken, _>(told.clone())));
+        let error = own.clone();
+        let tokens = Tokens::new(move || std::future::ready(Err::<BearerToken, _>(error.clone())));
         assert_eq!(tokens.token().await.unwrap_err(), own);
         assert!(!format!("{:?}", BearerToken::new("canary")).contains("canary"));
     }

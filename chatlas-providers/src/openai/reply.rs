@@ -137,7 +137,7 @@ impl Decoder {
         if let Some(items) = items.filter(|items| !items.is_empty()) {
             self.found = Found::default();
             let contents = items.into_iter().flat_map(|item| self.contents(item)).collect();
-            reply.first().replace_all(contents);
+            reply.first().replace_all(contents, self.outputs.is_empty());
         }
         reply.set_id(response.id.as_str());
         reply.set_model(response.model.as_str());
@@ -190,6 +190,11 @@ impl Decoder {
 }
 
 impl Outputs {
+    /// Returns whether nothing of an item has arrived.
+    fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
     /// Returns the position of the item that a piece of text belongs to. Some servers do not send
     /// it.
     fn piece(&mut self, index: Option<u64>, piece: &str) -> u64 {

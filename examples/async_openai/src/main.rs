@@ -31,8 +31,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let telemetry = Telemetry::new().with_console().with_env().install()?;
     let model = std::env::var("OPENAI_MODEL").unwrap_or_else(|_| "gpt-4o-mini".to_owned());
     let mut chat = Chat::new(AsyncOpenAi::new(&model, OpenAIConfig::new()))
-        .system_prompt("You are a concise travel assistant.")
-        .tools(tools![get_weather]);
+        .with_system_prompt("You are a concise travel assistant.")
+        .with_tools(tools![get_weather]);
     let mut answer = chat.stream("I'm headed to Tokyo this weekend: what should I pack?");
     let mut out = std::io::stdout();
     while let Some(event) = answer.next().await {

@@ -108,7 +108,7 @@ impl Arriving {
         }
         let calls = std::mem::take(&mut self.calls).into_values();
         reply.contents.extend(calls.map(|(id, name, arguments)| request(id, name, arguments)));
-        Ok(CompletionEvent::Done(reply))
+        Ok(CompletionEvent::Done(reply.into()))
     }
 }
 

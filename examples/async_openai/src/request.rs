@@ -39,6 +39,7 @@ pub(crate) fn of(
                     .into(),
                 );
             }
+            _ => {}
         }
     }
     let tools: Vec<_> = request.tools.iter().map(tool).collect();

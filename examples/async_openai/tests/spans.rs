@@ -54,7 +54,7 @@ fn chat(answers: Vec<Answer>) -> (Chat, Server) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let server = Server::start(answers);
     let config = OpenAIConfig::new().with_api_base(server.url()).with_api_key("canary");
-    let chat = Chat::new(AsyncOpenAi::new("gpt-4o", config)).tools(tools![get_weather]);
+    let chat = Chat::new(AsyncOpenAi::new("gpt-4o", config)).with_tools(tools![get_weather]);
     (chat, server)
 }
 

@@ -76,12 +76,12 @@ impl App {
             let longest = idle.min_by_key(|(_, kept)| kept.used).map(|(id, _)| id.clone());
             longest.map(|id| kept.remove(&id));
         }
-        let chat = Chat::with_provider(Arc::clone(&self.provider))
-            .name("concierge")
-            .system_prompt("You help people to find a room. Always look before you answer.")
-            .conversation_id(ask.session.as_str())
-            .session_id(ask.session.as_str())
-            .attribute("user.id", ask.user.clone())
+        let chat = Chat::new(Arc::clone(&self.provider))
+            .with_name("concierge")
+            .with_system_prompt("You help people to find a room. Always look before you answer.")
+            .with_conversation_id(ask.session.as_str())
+            .with_session_id(ask.session.as_str())
+            .with_attribute("user.id", ask.user.clone())
             .tools(tools![with self.database.clone() => find_rooms]);
         let conversation = Arc::new(tokio::sync::Mutex::new(chat));
         let here = Kept { conversation: Arc::clone(&conversation), used };

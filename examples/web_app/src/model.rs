@@ -29,7 +29,7 @@ impl Clerk {
     fn reply(request: &ChatRequest) -> Completion {
         let found = request.turns.last().and_then(|turn| match &**turn {
             Turn::User(turn) => turn.tool_results().next().map(|result| &result.outcome),
-            Turn::Assistant(_) => None,
+            _ => None,
         });
         let (content, reason) = match found {
             None => (look(request), FinishReason::ToolCall),
@@ -83,7 +83,7 @@ impl Provider for Clerk {
         let reply = Self::reply(&request);
         let text = reply.text();
         let words = text.split_inclusive(' ').map(|word| CompletionEvent::Text(word.to_owned()));
-        let events: Vec<_> = words.chain([CompletionEvent::Done(reply)]).collect();
+        let events: Vec<_> = words.chain([CompletionEvent::Done(reply.into())]).collect();
         Ok(CompletionStream::new(stream::iter(events).then(|event| async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             Ok(event)

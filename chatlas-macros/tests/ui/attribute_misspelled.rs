@@ -2,7 +2,7 @@ use chatlas_macros::tool;
 
 struct Db;
 
-/// Asks the database.
+/// Queries the database.
 #[tool]
 fn query(#[sate] db: &Db, #[defualt(1)] limit: u8) -> bool {
     matches!(db, Db) && limit > 0
