@@ -11,8 +11,6 @@ mod azure;
 mod bedrock_replies;
 #[cfg(feature = "bedrock")]
 mod bedrock_requests;
-#[cfg(feature = "anthropic")]
-mod canned;
 #[cfg(feature = "openai")]
 mod completions;
 #[cfg(all(feature = "anthropic", feature = "google", feature = "openai"))]
