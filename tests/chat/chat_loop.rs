@@ -161,7 +161,7 @@ async fn exceeding_max_rounds_is_an_error_that_names_the_setting() {
     let mut chat = Chat::new(model).with_tools(tools![add]).with_max_rounds(3);
     let error = in_time(chat.chat("1+1?")).await.unwrap_err();
     assert_eq!(error, ChatError::TooManyRounds { limit: 3 });
-    assert!(error.to_string().contains("raise `Chat::max_rounds`"), "{error}");
+    assert!(error.to_string().contains("raise the limit with `Chat::with_max_rounds`"), "{error}");
     // The next run works.
     assert_eq!(in_time(chat.chat("well?")).await.unwrap().text(), "two");
 }

@@ -37,6 +37,7 @@ impl<'a> Body<'a> {
     /// An invalid request, if it sets a parameter or has a medium that the API or the model does not
     /// support.
     pub(in crate::bedrock) fn new(
+        provider: &str,
         settings: &'a Settings,
         guardrail: Option<&'a Guardrail>,
         call: &'a Call<'_>,
@@ -49,7 +50,7 @@ impl<'a> Body<'a> {
             settings,
             request,
             guardrail,
-            messages: blocks::messages(settings.cites_documents, cache, turns)?,
+            messages: blocks::messages(provider, settings.cites_documents, cache, turns)?,
             tools: Tools {
                 own: call.tools,
                 output: output.map(|output| schema::wrapped(&output.schema)),
