@@ -192,13 +192,17 @@ async fn stream_split_at_each_byte(recording: Recording) {
     }
 }
 
-async fn read_split(interaction: &Interaction, positions: &[usize]) {
-    let server = Server::start(vec![answer(interaction).split_at(positions)]);
+async fn read_split(interaction: &Interaction, splits: Vec<Vec<usize>>) {
+    let answers = splits.iter().map(|positions| answer(interaction).split_at(positions)).collect();
+    let server = Server::start(answers);
     let provider = provider(interaction, &server).with_http_spans(false);
-    let request = chat_request(&interaction.request);
-    let (completion, text, _) = send(&provider, request, true).await.expect("a success");
-    assert_as_recorded(&interaction.name, &completion, &recorded_reply(interaction));
-    assert_eq!(text, completion.text());
+    let reply = recorded_reply(interaction);
+    for _ in &splits {
+        let request = chat_request(&interaction.request);
+        let (completion, text, _) = send(&provider, request, true).await.expect("a success");
+        assert_as_recorded(&interaction.name, &completion, &reply);
+        assert_eq!(text, completion.text());
+    }
 }
 
 /// Returns a chat in its state before the last interaction, with tools that return the recorded
