@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures the build time of tools. Rebuilds a crate of 100 tools with three parameters each, written
-with chatlas, with rig, with rmcp, and by hand, and prints the CPU seconds.
+"""Measures the build time of tools. Rebuilds a crate of 100 tools with three parameters each,
+written with chatlas, with rig, with rmcp, and by hand, and prints the CPU seconds.
 
     benches/compile/measure.py [--tools 100] [--runs 5] [--check] [--only chatlas,rmcp]
 
-Each crate is generated in `target/compile-cost`. Its dependencies are built once. Then only the crate is
-rebuilt, without optimization and without incremental compilation, so that every run does the same
-work. The runs of the crates alternate. The table contains the median user CPU time of cargo, rustc and
-the linker.
+Each crate is generated in `target/compile-cost`. Its dependencies are built once. Then only the
+crate is rebuilt, without optimization and without incremental compilation, so that every run does
+the same work. The runs of the crates alternate. The table contains the median user CPU time of
+cargo, rustc and the linker.
 """
 
 import argparse
@@ -104,7 +104,7 @@ impl Tool for Weather{i} {{
 
 
 def bare(count):
-    """Tools written by hand without macros: the arguments are read one by one, the schema is a string."""
+    """Tools written by hand without macros: arguments read one by one, the schema as a string."""
     schema = (
         '{"type":"object","properties":{'
         '"city":{"type":"string","description":"The city, \\"Tokyo\\" for example."},'
