@@ -100,7 +100,7 @@ impl Tool for Weather{i} {{
 """
         for i in range(count)
     )
-    return BY_HAND_IMPORTS + "use schemars::JsonSchema;\nuse serde::Deserialize;\n" + tools + all_tools(count)
+    return IMPORTS + "use schemars::JsonSchema;\nuse serde::Deserialize;\n" + tools + all_tools(count)
 
 
 def bare(count):
@@ -167,10 +167,10 @@ impl Tool for Weather{i} {{
 """
         for i in range(count)
     )
-    return BY_HAND_IMPORTS + "use serde_json::Value;\n" + tools + all_tools(count)
+    return IMPORTS + "use serde_json::Value;\n" + tools + all_tools(count)
 
 
-BY_HAND_IMPORTS = """use std::sync::Arc;
+IMPORTS = """use std::sync::Arc;
 
 use chatlas_core::tool::BoxFuture;
 use chatlas_core::{Tool, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet};
@@ -326,7 +326,7 @@ def main():
         for kind, folder in folders.items():
             (folder / "src" / "lib.rs").touch()
             times[kind].append(cargo(folder, command)[1])
-    print(f"\n| {arguments.tools} tools, `cargo {command}` | user CPU s (median) | minimum | maximum |")
+    print(f"\n| {arguments.tools} tools, `cargo {command}` | user CPU s (median) | min | max |")
     print("|---|---:|---:|---:|")
     for kind, seconds in times.items():
         median = statistics.median(seconds)
