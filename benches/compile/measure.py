@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures the build time of tools. Rebuilds a crate of 100 tools with three parameters each, written
-with chatlas, with rig, with rmcp, and by hand, and prints the CPU seconds.
+"""Measures the build time of tools. Rebuilds a crate of 100 tools with three parameters each,
+written with chatlas, with rig, with rmcp, and by hand, and prints the CPU seconds.
 
     benches/compile/measure.py [--tools 100] [--runs 5] [--check] [--only chatlas,rmcp]
 
-Each crate is generated in `target/compile-cost`. Its dependencies are built once. Then only the crate is
-rebuilt, without optimization and without incremental compilation, so that every run does the same
-work. The runs of the crates alternate. The table contains the median user CPU time of cargo, rustc and
-the linker.
+Each crate is generated in `target/compile-cost`. Its dependencies are built once. Then only the
+crate is rebuilt, without optimization and without incremental compilation, so that every run does
+the same work. The runs of the crates alternate. The table contains the median user CPU time of
+cargo, rustc and the linker.
 """
 
 import argparse
@@ -100,11 +100,11 @@ impl Tool for Weather{i} {{
 """
         for i in range(count)
     )
-    return BY_HAND_IMPORTS + "use schemars::JsonSchema;\nuse serde::Deserialize;\n" + tools + all_tools(count)
+    return IMPORTS + "use schemars::JsonSchema;\nuse serde::Deserialize;\n" + tools + all_tools(count)
 
 
 def bare(count):
-    """Tools written by hand without macros: the arguments are read one by one, the schema is a string."""
+    """Tools written by hand without macros: arguments read one by one, the schema as a string."""
     schema = (
         '{"type":"object","properties":{'
         '"city":{"type":"string","description":"The city, \\"Tokyo\\" for example."},'
@@ -167,10 +167,10 @@ impl Tool for Weather{i} {{
 """
         for i in range(count)
     )
-    return BY_HAND_IMPORTS + "use serde_json::Value;\n" + tools + all_tools(count)
+    return IMPORTS + "use serde_json::Value;\n" + tools + all_tools(count)
 
 
-BY_HAND_IMPORTS = """use std::sync::Arc;
+IMPORTS = """use std::sync::Arc;
 
 use chatlas_core::tool::BoxFuture;
 use chatlas_core::{Tool, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet};
@@ -326,7 +326,7 @@ def main():
         for kind, folder in folders.items():
             (folder / "src" / "lib.rs").touch()
             times[kind].append(cargo(folder, command)[1])
-    print(f"\n| {arguments.tools} tools, `cargo {command}` | user CPU s (median) | minimum | maximum |")
+    print(f"\n| {arguments.tools} tools, `cargo {command}` | user CPU s (median) | min | max |")
     print("|---|---:|---:|---:|")
     for kind, seconds in times.items():
         median = statistics.median(seconds)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compares the telemetry of chatlas with that of other libraries. Runs the same conversations through
-each library against a scripted model server, receives the exported telemetry over OTLP, and scores it
-by the data of the OpenTelemetry GenAI conventions.
+"""Compares the telemetry of chatlas with that of other libraries. Runs the same conversations
+through each library against a scripted model server, receives the exported telemetry over OTLP, and
+scores it by the data of the OpenTelemetry GenAI conventions.
 
     benches/peers/measure.py [--semconv FOLDER] [--only chatlas,rig] [--api responses] [--verbose]
 

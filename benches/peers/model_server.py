@@ -1,8 +1,8 @@
 """The scripted model server: Chat Completions and Responses, streaming and not.
 
 Every path starts with a scenario, so that a subject needs only another base URL:
-`http://127.0.0.1:PORT/tool/v1`. The responses are fixed, so the expected telemetry is too. `USAGE` has
-the expected token counts.
+`http://127.0.0.1:PORT/tool/v1`. The responses are fixed, so the expected telemetry is too. `USAGE`
+has the expected token counts.
 """
 
 import json

@@ -56,7 +56,7 @@ def table(scores, versions, api):
         print(f"| {title} | " + " | ".join(cell(score) for score in scores.values()) + " |")
     print()
     for name, parts in versions.items():
-        print(f"- {name}: " + ", ".join(f"{package} {version}" for package, version in parts.items()))
+        print(f"- {name}: " + ", ".join(f"{package} {at}" for package, at in parts.items()))
     for name, score in scores.items():
         for run in score.failed_runs:
             print(f"- **{name}**: unexpected outcome: {run}")

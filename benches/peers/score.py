@@ -1,7 +1,7 @@
 """Scores telemetry by the data of the conventions. The rules are the same for every subject.
 
-`coverage-model.json` has the attributes of each span, metric and event with their requirement levels.
-The registry has types and deprecations. The JSON schemas describe captured content.
+`coverage-model.json` has the attributes of each span, metric and event with their requirement
+levels. The registry has types and deprecations. The JSON schemas describe captured content.
 """
 
 import json
@@ -250,7 +250,7 @@ class Score:
             self.count_content(expected, scenario)
 
     def check_run(self, scenario, output):
-        """Checks that the conversation had the expected outcome. Otherwise the scores mean nothing."""
+        """Checks that the conversation had the expected outcome: otherwise it has no score."""
         has_failed = "failed:" in output
         if has_failed != (scenario in ("limited", "broken", "refused", "torn")):
             self.failed_runs.append(f"{scenario}: {output.strip()[-300:]}")
@@ -325,7 +325,8 @@ class Score:
                 value = get(span, figures[figure])
                 total = sum(cost[figure] for cost in script.USAGE.values())
                 if value is not None and str(value) != str(total):
-                    self.finding(f"{AGENT}: `{figures[figure]}` is {value} instead of {total}", AGENT)
+                    finding = f"{AGENT}: `{figures[figure]}` is {value} instead of {total}"
+                    self.finding(finding, AGENT)
 
     # -- Counts, with capture of content
 
@@ -370,8 +371,9 @@ class Score:
             return
         kind = TYPES.get((operation, span["kind"]))
         if kind is None:
-            self.finding(f"{mark}: kind is {span['kind']} instead of {DEFAULT_KIND[operation]}", where)
-            kind = TYPES[operation, DEFAULT_KIND[operation]]
+            default = DEFAULT_KIND[operation]
+            self.finding(f"{mark}: kind is {span['kind']} instead of {default}", where)
+            kind = TYPES[operation, default]
         subject = get(span, SUBJECT[operation])
         name = f"{operation} {subject}" if subject else operation
         if span["name"] != name:

@@ -1,5 +1,5 @@
-"""The conversation with the OpenAI Agents SDK, with OpenTelemetry's instrumentations of the SDK and of
-the client that it uses. The documentation of the instrumentation requires both."""
+"""The conversation with the OpenAI Agents SDK, with OpenTelemetry's instrumentations of the SDK and
+of the client that it uses. The documentation of the instrumentation requires both."""
 
 import asyncio
 import time

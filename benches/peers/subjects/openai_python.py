@@ -1,7 +1,7 @@
 """The conversation with the `openai` client and a hand-written loop, with OpenTelemetry's
 instrumentation of the client. The instrumentation records only model calls. The loop records the
-agent's and the tool's spans with the helpers of `opentelemetry-util-genai`, which the instrumentation
-uses too.
+agent's and the tool's spans with the helpers of `opentelemetry-util-genai`, which the
+instrumentation uses too.
 """
 
 import json
