@@ -7,7 +7,7 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod settings;
-mod wire;
+pub(crate) mod wire;
 
 use chatlas_core::provider::{SupportsTool, Vendor};
 use chatlas_core::tool::ToolDefinition;

@@ -121,7 +121,9 @@ pub(super) fn messages<'a>(
 fn rename_document(block: &mut Block<'_>, names: &mut HashSet<String>) {
     match block {
         Block::ToolResult { content, .. } => {
-            content.iter_mut().for_each(|block| rename_document(block, names));
+            for block in content {
+                rename_document(block, names);
+            }
         }
         Block::Document(Document { name, .. }) => {
             let first = name.clone();
