@@ -7,10 +7,10 @@ use serde::ser::{SerializeSeq as _, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::blocks::{self, Message};
+use super::blocks::{self, CachePoint, Message};
 use crate::anthropic::request::{DEFAULT_MAX_TOKENS, OUTPUT_TOOL};
 use crate::anthropic::schema;
-use crate::anthropic::settings::{Caching, Settings, Thinking};
+use crate::anthropic::settings::{Settings, Thinking};
 use crate::bedrock::Guardrail;
 use crate::client::Call;
 use crate::client::fields::{self, Fields, fragment};
@@ -138,33 +138,6 @@ impl Serialize for Body<'_> {
         }
         fields.set_some("guardrailConfig", &self.guardrail)?;
         fields.end()
-    }
-}
-
-/// The mark at the end of the cached prefix.
-#[derive(Clone, Copy, Serialize)]
-pub(super) struct CachePoint {
-    #[serde(rename = "cachePoint")]
-    mark: CacheMark,
-}
-
-#[derive(Clone, Copy, Serialize)]
-struct CacheMark {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<&'static str>,
-}
-
-impl CachePoint {
-    fn of(caching: Caching) -> Option<Self> {
-        let ttl = match caching {
-            Caching::Off => return None,
-            // Five minutes are the default of every model.
-            Caching::FiveMinutes => None,
-            Caching::OneHour => Some("1h"),
-        };
-        Some(Self { mark: CacheMark { kind: "default", ttl } })
     }
 }
 
