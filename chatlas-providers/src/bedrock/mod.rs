@@ -30,6 +30,7 @@ use serde_json::value::RawValue;
 
 use crate::anthropic::request::{self, Service};
 use crate::anthropic::settings::{Caching, ClaudeDialect, Settings};
+use crate::client::fields;
 use crate::client::json::{self, Count, Maybe};
 use crate::client::{
     AwsEventStream, Call, Client, Dialect, Endpoint, KeyNeeded, Operation, Page, ReplyHead,
@@ -244,7 +245,11 @@ impl Dialect for BedrockDialect {
                 let guardrail = self.guardrail.as_ref();
                 let request =
                     converse::request::Body::new(self.provider, &self.settings, guardrail, call)?;
-                if is_count { request.write_counted(body) } else { request.write(body) }
+                if is_count {
+                    fields::write(body, &request.counted())
+                } else {
+                    fields::write(body, &request)
+                }
             }
         }
     }
@@ -283,11 +288,11 @@ impl BedrockDialect {
             // All of its models return structured output by a tool call.
             has_output_format: false,
         };
-        let mut more = vec![("anthropic_version", ANTHROPIC_VERSION.into())];
-        if !self.settings.betas.is_empty() {
-            more.push(("anthropic_beta", json!(self.settings.betas)));
-        }
-        request::Body::new(service, &self.settings, call, more)?.write(body)
+        let betas = &self.settings.betas;
+        let version = ("anthropic_version", Some(ANTHROPIC_VERSION.into()));
+        let betas = ("anthropic_beta", (!betas.is_empty()).then(|| json!(betas)));
+        let request = request::Body::new(service, &self.settings, call, vec![version, betas])?;
+        fields::write(body, &request)
     }
 }
 

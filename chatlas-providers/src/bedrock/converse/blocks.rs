@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
-use super::request::CachePoint;
 use crate::anthropic::blocks::{Input, NO_TEXT, call_id};
+use crate::anthropic::settings::Caching;
 use crate::data_url;
 
 /// The maximum length of the id of a call.
@@ -62,6 +62,33 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct Citations {
     enabled: bool,
+}
+
+/// The mark at the end of the cached prefix.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct CachePoint {
+    #[serde(rename = "cachePoint")]
+    mark: CacheMark,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct CacheMark {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<&'static str>,
+}
+
+impl CachePoint {
+    pub(super) fn of(caching: Caching) -> Option<Self> {
+        let ttl = match caching {
+            Caching::Off => return None,
+            // Five minutes are the default of every model.
+            Caching::FiveMinutes => None,
+            Caching::OneHour => Some("1h"),
+        };
+        Some(Self { mark: CacheMark { kind: "default", ttl } })
+    }
 }
 
 /// The location of the bytes of an image or document.
@@ -121,7 +148,9 @@ pub(super) fn messages<'a>(
 fn rename_document(block: &mut Block<'_>, names: &mut HashSet<String>) {
     match block {
         Block::ToolResult { content, .. } => {
-            content.iter_mut().for_each(|block| rename_document(block, names));
+            for block in content {
+                rename_document(block, names);
+            }
         }
         Block::Document(Document { name, .. }) => {
             let first = name.clone();

@@ -60,7 +60,7 @@ impl Decoder {
         for (order, block) in (0..).zip(blocks) {
             let Value::Object(block) = block else { continue };
             if let Some((kind, value)) = block.into_iter().next() {
-                add(&mut reply.first(), self.provider, order, kind, value);
+                add(&mut reply.first(), self.provider, order, &kind, value);
             }
         }
         self.stop_reason = response.stop_reason.to_owned();
@@ -134,12 +134,11 @@ impl Decoder {
         }
         let mut first = reply.first();
         let reason = match self.stop_reason.as_deref().unwrap_or_default() {
-            "end_turn" | "stop_sequence" => FinishReason::Stop,
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "content_filtered" | "guardrail_intervened" => FinishReason::ContentFilter,
             // The tool of the call may be the one for structured output.
             "tool_use" | "" if first.has_calls() => FinishReason::ToolCall,
-            "tool_use" | "" => FinishReason::Stop,
+            "tool_use" | "" | "end_turn" | "stop_sequence" => FinishReason::Stop,
             other => FinishReason::Other(other.to_owned()),
         };
         first.set_finish(reason);
@@ -207,7 +206,7 @@ impl Block {
         }
         if !self.redacted.is_empty() {
             let redacted = json!({"redactedContent": STANDARD.encode(&self.redacted)});
-            add(first, provider, index, "reasoningContent".to_owned(), redacted);
+            add(first, provider, index, "reasoningContent", redacted);
         }
         if self.has_pieces {
             first.end_call(index);
@@ -225,15 +224,15 @@ impl Block {
                 }
             }
             if matches!(kind.as_str(), "toolUse" | "toolResult" | "image") && value.is_object() {
-                add(first, provider, index, kind, value);
+                add(first, provider, index, &kind, value);
             }
         }
     }
 }
 
 /// Adds a complete block to the reply.
-fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: String, value: Value) {
-    match kind.as_str() {
+fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: &str, value: Value) {
+    match kind {
         "text" => first.text(order, value.as_str().unwrap_or_default()),
         "toolUse" if !is_server_call(&value) => add_call(first, order, value),
         "citationsContent" => {
@@ -254,7 +253,7 @@ fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: Stri
                 let mut thinking = Thinking::new(text.unwrap_or_default());
                 // Models that do not sign their thinking do not require it back.
                 if !signature.is_empty() || is_redacted {
-                    thinking.replay = Some(item(provider, &kind, value));
+                    thinking.replay = Some(item(provider, kind, value));
                 }
                 first.content(order, Content::Thinking(thinking));
             }
@@ -269,13 +268,13 @@ fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: Stri
         // A call of a tool that AWS runs, its result, or a block of an unsupported type: sent back
         // unchanged.
         _ if value.is_object() => {
-            let name = match kind.as_str() {
+            let name = match kind {
                 "toolUse" => string(&value, "name"),
-                _ => value.get("type").and_then(Value::as_str).unwrap_or(&kind),
+                _ => value.get("type").and_then(Value::as_str).unwrap_or(kind),
             };
             let name = name.to_owned();
             let id = value.get("toolUseId").and_then(Value::as_str).map(str::to_owned);
-            let mut tool = ServerTool::new(name, item(provider, &kind, value));
+            let mut tool = ServerTool::new(name, item(provider, kind, value));
             tool.id = id;
             first.content(order, Content::ServerTool(tool));
         }
@@ -308,8 +307,7 @@ fn citation(note: &Value) -> Citation {
     let url = note.get("location").and_then(|location| location.get("web")?.get("url")?.as_str());
     let parts = note.get("sourceContent").and_then(Value::as_array);
     let quote: String = parts.into_iter().flatten().map(|part| string(part, "text")).collect();
-    let mut citation = Citation::default();
-    citation.url = url.map(str::to_owned);
+    let mut citation = url.map_or_else(Citation::default, Citation::from_url);
     citation.title = note.get("title").and_then(Value::as_str).map(str::to_owned);
     citation.quote = (!quote.is_empty()).then_some(quote);
     citation
