@@ -12,7 +12,7 @@ use super::{error, models};
 use crate::client::fields;
 use crate::client::{Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse};
 
-/// Sent to Google's own host with a key only. Google's own libraries prefer this variable, too.
+/// The Gemini API. Google's own libraries also prefer `GOOGLE_API_KEY` to `GEMINI_API_KEY`.
 static GEMINI: Vendor =
     Vendor::new("gcp.gemini", "https://generativelanguage.googleapis.com/v1beta")
         .with_api_key_env("GOOGLE_API_KEY")

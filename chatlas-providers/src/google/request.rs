@@ -145,42 +145,54 @@ pub(super) fn generation(model: &str) -> Option<u32> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// The tools that Google runs, then the functions.
-pub(super) fn tools(tools: &[ToolDefinition], settings: &Settings) -> Vec<Value> {
-    let mut list = Vec::new();
-    if let Some(search) = &settings.web_search {
-        let domains = &search.blocked_domains;
-        list.push(if domains.is_empty() {
-            json!({"googleSearch": {}})
-        } else {
-            json!({"googleSearch": {"excludeDomains": domains}})
-        });
-    }
-    if settings.web_fetch.is_some() {
-        list.push(json!({"urlContext": {}}));
-    }
-    if settings.code_execution {
-        list.push(json!({"codeExecution": {}}));
-    }
-    if !tools.is_empty() {
-        let functions: Vec<Value> = tools.iter().map(declaration).collect();
-        list.push(json!({"functionDeclarations": functions}));
-    }
-    list
+/// The tools of a request: those that Google runs, then the functions.
+pub(super) fn tools<'a>(tools: &'a [ToolDefinition], settings: &'a Settings) -> Vec<Tool<'a>> {
+    let search = settings.web_search.as_ref();
+    let search = search.map(|tool| Tool::GoogleSearch { exclude_domains: &tool.blocked_domains });
+    let fetch = settings.web_fetch.as_ref().map(|_| Tool::UrlContext {});
+    let code = settings.code_execution.then_some(Tool::CodeExecution {});
+    let functions = || Tool::FunctionDeclarations(tools.iter().map(Function::new).collect());
+    let functions = (!tools.is_empty()).then(functions);
+    [search, fetch, code, functions].into_iter().flatten().collect()
 }
 
-fn declaration(tool: &ToolDefinition) -> Value {
-    let mut function = json!({"name": tool.name, "description": tool.description});
-    let schema = &*tool.parameters;
-    let closed = matches!(schema["additionalProperties"], Value::Null | Value::Bool(false));
-    let is_empty = schema["properties"].as_object().is_none_or(Map::is_empty);
-    match schema::subset(schema, false) {
-        Some(subset) => function["parameters"] = subset,
-        // A function without parameters has no schema: Google refuses an empty one.
-        None if closed && is_empty => {}
-        None => function["parametersJsonSchema"] = schema.clone(),
+/// An object with one field, which is named after the variant.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(super) enum Tool<'a> {
+    GoogleSearch {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        exclude_domains: &'a [String],
+    },
+    UrlContext {},
+    CodeExecution {},
+    FunctionDeclarations(Vec<Function<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Function<'a> {
+    name: &'a str,
+    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters_json_schema: Option<&'a Value>,
+}
+
+impl<'a> Function<'a> {
+    fn new(tool: &'a ToolDefinition) -> Self {
+        let schema = &*tool.parameters;
+        let parameters = schema::subset(schema, false);
+        // Google refuses the empty schema of a function without parameters.
+        let is_needed = parameters.is_none() && !schema::is_empty_object(schema);
+        Self {
+            name: &tool.name,
+            description: &tool.description,
+            parameters,
+            parameters_json_schema: is_needed.then_some(schema),
+        }
     }
-    function
 }
 
 /// `generationConfig`.

@@ -279,8 +279,10 @@ fn add_part(part: Part<'_>, replay: Option<&Replay>, contents: &mut Vec<Content>
             text.logprobs = Some(json::value(part.logprobs)).filter(has_elements);
             let notes = json::value(part.annotations);
             let notes = notes.as_array().into_iter().flatten();
-            let cited = notes.filter(|note| note["type"] == "url_citation");
-            let cited: Vec<Content> = cited.map(|note| citation(note, &text.text)).collect();
+            let is_url =
+                |note: &&Value| note.get("type").is_some_and(|kind| kind == "url_citation");
+            let cited = notes.filter(is_url).map(|note| citation(note, &text.text));
+            let cited: Vec<Content> = cited.collect();
             contents.push(Content::Text(text));
             contents.extend(cited);
         }

@@ -157,5 +157,8 @@ fn the_environment_chooses_the_provider() {
         assert_eq!(found("auto_from_env", &environment), expected);
     }
     let told = found("auto_from_env", &[("CHATLAS_CHAT_PROVIDER_MODEL", "gpt-4o")]);
-    assert!(told.starts_with("there is no provider `gpt-4o`; the supported ones are openai, "), "{told}");
+    assert!(
+        told.starts_with("there is no provider `gpt-4o`; the supported ones are openai, "),
+        "{told}"
+    );
 }

@@ -40,17 +40,27 @@ pub(crate) fn server(
     content_type: &'static str,
     reply: String,
 ) -> (HttpOptions, Sent) {
+    server_with(status, content_type, move |_| reply.clone())
+}
+
+/// Returns HTTP settings whose requests get the response with that number.
+pub(crate) fn server_with(
+    status: u16,
+    content_type: &'static str,
+    reply: impl Fn(usize) -> String + Send + Sync + 'static,
+) -> (HttpOptions, Sent) {
     let sent = Sent::default();
     let log = sent.clone();
     let options = HttpOptions::default().with_max_retries(0).with_sender(move |request| {
         let bytes = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
         let body = serde_json::from_slice(bytes).expect("JSON");
         let url = request.url().to_string();
-        log.0.lock().expect("no panic").push(Request { url, body });
+        let mut requests = log.0.lock().expect("no panic");
+        requests.push(Request { url, body });
         let response = http::Response::builder()
             .status(status)
             .header("content-type", content_type)
-            .body(reply.clone())
+            .body(reply(requests.len()))
             .expect("a response");
         std::future::ready(Ok::<_, std::io::Error>(response.into()))
     });

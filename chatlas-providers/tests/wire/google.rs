@@ -15,7 +15,7 @@ use chatlas_core::{
 use chatlas_providers::google::Gemini;
 use serde_json::{Value, json};
 
-use super::fixed::{done, events, hi, replying, run, server, set, streaming};
+use super::fixed::{done, events, hi, replying, run, server, server_with, set, streaming};
 
 const VENDOR: &str = "gcp.gemini";
 
@@ -643,6 +643,16 @@ fn a_stream_is_complete_if_each_candidate_has_a_finish_reason() {
 
 fn events_of(data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
     events(&gemini().with_http(streaming([data])))
+}
+
+#[test]
+fn a_list_of_models_has_a_bounded_number_of_pages() {
+    let page = |number: usize| {
+        json!({"models": [{"name": "models/a"}], "nextPageToken": number.to_string()}).to_string()
+    };
+    let (options, sent) = server_with(200, "application/json", page);
+    let models = run(gemini().with_http(options).list_models()).expect("a list");
+    assert_eq!((models.len(), sent.all().len()), (100, 100));
 }
 
 // Errors.

@@ -5,14 +5,14 @@
 mod anthropic_replies;
 #[cfg(feature = "anthropic")]
 mod anthropic_requests;
+#[cfg(feature = "azure")]
+mod azure;
 #[cfg(feature = "bedrock")]
 mod bedrock_replies;
 #[cfg(feature = "bedrock")]
 mod bedrock_requests;
 #[cfg(feature = "anthropic")]
 mod canned;
-#[cfg(feature = "azure")]
-mod azure;
 #[cfg(feature = "openai")]
 mod completions;
 #[cfg(all(feature = "google", feature = "openai"))]
