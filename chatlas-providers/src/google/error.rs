@@ -18,7 +18,7 @@ struct Envelope<'a> {
 }
 
 #[derive(Default, Deserialize)]
-struct Status<'a> {
+struct Failure<'a> {
     #[serde(default)]
     code: Count,
     #[serde(borrow, default)]
@@ -43,7 +43,7 @@ struct Detail<'a> {
     request_id: Text<'a>,
 }
 
-impl<'a> Status<'a> {
+impl<'a> Failure<'a> {
     /// Returns a field of the detail of that type.
     fn detail<'s>(
         &'s self,
@@ -77,9 +77,9 @@ pub(super) fn reported(error: &RawValue) -> Option<ProviderError> {
 
 fn typed(error: &RawValue, status: Option<u16>) -> Option<ProviderError> {
     let read = if error.get().starts_with('"') {
-        Status { message: parse(Some(error))?, ..Status::default() }
+        Failure { message: parse(Some(error))?, ..Failure::default() }
     } else {
-        parse::<Maybe<Status<'_>>>(Some(error))?.0?
+        parse::<Maybe<Failure<'_>>>(Some(error))?.0?
     };
     let message =
         read.message.non_empty().unwrap_or("the server reported an error without a message");

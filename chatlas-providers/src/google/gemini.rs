@@ -55,6 +55,8 @@ pub struct GenerateContent {
 
 /// How products with this protocol differ. The default is the Gemini API.
 #[derive(Clone, Copy, Debug)]
+// Each is a difference by itself.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Quirks {
     /// The name of the product in error messages.
     pub(super) title: &'static str,

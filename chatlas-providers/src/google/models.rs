@@ -9,7 +9,7 @@ use crate::http::malformed;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Models<'a> {
+struct Listing<'a> {
     #[serde(borrow, default)]
     models: Raw<'a>,
     /// The list of Vertex AI.
@@ -35,7 +35,7 @@ struct Entry<'a> {
 /// Reads a page of the list of models.
 pub(super) fn page(body: &[u8]) -> Result<Page, ProviderError> {
     let mut repaired = String::new();
-    let page: Maybe<Models<'_>> = read(body, &mut repaired)?;
+    let page: Maybe<Listing<'_>> = read(body, &mut repaired)?;
     let missing = || malformed("it has no list of models");
     let page = page.0.ok_or_else(missing)?;
     let list = page.models.or(page.publisher_models).filter(|list| list.get().starts_with('['));

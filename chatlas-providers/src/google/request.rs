@@ -6,7 +6,7 @@ use chatlas_core::{
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::contents::Contents;
 use super::gemini::Quirks;
@@ -58,8 +58,9 @@ impl Body<'_> {
         if !tools.is_empty() {
             fields.set("tools", tools)?;
         }
-        let config = Config::new(model, settings, &request.params, request.output.as_deref());
-        if config != Config::default() {
+        let config =
+            GenerationConfig::new(model, settings, &request.params, request.output.as_deref());
+        if config != GenerationConfig::default() {
             fields.merge("generationConfig", &config)?;
         }
         Ok(())
@@ -198,7 +199,7 @@ impl<'a> Function<'a> {
 /// `generationConfig`.
 #[derive(Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Config<'a> {
+struct GenerationConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -218,7 +219,7 @@ struct Config<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     candidate_count: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_config: Option<Thinking>,
+    thinking_config: Option<ThinkingConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_mime_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -227,7 +228,7 @@ struct Config<'a> {
     response_json_schema: Option<&'a Value>,
 }
 
-impl<'a> Config<'a> {
+impl<'a> GenerationConfig<'a> {
     fn new(
         model: &str,
         settings: &Settings,
@@ -257,7 +258,7 @@ impl<'a> Config<'a> {
 /// `thinkingConfig`.
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Thinking {
+struct ThinkingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_budget: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -269,7 +270,7 @@ struct Thinking {
 /// Returns how much the model thinks, and whether it returns its thoughts. A number is a budget of
 /// tokens. A word is a level; Gemini 2.5 has no levels, so the level becomes the budget of
 /// [Google's table](https://ai.google.dev/gemini-api/docs/openai#thinking).
-fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<Thinking> {
+fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<ThinkingConfig> {
     let thinking_budget = level.and_then(|level| match (level, generation(model)) {
         ("none", _) => Some(0),
         ("minimal" | "low", Some(2)) => Some(1024),
@@ -278,10 +279,10 @@ fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<Thi
         (number, _) => number.parse().ok(),
     });
     let level = level.filter(|_| thinking_budget.is_none());
-    let config = Thinking {
+    let config = ThinkingConfig {
         thinking_budget,
         thinking_level: level.map(str::to_ascii_uppercase),
         include_thoughts: settings.thoughts,
     };
-    (config != Thinking::default()).then_some(config)
+    (config != ThinkingConfig::default()).then_some(config)
 }
