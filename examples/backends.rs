@@ -78,8 +78,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let receiver = receiver(&name, arguments.next().as_deref())?;
     let telemetry = Telemetry::new().with_service_name("travel").with_otlp(receiver).install()?;
 
-    let model = chatlas::OpenAi::new("gpt-4o").base_url(model_server::start().await?);
-    let mut chat = Chat::new(model.http_spans(true)).with_tools(tools![get_weather]);
+    let model = chatlas::OpenAi::new("gpt-4o").with_base_url(model_server::start().await?);
+    let mut chat = Chat::new(model.with_http_spans(true)).with_tools(tools![get_weather]);
     let reply = chat.chat("I'm headed to Tokyo this weekend: what should I pack?").await?;
 
     telemetry.shutdown()?;

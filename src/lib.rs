@@ -80,7 +80,7 @@ pub use chatlas_providers::bedrock::{self, Bedrock, BedrockApi};
 pub use chatlas_providers::google::Gemini;
 #[cfg(feature = "vertex")]
 pub use chatlas_providers::google::Vertex;
-pub use chatlas_providers::http::{HttpOptions, Token};
+pub use chatlas_providers::http::{BearerToken, HttpOptions};
 #[cfg(feature = "cloudflare")]
 pub use chatlas_providers::vendors::Cloudflare;
 #[cfg(feature = "databricks")]

@@ -35,10 +35,10 @@ async fn get_weather(
 
 async fn assist() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
-    let mut model = OpenAi::new("gpt-4o").http_spans(true);
+    let mut model = OpenAi::new("gpt-4o").with_http_spans(true);
     let set = |name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
     if !set("OPENAI_API_KEY") && !set("OPENAI_BASE_URL") {
-        model = model.base_url(model_server::start().await?);
+        model = model.with_base_url(model_server::start().await?);
         writeln!(out, "(OPENAI_API_KEY is not set: the example's own model server answers)\n")?;
     }
     let mut chat = Chat::new(model)

@@ -44,7 +44,7 @@ macro_rules! completions {
             name: $name,
             fits: |_, url| url.contains($host) && url.ends_with("/chat/completions"),
             provider: |recorded, url| {
-                Arc::new($provider::new(model(recorded)).api_key("test").base_url(url).http(once()))
+                Arc::new($provider::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()))
             },
             least: $least,
         }
@@ -64,8 +64,8 @@ const VENDORS: &[Vendor] = &[
         name: "azure.ai.openai",
         fits: |_, url| url.contains(".cognitiveservices.azure.com/openai/responses"),
         provider: |recorded, url| {
-            let azure = AzureOpenAi::new(model(recorded)).api_key("test").resource(url);
-            Arc::new(azure.http(once()))
+            let azure = AzureOpenAi::new(model(recorded)).with_api_key("test").with_resource(url);
+            Arc::new(azure.with_http(once()))
         },
         least: 2,
     },
@@ -74,7 +74,7 @@ const VENDORS: &[Vendor] = &[
         name: "openai",
         fits: |method, url| method == "POST" && url == "https://api.openai.com/v1/responses",
         provider: |recorded, url| {
-            Arc::new(OpenAi::new(model(recorded)).api_key("test").base_url(url).http(once()))
+            Arc::new(OpenAi::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()))
         },
         least: 118,
     },
@@ -83,7 +83,7 @@ const VENDORS: &[Vendor] = &[
         name: "anthropic",
         fits: |method, url| method == "POST" && url == "https://api.anthropic.com/v1/messages",
         provider: |recorded, url| {
-            Arc::new(Anthropic::new(model(recorded)).api_key("test").base_url(url).http(once()))
+            Arc::new(Anthropic::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()))
         },
         least: 30,
     },
@@ -97,7 +97,7 @@ const VENDORS: &[Vendor] = &[
         },
         provider: |recorded, url| {
             let model = model_in(&recorded.url, "/models/", ':');
-            Arc::new(Gemini::new(model).api_key("test").base_url(url).http(once()))
+            Arc::new(Gemini::new(model).with_api_key("test").with_base_url(url).with_http(once()))
         },
         least: 21,
     },
@@ -108,7 +108,7 @@ const VENDORS: &[Vendor] = &[
         provider: |recorded, url| {
             let model = model_in(&recorded.url, "/model/", '/');
             let model = Bedrock::new(model);
-            Arc::new(model.region("us-east-1").api_key("test").base_url(url).http(once()))
+            Arc::new(model.with_region("us-east-1").with_api_key("test").with_base_url(url).with_http(once()))
         },
         least: 14,
     },
@@ -136,7 +136,7 @@ fn model_in(url: &str, folder: &str, end: char) -> String {
 
 /// No attempt after the first: each recorded answer is played once.
 fn once() -> HttpOptions {
-    HttpOptions::default().max_retries(0)
+    HttpOptions::default().with_max_retries(0)
 }
 
 /// A tool that takes anything.

@@ -143,7 +143,7 @@ async fn a_server_that_grades_its_clients_has_nothing_to_complain_of() {
                 if behaviors.as_array().is_some_and(|list| !list.is_empty()) {
                     llmock.next(&behaviors);
                 }
-                let options = HttpOptions::default().read_timeout(Duration::from_secs(1));
+                let options = HttpOptions::default().with_read_timeout(Duration::from_secs(1));
                 let breaks = behaviors[0]["type"] == "stream_fault";
                 let mut chat = (protocol.chat)(&root, options);
                 if !breaks {

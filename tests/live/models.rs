@@ -68,19 +68,19 @@ const SMALL: &str = "a-small-model";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_model_answers_over_the_responses_api() {
     let Some(url) = llm() else { return };
-    says_something(|| OpenAi::new(SMALL).base_url(format!("{url}/v1"))).await;
+    says_something(|| OpenAi::new(SMALL).with_base_url(format!("{url}/v1"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_model_answers_over_chat_completions() {
     let Some(url) = llm() else { return };
-    says_something(|| OpenAiCompletions::new(SMALL).base_url(format!("{url}/v1"))).await;
+    says_something(|| OpenAiCompletions::new(SMALL).with_base_url(format!("{url}/v1"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_model_answers_over_anthropics_messages() {
     let Some(url) = llm() else { return };
-    says_something(|| Anthropic::new(SMALL).base_url(&url)).await;
+    says_something(|| Anthropic::new(SMALL).with_base_url(&url)).await;
 }
 
 /// Get the current weather forecast for a city.
@@ -136,7 +136,7 @@ const COUNTS: Option<[[u64; 2]; 2]> = Some([[80, 18], [110, 20]]);
 async fn the_tool_loop_over_the_responses_api() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    let model = || OpenAi::new("gpt-4o").api_key("test").base_url(&url).http_spans(true);
+    let model = || OpenAi::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
     packs_for_tokyo(model, COUNTS).await;
 }
 
@@ -144,7 +144,7 @@ async fn the_tool_loop_over_the_responses_api() {
 async fn the_tool_loop_over_chat_completions() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    let model = || OpenAiCompletions::new("gpt-4o").api_key("test").base_url(&url).http_spans(true);
+    let model = || OpenAiCompletions::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
     packs_for_tokyo(model, COUNTS).await;
 }
 
@@ -154,12 +154,12 @@ async fn the_tool_loop_over_both_apis_of_azure() {
     use chatlas::{AzureOpenAi, AzureOpenAiCompletions};
     let Some(url) = aimock() else { return };
     packs_for_tokyo(
-        || AzureOpenAiCompletions::new("gpt-4o").api_key("test").resource(&url).http_spans(true),
+        || AzureOpenAiCompletions::new("gpt-4o").with_api_key("test").with_resource(&url).with_http_spans(true),
         COUNTS,
     )
     .await;
     packs_for_tokyo(
-        || AzureOpenAi::new("gpt-4o").api_key("test").resource(&url).http_spans(true),
+        || AzureOpenAi::new("gpt-4o").with_api_key("test").with_resource(&url).with_http_spans(true),
         COUNTS,
     )
     .await;
@@ -170,7 +170,7 @@ async fn the_tool_loop_over_both_apis_of_azure() {
 async fn the_tool_loop_with_ollama() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    packs_for_tokyo(|| chatlas::Ollama::new("llama3").base_url(&url).http_spans(true), COUNTS)
+    packs_for_tokyo(|| chatlas::Ollama::new("llama3").with_base_url(&url).with_http_spans(true), COUNTS)
         .await;
 }
 
@@ -184,11 +184,11 @@ async fn the_tool_loop_over_both_apis_of_bedrock() {
         let model = || {
             let keys = Credentials::new("AKIDTEST", "secret", None, None, "test");
             Bedrock::new("anthropic.claude-sonnet-4-5-20250929-v1:0")
-                .region("us-east-1")
-                .credentials_provider(keys)
-                .base_url(&url)
-                .api(api)
-                .http_spans(true)
+                .with_region("us-east-1")
+                .with_credentials_provider(keys)
+                .with_base_url(&url)
+                .with_api(api)
+                .with_http_spans(true)
         };
         // Of Claude's own stream this server tells no output at the end.
         let counts = COUNTS.filter(|_| api == BedrockApi::Converse);
@@ -200,7 +200,7 @@ async fn the_tool_loop_over_both_apis_of_bedrock() {
 async fn the_tool_loop_over_anthropics_messages() {
     let Some(url) = aimock() else { return };
     let model =
-        || Anthropic::new("claude-haiku-4-5").api_key("test").base_url(&url).http_spans(true);
+        || Anthropic::new("claude-haiku-4-5").with_api_key("test").with_base_url(&url).with_http_spans(true);
     packs_for_tokyo(model, COUNTS).await;
 }
 
@@ -208,7 +208,7 @@ async fn the_tool_loop_over_anthropics_messages() {
 async fn the_tool_loop_over_the_gemini_api() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1beta");
-    let model = || Gemini::new("gemini-3.5-flash").api_key("test").base_url(&url).http_spans(true);
+    let model = || Gemini::new("gemini-3.5-flash").with_api_key("test").with_base_url(&url).with_http_spans(true);
     packs_for_tokyo(model, COUNTS).await;
 }
 
@@ -219,11 +219,11 @@ async fn the_tool_loop_over_vertex_ai() {
     let url = format!("{url}/v1");
     let model = || {
         chatlas::Vertex::new("gemini-3.5-flash")
-            .project("a-project")
-            .location("europe-west4")
-            .api_key("test")
-            .base_url(&url)
-            .http_spans(true)
+            .with_project("a-project")
+            .with_location("europe-west4")
+            .with_api_key("test")
+            .with_base_url(&url)
+            .with_http_spans(true)
     };
     packs_for_tokyo(model, COUNTS).await;
 }

@@ -61,8 +61,8 @@ fn failure(code: &str, message: &str) -> Value {
 fn model(server: &Server) -> Anthropic {
     // Servers that stall are waited for, all others answer at once.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
-    let options = HttpOptions::default().read_timeout(patience).max_retries(0);
-    Anthropic::new("claude-1").base_url(server.url()).api_key("canary-key").http(options)
+    let options = HttpOptions::default().with_read_timeout(patience).with_max_retries(0);
+    Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-key").with_http(options)
 }
 
 /// A stream that fails after its first words: they are kept, and the span tells of them.
@@ -187,7 +187,7 @@ async fn what_may_pass_is_tried_again() {
     let busy = Answer::json(529, &failure("overloaded_error", "Overloaded"));
     let server =
         Server::start(vec![busy.header("retry-after-ms", "10"), Answer::json(200, &says("ok"))]);
-    let model = model(&server).http(HttpOptions::default());
+    let model = model(&server).with_http(HttpOptions::default());
     assert_eq!(in_time(Chat::new(model).chat("hi")).await.expect("an answer").text(), "ok");
     assert_eq!(server.sent().len(), 2);
 }
@@ -195,7 +195,7 @@ async fn what_may_pass_is_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_key_is_named_where_one_is_needed() {
     for url in ["https://api.anthropic.com", "https://API.anthropic.com/v1/"] {
-        let model = Anthropic::new("claude-1").base_url(url).api_key(" ");
+        let model = Anthropic::new("claude-1").with_base_url(url).with_api_key(" ");
         let error = provider_error(in_time(Chat::new(model).chat("hi")).await.unwrap_err());
         assert_eq!(error.kind(), Kind::Authentication);
         assert!(error.message().contains("ANTHROPIC_API_KEY"), "{error}");
@@ -207,7 +207,7 @@ async fn a_key_is_shown_nowhere() {
     let recorder = Recorder::new();
     let told = failure("authentication_error", "the key canary-key is wrong");
     let server = Server::start(vec![Answer::json(401, &told)]);
-    let model = model(&server).http_spans(true);
+    let model = model(&server).with_http_spans(true);
     let shown = format!("{model:?}");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
     let all = format!("{shown} {error} {error:?} {:?}", recorder.spans());
@@ -218,7 +218,7 @@ async fn a_key_is_shown_nowhere() {
 async fn parameters_are_sent_in_the_vendors_words() {
     let recorder = Recorder::new();
     let server = Server::start(vec![Answer::json(200, &says("ok"))]);
-    let model = model(&server).adaptive_thinking().beta("one").beta("two");
+    let model = model(&server).with_adaptive_thinking().with_beta("one").with_beta("two");
     let model = model.with_tool(WebSearch::new()).with_tool(WebFetch::new().with_max_uses(1));
     let mut chat = Chat::new(model)
         .with_temperature(0.5)
@@ -304,7 +304,7 @@ async fn a_value_is_asked_for_in_a_form_that_the_api_enforces_or_by_a_tool() {
         Answer::json(200, &says("{\"value\": 7}")),
         Answer::json(200, &message(&answer, "tool_use")),
     ]);
-    let model = Anthropic::new("claude-haiku-4-5").base_url(server.url()).api_key("k");
+    let model = Anthropic::new("claude-haiku-4-5").with_base_url(server.url()).with_api_key("k");
     let mut chat = Chat::new(model);
     assert_eq!(in_time(chat.extract::<u8>("how many?")).await.expect("a number").value, 7);
     let map = in_time(chat.extract::<std::collections::HashMap<String, u8>>("and each?")).await;
@@ -339,7 +339,7 @@ async fn a_key_that_stands_where_an_answer_is_cut_is_not_shown() {
     let _recorder = Recorder::new();
     let body = format!("{} canary-0123456789", "x".repeat(285));
     let server = Server::start(vec![Answer::json(400, &json!(body))]);
-    let model = Anthropic::new("claude-1").base_url(server.url()).api_key("canary-0123456789");
+    let model = Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-0123456789");
     let error = in_time(Chat::new(model).chat("hi")).await.expect_err("a refusal").to_string();
     assert!(error.contains("xxx") && !error.contains("canary"), "{error}");
 }
@@ -370,7 +370,7 @@ async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
         Answer::json(200, &message(&first, "pause_turn")),
         Answer::json(200, &says("Still here.")),
     ]);
-    let mut chat = Chat::new(model(&server).caching(Caching::Off)).with_max_rounds(2);
+    let mut chat = Chat::new(model(&server).with_caching(Caching::Off)).with_max_rounds(2);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
     assert_eq!((reply.text().as_str(), reply.rounds), ("I look. Nothing.", 2));
     assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (Some(6), Some(4)));
@@ -404,7 +404,7 @@ async fn an_older_model_answers_in_the_form_that_is_asked_for() {
         "input": {"data": {"city": "Tokyo"}}}]);
     let server = Server::start(vec![Answer::json(200, &message(&call, "tool_use"))]);
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    let model = Anthropic::new("claude-3-5-haiku-latest").base_url(server.url()).api_key("k");
+    let model = Anthropic::new("claude-3-5-haiku-latest").with_base_url(server.url()).with_api_key("k");
     let output = OutputSchema { name: "place".into(), schema: schema.clone(), strict: true };
     let reply =
         in_time(Chat::new(model).with_output(output).chat("where?")).await.expect("an answer");

@@ -38,21 +38,21 @@ fn begin(api: BedrockApi) -> Vec<u8> {
 fn model(server: &Server) -> Bedrock {
     // Servers that stall are waited for, all others answer at once.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
-    let options = HttpOptions::default().read_timeout(patience).max_retries(0);
+    let options = HttpOptions::default().with_read_timeout(patience).with_max_retries(0);
     let token = Some("canary-token".to_owned());
     let keys = Credentials::new("AKIDTEST", "canary-secret", token, None, "test");
     Bedrock::new(CLAUDE)
-        .region("us-east-1")
-        .base_url(server.url())
-        .credentials_provider(keys)
-        .http(options)
+        .with_region("us-east-1")
+        .with_base_url(server.url())
+        .with_credentials_provider(keys)
+        .with_http(options)
 }
 
 /// A stream that fails after its first words: they are kept, and the span tells of the failure.
 async fn failed_stream(api: BedrockApi, answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer.header("x-amzn-requestid", "req-1")]);
-    let mut chat = Chat::new(model(&server).api(api));
+    let mut chat = Chat::new(model(&server).with_api(api));
     let mut stream = chat.stream("hi");
     let (mut text, mut failed) = (String::new(), None);
     while let Some(event) = in_time(stream.next()).await {
@@ -182,7 +182,7 @@ async fn what_is_no_answer_of_the_protocol_is_malformed() {
             (Answer::json(200, &json!([])), false),
         ] {
             let server = Server::start(vec![answer]);
-            let mut chat = Chat::new(model(&server).api(api));
+            let mut chat = Chat::new(model(&server).with_api(api));
             let error = if stream {
                 in_time(chat.stream("hi").next()).await.expect("an end").expect_err("no answer")
             } else {
@@ -225,7 +225,7 @@ async fn each_attempt_is_signed() {
     let busy = Answer::json(503, &json!({"message": "busy"})).header("retry-after-ms", "10");
     let done = json!({"content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn"});
     let server = Server::start(vec![busy, Answer::json(200, &done)]);
-    let model = model(&server).http(HttpOptions::default());
+    let model = model(&server).with_http(HttpOptions::default());
     assert_eq!(in_time(Chat::new(model).chat("hi")).await.expect("an answer").text(), "ok");
     let sent = server.sent();
     assert_eq!(sent.len(), 2);
@@ -242,13 +242,13 @@ async fn no_credential_is_shown_anywhere() {
         canary-secret. The Canonical String for this request should have been\nx-amz: canary-token"});
     let answer = Answer::json(403, &told).header("x-amzn-errortype", "InvalidSignatureException");
     let server = Server::start(vec![answer]);
-    let model = model(&server).http_spans(true);
+    let model = model(&server).with_http_spans(true);
     let shown = format!("{model:?}");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
     let all = format!("{shown} {error} {error:?} {:?}", recorder.spans());
     assert!(!all.contains("canary"), "{all}");
     assert!(error.to_string().contains("[redacted] [redacted]."), "{error}");
-    let by_key = Bedrock::new(CLAUDE).api_key("canary-key");
+    let by_key = Bedrock::new(CLAUDE).with_api_key("canary-key");
     assert!(!format!("{by_key:?}").contains("canary"));
 }
 
@@ -277,7 +277,7 @@ async fn credentials_that_have_run_out_are_asked_for_anew() {
         .header("x-amzn-errortype", "ExpiredTokenException");
     let done = json!({"content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn"});
     let server = Server::start(vec![gone, Answer::json(200, &done)]);
-    let mut chat = Chat::new(model(&server).credentials_provider(keys));
+    let mut chat = Chat::new(model(&server).with_credentials_provider(keys));
     let error = provider_error(in_time(chat.chat("hi")).await.unwrap_err());
     assert_eq!(error.kind(), Kind::Authentication);
     assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
@@ -311,7 +311,7 @@ async fn what_a_credentials_provider_says_is_not_shown() {
     let failing = provide_credentials_fn(|| async {
         Err(chatlas::bedrock::CredentialsError::provider_error("canary-secret"))
     });
-    let model = Bedrock::new(CLAUDE).region("us-east-1").credentials_provider(failing);
+    let model = Bedrock::new(CLAUDE).with_region("us-east-1").with_credentials_provider(failing);
     let error = provider_error(in_time(Chat::new(model).chat("hi")).await.unwrap_err());
     assert_eq!(error.kind(), Kind::Authentication);
     assert!(error.message().contains("credentials") && !error.message().contains("canary"));
@@ -323,9 +323,9 @@ async fn the_region_says_where_to_go() {
         ("eu-west-1", "bedrock-runtime.eu-west-1.amazonaws.com"),
         ("cn-north-1", "bedrock-runtime.cn-north-1.amazonaws.com.cn"),
     ] {
-        let model = Bedrock::new(CLAUDE).region("us-east-1").region(region);
+        let model = Bedrock::new(CLAUDE).with_region("us-east-1").with_region(region);
         assert_eq!(model.info().server_address.as_deref(), Some(host));
-        let model = Bedrock::new(CLAUDE).base_url("https://proxy.example").region(region);
+        let model = Bedrock::new(CLAUDE).with_base_url("https://proxy.example").with_region(region);
         assert_eq!(model.info().server_address.as_deref(), Some("proxy.example"));
     }
 }
@@ -335,7 +335,7 @@ async fn an_arn_is_one_part_of_the_address() {
     let arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/a1";
     let done = json!({"output": {"message": {"content": [{"text": "ok"}]}}});
     let server = Server::start(vec![Answer::json(200, &done)]);
-    let model = Bedrock::new(arn).base_url(server.url()).api_key("k");
+    let model = Bedrock::new(arn).with_base_url(server.url()).with_api_key("k");
     assert_eq!(in_time(Chat::new(model).chat("hi")).await.expect("an answer").text(), "ok");
     let head = &server.sent()[0].head;
     let path = "/model/arn:aws:bedrock:us-east-1:1:application-inference-profile%2Fa1/converse ";

@@ -26,7 +26,7 @@ fn get_weather(
 }
 
 fn model(name: &str, server: &Server) -> Bedrock {
-    Bedrock::new(name).region("us-east-1").base_url(server.url()).api_key("canary-key")
+    Bedrock::new(name).with_region("us-east-1").with_base_url(server.url()).with_api_key("canary-key")
 }
 
 fn usage() -> Value {
@@ -94,7 +94,7 @@ async fn a_conversation_with_a_tool_is_held_in_frames() {
         answer(&asks()).header("x-amzn-requestid", "req-1"),
         answer(&says.concat()).header("x-amzn-requestid", "req-2"),
     ]);
-    let model = model(CLAUDE, &server).api(BedrockApi::Converse).thinking_budget(1024);
+    let model = model(CLAUDE, &server).with_api(BedrockApi::Converse).with_thinking_budget(1024);
     let mut chat = Chat::new(model)
         .with_system_prompt("Be brief.")
         .with_max_tokens(2000)
@@ -173,7 +173,7 @@ async fn a_reply_is_the_same_whole_and_wherever_its_frames_are_cut() {
     let content = json!([thought(), {"text": "Let me look. ☂"}, {"toolUse": call}]);
     let id = |answer: Answer| answer.header("x-amzn-requestid", "req-1");
     let whole = Server::start(vec![id(Answer::json(200, &reply(&content, "tool_use")))]);
-    let model_of = |server: &Server| model(CLAUDE, server).api(BedrockApi::Converse);
+    let model_of = |server: &Server| model(CLAUDE, server).with_api(BedrockApi::Converse);
     let request = ChatRequest::new([Turn::user("hi")]);
     let expected = in_time(model_of(&whole).chat(request.clone())).await.expect("a reply");
     let calls: Vec<&ToolRequest> = expected.tool_requests().collect();
@@ -207,7 +207,7 @@ async fn a_guardrail_is_asked_for_and_seen() {
             _ => json!({"content": [{"type": "text", "text": "No."}], "stop_reason": "refusal"}),
         };
         let server = Server::start(vec![Answer::json(200, &told).header("x-amzn-requestid", "r")]);
-        let model = model(CLAUDE, &server).api(api).guardrail("gr-1", "2");
+        let model = model(CLAUDE, &server).with_api(api).with_guardrail("gr-1", "2");
         let reply = in_time(Chat::new(model).chat("hi")).await.expect("an answer");
         assert_eq!(reply.turn.finish_reason, Some(FinishReason::ContentFilter));
         // What the body does not tell is known from the request.
@@ -252,7 +252,7 @@ async fn caching_is_asked_for_where_it_is_wanted() {
         Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}]), "end_turn"))]);
     for caching in [Caching::Off, Caching::FiveMinutes] {
         let mut chat =
-            Chat::new(model(NOVA, &server).caching(caching)).with_system_prompt("Be brief.");
+            Chat::new(model(NOVA, &server).with_caching(caching)).with_system_prompt("Be brief.");
         in_time(chat.chat("hi")).await.expect("an answer");
     }
     let marked = |at: usize| server.sent()[at].body.to_string().matches("cachePoint").count();
@@ -291,9 +291,9 @@ async fn credentials_are_asked_for_again_when_they_end() {
             }
         });
         let model = Bedrock::new(NOVA)
-            .region("eu-west-1")
-            .base_url(server.url())
-            .credentials_provider(keys);
+            .with_region("eu-west-1")
+            .with_base_url(server.url())
+            .with_credentials_provider(keys);
         for _ in 0..3 {
             in_time(model.chat(ChatRequest::new([Turn::user("hi")]))).await.expect("an answer");
         }

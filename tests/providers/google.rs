@@ -46,7 +46,7 @@ fn failure(status: u16, code: &str, details: &Value) -> Value {
 }
 
 fn model(server: &Server) -> Gemini {
-    Gemini::new(MODEL).base_url(server.url()).api_key("canary")
+    Gemini::new(MODEL).with_base_url(server.url()).with_api_key("canary")
 }
 
 async fn asked(chat: &mut Chat, stream: bool) -> Result<Reply, ProviderError> {
@@ -59,8 +59,8 @@ async fn asked(chat: &mut Chat, stream: bool) -> Result<Reply, ProviderError> {
 async fn failed_stream(answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
-    let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
-    let mut chat = Chat::new(model(&server).http(options));
+    let options = HttpOptions::default().with_read_timeout(Duration::from_millis(300)).with_max_retries(0);
+    let mut chat = Chat::new(model(&server).with_http(options));
     let (text, result) = listen(&mut chat).await;
     let error = result.expect_err("it is no good answer");
     assert_eq!(text, "Hel");
@@ -242,7 +242,7 @@ async fn a_key_is_shown_nowhere_and_a_missing_one_is_named() {
     );
     told["error"]["message"] = "the key canary is not valid".into();
     let server = Server::start(vec![Answer::json(400, &told)]);
-    let model = model(&server).http_spans(true);
+    let model = model(&server).with_http_spans(true);
     let shown = format!("{model:?}");
     let error = asked(&mut Chat::new(model), false).await.expect_err("no answer");
     assert_eq!(error.kind(), Kind::Authentication);
@@ -251,7 +251,7 @@ async fn a_key_is_shown_nowhere_and_a_missing_one_is_named() {
     let line = server.sent()[0].head.lines().next().expect("a line").to_owned();
     assert!(!line.contains("canary"), "{line}");
 
-    let model = Gemini::new(MODEL).api_key("");
+    let model = Gemini::new(MODEL).with_api_key("");
     let error = asked(&mut Chat::new(model), false).await.expect_err("no answer");
     assert_eq!(error.kind(), Kind::Authentication);
     assert!(error.message().contains("GOOGLE_API_KEY or GEMINI_API_KEY"), "{error}");

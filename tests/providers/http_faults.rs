@@ -20,7 +20,7 @@ const BODY: &str = "canary-body-4e5f";
 const PROMPT: &str = "canary-prompt-6a7b";
 
 fn options() -> HttpOptions {
-    HttpOptions::default().spans(true).header("x-team", HEADER)
+    HttpOptions::default().with_spans(true).with_header("x-team", HEADER)
 }
 
 async fn fails(chat: &mut Chat, streams: bool) -> ProviderError {
@@ -134,7 +134,7 @@ async fn a_server_that_is_not_there_is_told_with_its_place() {
             ("http://no-such-host.invalid".to_owned(), "no-such-host.invalid".to_owned()),
         ] {
             let trace = Recorder::new();
-            let mut chat = (protocol.chat)(&url, options().max_retries(1));
+            let mut chat = (protocol.chat)(&url, options().with_max_retries(1));
             let error = fails(&mut chat, true).await;
             assert_eq!(error.kind(), Kind::Connection, "{url}: {error:?}");
             assert!(error.message().contains(&place), "{url}: {error}");
@@ -245,7 +245,7 @@ async fn no_secret_is_shown_wherever_it_was_put_and_whoever_quotes_it() {
             let trace = Recorder::new();
             let server = Server::start(vec![answer]);
             let url = server.root().replace("//", &format!("//user:{PASSWORD}@"));
-            let mut chat = (protocol.chat)(&url, options().max_retries(1));
+            let mut chat = (protocol.chat)(&url, options().with_max_retries(1));
             let error = fails(&mut chat, streams).await;
             let debug = format!("{chat:?}");
             let spans = format!("{:?} {:?}", trace.spans(), trace.events());
@@ -269,7 +269,7 @@ async fn no_secret_is_shown_wherever_it_was_put_and_whoever_quotes_it() {
         // A port that another test cannot be given.
         let free = "127.0.0.1:1";
         let url = format!("http://user:{PASSWORD}@{free}");
-        let error = fails(&mut (protocol.chat)(&url, options().max_retries(0)), false).await;
+        let error = fails(&mut (protocol.chat)(&url, options().with_max_retries(0)), false).await;
         assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error:?}");
     }
     let logged = LOGGED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

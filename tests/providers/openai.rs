@@ -38,14 +38,14 @@ fn end() -> String {
 }
 
 fn chat(server: &Server, options: HttpOptions) -> Chat {
-    let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("sk-canary").http(options);
+    let model = OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").with_http(options);
     Chat::new(model)
 }
 
 async fn failed_stream(answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
-    let options = HttpOptions::default().read_timeout(Duration::from_millis(300)).max_retries(0);
+    let options = HttpOptions::default().with_read_timeout(Duration::from_millis(300)).with_max_retries(0);
     let mut chat = chat(&server, options);
     let (text, result) = listen(&mut chat).await;
     let error = result.expect_err("it is no good answer");
@@ -171,7 +171,7 @@ async fn thoughts_are_sent_back_as_they_came() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_sent_in_the_vendors_words() {
     let server = Server::start(vec![Answer::json(200, &done("ok"))]);
-    let mut chat = chat(&server, HttpOptions::default().header("x-team", "a"))
+    let mut chat = chat(&server, HttpOptions::default().with_header("x-team", "a"))
         .with_temperature(0.5)
         .with_top_p(0.9)
         .with_max_tokens(64)
@@ -206,7 +206,7 @@ async fn what_may_pass_is_tried_again_as_the_server_asks_and_is_seen() {
         Answer::json(200, &done("ok")),
     ]);
     let begin = Instant::now();
-    let reply = in_time(chat(&server, HttpOptions::default().spans(true)).chat("hi")).await;
+    let reply = in_time(chat(&server, HttpOptions::default().with_spans(true)).chat("hi")).await;
     assert_eq!(reply.expect("an answer").text(), "ok");
     assert!(begin.elapsed() < Duration::from_secs(5));
     recorder.assert_sound();
@@ -266,7 +266,7 @@ async fn a_key_is_shown_nowhere() {
     let recorder = Recorder::new();
     let told = json!({"error": {"message": "the key sk-canary, or canary, is wrong"}});
     let server = Server::start(vec![Answer::json(401, &told)]);
-    let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("canary");
+    let model = OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("canary");
     let shown = format!("{model:?}");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
     let all = format!("{shown} {error} {error:?} {:?}", recorder.spans());
@@ -279,11 +279,11 @@ async fn an_unusable_setting_is_a_clear_error() {
         ("not a url", "the base URL of the model server is unusable"),
         ("ftp://a.example", "must begin with `http://` or `https://`"),
     ] {
-        let model = OpenAi::new("gpt-4o").base_url(url).api_key("k");
+        let model = OpenAi::new("gpt-4o").with_base_url(url).with_api_key("k");
         let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
     }
-    let model = OpenAi::new("gpt-4o").base_url("http://127.0.0.1:9/").api_key("a\nb");
+    let model = OpenAi::new("gpt-4o").with_base_url("http://127.0.0.1:9/").with_api_key("a\nb");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
     assert!(error.to_string().contains("line break"), "{error}");
 }
@@ -292,7 +292,7 @@ async fn an_unusable_setting_is_a_clear_error() {
 async fn a_call_given_up_while_waiting_ends_its_http_span() {
     let recorder = Recorder::new();
     let server = Server::start(vec![Answer::events("").stalled()]);
-    let mut chat = chat(&server, HttpOptions::default().spans(true));
+    let mut chat = chat(&server, HttpOptions::default().with_spans(true));
     let mut stream = chat.stream("hi");
     assert!(tokio::time::timeout(Duration::from_millis(200), stream.next()).await.is_err());
     drop(stream);

@@ -14,7 +14,7 @@ use chatlas::{HttpOptions, ProviderError, ProviderErrorKind as Kind};
 fn chat(protocol: &Protocol, server: &Server) -> Chat {
     // Servers that stall are waited for, all others answer at once.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
-    (protocol.chat)(server.root(), HttpOptions::default().read_timeout(patience).max_retries(0))
+    (protocol.chat)(server.root(), HttpOptions::default().with_read_timeout(patience).with_max_retries(0))
 }
 
 /// Holds a streamed reply that breaks off behind `Hel` (and more) to what it has to be.

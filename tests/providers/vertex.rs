@@ -7,7 +7,7 @@ use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::{ChatRequest, ProviderError, ProviderErrorKind as Kind, Token, Vertex, WebSearch};
+use chatlas::{ChatRequest, ProviderError, ProviderErrorKind as Kind, BearerToken, Vertex, WebSearch};
 use serde_json::{Value, json};
 
 const MODEL: &str = "gemini-3.5-flash";
@@ -23,11 +23,11 @@ fn reply(parts: &Value) -> Value {
 }
 
 fn model(server: &Server) -> Vertex {
-    Vertex::new(MODEL).project("p-1").location("europe-west4").base_url(server.url())
+    Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").with_base_url(server.url())
 }
 
 fn with_token(server: &Server) -> Vertex {
-    model(server).token_provider(|| async { Ok::<_, ProviderError>(Token::new("canary-token")) })
+    model(server).with_token_provider(|| async { Ok::<_, ProviderError>(BearerToken::new("canary-token")) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn a_conversation_with_tools_is_sent_as_the_product_takes_it() {
         });
         let server = Server::start(answers.to_vec());
         let search = WebSearch::new().with_blocked_domains(["a.example"]);
-        let mut chat = Chat::new(with_token(&server).with_tool(search).http_spans(true))
+        let mut chat = Chat::new(with_token(&server).with_tool(search).with_http_spans(true))
             .with_tools(tools![double]);
         let text = if stream {
             let events: Vec<_> = in_time(chat.stream("Double 21.").collect()).await;
@@ -114,7 +114,7 @@ async fn the_list_of_models_is_read_to_its_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_used_instead_of_credentials() {
     let server = Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}])))]);
-    let mut chat = Chat::new(model(&server).api_key("test"));
+    let mut chat = Chat::new(model(&server).with_api_key("test"));
     assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
     let head = &server.sent()[0].head;
     assert!(head.contains("x-goog-api-key: test\r\n"), "{head}");
@@ -175,7 +175,7 @@ fn the_file_of_a_service_account_is_enough() {
 #[tokio::test(flavor = "multi_thread")]
 async fn asks_with_the_credentials_of_the_environment() {
     let Ok(url) = std::env::var(URL) else { return };
-    let model = Vertex::new(MODEL).project("p-1").location("europe-west4").base_url(url);
+    let model = Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").with_base_url(url);
     let mut chat = Chat::new(model);
     for _ in 0..2 {
         assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");

@@ -71,7 +71,7 @@ fn answer(interaction: &Interaction) -> Answer {
 
 fn provider(recorded: &Value, server: &Server) -> Anthropic {
     let model = recorded["model"].as_str().expect("a model");
-    Anthropic::new(model).base_url(server.url()).api_key("test").http_spans(true)
+    Anthropic::new(model).with_base_url(server.url()).with_api_key("test").with_http_spans(true)
 }
 
 fn assert_head(name: &str, head: &str, path: &str, recorded: &Value) {
@@ -118,7 +118,7 @@ async fn stream_split_at_each_byte(recording: Recording) {
 async fn play_cut(interaction: &Interaction, cuts: Vec<Vec<usize>>) {
     let answers = cuts.iter().map(|places| answer(interaction).cut(places)).collect();
     let server = Server::start(answers);
-    let provider = provider(&interaction.request, &server).http_spans(false);
+    let provider = provider(&interaction.request, &server).with_http_spans(false);
     let message = message(interaction);
     for _ in &cuts {
         let asked = ask(&provider, chat_request(&interaction.request), true).await;
@@ -165,7 +165,7 @@ async fn model_lists(recording: Recording) {
     for interaction in recording.interactions {
         let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
-        let provider = Anthropic::new("any").base_url(server.url()).api_key("test");
+        let provider = Anthropic::new("any").with_base_url(server.url()).with_api_key("test");
         let models = provider.list_models().await.expect("a list");
         let body = interaction.json();
         let expected = body["data"].as_array().expect("models");
@@ -186,7 +186,7 @@ async fn streamed_equals_complete(recording: Recording) {
     for interaction in recording.interactions {
         let message = message(interaction);
         let server = Server::start(vec![answer(interaction), Answer::json(200, &message)]);
-        let provider = provider(&interaction.request, &server).caching(Caching::Off);
+        let provider = provider(&interaction.request, &server).with_caching(Caching::Off);
         let request = chat_request(&interaction.request);
         let streamed = ask(&provider, request.clone(), true).await.expect("a success");
         let complete = ask(&provider, request, false).await.expect("a success");

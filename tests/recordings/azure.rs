@@ -10,7 +10,7 @@ use crate::support::wire::{every_place, in_pieces};
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
 use chatlas::{
-    AzureOpenAi, AzureOpenAiCompletions, Completion, CompletionEvent, CompletionStream, Token,
+    AzureOpenAi, AzureOpenAiCompletions, Completion, CompletionEvent, CompletionStream, BearerToken,
 };
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ async fn replies(recording: Recording) {
         let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let model = interaction.request["model"].as_str().expect("a model");
-        let azure = AzureOpenAi::new(model).resource(origin(&server)).api_key("azure-key");
+        let azure = AzureOpenAi::new(model).with_resource(origin(&server)).with_api_key("azure-key");
         let request = chat_request(&interaction.request);
         let events = azure.chat_stream(request.clone()).await.expect("a stream");
         let completion = last(events).await;
@@ -96,7 +96,7 @@ async fn replies(recording: Recording) {
             assert_eq!(&span[key], value, "{key}");
         }
         let http = in_pieces(interaction, &every_place(interaction));
-        let azure = AzureOpenAi::new(model).resource("https://a.example").api_key("k").http(http);
+        let azure = AzureOpenAi::new(model).with_resource("https://a.example").with_api_key("k").with_http(http);
         let events = azure.chat_stream(request).await.expect("a stream");
         assert_as_recorded(&last(events).await, &response);
     }
@@ -106,9 +106,9 @@ async fn deployment_path(recording: Recording) {
     for interaction in recording.interactions {
         let server = Server::start(vec![answer(interaction)]);
         let azure = AzureOpenAiCompletions::new("my deployment")
-            .resource(origin(&server))
-            .api_version("2024-10-21")
-            .token_provider(|| async { Ok::<_, std::io::Error>(Token::new("entra")) });
+            .with_resource(origin(&server))
+            .with_api_version("2024-10-21")
+            .with_token_provider(|| async { Ok::<_, std::io::Error>(BearerToken::new("entra")) });
         let request =
             crate::support::completions::chat_request("azure.ai.openai", &interaction.request);
         let completion = last(azure.chat_stream(request).await.expect("a stream")).await;

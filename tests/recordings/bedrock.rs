@@ -74,12 +74,12 @@ fn provider(interaction: &Interaction, server: &Server) -> Bedrock {
     let model = path(interaction).split('/').nth(2).expect("a model");
     let keys = Credentials::new("AKIDTEST", "canary-secret", None, None, "test");
     let provider = Bedrock::new(model)
-        .region("us-east-1")
-        .base_url(server.url())
-        .credentials_provider(keys)
-        .http_spans(true);
+        .with_region("us-east-1")
+        .with_base_url(server.url())
+        .with_credentials_provider(keys)
+        .with_http_spans(true);
     match interaction.request["thinking"]["budget_tokens"].as_u64() {
-        Some(tokens) => provider.thinking_budget(u32::try_from(tokens).expect("a budget")),
+        Some(tokens) => provider.with_thinking_budget(u32::try_from(tokens).expect("a budget")),
         None => provider,
     }
 }
@@ -133,7 +133,7 @@ async fn stream_split_at_each_byte(recording: Recording) {
 async fn play_cut(interaction: &Interaction, cuts: Vec<Vec<usize>>) {
     let answers = cuts.iter().map(|places| answer(interaction).cut(places)).collect();
     let server = Server::start(answers);
-    let provider = provider(interaction, &server).http_spans(false);
+    let provider = provider(interaction, &server).with_http_spans(false);
     let message = message(interaction);
     for _ in &cuts {
         let asked = ask(&provider, chat_request(&interaction.request), true).await;
@@ -165,9 +165,9 @@ async fn model_lists(recording: Recording) {
         let server = Server::start(vec![answer(interaction)]);
         let keys = Credentials::new("AKIDTEST", "canary-secret", None, None, "test");
         let provider = Bedrock::new("any")
-            .region("us-east-1")
-            .base_url(server.url())
-            .credentials_provider(keys);
+            .with_region("us-east-1")
+            .with_base_url(server.url())
+            .with_credentials_provider(keys);
         let models = provider.list_models().await.expect("a list");
         let body = interaction.json();
         let expected = body["modelSummaries"].as_array().expect("models");

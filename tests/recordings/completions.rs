@@ -46,13 +46,13 @@ fn provider(interaction: &Interaction, origin: &str, http: HttpOptions) -> Arc<d
     let logprobs = interaction.request["logprobs"] == true;
     macro_rules! derived {
         ($vendor:ident) => {
-            Arc::new($vendor::new(model).base_url(url).api_key("test").http(http))
+            Arc::new($vendor::new(model).with_base_url(url).with_api_key("test").with_http(http))
         };
     }
     match vendor {
         "openai" => {
-            let model = OpenAiCompletions::new(model).base_url(url).api_key("test").http(http);
-            Arc::new(if logprobs { model.logprobs() } else { model })
+            let model = OpenAiCompletions::new(model).with_base_url(url).with_api_key("test").with_http(http);
+            Arc::new(if logprobs { model.with_logprobs() } else { model })
         }
         "deepseek" => derived!(DeepSeek),
         "mistral_ai" => derived!(Mistral),
@@ -237,7 +237,7 @@ async fn replies(recording: Recording) {
         let name = &interaction.name;
         let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
-        let http = HttpOptions::default().spans(true);
+        let http = HttpOptions::default().with_spans(true);
         let provider = provider(interaction, origin(&server), http);
         let stream = interaction.request["stream"] == true;
         let request = chat_request(vendor(interaction).0, &interaction.request);

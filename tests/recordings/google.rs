@@ -26,7 +26,7 @@ fn answer(interaction: &Interaction) -> Answer {
 /// The provider, set as the recorded request was.
 fn provider(interaction: &Interaction, server: &Server) -> Gemini {
     let (model, _) = model_and_method(interaction);
-    let provider = Gemini::new(model).base_url(server.url()).api_key("test").http_spans(true);
+    let provider = Gemini::new(model).with_base_url(server.url()).with_api_key("test").with_http_spans(true);
     let tools = interaction.request["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
     if tools.iter().any(|tool| tool["googleSearch"].is_object()) {
         provider.with_tool(WebSearch::new())
@@ -195,7 +195,7 @@ async fn stream_split_at_each_byte(recording: Recording) {
 
 async fn play_cut(interaction: &Interaction, places: &[usize]) {
     let server = Server::start(vec![answer(interaction).cut(places)]);
-    let provider = provider(interaction, &server).http_spans(false);
+    let provider = provider(interaction, &server).with_http_spans(false);
     let request = chat_request(&interaction.request);
     let (completion, text, _) = ask(&provider, request, true).await.expect("a success");
     assert_as_recorded(&interaction.name, &completion, &said(interaction));
@@ -308,7 +308,7 @@ async fn model_list(recording: Recording) {
     let recorder = Recorder::new();
     let pages = recording.interactions;
     let server = Server::start(pages.iter().map(|page| answer(page)).collect());
-    let provider = Gemini::new("any").base_url(server.url()).api_key("test");
+    let provider = Gemini::new("any").with_base_url(server.url()).with_api_key("test");
     let models = provider.list_models().await.expect("a list");
     let listed: Vec<Value> = pages
         .iter()
@@ -334,7 +334,7 @@ async fn token_counts(recording: Recording) {
     let recorder = Recorder::new();
     for interaction in recording.interactions {
         let server = Server::start(vec![answer(interaction)]);
-        let provider = provider(interaction, &server).http_spans(false);
+        let provider = provider(interaction, &server).with_http_spans(false);
         let counted = provider.count_tokens(chat_request(&interaction.request)).await;
         assert_eq!(counted.ok(), interaction.json()["totalTokens"].as_u64());
         let sent = &server.sent()[0];

@@ -39,7 +39,7 @@ async fn run_the_example() -> Vec<RecordedSpan> {
         response("resp_fake0001", &call, 76, 15),
         response("resp_fake0002", &message, 116, 24),
     ]);
-    let model = OpenAi::new("gpt-4o").base_url(server.url()).api_key("k").http_spans(true);
+    let model = OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("k").with_http_spans(true);
     let mut chat = Chat::new(model)
         .with_system_prompt("You are a concise travel assistant.")
         .with_tools(tools![get_weather]);

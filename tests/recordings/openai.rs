@@ -25,7 +25,7 @@ fn answer(interaction: &Interaction) -> Answer {
 /// The provider, set as the recorded request was.
 fn provider(recorded: &Value, url: &str) -> OpenAi {
     let model = recorded["model"].as_str().expect("a model");
-    let mut provider = OpenAi::new(model).base_url(url).api_key("test").http_spans(true);
+    let mut provider = OpenAi::new(model).with_base_url(url).with_api_key("test").with_http_spans(true);
     let has = |key: &str, what: &str| {
         let list = recorded[key].as_array().map(Vec::as_slice).unwrap_or_default();
         list.iter().any(|item| item == what || item["type"] == what)
@@ -34,10 +34,10 @@ fn provider(recorded: &Value, url: &str) -> OpenAi {
         provider = provider.with_tool(WebSearch::new());
     }
     if has("include", "message.output_text.logprobs") {
-        provider = provider.logprobs();
+        provider = provider.with_logprobs();
     }
     if let Some(tier) = recorded["service_tier"].as_str() {
-        provider = provider.service_tier(tier);
+        provider = provider.with_service_tier(tier);
     }
     provider
 }
@@ -205,7 +205,7 @@ async fn stream_split_at_each_byte(recording: Recording) {
 
 async fn play_cut(interaction: &Interaction, places: &[usize]) {
     let provider = provider(&interaction.request, "http://vendor.example/v1");
-    let provider = provider.http(in_pieces(interaction, places));
+    let provider = provider.with_http(in_pieces(interaction, places));
     let request = chat_request(&interaction.request);
     let (completion, text, _) = ask(&provider, request, true).await.expect("a success");
     assert_as_recorded(&interaction.name, &completion, &response(interaction));

@@ -84,7 +84,7 @@ pub const RESPONSES: Protocol = Protocol {
     target: "responses",
     chat: |url, options| {
         let url = format!("{url}/v1");
-        Chat::new(OpenAi::new(MODEL).base_url(url).api_key(KEY).http(options))
+        Chat::new(OpenAi::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options))
     },
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
@@ -126,7 +126,7 @@ pub const COMPLETIONS: Protocol = Protocol {
     target: "completions",
     chat: |url, options| {
         let url = format!("{url}/v1");
-        Chat::new(OpenAiCompletions::new(MODEL).base_url(url).api_key(KEY).http(options))
+        Chat::new(OpenAiCompletions::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options))
     },
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
@@ -172,7 +172,7 @@ fn chat_completion(message: &Value, reason: &str) -> Value {
 pub const MESSAGES: Protocol = Protocol {
     name: "Anthropic Messages",
     target: "messages",
-    chat: |url, options| Chat::new(Anthropic::new(MODEL).base_url(url).api_key(KEY).http(options)),
+    chat: |url, options| Chat::new(Anthropic::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options)),
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
         let message = json!({"id": "reply-1", "model": MODEL, "role": "assistant", "content": [],
@@ -227,7 +227,7 @@ pub const GEMINI: Protocol = Protocol {
     target: "gemini",
     chat: |url, options| {
         let url = format!("{url}/v1beta");
-        Chat::new(Gemini::new(MODEL).base_url(url).api_key(KEY).http(options))
+        Chat::new(Gemini::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options))
     },
     stream_type: "text/event-stream",
     begin: || sse_json(&candidate(&json!([{"text": "Hel"}]), None)),
@@ -271,8 +271,8 @@ pub mod bedrock {
     use super::{KEY, MESSAGES, MODEL, Protocol};
 
     fn chat(url: &str, options: HttpOptions, api: BedrockApi) -> Chat {
-        let model = Bedrock::new(MODEL).region("us-east-1").base_url(url).api_key(KEY);
-        Chat::new(model.http(options).api(api))
+        let model = Bedrock::new(MODEL).with_region("us-east-1").with_base_url(url).with_api_key(KEY);
+        Chat::new(model.with_http(options).with_api(api))
     }
 
     /// The events of the Messages API, each in a frame.

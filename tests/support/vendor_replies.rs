@@ -34,7 +34,7 @@ pub fn openai_calls(name: &str) -> Http {
 }
 
 pub fn openai(server: &Server, options: HttpOptions) -> OpenAi {
-    OpenAi::new("gpt-4o").base_url(server.url()).api_key("sk-canary").http(options)
+    OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").with_http(options)
 }
 
 /// A stream whose first figures are those before the vendor's own tools ran.
@@ -71,5 +71,5 @@ pub fn gemini_reply(parts: &Value) -> Http {
 }
 
 pub fn gemini(server: &Server) -> Gemini {
-    Gemini::new("gemini-x").base_url(server.url()).api_key("k")
+    Gemini::new("gemini-x").with_base_url(server.url()).with_api_key("k")
 }

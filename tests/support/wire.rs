@@ -17,7 +17,7 @@ pub fn in_pieces(interaction: &Interaction, places: &[usize]) -> HttpOptions {
         begin = place;
     }
     let (status, kind) = (interaction.status, interaction.content_type.clone());
-    HttpOptions::default().send_with(move |_| {
+    HttpOptions::default().with_sender(move |_| {
         let frames = pieces
             .clone()
             .into_iter()

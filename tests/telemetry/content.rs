@@ -266,7 +266,7 @@ fn vendors_know_which_tools_they_were_given() {
     assert_eq!(kinds(&claude), ["web_fetch_20250910 web_fetch", "web_search_20250305 web_search"]);
     let openai = OpenAi::new("m").with_tool(WebSearch::new());
     assert_eq!(kinds(&openai), ["web_search web_search"]);
-    let gemini = Gemini::new("m").with_tool(WebFetch::new()).code_execution();
+    let gemini = Gemini::new("m").with_tool(WebFetch::new()).with_code_execution();
     assert_eq!(kinds(&gemini), ["urlContext web_fetch", "codeExecution code_execution"]);
 }
 

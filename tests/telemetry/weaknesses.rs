@@ -90,7 +90,7 @@ invoke_agent
 async fn w02_tokens_are_counted_whole_whatever_the_cache_and_to_the_end_of_a_stream() {
     let trace = Recorder::new();
     let server = Server::start(vec![anthropic_stream()]);
-    let mut chat = Chat::new(Anthropic::new("claude-x").base_url(server.url()).api_key("k"));
+    let mut chat = Chat::new(Anthropic::new("claude-x").with_base_url(server.url()).with_api_key("k"));
     let events: Vec<_> = chat.stream("Hi").collect().await;
     assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))), "{events:?}");
     for span in trace.spans() {
@@ -324,7 +324,7 @@ async fn w12_an_error_has_the_vendors_code_once_and_every_attempt_is_seen() {
     let busy = json!({"error": {"code": "rate_limit_exceeded", "message": "slow down"}});
     let busy = Http::json(429, &busy).header("retry-after", "0");
     let server = Server::start(vec![busy]);
-    let options = HttpOptions::default().spans(true).max_retries(2);
+    let options = HttpOptions::default().spans(true).with_max_retries(2);
     Chat::new(openai(&server, options)).chat("Hi").await.unwrap_err();
     trace.assert_sound();
     for name in ["invoke_agent", "chat gpt-4o"] {
@@ -511,7 +511,7 @@ request
     // A vendor that counts is seen to do so.
     let trace = Recorder::new();
     let server = Server::start(vec![Http::json(200, &json!({"input_tokens": 9}))]);
-    let model = Anthropic::new("claude-x").base_url(server.url()).api_key("k");
+    let model = Anthropic::new("claude-x").with_base_url(server.url()).with_api_key("k");
     let chat = Chat::new(model).with_attribute("user.id", "u-1");
     assert_eq!(chat.count_tokens("Hi").await.unwrap(), 9);
     let span = trace.span("count_tokens claude-x");
@@ -591,7 +591,7 @@ async fn w19_every_tool_call_is_described_and_can_carry_the_trace_along() {
     let trace = Recorder::new();
     global::set_text_map_propagator(TraceContextPropagator::new());
     let server = Server::start(vec![openai_says("Hi")]);
-    let options = HttpOptions::default().spans(true).propagate(true);
+    let options = HttpOptions::default().spans(true).with_propagation(true);
     Chat::new(openai(&server, options)).chat("Hi").await.unwrap();
     let head = server.sent()[0].head.to_lowercase();
     assert!(head.contains(&format!("{}-", trace.span("POST").id())), "{head}");

@@ -231,7 +231,7 @@ impl Endpoint {
     /// Returns the URL of an operation: the base URL with these path segments, its query kept.
     pub(crate) fn url(&self, path: &[&str]) -> Result<Url, ProviderError> {
         let invalid = |why: &str| {
-            let message = format!("invalid base URL of the model server: {why}");
+            let message = format!("the base URL of the model server is unusable: {why}");
             ProviderError::new(ProviderErrorKind::InvalidRequest, message)
         };
         if let Some(variable) = unfilled(&self.base_url.0) {

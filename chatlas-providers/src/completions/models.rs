@@ -9,39 +9,32 @@ use crate::client::Page;
 use crate::client::json::{self, Count, List, Maybe, Raw, Text};
 use crate::http::malformed;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Listed<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     data: Raw<'a>,
-    #[serde(borrow, default)]
     error: Raw<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Entry<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     id: Text<'a>,
-    #[serde(borrow, default)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     owned_by: Text<'a>,
-    #[serde(default)]
     created: Count,
-    #[serde(default)]
     context_length: Count,
-    #[serde(default)]
     context_window: Count,
-    #[serde(default)]
     max_context_length: Count,
-    #[serde(default)]
     max_completion_tokens: Count,
-    #[serde(default)]
     top_provider: Maybe<TopProvider>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct TopProvider {
-    #[serde(default)]
     max_completion_tokens: Count,
 }
 

@@ -9,10 +9,7 @@ use serde_json::{Value, json};
 use super::error;
 use super::parts::{Parts, add_detail, add_thought, citation, image};
 use super::quirks::ThinkingReplay;
-use super::wire::{
-    Audio, Choice, Chunk, CompleteChoice, Delta, Function, Logprobs, StreamedChoice, ToolCall,
-    has_elements,
-};
+use super::wire::{Audio, Choice, Chunk, Delta, Function, ToolCall, has_elements};
 use crate::client::json::{self, Maybe, Mixed, Raw};
 use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply};
 use crate::http::malformed;
@@ -66,15 +63,6 @@ struct Rare {
     audio: String,
 }
 
-/// What a chunk adds to a choice.
-struct Piece<'a> {
-    index: Option<usize>,
-    delta: Delta<'a>,
-    is_complete: bool,
-    finish_reason: json::Text<'a>,
-    logprobs: Raw<'a>,
-}
-
 impl Decoder {
     pub(super) fn new(
         vendor: &'static str,
@@ -96,12 +84,10 @@ impl Decoder {
     }
 
     /// Adds a chunk, or a complete reply.
-    fn add<'a, C: Choice<'a> + Into<Piece<'a>>>(
-        &mut self,
-        data: &[u8],
-        chunk: Chunk<'a, C>,
-        reply: &mut Reply,
-    ) -> Result<(), ProviderError> {
+    fn add(&mut self, data: &[u8], reply: &mut Reply) -> Result<(), ProviderError> {
+        let mut repaired = String::new();
+        let read: Maybe<Chunk<'_>> = json::read(data, &mut repaired)?;
+        let Some(chunk) = read.0 else { return Ok(()) };
         if chunk.may_be_error() {
             let value: Value = serde_json::from_slice(data).unwrap_or_default();
             if let Some(error) = error::in_reply(&value) {
@@ -129,13 +115,13 @@ impl Decoder {
         let mut usage = reply.usage();
         chunk.add_usage(&mut usage);
         for (position, choice) in chunk.choices.unwrap_or_default().0.into_iter().enumerate() {
-            let piece: Piece<'_> = choice.into();
-            let index = piece.index.unwrap_or(position);
-            let mut choice = reply.choice(index)?;
+            let index = choice.index.0.map(|index| usize::try_from(index).unwrap_or(usize::MAX));
+            let index = index.unwrap_or(position);
+            let mut target = reply.choice(index)?;
             if self.choices.len() <= index {
                 self.choices.resize_with(index + 1, State::default);
             }
-            self.choices[index].add(piece, &mut choice);
+            self.choices[index].add(choice, &mut target);
         }
         if self.choices.first().is_some_and(|first| first.finish.is_some()) {
             reply.first().end_calls();
@@ -222,11 +208,7 @@ impl Decoder {
 
 impl client::Decoder for Decoder {
     fn complete(&mut self, body: &[u8], reply: &mut Reply) -> Result<(), ProviderError> {
-        let mut repaired = String::new();
-        let read: Maybe<Chunk<'_, CompleteChoice<'_>>> = json::read(body, &mut repaired)?;
-        if let Some(chunk) = read.0 {
-            self.add(body, chunk, reply)?;
-        }
+        self.add(body, reply)?;
         if reply.choice_count() == 0 {
             return Err(malformed("it has no `choices`"));
         }
@@ -242,9 +224,7 @@ impl client::Decoder for Decoder {
         if frame.data.trim_ascii() == b"[DONE]" {
             return self.end(reply);
         }
-        let mut repaired = String::new();
-        let read: Maybe<Chunk<'_, StreamedChoice<'_>>> = json::read(frame.data, &mut repaired)?;
-        read.0.map_or(Ok(()), |chunk| self.add(frame.data, chunk, reply))
+        self.add(frame.data, reply)
     }
 
     /// The end of the body is that of the reply if the model has finished.
@@ -271,8 +251,10 @@ impl client::Decoder for Decoder {
 }
 
 impl State {
-    fn add(&mut self, piece: Piece<'_>, choice: &mut ChoiceMut<'_>) {
-        let Piece { delta, is_complete, finish_reason, logprobs, .. } = piece;
+    fn add(&mut self, piece: Choice<'_>, choice: &mut ChoiceMut<'_>) {
+        let is_complete = piece.delta.0.is_none();
+        let message = || json::parse::<Maybe<Delta<'_>>>(piece.message).unwrap_or_default();
+        let delta = piece.delta.0.or_else(|| message().0).unwrap_or_default();
         let parts = match &delta.content {
             Mixed::Other(content) => Parts::of(content),
             Mixed::Text(_) | Mixed::None => Parts::default(),
@@ -288,7 +270,7 @@ impl State {
         choice.text(order::TEXT, text);
         self.refusal.push_str(&parts.refusal);
         self.refusal.push_str(delta.refusal.as_str());
-        self.add_rare(parts, &delta, logprobs);
+        self.add_rare(parts, &delta, piece.logprobs.0.and_then(|logprobs| logprobs.content));
         if let Some(audio) = &delta.audio.0 {
             self.add_audio(audio, choice);
         }
@@ -303,7 +285,7 @@ impl State {
             );
         }
         if self.finish.is_none() {
-            self.finish = finish_reason.to_owned();
+            self.finish = piece.finish_reason.to_owned();
         }
     }
 
@@ -360,42 +342,6 @@ fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) 
             is_complete,
         },
     );
-}
-
-impl<'a> From<StreamedChoice<'a>> for Piece<'a> {
-    fn from(choice: StreamedChoice<'a>) -> Self {
-        let is_complete = choice.delta.0.is_none();
-        let message = || json::parse::<Maybe<Delta<'_>>>(choice.message).unwrap_or_default();
-        let delta = Maybe(choice.delta.0.or_else(|| message().0));
-        Self::new(choice.index, delta, is_complete, choice.finish_reason, choice.logprobs)
-    }
-}
-
-impl<'a> From<CompleteChoice<'a>> for Piece<'a> {
-    fn from(choice: CompleteChoice<'a>) -> Self {
-        let delta: Maybe<Delta<'_>> = json::parse(choice.delta).unwrap_or_default();
-        let is_complete = delta.0.is_none();
-        let delta = Maybe(delta.0.or(choice.message.0));
-        Self::new(choice.index, delta, is_complete, choice.finish_reason, choice.logprobs)
-    }
-}
-
-impl<'a> Piece<'a> {
-    fn new(
-        index: json::Count,
-        delta: Maybe<Delta<'a>>,
-        is_complete: bool,
-        finish_reason: json::Text<'a>,
-        logprobs: Maybe<Logprobs<'a>>,
-    ) -> Self {
-        Self {
-            index: index.0.map(|index| usize::try_from(index).unwrap_or(usize::MAX)),
-            delta: delta.0.unwrap_or_default(),
-            is_complete,
-            finish_reason,
-            logprobs: logprobs.0.and_then(|logprobs| logprobs.content),
-        }
-    }
 }
 
 fn parse_list(list: Raw<'_>) -> Vec<Value> {

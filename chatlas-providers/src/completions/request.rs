@@ -48,40 +48,39 @@ impl Body<'_> {
         )?;
         for turn in &self.call.request.turns {
             if let Turn::User(turn) = &**turn {
-                user_parts(&turn.contents).try_for_each(|part| self.check_part(part))?;
+                turn.contents
+                    .iter()
+                    .flat_map(with_returned)
+                    .try_for_each(|c| self.check_media(c))?;
             }
         }
         Ok(())
     }
 
-    fn check_part(&self, part: Part<'_>) -> Result<(), ProviderError> {
-        let invalid =
-            |message: String| ProviderError::new(ProviderErrorKind::InvalidRequest, message);
-        let source = match part {
-            Part::Image(media) | Part::File(media) => &media.source,
+    fn check_media(&self, content: &Content) -> Result<(), ProviderError> {
+        let takes_urls = self.quirks.document_urls != DocumentUrls::Unsupported;
+        let message = match content {
+            Content::Image(Media { source, .. }) => match source {
+                MediaSource::Url { .. } | MediaSource::Base64 { .. } => return Ok(()),
+                _ => {
+                    "the Chat Completions API takes images by URL or as data, not by the id of an \
+                      uploaded file"
+                        .to_owned()
+                }
+            },
+            Content::Document(Media { source, .. }) => match source {
+                MediaSource::Base64 { .. } | MediaSource::File { .. } => return Ok(()),
+                MediaSource::Url { .. } if takes_urls => return Ok(()),
+                MediaSource::Url { .. } => format!(
+                    "the Chat Completions API of `{}` takes no document by its URL: \
+                     send its bytes, or the id of an uploaded file",
+                    self.call.vendor.name
+                ),
+                _ => "the Chat Completions API does not support this document".to_owned(),
+            },
             _ => return Ok(()),
         };
-        match (part, source) {
-            (_, MediaSource::Base64 { .. })
-            | (Part::Image(_), MediaSource::Url { .. })
-            | (Part::File(_), MediaSource::File { .. }) => Ok(()),
-            (Part::Image(_), _) => Err(invalid(
-                "the Chat Completions API takes images by URL or as data, not by the id of an \
-                 uploaded file"
-                    .to_owned(),
-            )),
-            (_, MediaSource::Url { .. })
-                if self.quirks.document_urls != DocumentUrls::Unsupported =>
-            {
-                Ok(())
-            }
-            (_, MediaSource::Url { .. }) => Err(invalid(format!(
-                "the Chat Completions API of `{}` takes no document by its URL: \
-                 send its bytes, or the id of an uploaded file",
-                self.call.vendor.name
-            ))),
-            _ => Err(invalid("the Chat Completions API does not support this document".to_owned())),
-        }
+        Err(ProviderError::new(ProviderErrorKind::InvalidRequest, message))
     }
 
     /// The system prompt, with the schema if the vendor has no other field for it.
@@ -160,38 +159,37 @@ impl Serialize for Body<'_> {
             fields.set("tools", call.tools)?;
         }
         if let Some(output) = &call.request.output {
-            fields.set("response_format", &Format { output, json_object: quirks.json_object })?;
+            fields.set("response_format", &Format::new(output, quirks))?;
         }
         fields.end()
     }
 }
 
-struct Format<'a> {
-    output: &'a OutputSchema,
-    json_object: bool,
+/// The form that the reply has to follow.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Format<'a> {
+    JsonObject,
+    JsonSchema { json_schema: Schema<'a> },
 }
 
-impl Serialize for Format<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Schema<'a> {
-            name: &'a str,
-            schema: &'a Value,
-            strict: bool,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            description: Option<&'a str>,
+#[derive(Serialize)]
+struct Schema<'a> {
+    name: &'a str,
+    schema: &'a Value,
+    strict: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+}
+
+impl<'a> Format<'a> {
+    fn new(output: &'a OutputSchema, quirks: &Quirks) -> Self {
+        if quirks.json_object {
+            return Self::JsonObject;
         }
-        let mut map = serializer.serialize_map(None)?;
-        if self.json_object {
-            map.serialize_entry("type", "json_object")?;
-        } else {
-            let OutputSchema { name, schema, strict, .. } = self.output;
-            let description = schema.get("description").and_then(Value::as_str);
-            map.serialize_entry("type", "json_schema")?;
-            let schema = Schema { name, schema, strict: *strict, description };
-            map.serialize_entry("json_schema", &schema)?;
-        }
-        map.end()
+        let OutputSchema { name, schema, strict, .. } = output;
+        let description = schema.get("description").and_then(Value::as_str);
+        Self::JsonSchema { json_schema: Schema { name, schema, strict: *strict, description } }
     }
 }
 
@@ -215,7 +213,7 @@ impl Serialize for Messages<'_> {
                             content: ModelText(&result.outcome),
                         })?;
                     }
-                    let parts = user_parts(&turn.contents);
+                    let parts = user_parts(&turn.contents, body.quirks);
                     if parts.clone().next().is_some() {
                         let content = &Parts { body, parts };
                         list.serialize_element(&Message { role: "user", content })?;
@@ -248,165 +246,52 @@ struct ToolMessage<'a> {
 }
 
 /// A part of a message.
-#[derive(Clone, Copy)]
+#[derive(Clone, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
 enum Part<'a> {
-    Text(&'a str),
-    /// The text that introduces what a tool returned beside text.
-    ReturnedBy(&'a ToolResult),
-    Refusal(&'a str),
-    Image(&'a Media),
-    File(&'a Media),
+    Text {
+        text: Cow<'a, str>,
+    },
+    Refusal {
+        refusal: &'a str,
+    },
+    ImageUrl {
+        image_url: ImageUrl<'a>,
+    },
+    InputAudio {
+        input_audio: Audio<'a>,
+    },
+    File {
+        file: File<'a>,
+    },
+    DocumentUrl {
+        document_url: &'a str,
+    },
     /// A part that the vendor requires back.
+    #[serde(untagged)]
     Replay(&'a Value),
 }
 
-/// The parts of a user message. A tool message takes text alone, so that images and documents that a
-/// tool returned are parts of the user message that follows.
-fn user_parts(contents: &[Content]) -> impl Iterator<Item = Part<'_>> + Clone {
-    contents.iter().flat_map(|content| {
-        let (own, result) = match content {
-            Content::Text(text) => (Some(Part::Text(&text.text)), None),
-            Content::ToolResult(result) => (None, Some(result)),
-            content => (media_part(content), None),
-        };
-        let returned = result.and_then(|result| match &result.outcome {
-            ToolOutcome::Contents(contents) if contents.iter().any(|c| media_part(c).is_some()) => {
-                let intro = iter::once(Part::ReturnedBy(result));
-                Some(intro.chain(contents.iter().filter_map(media_part)))
-            }
-            _ => None,
-        });
-        own.into_iter().chain(returned.into_iter().flatten())
-    })
-}
-
-fn media_part(content: &Content) -> Option<Part<'_>> {
-    match content {
-        Content::Image(media) => Some(Part::Image(media)),
-        Content::Document(media) => Some(Part::File(media)),
-        _ => None,
-    }
-}
-
-/// The parts of a message, as the vendor takes them.
-struct Parts<'a, I> {
-    body: &'a Body<'a>,
-    parts: I,
-}
-
-impl<'a, I: Iterator<Item = Part<'a>> + Clone> Serialize for Parts<'a, I> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.body.quirks.plain_text {
-            let texts: Option<Vec<Cow<'_, str>>> = self.parts.clone().map(Part::text).collect();
-            if let Some(texts) = texts {
-                return serializer.serialize_str(&texts.join("\n"));
-            }
-        }
-        let quirks = self.body.quirks;
-        serializer.collect_seq(self.parts.clone().map(|part| PartView { part, quirks }))
-    }
-}
-
-impl<'a> Part<'a> {
-    /// The text of a part of the type `text`.
-    fn text(self) -> Option<Cow<'a, str>> {
-        match self {
-            Self::Text(text) => Some(text.into()),
-            Self::ReturnedBy(ToolResult { id, name, .. }) => {
-                Some(format!("The tool call {id} of `{name}` returned:").into())
-            }
-            Self::Replay(part) if part.get("type").is_some_and(|kind| kind == "text") => {
-                Some(part.get("text").and_then(Value::as_str).unwrap_or_default().into())
-            }
-            _ => None,
-        }
-    }
-}
-
-struct PartView<'a> {
-    part: Part<'a>,
-    quirks: &'a Quirks,
-}
-
-impl Serialize for PartView<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if let Part::Replay(part) = self.part {
-            return part.serialize(serializer);
-        }
-        let mut map = serializer.serialize_map(None)?;
-        match self.part {
-            Part::Refusal(text) => {
-                map.serialize_entry("type", "refusal")?;
-                map.serialize_entry("refusal", text)?;
-            }
-            Part::Image(media) => {
-                map.serialize_entry("type", "image_url")?;
-                map.serialize_entry("image_url", &ImageUrl { url: Source(&media.source) })?;
-            }
-            Part::File(media) => self.file(media, &mut map)?,
-            part => {
-                map.serialize_entry("type", "text")?;
-                map.serialize_entry("text", &*part.text().unwrap_or_default())?;
-            }
-        }
-        map.end()
-    }
-}
-
-impl PartView<'_> {
-    fn file<M: serde::ser::SerializeMap>(
-        &self,
-        media: &Media,
-        map: &mut M,
-    ) -> Result<(), M::Error> {
-        let filename = media.name.as_deref().unwrap_or("document");
-        match &media.source {
-            MediaSource::Base64 { mime_type, data } if mime_type.starts_with("audio/") => {
-                let format = mime_type.trim_start_matches("audio/");
-                let format = if format == "mpeg" { "mp3" } else { format };
-                let format = format.trim_start_matches("x-");
-                map.serialize_entry("type", "input_audio")?;
-                map.serialize_entry("input_audio", &Audio { data, format })
-            }
-            MediaSource::File { id, .. } => {
-                map.serialize_entry("type", "file")?;
-                map.serialize_entry("file", &FileId { file_id: id })
-            }
-            MediaSource::Url { url } if self.quirks.document_urls == DocumentUrls::Part => {
-                map.serialize_entry("type", "document_url")?;
-                map.serialize_entry("document_url", url)
-            }
-            source => {
-                map.serialize_entry("type", "file")?;
-                map.serialize_entry("file", &FileData { filename, file_data: Source(source) })
-            }
-        }
-    }
-}
-
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct ImageUrl<'a> {
     url: Source<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Audio<'a> {
     data: &'a str,
     format: &'a str,
 }
 
-#[derive(Serialize)]
-struct FileId<'a> {
-    file_id: &'a str,
-}
-
-#[derive(Serialize)]
-struct FileData<'a> {
-    filename: &'a str,
-    file_data: Source<'a>,
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum File<'a> {
+    Id { file_id: &'a str },
+    Data { filename: &'a str, file_data: Source<'a> },
 }
 
 /// The URL of a medium: its own, or one that contains the data.
+#[derive(Clone)]
 struct Source<'a>(&'a MediaSource);
 
 impl Serialize for Source<'_> {
@@ -418,6 +303,94 @@ impl Serialize for Source<'_> {
             }
             // `Body::check` has refused the others.
             _ => serializer.serialize_str(""),
+        }
+    }
+}
+
+/// The images and documents of a content: itself, and those that a tool returned.
+fn with_returned(content: &Content) -> impl Iterator<Item = &Content> + Clone {
+    let returned = match content {
+        Content::ToolResult(ToolResult { outcome: ToolOutcome::Contents(contents), .. }) => {
+            contents
+        }
+        _ => &[][..],
+    };
+    iter::once(content).chain(returned)
+}
+
+/// The parts of a user message. A tool message takes text alone, so that images and documents that a
+/// tool returned are parts of the user message that follows.
+fn user_parts<'a>(
+    contents: &'a [Content],
+    quirks: &'a Quirks,
+) -> impl Iterator<Item = Part<'a>> + Clone {
+    contents.iter().flat_map(move |content| {
+        let own = match content {
+            Content::Text(text) => Some(Part::Text { text: (&*text.text).into() }),
+            Content::ToolResult(ToolResult { id, name, .. }) => {
+                let has_media = with_returned(content).any(|c| media_part(c, quirks).is_some());
+                let intro = || format!("The tool call {id} of `{name}` returned:").into();
+                has_media.then(|| Part::Text { text: intro() })
+            }
+            _ => None,
+        };
+        own.into_iter().chain(with_returned(content).filter_map(|c| media_part(c, quirks)))
+    })
+}
+
+fn media_part<'a>(content: &'a Content, quirks: &Quirks) -> Option<Part<'a>> {
+    let media = match content {
+        Content::Image(media) => {
+            return Some(Part::ImageUrl { image_url: ImageUrl { url: Source(&media.source) } });
+        }
+        Content::Document(media) => media,
+        _ => return None,
+    };
+    Some(match &media.source {
+        MediaSource::Base64 { mime_type, data } if mime_type.starts_with("audio/") => {
+            let format = mime_type.trim_start_matches("audio/");
+            let format = if format == "mpeg" { "mp3" } else { format.trim_start_matches("x-") };
+            Part::InputAudio { input_audio: Audio { data, format } }
+        }
+        MediaSource::File { id, .. } => Part::File { file: File::Id { file_id: id } },
+        MediaSource::Url { url } if quirks.document_urls == DocumentUrls::Part => {
+            Part::DocumentUrl { document_url: url }
+        }
+        source => {
+            let filename = media.name.as_deref().unwrap_or("document");
+            Part::File { file: File::Data { filename, file_data: Source(source) } }
+        }
+    })
+}
+
+/// The parts of a message, as the vendor takes them.
+struct Parts<'a, I> {
+    body: &'a Body<'a>,
+    parts: I,
+}
+
+impl<'a, I: Iterator<Item = Part<'a>> + Clone> Serialize for Parts<'a, I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.body.quirks.plain_text {
+            let texts: Option<Vec<Cow<'_, str>>> =
+                self.parts.clone().map(Part::into_text).collect();
+            if let Some(texts) = texts {
+                return serializer.serialize_str(&texts.join("\n"));
+            }
+        }
+        serializer.collect_seq(self.parts.clone())
+    }
+}
+
+impl<'a> Part<'a> {
+    /// The text of a part of the type `text`.
+    fn into_text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Self::Text { text } => Some(text),
+            Self::Replay(part) if part.get("type").is_some_and(|kind| kind == "text") => {
+                Some(part.get("text").and_then(Value::as_str).unwrap_or_default().into())
+            }
+            _ => None,
         }
     }
 }
@@ -459,8 +432,8 @@ impl<'a> AssistantMessage<'a> {
                 _ if replay.is_some() => None,
                 // Some servers reject a text of blanks.
                 Content::Text(text) if text.text.trim().is_empty() => None,
-                Content::Text(text) => Some(Part::Text(&text.text)),
-                Content::Refusal(refusal) => Some(Part::Refusal(&refusal.text)),
+                Content::Text(text) => Some(Part::Text { text: (&*text.text).into() }),
+                Content::Refusal(refusal) => Some(Part::Refusal { refusal: &refusal.text }),
                 // Citations are in the text; items of other vendors are not sent.
                 _ => None,
             };

@@ -8,43 +8,30 @@ use crate::client::json::{Count, Maybe};
 
 /// The object `usage`.
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Counts {
-    #[serde(default)]
     prompt_tokens: Count,
-    #[serde(default)]
     completion_tokens: Count,
-    #[serde(default)]
     prompt_tokens_details: Maybe<Details>,
-    #[serde(default)]
     completion_tokens_details: Maybe<Details>,
     // DeepSeek, Databricks, Moonshot.
-    #[serde(default)]
     prompt_cache_hit_tokens: Count,
-    #[serde(default)]
     cache_read_input_tokens: Count,
-    #[serde(default)]
     cached_tokens: Count,
-    #[serde(default)]
     cache_creation_input_tokens: Count,
     // Perplexity.
-    #[serde(default)]
     reasoning_tokens: Count,
 }
 
 /// The parts of a count.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
 struct Details {
-    #[serde(default)]
     cached_tokens: Count,
-    #[serde(default)]
     cache_write_tokens: Count,
-    #[serde(default)]
     reasoning_tokens: Count,
-    #[serde(default)]
     text_tokens: Count,
-    #[serde(default)]
     image_tokens: Count,
-    #[serde(default)]
     audio_tokens: Count,
 }
 

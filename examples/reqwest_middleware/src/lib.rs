@@ -19,8 +19,8 @@ use reqwest_tracing::{SpanBackendWithUrl, TracingMiddleware};
 /// Where there is no TLS to be had.
 pub fn client() -> Result<ClientWithMiddleware, reqwest::Error> {
     let client = reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_mins(2))
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_read_timeout(Duration::from_mins(2))
         // A key is for the host it was given for.
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
@@ -29,7 +29,7 @@ pub fn client() -> Result<ClientWithMiddleware, reqwest::Error> {
 
 /// The options of a provider that is to send by that client.
 pub fn http(client: ClientWithMiddleware) -> HttpOptions {
-    HttpOptions::default().send_with(move |request| {
+    HttpOptions::default().with_sender(move |request| {
         let client = client.clone();
         async move { client.execute(request).await }
     })

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("http"));
     tracing_subscriber::registry().with(layer).try_init()?;
 
-    let mut chat = Chat::new(OpenAi::new("gpt-4o-mini").http(http(client()?)));
+    let mut chat = Chat::new(OpenAi::new("gpt-4o-mini").with_http(http(client()?)));
     let answer = chat.chat("What is the capital of France?").await?;
     writeln!(std::io::stdout(), "{answer}")?;
     provider.shutdown()?;

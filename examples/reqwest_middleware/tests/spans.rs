@@ -37,8 +37,8 @@ async fn a_request_by_the_programs_client_is_below_the_chat_span() {
         Answer::json(200, &reply()),
         Answer::events(format!("data: {event}\n\n")),
     ]);
-    let model = || OpenAi::new("gpt-4o").api_key("canary").http(http(client().expect("a client")));
-    let mut chat = Chat::new(model().base_url(server.url()));
+    let model = || OpenAi::new("gpt-4o").with_api_key("canary").with_http(http(client().expect("a client")));
+    let mut chat = Chat::new(model().with_base_url(server.url()));
     for tree in [
         // Each attempt is a request of its own.
         "invoke_agent\n  chat gpt-4o\n    POST\n    POST\n",
@@ -57,7 +57,7 @@ async fn a_request_by_the_programs_client_is_below_the_chat_span() {
     }
 
     let recorder = Recorder::new();
-    let mut chat = Chat::new(model().base_url("http://127.0.0.1:9/v1"));
+    let mut chat = Chat::new(model().with_base_url("http://127.0.0.1:9/v1"));
     let error = chat.chat("hi").await.expect_err("nobody is there");
     let ChatError::Provider(error) = error else { panic!("{error:?}") };
     assert_eq!(error.kind(), ProviderErrorKind::Connection);
