@@ -15,7 +15,7 @@ use chatlas_core::{
 use chatlas_providers::google::Gemini;
 use serde_json::{Value, json};
 
-use super::fixed::{done, events, hi, replying, run, server, server_with, set, streaming};
+use super::fixed::{done, events, hi, partial, replying, run, server, server_with, set, streaming};
 
 const VENDOR: &str = "gcp.gemini";
 
@@ -639,6 +639,18 @@ fn a_stream_is_complete_if_each_candidate_has_a_finish_reason() {
         let error = events_of(data).unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
     }
+}
+
+#[test]
+fn a_partial_reply_contains_what_was_taken() {
+    let chunks = [
+        chunk(&json!([{"text": "Hm.", "thought": true}]), None),
+        chunk(&json!([{"text": "a"}, {"text": "b"}]), None),
+        chunk(&json!([{"text": "c"}]), Some("STOP")),
+    ];
+    let partial = partial(&gemini().with_http(streaming(&chunks)), 3).expect("a partial reply");
+    assert_eq!(partial.contents, [Content::Thinking(Thinking::new("Hm.")), Content::text("a")]);
+    assert_eq!(partial.response_id.as_deref(), Some("r-1"));
 }
 
 fn events_of(data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
