@@ -11,35 +11,31 @@ use crate::client::json::{Count, List, Maybe, Raw, Text, parse, read};
 use crate::http::snippet;
 
 /// `{"error": …}`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Envelope<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     error: Raw<'a>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Failure<'a> {
-    #[serde(default)]
     code: Count,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     status: Text<'a>,
-    #[serde(borrow, default)]
     message: Text<'a>,
-    #[serde(borrow, default)]
     details: List<Detail<'a>>,
 }
 
 /// The fields of `ErrorInfo`, `RetryInfo` and `RequestInfo`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Detail<'a> {
-    #[serde(borrow, default, rename = "@type")]
+    #[serde(borrow, rename = "@type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     reason: Text<'a>,
-    #[serde(borrow, default)]
     retry_delay: Text<'a>,
-    #[serde(borrow, default)]
     request_id: Text<'a>,
 }
 

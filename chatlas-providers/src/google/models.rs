@@ -7,28 +7,23 @@ use crate::client::Page;
 use crate::client::json::{Count, List, Maybe, Raw, Text, parse, read};
 use crate::http::malformed;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Listing<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     models: Raw<'a>,
     /// The list of Vertex AI.
-    #[serde(borrow, default)]
     publisher_models: Raw<'a>,
-    #[serde(borrow, default)]
     next_page_token: Text<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Entry<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     display_name: Text<'a>,
-    #[serde(default)]
     input_token_limit: Count,
-    #[serde(default)]
     output_token_limit: Count,
 }
 
@@ -57,10 +52,9 @@ fn model(entry: &Entry<'_>) -> Model {
     model
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Counted {
-    #[serde(default)]
     total_tokens: Count,
 }
 

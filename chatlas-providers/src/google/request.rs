@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::contents::Contents;
-use super::gemini::Quirks;
-use super::schema;
+use super::quirks::Quirks;
+use super::{model_name, schema};
 use crate::client::fields::{Fields, refuse};
 
 /// The settings that only Google has.
@@ -140,12 +140,6 @@ pub(super) fn check(
     )
 }
 
-/// Returns the number in the name of a model: 2 for `gemini-2.5-flash`.
-pub(super) fn generation(model: &str) -> Option<u32> {
-    let rest = model.rsplit('/').next()?.strip_prefix("gemini-")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
 /// The tools of a request: those that Google runs, then the functions.
 pub(super) fn tools<'a>(tools: &'a [ToolDefinition], settings: &'a Settings) -> Vec<Tool<'a>> {
     let search = settings.web_search.as_ref();
@@ -271,7 +265,7 @@ struct ThinkingConfig {
 /// tokens. A word is a level; Gemini 2.5 has no levels, so the level becomes the budget of
 /// [Google's table](https://ai.google.dev/gemini-api/docs/openai#thinking).
 fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<ThinkingConfig> {
-    let thinking_budget = level.and_then(|level| match (level, generation(model)) {
+    let thinking_budget = level.and_then(|level| match (level, model_name::generation(model)) {
         ("none", _) => Some(0),
         ("minimal" | "low", Some(2)) => Some(1024),
         ("medium", Some(2)) => Some(8192),
