@@ -44,10 +44,7 @@ impl client::Decoder for Decoder {
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
         let is_unfinished = |candidate: &Progress| candidate.finish_reason.is_none();
         if self.candidates.is_empty() || self.candidates.values().any(is_unfinished) {
-            return Err(ProviderError::new(
-                ProviderErrorKind::TruncatedStream,
-                "the reply broke off before its end",
-            ));
+            return Err(client::truncated());
         }
         self.finish(reply)?;
         reply.end();
