@@ -30,7 +30,7 @@ pub use aws_event_stream::AwsEventStream;
 pub use choice::{CallPiece, ChoiceMut, Words};
 pub(crate) use decode::MAX_EVENT;
 pub use decode::{Frame, Framing, OnFrame};
-#[cfg(feature = "bedrock")]
+#[cfg(any(feature = "bedrock", feature = "google"))]
 pub(crate) use dialect::truncated;
 pub use dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead};
 pub(crate) use endpoint::set_header;

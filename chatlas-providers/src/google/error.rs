@@ -11,39 +11,35 @@ use crate::client::json::{Count, List, Maybe, Raw, Text, parse, read};
 use crate::http::snippet;
 
 /// `{"error": …}`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Envelope<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     error: Raw<'a>,
 }
 
 #[derive(Default, Deserialize)]
-struct Status<'a> {
-    #[serde(default)]
+#[serde(default)]
+struct Failure<'a> {
     code: Count,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     status: Text<'a>,
-    #[serde(borrow, default)]
     message: Text<'a>,
-    #[serde(borrow, default)]
     details: List<Detail<'a>>,
 }
 
 /// The fields of `ErrorInfo`, `RetryInfo` and `RequestInfo`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Detail<'a> {
-    #[serde(borrow, default, rename = "@type")]
+    #[serde(borrow, rename = "@type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     reason: Text<'a>,
-    #[serde(borrow, default)]
     retry_delay: Text<'a>,
-    #[serde(borrow, default)]
     request_id: Text<'a>,
 }
 
-impl<'a> Status<'a> {
+impl<'a> Failure<'a> {
     /// Returns a field of the detail of that type.
     fn detail<'s>(
         &'s self,
@@ -77,9 +73,9 @@ pub(super) fn reported(error: &RawValue) -> Option<ProviderError> {
 
 fn typed(error: &RawValue, status: Option<u16>) -> Option<ProviderError> {
     let read = if error.get().starts_with('"') {
-        Status { message: parse(Some(error))?, ..Status::default() }
+        Failure { message: parse(Some(error))?, ..Failure::default() }
     } else {
-        parse::<Maybe<Status<'_>>>(Some(error))?.0?
+        parse::<Maybe<Failure<'_>>>(Some(error))?.0?
     };
     let message =
         read.message.non_empty().unwrap_or("the server reported an error without a message");

@@ -6,11 +6,11 @@ use chatlas_core::{
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::contents::Contents;
-use super::gemini::Quirks;
-use super::schema;
+use super::quirks::Quirks;
+use super::{model_name, schema};
 use crate::client::fields::{Fields, refuse};
 
 /// The settings that only Google has.
@@ -58,8 +58,9 @@ impl Body<'_> {
         if !tools.is_empty() {
             fields.set("tools", tools)?;
         }
-        let config = Config::new(model, settings, &request.params, request.output.as_deref());
-        if config != Config::default() {
+        let config =
+            GenerationConfig::new(model, settings, &request.params, request.output.as_deref());
+        if config != GenerationConfig::default() {
             fields.merge("generationConfig", &config)?;
         }
         Ok(())
@@ -139,54 +140,60 @@ pub(super) fn check(
     )
 }
 
-/// Returns the number in the name of a model: 2 for `gemini-2.5-flash`.
-pub(super) fn generation(model: &str) -> Option<u32> {
-    let rest = model.rsplit('/').next()?.strip_prefix("gemini-")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+/// The tools of a request: those that Google runs, then the functions.
+pub(super) fn tools<'a>(tools: &'a [ToolDefinition], settings: &'a Settings) -> Vec<Tool<'a>> {
+    let search = settings.web_search.as_ref();
+    let search = search.map(|tool| Tool::GoogleSearch { exclude_domains: &tool.blocked_domains });
+    let fetch = settings.web_fetch.as_ref().map(|_| Tool::UrlContext {});
+    let code = settings.code_execution.then_some(Tool::CodeExecution {});
+    let functions = || Tool::FunctionDeclarations(tools.iter().map(Function::new).collect());
+    let functions = (!tools.is_empty()).then(functions);
+    [search, fetch, code, functions].into_iter().flatten().collect()
 }
 
-/// The tools that Google runs, then the functions.
-pub(super) fn tools(tools: &[ToolDefinition], settings: &Settings) -> Vec<Value> {
-    let mut list = Vec::new();
-    if let Some(search) = &settings.web_search {
-        let domains = &search.blocked_domains;
-        list.push(if domains.is_empty() {
-            json!({"googleSearch": {}})
-        } else {
-            json!({"googleSearch": {"excludeDomains": domains}})
-        });
-    }
-    if settings.web_fetch.is_some() {
-        list.push(json!({"urlContext": {}}));
-    }
-    if settings.code_execution {
-        list.push(json!({"codeExecution": {}}));
-    }
-    if !tools.is_empty() {
-        let functions: Vec<Value> = tools.iter().map(declaration).collect();
-        list.push(json!({"functionDeclarations": functions}));
-    }
-    list
+/// An object with one field, which is named after the variant.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(super) enum Tool<'a> {
+    GoogleSearch {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        exclude_domains: &'a [String],
+    },
+    UrlContext {},
+    CodeExecution {},
+    FunctionDeclarations(Vec<Function<'a>>),
 }
 
-fn declaration(tool: &ToolDefinition) -> Value {
-    let mut function = json!({"name": tool.name, "description": tool.description});
-    let schema = &*tool.parameters;
-    let closed = matches!(schema["additionalProperties"], Value::Null | Value::Bool(false));
-    let is_empty = schema["properties"].as_object().is_none_or(Map::is_empty);
-    match schema::subset(schema, false) {
-        Some(subset) => function["parameters"] = subset,
-        // A function without parameters has no schema: Google refuses an empty one.
-        None if closed && is_empty => {}
-        None => function["parametersJsonSchema"] = schema.clone(),
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Function<'a> {
+    name: &'a str,
+    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters_json_schema: Option<&'a Value>,
+}
+
+impl<'a> Function<'a> {
+    fn new(tool: &'a ToolDefinition) -> Self {
+        let schema = &*tool.parameters;
+        let parameters = schema::subset(schema, false);
+        // Google refuses the empty schema of a function without parameters.
+        let is_needed = parameters.is_none() && !schema::is_empty_object(schema);
+        Self {
+            name: &tool.name,
+            description: &tool.description,
+            parameters,
+            parameters_json_schema: is_needed.then_some(schema),
+        }
     }
-    function
 }
 
 /// `generationConfig`.
 #[derive(Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Config<'a> {
+struct GenerationConfig<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,7 +213,7 @@ struct Config<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     candidate_count: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_config: Option<Thinking>,
+    thinking_config: Option<ThinkingConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_mime_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,7 +222,7 @@ struct Config<'a> {
     response_json_schema: Option<&'a Value>,
 }
 
-impl<'a> Config<'a> {
+impl<'a> GenerationConfig<'a> {
     fn new(
         model: &str,
         settings: &Settings,
@@ -245,7 +252,7 @@ impl<'a> Config<'a> {
 /// `thinkingConfig`.
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Thinking {
+struct ThinkingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_budget: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -257,8 +264,8 @@ struct Thinking {
 /// Returns how much the model thinks, and whether it returns its thoughts. A number is a budget of
 /// tokens. A word is a level; Gemini 2.5 has no levels, so the level becomes the budget of
 /// [Google's table](https://ai.google.dev/gemini-api/docs/openai#thinking).
-fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<Thinking> {
-    let thinking_budget = level.and_then(|level| match (level, generation(model)) {
+fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<ThinkingConfig> {
+    let thinking_budget = level.and_then(|level| match (level, model_name::generation(model)) {
         ("none", _) => Some(0),
         ("minimal" | "low", Some(2)) => Some(1024),
         ("medium", Some(2)) => Some(8192),
@@ -266,10 +273,10 @@ fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<Thi
         (number, _) => number.parse().ok(),
     });
     let level = level.filter(|_| thinking_budget.is_none());
-    let config = Thinking {
+    let config = ThinkingConfig {
         thinking_budget,
         thinking_level: level.map(str::to_ascii_uppercase),
         include_thoughts: settings.thoughts,
     };
-    (config != Thinking::default()).then_some(config)
+    (config != ThinkingConfig::default()).then_some(config)
 }

@@ -160,3 +160,15 @@ pub(crate) fn done(events: &[CompletionEvent]) -> &Completion {
         other => panic!("the last event is {other:?}"),
     }
 }
+
+/// Returns the partial reply of a stream of which only the first events are taken.
+#[cfg_attr(not(feature = "google"), allow(dead_code))]
+pub(crate) fn partial(provider: &impl Provider, events: usize) -> Option<Completion> {
+    run(async {
+        let mut stream = provider.chat_stream(hi()).await.expect("a stream");
+        for _ in 0..events {
+            stream.next().await.expect("an event").expect("a success");
+        }
+        stream.take_partial()
+    })
+}
