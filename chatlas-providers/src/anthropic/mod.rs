@@ -7,7 +7,7 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod settings;
-mod wire;
+pub(crate) mod wire;
 
 use chatlas_core::provider::{SupportsTool, Vendor};
 use chatlas_core::tool::ToolDefinition;
@@ -15,9 +15,9 @@ use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::client::fields;
 use crate::client::json::{self, Count, Maybe};
 use crate::client::{
     Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse, malformed, set_header,
@@ -127,14 +127,12 @@ impl Dialect for Messages {
             api: "Anthropic's Messages API",
             has_output_format: request::has_output_format(call.model),
         };
-        let mut more = vec![("model", Value::from(call.model))];
-        if call.operation != Operation::Count {
-            more.push(("stream", call.is_streamed().into()));
-        }
-        let request = Body::new(service, &self.settings, call, more)?;
+        let model = ("model", Some(call.model.into()));
+        let stream = ("stream", Some(call.is_streamed().into()));
+        let request = Body::new(service, &self.settings, call, vec![model, stream])?;
         match call.operation {
-            Operation::Count => request.counted().write(body),
-            _ => request.write(body),
+            Operation::Count => fields::write(body, &request.counted()),
+            _ => fields::write(body, &request),
         }
     }
 

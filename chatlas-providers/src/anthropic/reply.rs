@@ -275,16 +275,16 @@ impl Decoder {
                 let [id, name, input] = ["id", "name", "input"].map(|key| fields.remove(key));
                 // Other fields, such as the caller of the tool, are sent back with the call.
                 remove_nulls_in(&mut fields);
-                let replay = (fields.len() > 1).then(|| self.replay(fields));
+                let item = (fields.len() > 1).then(|| Replay::new(self.provider, fields));
                 if has_pieces {
-                    if let Some(replay) = replay {
-                        first.set_call_replay(index, replay);
+                    if let Some(item) = item {
+                        first.set_call_replay(index, item);
                     }
                     first.end_call(index);
                 } else {
                     let mut request =
                         ToolRequest::new(text(id), text(name), input.unwrap_or_default());
-                    request.replay = replay;
+                    request.replay = item;
                     first.content(index, Content::ToolRequest(request));
                 }
             }
@@ -309,22 +309,17 @@ impl Decoder {
         let kind = string(&fields, "type").to_owned();
         let mut first = reply.first();
         if kind == "redacted_thinking" {
-            first.thinking_mut(index).replay = Some(self.replay(fields));
+            first.thinking_mut(index).replay = Some(Replay::new(self.provider, fields));
         } else if kind.ends_with("_tool_use") {
             self.server_calls.insert(index, fields);
         } else if let Some(name) = kind.strip_suffix("_tool_result") {
-            let id = string(&fields, "tool_use_id");
-            let call = self.server_calls.iter().rev().find(|(_, call)| string(call, "id") == id);
-            let call = call.map(|(index, _)| *index).filter(|_| !id.is_empty());
-            match call.and_then(|index| Some((index, self.server_calls.remove(&index)?))) {
-                Some((index, call)) => {
-                    first.content(index, server_call(self.provider, call, Some(fields)));
-                }
-                None => {
-                    let id = non_empty(id);
-                    let item = Value::Array(vec![fields.into()]);
-                    first.content(index, server_tool(self.provider, name, id, item));
-                }
+            let id = non_empty(string(&fields, "tool_use_id"));
+            let call = id.as_deref().and_then(|id| self.take_server_call(id));
+            if let Some((index, call)) = call {
+                first.content(index, server_call(self.provider, call, Some(fields)));
+            } else {
+                let item = Value::Array(vec![fields.into()]);
+                first.content(index, server_tool(self.provider, name, id, item));
             }
         } else {
             // A summary without content is sent back without the field.
@@ -334,6 +329,13 @@ impl Decoder {
             let id = non_empty(string(&fields, "id"));
             first.content(index, server_tool(self.provider, &kind, id, fields.into()));
         }
+    }
+
+    /// Takes the last call with that id which has no result yet, with the index of its block.
+    fn take_server_call(&mut self, id: &str) -> Option<(u64, Map<String, Value>)> {
+        let mut calls = self.server_calls.iter().rev();
+        let index = *calls.find(|(_, call)| string(call, "id") == id)?.0;
+        Some((index, self.server_calls.remove(&index)?))
     }
 
     /// Ends the reply.
@@ -421,8 +423,8 @@ fn server_tool(provider: &'static str, name: &str, id: Option<String>, item: Val
 
 fn citation(note: &Value) -> Citation {
     let first = |keys: &[&str]| keys.iter().find_map(|key| note.get(key)?.as_str());
-    let mut citation = Citation::default();
-    citation.url = first(&["url", "source"]).map(str::to_owned);
+    let url = first(&["url", "source"]);
+    let mut citation = url.map_or_else(Citation::default, Citation::from_url);
     citation.title = first(&["title", "document_title"]).map(str::to_owned);
     citation.quote = first(&["cited_text"]).map(str::to_owned);
     citation

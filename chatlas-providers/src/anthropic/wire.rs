@@ -122,18 +122,32 @@ impl Counts {
         }
     }
 
-    /// Returns the counts with every part included in its total. `input_tokens` excludes the tokens
-    /// that were read from or written to the cache.
+    /// Returns the counts with every part included in its total.
     pub(super) fn usage(&self) -> Usage {
-        let (read, write) = (self.cache_read_input_tokens.0, self.cache_creation_input_tokens.0);
-        let parts = [self.input_tokens.0, read, write];
-        let mut usage = Usage::default();
-        usage.input_tokens = parts.into_iter().flatten().reduce(u64::saturating_add);
-        usage.output_tokens = self.output_tokens.0;
-        usage.cache_read_tokens = read;
-        usage.cache_write_tokens = write;
+        let mut usage = usage(
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+        );
         let details = self.output_tokens_details.0.as_ref();
         usage.reasoning_tokens = details.and_then(|details| details.thinking_tokens.0);
         usage
     }
+}
+
+/// Returns the token counts of an API whose count of input tokens excludes those that were read from
+/// or written to the cache.
+pub(crate) fn usage(input: Count, output: Count, cache_read: Count, cache_write: Count) -> Usage {
+    let mut usage = Usage::default();
+    for Count(part) in [input, cache_read, cache_write] {
+        usage.input_tokens = match (usage.input_tokens, part) {
+            (Some(sum), Some(part)) => Some(sum.saturating_add(part)),
+            (sum, part) => sum.or(part),
+        };
+    }
+    usage.output_tokens = output.0;
+    usage.cache_read_tokens = cache_read.0;
+    usage.cache_write_tokens = cache_write.0;
+    usage
 }

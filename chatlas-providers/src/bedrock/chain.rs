@@ -83,3 +83,68 @@ async fn send(client: &Client, request: HttpRequest) -> Result<HttpResponse, Con
     }
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Starts a server that sends this head, or nothing at all. Returns its URL and the number of
+    /// its connections.
+    fn serve(head: Option<String>) -> (String, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}/credentials", listener.local_addr().unwrap());
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        std::thread::spawn(move || {
+            let mut open = Vec::new();
+            for mut connection in listener.incoming().flatten() {
+                count.fetch_add(1, Ordering::SeqCst);
+                if let Some(head) = &head {
+                    let mut request = [0; 1024];
+                    let _ = connection.read(&mut request);
+                    let _ = connection.write_all(head.as_bytes());
+                }
+                open.push(connection);
+            }
+        });
+        (url, connections)
+    }
+
+    async fn get(url: &str, read_timeout: Duration) -> Result<HttpResponse, ConnectorError> {
+        let settings = HttpConnectorSettings::builder().read_timeout(read_timeout).build();
+        Connector::new(&settings).call(HttpRequest::get(url).unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (other, connections) = serve(None);
+        let head = format!("HTTP/1.1 307 Moved\r\nlocation: {other}\r\ncontent-length: 0\r\n\r\n");
+        let (url, _) = serve(Some(head));
+        let response = get(&url, Duration::from_secs(10)).await.unwrap();
+        assert_eq!(response.status().as_u16(), 307);
+        assert_eq!(connections.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn the_timeout_of_the_sdk_is_kept() {
+        let (url, _) = serve(None);
+        let start = Instant::now();
+        let error = get(&url, Duration::from_millis(100)).await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test]
+    async fn a_long_response_is_an_error() {
+        let body = "x".repeat(MAX_BODY + 1);
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let (url, _) = serve(Some(head));
+        assert!(get(&url, Duration::from_secs(10)).await.unwrap_err().is_io());
+    }
+}

@@ -30,6 +30,7 @@ use serde_json::value::RawValue;
 
 use crate::anthropic::request::{self, Service};
 use crate::anthropic::settings::{Caching, ClaudeDialect, Settings};
+use crate::client::fields;
 use crate::client::json::{self, Count, Maybe};
 use crate::client::{
     AwsEventStream, Call, Client, Dialect, Endpoint, KeyNeeded, Operation, Page, ReplyHead,
@@ -38,8 +39,6 @@ use crate::client::{
 use credentials::{Account, without_region};
 use reply::Decoder;
 
-/// `gen_ai.provider.name`.
-const PROVIDER: &str = "aws.bedrock";
 /// The service that runs models. The service that lists them has the same name without the suffix.
 const RUNTIME: &str = "bedrock-runtime";
 /// The version of the Messages API on Bedrock.
@@ -48,7 +47,7 @@ const ANTHROPIC_VERSION: &str = "bedrock-2023-05-31";
 const REQUEST_ID_HEADERS: &[&str] = &["x-amzn-requestid", "x-request-id"];
 
 /// AWS Bedrock. The base URL depends on the region.
-pub static BEDROCK: Vendor = Vendor::new(PROVIDER, "")
+pub static BEDROCK: Vendor = Vendor::new("aws.bedrock", "")
     .with_api_key_env("AWS_BEARER_TOKEN_BEDROCK")
     .with_default_model("us.anthropic.claude-sonnet-5");
 
@@ -111,6 +110,7 @@ pub type Bedrock = Client<BedrockDialect>;
 /// The APIs of Bedrock.
 #[derive(Clone, Debug)]
 pub struct BedrockDialect {
+    provider: &'static str,
     /// The API that is set; otherwise the model decides.
     chosen_api: Option<BedrockApi>,
     /// The API of the current model.
@@ -154,6 +154,7 @@ impl Dialect for BedrockDialect {
     fn new((): (), endpoint: &mut Endpoint) -> Self {
         endpoint.set_key_needed(KeyNeeded::Never);
         let mut dialect = Self {
+            provider: endpoint.vendor().name,
             chosen_api: None,
             api: BedrockApi::Converse,
             account: Account::from_env(),
@@ -242,8 +243,13 @@ impl Dialect for BedrockDialect {
             BedrockApi::InvokeModel => self.write_invoke(call, body),
             BedrockApi::Converse => {
                 let guardrail = self.guardrail.as_ref();
-                let request = converse::request::Body::new(&self.settings, guardrail, call)?;
-                if is_count { request.write_counted(body) } else { request.write(body) }
+                let request =
+                    converse::request::Body::new(self.provider, &self.settings, guardrail, call)?;
+                if is_count {
+                    fields::write(body, &request.counted())
+                } else {
+                    fields::write(body, &request)
+                }
             }
         }
     }
@@ -277,16 +283,16 @@ impl BedrockDialect {
     /// Writes a request of the Messages API. The model and the kind of reply are part of the URL.
     fn write_invoke(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
         let service = Service {
-            provider: PROVIDER,
+            provider: self.provider,
             api: "Claude on Bedrock",
             // All of its models return structured output by a tool call.
             has_output_format: false,
         };
-        let mut more = vec![("anthropic_version", ANTHROPIC_VERSION.into())];
-        if !self.settings.betas.is_empty() {
-            more.push(("anthropic_beta", json!(self.settings.betas)));
-        }
-        request::Body::new(service, &self.settings, call, more)?.write(body)
+        let betas = &self.settings.betas;
+        let version = ("anthropic_version", Some(ANTHROPIC_VERSION.into()));
+        let betas = ("anthropic_beta", (!betas.is_empty()).then(|| json!(betas)));
+        let request = request::Body::new(service, &self.settings, call, vec![version, betas])?;
+        fields::write(body, &request)
     }
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use chatlas_core::ProviderError;
 use serde::Deserialize;
 
-use super::{BedrockApi, PROVIDER, converse, error};
+use super::{BedrockApi, converse, error};
 use crate::anthropic;
 use crate::client::json::{self, Maybe, Text};
 use crate::client::{self, Frame, Reply, ReplyHead, malformed};
@@ -47,10 +47,12 @@ impl Decoder {
             model: head.model.to_owned(),
             api: match api {
                 BedrockApi::InvokeModel => Api::InvokeModel {
-                    decoder: anthropic::reply::Decoder::new(PROVIDER),
+                    decoder: anthropic::reply::Decoder::new(head.vendor.name),
                     chunk: Vec::new(),
                 },
-                BedrockApi::Converse => Api::Converse(converse::reply::Decoder::default()),
+                BedrockApi::Converse => {
+                    Api::Converse(converse::reply::Decoder::new(head.vendor.name))
+                }
             },
         }
     }

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "bedrock")]
 mod aws_event_stream;
+mod choice;
 mod decode;
 mod dialect;
 mod endpoint;
@@ -26,6 +27,7 @@ use chatlas_core::provider::{Protocol, Vendor};
 
 #[cfg(feature = "bedrock")]
 pub use aws_event_stream::AwsEventStream;
+pub use choice::{CallPiece, ChoiceMut, Words};
 pub(crate) use decode::MAX_EVENT;
 pub use decode::{Frame, Framing, OnFrame};
 #[cfg(any(feature = "bedrock", feature = "google"))]
@@ -33,7 +35,7 @@ pub(crate) use dialect::truncated;
 pub use dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead};
 pub(crate) use endpoint::set_header;
 pub use endpoint::{Endpoint, KeyIn, KeyNeeded};
-pub use reply::{CallPiece, ChoiceMut, Reply};
+pub use reply::Reply;
 pub use sse::Sse;
 use wire::Wire;
 

@@ -10,7 +10,7 @@ use chatlas_core::{
 use chatlas_providers::anthropic::Anthropic;
 use serde_json::{Value, json};
 
-use crate::canned::{self, Answer, answering, hi, run};
+use super::fixed::{self, Answer, answering, hi, run};
 
 const OUTPUT_TOOL: &str = "_structured_tool_call";
 
@@ -25,7 +25,7 @@ fn complete(message: &Value) -> Result<Completion, ProviderError> {
 
 /// Reads a streamed message.
 fn decoded(events: &[Value]) -> Result<Vec<CompletionEvent>, ProviderError> {
-    canned::stream(&model(vec![Answer::events(events)]))
+    fixed::events(&model(vec![Answer::events(events)]))
 }
 
 fn begin(usage: &Value) -> Value {
@@ -294,7 +294,7 @@ fn other_fields_of_a_call_are_kept_as_its_item() {
 fn an_error_in_a_reply_is_typed() {
     let error_event = json!({"type": "error", "error":
         {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"});
-    let stream = |event: &Value| decoded(&[event.clone()]).unwrap_err();
+    let stream = |event: &Value| decoded(std::slice::from_ref(event)).unwrap_err();
     let error = stream(&error_event);
     assert_eq!((error.kind(), error.request_id()), (Kind::Overloaded, Some("req_1")));
     assert_eq!(complete(&error_event).unwrap_err(), error);
@@ -305,7 +305,7 @@ fn an_error_in_a_reply_is_typed() {
     assert_eq!(stream(&json!({"type": "message_stop"})).kind(), Kind::MalformedReply);
     for data in ["{\"type\": ", "<html>"] {
         let answer = Answer::new(200, "text/event-stream", format!("data: {data}\n\n"));
-        let error = canned::stream(&model(vec![answer])).unwrap_err();
+        let error = fixed::events(&model(vec![answer])).unwrap_err();
         assert_eq!(error.kind(), Kind::MalformedReply, "{data}");
     }
     for body in ["{\"type\": ", "", "<html>"] {
@@ -446,10 +446,9 @@ fn the_list_of_models_has_pages() {
     let mut eight = Model::new("claude-8");
     eight.owner = Some("anthropic".into());
     assert_eq!(models, [nine, eight]);
-    let urls: Vec<String> =
-        requests.lock().expect("no panic").iter().map(|sent| sent.url.clone()).collect();
-    let list = "https://api.anthropic.com/v1/models".to_owned();
-    assert_eq!(urls, [list.clone(), list + "?limit=1000&after_id=claude-8"]);
+    let urls: Vec<String> = requests.all().into_iter().map(|request| request.url).collect();
+    let url = "https://api.anthropic.com/v1/models".to_owned();
+    assert_eq!(urls, [url.clone(), url + "?limit=1000&after_id=claude-8"]);
     for body in [json!({}), json!("hello"), json!(true), json!(7)] {
         assert!(run(model(vec![Answer::json(200, &body)]).list_models()).is_err(), "{body}");
     }
@@ -460,7 +459,7 @@ fn the_pages_of_a_list_are_bounded() {
     let page = json!({"data": [{"id": "claude-1"}], "has_more": true, "last_id": "claude-1"});
     let other = json!({"data": [{"id": "claude-2"}], "has_more": true, "last_id": "claude-2"});
     let answers = (0..400).map(|n| Answer::json(200, if n % 2 == 0 { &page } else { &other }));
-    let (http, requests) = answering(answers.collect());
+    let (http, requests) = answering(answers.collect::<Vec<_>>());
     let _ = run(model(Vec::new()).with_http(http).list_models());
-    assert!(requests.lock().expect("no panic").len() <= 100);
+    assert!(requests.all().len() <= 100);
 }

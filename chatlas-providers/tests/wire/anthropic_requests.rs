@@ -11,7 +11,7 @@ use chatlas_core::{
 use chatlas_providers::anthropic::{Anthropic, Caching};
 use serde_json::{Map, Value, json};
 
-use crate::canned::{Answer, Sent, answering, hi, run};
+use super::fixed::{Answer, Request, answering, hi, run};
 
 /// The vendor whose items are sent back.
 const ANTHROPIC: &str = "anthropic";
@@ -24,11 +24,10 @@ fn model() -> Anthropic {
 }
 
 /// Sends a request and returns it as the server receives it.
-fn sent(model: Anthropic, request: ChatRequest) -> Result<Sent, ProviderError> {
+fn sent(model: Anthropic, request: ChatRequest) -> Result<Request, ProviderError> {
     let (http, requests) = answering(vec![Answer::json(200, &json!({"content": []}))]);
     run(model.with_http(http).chat(request))?;
-    let sent = requests.lock().expect("no panic").pop();
-    Ok(sent.expect("a request"))
+    Ok(requests.request())
 }
 
 fn body(model: Anthropic, request: &ChatRequest) -> Value {
@@ -39,7 +38,7 @@ fn body(model: Anthropic, request: &ChatRequest) -> Value {
 fn counted(model: Anthropic, request: ChatRequest) -> Value {
     let (http, requests) = answering(vec![Answer::json(200, &json!({"input_tokens": 1}))]);
     assert_eq!(run(model.with_http(http).count_tokens(request)), Ok(1));
-    let sent = requests.lock().expect("no panic").pop().expect("a request");
+    let sent = requests.request();
     assert_eq!(sent.url, "https://api.anthropic.com/v1/messages/count_tokens");
     sent.body
 }
@@ -285,7 +284,7 @@ fn models_with_output_format_are_recognised_by_name() {
 fn an_unsupported_parameter_is_named_in_the_error() {
     let mut request = hi();
     std::sync::Arc::make_mut(&mut request.params).seed = Some(1);
-    let error = sent(model(), request).err().expect("an error");
+    let error = sent(model(), request).expect_err("an error");
     assert_eq!(error.message(), "Anthropic's Messages API has no parameter `seed`: leave it unset");
 }
 

@@ -10,7 +10,7 @@ use chatlas_core::{
 use chatlas_providers::bedrock::{Bedrock, BedrockApi};
 use serde_json::{Value, json};
 
-use crate::canned::{self, Answer, answering, hi, run};
+use super::fixed::{self, Answer, answering, hi, run};
 
 /// The vendor whose items are sent back.
 const PROVIDER: &str = "aws.bedrock";
@@ -71,7 +71,7 @@ fn complete(response: &Value) -> Result<Completion, ProviderError> {
 
 fn stream(events: &[(&str, Value)]) -> Result<Vec<CompletionEvent>, ProviderError> {
     let body: Vec<Vec<u8>> = events.iter().map(|(kind, payload)| event(kind, payload)).collect();
-    canned::stream(&model(frames(&body)))
+    fixed::events(&model(frames(&body)))
 }
 
 fn decoded(events: &[(&str, Value)]) -> Vec<CompletionEvent> {
@@ -269,7 +269,7 @@ fn chunks_are_events_of_the_messages_api() {
         "delta": {"type": "text_delta", "text": "Hel"}});
     let end = json!({"type": "message_stop"});
     let invoke =
-        |body: &[Vec<u8>]| canned::stream(&model(frames(body)).with_api(BedrockApi::InvokeModel));
+        |body: &[Vec<u8>]| fixed::events(&model(frames(body)).with_api(BedrockApi::InvokeModel));
     // A gateway may send an event without its chunk.
     let events =
         invoke(&[chunk(&begin), event("chunk", &text), event("novelty", &json!(3)), chunk(&end)])
@@ -294,7 +294,7 @@ fn a_streamed_reply_is_bounded() {
     // Frames of another kind are skipped without being parsed.
     let frame = event("novelty", &json!("x".repeat(1 << 20)));
     let body = frames(&vec![frame; 260]);
-    let error = canned::stream(&model(body).with_api(BedrockApi::InvokeModel)).unwrap_err();
+    let error = fixed::events(&model(body).with_api(BedrockApi::InvokeModel)).unwrap_err();
     assert_eq!(error.kind(), Kind::MalformedReply);
     assert!(error.message().contains("256 MiB"), "{error}");
 }
@@ -340,7 +340,7 @@ fn a_failure_is_a_kind_that_a_program_can_match() {
         let payload = json!({"originalMessage": message, "originalStatusCode": status});
         let headers = [(":exception-type", in_stream.as_str()), (":message-type", "exception")];
         let body = [frame(&headers, payload.to_string().as_bytes())];
-        let error = canned::stream(&model(frames(&body))).unwrap_err();
+        let error = fixed::events(&model(frames(&body))).unwrap_err();
         assert_eq!((error.kind(), error.code()), (kind, Some(code)), "{message}");
     }
     let body = json!({"__type": "com.amazon.coral#AccessDeniedException", "Message": "no"});

@@ -13,7 +13,7 @@ use chatlas_providers::anthropic::Caching;
 use chatlas_providers::bedrock::{Bedrock, BedrockApi};
 use serde_json::{Value, json};
 
-use crate::canned::{Answer, Sent, answering, hi, run};
+use super::fixed::{Answer, Request, answering, hi, run};
 
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const NOVA: &str = "amazon.nova-lite-v1:0";
@@ -29,12 +29,11 @@ fn model(name: &str) -> Bedrock {
 }
 
 /// Sends a request and returns it as the server receives it.
-fn sent(model: Bedrock, request: &ChatRequest) -> Result<Sent, ProviderError> {
+fn sent(model: Bedrock, request: &ChatRequest) -> Result<Request, ProviderError> {
     let reply = json!({"output": {"message": {"content": []}}, "content": []});
     let (http, requests) = answering(vec![Answer::json(200, &reply)]);
     run(model.with_http(http).chat(request.clone()))?;
-    let sent = requests.lock().expect("no panic").pop();
-    Ok(sent.expect("a request"))
+    Ok(requests.request())
 }
 
 fn body(model: Bedrock, request: &ChatRequest) -> Value {
@@ -44,8 +43,7 @@ fn body(model: Bedrock, request: &ChatRequest) -> Value {
 fn counted(model: Bedrock, request: ChatRequest) -> Value {
     let (http, requests) = answering(vec![Answer::json(200, &json!({"inputTokens": 1}))]);
     assert_eq!(run(model.with_http(http).count_tokens(request)), Ok(1));
-    let sent = requests.lock().expect("no panic").pop();
-    sent.expect("a request").body
+    requests.body()
 }
 
 fn user_of(model: Bedrock, contents: Vec<Content>) -> Result<Value, ProviderError> {
@@ -250,10 +248,10 @@ fn parameters_are_sent_in_the_form_of_the_model() {
             "reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}})
     );
     assert_eq!(more("openai.gpt-oss-120b-1:0"), json!({"top_k": 7, "reasoning_effort": "low"}));
-    let error = sent(model("meta.llama3-70b-instruct-v1:0"), &request).err().expect("an error");
+    let error = sent(model("meta.llama3-70b-instruct-v1:0"), &request).expect_err("an error");
     assert!(error.message().contains("`reasoning_level`"), "{error}");
     Arc::make_mut(&mut request.params).seed = Some(1);
-    let error = sent(model(CLAUDE), &request).err().expect("an error");
+    let error = sent(model(CLAUDE), &request).expect_err("an error");
     assert!(error.message().contains("`seed`"), "{error}");
 }
 
@@ -335,5 +333,5 @@ fn another_model_is_another_address_and_api() {
     let model = Bedrock::new(NOVA).with_api_key("k").with_region("cn-north-1").with_http(http);
     run(model.list_models()).expect("a list");
     let url = "https://bedrock.cn-north-1.amazonaws.com.cn/foundation-models";
-    assert_eq!(requests.lock().expect("no panic")[0].url, url);
+    assert_eq!(requests.request().url, url);
 }

@@ -1,4 +1,4 @@
-//! A server inside the process: every request gets the same response, and is recorded.
+//! A server inside the process: it records each request and sends prepared responses.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,13 +7,53 @@ use chatlas_core::{
 };
 use chatlas_providers::http::HttpOptions;
 use futures_util::StreamExt as _;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
+
+/// A response of a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let headers = vec![("content-type", content_type.to_owned())];
+        Self { status, headers, body: body.into() }
+    }
+
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    /// Creates a response of server-sent events.
+    pub(crate) fn events(events: impl IntoIterator<Item = impl ToString>) -> Self {
+        let events = events.into_iter().map(|event| format!("data: {}\n\n", event.to_string()));
+        Self::new(200, "text/event-stream", events.collect::<String>())
+    }
+
+    #[cfg_attr(not(feature = "bedrock"), allow(dead_code))]
+    pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
 
 /// A request that a server received.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+}
+
+impl Request {
+    #[cfg_attr(not(feature = "anthropic"), allow(dead_code))]
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// The requests that a server received.
@@ -26,11 +66,16 @@ impl Sent {
         self.0.lock().expect("no panic").clone()
     }
 
-    /// Returns the body of the only request.
-    pub(crate) fn body(&self) -> Value {
+    /// Returns the only request.
+    pub(crate) fn request(&self) -> Request {
         let requests = self.all();
         let [request] = requests.as_slice() else { panic!("{requests:?}") };
-        request.body.clone()
+        request.clone()
+    }
+
+    /// Returns the body of the only request.
+    pub(crate) fn body(&self) -> Value {
+        self.request().body
     }
 }
 
@@ -40,28 +85,26 @@ pub(crate) fn server(
     content_type: &'static str,
     reply: String,
 ) -> (HttpOptions, Sent) {
-    server_with(status, content_type, move |_| reply.clone())
+    answering([Answer::new(status, content_type, reply)])
 }
 
-/// Returns HTTP settings whose requests get the response with that number.
-pub(crate) fn server_with(
-    status: u16,
-    content_type: &'static str,
-    reply: impl Fn(usize) -> String + Send + Sync + 'static,
-) -> (HttpOptions, Sent) {
-    let sent = Sent::default();
+/// Returns HTTP settings whose requests get these responses in order, without retries. The last
+/// response is repeated.
+pub(crate) fn answering(answers: impl Into<Vec<Answer>>) -> (HttpOptions, Sent) {
+    let (answers, sent) = (answers.into(), Sent::default());
     let log = sent.clone();
     let options = HttpOptions::default().with_max_retries(0).with_sender(move |request| {
         let bytes = request.body().and_then(|body| body.as_bytes()).unwrap_or(b"null");
         let body = serde_json::from_slice(bytes).expect("JSON");
-        let url = request.url().to_string();
-        let mut requests = log.0.lock().expect("no panic");
-        requests.push(Request { url, body });
-        let response = http::Response::builder()
-            .status(status)
-            .header("content-type", content_type)
-            .body(reply(requests.len()))
-            .expect("a response");
+        let (url, headers) = (request.url().to_string(), request.headers().clone());
+        let mut log = log.0.lock().expect("no panic");
+        let answer = answers[log.len().min(answers.len() - 1)].clone();
+        log.push(Request { url, headers, body });
+        let mut response = http::Response::builder().status(answer.status);
+        for (name, value) in &answer.headers {
+            response = response.header(*name, value);
+        }
+        let response = response.body(answer.body).expect("a response");
         std::future::ready(Ok::<_, std::io::Error>(response.into()))
     });
     (options, sent)
@@ -74,8 +117,7 @@ pub(crate) fn replying(reply: &Value) -> HttpOptions {
 
 /// Returns HTTP settings whose requests get these server-sent events.
 pub(crate) fn streaming(events: impl IntoIterator<Item = impl ToString>) -> HttpOptions {
-    let events = events.into_iter().map(|event| format!("data: {}\n\n", event.to_string()));
-    server(200, "text/event-stream", events.collect()).0
+    answering([Answer::events(events)]).0
 }
 
 /// Runs a future to its end.

@@ -15,7 +15,9 @@ use chatlas_core::{
 use chatlas_providers::google::Gemini;
 use serde_json::{Value, json};
 
-use super::fixed::{done, events, hi, partial, replying, run, server, server_with, set, streaming};
+use super::fixed::{
+    Answer, answering, done, events, hi, partial, replying, run, server, set, streaming,
+};
 
 const VENDOR: &str = "gcp.gemini";
 
@@ -660,9 +662,11 @@ fn events_of(data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
 #[test]
 fn a_list_of_models_has_a_bounded_number_of_pages() {
     let page = |number: usize| {
-        json!({"models": [{"name": "models/a"}], "nextPageToken": number.to_string()}).to_string()
+        let token = number.to_string();
+        let page = json!({"models": [{"name": "models/a"}], "nextPageToken": token});
+        Answer::new(200, "application/json", page.to_string())
     };
-    let (options, sent) = server_with(200, "application/json", page);
+    let (options, sent) = answering((0..200).map(page).collect::<Vec<_>>());
     let models = run(gemini().with_http(options).list_models()).expect("a list");
     assert_eq!((models.len(), sent.all().len()), (100, 100));
 }

@@ -11,11 +11,9 @@ mod azure;
 mod bedrock_replies;
 #[cfg(feature = "bedrock")]
 mod bedrock_requests;
-#[cfg(feature = "anthropic")]
-mod canned;
 #[cfg(feature = "openai")]
 mod completions;
-#[cfg(all(feature = "google", feature = "openai"))]
+#[cfg(all(feature = "anthropic", feature = "google", feature = "openai"))]
 mod derived;
 #[cfg(all(
     feature = "azure",
@@ -27,7 +25,7 @@ mod derived;
     feature = "openai",
 ))]
 mod environment;
-#[cfg(any(feature = "google", feature = "openai"))]
+#[cfg(any(feature = "anthropic", feature = "google", feature = "openai"))]
 mod fixed;
 #[cfg(feature = "google")]
 mod google;

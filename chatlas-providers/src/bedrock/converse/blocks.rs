@@ -11,9 +11,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
-use super::request::CachePoint;
 use crate::anthropic::blocks::{Input, NO_TEXT, call_id};
-use crate::bedrock::PROVIDER;
+use crate::anthropic::settings::Caching;
 use crate::data_url;
 
 /// The maximum length of the id of a call.
@@ -65,6 +64,33 @@ struct Citations {
     enabled: bool,
 }
 
+/// The mark at the end of the cached prefix.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct CachePoint {
+    #[serde(rename = "cachePoint")]
+    mark: CacheMark,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct CacheMark {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<&'static str>,
+}
+
+impl CachePoint {
+    pub(super) fn of(caching: Caching) -> Option<Self> {
+        let ttl = match caching {
+            Caching::Off => return None,
+            // Five minutes are the default of every model.
+            Caching::FiveMinutes => None,
+            Caching::OneHour => Some("1h"),
+        };
+        Some(Self { mark: CacheMark { kind: "default", ttl } })
+    }
+}
+
 /// The location of the bytes of an image or document.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -88,6 +114,7 @@ impl Serialize for ToolUse<'_> {
 /// Returns the messages of a conversation in the form that the API accepts: consecutive turns of one
 /// role are one message, and every document has a distinct name.
 pub(super) fn messages<'a>(
+    provider: &str,
     citations: bool,
     cache: Option<CachePoint>,
     turns: impl ExactSizeIterator<Item = &'a Turn>,
@@ -96,9 +123,10 @@ pub(super) fn messages<'a>(
     for turn in turns {
         let (role, content) = match turn {
             Turn::User(turn) => ("user", of_user_turn(&turn.contents, citations)?),
-            Turn::Assistant(turn) => {
-                ("assistant", turn.contents.iter().filter_map(of_model).collect())
-            }
+            Turn::Assistant(turn) => (
+                "assistant",
+                turn.contents.iter().filter_map(|content| of_model(provider, content)).collect(),
+            ),
             _ => continue,
         };
         match messages.last_mut() {
@@ -120,7 +148,9 @@ pub(super) fn messages<'a>(
 fn rename_document(block: &mut Block<'_>, names: &mut HashSet<String>) {
     match block {
         Block::ToolResult { content, .. } => {
-            content.iter_mut().for_each(|block| rename_document(block, names));
+            for block in content {
+                rename_document(block, names);
+            }
         }
         Block::Document(Document { name, .. }) => {
             let first = name.clone();
@@ -182,20 +212,20 @@ fn of_user(content: &Content, citations: bool) -> Result<Option<Block<'_>>, Prov
     })
 }
 
-fn of_model(content: &Content) -> Option<Block<'_>> {
+fn of_model<'a>(provider: &str, content: &'a Content) -> Option<Block<'a>> {
     match content {
         Content::Text(content) => text(&content.text),
         Content::Refusal(refusal) => text(&refusal.text),
         Content::ToolRequest(request) => Some(Block::ToolUse(ToolUse(request))),
-        Content::Thinking(thinking) => item(thinking.replay.as_ref()?),
-        Content::ServerTool(tool) => item(&tool.replay),
+        Content::Thinking(thinking) => item(provider, thinking.replay.as_ref()?),
+        Content::ServerTool(tool) => item(provider, &tool.replay),
         _ => None,
     }
 }
 
 /// Returns an item if it is a block of this API: the items of `InvokeModel` have a `type`.
-fn item(replay: &Replay) -> Option<Block<'_>> {
-    let item = replay.item.as_object().filter(|_| replay.provider == PROVIDER)?;
+fn item<'a>(provider: &str, replay: &'a Replay) -> Option<Block<'a>> {
+    let item = replay.item.as_object().filter(|_| replay.provider == provider)?;
     (!item.contains_key("type")).then_some(Block::Item(item))
 }
 

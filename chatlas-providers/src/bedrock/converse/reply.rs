@@ -11,13 +11,13 @@ use serde_json::{Map, Value, json};
 use super::wire::{Delta, Event, Response};
 use crate::anthropic::reply::answer;
 use crate::anthropic::request::OUTPUT_TOOL;
-use crate::bedrock::PROVIDER;
 use crate::client::json::{self, Maybe};
 use crate::client::{CallPiece, ChoiceMut, Frame, Reply, malformed, truncated};
 
 /// Makes a reply of a response or of the events of a stream.
-#[derive(Default)]
 pub(in crate::bedrock) struct Decoder {
+    /// The vendor whose items these are.
+    provider: &'static str,
     /// The blocks that have not ended.
     blocks: BTreeMap<u64, Block>,
     /// Why the model stopped, if it has.
@@ -39,6 +39,11 @@ struct Block {
 }
 
 impl Decoder {
+    /// Creates a decoder for a reply of that vendor.
+    pub(in crate::bedrock) fn new(provider: &'static str) -> Self {
+        Self { provider, blocks: BTreeMap::new(), stop_reason: None }
+    }
+
     /// Reads a complete response.
     pub(in crate::bedrock) fn response(
         &mut self,
@@ -55,7 +60,7 @@ impl Decoder {
         for (order, block) in (0..).zip(blocks) {
             let Value::Object(block) = block else { continue };
             if let Some((kind, value)) = block.into_iter().next() {
-                add(&mut reply.first(), order, kind, value);
+                add(&mut reply.first(), self.provider, order, &kind, value);
             }
         }
         self.stop_reason = response.stop_reason.to_owned();
@@ -119,22 +124,21 @@ impl Decoder {
 
     fn end_block(&mut self, index: u64, reply: &mut Reply) {
         if let Some(block) = self.blocks.remove(&index) {
-            block.end(index, &mut reply.first());
+            block.end(index, self.provider, &mut reply.first());
         }
     }
 
     fn end(&mut self, reply: &mut Reply) {
         for (index, block) in std::mem::take(&mut self.blocks) {
-            block.end(index, &mut reply.first());
+            block.end(index, self.provider, &mut reply.first());
         }
         let mut first = reply.first();
         let reason = match self.stop_reason.as_deref().unwrap_or_default() {
-            "end_turn" | "stop_sequence" => FinishReason::Stop,
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "content_filtered" | "guardrail_intervened" => FinishReason::ContentFilter,
             // The tool of the call may be the one for structured output.
             "tool_use" | "" if first.has_calls() => FinishReason::ToolCall,
-            "tool_use" | "" => FinishReason::Stop,
+            "tool_use" | "" | "end_turn" | "stop_sequence" => FinishReason::Stop,
             other => FinishReason::Other(other.to_owned()),
         };
         first.set_finish(reason);
@@ -193,15 +197,16 @@ impl Block {
     }
 
     /// Adds what is complete only at the end of the block.
-    fn end(mut self, index: u64, first: &mut ChoiceMut<'_>) {
+    fn end(mut self, index: u64, provider: &'static str, first: &mut ChoiceMut<'_>) {
         if self.has_thinking && !self.signature.is_empty() {
             let thinking = first.thinking_mut(index);
             let text = json!({"text": thinking.text, "signature": self.signature});
-            thinking.replay = Some(item("reasoningContent", json!({"reasoningText": text})));
+            thinking.replay =
+                Some(item(provider, "reasoningContent", json!({"reasoningText": text})));
         }
         if !self.redacted.is_empty() {
             let redacted = json!({"redactedContent": STANDARD.encode(&self.redacted)});
-            add(first, index, "reasoningContent".to_owned(), redacted);
+            add(first, provider, index, "reasoningContent", redacted);
         }
         if self.has_pieces {
             first.end_call(index);
@@ -219,15 +224,15 @@ impl Block {
                 }
             }
             if matches!(kind.as_str(), "toolUse" | "toolResult" | "image") && value.is_object() {
-                add(first, index, kind, value);
+                add(first, provider, index, &kind, value);
             }
         }
     }
 }
 
 /// Adds a complete block to the reply.
-fn add(first: &mut ChoiceMut<'_>, order: u64, kind: String, value: Value) {
-    match kind.as_str() {
+fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: &str, value: Value) {
+    match kind {
         "text" => first.text(order, value.as_str().unwrap_or_default()),
         "toolUse" if !is_server_call(&value) => add_call(first, order, value),
         "citationsContent" => {
@@ -248,7 +253,7 @@ fn add(first: &mut ChoiceMut<'_>, order: u64, kind: String, value: Value) {
                 let mut thinking = Thinking::new(text.unwrap_or_default());
                 // Models that do not sign their thinking do not require it back.
                 if !signature.is_empty() || is_redacted {
-                    thinking.replay = Some(item(&kind, value));
+                    thinking.replay = Some(item(provider, kind, value));
                 }
                 first.content(order, Content::Thinking(thinking));
             }
@@ -263,14 +268,13 @@ fn add(first: &mut ChoiceMut<'_>, order: u64, kind: String, value: Value) {
         // A call of a tool that AWS runs, its result, or a block of an unsupported type: sent back
         // unchanged.
         _ if value.is_object() => {
-            let name_key = if kind == "toolUse" { "name" } else { "type" };
-            let name = value
-                .get(name_key)
-                .and_then(Value::as_str)
-                .unwrap_or(if kind == "toolUse" { "" } else { &kind });
+            let name = match kind {
+                "toolUse" => string(&value, "name"),
+                _ => value.get("type").and_then(Value::as_str).unwrap_or(kind),
+            };
             let name = name.to_owned();
             let id = value.get("toolUseId").and_then(Value::as_str).map(str::to_owned);
-            let mut tool = ServerTool::new(name, item(&kind, value));
+            let mut tool = ServerTool::new(name, item(provider, kind, value));
             tool.id = id;
             first.content(order, Content::ServerTool(tool));
         }
@@ -290,8 +294,8 @@ fn add_call(first: &mut ChoiceMut<'_>, order: u64, mut call: Value) {
 }
 
 /// Returns a block as the item that is sent back.
-fn item(kind: &str, value: Value) -> Replay {
-    Replay::new(PROVIDER, Map::from_iter([(kind.to_owned(), value)]))
+fn item(provider: &'static str, kind: &str, value: Value) -> Replay {
+    Replay::new(provider, Map::from_iter([(kind.to_owned(), value)]))
 }
 
 /// Returns whether a call is of a tool that AWS runs.
@@ -303,8 +307,7 @@ fn citation(note: &Value) -> Citation {
     let url = note.get("location").and_then(|location| location.get("web")?.get("url")?.as_str());
     let parts = note.get("sourceContent").and_then(Value::as_array);
     let quote: String = parts.into_iter().flatten().map(|part| string(part, "text")).collect();
-    let mut citation = Citation::default();
-    citation.url = url.map(str::to_owned);
+    let mut citation = url.map_or_else(Citation::default, Citation::from_url);
     citation.title = note.get("title").and_then(Value::as_str).map(str::to_owned);
     citation.quote = (!quote.is_empty()).then_some(quote);
     citation
