@@ -162,6 +162,7 @@ pub(crate) fn done(events: &[CompletionEvent]) -> &Completion {
 }
 
 /// Returns the partial reply of a stream of which only the first events are taken.
+#[cfg_attr(not(feature = "google"), allow(dead_code))]
 pub(crate) fn partial(provider: &impl Provider, events: usize) -> Option<Completion> {
     run(async {
         let mut stream = provider.chat_stream(hi()).await.expect("a stream");
