@@ -1,10 +1,10 @@
 //! The request body of `generateContent`, written straight from the conversation.
 
 use chatlas_core::{ChatRequest, ModelParams, ProviderError, ToolDefinition, WebFetch, WebSearch};
-use serde::ser::{Error as _, SerializeMap};
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::contents::Contents;
 use super::quirks::Quirks;
@@ -34,18 +34,20 @@ pub(super) struct Body<'a> {
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::new(serializer, Some(&self.request.params.extra))?;
-        self.write(&mut fields)?;
-        if let Some(config) = self.tool_config() {
-            fields.merge("toolConfig", &config)?;
-        }
-        fields.end()
+        WithExtra { body: self, extra: &self.request.params.extra }.serialize(serializer)
     }
 }
 
-impl Body<'_> {
-    fn write<M: SerializeMap>(&self, fields: &mut Fields<'_, M>) -> Result<(), M::Error> {
-        let Self { vendor, model, request, tools, .. } = *self;
+/// A body with these vendor-specific fields.
+struct WithExtra<'a> {
+    body: &'a Body<'a>,
+    extra: &'a Map<String, Value>,
+}
+
+impl Serialize for WithExtra<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Body { vendor, model, request, tools, .. } = *self.body;
+        let mut fields = Fields::new(serializer, Some(self.extra))?;
         fields.set("contents", &Contents { vendor, model, turns: &request.turns })?;
         // Google refuses an empty text.
         let prompt = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
@@ -56,14 +58,19 @@ impl Body<'_> {
         if !tools.is_empty() {
             fields.set("tools", tools)?;
         }
+        if let Some(config) = self.body.tool_config() {
+            fields.merge("toolConfig", &config)?;
+        }
         // A tree, so that an empty object is left out: the settings are few.
-        let config = serde_json::to_value(GenerationConfig(self)).map_err(M::Error::custom)?;
+        let config = serde_json::to_value(GenerationConfig(self.body)).map_err(S::Error::custom)?;
         if config != json!({}) {
             fields.merge("generationConfig", &config)?;
         }
-        Ok(())
+        fields.end()
     }
+}
 
+impl Body<'_> {
     /// The API refuses its own tools beside functions without this.
     fn tool_config(&self) -> Option<ToolConfig> {
         let Settings { web_search, web_fetch, code_execution, .. } = self.settings;
@@ -95,19 +102,17 @@ pub(super) struct CountBody<'a>(pub(super) Body<'a>);
 
 impl Serialize for CountBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = serde_json::to_value(&self.0).map_err(S::Error::custom)?;
-        let model = self.0.model;
-        if let Value::Object(fields) = &mut body {
-            if self.0.quirks.counts_whole_requests {
-                let name =
-                    if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
-                fields.insert("model".to_owned(), name.into());
-                body = json!({"generateContentRequest": body});
-            } else {
-                fields.remove("toolConfig");
-            }
+        let body = &self.0;
+        let mut extra = body.request.params.extra.clone();
+        if !body.quirks.counts_whole_requests {
+            extra.remove("toolConfig");
+            return WithExtra { body, extra: &extra }.serialize(serializer);
         }
-        body.serialize(serializer)
+        let collection = if body.model.contains('/') { "" } else { "models/" };
+        extra.insert("model".to_owned(), format!("{collection}{}", body.model).into());
+        let mut fields = Fields::new(serializer, None)?;
+        fields.set("generateContentRequest", &WithExtra { body, extra: &extra })?;
+        fields.end()
     }
 }
 
