@@ -188,7 +188,7 @@ impl Progress {
             request.replay = replay(json!({}));
             choice.content(self.next_order(), Content::ToolRequest(request));
         } else if let Some(text) = &part.text.0 {
-            match (replay(json!({})), is_thought) {
+            match (signature, is_thought) {
                 (None, true) => choice.thinking(self.order_of(TextKind::Thought, text), text),
                 (None, false) => choice.text(self.order_of(TextKind::Answer, text), text),
                 (Some(_), true) => {
@@ -200,8 +200,9 @@ impl Progress {
                 (Some(_), false) if text.is_empty() => {
                     self.add_signature(replay(json!({"text": ""})), choice);
                 }
-                (Some(replay), false) => {
-                    let text = Text::new(text.as_ref()).with_replay(replay);
+                (Some(_), false) => {
+                    let mut text = Text::new(text.as_ref());
+                    text.replay = replay(json!({}));
                     choice.content(self.next_order(), Content::Text(text));
                 }
             }

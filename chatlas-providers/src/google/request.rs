@@ -1,8 +1,6 @@
 //! The request body of `generateContent`, written straight from the conversation.
 
-use chatlas_core::{
-    ChatRequest, ModelParams, OutputSchema, ProviderError, ToolDefinition, WebFetch, WebSearch,
-};
+use chatlas_core::{ChatRequest, ModelParams, ProviderError, ToolDefinition, WebFetch, WebSearch};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -47,7 +45,7 @@ impl Serialize for Body<'_> {
 
 impl Body<'_> {
     fn write<M: SerializeMap>(&self, fields: &mut Fields<'_, M>) -> Result<(), M::Error> {
-        let Self { vendor, model, settings, request, tools, .. } = *self;
+        let Self { vendor, model, request, tools, .. } = *self;
         fields.set("contents", &Contents { vendor, model, turns: &request.turns })?;
         // Google refuses an empty text.
         let prompt = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
@@ -58,9 +56,9 @@ impl Body<'_> {
         if !tools.is_empty() {
             fields.set("tools", tools)?;
         }
-        let config =
-            GenerationConfig::new(model, settings, &request.params, request.output.as_deref());
-        if config != GenerationConfig::default() {
+        // A tree, so that an empty object is left out: the settings are few.
+        let config = serde_json::to_value(GenerationConfig(self)).map_err(M::Error::custom)?;
+        if config != json!({}) {
             fields.merge("generationConfig", &config)?;
         }
         Ok(())
@@ -191,66 +189,38 @@ impl<'a> Function<'a> {
 }
 
 /// `generationConfig`.
-#[derive(Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct GenerationConfig<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_p: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_k: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_output_tokens: Option<u32>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    stop_sequences: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    frequency_penalty: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    presence_penalty: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    candidate_count: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_config: Option<ThinkingConfig>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_mime_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_schema: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_json_schema: Option<&'a Value>,
-}
+struct GenerationConfig<'a>(&'a Body<'a>);
 
-impl<'a> GenerationConfig<'a> {
-    fn new(
-        model: &str,
-        settings: &Settings,
-        params: &'a ModelParams,
-        output: Option<&'a OutputSchema>,
-    ) -> Self {
-        let response_schema = output.and_then(|output| schema::subset(&output.schema, true));
-        let is_subset = response_schema.is_some();
-        Self {
-            temperature: params.temperature,
-            top_p: params.top_p,
-            top_k: params.top_k,
-            max_output_tokens: params.max_tokens,
-            stop_sequences: &params.stop_sequences,
-            seed: params.seed,
-            frequency_penalty: params.frequency_penalty,
-            presence_penalty: params.presence_penalty,
-            candidate_count: params.choice_count,
-            thinking_config: thinking(model, settings, params.reasoning_level.as_deref()),
-            response_mime_type: output.map(|_| "application/json"),
-            response_schema,
-            response_json_schema: output.filter(|_| !is_subset).map(|output| &output.schema),
+impl Serialize for GenerationConfig<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Body { model, settings, request, .. } = self.0;
+        let params = &request.params;
+        let mut fields = Fields::new(serializer, None)?;
+        fields.set_some("temperature", &params.temperature)?;
+        fields.set_some("topP", &params.top_p)?;
+        fields.set_some("topK", &params.top_k)?;
+        fields.set_some("maxOutputTokens", &params.max_tokens)?;
+        let stops = &params.stop_sequences;
+        fields.set_some("stopSequences", &(!stops.is_empty()).then_some(stops))?;
+        fields.set_some("seed", &params.seed)?;
+        fields.set_some("frequencyPenalty", &params.frequency_penalty)?;
+        fields.set_some("presencePenalty", &params.presence_penalty)?;
+        fields.set_some("candidateCount", &params.choice_count)?;
+        let thinking = ThinkingConfig::new(model, settings, params.reasoning_level.as_deref());
+        fields.set_some("thinkingConfig", &thinking)?;
+        if let Some(output) = &request.output {
+            fields.set("responseMimeType", "application/json")?;
+            match schema::subset(&output.schema, true) {
+                Some(subset) => fields.set("responseSchema", &subset)?,
+                None => fields.set("responseJsonSchema", &output.schema)?,
+            }
         }
+        fields.end()
     }
 }
 
-/// `thinkingConfig`.
-#[derive(Debug, Default, PartialEq, Serialize)]
+/// How much the model thinks, and whether it returns its thoughts.
+#[derive(Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ThinkingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -261,22 +231,22 @@ struct ThinkingConfig {
     include_thoughts: bool,
 }
 
-/// Returns how much the model thinks, and whether it returns its thoughts. A number is a budget of
-/// tokens. A word is a level; Gemini 2.5 has no levels, so the level becomes the budget of
-/// [Google's table](https://ai.google.dev/gemini-api/docs/openai#thinking).
-fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<ThinkingConfig> {
-    let thinking_budget = level.and_then(|level| match (level, model_name::generation(model)) {
-        ("none", _) => Some(0),
-        ("minimal" | "low", Some(2)) => Some(1024),
-        ("medium", Some(2)) => Some(8192),
-        ("high", Some(2)) => Some(24576),
-        (number, _) => number.parse().ok(),
-    });
-    let level = level.filter(|_| thinking_budget.is_none());
-    let config = ThinkingConfig {
-        thinking_budget,
-        thinking_level: level.map(str::to_ascii_uppercase),
-        include_thoughts: settings.thoughts,
-    };
-    (config != ThinkingConfig::default()).then_some(config)
+impl ThinkingConfig {
+    /// A number is a budget of tokens. A word is a level; Gemini 2.5 has no levels, so the level
+    /// becomes the budget of
+    /// [Google's table](https://ai.google.dev/gemini-api/docs/openai#thinking).
+    fn new(model: &str, settings: &Settings, level: Option<&str>) -> Option<Self> {
+        let thinking_budget =
+            level.and_then(|level| match (level, model_name::generation(model)) {
+                ("none", _) => Some(0),
+                ("minimal" | "low", Some(2)) => Some(1024),
+                ("medium", Some(2)) => Some(8192),
+                ("high", Some(2)) => Some(24576),
+                (number, _) => number.parse().ok(),
+            });
+        let level = level.filter(|_| thinking_budget.is_none());
+        let thinking_level = level.map(str::to_ascii_uppercase);
+        let config = Self { thinking_budget, thinking_level, include_thoughts: settings.thoughts };
+        (config != Self::default()).then_some(config)
+    }
 }

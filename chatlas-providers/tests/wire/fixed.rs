@@ -1,4 +1,4 @@
-//! A server inside the process: every request gets the same response, and is recorded.
+//! A server inside the process: it records each request and sends prepared responses.
 
 use std::sync::{Arc, Mutex};
 

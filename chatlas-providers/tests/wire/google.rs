@@ -662,11 +662,11 @@ fn events_of(data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
 #[test]
 fn a_list_of_models_has_a_bounded_number_of_pages() {
     let page = |number: usize| {
-        json!({"models": [{"name": "models/a"}], "nextPageToken": number.to_string()}).to_string()
+        let token = number.to_string();
+        let page = json!({"models": [{"name": "models/a"}], "nextPageToken": token});
+        Answer::new(200, "application/json", page.to_string())
     };
-    let pages: Vec<Answer> =
-        (1..=101).map(|number| Answer::new(200, "application/json", page(number))).collect();
-    let (options, sent) = answering(pages);
+    let (options, sent) = answering((0..200).map(page).collect::<Vec<_>>());
     let models = run(gemini().with_http(options).list_models()).expect("a list");
     assert_eq!((models.len(), sent.all().len()), (100, 100));
 }
