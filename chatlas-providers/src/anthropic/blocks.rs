@@ -9,9 +9,8 @@ use chatlas_core::Turn;
 use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, ToolResult};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::settings::CacheControl;
 use crate::data_url;
 
 /// The text that is sent where the API requires one and the conversation has none.
@@ -31,7 +30,7 @@ struct Block<'a> {
     body: Body<'a>,
     /// Marks the end of the prefix that the vendor caches.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cache_control: Option<CacheControl>,
+    cache_control: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -48,7 +47,7 @@ enum Body<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         title: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        citations: Option<Citations>,
+        citations: Option<Value>,
     },
     ToolUse {
         id: Cow<'a, str>,
@@ -67,11 +66,6 @@ enum Body<'a> {
     /// A block that the vendor sent and requires back.
     #[serde(untagged)]
     Item(Cow<'a, Map<String, Value>>),
-}
-
-#[derive(Serialize)]
-struct Citations {
-    enabled: bool,
 }
 
 /// The content of a tool result.
@@ -103,7 +97,7 @@ impl Serialize for Others<'_> {
 pub(super) fn messages<'a>(
     provider: &str,
     cites: bool,
-    cache: Option<CacheControl>,
+    cache: Option<Value>,
     turns: impl ExactSizeIterator<Item = &'a Turn>,
 ) -> Vec<Message<'a>> {
     let mut messages = Vec::with_capacity(turns.len());
@@ -199,7 +193,7 @@ fn of_user(content: &Content, cites: bool) -> Option<Block<'_>> {
             Some(source) => Body::Document {
                 source,
                 title: media.name.as_deref(),
-                citations: cites.then_some(Citations { enabled: true }),
+                citations: cites.then(|| json!({"enabled": true})),
             },
             None => Body::Text { text: "[a document that cannot be sent]" },
         },

@@ -14,13 +14,11 @@ use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::client::fields;
-use crate::client::json::{self, Count, Maybe};
 use crate::client::{
-    Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse, malformed, set_header,
+    Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse, set_header,
 };
 use reply::Decoder;
 use request::{Body, Service};
@@ -149,15 +147,7 @@ impl Dialect for Messages {
     }
 
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Counted {
-            input_tokens: Count,
-        }
-        let mut repaired = String::new();
-        let Maybe(counted) = json::read::<Maybe<Counted>>(body, &mut repaired)?;
-        let counted = counted.unwrap_or_default().input_tokens.0;
-        counted.ok_or_else(|| malformed("it has no `input_tokens`"))
+        request::count(body, "input_tokens")
     }
 }
 

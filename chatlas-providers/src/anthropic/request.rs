@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::blocks::{self, Message};
 use super::schema;
 use super::settings::{Settings, Thinking};
-use crate::client::Call;
 use crate::client::fields::{Fields, fragments, refuse};
+use crate::client::{Call, json, malformed};
 
 /// The limit on output tokens if the program sets none: the API requires one.
 pub(crate) const DEFAULT_MAX_TOKENS: u32 = 4096;
@@ -107,7 +107,7 @@ impl<'a> Body<'a> {
                     json!([object_of([
                         ("type", Some("text".into())),
                         ("text", Some(text.into())),
-                        ("cache_control", cache.map(|cache| json!(cache))),
+                        ("cache_control", cache.clone()),
                     ])])
                 }),
             ),
@@ -257,6 +257,13 @@ pub(super) fn betas(settings: &Settings, request: Option<&ChatRequest>) -> Vec<S
         }
     }
     betas
+}
+
+/// Reads the count of tokens in that field.
+pub(crate) fn count(body: &[u8], key: &str) -> Result<u64, ProviderError> {
+    let counted: Value = json::read(body, &mut String::new())?;
+    let tokens = counted.get(key).and_then(Value::as_u64);
+    tokens.ok_or_else(|| malformed(&format!("it has no `{key}`")))
 }
 
 /// Returns whether a model supports `output_config.format`: all since Claude 4.5 do.

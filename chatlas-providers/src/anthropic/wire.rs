@@ -13,19 +13,15 @@ pub(super) struct Event<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     pub(super) index: Count,
-    #[serde(borrow)]
     pub(super) delta: Maybe<Delta<'a>>,
-    #[serde(borrow)]
     pub(super) message: Maybe<Box<Message<'a>>>,
     /// The fields are kept: a block is sent back with all of them.
     pub(super) content_block: Maybe<Map<String, Value>>,
     pub(super) usage: Maybe<Box<Counts>>,
-    #[serde(borrow)]
     pub(super) error: Raw<'a>,
-    #[serde(borrow)]
     pub(super) request_id: Text<'a>,
     /// Set by Bedrock.
-    #[serde(borrow, rename = "amazon-bedrock-guardrailAction")]
+    #[serde(rename = "amazon-bedrock-guardrailAction")]
     pub(super) guardrail: Text<'a>,
 }
 
@@ -35,23 +31,14 @@ pub(super) struct Event<'a> {
 pub(super) struct Delta<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
-    #[serde(borrow)]
     pub(super) text: Text<'a>,
-    #[serde(borrow)]
     pub(super) thinking: Text<'a>,
-    #[serde(borrow)]
     pub(super) signature: Text<'a>,
-    #[serde(borrow)]
     pub(super) partial_json: Text<'a>,
-    #[serde(borrow)]
     pub(super) citation: Raw<'a>,
-    #[serde(borrow)]
     pub(super) content: Text<'a>,
-    #[serde(borrow)]
     pub(super) encrypted_content: Text<'a>,
-    #[serde(borrow)]
     pub(super) stop_reason: Text<'a>,
-    #[serde(borrow)]
     pub(super) stop_details: Maybe<StopDetails<'a>>,
 }
 
@@ -61,23 +48,17 @@ pub(super) struct Delta<'a> {
 pub(super) struct Message<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
-    #[serde(borrow)]
     pub(super) id: Text<'a>,
-    #[serde(borrow)]
     pub(super) model: Text<'a>,
     /// The blocks are kept: a block is sent back with all of its fields.
     pub(super) content: Value,
-    #[serde(borrow)]
     pub(super) stop_reason: Text<'a>,
-    #[serde(borrow)]
     pub(super) stop_details: Maybe<StopDetails<'a>>,
     pub(super) usage: Maybe<Box<Counts>>,
-    #[serde(borrow)]
     pub(super) error: Raw<'a>,
-    #[serde(borrow)]
     pub(super) request_id: Text<'a>,
     /// Set by Bedrock.
-    #[serde(borrow, rename = "amazon-bedrock-guardrailAction")]
+    #[serde(rename = "amazon-bedrock-guardrailAction")]
     pub(super) guardrail: Text<'a>,
 }
 

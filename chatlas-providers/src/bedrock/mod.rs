@@ -24,14 +24,13 @@ use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::anthropic::request::{self, Service};
 use crate::anthropic::settings::{Caching, ClaudeDialect, Settings};
 use crate::client::fields;
-use crate::client::json::{self, Count, Maybe};
 use crate::client::{
     AwsEventStream, Call, Client, Dialect, Endpoint, KeyNeeded, Operation, Page, ReplyHead,
     malformed, set_header,
@@ -267,15 +266,7 @@ impl Dialect for BedrockDialect {
     }
 
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
-        #[derive(Default, Deserialize)]
-        #[serde(default, rename_all = "camelCase")]
-        struct Counted {
-            input_tokens: Count,
-        }
-        let mut repaired = String::new();
-        let Maybe(counted) = json::read::<Maybe<Counted>>(body, &mut repaired)?;
-        let counted = counted.unwrap_or_default().input_tokens.0;
-        counted.ok_or_else(|| malformed("it has no `inputTokens`"))
+        request::count(body, "inputTokens")
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chatlas_core::content::{Citation, Content, Replay, ServerTool, Thinking, ToolRequest};
+use chatlas_core::content::{Citation, Content, Replay, ServerTool, Thinking};
 use chatlas_core::{FinishReason, ProviderError};
 use serde_json::{Map, Value, json};
 
@@ -31,8 +31,6 @@ struct Block {
     start: Map<String, Value>,
     /// The pieces of a call's arguments, if the reply does not hold them.
     input: String,
-    /// Whether the reply holds the arguments.
-    has_pieces: bool,
     has_thinking: bool,
     signature: String,
     redacted: Vec<u8>,
@@ -181,15 +179,11 @@ impl Block {
     }
 
     fn input_piece(&mut self, index: u64, piece: &str, first: &mut ChoiceMut<'_>) {
-        let call = self.start.get("toolUse");
-        match call.filter(|call| !is_server_call(call) && string(call, "name") != OUTPUT_TOOL) {
+        match self.start.get_mut("toolUse").filter(|call| is_call_of_program(call)) {
             Some(call) if !piece.is_empty() => {
-                let (id, name) = (string(call, "toolUseId"), string(call, "name"));
-                let index_of_call = Some(index);
-                let more = CallPiece::default();
-                let piece = CallPiece { index: index_of_call, id, name, arguments: piece, ..more };
-                first.call(index, piece);
-                self.has_pieces = true;
+                // The pieces replace the arguments that the block began with.
+                call.as_object_mut().and_then(|call| call.remove("input"));
+                add_call(first, index, call, piece);
             }
             Some(_) => {}
             None => self.input.push_str(piece),
@@ -208,12 +202,10 @@ impl Block {
             let redacted = json!({"redactedContent": STANDARD.encode(&self.redacted)});
             add(first, provider, index, "reasoningContent", redacted);
         }
-        if self.has_pieces {
-            first.end_call(index);
-            return;
-        }
         for (kind, mut value) in std::mem::take(&mut self.start) {
+            // The reply holds the arguments of the other calls.
             if kind == "toolUse"
+                && !is_call_of_program(&value)
                 && let Some(call) = value.as_object_mut()
             {
                 let input = json::arguments(&self.input);
@@ -231,10 +223,24 @@ impl Block {
 }
 
 /// Adds a complete block to the reply.
-fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: &str, value: Value) {
+fn add(
+    first: &mut ChoiceMut<'_>,
+    provider: &'static str,
+    order: u64,
+    kind: &str,
+    mut value: Value,
+) {
     match kind {
         "text" => first.text(order, value.as_str().unwrap_or_default()),
-        "toolUse" if !is_server_call(&value) => add_call(first, order, value),
+        "toolUse" if is_call_of_program(&value) => {
+            let arguments = value.get("input").map(Value::to_string).unwrap_or_default();
+            add_call(first, order, &value, &arguments);
+            first.end_call(order);
+        }
+        "toolUse" if !is_server_call(&value) => {
+            let input = value.get_mut("input").map(Value::take).unwrap_or_default();
+            first.text(order, &answer(input));
+        }
         "citationsContent" => {
             let texts = value.get("content").and_then(Value::as_array);
             for text in texts.into_iter().flatten() {
@@ -282,19 +288,20 @@ fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: &str
     }
 }
 
-/// Adds a call of one of the program's tools, or the answer that is returned by a call.
-fn add_call(first: &mut ChoiceMut<'_>, order: u64, mut call: Value) {
-    let input = call.get_mut("input").map(Value::take).unwrap_or_default();
-    let name = string(&call, "name");
-    if name != OUTPUT_TOOL {
-        let request = ToolRequest::new(string(&call, "toolUseId"), name, input);
-        return first.content(order, Content::ToolRequest(request));
-    }
-    first.text(order, &answer(input));
+/// Adds a piece of a call of one of the program's tools.
+fn add_call(first: &mut ChoiceMut<'_>, index: u64, call: &Value, arguments: &str) {
+    let (id, name) = (string(call, "toolUseId"), string(call, "name"));
+    let piece = CallPiece { index: Some(index), id, name, arguments, ..CallPiece::default() };
+    first.call(index, piece);
+}
+
+/// Returns whether a call is of one of the program's tools. The tool for structured output is not.
+fn is_call_of_program(call: &Value) -> bool {
+    !is_server_call(call) && string(call, "name") != OUTPUT_TOOL
 }
 
 /// Returns a block as the item that is sent back.
-fn item(provider: &'static str, kind: &str, value: Value) -> Replay {
+fn item(provider: &'static str, kind: &str, mut value: Value) -> Replay {
     Replay::new(provider, Map::from_iter([(kind.to_owned(), value)]))
 }
 

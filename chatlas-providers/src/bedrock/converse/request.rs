@@ -7,7 +7,7 @@ use serde::ser::Serializer;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::blocks::{self, CachePoint, Message};
+use super::blocks::{self, Message};
 use crate::anthropic::request::{self, DEFAULT_MAX_TOKENS, OUTPUT_TOOL, Tools, object_of};
 use crate::anthropic::schema;
 use crate::anthropic::settings::{Settings, Thinking};
@@ -43,12 +43,12 @@ impl<'a> Body<'a> {
     ) -> Result<Self, ProviderError> {
         let request = call.request;
         let params = &request.params;
-        let cache = CachePoint::of(settings.caching);
+        let cache = blocks::cache_point(settings.caching);
         // The API rejects an empty text.
         let system = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
         let system = system.map(|text| {
             let text = Some(json!({"text": text}));
-            text.into_iter().chain(cache.map(|cache| json!(cache))).collect()
+            text.into_iter().chain(cache.clone()).collect()
         });
         // The limit includes the budget for thinking.
         let for_thinking = match settings.thinking {
@@ -67,7 +67,7 @@ impl<'a> Body<'a> {
         let additional = additional(call.model, settings, request)?;
         let turns = request.turns.iter().map(|turn| &**turn);
         Ok(Self {
-            messages: blocks::messages(provider, settings.cites_documents, cache, turns)?,
+            messages: blocks::messages(provider, settings.cites_documents, cache.clone(), turns)?,
             tools: ToolConfig::new(settings, request.output.as_deref(), call.tools, cache),
             fields: [
                 ("system", system),
@@ -120,7 +120,7 @@ impl<'a> ToolConfig<'a> {
         settings: &Settings,
         output: Option<&OutputSchema>,
         own: &'a [Box<RawValue>],
-        cache: Option<CachePoint>,
+        cache: Option<Value>,
     ) -> Option<Self> {
         if own.is_empty() && output.is_none() {
             return None;
@@ -138,7 +138,7 @@ impl<'a> ToolConfig<'a> {
         let output = output.map(|output| {
             tool(OUTPUT_TOOL, "Extract structured data", &schema::wrapped(&output.schema), false)
         });
-        let others = output.into_iter().chain(cache.map(|cache| json!(cache))).collect();
+        let others = output.into_iter().chain(cache).collect();
         Some(Self { tools: Tools { own, others }, tool_choice })
     }
 }

@@ -16,7 +16,6 @@ pub(super) struct Event<'a> {
     pub(super) delta: Maybe<Delta<'a>>,
     /// The block: `toolUse`, `toolResult` or `image`, with all of its fields.
     pub(super) start: Maybe<Map<String, Value>>,
-    #[serde(borrow)]
     pub(super) stop_reason: Text<'a>,
     pub(super) usage: Maybe<Box<Counts>>,
 }
@@ -27,9 +26,7 @@ pub(super) struct Event<'a> {
 pub(super) struct Delta<'a> {
     #[serde(borrow)]
     pub(super) text: Text<'a>,
-    #[serde(borrow)]
     pub(super) tool_use: Maybe<Input<'a>>,
-    #[serde(borrow)]
     pub(super) reasoning_content: Maybe<Reasoning<'a>>,
     pub(super) tool_result: Value,
     pub(super) image: Value,
@@ -48,9 +45,7 @@ pub(super) struct Input<'a> {
 pub(super) struct Reasoning<'a> {
     #[serde(borrow)]
     pub(super) text: Text<'a>,
-    #[serde(borrow)]
     pub(super) signature: Text<'a>,
-    #[serde(borrow)]
     pub(super) redacted_content: Text<'a>,
 }
 
