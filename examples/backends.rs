@@ -1,10 +1,11 @@
-//! One trace, sent to a backend that is set up in code, with the vendor's own names for its keys.
+//! Sends one trace to a backend that is configured in code. The API keys are read from the environment
+//! variables that each vendor documents.
 //!
 //!     HONEYCOMB_API_KEY=… cargo run --example backends -- honeycomb
 //!     cargo run --example backends -- collector http://collector:4318
 //!
-//! The second argument, where there is one, is another address than the usual. The same by the
-//! standard environment, without any of this code, is in `docs/backends.md`.
+//! The optional second argument replaces the default endpoint. To configure the same backends with
+//! the standard environment variables and without this code, see `docs/backends.md`.
 
 #[path = "travel_assistant/model_server.rs"]
 mod model_server;
@@ -19,12 +20,12 @@ use chatlas::otel::sdk::metrics::Temporality;
 use chatlas::otel::{Otlp, Signal, Telemetry};
 use chatlas::prelude::*;
 
-const NAMES: &str = "collector, jaeger, logfire, datadog, honeycomb, traceloop, phoenix, mlflow, \
-                     langfuse";
+const BACKENDS: &str = "collector, jaeger, logfire, datadog, honeycomb, traceloop, phoenix, mlflow, \
+                        langfuse";
 
-/// The receiver of that name.
-fn receiver(name: &str, address: Option<&str>) -> Result<Otlp, Box<dyn Error>> {
-    let at = |usual| Otlp::new(address.unwrap_or(usual));
+/// Returns the exporter settings of a backend.
+fn exporter(name: &str, endpoint: Option<&str>) -> Result<Otlp, Box<dyn Error>> {
+    let at = |default| Otlp::new(endpoint.unwrap_or(default));
     let traces = [Signal::Traces];
     Ok(match name {
         "collector" => at("http://localhost:4318").with_gzip(true),
@@ -58,7 +59,7 @@ fn receiver(name: &str, address: Option<&str>) -> Result<Otlp, Box<dyn Error>> {
                 .with_header("x-langfuse-ingestion-version", "4")
                 .with_signals(&traces)
         }
-        _ => return Err(format!("there are {NAMES}").into()),
+        _ => return Err(format!("unknown backend `{name}`: choose one of {BACKENDS}").into()),
     })
 }
 
@@ -74,16 +75,16 @@ fn get_weather(city: String) -> String {
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().ok_or(format!("which backend? There are {NAMES}"))?;
-    let receiver = receiver(&name, arguments.next().as_deref())?;
-    let telemetry = Telemetry::new().with_service_name("travel").with_otlp(receiver).install()?;
+    let name = arguments.next().ok_or(format!("missing backend: choose one of {BACKENDS}"))?;
+    let exporter = exporter(&name, arguments.next().as_deref())?;
+    let telemetry = Telemetry::new().with_service_name("travel").with_otlp(exporter).install()?;
 
     let model = chatlas::OpenAi::new("gpt-4o").with_base_url(model_server::start().await?);
     let mut chat = Chat::new(model.with_http_spans(true)).with_tools(tools![get_weather]);
     let reply = chat.chat("I'm headed to Tokyo this weekend: what should I pack?").await?;
 
     telemetry.shutdown()?;
-    writeln!(std::io::stdout(), "{reply}\n(the trace is with {name})")?;
+    writeln!(std::io::stdout(), "{reply}\n(the trace was sent to {name})")?;
     Ok(())
 }
 

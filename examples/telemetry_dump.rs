@@ -1,5 +1,5 @@
-//! All that one conversation tells, as lines of JSON: a streamed reply, a tool that is called, and
-//! capture on. Spans, metrics and events stand on standard output; nothing leaves this program.
+//! Prints the telemetry of one conversation as lines of JSON: its spans, metrics and events. The reply
+//! is streamed, a tool is called, and content capture is on. The example uses no network.
 //!
 //! ```text
 //! cargo run --example telemetry_dump | jq .
@@ -16,18 +16,18 @@ use serde_json::json;
 
 /// Get the current weather forecast for a city.
 #[tool]
-#[allow(clippy::unused_async)] // a real one would ask a server
+#[allow(clippy::unused_async)] // a real tool would send a request
 async fn get_weather(
     /// The city, "Tokyo" for example.
     city: String,
 ) -> serde_json::Value {
-    // The tool's own work is seen below the call.
+    // The span of the tool's work is a child of `execute_tool`.
     let mut query = global::tracer("weather").start("fetch_forecast");
     query.end();
     json!({"city": city, "sky": "light rain", "celsius": 14})
 }
 
-/// The model of this example: no network, and the same words each time.
+/// Returns a scripted model, so that the output is the same on every run.
 fn model() -> Script {
     Script::new()
         .then(
@@ -43,7 +43,7 @@ fn model() -> Script {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let telemetry = otel::json()?;
     let reply = converse().await?;
-    reply.feedback("helpfulness", (0.8, "good"), "It was short.");
+    reply.feedback("helpfulness", (0.8, "good"), "The answer was short.");
     telemetry.shutdown()?;
     Ok(())
 }
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn converse() -> Result<Reply, Box<dyn std::error::Error>> {
     let mut chat = Chat::new(model())
         .with_name("travel_assistant")
-        .with_description("Says what to pack.")
+        .with_description("Advises travellers what to pack.")
         .with_conversation_id("conversation-1")
         .with_session_id("session-1")
         .with_attribute("user.id", "user-1")
@@ -59,12 +59,12 @@ async fn converse() -> Result<Reply, Box<dyn std::error::Error>> {
         .with_tools(tools![get_weather])
         .with_temperature(0.2)
         .with_capture(Capture::SpansAndEvents);
-    let map = Content::image_url("https://example.com/tokyo.png");
-    let mut stream = chat.stream([Content::text("What should I pack for Tokyo?"), map]);
-    while let Some(event) = stream.next().await {
+    let image = Content::image_url("https://example.com/tokyo.png");
+    let mut events = chat.stream([Content::text("What should I pack for Tokyo?"), image]);
+    while let Some(event) = events.next().await {
         if let StreamEvent::Done(reply) = event? {
             return Ok(*reply);
         }
     }
-    Err("the stream had no end".into())
+    Err("the stream ended without a reply".into())
 }

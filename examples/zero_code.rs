@@ -1,9 +1,10 @@
-//! A program that says nothing of telemetry, and is traced all the same:
+//! A program without telemetry code. The feature `auto-init` configures its telemetry from
+//! environment variables:
 //!
 //!     OTEL_TRACES_EXPORTER=console cargo run --example zero_code --features auto-init
 //!
-//! With `OTEL_EXPORTER_OTLP_ENDPOINT` it is exported. It asks OpenAI (`OPENAI_API_KEY`), or the
-//! server at `OPENAI_BASE_URL`.
+//! Set `OTEL_EXPORTER_OTLP_ENDPOINT` to export the telemetry over OTLP. The program calls OpenAI with
+//! the key in `OPENAI_API_KEY`, or the server at `OPENAI_BASE_URL`.
 
 use chatlas::prelude::*;
 

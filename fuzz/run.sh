@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fuzzes one target, or all of them one after the other, for so many seconds each (600 unless said):
+# Fuzzes one target, or all targets in turn. SECONDS is the time per target, 600 by default.
 #   fuzz/run.sh [TARGET|all] [SECONDS]
-# It needs a C++ compiler and no nightly: the flags are those of cargo-fuzz, without a sanitizer,
-# for what is fuzzed has no unsafe code.
+# It needs a C++ compiler but no nightly toolchain. The flags are those of cargo-fuzz without a
+# sanitizer, because the fuzzed code has no unsafe code.
 set -euo pipefail
 cd "$(dirname "$0")"
-what="${1:-all}" seconds="${2:-600}"
+selected="${1:-all}" seconds="${2:-600}"
 host=$(rustc -vV | sed -n 's/^host: //p')
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -13,7 +13,7 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 cargo build --release --target "$host" --bins
 for target in seeds/*/; do
   target=$(basename "$target")
-  [[ $what == all || $what == "$target" ]] || continue
+  [[ $selected == all || $selected == "$target" ]] || continue
   mkdir -p "corpus/$target" "artifacts/$target"
   "target/$host/release/$target" "corpus/$target" "seeds/$target" -max_total_time="$seconds" \
     -timeout=25 -rss_limit_mb=2048 -max_len=65536 -artifact_prefix="artifacts/$target/" \

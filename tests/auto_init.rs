@@ -1,6 +1,5 @@
-//! The feature `auto-init`: programs that say nothing of telemetry. Each runs in a process of its
-//! own, which is this one again, with the name of the program in a variable: so its main thread is
-//! one that ends.
+//! The feature `auto-init`: programs without any telemetry code. Each is this test binary in a child
+//! process, selected by a variable, so that its main thread ends like that of a program.
 
 #[path = "support/otlp.rs"]
 mod otlp;
@@ -45,18 +44,18 @@ fn program(name: &str) {
             current().block_on(chat());
             std::process::exit(7);
         }
-        "a thread of its own" => {
-            std::thread::spawn(|| current().block_on(chat())).join().expect("it ends");
+        "a new thread" => {
+            std::thread::spawn(|| current().block_on(chat())).join().expect("the task ends");
         }
-        "goes on" => {
+        "keeps running" => {
             current().block_on(chat());
-            // It never comes to an end: what is queued is sent by and by.
+            // The program never ends: queued spans are sent periodically.
             loop {
                 std::thread::sleep(Duration::from_mins(1));
             }
         }
-        "with a setup of its own" => {
-            let telemetry = chatlas::otel::console().expect("nobody was faster");
+        "with an explicit setup" => {
+            let telemetry = chatlas::otel::console().expect("no other setup");
             current().block_on(chat());
             telemetry.shutdown().expect("a console takes everything");
         }
@@ -98,18 +97,14 @@ fn names(receiver: &Receiver) -> Vec<String> {
     names
 }
 
-fn programs_that_only_chat_are_exported_whole() {
-    for (name, code) in [
-        ("one thread", 0),
-        ("several threads", 0),
-        ("a task", 0),
-        ("exit", 7),
-        ("a thread of its own", 0),
-    ] {
+fn telemetry_of_programs_without_setup_is_exported_completely() {
+    for (name, code) in
+        [("one thread", 0), ("several threads", 0), ("a task", 0), ("exit", 7), ("a new thread", 0)]
+    {
         let (model, receiver) = (model(), Receiver::start());
         let mut command = command(name, &model);
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url());
-        command.env("OTEL_BSP_SCHEDULE_DELAY", "60000"); // only their end sends
+        command.env("OTEL_BSP_SCHEDULE_DELAY", "60000"); // only the shutdown sends
         let (output, out, err) = run(&mut command);
         assert_eq!(
             (output.status.code(), out.as_str(), err.as_str()),
@@ -119,24 +114,24 @@ fn programs_that_only_chat_are_exported_whole() {
     }
 }
 
-fn a_program_that_goes_on_is_exported_soon() {
+fn telemetry_of_a_running_program_is_exported_periodically() {
     let (model, receiver) = (model(), Receiver::start());
-    let mut command = command("goes on", &model);
+    let mut command = command("keeps running", &model);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url());
     let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("it runs");
     receiver.wait_for("/v1/traces");
-    child.kill().expect("it went on");
-    child.wait().expect("it ended");
+    child.kill().expect("it is running");
+    child.wait().expect("it has ended");
 }
 
-fn without_variables_nothing_is_set_up() {
+fn no_sdk_is_set_up_without_variables() {
     let model = model();
     let (output, out, err) = run(&mut command("one thread", &model));
     assert!(output.status.success());
     assert_eq!((out.as_str(), err.as_str()), ("Hello.\n", ""));
 }
 
-fn a_wrong_variable_is_told_once_and_disturbs_nobody() {
+fn invalid_variable_is_reported_once() {
     let model = model();
     let (output, out, err) =
         run(command("one thread", &model).env("OTEL_TRACES_EXPORTER", "zipkin"));
@@ -151,7 +146,7 @@ fn a_wrong_variable_is_told_once_and_disturbs_nobody() {
     );
 }
 
-fn a_receiver_that_is_not_there_is_told_and_holds_nobody_for_long() {
+fn unreachable_receiver_is_reported_without_delay() {
     let model = model();
     let begin = std::time::Instant::now();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -165,9 +160,9 @@ fn a_receiver_that_is_not_there_is_told_and_holds_nobody_for_long() {
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 }
 
-fn a_program_that_sets_up_telemetry_itself_is_left_alone() {
+fn explicit_setup_takes_precedence() {
     let (model, receiver) = (model(), Receiver::start());
-    let mut command = command("with a setup of its own", &model);
+    let mut command = command("with an explicit setup", &model);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url());
     let (output, out, err) = run(&mut command);
     assert!(output.status.success(), "{err}");
@@ -181,21 +176,21 @@ fn main() {
         return program(&name);
     }
     let tests: [(&str, fn()); 6] = [
-        ("programs_that_only_chat_are_exported_whole", programs_that_only_chat_are_exported_whole),
-        ("a_program_that_goes_on_is_exported_soon", a_program_that_goes_on_is_exported_soon),
-        ("without_variables_nothing_is_set_up", without_variables_nothing_is_set_up),
         (
-            "a_wrong_variable_is_told_once_and_disturbs_nobody",
-            a_wrong_variable_is_told_once_and_disturbs_nobody,
+            "telemetry_of_programs_without_setup_is_exported_completely",
+            telemetry_of_programs_without_setup_is_exported_completely,
         ),
         (
-            "a_receiver_that_is_not_there_is_told_and_holds_nobody_for_long",
-            a_receiver_that_is_not_there_is_told_and_holds_nobody_for_long,
+            "telemetry_of_a_running_program_is_exported_periodically",
+            telemetry_of_a_running_program_is_exported_periodically,
         ),
+        ("no_sdk_is_set_up_without_variables", no_sdk_is_set_up_without_variables),
+        ("invalid_variable_is_reported_once", invalid_variable_is_reported_once),
         (
-            "a_program_that_sets_up_telemetry_itself_is_left_alone",
-            a_program_that_sets_up_telemetry_itself_is_left_alone,
+            "unreachable_receiver_is_reported_without_delay",
+            unreachable_receiver_is_reported_without_delay,
         ),
+        ("explicit_setup_takes_precedence", explicit_setup_takes_precedence),
     ];
     for (name, test) in tests {
         test();

@@ -1,5 +1,5 @@
-//! The harness of the fuzzer (`fuzz/`), run over its seeds and over mutations of them: a short run
-//! that is the same every time. The seeds are written from the table of protocols.
+//! A short, deterministic run of the fuzzer's harness (`fuzz/`) over its seeds and mutations of them.
+//! The seeds are generated from the table of protocols.
 
 #[path = "../fuzz/src/capture.rs"]
 mod capture;
@@ -23,24 +23,24 @@ use protocols::{PROTOCOLS, Protocol};
 use reply::reply;
 use serde_json::json;
 
-/// Of each seed.
+/// The number of mutations of each seed.
 const MUTATIONS: usize = 300;
-/// Of each seed of captured content, which is larger.
+/// The number of mutations of each seed of captured content, which is larger.
 const MUTATIONS_OF_CONTENT: usize = 40;
 
-/// The replies of a protocol that its fuzzing begins with.
+/// Returns the seeds of a protocol: replies.
 fn seeds(protocol: &Protocol) -> Vec<(&'static str, Vec<u8>)> {
     let stream = |parts: &[Vec<u8>]| [vec![0], parts.concat()].concat();
-    let whole = |value: serde_json::Value| [vec![1], value.to_string().into_bytes()].concat();
-    let (begin, almost, end) = ((protocol.begin)(), (protocol.almost)(), (protocol.end)());
-    let failure = (protocol.failure)("sorry");
+    let complete = |value: serde_json::Value| [vec![1], value.to_string().into_bytes()].concat();
+    let (begin, almost, end) = ((protocol.begin)(), (protocol.middle)(), (protocol.end)());
+    let failure = (protocol.failure_event)("sorry");
     vec![
         ("stream", stream(&[begin.clone(), almost.clone(), end])),
         ("stream-failed", stream(&[begin.clone(), failure])),
         ("stream-truncated", stream(&[begin, almost])),
-        ("whole", whole((protocol.whole)("Hello"))),
-        ("whole-asks", whole((protocol.asks)("count"))),
-        ("whole-refusal", whole((protocol.refusal)("no"))),
+        ("whole", complete((protocol.complete)("Hello"))),
+        ("whole-asks", complete((protocol.tool_call)("count"))),
+        ("whole-refusal", complete((protocol.error_body)("no"))),
     ]
 }
 
@@ -58,7 +58,7 @@ fn capture_seeds() -> Vec<(&'static str, Vec<u8>)> {
     .to_vec()
 }
 
-/// Something close to it.
+/// Returns a mutation of the seed.
 fn mutated(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..rng.usize(1..6) {
@@ -86,33 +86,33 @@ fn mutated(seed: &[u8], rng: &mut Rng) -> Vec<u8> {
     bytes
 }
 
-fn hold_to(seeds: &[(&'static str, Vec<u8>)], mutations: usize, harness: impl Fn(&[u8])) {
+fn run(seeds: &[(&'static str, Vec<u8>)], mutations: usize, harness: impl Fn(&[u8])) {
     let mut rng = Rng::with_seed(7);
     for (name, seed) in seeds {
         harness(seed);
         for number in 0..mutations {
             let bytes = mutated(seed, &mut rng);
-            let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| harness(&bytes)));
-            assert!(run.is_ok(), "{name}, mutation {number}: {}", bytes.escape_ascii());
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| harness(&bytes)));
+            assert!(result.is_ok(), "{name}, mutation {number}: {}", bytes.escape_ascii());
         }
     }
 }
 
 #[test]
-fn no_reply_breaks_the_library() {
+fn mutated_replies_never_panic() {
     for protocol in PROTOCOLS {
-        hold_to(&seeds(protocol), MUTATIONS, |bytes| reply(protocol, bytes));
+        run(&seeds(protocol), MUTATIONS, |bytes| reply(protocol, bytes));
     }
 }
 
 #[test]
-fn captured_content_stays_json_within_its_bound() {
-    hold_to(&capture_seeds(), MUTATIONS_OF_CONTENT, capture);
+fn captured_content_is_valid_json_within_its_limit() {
+    run(&capture_seeds(), MUTATIONS_OF_CONTENT, capture);
 }
 
-/// With `UPDATE_SEEDS=1` the files are written.
+/// `UPDATE_SEEDS=1` writes the files.
 #[test]
-fn the_seeds_of_the_fuzzer_are_those_of_the_table() {
+fn stored_seeds_match_the_table() {
     let of_protocols = PROTOCOLS.iter().map(|protocol| (protocol.target, seeds(protocol)));
     for (target, seeds) in of_protocols.chain([("capture", capture_seeds())]) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);

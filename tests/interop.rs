@@ -1,8 +1,8 @@
-//! chatlas in a web application that is instrumented with `tracing`, as real ones are: axum,
-//! tower-http's `TraceLayer`, `#[instrument]`, and the layer of tracing-opentelemetry. Spans of
-//! both kinds nest in each other, both ways; and what breaks the chain, and how to keep it.
+//! chatlas in a web application that is instrumented with `tracing`: axum, tower-http's
+//! `TraceLayer`, `#[instrument]`, and the layer of tracing-opentelemetry. Spans of both kinds are
+//! parents of each other; the tests also show which code loses the parent, and how to keep it.
 
-// Some tools have nothing to wait for, or no use for what they own.
+// Some tools have nothing to await, or do not consume their arguments.
 #![allow(clippy::unused_async, clippy::needless_pass_by_value)]
 
 #[path = "support/timeout.rs"]
@@ -39,13 +39,13 @@ use tracing_subscriber::{EnvFilter, Registry};
 #[tool]
 #[instrument]
 async fn get_weather(city: String) -> String {
-    tracing::info!("asked");
+    tracing::info!("called");
     tokio::task::yield_now().await;
     fetch_forecast();
     format!("{city}: rain")
 }
 
-/// The forecast from an archive that blocks.
+/// Returns the forecast from a blocking archive.
 #[tool]
 #[instrument]
 fn get_archive(city: &str) -> String {
@@ -55,7 +55,7 @@ fn get_archive(city: &str) -> String {
 
 #[instrument]
 fn fetch_forecast() {
-    // A driver that is instrumented with the OpenTelemetry API.
+    // A database driver that is instrumented with the OpenTelemetry API.
     let _query = global::tracer("db").start("SELECT forecast");
 }
 
@@ -71,7 +71,7 @@ async fn go(model: Script) {
     agent(model).chat("go").await.expect("an answer");
 }
 
-/// The subscriber of the whole process, as an application sets it once: its layer and the global
+/// Sets the subscriber of the process once, as an application does. Its layer and the global
 /// provider are those of the recorders.
 fn subscribe() {
     static ONCE: LazyLock<()> = LazyLock::new(|| {
@@ -83,7 +83,7 @@ fn subscribe() {
     LazyLock::force(&ONCE);
 }
 
-/// The same for this thread alone, with a layer of its own.
+/// Sets a subscriber with another layer for this thread only.
 fn subscribe_here<L>(layer: L) -> tracing::subscriber::DefaultGuard
 where
     L: tracing_subscriber::Layer<Registry> + Send + Sync,
@@ -96,23 +96,23 @@ async fn ask(tool: &str) -> String {
     agent(model(tool)).chat("Tokyo?").await.expect("an answer").text()
 }
 
-/// The handler is over before the reply begins: a task of its own talks to the model.
+/// Returns before the reply starts: a spawned task runs the chat.
 #[instrument]
 async fn stream() -> Sse<impl futures_util::Stream<Item = Result<Event, Infallible>>> {
     let (send, receive) = tokio::sync::mpsc::channel(8);
-    let talk = async move {
+    let run = async move {
         let mut chat = agent(model("get_weather"));
         let mut events = chat.stream("Tokyo?");
         while let Some(event) = events.next().await {
             if let Ok(StreamEvent::Text(text)) = event
                 && send.send(Ok(Event::default().data(text))).await.is_err()
             {
-                return; // the browser is gone
+                return; // the client has disconnected
             }
         }
     };
-    // The one line: what is spawned keeps the context it was spawned in.
-    tokio::spawn(talk.with_current_context());
+    // This line keeps the context of the handler in the spawned task.
+    tokio::spawn(run.with_current_context());
     Sse::new(futures_util::stream::unfold(receive, |mut receive| async move {
         Some((receive.recv().await?, receive))
     }))
@@ -137,11 +137,11 @@ async fn request(path: &str) -> String {
 }
 
 #[tokio::test]
-async fn spans_of_a_web_application_and_of_the_agent_are_one_chain() {
+async fn spans_of_the_web_application_and_the_agent_are_one_chain() {
     subscribe();
     let trace = Recorder::new();
     assert_eq!(in_time(request("/ask")).await, "Take an umbrella.");
-    trace.settled().await;
+    trace.wait_until_idle().await;
     trace.assert_sound();
     assert_eq!(
         trace.tree(),
@@ -160,11 +160,11 @@ GET /ask
 }
 
 #[tokio::test]
-async fn a_synchronous_tool_on_a_blocking_thread_is_in_the_chain() {
+async fn synchronous_tool_on_a_blocking_thread_is_in_the_chain() {
     subscribe();
     let trace = Recorder::new();
     in_time(request("/archive")).await;
-    trace.settled().await;
+    trace.wait_until_idle().await;
     trace.assert_sound();
     assert!(trace.tree().contains(
         "
@@ -185,11 +185,11 @@ async fn get_over_tcp(address: SocketAddr, path: &str) -> String {
     answer
 }
 
-/// A server on a port of its own, on worker threads: nothing of the test's context reaches it.
+/// The server runs on worker threads without the context of the test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reply_streamed_after_the_handler_returned_has_the_call_as_its_parent() {
+async fn reply_streamed_after_the_handler_returned_keeps_its_parent() {
     subscribe();
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -200,7 +200,7 @@ async fn a_reply_streamed_after_the_handler_returned_has_the_call_as_its_parent(
     assert!(body.ends_with("data: Take \n\ndata: an umbrella.\n\n"), "{body}");
     stop.send(()).unwrap();
     in_time(server).await.unwrap().unwrap();
-    in_time(trace.settled()).await;
+    in_time(trace.wait_until_idle()).await;
     trace.assert_sound();
     assert_eq!(
         trace.tree(),
@@ -217,28 +217,28 @@ GET /stream
 "
     );
     let (handler, agent) = (trace.span("stream"), trace.span("invoke_agent"));
-    assert!(handler.data().end_time < agent.data().end_time, "the handler was over before");
+    assert!(handler.data().end_time < agent.data().end_time, "the handler ended before");
 }
 
 #[tokio::test]
-async fn a_stream_is_below_what_was_current_when_it_was_asked_for_whoever_consumes_it() {
+async fn parent_of_a_stream_is_current_at_its_creation() {
     subscribe();
     let trace = Recorder::new();
     let mut chat = agent(model("get_weather"));
-    let stream = tracing::info_span!("asked here").in_scope(|| chat.stream("Tokyo?"));
+    let stream = tracing::info_span!("created here").in_scope(|| chat.stream("Tokyo?"));
     in_time(stream.count().instrument(tracing::info_span!("consumed there"))).await;
-    assert_eq!(trace.parent(&trace.span("invoke_agent")).unwrap().name(), "asked here");
+    assert_eq!(trace.parent(&trace.span("invoke_agent")).unwrap().name(), "created here");
     assert_eq!(trace.children(&trace.span("consumed there")).len(), 0);
 }
 
 #[tokio::test]
-async fn a_span_around_the_future_is_not_yet_current_when_chat_is_called() {
+async fn span_around_the_future_is_not_current_at_the_call() {
     subscribe();
     let trace = Recorder::new();
     let mut chat = Chat::new(Script::new().says("ok").says("ok"));
     let outer = || tracing::info_span!("outer");
     chat.chat("go").instrument(outer()).await.unwrap();
-    // An async block is called when it is polled: inside the span.
+    // An async block runs when it is polled: inside the span.
     async { chat.chat("go").await }.instrument(outer()).await.unwrap();
     assert_eq!(
         trace.tree(),
@@ -257,7 +257,7 @@ async fn indexed() {
     fetch_forecast();
 }
 
-/// Hands work to tasks of its own.
+/// Spawns work in tasks.
 #[tool]
 async fn spawns(how: String) -> String {
     let work = async {
@@ -284,10 +284,10 @@ async fn spawns(how: String) -> String {
     how
 }
 
-/// The parent of what a spawned task does: in a tool, below a span of the application.
+/// Returns the parent of a span in a task that a tool spawns, below a span of the application.
 async fn parent_of_spawned(how: &str) -> String {
     subscribe();
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     let model = Script::new().calls("spawns", json!({"how": how})).says("ok");
     let mut chat = agent(model);
     in_time(async { chat.chat("go").await }.instrument(tracing::info_span!("outer")))
@@ -300,14 +300,14 @@ async fn parent_of_spawned(how: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_tool_spawns_is_below_it_with_its_context_alone() {
+async fn spawned_work_is_a_child_of_the_tool_only_with_its_context() {
     let tool = "execute_tool spawns";
     assert_eq!(parent_of_spawned("context").await, tool);
     assert_eq!(parent_of_spawned("blocking").await, tool);
-    // tracing knows of no span but its own: its span is activated again, over ours.
+    // tracing activates its own span again, over that of the tool.
     assert_eq!(parent_of_spawned("bare").await, "none");
     assert_eq!(parent_of_spawned("tracing").await, "outer");
-    // Of both, what is written first is entered last, and wins.
+    // With both, the one that is written first is entered last, and determines the parent.
     assert_eq!(parent_of_spawned("context, tracing").await, tool);
     assert_eq!(parent_of_spawned("tracing, context").await, "outer");
 }
@@ -315,19 +315,19 @@ async fn what_a_tool_spawns_is_below_it_with_its_context_alone() {
 static MADE_BEFORE: LazyLock<std::sync::Mutex<Option<tracing::Span>>> =
     LazyLock::new(std::sync::Mutex::default);
 
-/// Works in a span that was made before the run.
+/// Works in a span that was created before the run.
 #[tool]
 async fn awaits_span() -> String {
     let span = MADE_BEFORE.lock().unwrap().take().unwrap();
     async { fetch_forecast() }.instrument(span).await;
-    tracing::info_span!(parent: None, "of its own").in_scope(fetch_forecast);
+    tracing::info_span!(parent: None, "root").in_scope(fetch_forecast);
     "ok".to_owned()
 }
 
 #[tokio::test]
-async fn a_tracing_span_keeps_the_parent_it_was_made_with() {
+async fn tracing_span_keeps_its_original_parent() {
     subscribe();
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     let outer = tracing::info_span!("outer");
     let before = tracing::info_span!(parent: &outer, "made before");
     *MADE_BEFORE.lock().unwrap() = Some(before);
@@ -344,7 +344,7 @@ outer
     chat test-model
     execute_tool awaits_span
     chat test-model
-of its own
+root
   fetch_forecast
     SELECT forecast
 "
@@ -352,22 +352,22 @@ of its own
 }
 
 #[tokio::test]
-async fn a_tracing_event_in_a_tool_stands_on_the_tracing_span_and_never_on_ours() {
+async fn tracing_event_in_a_tool_is_on_the_tracing_span() {
     subscribe();
     let trace = Recorder::new();
     in_time(agent(model("get_weather")).chat("go")).await.unwrap();
-    let asked = |name: &str| trace.span(name).events().iter().any(|(name, _)| name == "asked");
-    assert!(asked("get_weather"));
-    assert!(!asked("execute_tool get_weather"));
+    let has_event = |name: &str| trace.span(name).events().iter().any(|(name, _)| name == "called");
+    assert!(has_event("get_weather"));
+    assert!(!has_event("execute_tool get_weather"));
 }
 
 #[tokio::test]
-async fn without_the_global_provider_our_spans_are_silent_and_the_rest_stays_whole() {
+async fn without_a_global_provider_only_tracing_spans_are_recorded() {
     subscribe();
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     global::set_tracer_provider(opentelemetry::trace::noop::NoopTracerProvider::new());
     in_time(request("/ask")).await;
-    trace.settled().await;
+    trace.wait_until_idle().await;
     assert_eq!(
         trace.tree(),
         "\
@@ -380,8 +380,8 @@ GET /ask
 }
 
 #[tokio::test]
-async fn two_providers_are_two_exporters_of_one_chain() {
-    let trace = Recorder::exclusive();
+async fn two_providers_export_parts_of_one_chain() {
+    let trace = Recorder::for_process();
     let exporter = InMemorySpanExporter::default();
     let other = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let layer = tracing_opentelemetry::layer().with_tracer(other.tracer("app"));
@@ -396,7 +396,7 @@ async fn two_providers_are_two_exporters_of_one_chain() {
 }
 
 #[tokio::test]
-async fn spans_that_a_filter_turns_off_are_passed_over() {
+async fn filtered_spans_are_skipped_as_parents() {
     let trace = Recorder::new();
     let layer =
         tracing_opentelemetry::layer().with_tracer(Recorder::tracer_provider().tracer("app"));
@@ -410,9 +410,9 @@ async fn spans_that_a_filter_turns_off_are_passed_over() {
     );
 }
 
-/// The behaviour of tracing-opentelemetry before 0.32, and of the switch that brings it back.
+/// The behaviour of tracing-opentelemetry before 0.32, which a setting restores.
 #[tokio::test]
-async fn without_context_activation_tracing_spans_and_ours_do_not_see_each_other() {
+async fn without_context_activation_spans_do_not_nest() {
     let trace = Recorder::new();
     let layer =
         tracing_opentelemetry::layer().with_tracer(Recorder::tracer_provider().tracer("app"));
@@ -424,10 +424,10 @@ async fn without_context_activation_tracing_spans_and_ours_do_not_see_each_other
 }
 
 #[tokio::test]
-async fn nothing_of_ours_is_current_between_the_events_of_a_stream() {
+async fn no_span_of_the_library_is_current_between_events() {
     subscribe();
     let trace = Recorder::new();
-    let slow = Answer::streams(["a", "b"]).every(Duration::from_millis(1));
+    let slow = Answer::streams(["a", "b"]).with_chunk_delay(Duration::from_millis(1));
     let mut chat = Chat::new(Script::new().then(slow));
     let mut stream = chat.stream("go");
     while in_time(stream.next()).await.is_some() {

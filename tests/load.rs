@@ -1,5 +1,5 @@
-//! Many conversations at once, as the example `load` has them, in a number that every machine
-//! takes: all complete, no span stays open, and a further round needs no more memory.
+//! The example `load` with 1000 concurrent conversations: all complete, no span stays open, and a
+//! further round needs no more memory.
 
 #[path = "../examples/load/round.rs"]
 mod round;
@@ -11,7 +11,7 @@ use round::{Counts, round};
 const CONVERSATIONS: usize = 1000;
 
 #[test]
-fn conversations_at_once_all_complete_and_leave_nothing_behind() {
+fn concurrent_conversations_complete_without_leaks() {
     let counts = Counts::default();
     global::set_tracer_provider(
         SdkTracerProvider::builder().with_span_processor(counts.clone()).build(),
@@ -30,7 +30,7 @@ fn conversations_at_once_all_complete_and_leave_nothing_behind() {
     // Each conversation: two runs of two model calls and a tool call.
     assert_eq!(counts.ended(), 3 * CONVERSATIONS as u64 * 2 * 4);
     assert_eq!(counts.open(), 0);
-    // A task that is done takes a moment to be forgotten.
+    // The runtime removes finished tasks with a delay.
     for _ in 0..1000 {
         if runtime.metrics().num_alive_tasks() == 0 {
             break;
@@ -38,7 +38,7 @@ fn conversations_at_once_all_complete_and_leave_nothing_behind() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert_eq!(runtime.metrics().num_alive_tasks(), 0);
-    // The allocator may keep a little more from round to round; a leak would show as a whole one.
+    // The allocator may keep a little more after each round; a leak would be a multiple of that.
     let [first, _, third] = [0, 1, 2].map(|number| figures[number].resident_kib);
     assert!(third < first + first / 2 + 4096, "{first} KiB at first, {third} KiB at last");
 }

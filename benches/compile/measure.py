@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What tools cost to build: rebuilds a crate of 100 tools of three parameters, written with
-chatlas, with rig, with rmcp, and by hand, and tells the CPU seconds side by side.
+"""Measures the build time of tools. Rebuilds a crate of 100 tools with three parameters each, written
+with chatlas, with rig, with rmcp, and by hand, and prints the CPU seconds.
 
     benches/compile/measure.py [--tools 100] [--runs 5] [--check] [--only chatlas,rmcp]
 
-Each crate is generated below `target/compile-cost`, its dependencies are built once, and then it
-alone is rebuilt after its source was touched: with `cargo build` as it is, without optimization
-and with incremental compilation off, so that every run does the same work. The runs of the crates
-alternate; the table has the medians of user CPU (of cargo, rustc and the linker together).
+Each crate is generated in `target/compile-cost`. Its dependencies are built once. Then only the crate is
+rebuilt, without optimization and without incremental compilation, so that every run does the same
+work. The runs of the crates alternate. The table contains the median user CPU time of cargo, rustc and
+the linker.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WHERE = ROOT / "target" / "compile-cost"
+BUILD = ROOT / "target" / "compile-cost"
 
 PARAMETERS = """\
     /// The city, "Tokyo" for example.
@@ -56,7 +56,7 @@ pub fn all() -> ToolSet {{
 
 
 def derived(count):
-    """By hand, with the derives of serde and schemars for the arguments."""
+    """Tools written by hand, with the derives of serde and schemars for the arguments."""
     tools = "".join(
         f"""
 #[derive(Deserialize, JsonSchema)]
@@ -100,11 +100,11 @@ impl Tool for Weather{i} {{
 """
         for i in range(count)
     )
-    return HAND + "use schemars::JsonSchema;\nuse serde::Deserialize;\n" + tools + all_tools(count)
+    return BY_HAND_IMPORTS + "use schemars::JsonSchema;\nuse serde::Deserialize;\n" + tools + all_tools(count)
 
 
 def bare(count):
-    """By hand, without any macro: arguments picked one by one, the schema a text."""
+    """Tools written by hand without macros: the arguments are read one by one, the schema is a string."""
     schema = (
         '{"type":"object","properties":{'
         '"city":{"type":"string","description":"The city, \\"Tokyo\\" for example."},'
@@ -138,24 +138,24 @@ impl Tool for Weather{i} {{
 
     fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {{
         Box::pin(async move {{
-            let wrong = |what: &str| ToolError::new("invalid_arguments", what);
-            let Value::Object(mut given) = call.arguments else {{
-                return Err(wrong("no object"));
+            let invalid = |message: &str| ToolError::new("invalid_arguments", message);
+            let Value::Object(mut arguments) = call.arguments else {{
+                return Err(invalid("not an object"));
             }};
-            let city = match given.remove("city") {{
+            let city = match arguments.remove("city") {{
                 Some(Value::String(city)) => city,
-                _ => return Err(wrong("argument `city`")),
+                _ => return Err(invalid("argument `city`")),
             }};
-            let days = given.remove("days").and_then(|days| days.as_u64());
+            let days = arguments.remove("days").and_then(|days| days.as_u64());
             let days = days.and_then(|days| u32::try_from(days).ok());
-            let days = days.ok_or_else(|| wrong("argument `days`"))?;
-            let metric = match given.remove("metric") {{
+            let days = days.ok_or_else(|| invalid("argument `days`"))?;
+            let metric = match arguments.remove("metric") {{
                 None | Some(Value::Null) => None,
                 Some(Value::Bool(metric)) => Some(metric),
-                _ => return Err(wrong("argument `metric`")),
+                _ => return Err(invalid("argument `metric`")),
             }};
-            if let Some(name) = given.keys().next() {{
-                return Err(wrong(name));
+            if let Some(name) = arguments.keys().next() {{
+                return Err(invalid(name));
             }}
             match weather_{i}(city, days, metric).await {{
                 Ok(value) => Ok(ToolOutput::from(value)),
@@ -167,10 +167,10 @@ impl Tool for Weather{i} {{
 """
         for i in range(count)
     )
-    return HAND + "use serde_json::Value;\n" + tools + all_tools(count)
+    return BY_HAND_IMPORTS + "use serde_json::Value;\n" + tools + all_tools(count)
 
 
-HAND = """use std::sync::Arc;
+BY_HAND_IMPORTS = """use std::sync::Arc;
 
 use chatlas_core::tool::BoxFuture;
 use chatlas_core::{Tool, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet};
@@ -199,12 +199,12 @@ pub async fn weather_{i}(
 """
         for i in range(count)
     )
-    all_of_them = ", ".join(f"Box::new(Weather{i})" for i in range(count))
+    boxed = ", ".join(f"Box::new(Weather{i})" for i in range(count))
     return f"""use rig_core::tool::ErasedTool;
 use rig_derive::rig_tool;
 {tools}
 pub fn all() -> Vec<Box<dyn ErasedTool>> {{
-    vec![{all_of_them}]
+    vec![{boxed}]
 }}
 """
 
@@ -250,11 +250,11 @@ pub fn all() -> ToolRouter<Weather> {{
 
 
 SERDE = 'serde = { version = "1", features = ["derive"] }\nserde_json = "1"\n'
-OURS = f'chatlas-core = {{ path = "{ROOT}/chatlas-core" }}\n'
+CHATLAS_CORE = f'chatlas-core = {{ path = "{ROOT}/chatlas-core" }}\n'
 KINDS = {
-    "by hand, no derives": (bare, OURS + SERDE),
-    "by hand, derives": (derived, OURS + SERDE + 'schemars = "1"\n'),
-    "chatlas": (chatlas, OURS + f'chatlas-macros = {{ path = "{ROOT}/chatlas-macros" }}\n'),
+    "by hand, no derives": (bare, CHATLAS_CORE + SERDE),
+    "by hand, derives": (derived, CHATLAS_CORE + SERDE + 'schemars = "1"\n'),
+    "chatlas": (chatlas, CHATLAS_CORE + f'chatlas-macros = {{ path = "{ROOT}/chatlas-macros" }}\n'),
     "rmcp": (
         rmcp,
         'rmcp = { version = "3", default-features = false, features = ["macros", "server"] }\n'
@@ -273,7 +273,7 @@ KINDS = {
 def generate(kind, count):
     source, dependencies = KINDS[kind]
     name = "cost-" + kind.replace(", ", "-").replace(" ", "-")
-    folder = WHERE / name
+    folder = BUILD / name
     (folder / "src").mkdir(parents=True, exist_ok=True)
     (folder / "Cargo.toml").write_text(
         f"""[package]
@@ -294,22 +294,22 @@ incremental = false
 
 
 def cargo(folder, command):
-    environment = os.environ | {"CARGO_TARGET_DIR": str(WHERE / "target" / folder.name)}
+    environment = os.environ | {"CARGO_TARGET_DIR": str(BUILD / "target" / folder.name)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
+    result = subprocess.run(
         ["cargo", command, "--quiet"], cwd=folder, env=environment, check=False, capture_output=True
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        print(done.stderr.decode()[:3000])
-    return done.returncode == 0, after.ru_utime - before.ru_utime
+    if result.returncode:
+        print(result.stderr.decode()[:3000])
+    return result.returncode == 0, after.ru_utime - before.ru_utime
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--tools", type=int, default=100)
     arguments.add_argument("--runs", type=int, default=5)
-    arguments.add_argument("--check", action="store_true", help="`cargo check` instead")
+    arguments.add_argument("--check", action="store_true", help="run `cargo check` instead of `cargo build`")
     arguments.add_argument("--only", default=",".join(k for k in KINDS).replace(", ", "; "))
     arguments = arguments.parse_args()
     kinds = [kind.replace("; ", ", ") for kind in arguments.only.split(",")]
@@ -318,7 +318,7 @@ def main():
     for kind in kinds:
         folder = generate(kind, arguments.tools)
         built, seconds = cargo(folder, command)
-        print(f"{kind}: first build {seconds:.1f} s" if built else f"{kind}: does not build")
+        print(f"{kind}: first build {seconds:.1f} s" if built else f"{kind}: the build failed")
         if built:
             folders[kind] = folder
     times = {kind: [] for kind in folders}
@@ -326,7 +326,7 @@ def main():
         for kind, folder in folders.items():
             (folder / "src" / "lib.rs").touch()
             times[kind].append(cargo(folder, command)[1])
-    print(f"\n| {arguments.tools} tools, `cargo {command}` | user CPU s (median) | least | most |")
+    print(f"\n| {arguments.tools} tools, `cargo {command}` | user CPU s (median) | minimum | maximum |")
     print("|---|---:|---:|---:|")
     for kind, seconds in times.items():
         median = statistics.median(seconds)

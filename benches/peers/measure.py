@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What telemetry a conversation leaves behind: the same one through chatlas and through its peers,
-against the same scripted model server, exported over OTLP to the same receiver, and scored by the
-same rules, which are the data of the GenAI conventions.
+"""Compares the telemetry of chatlas with that of other libraries. Runs the same conversations through
+each library against a scripted model server, receives the exported telemetry over OTLP, and scores it
+by the data of the OpenTelemetry GenAI conventions.
 
     benches/peers/measure.py [--semconv FOLDER] [--only chatlas,rig] [--api responses] [--verbose]
 
-The programs are generated below `target/peers` and built there, with what they need from crates.io
-and PyPI. `FOLDER` holds `coverage-model.json` and `registry/` of the conventions; without it, it is
-`$CHATLAS_SHARED/semconv`. Rust and Python 3.10 or later are needed, and nothing else.
+The programs are generated and built in `target/peers`, with dependencies from crates.io and PyPI.
+`FOLDER` contains `coverage-model.json` and `registry/` of the conventions. Default:
+`$CHATLAS_SHARED/semconv`. Requires Rust, and Python 3.10 or later.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.dont_write_bytecode = True
-WHERE = Path(os.environ.get("PEERS_TARGET", ROOT / "target" / "peers"))
+BUILD = Path(os.environ.get("PEERS_TARGET", ROOT / "target" / "peers"))
 
 SCENARIOS = [
     "tool",
@@ -50,42 +50,42 @@ SDK = ["opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"]
 OPENAI = "opentelemetry-instrumentation-genai-openai"
 AGENTS = "opentelemetry-instrumentation-genai-openai-agents"
 
-# Each subject: its program, what it depends on, whose versions are told, and how it is asked to
-# capture content.
+# The libraries under comparison: the program, its dependencies, the packages whose versions are
+# reported, and the value of the environment variable that enables content capture.
 SUBJECTS = {
     "chatlas": {
         "program": "chatlas.rs",
-        "needs": f'chatlas = {{ path = "{ROOT}", features = ["otel"] }}\n',
+        "dependencies": f'chatlas = {{ path = "{ROOT}", features = ["otel"] }}\n',
         "versions": ["chatlas", "opentelemetry"],
         "capture": "SPAN_AND_EVENT",
     },
     "rig": {
         "program": "rig.rs",
-        "needs": 'rig = "0.44"\n' + TRACING,
+        "dependencies": 'rig = "0.44"\n' + TRACING,
         "versions": ["rig", "tracing-opentelemetry"],
         "capture": "true",
     },
     "genai": {
         "program": "genai.rs",
-        "needs": 'genai = { version = "0.7", features = ["otel"] }\n' + TRACING,
+        "dependencies": 'genai = { version = "0.7", features = ["otel"] }\n' + TRACING,
         "versions": ["genai", "tracing-opentelemetry"],
         "capture": "true",
     },
     "chatlas (Python)": {
         "program": "chatlas_python.py",
-        "needs": ["chatlas", "openai", *SDK],
+        "dependencies": ["chatlas", "openai", *SDK],
         "versions": ["chatlas", "openai"],
         "capture": "true",
     },
     "openai + OTel": {
         "program": "openai_python.py",
-        "needs": ["openai", OPENAI, *SDK],
+        "dependencies": ["openai", OPENAI, *SDK],
         "versions": ["openai", OPENAI, "opentelemetry-util-genai"],
         "capture": "SPAN_AND_EVENT",
     },
     "openai-agents + OTel": {
         "program": "openai_agents.py",
-        "needs": ["openai-agents", OPENAI, AGENTS, *SDK],
+        "dependencies": ["openai-agents", OPENAI, AGENTS, *SDK],
         "versions": ["openai-agents", AGENTS, OPENAI],
         "capture": "SPAN_AND_EVENT",
     },
@@ -93,8 +93,7 @@ SUBJECTS = {
 
 
 def pip(folder, packages):
-    """A virtual environment with those packages, whose pre-releases count: the official
-    instrumentations have nothing else."""
+    """Creates a virtual environment with those packages, and returns its Python."""
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=True)
@@ -108,17 +107,18 @@ def slug(subject):
 
 
 def build(name, subject):
-    """The command that runs a subject, and the versions in it."""
-    folder = WHERE / slug(name)
+    """Builds a subject. Returns the command that runs it, and the versions of its packages."""
+    folder = BUILD / slug(name)
     source = HERE / "subjects" / subject["program"]
     if source.suffix == ".py":
-        fixed = [f"{p}>=0.0b0" if "-genai-" in p else p for p in subject["needs"]]
-        python = pip(folder, fixed)
+        # Allow pre-releases: the official instrumentations have no other releases.
+        packages = [f"{p}>=0.0b0" if "-genai-" in p else p for p in subject["dependencies"]]
+        python = pip(folder, packages)
         code = "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))"
-        told = subprocess.run(
+        printed = subprocess.run(
             [python, "-c", code, *subject["versions"]], check=True, capture_output=True, text=True
         )
-        return [python, source], dict(zip(subject["versions"], told.stdout.split(), strict=True))
+        return [python, source], dict(zip(subject["versions"], printed.stdout.split(), strict=True))
     (folder / "src").mkdir(parents=True, exist_ok=True)
     (folder / "src" / "main.rs").write_text(source.read_text())
     (folder / "src" / "telemetry.rs").write_text((HERE / "subjects" / "telemetry.rs").read_text())
@@ -136,9 +136,9 @@ debug = 0
 [dependencies]
 opentelemetry = "0.33"
 tokio = {{ version = "1", features = ["macros", "rt-multi-thread", "time"] }}
-{subject["needs"]}"""
+{subject["dependencies"]}"""
     )
-    target = WHERE / "target"
+    target = BUILD / "target"
     environment = os.environ | {"CARGO_TARGET_DIR": str(target)}
     subprocess.run(["cargo", "build", "--quiet"], cwd=folder, env=environment, check=True)
     lock = (folder / "Cargo.lock").read_text()
@@ -150,7 +150,7 @@ tokio = {{ version = "1", features = ["macros", "rt-multi-thread", "time"] }}
 
 
 def run(command, subject, scenario, capture, api, model, receiver):
-    """One conversation in a process of its own; what came out of it."""
+    """Runs one conversation in a separate process. Returns its telemetry and its output."""
     import model_server as script
 
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "OPENAI_"))}
@@ -182,7 +182,7 @@ def run(command, subject, scenario, capture, api, model, receiver):
         if done.returncode:
             output = "failed: " + output
     except subprocess.TimeoutExpired:
-        output = "failed: it did not end within 60 s"
+        output = "failed: timeout after 60 s"
     return receiver.take(), output
 
 
@@ -204,15 +204,15 @@ def measure(arguments):
         score = scores[name] = Score(conventions)
         for scenario in SCENARIOS:
             for capture in ("off", "on"):
-                got, output = run(
+                telemetry, output = run(
                     command, subject, scenario, capture, arguments.api, model, receiver
                 )
-                score.add(scenario, capture, got, output)
+                score.add(scenario, capture, telemetry, output)
                 if arguments.dump:
-                    kept = {k: v for k, v in got.items() if k != "raw"} | {"output": output}
-                    place = Path(arguments.dump) / f"{slug(name)}-{scenario}-{capture}.json"
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    place.write_text(json.dumps(kept, indent=1, default=str))
+                    content = {k: v for k, v in telemetry.items() if k != "raw"} | {"output": output}
+                    path = Path(arguments.dump) / f"{slug(name)}-{scenario}-{capture}.json"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text(json.dumps(content, indent=1, default=str))
     report.table(scores, versions, arguments.api)
     if arguments.verbose:
         report.findings(scores)
@@ -222,15 +222,15 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     shared = os.environ.get("CHATLAS_SHARED", "")
     arguments.add_argument("--semconv", default=f"{shared}/semconv" if shared else None)
-    arguments.add_argument("--only", help="subjects, with commas: " + ", ".join(SUBJECTS))
+    arguments.add_argument("--only", help="subjects, separated by commas: " + ", ".join(SUBJECTS))
     arguments.add_argument("--api", default="completions", choices=["completions", "responses"])
-    arguments.add_argument("--verbose", action="store_true", help="each finding")
-    arguments.add_argument("--dump", help="a folder for what each run exported, as JSON")
+    arguments.add_argument("--verbose", action="store_true", help="print each finding")
+    arguments.add_argument("--dump", help="write the telemetry of each run to this folder, as JSON")
     arguments = arguments.parse_args()
     if not arguments.semconv:
-        sys.exit("--semconv or CHATLAS_SHARED says where the data of the conventions is")
+        sys.exit("missing the data of the conventions: set --semconv or CHATLAS_SHARED")
     if not os.environ.get("PEERS_VENV"):
-        python = pip(WHERE / "receiver", ["jsonschema", "opentelemetry-proto", "pyyaml"])
+        python = pip(BUILD / "receiver", ["jsonschema", "opentelemetry-proto", "pyyaml"])
         environment = os.environ | {"PEERS_VENV": "yes"}
         os.execve(python, [python, __file__, *sys.argv[1:]], environment)
     measure(arguments)

@@ -1,8 +1,8 @@
-"""The scripted model server: Chat Completions and Responses, whole and streamed.
+"""The scripted model server: Chat Completions and Responses, streaming and not.
 
-Every path starts with a scenario, so that a subject needs nothing but another base URL:
-`http://127.0.0.1:PORT/tool/v1`. What the server says is fixed, so what telemetry ought to say is
-known; `USAGE` has the figures.
+Every path starts with a scenario, so that a subject needs only another base URL:
+`http://127.0.0.1:PORT/tool/v1`. The responses are fixed, so the expected telemetry is too. `USAGE` has
+the expected token counts.
 """
 
 import json
@@ -10,14 +10,14 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODEL = "gpt-4o"
-ANSWERED = "gpt-4o-2024-08-06"
+RESPONSE_MODEL = "gpt-4o-2024-08-06"
 CALL = "call_peers_1"
 
-# Words by which content is recognised, wherever it turns up.
+# Each content has a unique word, by which it is found in the telemetry.
 SYSTEM = "You are a concise travel assistant, codename heliotrope."
 PROMPT = "What shall I pack for marzipan season in Kanazawa?"
 CITY = "Kanazawa"
-RESULT = "14 degrees and drizzle, says the periwinkle station"
+RESULT = "14 degrees and drizzle, measured at the periwinkle station"
 ANSWER = "Pack an umbrella and your quicksilver raincoat."
 CONTENT = {
     "system prompt": "heliotrope",
@@ -29,7 +29,7 @@ CONTENT = {
 TOOL_ERROR = "the weather station does not answer"
 KEY = "sk-peers-5b1c9d7e0f3a4468a2d0c1b7e9f85a36"
 
-# What the server says each call cost: the first asks for the tool, the second answers.
+# The reported usage of each call. The first response calls the tool, the second is the answer.
 USAGE = {
     "call": {"input": 82, "output": 29, "cached": 64, "reasoning": 11},
     "answer": {"input": 140, "output": 37, "cached": 96, "reasoning": 5},
@@ -81,18 +81,18 @@ def completion_head(step, kind):
         "id": IDS[step],
         "object": kind,
         "created": 1764000000,
-        "model": ANSWERED,
+        "model": RESPONSE_MODEL,
         "service_tier": "default",
         "system_fingerprint": "fp_peers",
     }
 
 
-def completion_chunks(step, usage_wanted):
+def completion_chunks(step, include_usage):
     head = completion_head(step, "chat.completion.chunk")
 
     def chunk(delta, reason=None):
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
-        extra = {"usage": None} if usage_wanted else {}
+        extra = {"usage": None} if include_usage else {}
         return head | {"choices": [choice]} | extra
 
     if step == "call":
@@ -107,7 +107,7 @@ def completion_chunks(step, usage_wanted):
         for word in ANSWER.split(" "):
             yield chunk({"content": word + " "})
         yield chunk({}, "stop")
-    if usage_wanted:
+    if include_usage:
         yield head | {"choices": [], "usage": completions_usage(step)}
 
 
@@ -130,7 +130,7 @@ def response(step, status="completed", full=True):
         "incomplete_details": None,
         "instructions": None,
         "max_output_tokens": 256,
-        "model": ANSWERED,
+        "model": RESPONSE_MODEL,
         "output": [item(step)] if full else [],
         "parallel_tool_calls": True,
         "previous_response_id": None,
@@ -150,7 +150,7 @@ def response(step, status="completed", full=True):
 
 
 def item(step, full=True):
-    done = "completed" if full else "in_progress"
+    status = "completed" if full else "in_progress"
     if step == "call":
         arguments = json.dumps({"city": CITY}) if full else ""
         return {
@@ -159,13 +159,13 @@ def item(step, full=True):
             "call_id": CALL,
             "name": "get_weather",
             "arguments": arguments,
-            "status": done,
+            "status": status,
         }
     return {
         "type": "message",
         "id": "msg_peers_1",
         "role": "assistant",
-        "status": done,
+        "status": status,
         "content": [text_part(ANSWER)] if full else [],
     }
 
@@ -182,29 +182,29 @@ def response_events(step):
         number += 1
         return {"type": kind, "sequence_number": number - 1} | fields
 
-    place = {"output_index": 0, "item_id": item(step)["id"]}
+    position = {"output_index": 0, "item_id": item(step)["id"]}
     yield event("response.created", response=response(step, "in_progress", full=False))
     yield event("response.in_progress", response=response(step, "in_progress", full=False))
     yield event("response.output_item.added", output_index=0, item=item(step, full=False))
     if step == "call":
         for part in ('{"city": ', f'"{CITY}', '"}'):
-            yield event("response.function_call_arguments.delta", delta=part, **place)
+            yield event("response.function_call_arguments.delta", delta=part, **position)
         arguments = json.dumps({"city": CITY})
         yield event(
             "response.function_call_arguments.done",
             arguments=arguments,
             name="get_weather",
-            **place,
+            **position,
         )
     else:
-        place["content_index"] = 0
-        yield event("response.content_part.added", part=text_part(""), **place)
+        position["content_index"] = 0
+        yield event("response.content_part.added", part=text_part(""), **position)
         words = ANSWER.split(" ")
-        for at, word in enumerate(words):
-            delta = word if at + 1 == len(words) else word + " "
-            yield event("response.output_text.delta", delta=delta, logprobs=[], **place)
-        yield event("response.output_text.done", text=ANSWER, logprobs=[], **place)
-        yield event("response.content_part.done", part=text_part(ANSWER), **place)
+        for index, word in enumerate(words):
+            delta = word if index + 1 == len(words) else word + " "
+            yield event("response.output_text.delta", delta=delta, logprobs=[], **position)
+        yield event("response.output_text.done", text=ANSWER, logprobs=[], **position)
+        yield event("response.content_part.done", part=text_part(ANSWER), **position)
     yield event("response.output_item.done", output_index=0, item=item(step))
     yield event("response.completed", response=response(step))
 
@@ -216,7 +216,7 @@ class Model(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        self.whole(200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+        self.respond(200, {"object": "list", "data": [{"id": MODEL, "object": "model"}]})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))))
@@ -226,18 +226,18 @@ class Model(BaseHTTPRequestHandler):
             status, code, message = FAILURES[scenario]
             kind = {429: "tokens", 401: "invalid_request_error"}.get(status, "server_error")
             error = {"message": message, "type": kind, "param": None, "code": code}
-            self.whole(status, {"error": error})
+            self.respond(status, {"error": error})
             return
         responses = self.path.endswith("/responses")
-        step = "answer" if scenario in ("torn", "dropped") or answered(body) else "call"
+        step = "answer" if scenario in ("torn", "dropped") or has_tool_result(body) else "call"
         if not body.get("stream"):
-            self.whole(200, response(step) if responses else completion(step))
+            self.respond(200, response(step) if responses else completion(step))
             return
         usage = (body.get("stream_options") or {}).get("include_usage", False)
         events = response_events(step) if responses else completion_chunks(step, usage)
-        self.streamed(events, responses, torn=scenario == "torn", slow=scenario == "dropped")
+        self.stream(events, responses, torn=scenario == "torn", slow=scenario == "dropped")
 
-    def whole(self, status, body):
+    def respond(self, status, body):
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -248,7 +248,7 @@ class Model(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def streamed(self, events, named, torn, slow):
+    def stream(self, events, named, torn, slow):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
@@ -262,13 +262,13 @@ class Model(BaseHTTPRequestHandler):
                 texts += "content" in str(event.get("choices")) or "delta" in event
                 if torn and texts > 3:
                     self.close_connection = True
-                    self.connection.shutdown(2)  # no last chunk: the stream breaks off
+                    self.connection.shutdown(2)  # without the last chunk: the stream is truncated
                     return
             if not named:
                 self.chunk("data: [DONE]\n\n")
             self.wfile.write(b"0\r\n\r\n")
         except OSError:
-            self.close_connection = True  # the caller has gone
+            self.close_connection = True  # the client has disconnected
 
     def chunk(self, text):
         data = text.encode()
@@ -276,8 +276,8 @@ class Model(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-def answered(body):
-    """Whether the result of the tool is part of the request."""
+def has_tool_result(body):
+    """Returns whether the request contains the result of the tool."""
     messages = body.get("messages") or body.get("input") or []
     if isinstance(messages, str):
         return False
@@ -291,4 +291,4 @@ class ModelServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Model)
 
     def handle_error(self, *_):
-        pass  # callers that hang up are part of the script
+        pass  # some scenarios disconnect

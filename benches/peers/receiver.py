@@ -1,4 +1,4 @@
-"""The OTLP receiver: HTTP with protobuf, kept as plain dictionaries."""
+"""The OTLP receiver, over HTTP with protobuf. Stores the telemetry as dictionaries."""
 
 import gzip
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +14,7 @@ STATUS = ["unset", "ok", "error"]
 
 
 def value(any_value):
-    """A value as Python has it; bytes and unset ones as they are."""
+    """Converts an attribute value to Python."""
     kind = any_value.WhichOneof("value")
     if kind is None:
         return None
@@ -26,7 +26,7 @@ def value(any_value):
 
 
 def attributes(pairs):
-    """As pairs: a key may stand there twice, which is one of the things to see."""
+    """Returns the attributes as pairs, so that duplicate keys are visible."""
     return [(kv.key, value(kv.value)) for kv in pairs]
 
 
@@ -107,7 +107,7 @@ class Receive(BaseHTTPRequestHandler):
             body = gzip.decompress(body)
         if self.path in SIGNALS:
             signal, request, read = SIGNALS[self.path]
-            self.server.got[signal].extend(read(request.FromString(body)))
+            self.server.received[signal].extend(read(request.FromString(body)))
             self.server.raw.append(body)
         self.send_response(200 if self.path in SIGNALS else 404)
         self.send_header("content-type", "application/x-protobuf")
@@ -123,9 +123,9 @@ class Receiver(ThreadingHTTPServer):
         self.take()
 
     def take(self):
-        """All that came since the last time."""
-        got = getattr(self, "got", None)
+        """Returns the telemetry received since the last call, and clears it."""
+        received = getattr(self, "received", None)
         raw = getattr(self, "raw", None)
-        self.got = {"spans": [], "metrics": [], "logs": []}
+        self.received = {"spans": [], "metrics": [], "logs": []}
         self.raw = []
-        return None if got is None else got | {"raw": b"".join(raw)}
+        return None if received is None else received | {"raw": b"".join(raw)}

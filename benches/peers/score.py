@@ -1,7 +1,7 @@
-"""How telemetry is scored: by the conventions' own data, the same for every subject.
+"""Scores telemetry by the data of the conventions. The rules are the same for every subject.
 
-`coverage-model.json` says which attribute belongs on which span, metric and event, and how much it
-is wanted; the registry has types and deprecations; the JSON schemas say what content looks like.
+`coverage-model.json` has the attributes of each span, metric and event with their requirement levels.
+The registry has types and deprecations. The JSON schemas describe captured content.
 """
 
 import json
@@ -20,11 +20,11 @@ TYPES = {
     (AGENT, "client"): "gen_ai.invoke_agent.client",
     (TOOL, "internal"): "gen_ai.execute_tool.internal",
 }
-USUAL = {CHAT: "client", AGENT: "internal", TOOL: "internal"}
+DEFAULT_KIND = {CHAT: "client", AGENT: "internal", TOOL: "internal"}
 SUBJECT = {CHAT: "gen_ai.request.model", AGENT: "gen_ai.agent.name", TOOL: "gen_ai.tool.name"}
 
-# The spans that each scenario makes, and those of them that fail. A chat that breaks off ends the
-# agent's run as well; a tool that fails does not.
+# The expected spans of each scenario, and those that must be errors. A failed model call also fails
+# the agent's run. A failed tool call does not.
 SPANS = {
     "tool": {AGENT: 1, CHAT: 2, TOOL: 1},
     "streamed": {AGENT: 1, CHAT: 2, TOOL: 1},
@@ -42,11 +42,11 @@ FAILED = {
     "refused": [AGENT, CHAT],
     "torn": [AGENT, CHAT],
 }
-WHOLE = ("tool", "streamed", "tool_fails")
+COMPLETE = ("tool", "streamed", "tool_fails")
 
-# What the conversation has a value for, of all that the coverage model knows. The rest of it (a
-# seed, images, prompts from a store, ...) does not occur here, and is not asked for.
-APPLIES = {
+# The attributes of the coverage model that have a value in these conversations. Others (a seed,
+# images, stored prompts, …) are not expected.
+EXPECTED = {
     CHAT: [
         "gen_ai.operation.name",
         "gen_ai.provider.name",
@@ -83,7 +83,7 @@ APPLIES = {
     ],
 }
 STREAMED = ["gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"]
-# Recommended without a condition, though a request may do without.
+# Recommended without a condition, although they are optional in a request.
 PARAMETERS = {
     f"gen_ai.request.{name}"
     for name in (
@@ -133,7 +133,7 @@ METRICS = [
     "gen_ai.invoke_agent.tool_calls",
     "gen_ai.execute_tool.duration",
 ]
-# What the last release of the conventions (1.41) had instead, and what is still exported widely.
+# The metrics of release 1.41 of the conventions, which are still widely used.
 OLDER = [
     "gen_ai.client.token.usage",
     "gen_ai.client.operation.duration",
@@ -151,7 +151,7 @@ OPEN = ("gen_ai.provider.name", "gen_ai.operation.name", "openai.request.service
 
 
 def buckets(name):
-    """The boundaries that the conventions ask for, in the text about the metric."""
+    """Returns the bucket boundaries from the conventions' description of the metric."""
     if name == "gen_ai.invoke_agent.duration":
         return AGENT_SECONDS
     if name == "gen_ai.invoke_workflow.duration":
@@ -162,7 +162,7 @@ def buckets(name):
 
 
 class Conventions:
-    """The official data, in one folder."""
+    """The official data of the conventions, read from a folder."""
 
     def __init__(self, folder):
         folder = Path(folder)
@@ -194,7 +194,7 @@ def load(path):
 
 
 def local(schema):
-    """The schema without its reference to the meta-schema by address: any object will do."""
+    """Returns the schema with references to remote schemas replaced by any object."""
     if isinstance(schema, dict):
         if str(schema.get("$ref", "")).startswith("http"):
             return {"type": "object"}
@@ -203,16 +203,16 @@ def local(schema):
 
 
 class Score:
-    """What was seen of one subject, over all scenarios."""
+    """The score of one subject over all scenarios."""
 
     def __init__(self, conventions):
         self.conventions = conventions
-        self.findings = {}  # what: where it was seen
+        self.findings = {}  # finding: the runs in which it occurred
         self.notes = []
-        self.made = [0, 0]  # spans: seen, expected
+        self.recorded = [0, 0]  # spans: recorded, expected
         self.missing = defaultdict(set)
-        self.attributes = {kind: [0, 0] for kind in APPLIES}
-        self.lacking = {kind: set() for kind in APPLIES}
+        self.attributes = {kind: [0, 0] for kind in EXPECTED}
+        self.lacking = {kind: set() for kind in EXPECTED}
         self.traces = {}
         self.nested = None
         self.failures = [0, 0]
@@ -225,60 +225,60 @@ class Score:
         self.leaks, self.keys = set(), set()
         self.failed_runs = []
 
-    def finding(self, what, where):
-        self.findings.setdefault(what, set()).add(where)
+    def finding(self, finding, where):
+        self.findings.setdefault(finding, set()).add(where)
 
-    def add(self, scenario, capture, got, output):
+    def add(self, scenario, capture, telemetry, output):
         self.check_run(scenario, output)
-        spans = [with_operation(span) for span in got["spans"]]
+        spans = [with_operation(span) for span in telemetry["spans"]]
         where = f"{scenario}, capture {capture}"
-        known = [span for span in spans if span["operation"] in APPLIES]
+        expected = [span for span in spans if span["operation"] in EXPECTED]
         for span in spans:
             self.check_span(span, scenario, where)
-        for metric in got["metrics"]:
+        for metric in telemetry["metrics"]:
             self.check_metric(metric, where)
-        for record in got["logs"]:
+        for record in telemetry["logs"]:
             self.check_event(record, where)
-        if script.KEY.encode() in got["raw"]:
+        if script.KEY.encode() in telemetry["raw"]:
             self.keys.add(where)
         if capture == "off":
             for content, word in script.CONTENT.items():
-                if word.encode() in got["raw"]:
+                if word.encode() in telemetry["raw"]:
                     self.leaks.add(content)
-            self.count(scenario, known, spans)
-        elif scenario in WHOLE:
-            self.count_content(known, scenario)
+            self.count(scenario, expected, spans)
+        elif scenario in COMPLETE:
+            self.count_content(expected, scenario)
 
     def check_run(self, scenario, output):
-        """That the conversation took place: else there would be nothing to compare."""
-        wrong = "failed:" in output
-        if wrong != (scenario in ("limited", "broken", "refused", "torn")):
+        """Checks that the conversation had the expected outcome. Otherwise the scores mean nothing."""
+        has_failed = "failed:" in output
+        if has_failed != (scenario in ("limited", "broken", "refused", "torn")):
             self.failed_runs.append(f"{scenario}: {output.strip()[-300:]}")
 
     # -- Counts, without capture of content
 
-    def count(self, scenario, known, spans):
-        by = {kind: [s for s in known if s["operation"] == kind] for kind in APPLIES}
-        for kind, wanted in SPANS[scenario].items():
+    def count(self, scenario, expected, spans):
+        by = {kind: [s for s in expected if s["operation"] == kind] for kind in EXPECTED}
+        for kind, count in SPANS[scenario].items():
             seen = by[kind]
-            self.made[0] += min(len(seen), wanted)
-            self.made[1] += wanted
-            if len(seen) < wanted:
+            self.recorded[0] += min(len(seen), count)
+            self.recorded[1] += count
+            if len(seen) < count:
                 self.missing[kind].add(scenario)
-            if len(seen) > wanted:
-                self.finding(f"{kind}: {len(seen)} spans for {wanted}", scenario)
+            if len(seen) > count:
+                self.finding(f"{kind}: {len(seen)} spans instead of {count}", scenario)
             if scenario in FAILED and kind in FAILED[scenario]:
-                self.failures[0] += min(wanted, sum(map(failed, seen)))
-                self.failures[1] += wanted
+                self.failures[0] += min(count, sum(map(failed, seen)))
+                self.failures[1] += count
             elif scenario not in FAILED and scenario != "dropped":
                 for span in seen:
                     if failed(span):
-                        self.finding(f"{kind}: ERROR without a failure", scenario)
+                        self.finding(f"{kind}: status ERROR without a failure", scenario)
         if scenario in ("tool", "streamed"):
             self.count_attributes(by, scenario)
             self.count_usage(by)
             inner = [s for s in spans if s["name"] == "fetch_forecast"]
-            self.traces[scenario] = len({s["trace"] for s in known + inner})
+            self.traces[scenario] = len({s["trace"] for s in expected + inner})
             tools = {s["id"] for s in by[TOOL]}
             nested = bool(inner) and all(s["parent"] in tools for s in inner)
             self.nested = nested if self.nested is None else self.nested and nested
@@ -294,7 +294,7 @@ class Score:
             ]
 
     def count_attributes(self, by, scenario):
-        for kind, keys in APPLIES.items():
+        for kind, keys in EXPECTED.items():
             due = keys + (STREAMED if kind == CHAT and scenario == "streamed" else [])
             for span in by[kind]:
                 lacking = [key for key in due if get(span, key) is None]
@@ -303,7 +303,7 @@ class Score:
                 self.lacking[kind].update(lacking)
 
     def count_usage(self, by):
-        """Each figure of each chat span against what the server said, and the agent's totals."""
+        """Compares the token counts of each chat span and the agent's totals with the server's."""
         figures = {
             "input": "gen_ai.usage.input_tokens",
             "output": "gen_ai.usage.output_tokens",
@@ -311,32 +311,32 @@ class Score:
             "reasoning": "gen_ai.usage.reasoning.output_tokens",
         }
         chats = sorted(by[CHAT], key=lambda span: span["start"])
-        for at, step in enumerate(("call", "answer")):
+        for index, step in enumerate(("call", "answer")):
             for figure, key in figures.items():
-                told = get(chats[at], key) if at < len(chats) else None
-                right = script.USAGE[step][figure]
-                same = str(told) == str(right)  # a wrong type is a finding of its own
+                value = get(chats[index], key) if index < len(chats) else None
+                expected = script.USAGE[step][figure]
+                same = str(value) == str(expected)  # a wrong type is a separate finding
                 self.usage[0] += same
                 self.usage[1] += 1
-                if told is not None and not same:
-                    self.finding(f"{CHAT}: `{key}` is {told}, the server said {right}", step)
+                if value is not None and not same:
+                    self.finding(f"{CHAT}: `{key}` is {value} instead of {expected}", step)
         for span in by[AGENT]:
             for figure in ("input", "output"):
-                told = get(span, figures[figure])
+                value = get(span, figures[figure])
                 total = sum(cost[figure] for cost in script.USAGE.values())
-                if told is not None and str(told) != str(total):
-                    self.finding(f"{AGENT}: `{figures[figure]}` is {told}, not {total}", AGENT)
+                if value is not None and str(value) != str(total):
+                    self.finding(f"{AGENT}: `{figures[figure]}` is {value} instead of {total}", AGENT)
 
     # -- Counts, with capture of content
 
-    def count_content(self, known, scenario):
-        for span in known:
+    def count_content(self, expected, scenario):
+        for span in expected:
             for key in CONTENT[span["operation"]]:
                 if key == "gen_ai.tool.call.result" and scenario == "tool_fails":
-                    continue  # a call that failed has no result
-                inside = key == "gen_ai.system_instructions" and system_inside(span)
-                if inside and get(span, key) is None:
-                    continue  # its place is the history that it was sent in
+                    continue  # a failed call has no result
+                in_history = key == "gen_ai.system_instructions" and system_prompt_in_history(span)
+                if in_history and get(span, key) is None:
+                    continue  # the conventions record it in the history, where it was sent
                 self.content[1] += 1
                 self.content[0] += get(span, key) is not None
                 if get(span, key) is not None:
@@ -344,14 +344,14 @@ class Score:
                     self.content_valid[0] += not self.faults(key, get(span, key))
 
     def faults(self, key, value):
-        """What is wrong with content, by its schema."""
+        """Returns the errors of content by its schema."""
         if key not in self.conventions.schemas:
-            return []  # arguments and results: the conventions' own policy does not validate them
+            return []  # the conventions' policy does not validate arguments and results
         if isinstance(value, str):
             try:
                 value = json.loads(value)
             except ValueError:
-                return ["no JSON"]
+                return ["not valid JSON"]
         errors = self.conventions.schemas[key].iter_errors(value)
         return [f"{error.json_path}: {error.message[:80]}" for error in errors]
 
@@ -365,30 +365,30 @@ class Score:
             return
         if operation not in self.conventions.model["enums"]["gen_ai.operation.name"]:
             return
-        if operation not in APPLIES:
+        if operation not in EXPECTED:
             self.notes.append(f"a span `{span['name']}` ({operation})")
             return
         kind = TYPES.get((operation, span["kind"]))
         if kind is None:
-            self.finding(f"{mark}: kind is {span['kind']}, not {USUAL[operation]}", where)
-            kind = TYPES[operation, USUAL[operation]]
+            self.finding(f"{mark}: kind is {span['kind']} instead of {DEFAULT_KIND[operation]}", where)
+            kind = TYPES[operation, DEFAULT_KIND[operation]]
         subject = get(span, SUBJECT[operation])
         name = f"{operation} {subject}" if subject else operation
         if span["name"] != name:
-            self.finding(f"{mark}: name is `{span['name']}`, not `{name}`", where)
+            self.finding(f"{mark}: name is `{span['name']}` instead of `{name}`", where)
         if span["status"] == "ok":
-            self.finding(f"{mark}: status is OK, a library leaves it unset", where)
+            self.finding(f"{mark}: status is OK, which libraries must not set", where)
         if (span["status"] == "error") != ("error.type" in keys):
-            self.finding(f"{mark}: `error.type` and status ERROR not together", where)
+            self.finding(f"{mark}: `error.type` without status ERROR, or the reverse", where)
         levels = self.conventions.levels("spans", kind)
-        whole = scenario in WHOLE and not failed(span)
+        is_complete = scenario in COMPLETE and not failed(span)
         for key, level in levels.items():
-            due = level == "required" or (level == "recommended" and whole)
-            if due and key not in keys and key not in PARAMETERS:
+            is_due = level == "required" or (level == "recommended" and is_complete)
+            if is_due and key not in keys and key not in PARAMETERS:
                 self.finding(f"{mark}: `{key}` ({level}) is missing", where)
         for key in keys:
-            foreign = key in self.conventions.types and key.startswith("gen_ai.")
-            if foreign and key not in levels:
+            is_registered = key in self.conventions.types and key.startswith("gen_ai.")
+            if is_registered and key not in levels:
                 self.notes.append(f"`{key}` on {kind}, which does not define it")
         if ("server.address" in keys) != ("server.port" in keys):
             self.finding(f"{mark}: `server.address` without `server.port`", where)
@@ -397,7 +397,7 @@ class Score:
         seen, conventions = set(), self.conventions
         for key, value in pairs:
             if key in seen:
-                self.finding(f"{mark}: `{key}` twice", where)
+                self.finding(f"{mark}: `{key}` occurs twice", where)
             seen.add(key)
             if not key.startswith(NAMESPACES) and key not in conventions.types:
                 continue
@@ -406,18 +406,18 @@ class Score:
             kind = conventions.types.get(key)
             if kind is None:
                 if not key.startswith("gen_ai.prompt.variable."):
-                    self.finding(f"{mark}: the registry has no `{key}`", where)
+                    self.finding(f"{mark}: `{key}` is not in the registry", where)
                 continue
             if not is_a(value, kind):
-                shown = type(value).__name__
-                self.finding(f"{mark}: `{key}` is a {kind}, not {shown}", where)
+                type_name = type(value).__name__
+                self.finding(f"{mark}: `{key}` is {type_name} instead of {kind}", where)
             words = conventions.model["enums"].get(key)
             if words and value not in words:
                 custom = isinstance(value, str) and value == value.lower() and " " not in value
                 if key not in OPEN or not custom:
-                    self.finding(f"{mark}: `{key}` cannot be `{value}`", where)
+                    self.finding(f"{mark}: `{key}` has the invalid value `{value}`", where)
             for fault in self.faults(key, value)[:3]:
-                self.finding(f"{mark}: `{key}` by its schema: {fault}", where)
+                self.finding(f"{mark}: `{key}` is invalid by its schema: {fault}", where)
 
     def check_metric(self, metric, where):
         name = metric["name"]
@@ -428,21 +428,23 @@ class Score:
             self.metrics.add(name)
         elif name in OLDER:
             self.older.add(name)
-            return  # known, and counted apart
+            return  # counted separately
         if name not in self.conventions.instruments:
-            self.finding(f"{mark}: the conventions have none", where)
+            self.finding(f"{mark}: not in the conventions", where)
             return
         instrument, unit, _ = self.conventions.instruments[name]
         if (metric["kind"], metric["unit"]) != (instrument, unit):
-            self.finding(f"{mark}: {metric['kind']} in {metric['unit']}", where)
+            self.finding(f"{mark}: is a {metric['kind']} in {metric['unit']}", where)
         levels = self.conventions.levels("metrics", name)
         for point in metric["points"]:
             keys = [key for key, _ in point["attributes"]]
             self.check_values(mark, point["attributes"], where)
-            rounded = [[round(bound, 6) for bound in of] for of in (point["bounds"], buckets(name))]
+            rounded = [
+                [round(bound, 6) for bound in bounds] for bounds in (point["bounds"], buckets(name))
+            ]
             same = rounded[0] == rounded[1]
             if instrument == "histogram" and not same:
-                self.finding(f"{mark}: other buckets than the conventions have", where)
+                self.finding(f"{mark}: other bucket boundaries than in the conventions", where)
             for key, level in levels.items():
                 if level == "required" and key not in keys:
                     self.finding(f"{mark}: `{key}` ({level}) is missing", where)
@@ -457,7 +459,7 @@ class Score:
         mark = f"event `{name}`"
         levels = self.conventions.levels("events", name)
         if not levels:
-            self.finding(f"{mark}: deprecated or unknown", where)
+            self.finding(f"{mark}: deprecated, or not in the conventions", where)
             return
         self.events.add(name)
         self.check_values(mark, record["attributes"], where)
@@ -466,7 +468,7 @@ class Score:
             if level == "required" and key not in keys:
                 self.finding(f"{mark}: `{key}` ({level}) is missing", where)
         if not record["span"]:
-            self.finding(f"{mark}: in the context of no span", where)
+            self.finding(f"{mark}: not in the context of a span", where)
 
 
 def with_operation(span):
@@ -474,15 +476,15 @@ def with_operation(span):
 
 
 def get(span, key):
-    return next((value for known, value in span["attributes"] if known == key), None)
+    return next((value for name, value in span["attributes"] if name == key), None)
 
 
 def failed(span):
     return span["status"] == "error" and get(span, "error.type") is not None
 
 
-def system_inside(span):
-    """Whether the system prompt was sent, and is told, as a message of the history."""
+def system_prompt_in_history(span):
+    """Returns whether the system prompt is recorded as a message of the history."""
     return '"role":"system"' in str(get(span, "gen_ai.input.messages")).replace(": ", ":")
 
 

@@ -15,7 +15,6 @@ use chatlas::__private::{async_trait, rehearse};
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
-use chatlas::testing::usage;
 use chatlas::{AssistantTurn, ChatRequest, Completion, FinishReason, ProviderError, ProviderInfo};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
@@ -124,7 +123,7 @@ pub fn replies() -> [Completion; 2] {
     let request = ToolRequest::new("call_1", "get_weather", json!({"days": 3}));
     let reply = |content, reason, id| {
         AssistantTurn::new([content])
-            .with_usage(usage(120, 14))
+            .with_usage(Usage::new(120, 14))
             .with_finish_reason(reason)
             .with_response_id(id)
             .with_model("gpt-4o-2024-08-06")

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chatlas_core::telemetry::Capture;
 use chatlas_core::telemetry::CAPTURE_VARIABLE;
+use chatlas_core::telemetry::Capture;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{

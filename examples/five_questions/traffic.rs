@@ -1,6 +1,6 @@
-//! The simulated day: who asks, what the models and the tools do. What is planted here (a slow
-//! archive, a model that is short of capacity in the morning, rooms that are taken) is what the
-//! answers have to find.
+//! Simulates the traffic of a day: guests, models and tools. The simulation contains problems that the
+//! answers must find: a slow archive, a model with too little capacity in the morning, and rooms that
+//! are already booked.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::{
-    AssistantTurn, ChatRequest, Completion, CompletionEvent, CompletionStream, FinishReason,
-    ProviderError, ProviderErrorKind, ProviderInfo, Usage,
+    ChatRequest, Completion, CompletionEvent, CompletionStream, FinishReason, ProviderError,
+    ProviderErrorKind, ProviderInfo, Usage,
 };
 use futures_util::stream;
 use serde_json::json;
 
-/// What a million tokens cost, in and out, by model.
+/// The prices of a million input and output tokens, by model.
 pub(crate) const PRICES: &[(&str, f64, f64)] = &[("swift-1", 0.25, 2.0), ("deep-2", 3.0, 15.0)];
 
-/// How many times faster than a real day it is.
-pub(crate) const PACE: u32 = 25;
+/// The speed of the simulation, relative to real models and tools.
+pub(crate) const SPEED: u32 = 25;
 
-/// A day with so many conversations, the same for the same seed.
+/// A day with that number of conversations. The same seed produces the same traffic.
 pub(crate) struct Day {
     pub(crate) seed: u64,
     pub(crate) conversations: u64,
 }
 
-/// What guests ask, how often, and which tool that takes.
+/// The questions of guests, with their frequency in percent and the tool that answers them.
 const TOPICS: [(&str, u64, Option<&str>); 4] = [
     ("When is breakfast served on weekends?", 40, None),
     ("What is the price of a double room next month?", 25, Some("room_price")),
@@ -36,14 +36,14 @@ const TOPICS: [(&str, u64, Option<&str>); 4] = [
 ];
 
 impl Day {
-    /// Runs it, and returns how many conversations ended without an answer.
+    /// Runs the simulation, and returns the number of conversations without an answer.
     pub(crate) async fn run(&self) -> usize {
         let conversations = stream::iter(0..self.conversations);
         let running = conversations.map(|number| self.converse(number)).buffer_unordered(24);
         running.filter(|answered| std::future::ready(!answered)).count().await
     }
 
-    /// One conversation; whether it got an answer.
+    /// Runs one conversation, and returns whether it got an answer.
     async fn converse(&self, number: u64) -> bool {
         let dice = Dice(self.seed, number);
         let house = if dice.roll("house", 4) == 0 { "harbour" } else { "garden" };
@@ -62,19 +62,19 @@ impl Day {
             .with_tools(tools![room_price, book_room, search_archive]);
 
         let mut events = chat.stream(question);
-        let mut answered = None;
+        let mut reply = None;
         while let Some(event) = events.next().await {
-            if let Ok(StreamEvent::Done(reply)) = event {
-                answered = Some(reply);
+            if let Ok(StreamEvent::Done(done)) = event {
+                reply = Some(done);
             }
         }
-        let Some(reply) = answered else { return false };
-        // One guest in three says what they think.
+        let Some(reply) = reply else { return false };
+        // One guest in three rates the answer.
         if dice.roll("verdict", 3) == 0 {
-            let sorry = reply.text().starts_with("I am sorry");
-            let (score, why) =
-                if sorry { (0.2, Some("I still have no room.")) } else { (0.9, None) };
-            reply.feedback("helpfulness", score, why);
+            let failed = reply.text().starts_with("I am sorry");
+            let (score, comment) =
+                if failed { (0.2, Some("I still have no room.")) } else { (0.9, None) };
+            reply.feedback("helpfulness", score, comment);
         }
         true
     }
@@ -91,13 +91,13 @@ fn topic(dice: &Dice) -> (&'static str, u64, Option<&'static str>) {
     TOPICS[0]
 }
 
-/// The price of a room.
+/// Returns the price of a room.
 #[tool]
 async fn room_price(
     /// The kind of room.
     room: String,
 ) -> String {
-    pass(40).await;
+    sleep(40).await;
     format!("{room}: 120 a night")
 }
 
@@ -107,20 +107,20 @@ async fn book_room(
     /// The number of the conversation that the booking is for.
     booking: u64,
 ) -> Result<String, RoomTaken> {
-    pass(150).await;
+    sleep(150).await;
     if Dice(1, booking).roll("taken", 3) == 0 {
         return Err(RoomTaken);
     }
     Ok("booked".to_owned())
 }
 
-/// The room has been booked by somebody else.
+/// The error of a booking for a room that is already booked.
 #[derive(Debug)]
 struct RoomTaken;
 
 impl fmt::Display for RoomTaken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the room has been taken")
+        f.write_str("the room is already booked")
     }
 }
 
@@ -130,17 +130,17 @@ async fn search_archive(
     /// The house whose contracts are searched.
     house: String,
 ) -> String {
-    // The archive of one house was never indexed.
-    pass(if house == "harbour" { 9_000 } else { 300 }).await;
+    // The archive of one house has no index.
+    sleep(if house == "harbour" { 9_000 } else { 300 }).await;
     "Free of charge until two days before.".to_owned()
 }
 
-/// Lets so many milliseconds of the day pass.
-async fn pass(millis: u32) {
-    tokio::time::sleep(Duration::from_millis(millis.into()) / PACE).await;
+/// Waits that number of milliseconds of simulated time.
+async fn sleep(millis: u32) {
+    tokio::time::sleep(Duration::from_millis(millis.into()) / SPEED).await;
 }
 
-/// A model: it calls the tool that the question takes, and then answers.
+/// A model that calls the tool of the question's topic and then answers.
 struct Model {
     info: ProviderInfo,
     dice: Dice,
@@ -156,21 +156,21 @@ impl Model {
         self.info.model.as_deref().unwrap_or_default()
     }
 
-    /// How long it thinks before the first word, in milliseconds.
-    fn thinks(&self) -> u32 {
-        let slower = if self.name() == "deep-2" { 4 } else { 1 };
-        let wavers = self.dice.roll("pause", 300);
-        slower * (400 + u32::try_from(wavers).unwrap_or_default())
+    /// Returns the time to the first chunk, in milliseconds.
+    fn time_to_first_chunk(&self) -> u32 {
+        let factor = if self.name() == "deep-2" { 4 } else { 1 };
+        let variation = self.dice.roll("pause", 300);
+        factor * (400 + u32::try_from(variation).unwrap_or_default())
     }
 
-    fn fault(&self) -> Option<ProviderError> {
+    fn error(&self) -> Option<ProviderError> {
         let hour = self.dice.roll("hour", 24);
         if self.name() == "deep-2" && (8..11).contains(&hour) && self.dice.roll("busy", 3) == 0 {
             let error = ProviderError::new(ProviderErrorKind::RateLimit, "too many requests");
             return Some(error.with_status(429).with_code("rate_limit_exceeded"));
         }
-        let lost = self.dice.roll("lost", 100) == 0;
-        lost.then(|| ProviderError::new(ProviderErrorKind::Timeout, "no answer in time"))
+        let timed_out = self.dice.roll("lost", 100) == 0;
+        timed_out.then(|| ProviderError::new(ProviderErrorKind::Timeout, "the request timed out"))
     }
 
     fn reply(&self, request: &ChatRequest) -> Completion {
@@ -180,7 +180,7 @@ impl Model {
             _ => Vec::new(),
         };
         let (_, _, tool) = topic(&self.dice);
-        let (contents, reason) = match (tool, results.first()) {
+        let (content, reason) = match (tool, results.first()) {
             (Some(tool), None) => (self.call(tool, request), FinishReason::ToolCall),
             (_, Some(result)) if result.outcome.is_error() => {
                 (Content::text("I am sorry, that did not work."), FinishReason::Stop)
@@ -189,18 +189,11 @@ impl Model {
         };
         let input = 350 + 60 * request.turns.len() as u64 + self.dice.roll("words", 40);
         let output = if reason == FinishReason::Stop { 80 } else { 25 };
-        AssistantTurn {
-            contents: vec![contents],
-            usage: Usage {
-                input_tokens: Some(input),
-                output_tokens: Some(output),
-                ..Usage::default()
-            },
-            finish_reason: Some(reason),
-            response_id: Some(format!("r-{}-{}", self.dice.1, request.turns.len())),
-            model: self.info.model.as_deref().map(str::to_owned),
-            ..AssistantTurn::default()
-        }
+        Completion::new([content])
+            .with_usage(Usage::new(input, output))
+            .with_finish_reason(reason)
+            .with_response_id(format!("r-{}-{}", self.dice.1, request.turns.len()))
+            .with_model(self.name())
     }
 
     fn call(&self, tool: &str, request: &ChatRequest) -> Content {
@@ -211,12 +204,8 @@ impl Model {
             "book_room" => json!({"booking": self.dice.1}),
             _ => json!({"house": house}),
         };
-        Content::ToolRequest(ToolRequest {
-            id: format!("call-{}", self.dice.1),
-            name: tool.to_owned(),
-            arguments,
-            replay: None,
-        })
+        let id = format!("call-{}", self.dice.1);
+        Content::ToolRequest(ToolRequest::new(id, tool, arguments))
     }
 }
 
@@ -227,14 +216,14 @@ impl Provider for Model {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        pass(self.thinks()).await;
-        self.fault().map_or_else(|| Ok(self.reply(&request)), Err)
+        sleep(self.time_to_first_chunk()).await;
+        self.error().map_or_else(|| Ok(self.reply(&request)), Err)
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        pass(self.thinks()).await;
-        if let Some(fault) = self.fault() {
-            return Err(fault);
+        sleep(self.time_to_first_chunk()).await;
+        if let Some(error) = self.error() {
+            return Err(error);
         }
         let reply = self.reply(&request);
         let mut events = vec![CompletionEvent::Started {
@@ -244,31 +233,31 @@ impl Provider for Model {
         let words = reply.text();
         events.extend(words.split_inclusive(' ').map(|word| CompletionEvent::Text(word.into())));
         events.push(CompletionEvent::Done(reply.into()));
-        let arriving = stream::iter(events).then(|event| async {
-            pass(100).await;
+        let delayed = stream::iter(events).then(|event| async {
+            sleep(100).await;
             Ok(event)
         });
-        Ok(CompletionStream::new(arriving))
+        Ok(CompletionStream::new(delayed))
     }
 }
 
-/// Chance that repeats: a number for each conversation and each purpose.
+/// Reproducible random numbers, from a seed and the number of the conversation.
 #[derive(Clone, Copy)]
 struct Dice(u64, u64);
 
 impl Dice {
-    /// A number below `sides`.
+    /// Returns a number below `sides`. The same purpose returns the same number.
     fn roll(&self, purpose: &str, sides: u64) -> u64 {
-        // SplitMix64 over the seed, the conversation and the purpose.
+        // SplitMix64 of the seed, the conversation and the purpose.
         let mut state = self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.1;
         for byte in purpose.bytes() {
-            state = mixed(state.wrapping_add(u64::from(byte)));
+            state = mix(state.wrapping_add(u64::from(byte)));
         }
-        mixed(state) % sides
+        mix(state) % sides
     }
 }
 
-fn mixed(mut x: u64) -> u64 {
+fn mix(mut x: u64) -> u64 {
     x = x.wrapping_add(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

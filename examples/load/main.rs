@@ -1,8 +1,10 @@
-//! Many conversations at once, streamed and with tools, against the scripted model within the
-//! process: how much memory each takes, how long its answers take, and whether anything is left
-//! behind.
+//! Runs many concurrent conversations, with streaming and tools, against a scripted model in the same
+//! process. Prints the memory of each conversation, the latencies, and the number of spans that did
+//! not end.
 //!
-//! `cargo run --release --example load -- 10000`: the number of conversations, on two threads.
+//!     cargo run --release --example load -- 10000
+//!
+//! The argument is the number of conversations. They run on two threads.
 
 mod round;
 
@@ -26,13 +28,17 @@ fn main() {
     let mut peaks = Vec::new();
     for number in 1..=3 {
         let figures = runtime.block_on(round(conversations));
-        println!("round {number}: {conversations} conversations at once, all complete\n{figures}");
+        println!(
+            "round {number}: {conversations} concurrent conversations, all complete\n{figures}"
+        );
         peaks.push(figures.resident_kib);
     }
     let first = peaks.first().copied().unwrap_or_default();
-    let each =
+    let per_conversation =
         first.saturating_sub(before) * 1024 / u64::try_from(conversations).unwrap_or(1).max(1);
-    println!("memory of a conversation: {each} bytes (before all: {before} KiB)");
-    println!("memory with all under way, round by round: {peaks:?} KiB");
+    println!(
+        "memory per conversation: {per_conversation} bytes (before the first round: {before} KiB)"
+    );
+    println!("memory with all conversations running, by round: {peaks:?} KiB");
     println!("spans: {} ended, {} open", counts.ended(), counts.open());
 }

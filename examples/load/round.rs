@@ -1,4 +1,4 @@
-//! A round of the load: conversations that are all under way at the same time.
+//! One round of the load test: many conversations that run at the same time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use serde_json::json;
 
-/// Counts the spans that are open, and those that have ended.
+/// Counts the spans that have started and ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     started: Arc<AtomicU64>,
@@ -49,11 +49,12 @@ impl SpanProcessor for Counts {
     }
 }
 
-/// A tool in which all conversations meet: none goes on before all are there.
+/// A tool that waits until all conversations have called it.
 struct Meet {
     definition: ToolDefinition,
-    here: AtomicUsize,
-    open: CancellationToken,
+    arrived: AtomicUsize,
+    /// Cancelled when all conversations have arrived.
+    gate: CancellationToken,
 }
 
 impl Tool for Meet {
@@ -62,93 +63,98 @@ impl Tool for Meet {
     }
 
     fn call(&self, _: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        self.here.fetch_add(1, Ordering::Relaxed);
+        self.arrived.fetch_add(1, Ordering::Relaxed);
         Box::pin(async {
-            self.open.cancelled().await;
-            Ok(json!("all are here").into())
+            self.gate.cancelled().await;
+            Ok(json!("all have arrived").into())
         })
     }
 }
 
-/// Looks something up, in a moment.
+/// Looks a word up.
 #[tool]
 async fn look_up(word: String) -> String {
     tokio::time::sleep(Duration::from_millis(5)).await;
     word
 }
 
-/// The model: the first conversation of a chat goes through `meet`, the second through `look_up`.
+/// Returns the model. It calls `meet` for the first prompt of a chat and `look_up` for the second.
 fn model() -> Script {
-    let said = ["Let ", "me ", "see ", "what ", "there ", "is", ". "];
-    Script::answering(move |request| {
-        let asks = match request.turns.len() {
+    let chunks = ["Let ", "me ", "see ", "what ", "there ", "is", ". "];
+    Script::from_fn(move |request| {
+        let call = match request.turns.len() {
             1 => Some(Answer::calls("meet", json!({}))),
             5 => Some(Answer::calls("look_up", json!({"word": "rain"}))),
             _ => None,
         };
-        asks.unwrap_or_else(|| Answer::streams(said)).every(Duration::from_millis(1))
+        call.unwrap_or_else(|| Answer::streams(chunks)).with_chunk_delay(Duration::from_millis(1))
     })
-    .forgetful()
+    .without_recording()
 }
 
-/// What a round took.
+/// The measurements of a round.
 pub(crate) struct Figures {
-    /// From the question to the first word of the answer, of each conversation, in order.
+    /// The time from the prompt to the first text of the answer, for each conversation, sorted.
     pub(crate) first_words: Vec<Duration>,
-    /// From the question to the end of the answer, of each conversation, in order.
+    /// The time from the prompt to the end of the answer, for each conversation, sorted.
     pub(crate) answers: Vec<Duration>,
-    /// The memory of the process while all conversations were under way.
+    /// The memory of the process while all conversations were running.
     pub(crate) resident_kib: u64,
-    pub(crate) took: Duration,
+    /// The duration of the round.
+    pub(crate) duration: Duration,
 }
 
-/// Has that many conversations at once, of two streamed answers and two tool calls each.
+/// Runs that many concurrent conversations, each with two streamed answers and two tool calls.
 pub(crate) async fn round(conversations: usize) -> Figures {
-    let begin = Instant::now();
+    let start = Instant::now();
     let meet = Arc::new(Meet {
-        definition: ToolDefinition::new("meet", "All meet.", json!({"type": "object"})),
-        here: AtomicUsize::new(0),
-        open: CancellationToken::new(),
+        definition: ToolDefinition::new(
+            "meet",
+            "Waits until all conversations have called it.",
+            json!({"type": "object"}),
+        ),
+        arrived: AtomicUsize::new(0),
+        gate: CancellationToken::new(),
     });
     let model = model();
     let running: Vec<_> = (0..conversations)
         .map(|_| {
             let mut tools = tools![look_up];
-            let shared: Arc<dyn Tool> = meet.clone();
-            tools.add(shared).expect("another name");
+            tools.add(Arc::clone(&meet)).expect("the tools have different names");
             let mut chat = Chat::new(model.clone()).with_tools(tools);
             tokio::spawn(async move {
-                ask(&mut chat).await;
-                ask(&mut chat).await
+                prompt(&mut chat).await;
+                prompt(&mut chat).await
             })
         })
         .collect();
-    while meet.here.load(Ordering::Relaxed) < conversations {
+    while meet.arrived.load(Ordering::Relaxed) < conversations {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let resident_kib = resident_kib();
-    meet.open.cancel();
+    meet.gate.cancel();
     let (mut first_words, mut answers) = (Vec::new(), Vec::new());
     for conversation in running {
-        let (first, whole) = conversation.await.expect("no conversation panics");
+        let (first, last) = conversation.await.expect("no conversation panics");
         first_words.push(first);
-        answers.push(whole);
+        answers.push(last);
     }
     first_words.sort_unstable();
     answers.sort_unstable();
-    Figures { first_words, answers, resident_kib, took: begin.elapsed() }
+    Figures { first_words, answers, resident_kib, duration: start.elapsed() }
 }
 
-async fn ask(chat: &mut Chat) -> (Duration, Duration) {
-    let begin = Instant::now();
+/// Sends a prompt, and returns the time to the first text and to the end of the answer.
+async fn prompt(chat: &mut Chat) -> (Duration, Duration) {
+    let start = Instant::now();
     let mut first = None;
-    let mut stream = chat.stream("Will it rain?");
-    while let Some(event) = stream.next().await {
+    let mut events = chat.stream("Will it rain?");
+    while let Some(event) = events.next().await {
         match event.expect("no conversation fails") {
-            StreamEvent::Text(_) => _ = first.get_or_insert_with(|| begin.elapsed()),
+            StreamEvent::Text(_) => _ = first.get_or_insert_with(|| start.elapsed()),
             StreamEvent::Done(reply) => {
                 assert_eq!(reply.rounds, 2);
-                return (first.expect("words before the end"), begin.elapsed());
+                return (first.expect("text before the end"), start.elapsed());
             }
             _ => {}
         }
@@ -156,7 +162,7 @@ async fn ask(chat: &mut Chat) -> (Duration, Duration) {
     panic!("a stream ends with a reply or an error")
 }
 
-/// The memory of this process in KiB; 0 where the system does not tell.
+/// Returns the memory of this process in KiB, or 0 if the system does not report it.
 pub(crate) fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -165,17 +171,21 @@ pub(crate) fn resident_kib() -> u64 {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = |times: &[Duration], part: usize| {
-            times.get((times.len() * part / 100).min(times.len() - 1)).copied().unwrap_or_default()
+        let percentile = |times: &[Duration], percent: usize| {
+            times
+                .get((times.len() * percent / 100).min(times.len() - 1))
+                .copied()
+                .unwrap_or_default()
         };
-        for (what, times) in [("first word", &self.first_words), ("answer", &self.answers)] {
-            let [half, most, nearly_all] = [50, 95, 99].map(|part| at(times, part));
-            writeln!(f, "  {what}: p50 {half:.1?}, p95 {most:.1?}, p99 {nearly_all:.1?}")?;
+        for (name, times) in [("first text", &self.first_words), ("complete answer", &self.answers)]
+        {
+            let [p50, p95, p99] = [50, 95, 99].map(|percent| percentile(times, percent));
+            writeln!(f, "  {name}: p50 {p50:.1?}, p95 {p95:.1?}, p99 {p99:.1?}")?;
         }
         write!(
             f,
-            "  memory with all under way: {} KiB; the round: {:.1?}",
-            self.resident_kib, self.took
+            "  memory with all conversations running: {} KiB; duration of the round: {:.1?}",
+            self.resident_kib, self.duration
         )
     }
 }

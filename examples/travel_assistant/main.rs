@@ -1,10 +1,10 @@
-//! A small travel assistant with one tool, and the trace of what it does.
+//! A travel assistant with one tool. Prints its answer and its trace.
 //!
 //!     cargo run --example travel_assistant
 //!
-//! With `OPENAI_API_KEY` it asks OpenAI, with `OPENAI_BASE_URL` any server that speaks the
-//! Responses API, and with neither a small model server of its own. With
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` the trace goes there, too.
+//! It calls OpenAI if `OPENAI_API_KEY` is set, or the server at `OPENAI_BASE_URL`, which needs the
+//! Responses API. If neither is set, it starts a small model server on this machine. If
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` is set, the telemetry is also exported over OTLP.
 
 mod model_server;
 
@@ -23,10 +23,10 @@ async fn get_weather(
     /// The city, "Tokyo" for example.
     city: String,
 ) -> String {
-    // The work of the tool has a span of its own: it nests under `execute_tool`.
+    // The span of the tool's work is a child of `execute_tool`.
     let span = global::tracer("travel_assistant").start("fetch_forecast");
     async {
-        tokio::time::sleep(Duration::from_millis(300)).await; // stands for a real look-up
+        tokio::time::sleep(Duration::from_millis(300)).await; // in place of a real request
         format!("{city}: 14°C, light rain, breezy this weekend.")
     }
     .with_context(Context::current_with_span(span))
@@ -36,10 +36,10 @@ async fn get_weather(
 async fn assist() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
     let mut model = OpenAi::new("gpt-4o").with_http_spans(true);
-    let set = |name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
-    if !set("OPENAI_API_KEY") && !set("OPENAI_BASE_URL") {
+    let is_set = |name| std::env::var(name).is_ok_and(|value| !value.trim().is_empty());
+    if !is_set("OPENAI_API_KEY") && !is_set("OPENAI_BASE_URL") {
         model = model.with_base_url(model_server::start().await?);
-        writeln!(out, "(OPENAI_API_KEY is not set: the example's own model server answers)\n")?;
+        writeln!(out, "(OPENAI_API_KEY is not set: using the example's local model server)\n")?;
     }
     let mut chat = Chat::new(model)
         .with_system_prompt(
@@ -48,8 +48,8 @@ async fn assist() -> Result<(), Box<dyn std::error::Error>> {
         )
         .with_tools(tools![get_weather]);
 
-    let mut answer = chat.stream("I'm headed to Tokyo this weekend: what should I pack?");
-    while let Some(event) = answer.next().await {
+    let mut events = chat.stream("I'm headed to Tokyo this weekend: what should I pack?");
+    while let Some(event) = events.next().await {
         if let StreamEvent::Text(text) = event? {
             write!(out, "{text}")?;
             out.flush()?;
@@ -65,8 +65,8 @@ async fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     let result = assist().await;
-    let sent = telemetry.shutdown();
-    match (result, sent) {
+    let exported = telemetry.shutdown();
+    match (result, exported) {
         (Err(error), _) => fail(&*error),
         (Ok(()), Err(error)) => fail(&error),
         (Ok(()), Ok(())) => ExitCode::SUCCESS,

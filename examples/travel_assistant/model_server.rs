@@ -1,5 +1,5 @@
-//! A model server for this example: it speaks the Responses API over HTTP on loopback, streaming
-//! or not, and knows one thing, the weather being asked for before anything is packed.
+//! A local model server for the examples, with the Responses API of OpenAI, streaming or not. Its model
+//! first calls `get_weather`, and then gives packing advice.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,7 +21,7 @@ const TIME_PER_CHUNK: Duration = Duration::from_millis(20);
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// Starts the server on a free port, and tells its base URL.
+/// Starts the server on a free port and returns its base URL.
 pub(crate) async fn start() -> io::Result<String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let base_url = format!("http://{}/v1", listener.local_addr()?);
@@ -29,7 +29,7 @@ pub(crate) async fn start() -> io::Result<String> {
         while let Ok((connection, _)) = listener.accept().await {
             let serving = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(connection), service_fn(answer));
-            // A client that goes away ends its connection, and nothing else.
+            // A connection error affects only that connection.
             tokio::spawn(serving);
         }
     });
@@ -44,18 +44,18 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
     };
     if path != "/v1/responses" || !body["input"].is_array() {
         let error = json!({"error": {
-            "message": "this server answers POST /v1/responses with an `input`",
+            "message": "this server supports only POST /v1/responses with an `input` array",
             "type": "invalid_request_error",
             "code": "unknown_url",
         }});
-        return Ok(reply(StatusCode::NOT_FOUND, "application/json", whole(&error)));
+        return Ok(reply(StatusCode::NOT_FOUND, "application/json", complete(&error)));
     }
-    let response = respond(&body);
+    let response = response_to(&body);
     if body["stream"] == true {
-        return Ok(reply(StatusCode::OK, "text/event-stream", streamed(&response)));
+        return Ok(reply(StatusCode::OK, "text/event-stream", streaming(&response)));
     }
     tokio::time::sleep(TIME_TO_FIRST_CHUNK).await;
-    Ok(reply(StatusCode::OK, "application/json", whole(&response)))
+    Ok(reply(StatusCode::OK, "application/json", complete(&response)))
 }
 
 fn reply(
@@ -70,15 +70,15 @@ fn reply(
     response
 }
 
-fn whole(value: &Value) -> impl Stream<Item = String> + Send + 'static {
+fn complete(value: &Value) -> impl Stream<Item = String> + Send + 'static {
     stream::iter([value.to_string()])
 }
 
-/// The response to a request: a tool call, or advice once a tool has answered.
-fn respond(request: &Value) -> Value {
+/// Returns the response to a request: a tool call, or the advice if the request has a tool result.
+fn response_to(request: &Value) -> Value {
     let input = request["input"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let answered = input.iter().any(|item| item["type"] == "function_call_output");
-    let (id, item, tokens) = if answered {
+    let has_tool_result = input.iter().any(|item| item["type"] == "function_call_output");
+    let (id, item, (input_tokens, output_tokens)) = if has_tool_result {
         let text = json!({"type": "output_text", "text": ADVICE, "annotations": []});
         let item = json!({
             "id": "msg_1", "type": "message", "status": "completed", "role": "assistant",
@@ -99,38 +99,37 @@ fn respond(request: &Value) -> Value {
         "model": "gpt-4o-2024-08-06",
         "output": [item],
         "usage": {
-            "input_tokens": tokens.0,
+            "input_tokens": input_tokens,
             "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": tokens.1,
+            "output_tokens": output_tokens,
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": tokens.0 + tokens.1,
+            "total_tokens": input_tokens + output_tokens,
         },
     })
 }
 
-/// The same response as server-sent events, in a model's time.
-fn streamed(response: &Value) -> impl Stream<Item = String> + Send + 'static {
+/// Returns the response as server-sent events, with realistic delays.
+fn streaming(response: &Value) -> impl Stream<Item = String> + Send + 'static {
     let events = events(response);
-    stream::iter(events.into_iter().enumerate()).then(|(number, event)| async move {
-        let wait = if number == 0 { TIME_TO_FIRST_CHUNK } else { TIME_PER_CHUNK };
-        tokio::time::sleep(wait).await;
-        let mut event = event;
+    stream::iter(events.into_iter().enumerate()).then(|(number, mut event)| async move {
+        let delay = if number == 0 { TIME_TO_FIRST_CHUNK } else { TIME_PER_CHUNK };
+        tokio::time::sleep(delay).await;
         event["sequence_number"] = number.into();
         format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or_default())
     })
 }
 
 fn events(response: &Value) -> Vec<Value> {
-    let mut begun = response.clone();
-    begun["status"] = "in_progress".into();
-    begun["output"] = json!([]);
-    begun["usage"] = Value::Null;
+    let mut started = response.clone();
+    started["status"] = "in_progress".into();
+    started["output"] = json!([]);
+    started["usage"] = Value::Null;
     let item = &response["output"][0];
     let id = &item["id"];
     let mut events = vec![
-        json!({"type": "response.created", "response": begun}),
-        json!({"type": "response.in_progress", "response": begun}),
-        json!({"type": "response.output_item.added", "output_index": 0, "item": unfinished(item)}),
+        json!({"type": "response.created", "response": started}),
+        json!({"type": "response.in_progress", "response": started}),
+        json!({"type": "response.output_item.added", "output_index": 0, "item": in_progress(item)}),
     ];
     if let Some(arguments) = item["arguments"].as_str() {
         let kind = "response.function_call_arguments";
@@ -140,28 +139,28 @@ fn events(response: &Value) -> Vec<Value> {
         ]);
     } else {
         let part = &item["content"][0];
-        let begun = json!({"type": "output_text", "text": "", "annotations": []});
-        let at = |event: Value| {
-            let mut event = event;
+        let empty = json!({"type": "output_text", "text": "", "annotations": []});
+        let with_position = |mut event: Value| {
             event["item_id"] = id.clone();
             event["output_index"] = 0.into();
             event["content_index"] = 0.into();
             event
         };
-        events.push(at(json!({"type": "response.content_part.added", "part": begun})));
+        events.push(with_position(json!({"type": "response.content_part.added", "part": empty})));
         for word in ADVICE.split_inclusive(' ') {
-            events.push(at(json!({"type": "response.output_text.delta", "delta": word})));
+            events
+                .push(with_position(json!({"type": "response.output_text.delta", "delta": word})));
         }
-        events.push(at(json!({"type": "response.output_text.done", "text": ADVICE})));
-        events.push(at(json!({"type": "response.content_part.done", "part": part})));
+        events.push(with_position(json!({"type": "response.output_text.done", "text": ADVICE})));
+        events.push(with_position(json!({"type": "response.content_part.done", "part": part})));
     }
     events.push(json!({"type": "response.output_item.done", "output_index": 0, "item": item}));
     events.push(json!({"type": "response.completed", "response": response}));
     events
 }
 
-/// An item as it is announced.
-fn unfinished(item: &Value) -> Value {
+/// Returns an output item before its content has been generated.
+fn in_progress(item: &Value) -> Value {
     let mut item = item.clone();
     item["status"] = "in_progress".into();
     if item["arguments"].is_string() {

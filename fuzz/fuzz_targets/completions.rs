@@ -1,4 +1,4 @@
-//! Replies of the protocol `completions`.
+//! Fuzzes replies of the protocol `completions`.
 #![no_main]
 
 use chatlas_fuzz::{protocols, reply};

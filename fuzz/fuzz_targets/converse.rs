@@ -1,4 +1,4 @@
-//! Replies of the protocol `converse`.
+//! Fuzzes replies of the protocol `converse`.
 #![no_main]
 
 use chatlas_fuzz::{protocols, reply};

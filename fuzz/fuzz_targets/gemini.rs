@@ -1,4 +1,4 @@
-//! Replies of the protocol `gemini`.
+//! Fuzzes replies of the protocol `gemini`.
 #![no_main]
 
 use chatlas_fuzz::{protocols, reply};

@@ -1,4 +1,4 @@
-//! Replies of the protocol `invoke_model`.
+//! Fuzzes replies of the protocol `invoke_model`.
 #![no_main]
 
 use chatlas_fuzz::{protocols, reply};

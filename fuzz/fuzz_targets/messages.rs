@@ -1,4 +1,4 @@
-//! Replies of the protocol `messages`.
+//! Fuzzes replies of the protocol `messages`.
 #![no_main]
 
 use chatlas_fuzz::{protocols, reply};

@@ -1,4 +1,4 @@
-//! Replies of the protocol `responses`.
+//! Fuzzes replies of the protocol `responses`.
 #![no_main]
 
 use chatlas_fuzz::{protocols, reply};

@@ -1,6 +1,6 @@
-//! What is fuzzed: a server's reply to any protocol, through everything that a program uses, and
-//! the writing of captured content within its bound. Whatever the bytes are, there is no panic, no
-//! hang, and a conversation that can go on.
+//! The harness of the fuzz targets: replies of a server in each protocol, read through the public API,
+//! and captured content with a size limit. For all input, nothing panics or hangs, and the history of
+//! the chat stays valid.
 
 #[path = "../../tests/support/frames.rs"]
 pub mod frames;

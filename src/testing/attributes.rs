@@ -1,4 +1,4 @@
-//! What stands on a span, a measurement or an event, in a form that is easy to compare.
+//! The attributes of a span, a measurement or an event, as JSON values that are easy to compare.
 
 use std::fmt;
 use std::ops::Index;
@@ -7,10 +7,10 @@ use opentelemetry::logs::AnyValue;
 use opentelemetry::{Array, Key, KeyValue, Value as Attribute};
 use serde_json::{Map, Value};
 
-/// Attributes by key, as JSON values: a whole number stays one (`as_i64`), and so do other numbers
-/// (`as_f64`), texts (`as_str`), lists, and, on events, maps.
+/// Attributes as JSON values by key. Integers, floats, booleans, strings and lists keep their types,
+/// and so do the maps of events.
 ///
-/// Indexing answers `null` for a key that is not there, so that one line compares:
+/// Indexing returns `null` for a missing key:
 ///
 /// ```
 /// # use chatlas::testing::Attributes;
@@ -24,53 +24,54 @@ use serde_json::{Map, Value};
 pub struct Attributes(Vec<(String, Value)>);
 
 impl Attributes {
-    pub(super) fn of(attributes: &[KeyValue]) -> Self {
-        Self(attributes.iter().map(|a| (a.key.to_string(), json_of(&a.value))).collect())
+    pub(super) fn from_key_values(attributes: &[KeyValue]) -> Self {
+        Self(attributes.iter().map(|a| (a.key.to_string(), to_json(&a.value))).collect())
     }
 
-    pub(super) fn of_event<'a>(pairs: impl Iterator<Item = &'a (Key, AnyValue)>) -> Self {
-        Self(pairs.map(|(key, value)| (key.to_string(), json_of_any(value))).collect())
+    pub(super) fn from_log<'a>(pairs: impl Iterator<Item = &'a (Key, AnyValue)>) -> Self {
+        Self(pairs.map(|(key, value)| (key.to_string(), log_value_to_json(value))).collect())
     }
 
-    /// The value of that key, if it is there.
+    /// Returns the value of an attribute.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// The text of that key, read as JSON: what is captured on spans has that form.
+    /// Parses the string value of an attribute as JSON. Captured content has this form on spans.
     ///
     /// # Panics
     ///
-    /// Where the key is not there, or its value is no JSON text.
+    /// Panics if the attribute is missing or its value is not a string of valid JSON.
     #[track_caller]
     pub fn json(&self, key: &str) -> Value {
         let text = self[key].as_str();
-        let text = text.unwrap_or_else(|| panic!("`{key}` is no text, but {}", self[key]));
-        serde_json::from_str(text).unwrap_or_else(|error| panic!("`{key}` is no JSON: {error}"))
+        let text = text.unwrap_or_else(|| panic!("`{key}` is not a string but {}", self[key]));
+        serde_json::from_str(text)
+            .unwrap_or_else(|error| panic!("`{key}` is not valid JSON: {error}"))
     }
 
-    /// The keys, in the order they were written.
+    /// Returns the keys, in the order in which they were recorded.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| key.as_str())
     }
 
-    /// Keys and values, in the order they were written.
+    /// Returns the keys and values, in the order in which they were recorded.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// How many there are.
+    /// Returns the number of attributes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no attributes.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// A key that stands there twice: the SDK hands both on.
-    pub(super) fn double(&self) -> Option<&str> {
+    /// Returns a key that occurs more than once: the SDK does not remove duplicates.
+    pub(super) fn duplicate_key(&self) -> Option<&str> {
         let mut keys: Vec<&str> = self.keys().collect();
         keys.sort_unstable();
         keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
@@ -86,18 +87,18 @@ impl Index<&str> for Attributes {
 }
 
 impl fmt::Display for Attributes {
-    /// As a JSON object, in the order they were written.
+    /// Writes the attributes as a JSON object, in the order in which they were recorded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("{")?;
-        for (place, (key, value)) in self.iter().enumerate() {
-            let comma = if place > 0 { ", " } else { "" };
+        for (index, (key, value)) in self.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
             write!(f, "{comma}\"{key}\": {value}")?;
         }
         f.write_str("}")
     }
 }
 
-fn json_of(value: &Attribute) -> Value {
+fn to_json(value: &Attribute) -> Value {
     match value {
         Attribute::Bool(flag) => (*flag).into(),
         Attribute::I64(number) => (*number).into(),
@@ -113,16 +114,16 @@ fn json_of(value: &Attribute) -> Value {
     }
 }
 
-fn json_of_any(value: &AnyValue) -> Value {
+fn log_value_to_json(value: &AnyValue) -> Value {
     match value {
         AnyValue::Boolean(flag) => (*flag).into(),
         AnyValue::Int(number) => (*number).into(),
         AnyValue::Double(number) => (*number).into(),
         AnyValue::String(text) => text.as_str().into(),
         AnyValue::Bytes(bytes) => bytes.as_slice().into(),
-        AnyValue::ListAny(list) => list.iter().map(json_of_any).collect(),
+        AnyValue::ListAny(list) => list.iter().map(log_value_to_json).collect(),
         AnyValue::Map(map) => {
-            let fields = map.iter().map(|(key, value)| (key.to_string(), json_of_any(value)));
+            let fields = map.iter().map(|(key, value)| (key.to_string(), log_value_to_json(value)));
             Value::Object(fields.collect::<Map<_, _>>())
         }
         other => format!("{other:?}").into(),

@@ -1,4 +1,4 @@
-//! An event: a log record with a name.
+//! A recorded event: a log record with a name.
 
 use std::ops::Index;
 
@@ -9,14 +9,15 @@ use serde_json::Value;
 
 use super::Attributes;
 
-/// An event that was written.
+/// A recorded event.
 ///
-/// Its attributes are indexed by key, and structured: `event["gen_ai.input.messages"][0]["role"]`.
+/// Index it by key to read an attribute. Content is structured:
+/// `event["gen_ai.input.messages"][0]["role"]`.
 #[derive(Clone, Debug)]
 pub struct RecordedEvent {
     name: String,
     severity: Option<Severity>,
-    within: Option<(TraceId, SpanId)>,
+    parent: Option<(TraceId, SpanId)>,
     attributes: Attributes,
 }
 
@@ -25,32 +26,34 @@ impl RecordedEvent {
         Self {
             name: record.event_name().unwrap_or_default().to_owned(),
             severity: record.severity_number(),
-            within: record.trace_context().map(|trace| (trace.trace_id, trace.span_id)),
-            attributes: Attributes::of_event(record.attributes_iter()),
+            parent: record.trace_context().map(|trace| (trace.trace_id, trace.span_id)),
+            attributes: Attributes::from_log(record.attributes_iter()),
         }
     }
 
-    /// Its name.
+    /// Returns the name of the event.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How severe it is.
+    /// Returns the severity.
     pub fn severity(&self) -> Option<Severity> {
         self.severity
     }
 
-    /// The span it happened in: [`SpanId::INVALID`] outside any.
+    /// Returns the id of the span in which the event was emitted, or [`SpanId::INVALID`] outside any
+    /// span.
     pub fn span_id(&self) -> SpanId {
-        self.within.map_or(SpanId::INVALID, |(_, span)| span)
+        self.parent.map_or(SpanId::INVALID, |(_, span)| span)
     }
 
-    /// The trace it happened in: [`TraceId::INVALID`] outside any.
+    /// Returns the id of the trace in which the event was emitted, or [`TraceId::INVALID`] outside any
+    /// trace.
     pub fn trace_id(&self) -> TraceId {
-        self.within.map_or(TraceId::INVALID, |(trace, _)| trace)
+        self.parent.map_or(TraceId::INVALID, |(trace, _)| trace)
     }
 
-    /// All its attributes.
+    /// Returns the attributes.
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }

@@ -1,5 +1,5 @@
-//! Metrics as they are measured. The SDK would add them up over all tests of a process, so this is
-//! a meter provider of its own, which keeps each measurement with its recorder.
+//! A meter provider that records each measurement separately. The meter provider of the SDK would
+//! aggregate the measurements of all tests in a process.
 
 use std::borrow::Cow;
 use std::ops::Index;
@@ -13,31 +13,30 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use serde_json::Value;
 
 use super::Attributes;
-use super::install::owner_here;
+use super::routing::current_recording;
 
-/// The kinds of instrument that are recorded. Observable ones, which the SDK asks for their values,
-/// are not.
+/// The kind of an instrument. Observable instruments are not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// A sum that only grows.
+    /// A sum that only increases.
     Counter,
-    /// A sum that also shrinks.
+    /// A sum that increases and decreases.
     UpDownCounter,
-    /// A value that replaces the one before.
+    /// A value that replaces the previous one.
     Gauge,
     /// A distribution.
     Histogram,
 }
 
-/// All that was measured with one instrument.
+/// The measurements of one instrument.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
     pub(super) instrument: Arc<Instrument>,
     pub(super) measurements: Vec<Measurement>,
 }
 
-/// What an instrument is.
+/// The description of an instrument.
 #[derive(Debug, PartialEq)]
 pub(super) struct Instrument {
     pub(super) scope: String,
@@ -47,7 +46,9 @@ pub(super) struct Instrument {
     boundaries: Option<Vec<f64>>,
 }
 
-/// One measurement. Its attributes are indexed by key: `measurement["error.type"]`.
+/// One measurement.
+///
+/// Index it by key to read an attribute: `measurement["error.type"]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
     value: f64,
@@ -55,60 +56,61 @@ pub struct Measurement {
 }
 
 impl Metric {
-    /// Its name.
+    /// Returns the name of the metric.
     pub fn name(&self) -> &str {
         &self.instrument.name
     }
 
-    /// The kind of its instrument.
+    /// Returns the kind of the instrument.
     pub fn kind(&self) -> MetricKind {
         self.instrument.kind
     }
 
-    /// Its unit; empty where there is none.
+    /// Returns the unit, which is empty if the instrument has none.
     pub fn unit(&self) -> &str {
         &self.instrument.unit
     }
 
-    /// The buckets that a histogram asks for.
+    /// Returns the bucket boundaries that a histogram requests.
     pub fn boundaries(&self) -> Option<&[f64]> {
         self.instrument.boundaries.as_deref()
     }
 
-    /// The measurements, in their order.
+    /// Returns the measurements, in the order in which they were made.
     pub fn measurements(&self) -> &[Measurement] {
         &self.measurements
     }
 
-    /// How often it was measured.
+    /// Returns the number of measurements.
     pub fn count(&self) -> usize {
         self.measurements.len()
     }
 
-    /// The sum of what was measured.
+    /// Returns the sum of the measured values.
     pub fn sum(&self) -> f64 {
         self.measurements.iter().map(|measurement| measurement.value).sum()
     }
 
-    /// Those measurements alone that have that attribute; `null` stands for "not there".
+    /// Returns the metric with only those measurements that have that attribute. The value `null`
+    /// selects the measurements without the attribute.
     #[must_use]
-    pub fn of(&self, key: &str, value: impl Into<Value>) -> Self {
+    pub fn filter(&self, key: &str, value: impl Into<Value>) -> Self {
         let value = value.into();
-        let of = |measurement: &&Measurement| measurement[key] == value;
+        let matches = |measurement: &&Measurement| measurement[key] == value;
         Self {
             instrument: Arc::clone(&self.instrument),
-            measurements: self.measurements.iter().filter(of).cloned().collect(),
+            measurements: self.measurements.iter().filter(matches).cloned().collect(),
         }
     }
 }
 
 impl Measurement {
-    /// What was measured.
+    /// Returns the measured value.
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// All its attributes.
+    /// Returns the attributes.
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
@@ -122,10 +124,10 @@ impl Index<&str> for Measurement {
     }
 }
 
-/// Hands out instruments whose measurements go to whoever records where they are made.
+/// A meter provider whose instruments pass each measurement to the recorder of the current context.
 #[derive(Clone, Debug)]
 pub(super) struct Meters {
-    /// What is without state counts as nothing installed.
+    /// chatlas treats a provider without state as the no-op provider.
     _state: Arc<()>,
 }
 
@@ -146,14 +148,14 @@ struct Instruments {
 }
 
 impl Instruments {
-    fn make(
+    fn instrument(
         &self,
         kind: MetricKind,
         name: &str,
         unit: Option<Cow<'static, str>>,
         boundaries: Option<Vec<f64>>,
-    ) -> Arc<Kept> {
-        Arc::new(Kept(Arc::new(Instrument {
+    ) -> Arc<RecordingInstrument> {
+        Arc::new(RecordingInstrument(Arc::new(Instrument {
             scope: self.scope.clone(),
             name: name.to_owned(),
             kind,
@@ -162,48 +164,52 @@ impl Instruments {
         })))
     }
 
-    fn plain<T>(&self, kind: MetricKind, builder: InstrumentBuilder<'_, T>) -> Arc<Kept> {
-        self.make(kind, &builder.name, builder.unit, None)
+    fn without_boundaries<T>(
+        &self,
+        kind: MetricKind,
+        builder: InstrumentBuilder<'_, T>,
+    ) -> Arc<RecordingInstrument> {
+        self.instrument(kind, &builder.name, builder.unit, None)
     }
 
-    fn histogram<T>(&self, builder: HistogramBuilder<'_, T>) -> Arc<Kept> {
-        self.make(MetricKind::Histogram, &builder.name, builder.unit, builder.boundaries)
+    fn histogram<T>(&self, builder: HistogramBuilder<'_, T>) -> Arc<RecordingInstrument> {
+        self.instrument(MetricKind::Histogram, &builder.name, builder.unit, builder.boundaries)
     }
 }
 
 impl InstrumentProvider for Instruments {
     fn u64_counter(&self, builder: InstrumentBuilder<'_, Counter<u64>>) -> Counter<u64> {
-        Counter::new(self.plain(MetricKind::Counter, builder))
+        Counter::new(self.without_boundaries(MetricKind::Counter, builder))
     }
 
     fn f64_counter(&self, builder: InstrumentBuilder<'_, Counter<f64>>) -> Counter<f64> {
-        Counter::new(self.plain(MetricKind::Counter, builder))
+        Counter::new(self.without_boundaries(MetricKind::Counter, builder))
     }
 
     fn i64_up_down_counter(
         &self,
         builder: InstrumentBuilder<'_, UpDownCounter<i64>>,
     ) -> UpDownCounter<i64> {
-        UpDownCounter::new(self.plain(MetricKind::UpDownCounter, builder))
+        UpDownCounter::new(self.without_boundaries(MetricKind::UpDownCounter, builder))
     }
 
     fn f64_up_down_counter(
         &self,
         builder: InstrumentBuilder<'_, UpDownCounter<f64>>,
     ) -> UpDownCounter<f64> {
-        UpDownCounter::new(self.plain(MetricKind::UpDownCounter, builder))
+        UpDownCounter::new(self.without_boundaries(MetricKind::UpDownCounter, builder))
     }
 
     fn u64_gauge(&self, builder: InstrumentBuilder<'_, Gauge<u64>>) -> Gauge<u64> {
-        Gauge::new(self.plain(MetricKind::Gauge, builder))
+        Gauge::new(self.without_boundaries(MetricKind::Gauge, builder))
     }
 
     fn f64_gauge(&self, builder: InstrumentBuilder<'_, Gauge<f64>>) -> Gauge<f64> {
-        Gauge::new(self.plain(MetricKind::Gauge, builder))
+        Gauge::new(self.without_boundaries(MetricKind::Gauge, builder))
     }
 
     fn i64_gauge(&self, builder: InstrumentBuilder<'_, Gauge<i64>>) -> Gauge<i64> {
-        Gauge::new(self.plain(MetricKind::Gauge, builder))
+        Gauge::new(self.without_boundaries(MetricKind::Gauge, builder))
     }
 
     fn f64_histogram(&self, builder: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
@@ -215,33 +221,33 @@ impl InstrumentProvider for Instruments {
     }
 }
 
-struct Kept(Arc<Instrument>);
+struct RecordingInstrument(Arc<Instrument>);
 
-impl Kept {
-    fn keep(&self, value: f64, attributes: &[KeyValue]) {
-        if let Some(inbox) = owner_here(&Context::current()) {
-            let attributes = Attributes::of(attributes);
-            inbox.measured(&self.0, Measurement { value, attributes });
+impl RecordingInstrument {
+    fn record(&self, value: f64, attributes: &[KeyValue]) {
+        if let Some(recording) = current_recording(&Context::current()) {
+            let attributes = Attributes::from_key_values(attributes);
+            recording.add_measurement(&self.0, Measurement { value, attributes });
         }
     }
 }
 
-impl SyncInstrument<f64> for Kept {
+impl SyncInstrument<f64> for RecordingInstrument {
     fn measure(&self, measurement: f64, attributes: &[KeyValue]) {
-        self.keep(measurement, attributes);
+        self.record(measurement, attributes);
     }
 }
 
-impl SyncInstrument<u64> for Kept {
-    #[allow(clippy::cast_precision_loss)] // counts of tests are small
+impl SyncInstrument<u64> for RecordingInstrument {
+    #[allow(clippy::cast_precision_loss)] // the counts in tests are small
     fn measure(&self, measurement: u64, attributes: &[KeyValue]) {
-        self.keep(measurement as f64, attributes);
+        self.record(measurement as f64, attributes);
     }
 }
 
-impl SyncInstrument<i64> for Kept {
-    #[allow(clippy::cast_precision_loss)] // counts of tests are small
+impl SyncInstrument<i64> for RecordingInstrument {
+    #[allow(clippy::cast_precision_loss)] // the counts in tests are small
     fn measure(&self, measurement: i64, attributes: &[KeyValue]) {
-        self.keep(measurement as f64, attributes);
+        self.record(measurement as f64, attributes);
     }
 }

@@ -1,5 +1,4 @@
-//! `chatlas::testing`: a model that follows a script, and a recorder of all telemetry, so that a
-//! program can hold its own to account without a network.
+//! Tools for tests without a network: a scripted model and a recorder of OpenTelemetry telemetry.
 //!
 //! ```
 //! use chatlas::prelude::*;
@@ -18,7 +17,7 @@
 //! let model = Script::new()
 //!     .calls("get_weather", json!({"city": "Tokyo"}))
 //!     .says("Take an umbrella.");
-//! let mut chat = Chat::new(model.clone()).tools(tools![get_weather]);
+//! let mut chat = Chat::new(model.clone()).with_tools(tools![get_weather]);
 //! let reply = chat.chat("Tokyo: what should I pack?").await.unwrap();
 //!
 //! assert_eq!(reply.text(), "Take an umbrella.");
@@ -38,33 +37,35 @@
 //! # }
 //! ```
 //!
-//! # Whose telemetry is it?
+//! # Which telemetry belongs to a recorder
 //!
-//! OpenTelemetry's providers are global, and tests of one process run at the same time. So a
-//! [`Recorder`] marks the context of the thread that it is made on, and gets what starts in that
-//! context or below a span of its own. That holds for
+//! OpenTelemetry's providers are global, and the tests of a process run concurrently. A [`Recorder`]
+//! therefore sets a value in the OpenTelemetry context of its thread. It records the telemetry that
+//! starts in that context or under a span that it has recorded. This includes
 //!
-//! - all of a test on a current-thread runtime (`#[tokio::test]`), its spawned tasks included;
-//! - the test's own future on a multi-thread runtime, and the tools and model calls in it;
-//! - work that is sent elsewhere with its context, as it has to be for a connected trace anyway:
+//! - everything in a test on a current-thread runtime (`#[tokio::test]`), with the tasks it spawns;
+//! - the test's own future on a multi-thread runtime, with its model calls and tools;
+//! - work that is moved to other threads with its context, which a connected trace needs anyway:
 //!   `tokio::spawn(work.with_current_context())`.
 //!
-//! Where work cannot be given its context (a server on worker threads, a runtime of another
-//! library's), [`Recorder::exclusive`] takes all that happens in the process, and no other
-//! recorder exists meanwhile.
+//! If work cannot be given the context (a server on worker threads, the runtime of another library),
+//! use [`Recorder::for_process`]. It records everything that happens in the process, and no other
+//! recorder exists at the same time.
 
+mod answer;
 mod attributes;
+mod checks;
 mod events;
-mod install;
 mod metrics;
 mod recorder;
+mod routing;
 mod script;
-mod sound;
 mod spans;
 
+pub use answer::Answer;
 pub use attributes::Attributes;
 pub use events::RecordedEvent;
 pub use metrics::{Measurement, Metric, MetricKind};
 pub use recorder::Recorder;
-pub use script::{Answer, Script, usage};
+pub use script::Script;
 pub use spans::RecordedSpan;

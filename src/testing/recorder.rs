@@ -8,95 +8,95 @@ use chatlas_core::telemetry::names;
 use opentelemetry::{Context, ContextGuard};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
-use super::install::{self, Inbox, Mark};
-use super::{Metric, RecordedEvent, RecordedSpan, sound, spans};
+use super::routing::{self, ContextRecording, Recording};
+use super::{Metric, RecordedEvent, RecordedSpan, checks, spans};
 
-/// Records the telemetry of one test, from when it is made until it is dropped: keep it in a
-/// variable for the whole test.
+/// Records the telemetry of one test, from its creation until it is dropped. Keep it in a variable for
+/// the duration of the test.
 ///
-/// Whose is what, where tests run at the same time, is said at [the module](super). It cannot be
-/// sent to another thread.
+/// The [module documentation](super) explains which telemetry belongs to a recorder when tests run
+/// concurrently. A recorder cannot be sent to another thread.
 pub struct Recorder {
-    inbox: Arc<Inbox>,
-    /// Dropped first: afterwards nothing new is of this recorder.
-    _mark: ContextGuard,
-    _turn: Turn,
+    recording: Arc<Recording>,
+    /// Dropped first, so that no telemetry is routed to this recorder afterwards.
+    _context: ContextGuard,
+    _lock: ProcessLock,
 }
 
-/// Recorders exist beside each other, or one alone.
-static TURN: RwLock<()> = RwLock::new(());
+/// Either several recorders exist, or one for the entire process.
+static PROCESS: RwLock<()> = RwLock::new(());
 
-enum Turn {
-    Shared { _held: RwLockReadGuard<'static, ()> },
-    Alone { _held: RwLockWriteGuard<'static, ()> },
+enum ProcessLock {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Exclusive { _guard: RwLockWriteGuard<'static, ()> },
 }
 
 impl Recorder {
-    /// Records what happens in this test, beside other tests and their recorders.
+    /// Creates a recorder of the current test. Other tests may record at the same time.
     ///
-    /// One at a time in a test: drop it before the next.
-    #[allow(clippy::new_without_default)] // to make one has an effect
+    /// A test may have one recorder at a time: drop it before you create the next one.
+    #[allow(clippy::new_without_default)] // creating one has side effects
     pub fn new() -> Self {
-        let held = TURN.read().unwrap_or_else(PoisonError::into_inner);
-        Self::begin(Turn::Shared { _held: held })
+        let guard = PROCESS.read().unwrap_or_else(PoisonError::into_inner);
+        Self::start(ProcessLock::Shared { _guard: guard })
     }
 
-    /// Records all that happens in the process, whoever does it. It waits until no other recorder
-    /// is left, and others wait for its end.
+    /// Creates a recorder of the entire process. Blocks until all other recorders are dropped; other
+    /// tests wait for this one.
     ///
-    /// A test that sets the global providers itself belongs under it, too: it disturbs nobody.
-    /// Give every test of such a process a recorder: what one without does meanwhile is recorded
-    /// here.
-    pub fn exclusive() -> Self {
-        let held = TURN.write().unwrap_or_else(PoisonError::into_inner);
-        Self::begin(Turn::Alone { _held: held })
+    /// Use it also for a test that sets the global OpenTelemetry providers, so that the test does not
+    /// affect others. Create a recorder in every test of such a process: the telemetry of a test
+    /// without one is recorded here.
+    pub fn for_process() -> Self {
+        let guard = PROCESS.write().unwrap_or_else(PoisonError::into_inner);
+        Self::start(ProcessLock::Exclusive { _guard: guard })
     }
 
-    fn begin(turn: Turn) -> Self {
-        let inbox = Arc::new(Inbox::default());
-        install::begin(&inbox, matches!(turn, Turn::Alone { .. }));
-        let mark = Context::current_with_value(Mark(Arc::clone(&inbox)));
-        Self { inbox, _mark: mark.attach(), _turn: turn }
+    fn start(lock: ProcessLock) -> Self {
+        let recording = Arc::new(Recording::default());
+        routing::register(&recording, matches!(lock, ProcessLock::Exclusive { .. }));
+        let context = Context::current_with_value(ContextRecording(Arc::clone(&recording)));
+        Self { recording, _context: context.attach(), _lock: lock }
     }
 
-    /// The spans that have ended, in the order they started.
+    /// Returns the spans that have ended, in the order in which they started.
     pub fn spans(&self) -> Vec<RecordedSpan> {
-        let mut spans = self.inbox.kept().spans.clone();
+        let mut spans = self.recording.signals().spans.clone();
         spans.sort_by_key(|span| span.data().start_time);
         spans
     }
 
-    /// The one span of that name.
+    /// Returns the only span of that name.
     ///
     /// # Panics
     ///
-    /// Where there is none, or several.
+    /// Panics if there is no such span, or more than one.
     #[track_caller]
     pub fn span(&self, name: &str) -> RecordedSpan {
-        self.one(name, self.spans().into_iter().filter(|span| span.name() == name))
+        self.only(name, self.spans().into_iter().filter(|span| span.name() == name))
     }
 
-    /// The spans of that `gen_ai.operation.name`: `invoke_agent`, `chat`, `execute_tool`, …
-    pub fn spans_of(&self, operation: &str) -> Vec<RecordedSpan> {
+    /// Returns the spans with that `gen_ai.operation.name`: `invoke_agent`, `chat`, `execute_tool`, …
+    pub fn spans_with_operation(&self, operation: &str) -> Vec<RecordedSpan> {
         let mut spans = self.spans();
         spans.retain(|span| span[names::OPERATION_NAME] == operation);
         spans
     }
 
-    /// The spans directly below that one.
+    /// Returns the direct children of a span.
     pub fn children(&self, span: &RecordedSpan) -> Vec<RecordedSpan> {
         let mut spans = self.spans();
         spans.retain(|child| child.parent_id() == span.id());
         spans
     }
 
-    /// The span above that one, where it was recorded.
+    /// Returns the parent of a span, if it was recorded.
     pub fn parent(&self, span: &RecordedSpan) -> Option<RecordedSpan> {
         self.spans().into_iter().find(|parent| parent.id() == span.parent_id())
     }
 
-    /// The names of the spans that have ended, as an indented tree: siblings in the order they
-    /// started, a line for each.
+    /// Returns the names of the spans that have ended as an indented tree, one line for each span, in
+    /// the order in which they started.
     ///
     /// ```text
     /// invoke_agent
@@ -108,8 +108,7 @@ impl Recorder {
         spans::tree(&self.spans(), &|_, _| {})
     }
 
-    /// The tree with those attributes on each line, where they are there, and `ERROR` where a span
-    /// failed.
+    /// Returns the tree with those attributes, where set, and with `ERROR` on failed spans.
     ///
     /// ```text
     /// invoke_agent
@@ -119,7 +118,7 @@ impl Recorder {
     pub fn tree_with<'a>(&self, keys: impl IntoIterator<Item = &'a str>) -> String {
         let keys: Vec<&str> = keys.into_iter().collect();
         spans::tree(&self.spans(), &|span, line| {
-            if span.failed() {
+            if span.is_error() {
                 line.push_str(" ERROR");
             }
             for key in &keys {
@@ -130,105 +129,107 @@ impl Recorder {
         })
     }
 
-    /// The metrics, in the order they were first measured.
+    /// Returns the metrics, in the order of their first measurements.
     pub fn metrics(&self) -> Vec<Metric> {
-        self.inbox.kept().metrics.clone()
+        self.recording.signals().metrics.clone()
     }
 
-    /// The metric of that name.
+    /// Returns the metric of that name.
     ///
     /// # Panics
     ///
-    /// Where nothing was measured under it.
+    /// Panics if nothing was measured under that name.
     #[track_caller]
     pub fn metric(&self, name: &str) -> Metric {
         let metrics = self.metrics();
         let names: Vec<&str> = metrics.iter().map(Metric::name).collect();
         let found = metrics.iter().find(|metric| metric.name() == name);
-        found.unwrap_or_else(|| panic!("no metric `{name}`; there are {names:?}")).clone()
+        found.unwrap_or_else(|| panic!("no metric `{name}` among {names:?}")).clone()
     }
 
-    /// The events, in the order they were written.
+    /// Returns the events, in the order in which they were emitted.
     pub fn events(&self) -> Vec<RecordedEvent> {
-        self.inbox.kept().events.clone()
+        self.recording.signals().events.clone()
     }
 
-    /// The one event of that name.
+    /// Returns the only event of that name.
     ///
     /// # Panics
     ///
-    /// Where there is none, or several.
+    /// Panics if there is no such event, or more than one.
     #[track_caller]
     pub fn event(&self, name: &str) -> RecordedEvent {
-        self.one(name, self.events().into_iter().filter(|event| event.name() == name))
+        self.only(name, self.events().into_iter().filter(|event| event.name() == name))
     }
 
-    /// Waits until every span that has started has ended: for a consumer on another task, say.
-    pub async fn settled(&self) {
+    /// Waits until every span that has started has ended, for example in another task.
+    pub async fn wait_until_idle(&self) {
         loop {
-            let ended = self.inbox.ended.notified();
-            if self.inbox.kept().open.is_empty() {
+            let ended = self.recording.span_ended.notified();
+            if self.recording.signals().open.is_empty() {
                 return;
             }
             ended.await;
         }
     }
 
-    /// Holds the telemetry to what is true of all of it:
+    /// Asserts rules that hold for the telemetry of every program:
     ///
-    /// - every span has ended, once, with every key once on it, and on every event and measurement;
-    /// - every parent is there (or remote), in the same trace, and started before its children;
-    ///   each trace has one root at most;
-    /// - spans of chatlas have the kind of their operation, lie within their parents of chatlas, and
-    ///   have `error.type` exactly where their status is an error. None is `Ok`: that is for the
-    ///   program to say. No `chat` span stands in another, for its tokens would be counted twice.
+    /// - Every span has ended exactly once.
+    /// - No event, measurement or span of chatlas has an attribute twice.
+    /// - The parent of every span is recorded or remote, and started before its children. Each trace
+    ///   has at most one root span.
+    /// - A span of chatlas has the span kind of its operation and ends before its parent, if that is
+    ///   a span of chatlas too. It has `error.type` if and only if its status is an error. Its status
+    ///   is never `Ok`, which only the program may set.
+    /// - No `chat` span is a child of another one, because its tokens would be counted twice.
     ///
     /// # Panics
     ///
-    /// Where anything of that does not hold: with all that does not, and the tree.
+    /// Panics if a rule is broken. The message lists all broken rules and the tree of spans.
     #[track_caller]
     pub fn assert_sound(&self) {
-        let faults = sound::faults(&self.inbox.kept());
+        let faults = checks::faults(&self.recording.signals());
         assert!(faults.is_empty(), "{}\nin\n{}", faults.join("\n"), self.tree());
     }
 
-    /// The tracer provider that all recorders share: for the layer of `tracing-opentelemetry` that
-    /// the tests of a program install once.
+    /// Returns the tracer provider that all recorders share. Pass it to the layer of
+    /// `tracing-opentelemetry` that the tests of a program install once.
     pub fn tracer_provider() -> SdkTracerProvider {
-        install::tracer_provider()
+        routing::tracer_provider()
     }
 
     #[track_caller]
-    fn one<T>(&self, name: &str, mut found: impl Iterator<Item = T>) -> T {
-        let Some(one) = found.next() else { panic!("no `{name}` in\n{self:?}") };
+    fn only<T>(&self, name: &str, mut found: impl Iterator<Item = T>) -> T {
+        let Some(only) = found.next() else { panic!("no `{name}` in\n{self:?}") };
         let more = found.count();
-        assert!(more == 0, "`{name}` {} times in\n{self:?}", more + 1);
-        one
+        assert!(more == 0, "`{name}` occurs {} times in\n{self:?}", more + 1);
+        only
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        install::end(&self.inbox);
+        routing::unregister(&self.recording);
     }
 }
 
 impl fmt::Debug for Recorder {
-    /// The tree, the open spans, and the names of the events.
+    /// Writes the tree, the open spans, and the names of the events.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.tree())?;
-        for name in self.inbox.kept().open.values() {
+        for name in self.recording.signals().open.values() {
             writeln!(f, "({name} has not ended)")?;
         }
         for event in self.events() {
             writeln!(f, "(event {})", event.name())?;
         }
-        match install::strays() {
+        match routing::unassigned_spans() {
             0 => Ok(()),
-            strays => writeln!(
+            count => writeln!(
                 f,
-                "({strays} spans of the process started outside the context of any recorder: \
-                 see `chatlas::testing`)"
+                "({count} spans of the process started outside the context of any recorder: \
+                 see the documentation of `chatlas::testing`)"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! A span that has ended, and spans drawn as a tree.
+//! A recorded span, and the drawing of spans as a tree.
 
 use std::fmt::Write as _;
 use std::ops::Index;
@@ -11,7 +11,7 @@ use super::Attributes;
 
 /// A span that has ended.
 ///
-/// Its attributes are indexed by key: `span["gen_ai.request.model"]`.
+/// Index it by key to read an attribute: `span["gen_ai.request.model"]`.
 #[derive(Clone, Debug)]
 pub struct RecordedSpan {
     data: SpanData,
@@ -20,72 +20,72 @@ pub struct RecordedSpan {
 
 impl RecordedSpan {
     pub(super) fn new(data: SpanData) -> Self {
-        Self { attributes: Attributes::of(&data.attributes), data }
+        Self { attributes: Attributes::from_key_values(&data.attributes), data }
     }
 
-    /// Its name.
+    /// Returns the name of the span.
     pub fn name(&self) -> &str {
         &self.data.name
     }
 
-    /// Its kind.
+    /// Returns the kind.
     pub fn kind(&self) -> SpanKind {
         self.data.span_kind.clone()
     }
 
-    /// Its status.
+    /// Returns the status.
     pub fn status(&self) -> Status {
         self.data.status.clone()
     }
 
-    /// Whether its status is an error.
-    pub fn failed(&self) -> bool {
+    /// Returns whether the status is an error.
+    pub fn is_error(&self) -> bool {
         matches!(self.data.status, Status::Error { .. })
     }
 
-    /// Its own id.
+    /// Returns the id of the span.
     pub fn id(&self) -> SpanId {
         self.data.span_context.span_id()
     }
 
-    /// The id of its parent: [`SpanId::INVALID`] for a root.
+    /// Returns the id of the parent, or [`SpanId::INVALID`] for a root span.
     pub fn parent_id(&self) -> SpanId {
         self.data.parent_span_id
     }
 
-    /// The id of its trace.
+    /// Returns the id of the trace.
     pub fn trace_id(&self) -> TraceId {
         self.data.span_context.trace_id()
     }
 
-    /// All its attributes.
+    /// Returns the attributes.
     pub fn attributes(&self) -> &Attributes {
         &self.attributes
     }
 
-    /// The text of that attribute, read as JSON.
+    /// Parses the string value of an attribute as JSON; see [`Attributes::json`].
     ///
     /// # Panics
     ///
-    /// As [`Attributes::json`].
+    /// Panics if the attribute is missing or its value is not a string of valid JSON.
     #[track_caller]
     pub fn json(&self, key: &str) -> Value {
         self.attributes.json(key)
     }
 
-    /// The names and attributes of its events: exceptions, for example.
+    /// Returns the names and attributes of the span's own events, exceptions for example.
     pub fn events(&self) -> Vec<(String, Attributes)> {
         let events = self.data.events.iter();
-        events.map(|e| (e.name.to_string(), Attributes::of(&e.attributes))).collect()
+        events.map(|e| (e.name.to_string(), Attributes::from_key_values(&e.attributes))).collect()
     }
 
-    /// All that the SDK knows of it.
+    /// Returns the span as the SDK exports it.
     pub fn data(&self) -> &SpanData {
         &self.data
     }
 
-    /// Whether chatlas made it.
-    pub(super) fn is_ours(&self) -> bool {
+    /// Returns whether chatlas created the span.
+    pub(super) fn is_from_chatlas(&self) -> bool {
         self.data.instrumentation_scope.name() == chatlas_core::telemetry::names::SCOPE_NAME
     }
 }
@@ -98,17 +98,18 @@ impl Index<&str> for RecordedSpan {
     }
 }
 
-/// The spans as an indented tree, in the order they started; on each line what `label` adds.
+/// Draws the spans as an indented tree, in the order in which they started. `label` appends to each
+/// line.
 pub(super) fn tree(spans: &[RecordedSpan], label: &dyn Fn(&RecordedSpan, &mut String)) -> String {
     let mut out = String::new();
-    let known = |id: SpanId| spans.iter().any(|span| span.id() == id);
-    for span in spans.iter().filter(|span| !known(span.parent_id())) {
-        branch(spans, span, 0, label, &mut out);
+    let contains = |id: SpanId| spans.iter().any(|span| span.id() == id);
+    for span in spans.iter().filter(|span| !contains(span.parent_id())) {
+        draw(spans, span, 0, label, &mut out);
     }
     out
 }
 
-fn branch(
+fn draw(
     spans: &[RecordedSpan],
     span: &RecordedSpan,
     depth: usize,
@@ -119,6 +120,6 @@ fn branch(
     label(span, out);
     out.push('\n');
     for child in spans.iter().filter(|child| child.parent_id() == span.id()) {
-        branch(spans, child, depth + 1, label, out);
+        draw(spans, child, depth + 1, label, out);
     }
 }

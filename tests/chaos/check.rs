@@ -1,4 +1,4 @@
-//! What holds after every run, whatever happened in it.
+//! The invariants after every run.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::SpanData;
 use super::sdk::Log;
 use super::world::{BODY, PROMPT};
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Replied(Box<Reply>),
@@ -23,14 +23,14 @@ pub(super) enum Outcome {
 
 pub(super) struct Expected<'a> {
     pub(super) outcome: &'a Outcome,
-    /// The span that was current when the program asked.
+    /// The span that was current at the call.
     pub(super) parent: Option<SpanContext>,
     pub(super) capture: Capture,
     pub(super) redacts: bool,
     pub(super) unpolled: bool,
 }
 
-/// What was recorded of one run.
+/// Checks the records of one run.
 pub(super) fn run(log: &Log, expected: &Expected<'_>) {
     let spans: HashMap<SpanId, (usize, &SpanData)> =
         log.ended.iter().map(|(sdk, span)| (span.span_context.span_id(), (*sdk, span))).collect();
@@ -47,16 +47,16 @@ pub(super) fn run(log: &Log, expected: &Expected<'_>) {
     let agents: Vec<_> =
         ours.iter().filter(|(_, span)| span.name.starts_with("invoke_agent")).collect();
     if expected.unpolled {
-        assert!(ours.is_empty(), "nothing begins before it is polled");
+        assert!(ours.is_empty(), "nothing starts before the first poll");
     }
     match agents.as_slice() {
         [] => assert!(ours.is_empty(), "spans without a root: {ours:?}"),
         [(sdk, agent)] => {
             let above = expected.parent.as_ref().map_or(SpanId::INVALID, SpanContext::span_id);
-            assert_eq!(agent.parent_span_id, above, "the parent is what was current");
+            assert_eq!(agent.parent_span_id, above, "the parent is the current span");
             check_agent(agent, expected.outcome, &ours);
             for (other, span) in &ours {
-                assert_eq!(sdk, other, "a run stays with the SDK it began with");
+                assert_eq!(sdk, other, "a run stays with the SDK it started with");
                 assert_eq!(span.span_context.trace_id(), agent.span_context.trace_id());
                 if span.span_context.span_id() != agent.span_context.span_id() {
                     assert_eq!(span.parent_span_id, agent.span_context.span_id(), "{}", span.name);
@@ -68,8 +68,12 @@ pub(super) fn run(log: &Log, expected: &Expected<'_>) {
     for (sdk, span) in &log.ended {
         check_span(span);
         if let Some((other, parent)) = spans.get(&span.parent_span_id) {
-            assert!(parent.start_time <= span.start_time, "{} began before its parent", span.name);
-            // A thread that blocks, and work that was left behind, are nobody's to end.
+            assert!(
+                parent.start_time <= span.start_time,
+                "{} started before its parent",
+                span.name
+            );
+            // Blocking threads and background work may outlive their parent.
             let outlives = matches!(&*span.name, "blocking work" | "detached work");
             assert!(
                 outlives || *other != *sdk || span.end_time <= parent.end_time,
@@ -98,22 +102,22 @@ fn value<'a>(span: &'a SpanData, key: &str) -> Option<&'a opentelemetry::Value> 
 fn check_span(span: &SpanData) {
     let mut keys = HashSet::new();
     for pair in &span.attributes {
-        assert!(keys.insert(pair.key.as_str()), "`{}` stands twice on {}", pair.key, span.name);
+        assert!(keys.insert(pair.key.as_str()), "`{}` is duplicated on {}", pair.key, span.name);
     }
     assert!(span.end_time >= span.start_time);
     if !is_ours(span) {
         return;
     }
-    assert_ne!(span.status, Status::Ok, "a library leaves OK alone");
+    assert_ne!(span.status, Status::Ok, "a library does not set OK");
     let failed = matches!(span.status, Status::Error { .. });
     assert_eq!(failed, keys.contains("error.type"), "{}: {:?}", span.name, span.attributes);
-    assert!(!failed || !keys.contains("chatlas.cancelled"), "giving up is no error");
+    assert!(!failed || !keys.contains("chatlas.cancelled"), "cancellation is not an error");
     assert!(span.events.len() <= 1, "one exception event at most");
     let kind = if span.name.starts_with("chat") { SpanKind::Client } else { SpanKind::Internal };
     assert_eq!(span.span_kind, kind, "{}", span.name);
 }
 
-/// The root says what came of the run.
+/// Checks that the root span has the outcome of the run.
 fn check_agent(agent: &SpanData, outcome: &Outcome, ours: &[(usize, &SpanData)]) {
     let failure = value(agent, "error.type").map(ToString::to_string);
     let cancelled = value(agent, "chatlas.cancelled").is_some();
@@ -129,9 +133,9 @@ fn check_agent(agent: &SpanData, outcome: &Outcome, ours: &[(usize, &SpanData)])
                 counts.reduce(|a, b| a + b)
             };
             let key = "gen_ai.usage.input_tokens";
-            let told = reply.usage.input_tokens.map(|count| i64::try_from(count).unwrap());
-            assert_eq!(sum(key), told, "the sum of the model calls");
-            assert_eq!(value(agent, key).map(ToString::to_string), told.map(|n| n.to_string()));
+            let reported = reply.usage.input_tokens.map(|count| i64::try_from(count).unwrap());
+            assert_eq!(sum(key), reported, "the sum of the model calls");
+            assert_eq!(value(agent, key).map(ToString::to_string), reported.map(|n| n.to_string()));
         }
         Outcome::Failed(ChatError::Cancelled) | Outcome::GivenUp => {
             assert_eq!((failure, cancelled), (None, true));
@@ -143,7 +147,7 @@ fn check_agent(agent: &SpanData, outcome: &Outcome, ours: &[(usize, &SpanData)])
     }
 }
 
-/// No word of anybody's, unless that was asked for.
+/// Checks that no content is recorded unless capture is on.
 fn check_content(log: &Log, expected: &Expected<'_>) {
     let quotes = |text: &str| text.contains(PROMPT) || text.contains(BODY);
     let any = |pairs: &[KeyValue]| {
@@ -151,15 +155,15 @@ fn check_content(log: &Log, expected: &Expected<'_>) {
     };
     if !expected.capture.on_spans() || expected.redacts {
         for (_, span) in &log.ended {
-            let told = match &span.status {
+            let status_quotes = match &span.status {
                 Status::Error { description } => quotes(description),
                 _ => false,
             };
             let event = span.events.iter().any(|event| any(&event.attributes));
             let at = span.attributes.iter().find(|pair| any(std::slice::from_ref(pair)));
             assert!(
-                !(told || event || quotes(&span.name)) && at.is_none(),
-                "what was said stands on {}: {at:?} {:?} {:?}",
+                !(status_quotes || event || quotes(&span.name)) && at.is_none(),
+                "content is recorded on {}:  {at:?} {:?} {:?}",
                 span.name,
                 span.status,
                 span.events
@@ -169,7 +173,7 @@ fn check_content(log: &Log, expected: &Expected<'_>) {
     if !expected.capture.on_events() || expected.redacts {
         for record in &log.events {
             let found = record.attributes_iter().any(|(_, value)| any_quotes(value, &quotes));
-            assert!(!found, "what was said stands on {record:?}");
+            assert!(!found, "content is recorded on {record:?}");
         }
     }
 }

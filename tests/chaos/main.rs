@@ -1,12 +1,12 @@
-//! Random conversations, by the hundred thousand: whatever the model, the tools and the program
-//! do, the spans tell one true story and the conversation can go on.
+//! A hundred thousand random runs: whatever the model, the tools and the program do, the spans are
+//! sound and the next run works.
 //!
-//! Each run of a conversation draws its model's replies (text, tool requests, errors, panics,
-//! silence), its tools' doings, and how the program gives up (not at all, at any poll, after any
-//! event, by a timeout, by a token), and checks what was recorded, said and kept.
+//! Each run draws random replies of the model (text, tool calls, errors, panics, stalls), random
+//! behaviour of the tools, and how the program cancels (not at all, at any poll, after any event, by
+//! a timeout, by a token), and checks the recorded spans, the outcome and the history.
 //!
-//! `CHAOS_SEED` and `CHAOS_RUNS` set where it begins and how long it goes on: a failure prints the
-//! two that repeat it alone.
+//! `CHAOS_SEED` and `CHAOS_RUNS` set the first seed and the number of conversations. A failure prints
+//! the values that reproduce it.
 
 mod check;
 #[path = "../support/history.rs"]
@@ -31,14 +31,14 @@ use check::{Expected, Outcome};
 use sdk::{INSTALLED_KINDS, Log, Worker};
 use world::{Model, OnPurpose, PROMPT, tools};
 
-/// About three runs each.
+/// The number of conversations, of about three runs each.
 const CONVERSATIONS: u64 = 34_000;
 const SEED: u64 = 0x0c4a_05ee_d000;
 const WORKERS: u64 = 2;
 
-/// How the program gives a run up.
+/// How the program cancels a run.
 #[derive(Clone, Copy, Debug)]
-enum GivesUp {
+enum Cancellation {
     Never,
     AtPoll(usize),
     AfterEvents(usize),
@@ -46,7 +46,7 @@ enum GivesUp {
     ByToken(Duration),
 }
 
-impl GivesUp {
+impl Cancellation {
     fn draw(rng: &mut Rng) -> Self {
         let soon = |rng: &mut Rng| Duration::from_millis(rng.u64(0..60));
         match rng.u8(0..10) {
@@ -59,7 +59,7 @@ impl GivesUp {
     }
 }
 
-/// Polls a future so many times, and then no more.
+/// Polls a future at most `times` times, then drops it.
 async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
     let mut future = std::pin::pin!(future);
     let mut left = times;
@@ -77,15 +77,20 @@ async fn polled<F: Future>(times: usize, future: F) -> Option<F::Output> {
     .await
 }
 
-/// One run, and what came of it.
-async fn run(chat: &mut Chat, streams: bool, gives_up: GivesUp, parent: &Context) -> Outcome {
-    let talking = async {
+/// Runs the chat once and returns the outcome.
+async fn run(
+    chat: &mut Chat,
+    streams: bool,
+    cancellation: Cancellation,
+    parent: &Context,
+) -> Outcome {
+    let run = async {
         if !streams {
-            let asked = {
+            let future = {
                 let _guard = parent.clone().attach();
                 chat.chat(PROMPT)
             };
-            return Some(asked.await);
+            return Some(future.await);
         }
         let mut stream = {
             let _guard = parent.clone().attach();
@@ -94,7 +99,7 @@ async fn run(chat: &mut Chat, streams: bool, gives_up: GivesUp, parent: &Context
         assert!(!format!("{stream:?}").contains(PROMPT));
         let mut seen = 0;
         loop {
-            if matches!(gives_up, GivesUp::AfterEvents(most) if seen >= most) {
+            if matches!(cancellation, Cancellation::AfterEvents(most) if seen >= most) {
                 return None;
             }
             seen += 1;
@@ -106,13 +111,11 @@ async fn run(chat: &mut Chat, streams: bool, gives_up: GivesUp, parent: &Context
             }
         }
     };
-    let talking = AssertUnwindSafe(talking).catch_unwind();
-    let ended = match gives_up {
-        GivesUp::AtPoll(times) => polled(times, talking).await,
-        GivesUp::InTime(time) => tokio::time::timeout(time, talking).await.ok(),
-        _ => {
-            tokio::time::timeout(Duration::from_hours(1), talking).await.map(Some).expect("no hang")
-        }
+    let run = AssertUnwindSafe(run).catch_unwind();
+    let ended = match cancellation {
+        Cancellation::AtPoll(times) => polled(times, run).await,
+        Cancellation::InTime(time) => tokio::time::timeout(time, run).await.ok(),
+        _ => tokio::time::timeout(Duration::from_hours(1), run).await.map(Some).expect("no hang"),
     };
     match ended {
         None | Some(Ok(None)) => Outcome::GivenUp,
@@ -123,7 +126,7 @@ async fn run(chat: &mut Chat, streams: bool, gives_up: GivesUp, parent: &Context
     }
 }
 
-/// What has happened so far.
+/// The counts of all outcomes.
 #[derive(Debug, Default)]
 struct Tally {
     runs: u64,
@@ -159,7 +162,7 @@ impl Tally {
     }
 }
 
-/// One conversation: some runs in which anything may happen, and one in which nothing does.
+/// Runs one conversation: some random runs, then one without faults.
 async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
     let mut rng = Rng::with_seed(seed);
     let captures = [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents];
@@ -180,10 +183,10 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
     }
     if redacts {
         chat = chat.with_redaction(|content| {
-            // Keys of objects may quote people, too.
+            // Keys of objects may contain content, too.
             let text = content.value().to_string();
             let text = text.replace(PROMPT, "…").replace(world::BODY, "…");
-            *content.value_mut() = serde_json::from_str(&text).expect("it stays JSON");
+            *content.value_mut() = serde_json::from_str(&text).expect("valid JSON");
         });
     }
     let wild = rng.u64(1..4);
@@ -195,9 +198,9 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
         let token = CancellationToken::new();
         world::set_token(&token);
         chat = chat.with_cancellation(token.clone());
-        let gives_up = if calm { GivesUp::Never } else { GivesUp::draw(&mut rng) };
-        let cancels = match gives_up {
-            GivesUp::ByToken(after) => Some(tokio::spawn(async move {
+        let cancellation = if calm { Cancellation::Never } else { Cancellation::draw(&mut rng) };
+        let canceller = match cancellation {
+            Cancellation::ByToken(after) => Some(tokio::spawn(async move {
                 tokio::time::sleep(after).await;
                 token.cancel();
             })),
@@ -209,21 +212,21 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
             Context::new()
         };
         let streams = rng.bool();
-        let outcome = run(&mut chat, streams, gives_up, &parent).await;
+        let outcome = run(&mut chat, streams, cancellation, &parent).await;
 
-        // At once: nothing has been waited for.
+        // Immediately, without waiting.
         let open = worker.open_spans_of_the_library();
         assert!(open.is_empty(), "spans are still open: {open:?}");
         let parent_id = Some(parent.span().span_context().clone()).filter(SpanContext::is_valid);
         parent.span().end();
-        if let Some(cancels) = cancels {
-            cancels.abort();
+        if let Some(canceller) = canceller {
+            canceller.abort();
         }
-        // What the tools left behind: threads that nobody can stop, tasks of their own.
+        // Blocking threads and tasks that the tools left behind.
         tokio::task::spawn_blocking(|| {}).await.expect("it ends");
         tokio::time::sleep(Duration::from_mins(1)).await;
         let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-        assert_eq!(alive, 0, "tasks are left running");
+        assert_eq!(alive, 0, "tasks are still running");
 
         if calm {
             assert!(matches!(outcome, Outcome::Replied(_)), "the next chat works: {outcome:?}");
@@ -237,8 +240,8 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
                 parent: parent_id,
                 capture,
                 redacts,
-                unpolled: matches!(gives_up, GivesUp::AtPoll(0))
-                    || (streams && matches!(gives_up, GivesUp::AfterEvents(0))),
+                unpolled: matches!(cancellation, Cancellation::AtPoll(0))
+                    || (streams && matches!(cancellation, Cancellation::AfterEvents(0))),
             },
         );
         history::assert_in_order(chat.turns());
@@ -247,7 +250,7 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
             assert!(!shown.contains(PROMPT), "{shown}");
         }
     }
-    assert!(model.complaints().is_empty(), "{:?}", model.complaints());
+    assert!(model.violations().is_empty(), "{:?}", model.violations());
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -259,7 +262,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_happens_the_spans_are_sound_and_the_conversation_goes_on() {
+fn spans_are_sound_and_the_next_run_works_after_random_faults() {
     let seed = number("CHAOS_SEED").unwrap_or(SEED);
     let conversations = number("CHAOS_RUNS").unwrap_or(CONVERSATIONS);
     sdk::install();
@@ -276,7 +279,7 @@ fn whatever_happens_the_spans_are_sound_and_the_conversation_goes_on() {
                     let done = std::panic::catch_unwind(AssertUnwindSafe(|| {
                         runtime.block_on(conversation(&worker, seed, &mut tally));
                     }));
-                    assert!(done.is_ok(), "again: CHAOS_SEED={seed:#x} CHAOS_RUNS=1");
+                    assert!(done.is_ok(), "to reproduce: CHAOS_SEED={seed:#x} CHAOS_RUNS=1");
                 }
                 tally
             })
@@ -284,7 +287,7 @@ fn whatever_happens_the_spans_are_sound_and_the_conversation_goes_on() {
         .collect();
     let mut tally = Tally::default();
     for thread in threads {
-        tally.add(&thread.join().expect("a conversation went wrong: its seed stands above"));
+        tally.add(&thread.join().expect("a conversation failed: see its seed above"));
     }
     sdk::check_metrics();
     println!(

@@ -1,5 +1,5 @@
-//! The SDK of the simulation. OpenTelemetry has one global provider for the process; here it asks
-//! the thread that works which SDK it has installed, so that threads need not wait for each other.
+//! The SDK of the simulation. The global provider of OpenTelemetry delegates to the SDK that the
+//! current thread has installed, so that threads need not wait for each other.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -18,10 +18,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::world;
 
-/// None, two that record, one that samples nothing, one that samples half of the traces.
+/// No SDK, two that record, one that samples nothing, one that samples half of the traces.
 pub(super) const INSTALLED_KINDS: usize = 5;
 
-/// What one thread has recorded.
+/// The records of one thread.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     /// Started spans, with the number of the SDK.
@@ -42,7 +42,7 @@ thread_local! {
     static WORKER: RefCell<Option<Arc<Worker>>> = const { RefCell::new(None) };
 }
 
-/// The worker of this thread, or of the runtime that this thread serves.
+/// Returns the worker of this thread, or of the runtime that this thread belongs to.
 pub(super) fn worker() -> Arc<Worker> {
     WORKER.with_borrow(|worker| worker.clone().expect("a thread of the simulation"))
 }
@@ -56,7 +56,7 @@ fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
 
 impl SpanProcessor for Collect {
     fn on_start(&self, span: &mut Span, _: &Context) {
-        let data = span.exported_data().expect("it records");
+        let data = span.exported_data().expect("a recording span");
         lock(&self.1).started.push((
             self.0,
             span.span_context().clone(),
@@ -94,8 +94,8 @@ impl Worker {
         worker
     }
 
-    /// A runtime whose clock jumps ahead when there is nothing to do. One thread blocks at most,
-    /// so that whoever waits for it has waited for all that went before.
+    /// Creates a runtime with a paused clock that advances when all tasks wait. It has at most one
+    /// blocking thread, so that waiting for one blocking task waits for all earlier ones.
     pub(super) fn runtime(self: &Arc<Self>) -> Runtime {
         let worker = Arc::clone(self);
         Builder::new_current_thread()
@@ -135,11 +135,11 @@ impl Worker {
     }
 }
 
-/// The global provider.
+/// The global provider, which delegates to the current thread's SDK.
 #[derive(Debug)]
-struct OfTheThread;
+struct ThreadLocalProvider;
 
-impl TracerProvider for OfTheThread {
+impl TracerProvider for ThreadLocalProvider {
     type Tracer = BoxedTracer;
 
     fn tracer_with_scope(&self, scope: InstrumentationScope) -> BoxedTracer {
@@ -168,9 +168,9 @@ impl LogProcessor for CollectEvents {
 
 static METRICS: Mutex<Option<(SdkMeterProvider, InMemoryMetricExporter)>> = Mutex::new(None);
 
-/// Installs all that is global.
+/// Installs the global providers.
 pub(super) fn install() {
-    global::set_tracer_provider(OfTheThread);
+    global::set_tracer_provider(ThreadLocalProvider);
     let logs = SdkLoggerProvider::builder().with_log_processor(CollectEvents).build();
     set_event_sink(Some(EventSink::new(&logs)));
     let exporter = InMemoryMetricExporter::default();
@@ -182,12 +182,12 @@ pub(super) fn install() {
     *METRICS.lock().unwrap() = Some((meters, exporter));
 }
 
-/// No metric quotes anybody.
+/// Checks that no metric contains content.
 pub(super) fn check_metrics() {
     let metrics = METRICS.lock().unwrap();
     let (meters, exporter) = metrics.as_ref().expect("installed");
-    meters.force_flush().expect("they are collected");
-    let shown = format!("{:?}", exporter.get_finished_metrics().expect("the exporter answers"));
+    meters.force_flush().expect("the reader works");
+    let shown = format!("{:?}", exporter.get_finished_metrics().expect("the exporter works"));
     assert!(shown.contains("gen_ai.invoke_agent.duration"));
     assert!(!shown.contains(world::PROMPT) && !shown.contains(world::BODY));
 }

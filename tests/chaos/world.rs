@@ -1,6 +1,6 @@
-//! What a conversation meets: a model that says and does anything, and tools that do, too.
+//! The random model and the random tools of the simulation.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -27,20 +27,20 @@ use serde_json::{Value, json};
 use super::history;
 use super::sdk::worker;
 
-/// Stands in all that people, the model and tools say.
-pub(super) const PROMPT: &str = "canary-of-what-was-said";
-/// Stands in what a server says of a failure.
+/// Part of all texts of users, the model and tools.
+pub(super) const PROMPT: &str = "canary-of-content";
+/// Part of all error bodies of the server.
 pub(super) const BODY: &str = "canary-of-an-error-body";
 
-/// The payload of the panics that belong to the simulation.
+/// The payload of intended panics.
 pub(super) struct OnPurpose;
 
-/// Other panics are still told.
+/// Silences intended panics; others are still printed.
 pub(super) fn silence_panics_on_purpose() {
-    let told = std::panic::take_hook();
+    let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if !panic.payload().is::<OnPurpose>() {
-            told(panic);
+            default_hook(panic);
         }
     }));
 }
@@ -49,21 +49,21 @@ thread_local! {
     static TOKEN: RefCell<Option<CancellationToken>> = const { RefCell::new(None) };
 }
 
-/// The token that a tool of this thread may cancel.
+/// Sets the token that a tool of this thread may cancel.
 pub(super) fn set_token(token: &CancellationToken) {
     TOKEN.set(Some(token.clone()));
 }
 
-/// What the model does next.
-#[allow(clippy::large_enum_variant)] // it lives for a moment
-enum Deed {
+/// The next action of the model.
+#[allow(clippy::large_enum_variant)] // the value is short-lived
+enum Action {
     Answers(Completion),
     Fails(ProviderError),
     Panics,
     Stalls,
 }
 
-/// How a streamed reply ends, beside the good end.
+/// How a streamed reply ends.
 #[derive(Clone, Copy)]
 enum End {
     Whole,
@@ -81,7 +81,7 @@ struct State {
     rng: Mutex<Rng>,
     calm: AtomicBool,
     calls: AtomicUsize,
-    complaints: Mutex<Vec<String>>,
+    violations: Mutex<Vec<String>>,
 }
 
 impl Model {
@@ -92,17 +92,17 @@ impl Model {
             rng: Mutex::new(rng),
             calm: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
-            complaints: Mutex::default(),
+            violations: Mutex::default(),
         }))
     }
 
-    /// From now on it answers well, in one round.
+    /// Turns faults and tool calls off or on.
     pub(super) fn calm(&self, calm: bool) {
         self.0.calm.store(calm, Ordering::Relaxed);
     }
 
-    pub(super) fn complaints(&self) -> Vec<String> {
-        self.0.complaints.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.0.violations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn draw<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
@@ -113,13 +113,13 @@ impl Model {
         self.0.calm.load(Ordering::Relaxed)
     }
 
-    /// A vendor refuses a conversation that is out of order.
-    fn look_at(&self, request: &ChatRequest) {
+    /// Records a violation if a vendor would reject the turns.
+    fn check_turns(&self, request: &ChatRequest) {
         let wrong = history::out_of_order(&request.turns).or_else(|| {
             (!matches!(request.turns.last().map(AsRef::as_ref), Some(Turn::User(_))))
                 .then(|| "the last turn is not the user's".to_owned())
         });
-        self.0.complaints.lock().unwrap_or_else(PoisonError::into_inner).extend(wrong);
+        self.0.violations.lock().unwrap_or_else(PoisonError::into_inner).extend(wrong);
     }
 
     async fn waits(&self) {
@@ -134,19 +134,19 @@ impl Model {
         }
     }
 
-    fn deed(&self) -> Deed {
+    fn action(&self) -> Action {
         if self.is_calm() {
-            return Deed::Answers(self.answer(0));
+            return Action::Answers(self.answer(0));
         }
         match self.draw(|rng| rng.u8(0..20)) {
-            0 => Deed::Fails(failure()),
-            1 => Deed::Panics,
-            2 => Deed::Stalls,
+            0 => Action::Fails(failure()),
+            1 => Action::Panics,
+            2 => Action::Stalls,
             3..=10 => {
                 let calls = self.draw(|rng| rng.usize(1..5));
-                Deed::Answers(self.answer(calls))
+                Action::Answers(self.answer(calls))
             }
-            _ => Deed::Answers(self.answer(0)),
+            _ => Action::Answers(self.answer(0)),
         }
     }
 
@@ -156,23 +156,16 @@ impl Model {
         let mut contents = Vec::new();
         if thinks {
             let text = format!("Hm, {PROMPT}.");
-            contents.push(Content::Thinking(Thinking { text, replay: None }));
+            contents.push(Content::Thinking(Thinking::new(text)));
         }
         contents.extend(text.then(|| Content::text(format!("It is {PROMPT}."))));
         contents.extend((0..calls).map(|_| Content::ToolRequest(self.tool_request())));
         let known = self.draw(|rng| rng.u8(0..8) > 0);
-        AssistantTurn {
-            contents,
-            usage: usage(if known { Some(3) } else { None }),
-            finish_reason: Some(if calls > 0 {
-                FinishReason::ToolCall
-            } else {
-                FinishReason::Stop
-            }),
-            response_id: Some("resp".to_owned()),
-            model: Some("m-1".to_owned()),
-            ..AssistantTurn::default()
-        }
+        AssistantTurn::new(contents)
+            .with_usage(usage(if known { Some(3) } else { None }))
+            .with_finish_reason(if calls > 0 { FinishReason::ToolCall } else { FinishReason::Stop })
+            .with_response_id("resp")
+            .with_model("m-1")
     }
 
     fn tool_request(&self) -> ToolRequest {
@@ -189,7 +182,7 @@ impl Model {
             _ => json!({"text": PROMPT, "steps": steps}),
         };
         let id = format!("call-{}", if twice { number.saturating_sub(1) } else { number });
-        ToolRequest { id, name: (*name).to_owned(), arguments, replay: None }
+        ToolRequest::new(id, (*name).to_owned(), arguments)
     }
 }
 
@@ -210,13 +203,13 @@ impl Provider for Model {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        self.look_at(&request);
+        self.check_turns(&request);
         self.waits().await;
-        match self.deed() {
-            Deed::Answers(completion) => Ok(completion),
-            Deed::Fails(error) => Err(error),
-            Deed::Panics => panic_any(OnPurpose),
-            Deed::Stalls => {
+        match self.action() {
+            Action::Answers(completion) => Ok(completion),
+            Action::Fails(error) => Err(error),
+            Action::Panics => panic_any(OnPurpose),
+            Action::Stalls => {
                 stalls().await;
                 Err(failure())
             }
@@ -224,13 +217,13 @@ impl Provider for Model {
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        self.look_at(&request);
+        self.check_turns(&request);
         self.waits().await;
-        let completion = match self.deed() {
-            Deed::Answers(completion) => completion,
-            Deed::Fails(error) => return Err(error),
-            Deed::Panics => panic_any(OnPurpose),
-            Deed::Stalls => {
+        let completion = match self.action() {
+            Action::Answers(completion) => completion,
+            Action::Fails(error) => return Err(error),
+            Action::Panics => panic_any(OnPurpose),
+            Action::Stalls => {
                 stalls().await;
                 return Err(failure());
             }
@@ -243,12 +236,12 @@ impl Provider for Model {
             (false, (3, after)) => (End::Stalls, after),
             _ => (End::Whole, usize::MAX),
         };
-        let whole = CompletionStream::from_completion(completion).map(|event| event.map(Some));
+        let events = CompletionStream::from_completion(completion).map(|event| event.map(Some));
         let tokens = stream::iter([Ok(Some(CompletionEvent::Usage(usage(Some(2)))))]);
         let last = stream::iter((!matches!(end, End::Whole)).then_some(Ok(None)));
-        let events = tokens.chain(whole).take(after).chain(last);
+        let events = tokens.chain(events).take(after).chain(last);
         let model = self.clone();
-        // Each event may take its time.
+        // Each event may be delayed.
         Ok(CompletionStream::new(events.filter_map(move |event| {
             let model = model.clone();
             async move {
@@ -269,7 +262,7 @@ impl Provider for Model {
     }
 }
 
-/// For longer than anybody waits who gives up at all.
+/// Waits longer than every timeout.
 async fn stalls() {
     tokio::time::sleep(Duration::from_mins(1)).await;
 }
@@ -298,7 +291,7 @@ impl fmt::Display for Failed {
     }
 }
 
-/// Works in a span of its own, step by step.
+/// Works in its own span, step by step.
 #[tool]
 async fn work(text: String, steps: u64) -> String {
     for _ in 0..steps {
@@ -308,14 +301,14 @@ async fn work(text: String, steps: u64) -> String {
     text
 }
 
-/// Works on a thread that may block.
+/// Works on a blocking thread.
 #[tool]
 fn block(text: String) -> Result<String, Failed> {
     let _span = global::tracer("app").start("blocking work");
     if text.len().is_multiple_of(2) { Ok(text) } else { Err(Failed) }
 }
 
-/// Panics after a while.
+/// Panics after some steps.
 #[tool]
 async fn crash(steps: u64) -> String {
     let _span = global::tracer("app").start("work");
@@ -323,7 +316,7 @@ async fn crash(steps: u64) -> String {
     panic_any(OnPurpose)
 }
 
-/// Panics on a thread that may block.
+/// Panics on a blocking thread.
 #[tool]
 fn crash_blocking() -> String {
     panic_any(OnPurpose)
@@ -337,7 +330,7 @@ async fn fail(text: String) -> Result<String, Failed> {
     Err(Failed)
 }
 
-/// Leaves work behind that goes on by itself.
+/// Starts background work that continues after it returns.
 #[tool]
 async fn leave(steps: u64) -> &'static str {
     use opentelemetry::trace::{FutureExt as _, TraceContextExt as _};
@@ -350,7 +343,7 @@ async fn leave(steps: u64) -> &'static str {
     "left"
 }
 
-/// Installs another SDK in the middle of a run.
+/// Installs another SDK during a run.
 #[tool]
 async fn swap(steps: u64) -> u64 {
     worker().install(usize::try_from(steps).unwrap_or_default());
@@ -358,7 +351,7 @@ async fn swap(steps: u64) -> u64 {
     steps
 }
 
-/// Presses the stop button.
+/// Cancels the token of the run.
 #[tool]
 async fn cancel(steps: u64) -> u64 {
     if steps == 3 {
@@ -367,7 +360,7 @@ async fn cancel(steps: u64) -> u64 {
     steps
 }
 
-/// A tool that never answers, and has not much time.
+/// A tool that never returns, with a timeout.
 struct Hang(ToolDefinition);
 
 impl Tool for Hang {
@@ -380,7 +373,7 @@ impl Tool for Hang {
     }
 }
 
-/// A tool that tells how far it has come.
+/// A tool that reports its progress.
 struct Tell(ToolDefinition);
 
 impl Tool for Tell {
@@ -399,7 +392,7 @@ impl Tool for Tell {
     }
 }
 
-/// A tool written by hand, which fails before it gives a future, or gives what it was given.
+/// A tool that implements the trait, and fails before it returns a future, or returns its arguments.
 struct ByHand(ToolDefinition);
 
 impl Tool for ByHand {

@@ -1,5 +1,5 @@
-//! A conversation that is given up, by a token, a timeout, a drop, a panic or the end of the
-//! runtime: it ends at once, in an orderly way, and the next one works.
+//! Cancellation by a token, a timeout, a drop, a panic or the end of the runtime: the run ends
+//! immediately, its spans end, and the next run works.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
@@ -20,13 +20,13 @@ use futures_util::FutureExt as _;
 use opentelemetry::trace::Status;
 use serde_json::json;
 
-/// A tool that never answers, and shows whether it was told to stop.
-struct Waits {
+/// A tool that never returns, and stores its context, which shows whether it was cancelled.
+struct NeverReturns {
     definition: ToolDefinition,
     seen: Arc<Mutex<Option<ToolContext>>>,
 }
 
-impl Tool for Waits {
+impl Tool for NeverReturns {
     fn definition(&self) -> &ToolDefinition {
         &self.definition
     }
@@ -48,9 +48,9 @@ fn cancelled_soon() -> CancellationToken {
 }
 
 #[tokio::test]
-async fn a_token_ends_a_stream_that_stalls() {
+async fn token_cancels_a_stalled_stream() {
     let recorder = Recorder::new();
-    let model = Script::new().then(Answer::says("Once upon").stalls()).says("a time");
+    let model = Script::new().then(Answer::says("Once upon").then_stalls()).says("a time");
     let mut chat = Chat::new(model).with_cancellation(cancelled_soon());
     let begin = Instant::now();
     let events: Vec<_> = in_time(chat.stream("tell").collect::<Vec<_>>()).await;
@@ -66,16 +66,16 @@ async fn a_token_ends_a_stream_that_stalls() {
         assert_eq!(span["chatlas.cancelled"], true, "{}", span.name());
     }
 
-    // The same token ends the next run before it begins; a new one lets it run.
+    // A cancelled token also prevents the next run; a new one allows it.
     assert_eq!(chat.chat("go on").await, Err(ChatError::Cancelled));
     let mut chat = chat.with_cancellation(CancellationToken::new());
     assert_eq!(chat.chat("go on").await.unwrap().text(), "a time");
 }
 
-/// A tool that answers at once, and keeps its context.
-struct Keeps(ToolDefinition, Arc<Mutex<Option<ToolContext>>>);
+/// A tool that returns immediately and stores its context.
+struct StoresContext(ToolDefinition, Arc<Mutex<Option<ToolContext>>>);
 
-impl Tool for Keeps {
+impl Tool for StoresContext {
     fn definition(&self) -> &ToolDefinition {
         &self.0
     }
@@ -87,11 +87,12 @@ impl Tool for Keeps {
 }
 
 #[tokio::test]
-async fn nothing_comes_after_the_end_of_a_stream_whatever_a_tool_still_tells() {
+async fn ended_stream_yields_no_late_tool_progress() {
+    let _recorder = Recorder::new();
     let seen: Arc<Mutex<Option<ToolContext>>> = Arc::default();
-    let definition = ToolDefinition::new("keep", "Keeps.", json!({"type": "object"}));
+    let definition = ToolDefinition::new("keep", "StoresContext.", json!({"type": "object"}));
     let mut tools = ToolSet::new();
-    tools.add(Arc::new(Keeps(definition, Arc::clone(&seen)))).unwrap();
+    tools.add(Arc::new(StoresContext(definition, Arc::clone(&seen)))).unwrap();
     let model = Script::new().calls("keep", json!({})).says("ok");
     let mut chat = Chat::new(model).with_tools(tools);
     let mut events = chat.stream("go");
@@ -107,11 +108,11 @@ async fn nothing_comes_after_the_end_of_a_stream_whatever_a_tool_still_tells() {
 }
 
 #[tokio::test]
-async fn a_token_ends_a_tool_that_hangs_and_the_tool_is_told() {
+async fn token_cancels_a_hanging_tool_and_its_context() {
     let recorder = Recorder::new();
     let seen = Arc::default();
-    let waits = Waits {
-        definition: ToolDefinition::new("wait", "Waits.", json!({"type": "object"})),
+    let waits = NeverReturns {
+        definition: ToolDefinition::new("wait", "NeverReturns.", json!({"type": "object"})),
         seen: Arc::clone(&seen),
     };
     let mut tools = ToolSet::new();
@@ -122,16 +123,18 @@ async fn a_token_ends_a_tool_that_hangs_and_the_tool_is_told() {
     assert!(seen.lock().unwrap().as_ref().unwrap().cancellation().is_cancelled());
     recorder.assert_sound();
 
-    // The request that was never answered is answered for it.
+    // The history has a result for the call that never returned.
     let mut chat = chat.with_cancellation(CancellationToken::new());
     assert_eq!(in_time(chat.chat("and now?")).await.unwrap().text(), "ok");
-    let asked = model.requests();
-    let Turn::User(turn) = asked[1].turns.last().unwrap().as_ref() else { panic!("{asked:?}") };
+    let requests = model.requests();
+    let Turn::User(turn) = requests[1].turns.last().unwrap().as_ref() else {
+        panic!("{requests:?}")
+    };
     assert!(turn.tool_results().all(|result| result.outcome.is_error()));
     assert_eq!(turn.tool_results().count(), 1);
 }
 
-/// Works, and waits in between.
+/// Works, with pauses.
 #[tool]
 async fn works(times: u32) -> u32 {
     for _ in 0..times {
@@ -140,20 +143,20 @@ async fn works(times: u32) -> u32 {
     times
 }
 
-/// Works on a thread that may block.
+/// Works on a blocking thread.
 #[tool]
 fn works_blocking(times: u32) -> u32 {
     times
 }
 
-/// Fails after a while.
+/// Fails after a pause.
 #[tool]
 async fn fails() -> Result<u32, String> {
     tokio::task::yield_now().await;
     Err("no".to_owned())
 }
 
-/// A conversation of three rounds, with waits at every place where one can be.
+/// Returns a chat with three rounds that waits wherever it can.
 fn three_rounds(mode: ToolMode) -> (Script, Chat) {
     let wait = Duration::from_millis(1);
     let first = Answer::new()
@@ -164,9 +167,9 @@ fn three_rounds(mode: ToolMode) -> (Script, Chat) {
         .call("fails", json!({}));
     let second = Answer::calls("works", json!({"times": 1}));
     let model = Script::new()
-        .then(first.after(wait).every(wait))
-        .then(second.after(wait).every(wait))
-        .then(Answer::streams(["That ", "is ", "it."]).after(wait).every(wait))
+        .then(first.with_delay(wait).with_chunk_delay(wait))
+        .then(second.with_delay(wait).with_chunk_delay(wait))
+        .then(Answer::streams(["That ", "is ", "it."]).with_delay(wait).with_chunk_delay(wait))
         .otherwise(|_| Answer::says("The next one works."));
     let chat = Chat::new(model.clone())
         .with_tools(tools![works, works_blocking, fails])
@@ -174,8 +177,8 @@ fn three_rounds(mode: ToolMode) -> (Script, Chat) {
     (model, chat)
 }
 
-async fn talk(chat: &mut Chat, streams: bool) -> Result<Reply, ChatError> {
-    if !streams {
+async fn run(chat: &mut Chat, streamed: bool) -> Result<Reply, ChatError> {
+    if !streamed {
         return chat.chat("go").await;
     }
     let mut stream = chat.stream("go");
@@ -188,15 +191,15 @@ async fn talk(chat: &mut Chat, streams: bool) -> Result<Reply, ChatError> {
     }
 }
 
-/// What holds right after a conversation was given up: nothing is waited for.
-async fn assert_over(trace: &Recorder, chat: &mut Chat, what: &str) {
+/// Asserts, immediately after a cancellation, that spans have ended and no task is left.
+async fn assert_cancelled(trace: &Recorder, chat: &mut Chat, what: &str) {
     trace.assert_sound();
     for span in trace.spans() {
         let fails = span.name() == "execute_tool fails";
-        assert!(!span.failed() || fails, "{what}: {} is no error", span.name());
+        assert!(!span.is_error() || fails, "{what}: {} is not an error", span.name());
     }
     assert_in_order(chat.turns());
-    // Threads that block are nobody's to stop; all else is gone.
+    // Blocking threads cannot be stopped; no other task is left.
     tokio::task::spawn_blocking(|| {}).await.unwrap();
     tokio::task::yield_now().await;
     let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
@@ -204,7 +207,7 @@ async fn assert_over(trace: &Recorder, chat: &mut Chat, what: &str) {
 }
 
 #[test]
-fn dropped_at_any_poll_it_ends_at_once_and_the_next_one_works() {
+fn run_dropped_at_any_poll_ends_its_spans_and_the_next_run_works() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -212,14 +215,14 @@ fn dropped_at_any_poll_it_ends_at_once_and_the_next_one_works() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        for (mode, streams) in [ToolMode::Concurrent, ToolMode::Sequential]
+        for (mode, streamed) in [ToolMode::Concurrent, ToolMode::Sequential]
             .into_iter()
             .flat_map(|mode| [(mode, false), (mode, true)])
         {
             for polls in 0.. {
                 let trace = Recorder::new();
                 let (model, mut chat) = three_rounds(mode);
-                let mut talking = Box::pin(talk(&mut chat, streams));
+                let mut talking = Box::pin(run(&mut chat, streamed));
                 let mut left = polls;
                 let ended = std::future::poll_fn(|task| {
                     if left == 0 {
@@ -231,18 +234,18 @@ fn dropped_at_any_poll_it_ends_at_once_and_the_next_one_works() {
                 })
                 .await;
                 drop(talking);
-                let what = format!("{mode:?}, streams: {streams}, dropped after {polls} polls");
-                assert_over(&trace, &mut chat, &what).await;
+                let what = format!("{mode:?}, streamed: {streamed}, dropped after {polls} polls");
+                assert_cancelled(&trace, &mut chat, &what).await;
                 if polls == 0 {
-                    assert!(trace.spans().is_empty(), "nothing begins before it is polled");
+                    assert!(trace.spans().is_empty(), "nothing starts before the first poll");
                 }
                 if ended.is_some() {
-                    assert!(polls > 8, "{what}: it has waited at every place");
+                    assert!(polls > 8, "{what}: it waits several times");
                     break;
                 }
-                let calls = model.asked();
-                assert_eq!(trace.spans_of("chat").len(), calls, "{what}");
-                assert!(chat.chat("and now?").await.is_ok(), "{what}: the next one works");
+                let calls = model.request_count();
+                assert_eq!(trace.spans_with_operation("chat").len(), calls, "{what}");
+                assert!(chat.chat("and now?").await.is_ok(), "{what}: the next run works");
                 assert_in_order(chat.turns());
                 drop(trace);
             }
@@ -251,16 +254,16 @@ fn dropped_at_any_poll_it_ends_at_once_and_the_next_one_works() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_around_it_ends_it_at_any_moment() {
-    for streams in [false, true] {
+async fn outer_timeout_cancels_a_run_at_any_time() {
+    for streamed in [false, true] {
         for millis in 0..40 {
             let trace = Recorder::new();
             let (_, mut chat) = three_rounds(ToolMode::Concurrent);
             let time = Duration::from_millis(millis);
-            let ended = tokio::time::timeout(time, talk(&mut chat, streams)).await;
-            assert_over(&trace, &mut chat, &format!("after {time:?}")).await;
+            let ended = tokio::time::timeout(time, run(&mut chat, streamed)).await;
+            assert_cancelled(&trace, &mut chat, &format!("after {time:?}")).await;
             if ended.is_err() {
-                let agents = trace.spans_of("invoke_agent");
+                let agents = trace.spans_with_operation("invoke_agent");
                 assert!(agents.iter().all(|span| span["chatlas.cancelled"] == true));
             }
             chat.chat("and now?").await.unwrap();
@@ -269,27 +272,27 @@ async fn a_timeout_around_it_ends_it_at_any_moment() {
 }
 
 #[test]
-fn the_end_of_the_runtime_ends_it() {
-    for streams in [false, true] {
+fn runtime_shutdown_cancels_a_run() {
+    for streamed in [false, true] {
         for workers in [0, 2] {
-            let trace = Recorder::exclusive();
+            let trace = Recorder::for_process();
             let mut builder = match workers {
                 0 => tokio::runtime::Builder::new_current_thread(),
                 _ => tokio::runtime::Builder::new_multi_thread(),
             };
             let runtime = builder.enable_time().build().unwrap();
             let seen: Arc<Mutex<Option<ToolContext>>> = Arc::default();
-            let waits = Waits {
-                definition: ToolDefinition::new("wait", "Waits.", json!({"type": "object"})),
+            let waits = NeverReturns {
+                definition: ToolDefinition::new("wait", "NeverReturns.", json!({"type": "object"})),
                 seen: Arc::clone(&seen),
             };
             runtime.block_on(async {
                 let mut tools = tools![works];
                 tools.add(Arc::new(waits)).unwrap();
-                let asks =
+                let calls =
                     Answer::new().call("wait", json!({})).call("works", json!({"times": 9999}));
-                let mut chat = Chat::new(Script::new().then(asks)).with_tools(tools);
-                tokio::spawn(async move { talk(&mut chat, streams).await });
+                let mut chat = Chat::new(Script::new().then(calls)).with_tools(tools);
+                tokio::spawn(async move { run(&mut chat, streamed).await });
                 while seen.lock().unwrap().is_none() {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
@@ -297,14 +300,14 @@ fn the_end_of_the_runtime_ends_it() {
             drop(runtime);
             trace.assert_sound();
             assert_eq!(trace.spans().len(), 4, "{}", trace.tree());
-            assert!(!trace.spans().iter().any(RecordedSpan::failed));
+            assert!(!trace.spans().iter().any(RecordedSpan::is_error));
             assert!(seen.lock().unwrap().as_ref().unwrap().cancellation().is_cancelled());
         }
     }
 }
 
 #[tokio::test]
-async fn a_panic_of_the_consumer_gives_it_up_and_is_no_error_of_the_model_or_a_tool() {
+async fn panic_of_the_consumer_cancels_the_run_without_an_error() {
     let trace = Recorder::new();
     let (_, mut chat) = three_rounds(ToolMode::Concurrent);
     let consumer = AssertUnwindSafe(async {
@@ -314,12 +317,12 @@ async fn a_panic_of_the_consumer_gives_it_up_and_is_no_error_of_the_model_or_a_t
         }
     });
     consumer.catch_unwind().await.unwrap_err();
-    assert_over(&trace, &mut chat, "a panic of the consumer").await;
+    assert_cancelled(&trace, &mut chat, "a panic of the consumer").await;
     assert_eq!(trace.span("invoke_agent")["chatlas.cancelled"], true);
     chat.chat("and now?").await.unwrap();
 }
 
-/// A provider with a mistake in it.
+/// A provider with a bug.
 struct Broken(ProviderInfo, Mutex<u32>);
 
 #[provider]
@@ -336,7 +339,7 @@ impl Provider for Broken {
             drop(calls);
             panic!("canary-of-a-panic");
         }
-        Ok(Completion { contents: vec![Content::text("better")], ..Completion::default() })
+        Ok(Completion::new(vec![Content::text("better")]))
     }
 
     async fn chat_stream(&self, _: ChatRequest) -> Result<CompletionStream, ProviderError> {
@@ -347,22 +350,22 @@ impl Provider for Broken {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_provider_is_an_error_of_its_span_and_of_the_run() {
-    for streams in [false, true] {
+async fn panic_of_the_provider_is_recorded_on_its_span_and_the_run() {
+    for streamed in [false, true] {
         let trace = Recorder::new();
         let mut chat =
             Chat::new(Broken(ProviderInfo::new("broken").with_model("m"), Mutex::new(0)));
-        let talking = AssertUnwindSafe(talk(&mut chat, streams)).catch_unwind();
-        in_time(talking).await.expect_err("the panic is the program's to see");
+        let run = AssertUnwindSafe(run(&mut chat, streamed)).catch_unwind();
+        in_time(run).await.expect_err("the panic is propagated");
         trace.assert_sound();
         assert_eq!(trace.tree(), "invoke_agent\n  chat m\n");
         let spans = trace.spans();
-        assert!(spans.iter().all(|span| span.failed() && span["error.type"] == "panic"));
-        assert_eq!(spans.iter().map(|span| span.events().len()).sum::<usize>(), 1, "told once");
+        assert!(spans.iter().all(|span| span.is_error() && span["error.type"] == "panic"));
+        assert_eq!(spans.iter().map(|span| span.events().len()).sum::<usize>(), 1, "recorded once");
         assert!(!format!("{spans:?}").contains("canary"));
         assert_in_order(chat.turns());
-        assert_eq!(chat.turns().len(), if streams { 2 } else { 0 });
-        if !streams {
+        assert_eq!(chat.turns().len(), if streamed { 2 } else { 0 });
+        if !streamed {
             assert_eq!(chat.chat("again").await.unwrap().text(), "better");
         }
     }

@@ -1,13 +1,13 @@
-//! The loop, seen from a program: what the model is asked, what tools are given, what history keeps.
+//! The loop of model calls and tool calls: requests, tool results, stream events, history.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use std::sync::Arc;
 
 use crate::support::timeout::in_time;
 use chatlas::content::{ToolOutcome, ToolResult};
 use chatlas::prelude::*;
-use chatlas::testing::{Answer, Recorder, Script, usage};
+use chatlas::testing::{Answer, Recorder, Script};
 use chatlas::{
     AssistantTurn, ChatError, ChatRequest, Completion, Content, ProviderError, ProviderErrorKind,
     ProviderInfo, ToolMode, Turn,
@@ -32,20 +32,20 @@ async fn divide(a: i64, b: i64) -> Result<i64, String> {
     a.checked_div(b).ok_or_else(|| "there is no division by zero".to_owned())
 }
 
-/// Crashes.
+/// Panics.
 #[tool]
 async fn crash() -> String {
     panic!("on purpose")
 }
 
-/// Crashes on a thread of its own.
+/// Panics on a blocking thread.
 #[tool]
 fn crash_blocking() -> String {
     panic!("on purpose")
 }
 
 fn results(turn: &Turn) -> Vec<(String, ToolOutcome)> {
-    let Turn::User(turn) = turn else { panic!("{turn:?} is no user turn") };
+    let Turn::User(turn) = turn else { panic!("{turn:?} is not a user turn") };
     turn.tool_results().map(|result| (result.id.clone(), result.outcome.clone())).collect()
 }
 
@@ -54,7 +54,8 @@ fn unavailable() -> ProviderError {
 }
 
 #[tokio::test]
-async fn tools_run_until_the_model_asks_for_no_more() {
+async fn tools_run_until_the_model_requests_none() {
+    let _recorder = Recorder::new();
     let model = Script::new()
         .calls("add", json!({"a": 1, "b": 2}))
         .calls("divide", json!({"a": 9, "b": 3}))
@@ -65,18 +66,19 @@ async fn tools_run_until_the_model_asks_for_no_more() {
     assert_eq!(reply.text(), "three, and three");
     assert_eq!(reply.to_string(), reply.text());
     assert_eq!(reply.rounds, 3);
-    assert_eq!(reply.usage, usage(30, 15));
+    assert_eq!(reply.usage, Usage::new(30, 15));
     assert_eq!(chat.turns().len(), 6);
     assert_eq!(results(&chat.turns()[2]), [("call-1".into(), ToolOutcome::Value(json!(3)))]);
-    let asked = model.requests();
-    assert_eq!(asked.len(), 3);
-    assert_eq!(asked[0].system_prompt.as_deref(), Some("Calculate."));
-    assert_eq!(asked[0].tools.len(), 2);
-    assert_eq!(asked[2].turns.len(), 5);
+    let requests = model.requests();
+    assert_eq!(requests.len(), 3);
+    assert_eq!(requests[0].system_prompt.as_deref(), Some("Calculate."));
+    assert_eq!(requests[0].tools.len(), 2);
+    assert_eq!(requests[2].turns.len(), 5);
 }
 
 #[tokio::test]
-async fn results_go_back_in_the_order_asked_and_failures_are_told() {
+async fn results_are_sent_in_call_order_including_failures() {
+    let _recorder = Recorder::new();
     let model = Script::new()
         .then(
             Answer::calls("divide", json!({"a": 1, "b": 0}))
@@ -95,22 +97,22 @@ async fn results_go_back_in_the_order_asked_and_failures_are_told() {
     let results = results(&chat.turns()[2]);
     let ids: Vec<&str> = results.iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(ids, (1..=9).map(|n| format!("call-{n}")).collect::<Vec<_>>());
-    let told: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
-    assert_eq!(told[0], "there is no division by zero");
-    assert!(told[1].starts_with("argument `a`: invalid type: string"), "{}", told[1]);
-    assert!(told[2].contains("no tool named `subtract`"), "{}", told[2]);
-    assert_eq!(told[3], "3");
-    assert!(told[4].contains("not a JSON object"), "{}", told[4]);
-    assert!(told[5].contains("unknown argument `c`"), "{}", told[5]);
-    assert_eq!(told[6], "argument `b` is missing");
-    assert_eq!(told[7], "The tool `crash` crashed.");
-    assert_eq!(told[8], "The tool `crash_blocking` crashed.");
+    let outputs: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
+    assert_eq!(outputs[0], "there is no division by zero");
+    assert!(outputs[1].starts_with("argument `a`: invalid type: string"), "{}", outputs[1]);
+    assert!(outputs[2].contains("no tool named `subtract`"), "{}", outputs[2]);
+    assert_eq!(outputs[3], "3");
+    assert!(outputs[4].contains("not a JSON object"), "{}", outputs[4]);
+    assert!(outputs[5].contains("unknown argument `c`"), "{}", outputs[5]);
+    assert_eq!(outputs[6], "argument `b` is missing");
+    assert_eq!(outputs[7], "The tool `crash` crashed.");
+    assert_eq!(outputs[8], "The tool `crash_blocking` crashed.");
 }
 
 static MEETING: std::sync::LazyLock<tokio::sync::Barrier> =
     std::sync::LazyLock::new(|| tokio::sync::Barrier::new(2));
 
-/// Waits until another one waits, too.
+/// Waits until two calls wait.
 #[tool]
 async fn meet() -> &'static str {
     MEETING.wait().await;
@@ -118,7 +120,8 @@ async fn meet() -> &'static str {
 }
 
 #[tokio::test]
-async fn tool_calls_of_one_reply_run_at_the_same_time() {
+async fn tool_calls_of_one_reply_run_concurrently() {
+    let _recorder = Recorder::new();
     let model =
         Script::new().then(Answer::calls("meet", json!({})).call("meet", json!({}))).says("both");
     let mut chat = Chat::new(model).with_tools(tools![meet]);
@@ -127,7 +130,7 @@ async fn tool_calls_of_one_reply_run_at_the_same_time() {
 
 static ORDER: Mutex<Vec<String>> = Mutex::const_new(Vec::new());
 
-/// Notes its start and its end.
+/// Records its start and its end.
 #[tool]
 async fn note(name: String, wait: u64) -> String {
     ORDER.lock().await.push(format!("{name} starts"));
@@ -137,7 +140,8 @@ async fn note(name: String, wait: u64) -> String {
 }
 
 #[tokio::test]
-async fn sequential_mode_runs_one_call_after_the_other() {
+async fn sequential_mode_runs_calls_in_order() {
+    let _recorder = Recorder::new();
     let model = Script::new()
         .then(
             Answer::calls("note", json!({"name": "a", "wait": 20}))
@@ -150,22 +154,24 @@ async fn sequential_mode_runs_one_call_after_the_other() {
 }
 
 #[tokio::test]
-async fn the_bound_on_rounds_is_a_clear_error() {
+async fn exceeding_max_rounds_is_an_error_that_names_the_setting() {
+    let _recorder = Recorder::new();
     let again = || Answer::calls("add", json!({"a": 1, "b": 1}));
     let model = Script::new().then(again()).then(again()).then(again()).says("two");
     let mut chat = Chat::new(model).with_tools(tools![add]).with_max_rounds(3);
     let error = in_time(chat.chat("1+1?")).await.unwrap_err();
     assert_eq!(error, ChatError::TooManyRounds { limit: 3 });
-    assert!(error.to_string().contains("raise `Chat::max_rounds`"), "{error}");
-    // The conversation can go on.
+    assert!(error.to_string().contains("raise the limit with `Chat::with_max_rounds`"), "{error}");
+    // The next run works.
     assert_eq!(in_time(chat.chat("well?")).await.unwrap().text(), "two");
 }
 
 #[tokio::test]
-async fn a_stream_tells_what_happens_in_order() {
-    let asks = Answer::new().thinking("Hm.").text("Let me ").text("see.");
-    let asks = asks.call("add", json!({"a": 1, "b": 2}));
-    let model = Script::new().then(asks).says("three");
+async fn stream_yields_events_in_order() {
+    let _recorder = Recorder::new();
+    let calls = Answer::new().thinking("Hm.").text("Let me ").text("see.");
+    let calls = calls.call("add", json!({"a": 1, "b": 2}));
+    let model = Script::new().then(calls).says("three");
     let mut chat = Chat::new(model).with_tools(tools![add]);
     let mut seen = Vec::new();
     let mut stream = chat.stream("1+2?");
@@ -173,7 +179,7 @@ async fn a_stream_tells_what_happens_in_order() {
         seen.push(match event.unwrap() {
             StreamEvent::Text(text) => format!("text {text}"),
             StreamEvent::Thinking(text) => format!("thinking {text}"),
-            StreamEvent::ToolRequest(request) => format!("asks {}", request.name),
+            StreamEvent::ToolRequest(request) => format!("calls {}", request.name),
             StreamEvent::ToolResult(result) => format!("got {}", result.outcome.to_model_text()),
             StreamEvent::Done(reply) => format!("done {reply}"),
             other => panic!("{other:?}"),
@@ -183,17 +189,18 @@ async fn a_stream_tells_what_happens_in_order() {
         "thinking Hm.",
         "text Let me ",
         "text see.",
-        "asks add",
+        "calls add",
         "got 3",
         "text three",
         "done three",
     ];
     assert_eq!(seen, expected);
-    assert!(in_time(stream.next()).await.is_none(), "over is over");
+    assert!(in_time(stream.next()).await.is_none(), "an ended stream stays ended");
 }
 
 #[tokio::test]
-async fn a_failed_first_call_leaves_the_history_as_it_was() {
+async fn failed_first_call_leaves_the_history_unchanged() {
+    let _recorder = Recorder::new();
     let model = Script::new().says("hello").fails(unavailable()).says("again");
     let mut chat = Chat::new(model);
     chat.chat("hi").await.unwrap();
@@ -204,23 +211,25 @@ async fn a_failed_first_call_leaves_the_history_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_after_tools_keeps_their_results() {
+async fn call_that_fails_after_tools_keeps_their_results() {
+    let _recorder = Recorder::new();
     let model =
         Script::new().calls("add", json!({"a": 1, "b": 2})).fails(unavailable()).says("three");
     let mut chat = Chat::new(model.clone()).with_tools(tools![add]);
     chat.chat("1+2?").await.unwrap_err();
     assert_eq!(chat.turns().len(), 3);
     chat.chat("well?").await.unwrap();
-    // The results and the new prompt are one user turn: no vendor gets two in a row.
-    let asked = model.requests();
-    let last = asked[2].turns.last().unwrap();
+    // The results and the new prompt are one user turn: vendors reject two in a row.
+    let requests = model.requests();
+    let last = requests[2].turns.last().unwrap();
     assert_eq!(results(last).len(), 1);
     assert_eq!(last.text(), "well?");
 }
 
 #[tokio::test]
-async fn a_dropped_stream_keeps_what_arrived_as_a_partial_turn() {
-    let model = Script::new().then(Answer::says("Once upon").stalls()).says("a time");
+async fn dropped_stream_keeps_the_received_text_as_a_partial_turn() {
+    let _recorder = Recorder::new();
+    let model = Script::new().then(Answer::says("Once upon").then_stalls()).says("a time");
     let mut chat = Chat::new(model);
     let mut stream = chat.stream("tell");
     assert_eq!(stream.next().await.unwrap().unwrap(), StreamEvent::Text("Once upon".into()));
@@ -231,22 +240,24 @@ async fn a_dropped_stream_keeps_what_arrived_as_a_partial_turn() {
 }
 
 #[tokio::test]
-async fn an_error_mid_stream_keeps_what_arrived_and_is_reported() {
-    let model = Script::new().then(Answer::says("Once").breaks_off(unavailable()));
+async fn error_in_a_stream_keeps_the_received_text_and_is_returned() {
+    let _recorder = Recorder::new();
+    let model = Script::new().then(Answer::says("Once").then_fails(unavailable()));
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
     assert_eq!(events.len(), 2);
     let Err(ChatError::Provider(error)) = &events[1] else { panic!("{events:?}") };
     assert_eq!((error.kind(), error.status()), (unavailable().kind(), Some(503)));
-    // What had arrived is in the error and in the history, and in no print of the error.
+    // The received text is in the error and in the history, but not in the printed error.
     assert_eq!(error.partial().unwrap().text(), "Once");
     assert!(!format!("{error} {error:?}").contains("Once"));
     assert_eq!(chat.turns()[1].text(), "Once");
 }
 
 #[tokio::test]
-async fn a_stream_without_its_last_event_is_an_error() {
-    let model = Script::new().then(Answer::says("Once").without_end());
+async fn stream_without_its_last_event_is_an_error() {
+    let _recorder = Recorder::new();
+    let model = Script::new().then(Answer::says("Once").without_done());
     let mut chat = Chat::new(model);
     let events: Vec<_> = chat.stream("tell").collect().await;
     let Some(Err(ChatError::Provider(error))) = events.last() else { panic!("{events:?}") };
@@ -255,6 +266,7 @@ async fn a_stream_without_its_last_event_is_an_error() {
 
 #[tokio::test]
 async fn parameters_reach_the_provider() {
+    let _recorder = Recorder::new();
     let model = Script::new().says("ok");
     let mut chat = Chat::new(model.clone())
         .with_temperature(0.2)
@@ -279,7 +291,8 @@ async fn parameters_reach_the_provider() {
 }
 
 #[tokio::test]
-async fn a_stored_conversation_comes_back_equal_and_goes_on() {
+async fn stored_conversation_round_trips_and_continues() {
+    let _recorder = Recorder::new();
     let model = Script::new().calls("add", json!({"a": 1, "b": 2})).says("three");
     let mut chat = Chat::new(model).with_tools(tools![add]);
     chat.chat([Content::text("1+2?"), Content::image_url("https://example.com/x.png")])
@@ -296,15 +309,13 @@ async fn a_stored_conversation_comes_back_equal_and_goes_on() {
 }
 
 #[test]
-fn every_content_survives_storage() {
-    let replay = chatlas::content::Replay { provider: "openai".into(), item: json!({"id": "x"}) };
+fn every_content_type_round_trips_through_json() {
+    let _recorder = Recorder::new();
+    let replay = chatlas::content::Replay::new("openai", json!({"id": "x"}));
     let contents = vec![
         Content::text("a"),
-        Content::Thinking(chatlas::content::Thinking {
-            text: "b".into(),
-            replay: Some(replay.clone()),
-        }),
-        Content::Refusal(chatlas::content::Refusal { text: "no".into() }),
+        Content::Thinking(chatlas::content::Thinking::new("b").with_replay(replay.clone())),
+        Content::Refusal(chatlas::content::Refusal::new("no")),
         Content::image_base64("image/png", "AAAA"),
         Content::document_base64("a.pdf", "application/pdf", "AAAA"),
         Content::document_url("https://example.com/a.pdf"),
@@ -318,47 +329,46 @@ fn every_content_survives_storage() {
             name: "web_search".into(),
             replay,
         }),
-        Content::ToolResult(ToolResult {
-            id: "1".into(),
-            name: "t".into(),
-            outcome: ToolOutcome::Error("e".into()),
-        }),
+        Content::ToolResult(ToolResult::new("1", "t", ToolOutcome::Error("e".into()))),
     ];
     let stored = serde_json::to_string(&contents).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Content>>(&stored).unwrap(), contents);
 }
 
 #[tokio::test]
-async fn a_chat_can_be_moved_to_another_task_and_shared_providers_too() {
+async fn chat_with_a_shared_provider_can_move_to_another_task() {
+    let _recorder = Recorder::new();
     let model: Arc<dyn Provider> = Arc::new(Script::new().says("ok"));
     let mut chat = Chat::new(model);
     let reply = tokio::spawn(async move { chat.chat("hi").await }).await.unwrap().unwrap();
     assert_eq!(reply.text(), "ok");
 }
 
-/// Gives back a long text.
+/// Returns a long text.
 #[tool]
 async fn long(length: usize) -> String {
     "x".repeat(length)
 }
 
 #[tokio::test]
-async fn two_calls_of_one_id_are_both_answered() {
+async fn calls_with_the_same_id_both_get_a_result() {
+    let _recorder = Recorder::new();
     let calls = Answer::new()
-        .call_of_id("c", "add", json!({"a": 1, "b": 2}))
-        .call_of_id("c", "add", json!({"a": 3, "b": 4}))
-        .call_of_id("c", "subtract", json!({}));
+        .call_with_id("c", "add", json!({"a": 1, "b": 2}))
+        .call_with_id("c", "add", json!({"a": 3, "b": 4}))
+        .call_with_id("c", "subtract", json!({}));
     let model = Script::new().then(calls).says("3 and 7");
     let mut chat = Chat::new(model).with_tools(tools![add]);
     in_time(chat.chat("go")).await.unwrap();
     let results = results(&chat.turns()[2]);
-    let told: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
-    assert_eq!(told[..2], ["3", "7"]);
+    let outputs: Vec<String> = results.iter().map(|(_, outcome)| outcome.to_model_text()).collect();
+    assert_eq!(outputs[..2], ["3", "7"]);
     assert_eq!(results.len(), 3);
 }
 
 #[tokio::test]
-async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
+async fn hundred_calls_in_one_reply_get_results_in_order() {
+    let _recorder = Recorder::new();
     let calls =
         (0..100).fold(Answer::new(), |answer, n| answer.call("add", json!({"a": n, "b": n})));
     for mode in [ToolMode::Concurrent, ToolMode::Sequential] {
@@ -375,21 +385,22 @@ async fn a_hundred_calls_in_one_reply_are_all_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_very_large_result_reaches_the_model_whole() {
+async fn large_result_reaches_the_model_unchanged() {
+    let _recorder = Recorder::new();
     let model = Script::new().calls("long", json!({"length": 5_000_000})).says("ok");
     let mut chat = Chat::new(model.clone()).with_tools(tools![long]);
     in_time(chat.chat("go")).await.unwrap();
-    let asked = model.requests();
-    let last = asked[1].turns.last().unwrap();
+    let requests = model.requests();
+    let last = requests[1].turns.last().unwrap();
     assert_eq!(results(last)[0].1.to_model_text().len(), 5_000_000);
 }
 
 #[tokio::test]
-async fn a_provider_that_cannot_stream_answers_a_stream_whole() {
-    struct Whole(chatlas::ProviderInfo);
+async fn provider_without_streaming_yields_one_text_event() {
+    struct CompleteOnly(chatlas::ProviderInfo);
 
     #[provider]
-    impl Provider for Whole {
+    impl Provider for CompleteOnly {
         fn info(&self) -> &chatlas::ProviderInfo {
             &self.0
         }
@@ -398,26 +409,24 @@ async fn a_provider_that_cannot_stream_answers_a_stream_whole() {
             &self,
             _: chatlas::ChatRequest,
         ) -> Result<chatlas::Completion, ProviderError> {
-            Ok(AssistantTurn {
-                contents: vec![Content::text("all at once")],
-                ..AssistantTurn::default()
-            })
+            Ok(AssistantTurn::new(vec![Content::text("all at once")]))
         }
     }
 
     let recorder = Recorder::new();
-    let mut chat = Chat::new(Whole(chatlas::ProviderInfo::new("whole").with_model("w")));
+    let mut chat =
+        Chat::new(CompleteOnly(chatlas::ProviderInfo::new("complete-only").with_model("w")));
     let events: Vec<_> = in_time(chat.stream("hi").collect::<Vec<_>>()).await;
     assert_eq!(events[0], Ok(StreamEvent::Text("all at once".into())));
     assert!(matches!(&events[1], Ok(StreamEvent::Done(reply)) if reply.text() == "all at once"));
-    // The model was not asked for a stream, and the span does not say so.
+    // No stream was requested, so the span does not have these attributes.
     let span = recorder.span("chat w");
     for key in ["gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"] {
         assert!(span[key].is_null());
     }
 }
 
-/// Asks the second where the first fails.
+/// Calls the second provider if the first one fails.
 struct Fallback(Arc<dyn Provider>, Arc<dyn Provider>);
 
 #[provider(transparent)]
@@ -435,7 +444,7 @@ impl Provider for Fallback {
 }
 
 #[tokio::test]
-async fn a_shared_provider_is_one_and_a_transparent_wrapper_has_no_span() {
+async fn shared_provider_is_a_provider_and_transparent_wrapper_has_no_span() {
     let trace = Recorder::new();
     let (first, second) = (Script::new().fails(unavailable()), Script::new().says("Oslo."));
     let shared: Arc<dyn Provider> = Arc::new(Fallback(Arc::new(first), Arc::new(second)));
@@ -449,7 +458,8 @@ async fn a_shared_provider_is_one_and_a_transparent_wrapper_has_no_span() {
 }
 
 #[tokio::test]
-async fn a_shared_provider_streams_as_it_does_alone() {
+async fn shared_provider_streams() {
+    let _recorder = Recorder::new();
     let shared = Arc::new(Script::new().streams(["Os", "lo."]));
     let mut chat = Chat::new(shared);
     let mut pieces = Vec::new();

@@ -1,7 +1,7 @@
-//! Where the spans of a tool's own work stand when it goes on elsewhere: in another task, on the
-//! blocking pool, on a thread of its own. Each is one line in the tool.
+//! Parents of spans that a tool creates in another task, on the blocking pool or on another thread.
+//! Each needs one line in the tool.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use chatlas::prelude::*;
 use chatlas::testing::{Answer, Recorder, Script};
@@ -14,14 +14,14 @@ fn work(name: &'static str) {
     global::tracer("app").start(name).end();
 }
 
-/// Hands its work to a task.
+/// Works in a spawned task.
 #[tool]
 async fn in_task() -> bool {
     let work = async { work("task") };
     tokio::spawn(work.with_current_context()).await.is_ok()
 }
 
-/// Hands its work to the blocking pool.
+/// Works on the blocking pool.
 #[tool]
 async fn on_blocking_pool(context: &ToolContext) -> bool {
     let context = context.context().clone();
@@ -32,7 +32,7 @@ async fn on_blocking_pool(context: &ToolContext) -> bool {
     tokio::task::spawn_blocking(work).await.is_ok()
 }
 
-/// Hands its work to a thread.
+/// Works on a new thread.
 #[tool]
 async fn on_thread(context: &ToolContext) -> bool {
     let context = context.context().clone();
@@ -43,21 +43,21 @@ async fn on_thread(context: &ToolContext) -> bool {
     thread.join().is_ok()
 }
 
-/// Works where it stands: that is on the blocking pool, for it is not async.
+/// Works in place: on the blocking pool, because the tool is not async.
 #[tool]
 fn synchronous() -> bool {
     work("synchronous");
     true
 }
 
-/// Leaves something behind that goes on when it is done.
+/// Starts work that continues after it returns.
 #[tool]
-async fn leaves_work_behind() -> &'static str {
+async fn continues_in_background() -> &'static str {
     let later = async {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         work("later");
     };
-    // Nobody waits for it here: the test does.
+    // The test waits for the task, not the tool.
     tokio::spawn(later.with_current_context());
     "soon"
 }
@@ -70,7 +70,7 @@ const WORK: [(&str, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn work_that_goes_on_elsewhere_stands_in_its_tool() {
+async fn spans_of_moved_work_are_children_of_the_tool() {
     for mode in [ToolMode::Concurrent, ToolMode::Sequential] {
         let trace = Recorder::new();
         let calls =
@@ -89,21 +89,21 @@ async fn work_that_goes_on_elsewhere_stands_in_its_tool() {
 }
 
 #[tokio::test]
-async fn work_that_outlives_its_tool_is_of_the_same_trace_and_keeps_no_span_open() {
+async fn work_that_outlives_its_tool_stays_in_the_trace_without_delaying_spans() {
     let trace = Recorder::new();
-    let model = Script::new().calls("leaves_work_behind", json!({})).says("done");
-    Chat::new(model).with_tools(tools![leaves_work_behind]).chat("go").await.unwrap();
+    let model = Script::new().calls("continues_in_background", json!({})).says("done");
+    Chat::new(model).with_tools(tools![continues_in_background]).chat("go").await.unwrap();
     assert_eq!(trace.spans().len(), 4, "all have ended: {}", trace.tree());
-    trace.settled().await;
+    trace.wait_until_idle().await;
     while trace.spans().len() < 5 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     let above = trace.parent(&trace.span("later")).unwrap();
-    assert_eq!(above.name(), "execute_tool leaves_work_behind");
+    assert_eq!(above.name(), "execute_tool continues_in_background");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_chat_that_moves_between_threads_keeps_its_place() {
+async fn chat_that_moves_between_threads_keeps_its_parent_span() {
     let trace = Recorder::new();
     let above = Context::current_with_span(global::tracer("app").start("request"));
     let mut chat = Chat::new(Script::new().calls("in_task", json!({})).streams(["a", "b"]))
@@ -121,7 +121,7 @@ async fn a_chat_that_moves_between_threads_keeps_its_place() {
     let events = tokio::spawn(listening.with_context(above.clone())).await.unwrap();
     assert!(events >= 5, "{events}");
     above.span().end();
-    trace.settled().await;
+    trace.wait_until_idle().await;
     assert_eq!(
         trace.tree(),
         "\
@@ -136,7 +136,7 @@ request
     trace.assert_sound();
 }
 
-/// Asks a colleague.
+/// Runs another agent.
 #[tool]
 async fn ask_colleague(question: String) -> Result<String, ChatError> {
     let model = Script::new().calls("in_task", json!({})).says("Rain.");
@@ -145,7 +145,7 @@ async fn ask_colleague(question: String) -> Result<String, ChatError> {
 }
 
 #[tokio::test]
-async fn an_agent_within_a_tool_stands_below_the_tool_and_counts_for_itself() {
+async fn agent_in_a_tool_is_a_child_of_the_tool_and_counts_only_its_own_calls() {
     let trace = Recorder::new();
     let model = Script::new().calls("ask_colleague", json!({"question": "Tokyo?"})).says("Rain.");
     Chat::new(model)
@@ -168,12 +168,12 @@ invoke_agent travel
   chat test-model
 "
     );
-    // Two model calls of its own each: nothing is counted twice.
+    // Each agent counts its own two model calls only.
     for agent in ["travel", "meteorologist"] {
         let span = trace.span(&format!("invoke_agent {agent}"));
         assert_eq!(span["gen_ai.usage.input_tokens"], 20, "{agent}");
         let calls = trace.metric("gen_ai.invoke_agent.tool_calls");
-        assert_eq!(calls.of("gen_ai.agent.name", agent).sum().to_string(), "1");
+        assert_eq!(calls.filter("gen_ai.agent.name", agent).sum().to_string(), "1");
     }
     assert_eq!(trace.span("execute_tool in_task")["gen_ai.agent.name"], "meteorologist");
     trace.assert_sound();

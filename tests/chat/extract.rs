@@ -1,10 +1,10 @@
-//! Answers as values: what the model is asked for, and what becomes of answers that are none.
+//! Structured output: the requested schema, and replies that do not match it.
 
 use crate::support::timeout::in_time;
 use chatlas::chat::OutputErrorKind;
 use chatlas::content::Refusal;
 use chatlas::prelude::*;
-use chatlas::testing::{Answer, Recorder, Script, usage};
+use chatlas::testing::{Answer, Recorder, Script};
 use chatlas::{FinishReason, OutputSchema};
 use opentelemetry::trace::Status;
 use schemars::JsonSchema;
@@ -18,7 +18,7 @@ struct Person {
     age: Option<u8>,
 }
 
-/// Looks up how old somebody is.
+/// Returns the age of a person.
 #[tool]
 fn age_of(name: &str) -> usize {
     name.len() * 12
@@ -29,35 +29,36 @@ fn ada() -> Person {
 }
 
 #[tokio::test]
-async fn an_answer_is_read_into_the_type_asked_for() {
+async fn reply_is_parsed_into_the_requested_type() {
     let recorder = Recorder::new();
     let model = Script::new()
-        .then(Answer::calls("age_of", json!({"name": "Ada"})).tokens(10, 3))
-        .then(Answer::says(r#"{"name": "Ada", "age": 36}"#).tokens(20, 5))
+        .then(Answer::calls("age_of", json!({"name": "Ada"})).with_tokens(10, 3))
+        .then(Answer::says(r#"{"name": "Ada", "age": 36}"#).with_tokens(20, 5))
         .says("You are welcome.");
     let mut chat = Chat::new(model.clone()).with_tools(tools![age_of]);
     let person = in_time(chat.extract::<Person>("Ada")).await.unwrap();
     assert_eq!(person.value, ada());
-    assert_eq!(person.reply.usage, usage(30, 8));
-    let asked = model.requests();
-    let schema = asked[0].output.as_ref().unwrap();
+    assert_eq!(person.reply.usage, Usage::new(30, 8));
+    let requests = model.requests();
+    let schema = requests[0].output.as_ref().unwrap();
     assert_eq!(**schema, OutputSchema::for_type::<Person>());
     assert!(schema.strict);
-    assert_eq!(asked[1].output.as_ref(), Some(schema), "in each round");
+    assert_eq!(requests[1].output.as_ref(), Some(schema), "in each round");
     for span in &recorder.spans() {
         let tool = span.name().starts_with("execute_tool");
         let kind = if tool { Value::Null } else { "json".into() };
         assert_eq!(span["gen_ai.output.type"], kind, "{}", span.name());
     }
     recorder.assert_sound();
-    // The conversation goes on, in words again.
+    // The next reply is text again.
     assert_eq!(in_time(chat.chat("Thanks.")).await.unwrap().text(), "You are welcome.");
     assert_eq!(model.requests()[2].output, None);
     assert_eq!(model.requests()[2].turns.len(), 5);
 }
 
 #[tokio::test]
-async fn lists_and_plain_values_can_be_asked_for() {
+async fn lists_and_plain_values_can_be_extracted() {
+    let _recorder = Recorder::new();
     let model = Script::new()
         .says(r#"{"value": [{"name": "Ada", "age": 36}]}"#)
         .says("```json\n{\"value\": 7}\n```")
@@ -71,16 +72,16 @@ async fn lists_and_plain_values_can_be_asked_for() {
 }
 
 fn cut_off() -> Answer {
-    Answer::says(r#"{"name": "Ad"#).finish_reason(FinishReason::Length)
+    Answer::says(r#"{"name": "Ad"#).with_finish_reason(FinishReason::Length)
 }
 
 fn refused() -> Answer {
-    let refusal = Refusal { text: "I do not talk about people.".into() };
+    let refusal = Refusal::new("No personal data.");
     Answer::new().content(Content::Refusal(refusal))
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_value_is_a_clear_error_that_keeps_what_it_cost() {
+async fn invalid_reply_is_an_error_that_keeps_usage_and_history() {
     for (answer, kind, word, message) in [
         (cut_off(), OutputErrorKind::Truncated, "output_truncated", "cut off at the token limit"),
         (Answer::says("Ada is 36."), OutputErrorKind::Invalid, "output_invalid", "not the JSON"),
@@ -90,20 +91,20 @@ async fn an_answer_that_is_no_value_is_a_clear_error_that_keeps_what_it_cost() {
             "output_invalid",
             "invalid type",
         ),
-        (refused(), OutputErrorKind::Refused, "output_refused", "I do not talk about people."),
+        (refused(), OutputErrorKind::Refused, "output_refused", "No personal data."),
     ] {
         let recorder = Recorder::new();
-        let mut chat = Chat::new(Script::new().then(answer.tokens(20, 5)).says("ok"));
+        let mut chat = Chat::new(Script::new().then(answer.with_tokens(20, 5)).says("ok"));
         let error = in_time(chat.extract::<Person>("Ada")).await.unwrap_err();
         let ChatError::Output(output) = &error else { panic!("{error:?}") };
         assert_eq!((output.kind(), error.error_type().as_ref()), (kind, word));
         assert!(error.to_string().contains(message), "{error}");
-        assert_eq!(output.reply().usage, usage(20, 5));
-        assert_eq!(chat.turns().len(), 2, "the history has what was paid for");
+        assert_eq!(output.reply().usage, Usage::new(20, 5));
+        assert_eq!(chat.turns().len(), 2, "the history keeps the reply");
         let agent = recorder.span("invoke_agent");
         assert_eq!(agent["error.type"], word);
         assert_eq!(agent["gen_ai.usage.output_tokens"], 5);
-        // The model call itself was a success.
+        // The model call itself succeeded.
         assert_eq!(recorder.span("chat test-model").status(), Status::Unset);
         recorder.assert_sound();
         assert!(!format!("{:?}", recorder.spans()).contains("secret-canary"));
@@ -111,7 +112,7 @@ async fn an_answer_that_is_no_value_is_a_clear_error_that_keeps_what_it_cost() {
     }
 }
 
-/// A type of the program's own that cannot be read.
+/// A type whose `Deserialize` panics.
 #[derive(Debug, JsonSchema)]
 struct Unreadable;
 
@@ -122,15 +123,15 @@ impl<'de> Deserialize<'de> for Unreadable {
 }
 
 #[tokio::test]
-async fn a_type_whose_reading_panics_is_told_as_a_panic() {
+async fn panic_in_deserialize_is_recorded_as_a_panic() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(Script::new().says("null"));
     let reading = std::panic::AssertUnwindSafe(chat.extract::<Unreadable>("Ada"));
     let outcome = in_time(futures_util::FutureExt::catch_unwind(reading)).await;
     assert!(outcome.is_err());
     let agent = recorder.span("invoke_agent");
-    assert_eq!((&agent["error.type"], agent.failed()), (&json!("panic"), true));
+    assert_eq!((&agent["error.type"], agent.is_error()), (&json!("panic"), true));
     assert!(agent["chatlas.cancelled"].is_null());
-    assert_eq!(chat.turns().len(), 2, "the answer is there all the same");
+    assert_eq!(chat.turns().len(), 2, "the history keeps the reply");
     recorder.assert_sound();
 }

@@ -1,5 +1,8 @@
 //! Conversations: the loop of model calls and tool calls, cancellation, structured output, hooks
 //! and tools that fail.
+//!
+//! Every test of this binary records with a [`Recorder`](chatlas::testing::Recorder), because an
+//! exclusive recorder also receives what tests without one produce.
 
 #[path = "../support"]
 mod support {

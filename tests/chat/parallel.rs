@@ -1,4 +1,4 @@
-//! Many prompts at once: in order, bounded, and each a span of its own below the caller's.
+//! Parallel prompts: results in order, bounded concurrency, one span for each below the caller's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use chatlas::{
 use opentelemetry::trace::{TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, global};
 
-/// Repeats what was said, the first prompts last, and counts how many ask at once.
+/// Returns the prompt, the first prompts last, and counts the concurrent calls.
 struct Echo {
     info: ProviderInfo,
     busy: AtomicUsize,
@@ -36,19 +36,19 @@ impl Provider for Echo {
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
         let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(busy, Ordering::SeqCst);
-        let said = request.turns.last().map(|turn| turn.text()).unwrap_or_default();
-        let number: u64 = said.parse().unwrap_or(0);
+        let prompt = request.turns.last().map(|turn| turn.text()).unwrap_or_default();
+        let number: u64 = prompt.parse().unwrap_or(0);
         tokio::time::sleep(std::time::Duration::from_millis(20_u64.saturating_sub(number))).await;
         self.busy.fetch_sub(1, Ordering::SeqCst);
-        if said == "7" {
+        if prompt == "7" {
             return Err(ProviderError::new(ProviderErrorKind::Overloaded, "not seven"));
         }
-        Ok(AssistantTurn { contents: vec![Content::text(said)], ..AssistantTurn::default() })
+        Ok(AssistantTurn::new(vec![Content::text(prompt)]))
     }
 }
 
 #[tokio::test]
-async fn prompts_are_answered_in_order_and_no_more_than_so_many_at_once() {
+async fn results_are_in_prompt_order_and_concurrency_is_bounded() {
     let recorder = Recorder::new();
     let (provider, most) = Echo::new();
     let chat = Chat::new(provider).with_name("echo");
@@ -67,7 +67,7 @@ async fn prompts_are_answered_in_order_and_no_more_than_so_many_at_once() {
         assert_eq!(branch.chat.turns().len(), if n == 7 { 0 } else { 2 });
     }
     assert_eq!(most.load(Ordering::SeqCst), 4);
-    assert!(chat.turns().is_empty(), "the conversation itself stays as it is");
+    assert!(chat.turns().is_empty(), "the chat's own history is unchanged");
     caller.span().end();
     let spans = recorder.spans();
     let agents: Vec<_> = spans.iter().filter(|span| span.name() == "invoke_agent echo").collect();
@@ -80,7 +80,8 @@ async fn prompts_are_answered_in_order_and_no_more_than_so_many_at_once() {
 }
 
 #[tokio::test]
-async fn prompts_can_be_asked_from_a_task() {
+async fn parallel_prompts_can_run_in_a_spawned_task() {
+    let _recorder = Recorder::new();
     let (provider, _) = Echo::new();
     let chat = Chat::new(provider);
     let asking = tokio::spawn(async move { chat.parallel(["1", "2"], 0).await });

@@ -1,6 +1,6 @@
-//! Hooks around tool calls: who may run what, what the model is told, and where their spans are.
+//! Hooks on tool calls: approval, results sent to the model, and the spans of hooks.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,17 +21,17 @@ async fn delete(path: String) -> String {
 }
 
 fn model() -> Script {
-    let delete = Answer::new().call_of_id("c1", "delete", json!({"path": "a.txt"}));
+    let delete = Answer::new().call_with_id("c1", "delete", json!({"path": "a.txt"}));
     Script::new().then(delete).says("done")
 }
 
-fn told(chat: &Chat) -> Vec<String> {
+fn outputs(chat: &Chat) -> Vec<String> {
     let Turn::User(turn) = chat.turns()[2].as_ref() else { panic!("{:?}", chat.turns()) };
     turn.tool_results().map(|result| result.outcome.to_model_text()).collect()
 }
 
 #[tokio::test]
-async fn a_call_that_is_rejected_does_not_run_and_the_model_reads_why() {
+async fn rejected_call_does_not_run_and_its_reason_is_sent_to_the_model() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     /// Deletes a file.
     #[tool]
@@ -49,28 +49,29 @@ async fn a_call_that_is_rejected_does_not_run_and_the_model_reads_why() {
         });
     assert_eq!(in_time(chat.chat("tidy up")).await.unwrap().text(), "done");
     assert_eq!(RUNS.load(Ordering::SeqCst), 0);
-    assert_eq!(told(&chat), ["The tool call was rejected: the user said no"]);
+    assert_eq!(outputs(&chat), ["The tool call was rejected: the user said no"]);
     let span = recorder.span("execute_tool delete");
     assert_eq!(span["error.type"], "tool_rejected");
-    assert!(!format!("{span:?}").contains("the user said no"), "that is content");
+    assert!(!format!("{span:?}").contains("the user said no"), "the reason is content");
     recorder.assert_sound();
 }
 
 #[tokio::test]
-async fn a_person_may_take_time_to_approve_and_hooks_have_their_spans_in_that_of_the_call() {
+async fn approval_may_wait_and_spans_of_hooks_are_children_of_the_call() {
     let recorder = Recorder::new();
-    let (ask, mut asked) = tokio::sync::mpsc::channel::<tokio::sync::oneshot::Sender<bool>>(1);
+    let (approvals, mut pending) =
+        tokio::sync::mpsc::channel::<tokio::sync::oneshot::Sender<bool>>(1);
     let person = tokio::spawn(async move {
-        let answer = asked.recv().await.unwrap();
+        let answer = pending.recv().await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(30)).await;
         answer.send(true).unwrap();
     });
     let before = move |_: PendingCall| {
-        let ask = ask.clone();
+        let approvals = approvals.clone();
         async move {
             let _span = global::tracer("app").start("approval");
             let (answer, answered) = tokio::sync::oneshot::channel();
-            ask.send(answer).await.unwrap();
+            approvals.send(answer).await.unwrap();
             if answered.await.unwrap() { Approval::Approved } else { Approval::rejected("no") }
         }
     };
@@ -91,7 +92,7 @@ invoke_agent
   chat test-model
 ";
     assert_eq!(recorder.tree(), expected);
-    assert_eq!(told(&chat), ["deleted a.txt"]);
+    assert_eq!(outputs(&chat), ["deleted a.txt"]);
     recorder.assert_sound();
 }
 
@@ -100,7 +101,7 @@ struct Unreachable;
 
 impl std::fmt::Display for Unreachable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("nobody answers")
+        f.write_str("no answer")
     }
 }
 
@@ -109,17 +110,17 @@ async fn crash(_: PendingCall) -> Approval {
 }
 
 #[tokio::test]
-async fn a_hook_that_fails_or_panics_fails_the_call_and_never_the_chat() {
+async fn failing_or_panicking_hook_fails_the_call_but_not_the_run() {
     type Set = fn(Chat) -> Chat;
     let cases: [(Set, &str, &str); 4] = [
         (
             |chat| chat.on_tool_request(|_| async { Err::<Approval, _>(Unreachable) }),
             "chat::tool_hooks::Unreachable",
-            "nobody answers",
+            "no answer",
         ),
         (|chat| chat.on_tool_request(crash), "panic", "A check of the tool `delete` crashed."),
         (
-            // Before there is a future at all.
+            // The panic occurs before a future exists.
             |chat| {
                 chat.on_tool_request(|call| {
                     assert!(call.request.name.is_empty(), "on purpose");
@@ -132,14 +133,14 @@ async fn a_hook_that_fails_or_panics_fails_the_call_and_never_the_chat() {
         (
             |chat| chat.on_tool_result(|_| async { Err::<(), _>(Unreachable) }),
             "chat::tool_hooks::Unreachable",
-            "nobody answers",
+            "no answer",
         ),
     ];
     for (set, kind, message) in cases {
         let recorder = Recorder::new();
         let mut chat = set(Chat::new(model()).with_tools(tools![delete]));
         assert_eq!(in_time(chat.chat("tidy up")).await.unwrap().text(), "done");
-        assert_eq!(told(&chat), [message]);
+        assert_eq!(outputs(&chat), [message]);
         let span = recorder.span("execute_tool delete");
         assert_eq!(span["error.type"], kind);
         recorder.assert_sound();
@@ -147,12 +148,13 @@ async fn a_hook_that_fails_or_panics_fails_the_call_and_never_the_chat() {
 }
 
 #[tokio::test]
-async fn all_hooks_have_to_approve_and_a_result_can_be_withheld() {
-    let asked: Arc<Mutex<Vec<&'static str>>> = Arc::default();
+async fn all_hooks_must_approve_and_a_result_can_be_withheld() {
+    let _recorder = Recorder::new();
+    let called: Arc<Mutex<Vec<&'static str>>> = Arc::default();
     let note = |name: &'static str, approval: Approval| {
-        let asked = Arc::clone(&asked);
+        let called = Arc::clone(&called);
         move |_: PendingCall| {
-            asked.lock().unwrap().push(name);
+            called.lock().unwrap().push(name);
             std::future::ready(approval.clone())
         }
     };
@@ -162,17 +164,18 @@ async fn all_hooks_have_to_approve_and_a_result_can_be_withheld() {
         .on_tool_request(note("second", Approval::rejected("no")))
         .on_tool_request(note("third", Approval::Approved));
     in_time(chat.chat("tidy up")).await.unwrap();
-    assert_eq!(*asked.lock().unwrap(), ["first", "second"]);
+    assert_eq!(*called.lock().unwrap(), ["first", "second"]);
 
     let mut chat = Chat::new(model())
         .with_tools(tools![delete])
         .on_tool_result(|_| async { Approval::rejected("it names a person") });
     in_time(chat.chat("tidy up")).await.unwrap();
-    assert_eq!(told(&chat), ["The tool's result is withheld: it names a person"]);
+    assert_eq!(outputs(&chat), ["The tool's result is withheld: it names a person"]);
 }
 
 #[tokio::test]
-async fn results_of_calls_that_never_ran_are_shown_too() {
+async fn result_hooks_receive_results_of_calls_that_never_ran() {
+    let _recorder = Recorder::new();
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let see = Arc::clone(&seen);
     let model = Script::new().calls("no_such", json!({})).says("ok");
@@ -185,7 +188,7 @@ async fn results_of_calls_that_never_ran_are_shown_too() {
 }
 
 #[tokio::test]
-async fn a_hook_is_dropped_with_the_conversation() {
+async fn pending_hook_is_dropped_with_the_run() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(model())
         .with_tools(tools![delete])
@@ -195,7 +198,7 @@ async fn a_hook_is_dropped_with_the_conversation() {
     let span = recorder.span("execute_tool delete");
     assert_eq!(span["chatlas.cancelled"], true);
     recorder.assert_sound();
-    // The next run works: the call is answered for.
+    // The next run works: the history has a result for the call.
     let mut chat = chat.with_cancellation(chatlas::CancellationToken::new());
     assert_eq!(in_time(chat.chat("well?")).await.unwrap().text(), "done");
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::support::cassettes::{Interaction, Recording, interactions, recordings, shared};
+use crate::support::cassettes::{Interaction, Recording, interactions, recordings};
 use crate::support::conformance::{Conventions, Findings, text};
 use crate::support::server::{Answer, Server};
 use crate::support::signals::{Signals, signals};
@@ -28,15 +28,15 @@ struct Vendor {
     label: &'static str,
     /// The value of `gen_ai.provider.name`.
     name: &'static str,
-    /// Whether a recorded request (its method and address) is a model call of this vendor's.
+    /// Returns whether a recorded request (its method and URL) is a model call of this vendor.
     fits: fn(&str, &str) -> bool,
-    /// The provider, for the model of that recording and the server at that address.
+    /// Creates the provider for the model of a recording and the server at an address.
     provider: fn(&Interaction, &str) -> Arc<dyn Provider>,
-    /// How many recorded model calls there are at least.
+    /// The minimum number of recorded model calls.
     least: usize,
 }
 
-/// A vendor that speaks Chat Completions at that host.
+/// A vendor of Chat Completions, selected by its host.
 macro_rules! completions {
     ($name:literal, $provider:ident, $host:literal, $least:literal) => {
         Vendor {
@@ -44,7 +44,12 @@ macro_rules! completions {
             name: $name,
             fits: |_, url| url.contains($host) && url.ends_with("/chat/completions"),
             provider: |recorded, url| {
-                Arc::new($provider::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()))
+                Arc::new(
+                    $provider::new(model(recorded))
+                        .with_api_key("test")
+                        .with_base_url(url)
+                        .with_http(once()),
+                )
             },
             least: $least,
         }
@@ -74,7 +79,12 @@ const VENDORS: &[Vendor] = &[
         name: "openai",
         fits: |method, url| method == "POST" && url == "https://api.openai.com/v1/responses",
         provider: |recorded, url| {
-            Arc::new(OpenAi::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()))
+            Arc::new(
+                OpenAi::new(model(recorded))
+                    .with_api_key("test")
+                    .with_base_url(url)
+                    .with_http(once()),
+            )
         },
         least: 118,
     },
@@ -83,7 +93,12 @@ const VENDORS: &[Vendor] = &[
         name: "anthropic",
         fits: |method, url| method == "POST" && url == "https://api.anthropic.com/v1/messages",
         provider: |recorded, url| {
-            Arc::new(Anthropic::new(model(recorded)).with_api_key("test").with_base_url(url).with_http(once()))
+            Arc::new(
+                Anthropic::new(model(recorded))
+                    .with_api_key("test")
+                    .with_base_url(url)
+                    .with_http(once()),
+            )
         },
         least: 30,
     },
@@ -108,38 +123,45 @@ const VENDORS: &[Vendor] = &[
         provider: |recorded, url| {
             let model = model_in(&recorded.url, "/model/", '/');
             let model = Bedrock::new(model);
-            Arc::new(model.with_region("us-east-1").with_api_key("test").with_base_url(url).with_http(once()))
+            Arc::new(
+                model
+                    .with_region("us-east-1")
+                    .with_api_key("test")
+                    .with_base_url(url)
+                    .with_http(once()),
+            )
         },
         least: 14,
     },
 ];
 
-/// How a complaint about a missing count begins.
+/// The beginning of a violation about a missing token count.
 const USAGE_MISSING: &str = "`gen_ai.usage.";
 
-/// Whether a recorded answer says anything about tokens: but for AWS, whose frames hide the words.
+/// Returns whether a recorded response contains token counts. AWS frames cannot be searched, so
+/// they are assumed to.
 fn has_usage(recorded: &Interaction) -> bool {
-    let told = recorded.body.windows(6).any(|bytes| bytes == br#""usage"#);
-    told || recorded.status != 200 || recorded.url.contains("amazonaws")
+    let has_counts = recorded.body.windows(6).any(|bytes| bytes == br#""usage"#);
+    has_counts || recorded.status != 200 || recorded.url.contains("amazonaws")
 }
 
-/// The model that a recorded request names in its body.
+/// Returns the model in the body of a recorded request.
 fn model(recorded: &Interaction) -> String {
     recorded.request["model"].as_str().expect("a model").to_owned()
 }
 
-/// The model that a recorded address names behind `folder`, up to `end`.
+/// Returns the model in a recorded URL, after `folder` and up to `end`.
 fn model_in(url: &str, folder: &str, end: char) -> String {
     let (_, rest) = url.split_once(folder).expect("a model");
     rest.split(end).next().unwrap_or_default().to_owned()
 }
 
-/// No attempt after the first: each recorded answer is played once.
+/// Returns options without retries: each recorded response is sent once.
 fn once() -> HttpOptions {
     HttpOptions::default().with_max_retries(0)
 }
 
-/// A tool that takes anything.
+/// A tool that accepts any arguments.
 struct Anything(ToolDefinition);
 
 impl Tool for Anything {
@@ -157,7 +179,7 @@ impl Tool for Anything {
     }
 }
 
-/// The tools that recorded requests tell of, whatever the vendor's form for it.
+/// Returns tools for all names in the recorded tool definitions, whatever the vendor's format.
 fn tools(recorded: &[&Interaction]) -> ToolSet {
     fn names(value: &Value, found: &mut BTreeSet<String>) {
         match value {
@@ -181,8 +203,8 @@ fn tools(recorded: &[&Interaction]) -> ToolSet {
     tools
 }
 
-/// Interactions that follow on each other and are all streamed, or all not.
-fn stretches(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Interaction>> {
+/// Returns the consecutive interactions that are all streamed, or all complete.
+fn runs_of_one_kind(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Interaction>> {
     let mut found: Vec<Vec<&Interaction>> = Vec::new();
     for interaction in interactions.iter().copied() {
         match found.last_mut() {
@@ -195,8 +217,8 @@ fn stretches(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Interact
     found
 }
 
-/// Plays recorded answers, as many conversations as they make. What the model asks for may lead
-/// from one recorded conversation into the next: its telemetry is to be right all the same.
+/// Plays recorded responses, as as many conversations as they make. A tool call may lead from one
+/// recorded conversation into the next; the telemetry must be correct nevertheless.
 async fn play(vendor: &Vendor, recorded: &[&Interaction], capture: Capture) {
     let mut rest = recorded;
     while let [first, ..] = rest {
@@ -217,16 +239,16 @@ async fn play(vendor: &Vendor, recorded: &[&Interaction], capture: Capture) {
             let events: Vec<_> = in_time(chat.stream("Go on.").collect::<Vec<_>>()).await;
             assert!(!events.is_empty());
         } else {
-            // Errors are recorded, too.
+            // Some recordings are of errors.
             let _ = in_time(chat.chat("Go on.")).await;
         }
         let played = server.sent().len();
-        assert!(played > 0, "{}: nothing was asked", first.name);
+        assert!(played > 0, "{}: no request was sent", first.name);
         rest = &rest[played.min(rest.len())..];
     }
 }
 
-/// Holds all that was recorded since the last time to the conventions.
+/// Checks the signals recorded since the last check.
 fn check(signals: &Signals, conventions: &Conventions, findings: &mut Findings) -> Vec<SpanData> {
     let spans = signals.spans();
     for span in &spans {
@@ -243,9 +265,9 @@ fn check(signals: &Signals, conventions: &Conventions, findings: &mut Findings) 
         };
         spans.iter().filter(of).count()
     };
-    let details = "gen_ai.client.inference.operation.details";
-    let told = events.iter().filter(|event| event.event_name() == Some(details)).count();
-    assert_eq!(told, of_operation("chat"), "one event for each model call");
+    let details_event = "gen_ai.client.inference.operation.details";
+    let details = events.iter().filter(|event| event.event_name() == Some(details_event)).count();
+    assert_eq!(details, of_operation("chat"), "one event for each model call");
     signals.clear();
     spans
 }
@@ -270,17 +292,17 @@ pub(super) fn add(trials: &mut Trials) {
 }
 
 async fn conforms(vendor: &Vendor, recording: Recording) {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+    let conventions = Conventions::get();
     let signals = signals();
     let mut findings = Findings::default();
-    for stretch in stretches(&recording.interactions) {
+    for run in runs_of_one_kind(&recording.interactions) {
         for capture in [Capture::Nothing, Capture::SpansAndEvents] {
-            play(vendor, &stretch, capture).await;
+            play(vendor, &run, capture).await;
             let before = findings.violations.len();
-            let spans = check(&signals, &conventions, &mut findings);
+            let spans = check(&signals, conventions, &mut findings);
             let fresh = findings.violations.split_off(before);
             // The library cannot report counts that the vendor did not send.
-            let counted = stretch.iter().all(|recorded| has_usage(recorded));
+            let counted = run.iter().all(|recorded| has_usage(recorded));
             let fresh = fresh.into_iter().filter(|v| counted || !v.contains(USAGE_MISSING));
             findings.violations.extend(fresh);
             assert_provider(vendor, &spans);
@@ -299,7 +321,7 @@ fn assert_provider(vendor: &Vendor, spans: &[SpanData]) {
     }
 }
 
-/// The content attributes are there with capture on, and only then.
+/// Asserts that content attributes are present exactly if capture is on.
 fn assert_capture(capture: Capture, spans: &[SpanData], name: &str) {
     for span in spans {
         let has = |key: &str| text(&span.attributes, key).is_some();

@@ -1,9 +1,8 @@
-//! A conversation with all that can happen in one, held to the official data of the
-//! conventions; and the checker itself, which has to find what is wrong.
+//! A scripted conversation that uses every feature; and tests of the checker itself, which must
+//! find violations.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
-use crate::support::cassettes::shared;
 use crate::support::conformance::{Conventions, Findings};
 use crate::support::signals::{Signals, signals};
 use crate::support::timeout::in_time;
@@ -30,17 +29,14 @@ use serde_json::{Value, json};
 /// Adds the trials.
 pub(super) fn add(trials: &mut Trials) {
     trials.add(
-        "scripted::all_that_can_happen_is_told_as_the_conventions_say",
-        all_that_can_happen_is_told_as_the_conventions_say,
+        "scripted::conversation_with_every_feature_conforms",
+        conversation_with_every_feature_conforms,
     );
+    trials.add("scripted::model_call_without_a_chat_conforms", model_call_without_a_chat_conforms);
+    trials.add("scripted::checker_finds_violations", checker_finds_violations);
     trials.add(
-        "scripted::a_model_call_without_a_chat_is_told_in_the_same_way",
-        a_model_call_without_a_chat_is_told_in_the_same_way,
-    );
-    trials.add("scripted::the_checker_finds_what_is_wrong", the_checker_finds_what_is_wrong);
-    trials.add(
-        "scripted::the_checker_sees_doubles_and_what_samplers_do_not_see",
-        the_checker_sees_doubles_and_what_samplers_do_not_see,
+        "scripted::checker_finds_duplicates_and_attributes_missing_at_the_start",
+        checker_finds_duplicates_and_attributes_missing_at_the_start,
     );
 }
 
@@ -67,14 +63,14 @@ async fn crash() -> String {
     panic!("on purpose")
 }
 
-/// Is never approved of.
+/// Is rejected by the approval hook.
 #[tool]
 async fn delete() -> String {
     "gone".to_owned()
 }
 
 fn replay(item: Value) -> Replay {
-    Replay { provider: "openai".into(), item }
+    Replay::new("openai", item)
 }
 
 fn server_tool(name: &str, item: Value) -> Content {
@@ -82,13 +78,13 @@ fn server_tool(name: &str, item: Value) -> Content {
     Content::ServerTool(ServerTool { id, name, replay: replay(item) })
 }
 
-/// One of each kind of content that a model may write.
-fn written() -> Vec<Content> {
+/// Returns one of each kind of content in a model's turn.
+fn model_contents() -> Vec<Content> {
     vec![
-        Content::Thinking(Thinking { text: "Hm.".into(), replay: Some(replay(json!("x"))) }),
+        Content::Thinking(Thinking::new("Hm.").with_replay(replay(json!("x")))),
         Content::Thinking(Thinking::default()),
         Content::text("Well, "),
-        Content::Refusal(Refusal { text: "no.".into() }),
+        Content::Refusal(Refusal::new("no.")),
         Content::Citation(Citation { url: Some("https://a.example".into()), ..Default::default() }),
         server_tool("web_search", json!({"type": "web_search_call", "action": {"query": "x"}})),
         server_tool(
@@ -100,8 +96,8 @@ fn written() -> Vec<Content> {
     ]
 }
 
-/// One of each kind of content that a user may hand in.
-fn said() -> Vec<Content> {
+/// Returns one of each kind of content in a user's turn.
+fn user_contents() -> Vec<Content> {
     let file = |mime_type: Option<&str>| MediaSource::File {
         id: "file-1".into(),
         mime_type: mime_type.map(str::to_owned),
@@ -110,10 +106,10 @@ fn said() -> Vec<Content> {
         Content::text("What is this?"),
         Content::image_url("https://a.example/x.png"),
         Content::image_base64("image/png", "iVBORw0KGgo="),
-        Content::Image(Media { source: file(None), name: None }),
+        Content::Image(Media::new(file(None))),
         Content::document_url("https://a.example/x.pdf"),
         Content::document_base64("a.pdf", "application/pdf", "JVBERi0="),
-        Content::Document(Media { source: file(Some("application/pdf")), name: None }),
+        Content::Document(Media::new(file(Some("application/pdf")))),
     ]
 }
 
@@ -141,20 +137,18 @@ fn full_reply() -> AssistantTurn {
         tiers.into_iter().map(|key| KeyValue::new(key, "default")).collect();
     attributes.extend([
         KeyValue::new("openai.response.system_fingerprint", "fp_1"),
-        // What others have written already, and what is not a provider's to write.
+        // Attributes that are already set, and attributes that a provider must not set.
         KeyValue::new("openai.api.type", "chat_completions"),
         KeyValue::new("gen_ai.response.id", "mine"),
         KeyValue::new("user.id", "mine"),
         KeyValue::new("gen_ai.conversation.compacted", true),
     ]);
     AssistantTurn {
-        contents: written(),
+        contents: model_contents(),
         usage: full_usage(),
         alternatives: vec![
-            Alternative {
-                contents: vec![Content::text("Or not.")],
-                finish_reason: Some(FinishReason::Length),
-            },
+            Alternative::new(vec![Content::text("Or not.")])
+                .with_finish_reason(FinishReason::Length),
             Alternative::default(),
         ],
         attributes,
@@ -166,7 +160,7 @@ fn full_reply() -> AssistantTurn {
 }
 
 fn provider(script: Script) -> Script {
-    script.info(
+    script.with_info(
         ProviderInfo::new("openai")
             .with_model("gpt-x")
             .with_server("api.example", 443)
@@ -175,7 +169,7 @@ fn provider(script: Script) -> Script {
     )
 }
 
-/// A chat with everything set.
+/// Returns a chat with every setting.
 fn chat(capture: Capture, script: Script) -> Chat {
     let mut params = ModelParams::default();
     params.previous_response_id = Some("resp-0".into());
@@ -216,7 +210,7 @@ fn error(kind: ProviderErrorKind) -> ProviderError {
     ProviderError::new(kind, "no").with_status(429).with_code("rate_limit_exceeded")
 }
 
-/// Tool calls that end in every way there is.
+/// Returns tool calls with every possible outcome.
 fn many_calls() -> Answer {
     let calls = [
         ("c1", "look_up", json!({"word": "rain"})),
@@ -228,40 +222,32 @@ fn many_calls() -> Answer {
         ("c7", "delete", json!({})),
         ("c8", "no_such", json!({})),
         ("c9", "no such tool\nat all", json!({})),
-        // What no JSON was: kept as it was written.
+        // Invalid JSON is recorded verbatim.
         ("c10", "look_up", json!("{\"word\": ")),
     ];
-    let answer = Answer::new().usage(full_usage());
+    let answer = Answer::new().with_usage(full_usage());
     calls
         .into_iter()
-        .fold(answer, |answer, (id, tool, arguments)| answer.call_of_id(id, tool, arguments))
+        .fold(answer, |answer, (id, tool, arguments)| answer.call_with_id(id, tool, arguments))
 }
 
-/// What happens in conversations, one after the other.
+/// Runs conversations with every possible outcome.
 async fn everything(capture: Capture) {
     let script = Script::new().then(many_calls()).then(full_reply()).then(full_reply());
     let mut talk = chat(capture, script);
-    in_time(talk.chat(said())).await.unwrap();
+    in_time(talk.chat(user_contents())).await.unwrap();
     in_time(talk.stream("And?").collect::<Vec<_>>()).await;
 
-    // A history that was stored elsewhere, with a cut-off turn.
+    // A stored history with a partial turn.
     let mut talk = chat(capture, Script::new().then(full_reply())).with_capture_limit(2048);
-    let result = ToolResult {
-        id: "c1".into(),
-        name: "look_up".into(),
-        outcome: ToolOutcome::Contents(said()),
-    };
+    let result = ToolResult::new("c1", "look_up", ToolOutcome::Contents(user_contents()));
     let contents = vec![Content::ToolResult(result), Content::text("x".repeat(10_000))];
-    let partial = AssistantTurn { contents: written(), partial: true, ..Default::default() };
-    let request = Content::ToolRequest(ToolRequest {
-        id: "c1".into(),
-        name: "look_up".into(),
-        arguments: json!({"word": "x".repeat(9_000)}),
-        replay: None,
-    });
+    let partial = AssistantTurn { contents: model_contents(), partial: true, ..Default::default() };
+    let request =
+        Content::ToolRequest(ToolRequest::new("c1", "look_up", json!({"word": "x".repeat(9_000)})));
     let finish_reason = Some(FinishReason::ToolCall);
-    let asked = AssistantTurn { contents: vec![request], finish_reason, ..Default::default() };
-    let history = [Turn::user("y"), Turn::from(asked), Turn::User(UserTurn { contents })];
+    let tool_call = AssistantTurn { contents: vec![request], finish_reason, ..Default::default() };
+    let history = [Turn::user("y"), Turn::from(tool_call), Turn::User(UserTurn::new(contents))];
     talk.set_turns(history.into_iter().chain([Turn::from(partial)]));
     in_time(talk.chat("Go on.")).await.unwrap();
 
@@ -269,14 +255,14 @@ async fn everything(capture: Capture) {
     in_time(talk.extract::<u8>("How many?")).await.unwrap();
     in_time(talk.extract::<u8>("How many?")).await.unwrap_err();
 
-    // What fails: the call, the stream, the number of rounds.
-    let begun = || {
-        let answer = Answer::new().response_id("r").model("m");
-        answer.thinking("Hm").text("We").usage_so_far(7, 1)
+    // Failures: the call, the stream, the number of rounds.
+    let partial_answer = || {
+        let answer = Answer::new().with_response_id("r").with_model("m");
+        answer.thinking("Hm").text("We").usage_update(7, 1)
     };
     let script = Script::new()
         .fails(error(ProviderErrorKind::RateLimit))
-        .then(begun().breaks_off(error(ProviderErrorKind::Overloaded)))
+        .then(partial_answer().then_fails(error(ProviderErrorKind::Overloaded)))
         .then(full_reply());
     let mut talk = chat(capture, script);
     in_time(talk.chat("a")).await.unwrap_err();
@@ -284,15 +270,18 @@ async fn everything(capture: Capture) {
     let mut talk = chat(capture, Script::new().then(many_calls())).with_max_rounds(1);
     in_time(talk.chat("c")).await.unwrap_err();
 
-    // What is given up: a stream that is dropped, a call that is cancelled.
-    let mut talk = chat(capture, Script::new().then(begun().stalls()).then(Answer::new().stalls()));
+    // Cancellation: a dropped stream, a dropped call.
+    let mut talk = chat(
+        capture,
+        Script::new().then(partial_answer().then_stalls()).then(Answer::new().then_stalls()),
+    );
     let mut stream = talk.stream("d");
     in_time(stream.next()).await.unwrap().unwrap();
     drop(stream);
     let _ = tokio::time::timeout(std::time::Duration::from_millis(30), talk.chat("e")).await;
 }
 
-fn hold(signals: &Signals, conventions: &Conventions, findings: &mut Findings) {
+fn check(signals: &Signals, conventions: &Conventions, findings: &mut Findings) {
     let spans = signals.spans();
     for span in &spans {
         conventions.check_span(span, &signals.start_of(span), findings);
@@ -304,46 +293,50 @@ fn hold(signals: &Signals, conventions: &Conventions, findings: &mut Findings) {
     signals.clear();
 }
 
-async fn all_that_can_happen_is_told_as_the_conventions_say() {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+async fn conversation_with_every_feature_conforms() {
+    let conventions = Conventions::get();
     let signals = signals();
     let mut findings = Findings::default();
     let modes = [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents];
     for capture in modes {
         Box::pin(everything(capture)).await;
-        hold(&signals, &conventions, &mut findings);
+        check(&signals, conventions, &mut findings);
     }
     signals.each_metric(|metric| conventions.check_metric(metric, &mut findings));
-    println!("{}", findings.table(&conventions));
     assert!(findings.violations.is_empty(), "{}", findings.violations.join("\n"));
-    // All that the library can know was there at least once.
+    // Every attribute that the library can set occurred at least once.
     let missing: Vec<String> = findings.unseen(
-        &conventions,
+        conventions,
         &[
-            // Only vendors know these: a stack trace of Rust is no exception's.
+            // These are not available to the library.
             "exception.stacktrace",
             "gen_ai.prompt.variable",
         ],
     );
-    assert!(missing.is_empty(), "never seen:\n{}", missing.join("\n"));
+    assert!(
+        missing.is_empty(),
+        "never set:\n{}\nof\n{}",
+        missing.join("\n"),
+        findings.table(conventions)
+    );
 }
 
-async fn a_model_call_without_a_chat_is_told_in_the_same_way() {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+async fn model_call_without_a_chat_conforms() {
+    let conventions = Conventions::get();
     let signals = signals();
     let mut findings = Findings::default();
     let model = provider(Script::new().then(full_reply()));
     let above = Context::new().with_span(global::tracer("app").start("above"));
-    let asking = {
+    let call = {
         let _guard = above.clone().attach();
-        // The parent is what is current when the call runs: there is no chat to keep it.
+        // The parent is the span that is current when the call runs.
         let request = ChatRequest::new([Turn::user("hi")]);
         opentelemetry::trace::FutureExt::with_context(
             async move { model.chat(request).await },
             above.clone(),
         )
     };
-    in_time(asking).await.unwrap();
+    in_time(call).await.unwrap();
     above.span().end();
     let span = signals.span("chat gpt-x");
     assert_eq!(span.parent_span_id, above.span().span_context().span_id());
@@ -351,8 +344,8 @@ async fn a_model_call_without_a_chat_is_told_in_the_same_way() {
     assert!(findings.violations.is_empty(), "{}", findings.violations.join("\n"));
 }
 
-/// A span as a careless library might make it.
-fn careless(
+/// Returns a span with arbitrary properties, for tests of the checker.
+fn span_with(
     name: &'static str,
     kind: SpanKind,
     attributes: Vec<KeyValue>,
@@ -360,7 +353,7 @@ fn careless(
 ) -> SpanData {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-    let tracer = provider.tracer("careless");
+    let tracer = provider.tracer("span_with");
     let mut span = tracer.span_builder(name).with_kind(kind).start(&tracer);
     span.set_attributes(attributes);
     span.set_status(status);
@@ -368,9 +361,9 @@ fn careless(
     exporter.get_finished_spans().unwrap().remove(0)
 }
 
-async fn the_checker_finds_what_is_wrong() {
-    let conventions = Conventions::load(&shared().expect("shared data"));
-    // A span as it should be, without its content.
+async fn checker_finds_violations() {
+    let conventions = Conventions::get();
+    // A conformant span without content.
     let right: Vec<(&'static str, OtelValue)> = vec![
         ("gen_ai.operation.name", "chat".into()),
         ("gen_ai.provider.name", "openai".into()),
@@ -394,76 +387,78 @@ async fn the_checker_finds_what_is_wrong() {
             .collect();
         let new = change.iter().filter_map(|(key, value)| Some((*key, value.clone()?)));
         attributes.extend(new.map(|(key, value)| KeyValue::new(key, value)));
-        let span = careless(name, kind, attributes.clone(), status);
+        let span = span_with(name, kind, attributes.clone(), status);
         let mut findings = Findings::default();
         conventions.check_span(&span, &attributes, &mut findings);
         findings.violations.join("\n")
     };
     let client = SpanKind::Client;
-    let all_right = findings(&[], "chat m", client.clone(), Status::Unset);
-    assert_eq!(all_right, "span `chat m`: its scope has no version or no schema");
-    let of = |key, value: OtelValue, complaint: &str| {
+    let conformant = findings(&[], "chat m", client.clone(), Status::Unset);
+    assert_eq!(conformant, "span `chat m`: its scope has no version or no schema");
+    let of = |key, value: OtelValue, violation: &str| {
         let found = findings(&[(key, Some(value))], "chat m", client.clone(), Status::Unset);
-        assert!(found.contains(complaint), "{complaint} not in: {found}");
+        assert!(found.contains(violation), "{violation} not in: {found}");
     };
-    of("gen_ai.usage.input_tokens", "10".into(), "is a int");
-    of("gen_ai.request.top_k", 4.0.into(), "is a int");
-    of("gen_ai.request.temperature", 1.into(), "is a double");
+    of("gen_ai.usage.input_tokens", "10".into(), "must be of type int");
+    of("gen_ai.request.top_k", 4.0.into(), "must be of type int");
+    of("gen_ai.request.temperature", 1.into(), "must be of type double");
     of("gen_ai.made.up", 1.into(), "the registry has no `gen_ai.made.up`");
-    of("gen_ai.tool.name", "x".into(), "is not of gen_ai.client.inference");
-    of("gen_ai.output.type", "yaml".into(), "cannot be");
-    of("gen_ai.provider.name", "OpenAI".into(), "cannot be");
-    of("error.type", "x".into(), "belong together");
-    of("gen_ai.request.stream", false.into(), "true or not set");
-    of("gen_ai.response.time_to_first_chunk", 0.5.into(), "is of streams");
-    of("gen_ai.usage.cache_read.input_tokens", 11.into(), "is more than");
+    of("gen_ai.tool.name", "x".into(), "is not an attribute of gen_ai.client.inference");
+    of("gen_ai.output.type", "yaml".into(), "must not be");
+    of("gen_ai.provider.name", "OpenAI".into(), "must not be");
+    of("error.type", "x".into(), "must be set together");
+    of("gen_ai.request.stream", false.into(), "must be true or unset");
+    of("gen_ai.response.time_to_first_chunk", 0.5.into(), "only streams");
+    of("gen_ai.usage.cache_read.input_tokens", 11.into(), "is greater than");
     let message = |text: &'static str| OtelValue::from(text);
-    for (text, complaint) in [
-        ("[{\"role\":\"assistant\"}]", "breaks its schema"),
-        ("[{", "is no JSON"),
+    for (text, violation) in [
+        ("[{\"role\":\"assistant\"}]", "does not match its schema"),
+        ("[{", "is not valid JSON"),
         ("[{\"role\":\"assistant\",\"parts\":[]}]", "finish_reason None"),
         ("[]", "has no message"),
         (
             r#"[{"role":"assistant","finish_reason":"stop","parts":[{"type":"thinking"}]}]"#,
-            "part of no kind",
+            "part of an unknown type",
         ),
         (r#"[{"role":"user","finish_reason":"stop","parts":[]}]"#, "role user"),
         (r#"[{"role":"assistant","finish_reason":"end_turn","parts":[]}]"#, "end_turn"),
     ] {
-        of("gen_ai.output.messages", message(text), complaint);
+        of("gen_ai.output.messages", message(text), violation);
     }
     of(
         "gen_ai.input.messages",
         message(r#"[{"role":"user","parts":[{"type":"tool_call_response","response":1}]}]"#),
         "of the role user",
     );
-    of("gen_ai.tool.definitions", message(r#"[{"name":"x"}]"#), "breaks its schema");
+    of("gen_ai.tool.definitions", message(r#"[{"name":"x"}]"#), "does not match its schema");
     let missing =
         findings(&[("gen_ai.response.id", None)], "chat m", client.clone(), Status::Unset);
     assert!(missing.contains("`gen_ai.response.id` is recommended and missing"), "{missing}");
     let port = findings(&[("server.port", None)], "chat m", client.clone(), Status::Unset);
-    assert!(port.contains("`server.port` is due"), "{port}");
+    assert!(port.contains("`server.port` is required"), "{port}");
     let named = findings(&[], "openai.chat", client.clone(), Status::Unset);
-    assert!(named.contains("its name is to be `chat m`"), "{named}");
+    assert!(named.contains("its name must be `chat m`"), "{named}");
     let kind = findings(&[], "chat m", SpanKind::Internal, Status::Unset);
     assert!(kind.contains("its kind is not client"), "{kind}");
     let ok = findings(&[], "chat m", client, Status::Ok);
     assert!(ok.contains("leaves the status unset"), "{ok}");
 }
 
-async fn the_checker_sees_doubles_and_what_samplers_do_not_see() {
-    let conventions = Conventions::load(&shared().expect("shared data"));
+async fn checker_finds_duplicates_and_attributes_missing_at_the_start() {
+    let conventions = Conventions::get();
     let twice = vec![
         KeyValue::new("gen_ai.operation.name", "execute_tool"),
         KeyValue::new("gen_ai.tool.name", "x"),
         KeyValue::new("gen_ai.tool.name", "x"),
         KeyValue::new("gen_ai.tool.type", "function"),
     ];
-    let span = careless("execute_tool x", SpanKind::Internal, twice.clone(), Status::Unset);
+    let span = span_with("execute_tool x", SpanKind::Internal, twice.clone(), Status::Unset);
     let mut findings = Findings::default();
     conventions.check_span(&span, &twice[..1], &mut findings);
     let found = findings.violations.join("\n");
-    for complaint in ["stands there twice", "do not see `gen_ai.tool.name`", "`gen_ai.tool.type`"] {
-        assert!(found.contains(complaint), "{complaint} not in: {found}");
+    for violation in
+        ["is duplicated", "`gen_ai.tool.name` is not set at the start", "`gen_ai.tool.type`"]
+    {
+        assert!(found.contains(violation), "{violation} not in: {found}");
     }
 }

@@ -1,6 +1,5 @@
-//! Real servers that nobody of this project wrote: a collector over HTTP and gRPC, and a backend
-//! that stores what it is sent and gives it back. They are named by variables, which `.ci/run`
-//! sets; without them the tests are skipped, and say so.
+//! A real OTLP collector, over HTTP and gRPC, and a real backend that stores traces. `.ci/live` sets
+//! the variables with their addresses; without these the tests are skipped.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,12 +10,12 @@ use serde_json::Value;
 fn named(variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     if value.is_none() {
-        eprintln!("skipped: {variable} names no server");
+        eprintln!("skipped: {variable} is not set");
     }
     value
 }
 
-/// A name that no other run has.
+/// Returns a service name that is unique for each run.
 fn service(name: &str) -> String {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
     format!("chatlas-{name}-{}-{now}", std::process::id())
@@ -27,19 +26,19 @@ fn sent(command: &mut Command) {
     assert!(output.status.success(), "{err}");
 }
 
-/// Asks until there is an answer that fits.
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+/// Calls `poll` until it returns a value.
+fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(30);
     loop {
-        if let Some(answer) = ask() {
+        if let Some(answer) = poll() {
             return answer;
         }
-        assert!(Instant::now() < end, "{what} never came");
+        assert!(Instant::now() < end, "no {what} within 30 seconds");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
 
-/// What the collector printed of that service.
+/// Returns the collector's log of a service.
 fn printed(log: &str, service: &str) -> String {
     let of_service = format!("service.name: Str({service})");
     until(service, || {
@@ -69,9 +68,9 @@ fn assert_the_trace_of_the_guide(text: &str) {
     assert_eq!(ids.len(), 1, "one trace: {ids:?}");
 }
 
-/// `CHATLAS_ROTEL_HTTP`, `CHATLAS_ROTEL_GRPC`: addresses; `CHATLAS_ROTEL_LOG`: what it prints.
+/// `CHATLAS_ROTEL_HTTP`, `CHATLAS_ROTEL_GRPC`: addresses; `CHATLAS_ROTEL_LOG`: the log file.
 #[test]
-fn a_collector_takes_the_whole_trace_over_http_and_grpc() {
+fn collector_receives_the_complete_trace_over_http_and_grpc() {
     let Some(log) = named("CHATLAS_ROTEL_LOG") else { return };
     for (variable, protocol) in [
         ("CHATLAS_ROTEL_HTTP", "http/protobuf"),
@@ -94,13 +93,13 @@ fn a_collector_takes_the_whole_trace_over_http_and_grpc() {
 }
 
 fn get(url: &str) -> Option<Value> {
-    // The client needs one, though it speaks no TLS here. Another test may have been faster.
+    // The client needs a provider even without TLS. Another test may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let text = reqwest::blocking::get(url).ok()?.text().ok()?;
     serde_json::from_str(&text).ok()
 }
 
-/// The trace of that service as the backend stored it, once it has that many spans.
+/// Returns the stored trace of a service once it has this number of spans.
 fn stored(base: &str, service: &str, spans: usize) -> Value {
     until(service, || {
         let traces = get(&format!("{base}/api/traces"))?;
@@ -121,9 +120,9 @@ fn assistant(base: &str, service: &str) -> Command {
     command
 }
 
-/// `CHATLAS_AGENTMESH`: its address.
+/// `CHATLAS_AGENTMESH`: the address of the backend.
 #[test]
-fn a_backend_stores_tokens_tools_and_messages_and_gives_them_back() {
+fn backend_stores_tokens_tools_and_messages() {
     let Some(base) = named("CHATLAS_AGENTMESH") else { return };
     let service = service("backend");
     sent(&mut assistant(&base, &service));
@@ -154,7 +153,7 @@ fn a_backend_stores_tokens_tools_and_messages_and_gives_them_back() {
 }
 
 #[test]
-fn a_backend_stores_errors_and_gives_them_back() {
+fn backend_stores_errors() {
     let Some(base) = named("CHATLAS_AGENTMESH") else { return };
     let service = service("errors");
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -1,6 +1,6 @@
-//! A server that nobody of this project wrote, and which breaks what it serves on demand and
-//! grades its client: set `CHATLAS_LIVE_LLMOCK` to its address (`http://127.0.0.1:4020`). It has to
-//! pace its streams (`--stream-chunk-delay-ms 60`): otherwise it cannot see who stops reading.
+//! A mock server of another project that injects faults on demand and grades its clients. Set
+//! `CHATLAS_LIVE_LLMOCK` to its address (`http://127.0.0.1:4020`). It must delay its chunks
+//! (`--stream-chunk-delay-ms 60`): otherwise it does not notice clients that stop reading.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -28,25 +28,25 @@ struct Llmock {
 }
 
 impl Llmock {
-    /// What it answers on its own pages.
-    fn ask(&self, method: &str, path: &str, body: &str) -> Value {
-        let place = self.url.trim_start_matches("http://");
-        let mut connection = TcpStream::connect(place).expect("it is there");
+    /// Sends a request to the server's control API and returns the response.
+    fn control(&self, method: &str, path: &str, body: &str) -> Value {
+        let address = self.url.trim_start_matches("http://");
+        let mut connection = TcpStream::connect(address).expect("a running server");
         let request = format!(
-            "{method} /_llmock/{path} HTTP/1.1\r\nhost: {place}\r\nconnection: close\r\n\
+            "{method} /_llmock/{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        connection.write_all(request.as_bytes()).expect("it listens");
+        connection.write_all(request.as_bytes()).expect("a request");
         let mut answer = String::new();
-        connection.read_to_string(&mut answer).expect("it answers");
+        connection.read_to_string(&mut answer).expect("a response");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
         assert!(head.starts_with("HTTP/1.1 2"), "{path}: {answer}");
         serde_json::from_str(body).unwrap_or_default()
     }
 
     fn post(&self, path: &str, body: &Value) {
-        self.ask("POST", path, &body.to_string());
+        self.control("POST", path, &body.to_string());
     }
 
     fn next(&self, behaviors: &Value) {
@@ -54,10 +54,10 @@ impl Llmock {
     }
 
     fn verdict(&self) -> Value {
-        self.ask("GET", "verdict", "")
+        self.control("GET", "verdict", "")
     }
 
-    /// The address of its server for that protocol; `None` where it has none.
+    /// Returns the address of its endpoint for a protocol; `None` if it does not support it.
     fn root(&self, protocol: &Protocol) -> Option<String> {
         let path = match protocol.target {
             "responses" | "completions" => "",
@@ -69,14 +69,14 @@ impl Llmock {
     }
 }
 
-/// Something that was never asked before: the server takes the same question for a retry.
+/// Returns a new prompt: the server would count a repeated one as a retry.
 fn question() -> String {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let number = ASKED.fetch_add(1, Ordering::Relaxed);
     format!("Question {number}: how is the weather in Tokyo?")
 }
 
-async fn talk(chat: &mut Chat, prompt: &str, streams: bool) -> Result<Reply, ProviderError> {
+async fn run(chat: &mut Chat, prompt: &str, streams: bool) -> Result<Reply, ProviderError> {
     let ended = if streams {
         let mut stream = chat.stream(prompt);
         loop {
@@ -96,7 +96,7 @@ async fn talk(chat: &mut Chat, prompt: &str, streams: bool) -> Result<Reply, Pro
 }
 
 #[tokio::test]
-async fn a_server_that_grades_its_clients_has_nothing_to_complain_of() {
+async fn grading_server_reports_no_violations() {
     let Ok(url) = std::env::var("CHATLAS_LIVE_LLMOCK") else {
         println!("skipped: set CHATLAS_LIVE_LLMOCK to the address of an llmock server");
         return;
@@ -109,7 +109,7 @@ async fn a_server_that_grades_its_clients_has_nothing_to_complain_of() {
     let limited = json!([{"type": "fail", "status": 429, "retry_after": 1, "times": 2}]);
     let unknown = json!([{"type": "tool_fault", "kind": "unknown_tool"}]);
     let malformed = json!([{"type": "tool_fault", "kind": "malformed_arguments"}]);
-    // Early, so that the server sees that nobody reads on.
+    // Early, so that the server notices the closed connection.
     let broken = json!([{"type": "stream_fault", "kind": "malformed", "after_chunks": 1}]);
     let ends = [Kind::TruncatedStream, Kind::MalformedReply];
     for protocol in PROTOCOLS {
@@ -147,26 +147,26 @@ async fn a_server_that_grades_its_clients_has_nothing_to_complain_of() {
                 let breaks = behaviors[0]["type"] == "stream_fault";
                 let mut chat = (protocol.chat)(&root, options);
                 if !breaks {
-                    // A call of a tool may be too short a stream to break.
+                    // The stream of a tool call may be too short to interrupt.
                     chat = chat.with_tools(tools![get_weather]);
                 }
                 let prompt = question();
-                let ended = talk(&mut chat, &prompt, streams).await;
-                let told = format!("{}, {what}, streams: {streams}: {ended:?}", protocol.name);
+                let ended = run(&mut chat, &prompt, streams).await;
+                let context = format!("{}, {what}, streams: {streams}: {ended:?}", protocol.name);
                 match &ended {
-                    Ok(reply) => assert!(kinds.is_empty() && !reply.text().is_empty(), "{told}"),
-                    Err(error) => assert!(kinds.contains(&error.kind()), "{told}"),
+                    Ok(reply) => assert!(kinds.is_empty() && !reply.text().is_empty(), "{context}"),
+                    Err(error) => assert!(kinds.contains(&error.kind()), "{context}"),
                 }
                 trace.assert_sound();
                 assert_in_order(chat.turns());
                 if breaks {
-                    // Words were handed on before it broke: to ask again is the program's to do,
-                    // when the server has seen that nobody reads on.
+                    // Text was received before the failure, so the retry is left to the program, after the
+                    // server has noticed the closed connection.
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     chat.set_turns(Vec::<Turn>::new());
-                    assert!(talk(&mut chat, &prompt, streams).await.is_ok(), "{told}: again");
+                    assert!(run(&mut chat, &prompt, streams).await.is_ok(), "{context}: again");
                 }
-                assert!(talk(&mut chat, &question(), streams).await.is_ok(), "{told}: the next");
+                assert!(run(&mut chat, &question(), streams).await.is_ok(), "{context}: the next");
             }
         }
     }

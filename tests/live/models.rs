@@ -1,10 +1,10 @@
-//! Servers that others wrote, where they are at hand. Each test skips, and says so, unless an
-//! environment variable names its server:
+//! Model servers of other projects. Each test is skipped unless an environment variable contains the
+//! address of its server:
 //!
-//! - `CHATLAS_LIVE_LLM`: one with a real model that speaks the Responses API, Chat Completions and
-//!   Anthropic's Messages (`http://127.0.0.1:4040`);
-//! - `CHATLAS_LIVE_AIMOCK`: one that plays every vendor, after a script in which who asks about
-//!   Tokyo is to call `get_weather` (`http://127.0.0.1:4010`).
+//! - `CHATLAS_LIVE_LLM`: a real model with the Responses API, Chat Completions and Anthropic's
+//!   Messages (`http://127.0.0.1:4040`);
+//! - `CHATLAS_LIVE_AIMOCK`: a mock of every vendor, with a script that calls `get_weather` for
+//!   questions about Tokyo (`http://127.0.0.1:4010`).
 
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
@@ -12,11 +12,11 @@ use chatlas::testing::Recorder;
 use chatlas::{Anthropic, Gemini, OpenAi, OpenAiCompletions};
 use serde_json::json;
 
-/// The address of a server, without a `/` at its end.
+/// Returns the address of a server, without a trailing `/`.
 fn server(variable: &str) -> Option<String> {
     let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
     if url.is_none() {
-        println!("skipped: set {variable} to the address of such a server");
+        println!("skipped: {variable} is not set");
     }
     url.map(|url| url.trim_end_matches('/').to_owned())
 }
@@ -29,8 +29,8 @@ fn aimock() -> Option<String> {
     server("CHATLAS_LIVE_AIMOCK")
 }
 
-/// A small model says something, in pieces or as a whole, and its tokens are on the span.
-async fn says_something<P: Provider>(model: impl Fn() -> P) {
+/// Asserts that a small model replies, streamed and complete, and that the span has its tokens.
+async fn assert_replies<P: Provider>(model: impl Fn() -> P) {
     for stream in [true, false] {
         let recorder = Recorder::new();
         let mut chat = Chat::new(model()).with_max_tokens(16).with_temperature(0.0);
@@ -47,7 +47,7 @@ async fn says_something<P: Provider>(model: impl Fn() -> P) {
             }
             drop(arriving);
             let reply = reply.expect("an end");
-            assert!(pieces.len() > 1, "it came in pieces");
+            assert!(pieces.len() > 1, "the reply is streamed");
             assert_eq!(pieces.concat(), reply.text());
             reply
         } else {
@@ -66,21 +66,21 @@ async fn says_something<P: Provider>(model: impl Fn() -> P) {
 const SMALL: &str = "a-small-model";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_model_answers_over_the_responses_api() {
+async fn real_model_replies_over_the_responses_api() {
     let Some(url) = llm() else { return };
-    says_something(|| OpenAi::new(SMALL).with_base_url(format!("{url}/v1"))).await;
+    assert_replies(|| OpenAi::new(SMALL).with_base_url(format!("{url}/v1"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_model_answers_over_chat_completions() {
+async fn real_model_replies_over_chat_completions() {
     let Some(url) = llm() else { return };
-    says_something(|| OpenAiCompletions::new(SMALL).with_base_url(format!("{url}/v1"))).await;
+    assert_replies(|| OpenAiCompletions::new(SMALL).with_base_url(format!("{url}/v1"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_model_answers_over_anthropics_messages() {
+async fn real_model_replies_over_anthropics_messages() {
     let Some(url) = llm() else { return };
-    says_something(|| Anthropic::new(SMALL).with_base_url(&url)).await;
+    assert_replies(|| Anthropic::new(SMALL).with_base_url(&url)).await;
 }
 
 /// Get the current weather forecast for a city.
@@ -90,9 +90,9 @@ fn get_weather(city: &str) -> String {
     format!("{city}: 14°C, light rain")
 }
 
-/// Two turns with a tool between, streamed and not. `counts` are the tokens that the server tells
-/// by that protocol: of the first turn and of the second.
-async fn packs_for_tokyo<P: Provider>(model: impl Fn() -> P, counts: Option<[[u64; 2]; 2]>) {
+/// Runs two model calls with a tool call between them, streamed and complete. `counts` are the
+/// tokens that the server reports in this protocol: of the first and of the second call.
+async fn assert_tool_loop<P: Provider>(model: impl Fn() -> P, counts: Option<[[u64; 2]; 2]>) {
     for stream in [true, false] {
         let recorder = Recorder::new();
         let mut chat = Chat::new(model()).with_tools(tools![get_weather]).with_max_tokens(256);
@@ -108,7 +108,7 @@ async fn packs_for_tokyo<P: Provider>(model: impl Fn() -> P, counts: Option<[[u6
         };
         assert_eq!(reply.text(), "Pack a light raincoat, an umbrella and a warm layer.");
         recorder.assert_sound();
-        let calls = recorder.spans_of("chat");
+        let calls = recorder.spans_with_operation("chat");
         let name = calls[0].name().to_owned();
         assert_eq!(
             recorder.tree(),
@@ -129,37 +129,53 @@ async fn packs_for_tokyo<P: Provider>(model: impl Fn() -> P, counts: Option<[[u6
     }
 }
 
-/// What the script of the server says.
+/// The token counts in the server's script.
 const COUNTS: Option<[[u64; 2]; 2]> = Some([[80, 18], [110, 20]]);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tool_loop_over_the_responses_api() {
+async fn tool_loop_over_the_responses_api() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    let model = || OpenAi::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
-    packs_for_tokyo(model, COUNTS).await;
+    let model =
+        || OpenAi::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
+    assert_tool_loop(model, COUNTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tool_loop_over_chat_completions() {
+async fn tool_loop_over_chat_completions() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    let model = || OpenAiCompletions::new("gpt-4o").with_api_key("test").with_base_url(&url).with_http_spans(true);
-    packs_for_tokyo(model, COUNTS).await;
+    let model = || {
+        OpenAiCompletions::new("gpt-4o")
+            .with_api_key("test")
+            .with_base_url(&url)
+            .with_http_spans(true)
+    };
+    assert_tool_loop(model, COUNTS).await;
 }
 
 #[cfg(feature = "azure")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tool_loop_over_both_apis_of_azure() {
+async fn tool_loop_over_both_apis_of_azure() {
     use chatlas::{AzureOpenAi, AzureOpenAiCompletions};
     let Some(url) = aimock() else { return };
-    packs_for_tokyo(
-        || AzureOpenAiCompletions::new("gpt-4o").with_api_key("test").with_resource(&url).with_http_spans(true),
+    assert_tool_loop(
+        || {
+            AzureOpenAiCompletions::new("gpt-4o")
+                .with_api_key("test")
+                .with_resource(&url)
+                .with_http_spans(true)
+        },
         COUNTS,
     )
     .await;
-    packs_for_tokyo(
-        || AzureOpenAi::new("gpt-4o").with_api_key("test").with_resource(&url).with_http_spans(true),
+    assert_tool_loop(
+        || {
+            AzureOpenAi::new("gpt-4o")
+                .with_api_key("test")
+                .with_resource(&url)
+                .with_http_spans(true)
+        },
         COUNTS,
     )
     .await;
@@ -167,16 +183,19 @@ async fn the_tool_loop_over_both_apis_of_azure() {
 
 #[cfg(feature = "ollama")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tool_loop_with_ollama() {
+async fn tool_loop_with_ollama() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
-    packs_for_tokyo(|| chatlas::Ollama::new("llama3").with_base_url(&url).with_http_spans(true), COUNTS)
-        .await;
+    assert_tool_loop(
+        || chatlas::Ollama::new("llama3").with_base_url(&url).with_http_spans(true),
+        COUNTS,
+    )
+    .await;
 }
 
 #[cfg(feature = "bedrock")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tool_loop_over_both_apis_of_bedrock() {
+async fn tool_loop_over_both_apis_of_bedrock() {
     use chatlas::bedrock::Credentials;
     use chatlas::{Bedrock, BedrockApi};
     let Some(url) = aimock() else { return };
@@ -190,31 +209,40 @@ async fn the_tool_loop_over_both_apis_of_bedrock() {
                 .with_api(api)
                 .with_http_spans(true)
         };
-        // Of Claude's own stream this server tells no output at the end.
+        // For streams of Claude, this server reports no output tokens at the end.
         let counts = COUNTS.filter(|_| api == BedrockApi::Converse);
-        packs_for_tokyo(model, counts).await;
+        assert_tool_loop(model, counts).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tool_loop_over_anthropics_messages() {
+async fn tool_loop_over_anthropics_messages() {
     let Some(url) = aimock() else { return };
-    let model =
-        || Anthropic::new("claude-haiku-4-5").with_api_key("test").with_base_url(&url).with_http_spans(true);
-    packs_for_tokyo(model, COUNTS).await;
+    let model = || {
+        Anthropic::new("claude-haiku-4-5")
+            .with_api_key("test")
+            .with_base_url(&url)
+            .with_http_spans(true)
+    };
+    assert_tool_loop(model, COUNTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tool_loop_over_the_gemini_api() {
+async fn tool_loop_over_the_gemini_api() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1beta");
-    let model = || Gemini::new("gemini-3.5-flash").with_api_key("test").with_base_url(&url).with_http_spans(true);
-    packs_for_tokyo(model, COUNTS).await;
+    let model = || {
+        Gemini::new("gemini-3.5-flash")
+            .with_api_key("test")
+            .with_base_url(&url)
+            .with_http_spans(true)
+    };
+    assert_tool_loop(model, COUNTS).await;
 }
 
 #[cfg(feature = "vertex")]
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tool_loop_over_vertex_ai() {
+async fn tool_loop_over_vertex_ai() {
     let Some(url) = aimock() else { return };
     let url = format!("{url}/v1");
     let model = || {
@@ -225,5 +253,5 @@ async fn the_tool_loop_over_vertex_ai() {
             .with_base_url(&url)
             .with_http_spans(true)
     };
-    packs_for_tokyo(model, COUNTS).await;
+    assert_tool_loop(model, COUNTS).await;
 }

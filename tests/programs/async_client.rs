@@ -1,5 +1,6 @@
-//! A build in which another crate turns on the OTLP exporter's asynchronous client: exports go on.
-//! It takes a build of its own, so `.ci/run` asks for it by name.
+//! A program in which another crate enables the asynchronous client of the OTLP exporter. The test
+//! builds that program, so it is ignored by default: run it with
+//! `cargo test --test programs -- --ignored async_client`.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,10 +8,10 @@ use std::process::Command;
 use crate::support::otlp::Receiver;
 
 #[test]
-#[ignore = "builds a program of its own"]
-fn exports_go_on_where_another_crate_turns_on_the_asynchronous_client() {
+#[ignore = "builds another program"]
+fn exports_work_if_another_crate_enables_the_asynchronous_client() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/async_client");
-    // The versions of this build, and its directory.
+    // The program uses the dependency versions and the target directory of this build.
     std::fs::copy("Cargo.lock", fixture.join("Cargo.lock")).unwrap();
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap();

@@ -1,10 +1,10 @@
-//! Every backend of `docs/backends.md`: its variables, taken from the page as they stand there,
-//! send to the path and with the headers that the vendor documents; and so does the same in code.
+//! The backends of `docs/backends.md`: the variables on the page, and the same settings in code, send
+//! to the path and with the headers that the vendor documents.
 
 use crate::support::otlp::{Payload, Received, Receiver, attribute};
 use crate::support::programs::{example, run};
 
-/// The variables in the blocks of a section that are for a shell, one list for each block.
+/// Returns the variables in the shell blocks of a section, one list for each block.
 fn variables(section: &str) -> Vec<Vec<(String, String)>> {
     let page = std::fs::read_to_string("docs/backends.md").unwrap();
     let heading = format!("\n## {section}\n");
@@ -24,7 +24,7 @@ fn variables(section: &str) -> Vec<Vec<(String, String)>> {
         .collect()
 }
 
-/// The value for a server on loopback: its host instead of the vendor's, and keys.
+/// Returns the value for a server on loopback: with its host instead of the vendor's, and test keys.
 fn local(value: &str, receiver: &Receiver) -> String {
     let mut value = value.to_owned();
     for scheme in ["https://", "http://"] {
@@ -47,7 +47,7 @@ fn local(value: &str, receiver: &Receiver) -> String {
     value
 }
 
-/// Runs the travel assistant with a block of variables, and tells what a server received.
+/// Runs the travel assistant with a block of variables. Returns the received requests and stdout.
 fn sent(section: &str, block: usize) -> (Vec<Received>, String) {
     let receiver = Receiver::start();
     let mut command = example("travel_assistant");
@@ -63,7 +63,7 @@ fn sent(section: &str, block: usize) -> (Vec<Received>, String) {
     (receiver.received(), out)
 }
 
-/// What a vendor documents: path and headers of traces, and which signals it takes.
+/// A vendor's documentation: the path and the headers of traces, and the supported signals.
 struct Documented {
     path: &'static str,
     headers: &'static [(&'static str, &'static str)],
@@ -94,13 +94,13 @@ fn assert_sent(received: &[Received], documented: &Documented) {
         let came = received.iter().any(|one| one.path.ends_with(&format!("/v1/{signal}")));
         assert_eq!(came, documented.signals.contains(signal), "{signal}");
     }
-    let known = |one: &&Received| !matches!(one.payload, Payload::Unknown);
-    assert_eq!(received.iter().filter(known).count(), received.len(), "all of it is OTLP");
+    let is_otlp = |one: &&Received| !matches!(one.payload, Payload::Unknown);
+    assert_eq!(received.iter().filter(is_otlp).count(), received.len(), "all of it is OTLP");
 }
 
 type Headers = &'static [(&'static str, &'static str)];
 
-/// Each block of the page: its section, its place in it, and what the vendor documents.
+/// Each block of the page: its section, its index in it, and the vendor's documentation.
 const BLOCKS: &[(&str, usize, &str, Headers, &[&str])] = &[
     ("OpenTelemetry Collector", 0, "/v1/traces", &[], ALL),
     ("Jaeger", 0, "/v1/traces", &[], TRACES),
@@ -134,7 +134,7 @@ const BLOCKS: &[(&str, usize, &str, Headers, &[&str])] = &[
 ];
 
 #[test]
-fn the_variables_of_each_backend_send_where_and_how_it_documents() {
+fn variables_of_each_backend_send_as_it_documents() {
     for &(section, block, path, headers, signals) in BLOCKS {
         println!("{section}, block {block}");
         let (all, _) = sent(section, block);
@@ -150,14 +150,14 @@ fn the_variables_of_each_backend_send_where_and_how_it_documents() {
 }
 
 #[test]
-fn the_console_needs_one_variable() {
+fn console_needs_one_variable() {
     let (all, out) = sent("Console", 0);
     assert!(all.is_empty());
     assert!(out.contains("└── chat gpt-4o"), "{out}");
 }
 
 #[test]
-fn the_same_in_code_has_the_same_headers() {
+fn settings_in_code_send_the_same_headers() {
     for (name, keys, path, headers, signals) in [
         ("collector", &[][..], "/v1/traces", &[("content-encoding", "gzip")][..], ALL),
         ("jaeger", &[], "/v1/traces", &[], TRACES),
@@ -203,7 +203,7 @@ fn the_same_in_code_has_the_same_headers() {
         let base = path.strip_suffix("/v1/traces").unwrap();
         let mut command = example("backends");
         command.args([name, &format!("{}{base}", receiver.url())]);
-        // What the environment says of another receiver is not for this one.
+        // Settings in code override the variables of another receiver.
         command.env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=other,x-other=1");
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");
         command.envs(keys.iter().map(|key| (key, "key-1")));
@@ -223,7 +223,7 @@ fn the_same_in_code_has_the_same_headers() {
 }
 
 #[test]
-fn the_rest_of_the_environment_holds_too() {
+fn other_variables_are_honoured() {
     let assistant = |variables: &[(&str, &str)]| {
         let receiver = Receiver::start();
         let mut command = example("travel_assistant");

@@ -1,4 +1,4 @@
-//! The guide tells of all that the library writes, and its picture is what the library draws.
+//! The guide documents everything that the library records, and its picture matches the output.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,8 +13,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(project().join(path)).expect("a file of the project")
 }
 
-/// The texts of the constants in the file that holds every word of the conventions.
-fn words() -> Vec<String> {
+/// Returns the values of the constants in the file that defines all names of the conventions.
+fn names() -> Vec<String> {
     let source = read("chatlas-core/src/telemetry/names.rs");
     let constants = source.lines().filter_map(|line| {
         let (_, value) = line.trim().strip_prefix("pub const ")?.split_once(": &str = \"")?;
@@ -24,21 +24,21 @@ fn words() -> Vec<String> {
 }
 
 #[test]
-fn the_guide_names_every_attribute_metric_event_and_error() {
+fn guide_documents_every_attribute_metric_event_and_error() {
     let guide = read("docs/monitor.md");
-    let words = words();
+    let words = names();
     assert!(words.len() > 80, "{}", words.len());
-    // What the guide has in a shorter form: `.top_p` after `gen_ai.request.temperature`.
+    // The guide abbreviates names: `.top_p` after `gen_ai.request.temperature`.
     let in_short = |word: &str| {
         word.strip_prefix("gen_ai.request").is_some_and(|end| guide.contains(&format!("`{end}`")))
     };
     let missing: Vec<&String> = words
         .iter()
-        // The scope's name and the address of the schema are no words of the telemetry.
+        // The scope's name and the schema URL need no documentation.
         .filter(|word| *word != "chatlas" && !word.starts_with("https://"))
         .filter(|word| !guide.contains(&format!("`{word}`")) && !in_short(word))
         .collect();
-    assert!(missing.is_empty(), "docs/monitor.md is silent of {missing:?}");
+    assert!(missing.is_empty(), "docs/monitor.md does not mention {missing:?}");
 }
 
 /// The source files of the library below a directory, without its tests.
@@ -82,7 +82,7 @@ fn names_of_the_conventions_are_defined_in_one_file() {
 }
 
 #[test]
-fn the_readme_tells_of_peers_what_the_comparison_found() {
+fn readme_matches_the_comparison_with_other_libraries() {
     let (readme, comparison) = (read("README.md"), read("docs/peers.md"));
     let table: Vec<&str> = readme
         .lines()
@@ -95,20 +95,20 @@ fn the_readme_tells_of_peers_what_the_comparison_found() {
     }
 }
 
-/// A line of a waterfall, taken apart; places and lengths are shares of the whole trace.
+/// A parsed line of a waterfall; positions and lengths are fractions of the trace's duration.
 #[derive(Debug)]
 struct Row {
     /// The branches of the tree and the span's name.
     label: String,
     start: f64,
     length: f64,
-    /// When the first chunk came.
+    /// The time of the first chunk.
     mark: Option<f64>,
     took: String,
     tokens: String,
 }
 
-/// The heading of the trace that the worked example draws, and its rows.
+/// Returns the heading and the rows of the waterfall that the example prints.
 fn waterfall() -> (String, Vec<Row>) {
     let test = std::env::current_exe().expect("a path");
     let folder: PathBuf = test.parent().expect("a folder").with_file_name("examples");
@@ -122,9 +122,9 @@ fn waterfall() -> (String, Vec<Row>) {
     let printed = String::from_utf8(output.stdout).expect("text");
     let mut lines = printed.lines().skip_while(|line| !line.starts_with("trace "));
     let heading = lines.next().expect("a trace is drawn");
-    let heading = heading.split_once(" · ").expect("what it came to").1.to_owned();
+    let heading = heading.split_once(" · ").expect("totals").1.to_owned();
     let lines: Vec<Vec<char>> = lines.map(|line| line.chars().collect()).collect();
-    // The first span is the whole trace: its bar is the axis of all.
+    // The first span covers the trace: its bar is the axis.
     let axis = bar(&lines[0], 0..lines[0].len()).expect("a bar");
     (heading, lines.iter().map(|line| Row::read(line, axis)).collect())
 }
@@ -135,7 +135,7 @@ impl Row {
         let to = to.min(line.len());
         let share = |columns: f64| (columns - column(from)) / column(axis.1 - from);
         let (first, last) = bar(line, from..to).expect("a bar");
-        // A right half or a right eighth begins late; left eighths end early.
+        // A right half or a right eighth starts late in its column; left eighths end early.
         let start = column(first) + late(line[first]);
         let end = column(last) - early(line[last - 1]);
         let mark = (first..last).find(|&at| line[at] == '◆');
@@ -152,7 +152,7 @@ impl Row {
         }
     }
 
-    /// How it is coloured.
+    /// Returns the class of its colour.
     fn kind(&self) -> &'static str {
         let name = self.name();
         match name.split(' ').next().unwrap_or_default() {
@@ -169,13 +169,13 @@ impl Row {
     }
 }
 
-/// Where a bar begins, and where the column after it is.
+/// Returns the first column of a bar, and the column after it.
 fn bar(line: &[char], within: std::ops::Range<usize>) -> Option<(usize, usize)> {
     let is_bar = |at: &usize| ('\u{2580}'..='\u{259f}').contains(&line[*at]) || line[*at] == '◆';
     Some((within.clone().find(is_bar)?, within.rev().find(is_bar)? + 1))
 }
 
-/// The part of a column before a block begins.
+/// Returns the fraction of a column before a block starts.
 fn late(block: char) -> f64 {
     match block {
         '▐' => 0.5,
@@ -184,7 +184,7 @@ fn late(block: char) -> f64 {
     }
 }
 
-/// The part of a column after a block has ended.
+/// Returns the fraction of a column after a block has ended.
 fn early(block: char) -> f64 {
     match block {
         '▉'..='▏' => f64::from(u32::from(block) - u32::from('█')) / 8.0,
@@ -214,7 +214,7 @@ const CHARACTER: f64 = 7.8;
 const AXIS: f64 = 420.0;
 const ROW: f64 = 26.0;
 
-/// A text of which each character has its column, whatever the font.
+/// Writes a text with fixed columns, whatever the font.
 fn write_text(svg: &mut String, class: &str, (x, y): (f64, f64), text: &str) {
     let length = column(text.chars().count()) * CHARACTER;
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
@@ -225,7 +225,7 @@ fn write_text(svg: &mut String, class: &str, (x, y): (f64, f64), text: &str) {
     );
 }
 
-/// The waterfall as a picture.
+/// Returns the waterfall as SVG.
 fn picture(heading: &str, rows: &[Row]) -> String {
     let widest = |text: fn(&Row) -> &str| {
         let widths = rows.iter().map(|row| text(row).chars().count());
@@ -270,7 +270,7 @@ fn picture(heading: &str, rows: &[Row]) -> String {
     svg
 }
 
-/// The texts of that class in a picture.
+/// Returns the texts of a class in a picture.
 fn texts<'a>(svg: &'a str, class: &str) -> Vec<&'a str> {
     let begin = format!("<text class=\"{class}\"");
     let of_class = svg.lines().filter(|line| line.starts_with(&begin));
@@ -279,7 +279,7 @@ fn texts<'a>(svg: &'a str, class: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn the_picture_in_the_guide_is_what_the_example_draws() {
+fn picture_in_the_guide_matches_the_example() {
     let (heading, rows) = waterfall();
     let drawn = picture(&heading, &rows);
     let path = project().join("docs/waterfall.svg");
@@ -288,12 +288,12 @@ fn the_picture_in_the_guide_is_what_the_example_draws() {
     }
     let kept = read("docs/waterfall.svg");
     assert_eq!(texts(&kept, "label").len(), 7, "{kept}");
-    // Times differ from run to run.
+    // Times differ between runs.
     for class in ["label", "quiet tokens"] {
         assert_eq!(
             texts(&kept, class),
             texts(&drawn, class),
-            "draw it anew: CHATLAS_UPDATE_PICTURE=1 cargo test -p chatlas --test programs docs"
+            "update it:  CHATLAS_UPDATE_PICTURE=1 cargo test -p chatlas --test programs docs"
         );
     }
     for row in &rows {

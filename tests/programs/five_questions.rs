@@ -1,9 +1,9 @@
-//! The simulated day as a person runs it: each answer names what was planted in the traffic.
+//! The simulated day of the example `five_questions`: each answer names the planted cause.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The example, in an environment of its own. Cargo builds examples beside the tests.
+/// Returns the command of the example without inherited telemetry settings.
 fn example() -> Command {
     let test = std::env::current_exe().unwrap();
     let built: PathBuf = test.parent().unwrap().with_file_name("examples").join("five_questions");
@@ -14,7 +14,7 @@ fn example() -> Command {
     example
 }
 
-/// The answers, by the number of their question.
+/// Returns the answers in the order of the questions.
 fn answers() -> Vec<String> {
     let output = example().output().expect("the example is built");
     let error = String::from_utf8_lossy(&output.stderr);
@@ -28,19 +28,21 @@ fn answers() -> Vec<String> {
     starts.windows(2).map(|at| printed[at[0]..at[1]].to_owned()).collect()
 }
 
-/// The words of each line that is no heading.
+/// Returns the words of each line that is not a heading.
 fn rows(answer: &str) -> Vec<Vec<&str>> {
     let lines = answer.lines().skip(3).filter(|line| !line.trim().is_empty());
     lines.map(|line| line.split_whitespace().collect()).collect()
 }
 
 #[test]
-fn each_question_is_answered_with_what_was_planted() {
-    let [head, slow, dominant, errors, asked, cost] = &answers()[..] else { panic!("six parts") };
+fn each_answer_names_the_planted_cause() {
+    let [head, slow, dominant, errors, feedback, cost] = &answers()[..] else {
+        panic!("six parts")
+    };
     assert!(head.starts_with("600 conversations, 15 of them without an answer.\n"), "{head}");
     assert!(head.contains("1878 spans and 205 verdicts were exported."), "{head}");
 
-    // 1: the guests of one house wait, for its archive. Its calls take 360 ms, the others' 12 ms.
+    // 1: the users of one house wait for its archive: its calls take 360 ms, those of others 12 ms.
     let users = rows(slow);
     assert_eq!(users[0][1], "harbour", "the slowest of all: {slow}");
     assert_eq!(users.iter().filter(|row| row[1] == "garden").count(), 5, "{slow}");
@@ -49,14 +51,20 @@ fn each_question_is_answered_with_what_was_planted() {
     assert_eq!(differs[..2], ["execute_tool", "search_archive"], "{slow}");
     assert!(differs[2].parse::<f64>().unwrap() >= 360.0, "{slow}");
 
-    // 2: models before tools, and of the tools the archive.
+    // 2: model calls take longer than tools, and the archive is the slowest tool.
     let operations: Vec<&str> = dominant
         .lines()
         .filter_map(|line| line.trim_start().split_once("  ").map(|(name, _)| name))
         .collect();
-    let place = |name: &str| operations.iter().position(|found| *found == name).expect(name);
-    assert!(place("execute_tool search_archive") < place("execute_tool book_room"), "{dominant}");
-    assert!(place("execute_tool search_archive") < place("execute_tool room_price"), "{dominant}");
+    let position = |name: &str| operations.iter().position(|found| *found == name).expect(name);
+    assert!(
+        position("execute_tool search_archive") < position("execute_tool book_room"),
+        "{dominant}"
+    );
+    assert!(
+        position("execute_tool search_archive") < position("execute_tool room_price"),
+        "{dominant}"
+    );
     let calls: Vec<_> =
         rows(dominant).iter().map(|row| (row[1].to_owned(), row[2].to_owned())).collect();
     for (name, count) in [
@@ -69,7 +77,7 @@ fn each_question_is_answered_with_what_was_planted() {
         assert!(calls.contains(&(name.to_owned(), count.to_owned())), "{name}: {dominant}");
     }
 
-    // 3: rooms that are taken end nothing; a model that is short of capacity in the morning does.
+    // 3: booked rooms end no conversation; an overloaded model in the morning does.
     let expected = [
         "31 0 2 to 23 execute_tool book_room five_questions::traffic::RoomTaken",
         "9 9 8 to 10 chat deep-2 rate_limit_exceeded",
@@ -78,16 +86,16 @@ fn each_question_is_answered_with_what_was_planted() {
     ];
     assert_eq!(rows(errors).iter().map(|row| row.join(" ")).collect::<Vec<_>>(), expected);
 
-    // 4: what disappoints is the booking.
+    // 4: users are dissatisfied with the booking.
     let expected = [
         "256 82 0.90 When is breakfast served on weekends?",
         "135 41 0.90 What is the price of a double room next month?",
         "119 41 0.71 Please book a room with a view for Friday.",
         "90 41 0.90 What did my company agree with you about cancellations?",
     ];
-    assert_eq!(rows(asked).iter().map(|row| row.join(" ")).collect::<Vec<_>>(), expected);
+    assert_eq!(rows(feedback).iter().map(|row| row.join(" ")).collect::<Vec<_>>(), expected);
 
-    // 5: the tokens of the model calls, at the prices of a million.
+    // 5: the cost of the model calls, at prices per million tokens.
     let expected = [
         "deep-2 garden 98795 12460 0.4833",
         "deep-2 harbour 35883 4785 0.1794",
@@ -99,7 +107,7 @@ fn each_question_is_answered_with_what_was_planted() {
 }
 
 #[test]
-fn a_file_of_another_day_is_left_alone() {
+fn existing_file_is_not_overwritten() {
     let file = std::env::temp_dir().join(format!("five-questions-kept-{}", std::process::id()));
     std::fs::write(&file, "another day").unwrap();
     let output = example().arg(&file).output().expect("the example is built");

@@ -1,5 +1,5 @@
-//! The HTML report as a browser shows it: headless Chromium, where there is one. With
-//! `CHATLAS_SCREENSHOTS` set to a directory, pictures of it are put there.
+//! The HTML report in headless Chromium, if it is installed. If `CHATLAS_SCREENSHOTS` names a
+//! directory, screenshots are written to it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,20 +12,20 @@ use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tr
 use opentelemetry::{Context, KeyValue};
 use serde_json::json;
 
-/// The browser; none on a machine without, except where everything must be proved.
+/// Returns the browser, or `None` where none is installed. Panics if `CI=true`.
 fn chromium() -> Option<&'static str> {
     let there =
         |name: &&str| Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok();
     let found = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(there);
     if found.is_none() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "Chromium is to be installed");
-        eprintln!("skipped: there is no Chromium");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "install Chromium");
+        eprintln!("skipped: Chromium is not installed");
     }
     found
 }
 
 fn browse(page: &str, more: &[&str]) -> String {
-    let browser = chromium().expect("asked before");
+    let browser = chromium().expect("checked before");
     let profile = scratch(&format!("profile-{:?}", std::thread::current().id()));
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
@@ -56,13 +56,13 @@ fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
 }
 
-/// Makes traces at times of their own.
-struct Maker {
+/// Creates traces with given times.
+struct TraceBuilder {
     provider: SdkTracerProvider,
     now: SystemTime,
 }
 
-impl Maker {
+impl TraceBuilder {
     fn span(
         &self,
         parent: &Context,
@@ -88,7 +88,7 @@ impl Maker {
         Context::new().with_remote_span_context(span.span_context().clone())
     }
 
-    /// An assistant that asks a model, uses tools, and asks again; the root ends last.
+    /// Creates the trace of an assistant: a model call, tool calls, a second model call.
     fn assistant(&self, begin: u64, prompt: &str, tools: u64, error: Option<&'static str>) {
         let tracer = self.provider.tracer("test");
         let at = |millis| self.now + Duration::from_millis(begin + millis);
@@ -120,14 +120,14 @@ impl Maker {
                 KeyValue::new("http.request.resend_count", attempt),
             ]
         };
-        let asked = self.span(
+        let model_call = self.span(
             &below,
             "chat gpt-4o".into(),
             (begin, begin + 400),
             call(210, (76, 15), vec![]),
             None,
         );
-        self.span(&asked, "POST".into(), (begin + 2, begin + 205), http(0), None);
+        self.span(&model_call, "POST".into(), (begin + 2, begin + 205), http(0), None);
         for n in 0..tools {
             let tool = self.span(
                 &below,
@@ -171,10 +171,10 @@ impl Maker {
     }
 }
 
-/// One report after the other: there is one global SDK.
+/// Reports are created one after the other, because the SDK is global.
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-fn report(name: &str, make: impl FnOnce(&Maker)) -> PathBuf {
+fn report(name: &str, make: impl FnOnce(&TraceBuilder)) -> PathBuf {
     let file = scratch(name).with_extension("html");
     let prices =
         Prices::new("$").with_price("gpt-4o", Price::new(2.5, 10.0).with_cached_input(1.25));
@@ -187,13 +187,13 @@ fn report(name: &str, make: impl FnOnce(&Maker)) -> PathBuf {
         .unwrap();
     let provider = telemetry.tracer_provider().unwrap().clone();
     let now = SystemTime::UNIX_EPOCH + Duration::from_mins(29_450_000);
-    make(&Maker { provider, now });
+    make(&TraceBuilder { provider, now });
     telemetry.shutdown().unwrap();
     file
 }
 
 #[test]
-fn a_report_shows_traces_totals_errors_and_the_conversation() {
+fn report_shows_traces_totals_errors_and_the_conversation() {
     if chromium().is_none() {
         return;
     }
@@ -209,7 +209,7 @@ fn a_report_shows_traces_totals_errors_and_the_conversation() {
         }
     });
     let shown = dom(&page, "");
-    assert!(shown.contains("data-ready="), "it ran to its end");
+    assert!(shown.contains("data-ready="), "the script has finished");
     for text in [
         "of travel",
         "invoke_agent travel_assistant",
@@ -245,7 +245,7 @@ fn a_report_shows_traces_totals_errors_and_the_conversation() {
 }
 
 #[test]
-fn a_waterfall_can_be_filtered_collapsed_and_zoomed() {
+fn waterfall_can_be_filtered_collapsed_and_zoomed() {
     if chromium().is_none() {
         return;
     }
@@ -269,15 +269,15 @@ fn a_waterfall_can_be_filtered_collapsed_and_zoomed() {
         std::fs::read_to_string(&page).unwrap().replace("</body>", &format!("{acts}</body>"));
     std::fs::write(&page, changed).unwrap();
     let shown = dom(&page, "");
-    // The root and its four children; the middle half of 1.487 seconds.
+    // The root and its four children, zoomed to the middle half of 1.487 seconds.
     assert!(shown.contains("<title>1 traces, 5 rows, from 400 ms</title>"), "{shown}");
-    assert!(shown.contains("(+1)"), "what is hidden is counted");
+    assert!(shown.contains("(+1)"), "hidden rows are counted");
     assert!(shown.contains("✗ timeout"), "{shown}");
     std::fs::remove_file(page).unwrap();
 }
 
 #[test]
-fn what_people_write_is_text_and_nothing_else() {
+fn user_content_is_escaped() {
     if chromium().is_none() {
         return;
     }
@@ -289,19 +289,19 @@ fn what_people_write_is_text_and_nothing_else() {
     });
     let shown = dom(&page, "");
     assert!(shown.contains("data-ready="), "{shown}");
-    assert!(shown.contains("<title>chatlas traces</title>"), "no script of theirs ran");
-    assert!(!shown.contains("<img"), "no element of theirs is in the page");
+    assert!(shown.contains("<title>chatlas traces</title>"), "no injected script ran");
+    assert!(!shown.contains("<img"), "no injected element is in the page");
     assert!(shown.contains("&lt;img src=x"), "it is shown as text");
     std::fs::remove_file(page).unwrap();
 }
 
 #[test]
-fn ten_thousand_spans_are_a_page_that_opens_quickly() {
+fn report_of_ten_thousand_spans_opens_quickly() {
     if chromium().is_none() {
         return;
     }
     let page = report("large", |maker| {
-        // One trace of 8000 spans, and 250 small ones.
+        // One trace with 8000 spans, and 250 small ones.
         maker.assistant(0, "A long night", 3_996, None);
         for n in 0..250 {
             maker.assistant(100_000 + n * 5_000, "Short", 1, (n % 50 == 0).then_some("500"));
@@ -316,7 +316,7 @@ fn ten_thousand_spans_are_a_page_that_opens_quickly() {
     let ready = shown.split("data-ready=\"").nth(1).unwrap().split('"').next().unwrap();
     assert_eq!(ready.parse::<u32>().unwrap(), 1 + 4 + 2 * 3_996 + 250 * 7);
     let rows = shown.matches(r#"class="row"#).count();
-    assert!(rows < 200, "only what is seen is in the document: {rows}");
+    assert!(rows < 200, "only visible rows are in the document:  {rows}");
     println!("{ready} spans, {size} bytes, {rows} rows; {took:?}, an empty page {blank:?}");
     picture(&page, "?theme=light", "large-light.png");
     std::fs::remove_file(page).unwrap();

@@ -1,10 +1,10 @@
-//! What goes wrong between a program and Anthropic, and what its models may say at the edge of the
-//! protocol: each comes out typed, and the spans say so.
+//! Anthropic: errors, interrupted streams, and rare parts of the protocol. Errors are typed and
+//! recorded on the spans.
 
 use std::time::Duration;
 
-use crate::support::listening::{listen, provider_error};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::{provider_error, read_stream};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
@@ -50,7 +50,7 @@ fn message(content: &Value, reason: &str) -> Value {
         "usage": {"input_tokens": 3, "output_tokens": 2}})
 }
 
-fn says(text: &str) -> Value {
+fn text_reply(text: &str) -> Value {
     message(&json!([{"type": "text", "text": text}]), "end_turn")
 }
 
@@ -59,19 +59,23 @@ fn failure(code: &str, message: &str) -> Value {
 }
 
 fn model(server: &Server) -> Anthropic {
-    // Servers that stall are waited for, all others answer at once.
+    // Only servers that stall reach the read timeout.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
     let options = HttpOptions::default().with_read_timeout(patience).with_max_retries(0);
-    Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-key").with_http(options)
+    Anthropic::new("claude-1")
+        .with_base_url(server.url())
+        .with_api_key("canary-key")
+        .with_http(options)
 }
 
-/// A stream that fails after its first words: they are kept, and the span tells of them.
+/// Reads a stream that fails after its first text. Asserts that the text is kept in the history and
+/// that the failure is on the span.
 async fn failed_stream(answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
     let mut chat = Chat::new(model(&server));
-    let (text, result) = listen(&mut chat).await;
-    let error = result.expect_err("it is no good answer");
+    let (text, result) = read_stream(&mut chat).await;
+    let error = result.expect_err("the stream fails");
     assert!(text.starts_with("Hel"), "{text}");
     assert_eq!(chat.turns()[1].text(), text);
     assert_eq!(error.partial().map(chatlas::AssistantTurn::text), Some(text));
@@ -85,16 +89,16 @@ async fn failed_stream(answer: Answer) -> ProviderError {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_good_stream_is_a_good_answer() {
+async fn valid_stream_is_a_reply() {
     let body = begin() + &finish("end_turn") + &stop();
     let server = Server::start(vec![Answer::events(body)]);
-    let (text, reply) = listen(&mut Chat::new(model(&server))).await;
+    let (text, reply) = read_stream(&mut Chat::new(model(&server))).await;
     assert_eq!(text, "Hello");
     assert_eq!(reply.expect("an answer").text(), "Hello");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_without_its_last_event_is_truncated() {
+async fn stream_without_its_last_event_is_truncated() {
     for body in [begin(), begin() + &finish("end_turn")] {
         let error = failed_stream(Answer::events(body)).await;
         assert_eq!(error.kind(), Kind::TruncatedStream);
@@ -104,18 +108,18 @@ async fn a_stream_without_its_last_event_is_truncated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_stalls_times_out() {
+async fn stalled_stream_times_out() {
     assert_eq!(failed_stream(Answer::events(begin()).stalled()).await.kind(), Kind::Timeout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_is_no_json_is_malformed() {
+async fn event_with_invalid_json_is_malformed() {
     let body = begin() + "data: {\"type\": \n\n" + &finish("end_turn") + &stop();
     assert_eq!(failed_stream(Answer::events(body)).await.kind(), Kind::MalformedReply);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_event_is_the_vendors_error() {
+async fn error_event_is_a_typed_error() {
     for (code, kind) in [
         ("overloaded_error", Kind::Overloaded),
         ("api_error", Kind::Overloaded),
@@ -129,14 +133,14 @@ async fn an_error_event_is_the_vendors_error() {
         assert_eq!(error.message(), "sorry, [redacted]");
         assert_eq!(error.request_id(), Some("req_1"));
     }
-    // The id of the answer's own head is better than none.
-    let told = json!({"type": "error", "error": {"type": "api_error", "message": "no"}});
-    let answer = Answer::events(begin() + &event(&told)).header("request-id", "req_head");
+    // Without an id in the body, the id is that of the response header.
+    let body = json!({"type": "error", "error": {"type": "api_error", "message": "no"}});
+    let answer = Answer::events(begin() + &event(&body)).header("request-id", "req_head");
     assert_eq!(failed_stream(answer).await.request_id(), Some("req_head"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_answer_of_the_protocol_is_malformed() {
+async fn response_of_another_protocol_is_malformed() {
     for (answer, stream) in [
         (Answer::new(200, "text/html", "<h1>Sign in</h1>"), true),
         (Answer::new(200, "text/html", "<h1>Sign in</h1>"), false),
@@ -148,9 +152,9 @@ async fn what_is_no_answer_of_the_protocol_is_malformed() {
         let server = Server::start(vec![answer]);
         let mut chat = Chat::new(model(&server));
         let error = if stream {
-            listen(&mut chat).await.1.expect_err("no answer")
+            read_stream(&mut chat).await.1.expect_err("an error")
         } else {
-            provider_error(in_time(chat.chat("hi")).await.expect_err("no answer"))
+            provider_error(in_time(chat.chat("hi")).await.expect_err("an error"))
         };
         assert_eq!(error.kind(), Kind::MalformedReply, "{error}");
         assert!(chat.turns().is_empty());
@@ -158,7 +162,7 @@ async fn what_is_no_answer_of_the_protocol_is_malformed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_of_failure_says_what_is_wrong() {
+async fn failure_status_is_a_typed_error() {
     for (status, code, message, kind) in [
         (401, "authentication_error", "invalid x-api-key", Kind::Authentication),
         (404, "not_found_error", "model: claude-1", Kind::ModelNotFound),
@@ -183,17 +187,19 @@ async fn an_answer_of_failure_says_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_pass_is_tried_again() {
+async fn transient_failures_are_retried() {
     let busy = Answer::json(529, &failure("overloaded_error", "Overloaded"));
-    let server =
-        Server::start(vec![busy.header("retry-after-ms", "10"), Answer::json(200, &says("ok"))]);
+    let server = Server::start(vec![
+        busy.header("retry-after-ms", "10"),
+        Answer::json(200, &text_reply("ok")),
+    ]);
     let model = model(&server).with_http(HttpOptions::default());
     assert_eq!(in_time(Chat::new(model).chat("hi")).await.expect("an answer").text(), "ok");
     assert_eq!(server.sent().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_key_is_named_where_one_is_needed() {
+async fn missing_key_is_named_in_the_error() {
     for url in ["https://api.anthropic.com", "https://API.anthropic.com/v1/"] {
         let model = Anthropic::new("claude-1").with_base_url(url).with_api_key(" ");
         let error = provider_error(in_time(Chat::new(model).chat("hi")).await.unwrap_err());
@@ -203,10 +209,10 @@ async fn a_missing_key_is_named_where_one_is_needed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_shown_nowhere() {
+async fn api_key_is_redacted_everywhere() {
     let recorder = Recorder::new();
-    let told = failure("authentication_error", "the key canary-key is wrong");
-    let server = Server::start(vec![Answer::json(401, &told)]);
+    let body = failure("authentication_error", "the key canary-key is wrong");
+    let server = Server::start(vec![Answer::json(401, &body)]);
     let model = model(&server).with_http_spans(true);
     let shown = format!("{model:?}");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
@@ -215,9 +221,9 @@ async fn a_key_is_shown_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_are_sent_in_the_vendors_words() {
+async fn parameters_are_sent_as_the_vendor_names_them() {
     let recorder = Recorder::new();
-    let server = Server::start(vec![Answer::json(200, &says("ok"))]);
+    let server = Server::start(vec![Answer::json(200, &text_reply("ok"))]);
     let model = model(&server).with_adaptive_thinking().with_beta("one").with_beta("two");
     let model = model.with_tool(WebSearch::new()).with_tool(WebFetch::new().with_max_uses(1));
     let mut chat = Chat::new(model)
@@ -257,7 +263,7 @@ async fn parameters_are_sent_in_the_vendors_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thoughts_searches_and_all_else_of_the_vendors_are_sent_back_as_they_came() {
+async fn vendor_specific_content_is_sent_back_verbatim() {
     let recorder = Recorder::new();
     let content = json!([
         {"type": "compaction", "content": "So far.", "encrypted_content": "ZW5j"},
@@ -287,7 +293,7 @@ async fn thoughts_searches_and_all_else_of_the_vendors_are_sent_back_as_they_cam
     assert_eq!(reply.text(), "It is so. Or not.");
     let cited = |content: &Content| matches!(content, Content::Citation(_));
     assert!(reply.turn.contents.iter().any(cited));
-    // A conversation that is stored in between is the same.
+    // A stored history sends the same request.
     let stored = serde_json::to_string(chat.turns()).expect("JSON");
     let turns: Vec<Turn> = serde_json::from_str(&stored).expect("turns");
     chat.set_turns(turns);
@@ -297,11 +303,11 @@ async fn thoughts_searches_and_all_else_of_the_vendors_are_sent_back_as_they_cam
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_value_is_asked_for_in_a_form_that_the_api_enforces_or_by_a_tool() {
+async fn structured_output_uses_the_api_or_a_tool() {
     let answer = json!([{"type": "tool_use", "id": "t", "name": "_structured_tool_call",
         "input": {"data": {"value": {"a": 1}}}}]);
     let server = Server::start(vec![
-        Answer::json(200, &says("{\"value\": 7}")),
+        Answer::json(200, &text_reply("{\"value\": 7}")),
         Answer::json(200, &message(&answer, "tool_use")),
     ]);
     let model = Anthropic::new("claude-haiku-4-5").with_base_url(server.url()).with_api_key("k");
@@ -317,7 +323,7 @@ async fn a_value_is_asked_for_in_a_form_that_the_api_enforces_or_by_a_tool() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_was_stopped_says_why() {
+async fn stop_reasons_are_mapped_to_finish_reasons() {
     for (reason, expected) in [
         ("max_tokens", FinishReason::Length),
         ("model_context_window_exceeded", FinishReason::Length),
@@ -326,7 +332,7 @@ async fn an_answer_that_was_stopped_says_why() {
     ] {
         let recorder = Recorder::new();
         let server = Server::start(vec![Answer::events(begin() + &finish(reason) + &stop())]);
-        let reply = listen(&mut Chat::new(model(&server))).await.1.expect("an answer");
+        let reply = read_stream(&mut Chat::new(model(&server))).await.1.expect("an answer");
         recorder.assert_sound();
         let call = recorder.span("chat claude-1");
         assert_eq!(call["gen_ai.response.finish_reasons"], json!([expected.as_str()]));
@@ -335,27 +341,28 @@ async fn an_answer_that_was_stopped_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_stands_where_an_answer_is_cut_is_not_shown() {
+async fn key_at_the_cut_of_a_long_error_body_is_redacted() {
     let _recorder = Recorder::new();
     let body = format!("{} canary-0123456789", "x".repeat(285));
     let server = Server::start(vec![Answer::json(400, &json!(body))]);
-    let model = Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-0123456789");
+    let model =
+        Anthropic::new("claude-1").with_base_url(server.url()).with_api_key("canary-0123456789");
     let error = in_time(Chat::new(model).chat("hi")).await.expect_err("a refusal").to_string();
     assert!(error.contains("xxx") && !error.contains("canary"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_that_are_told_at_the_end_alone_are_counted() {
+async fn usage_in_the_last_event_only_is_counted() {
     let _recorder = Recorder::new();
     let begin = begin().replace("{\"input_tokens\":3,\"output_tokens\":1}", "null");
     assert!(begin.contains("\"usage\":null"), "{begin}");
     let server = Server::start(vec![Answer::events(begin + &finish("end_turn") + &stop())]);
-    let reply = listen(&mut Chat::new(model(&server))).await.1.expect("an answer");
+    let reply = read_stream(&mut Chat::new(model(&server))).await.1.expect("an answer");
     assert_eq!(reply.usage.output_tokens, Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
+async fn paused_turn_continues_within_max_rounds() {
     let recorder = Recorder::new();
     let call = json!({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search",
         "input": {"query": "rust"}});
@@ -366,9 +373,9 @@ async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
     let server = Server::start(vec![
         Answer::json(200, &message(&first, "pause_turn")),
         Answer::json(200, &message(&rest, "end_turn")),
-        Answer::json(200, &says("Bye.")),
+        Answer::json(200, &text_reply("Bye.")),
         Answer::json(200, &message(&first, "pause_turn")),
-        Answer::json(200, &says("Still here.")),
+        Answer::json(200, &text_reply("Still here.")),
     ]);
     let mut chat = Chat::new(model(&server).with_caching(Caching::Off)).with_max_rounds(2);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
@@ -378,19 +385,19 @@ async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
     let messages = |index: usize| server.sent()[index].body["messages"].clone();
     assert_eq!(messages(1)[1], json!({"role": "assistant", "content": first}));
     let finished: Vec<_> = recorder
-        .spans_of("chat")
+        .spans_with_operation("chat")
         .iter()
         .map(|span| span["gen_ai.response.finish_reasons"].clone())
         .collect();
     assert_eq!(finished, [json!(["pause_turn"]), json!(["stop"])]);
 
-    // One turn, as if there had been no pause.
+    // The paused parts are one turn.
     in_time(chat.chat("and?")).await.expect("an answer");
     assert_eq!(chat.turns().len(), 4);
-    let whole = json!([first[0], call, found, rest[1]]);
-    assert_eq!(messages(2)[1], json!({"role": "assistant", "content": whole}));
+    let complete = json!([first[0], call, found, rest[1]]);
+    assert_eq!(messages(2)[1], json!({"role": "assistant", "content": complete}));
 
-    // A pause that was the end is sent without the call that nobody answers.
+    // If the run ends with a pause, the turn is sent without its open call.
     let mut chat = chat.with_max_rounds(1);
     let error = in_time(chat.chat("more")).await.expect_err("a bound");
     assert_eq!(error, ChatError::TooManyRounds { limit: 1 });
@@ -399,13 +406,14 @@ async fn a_paused_turn_goes_on_by_itself_within_the_rounds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_model_answers_in_the_form_that_is_asked_for() {
+async fn older_model_returns_structured_output_by_a_tool() {
     let call = json!([{"type": "tool_use", "id": "toolu_1", "name": "_structured_tool_call",
         "input": {"data": {"city": "Tokyo"}}}]);
     let server = Server::start(vec![Answer::json(200, &message(&call, "tool_use"))]);
     let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
-    let model = Anthropic::new("claude-3-5-haiku-latest").with_base_url(server.url()).with_api_key("k");
-    let output = OutputSchema { name: "place".into(), schema: schema.clone(), strict: true };
+    let model =
+        Anthropic::new("claude-3-5-haiku-latest").with_base_url(server.url()).with_api_key("k");
+    let output = OutputSchema::new("location", schema.clone()).with_strict(true);
     let reply =
         in_time(Chat::new(model).with_output(output).chat("where?")).await.expect("an answer");
     assert_eq!(reply.text(), "{\"city\":\"Tokyo\"}");
@@ -416,7 +424,7 @@ async fn an_older_model_answers_in_the_form_that_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_models_is_read_to_its_last_page() {
+async fn model_list_is_read_to_its_last_page() {
     let page = |id: &str, more: bool| {
         Answer::json(200, &json!({"data": [{"id": id}], "has_more": more, "last_id": id}))
     };

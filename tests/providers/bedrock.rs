@@ -1,12 +1,13 @@
-//! What goes wrong between a program and AWS Bedrock: each a typed error, and the spans say so.
+//! AWS Bedrock: errors, damaged frames, credentials and regions. Errors are typed and recorded on
+//! the spans.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::support::frames::{CONTENT_TYPE, chunk, event, exception, frame};
-use crate::support::listening::{listen, provider_error};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::{provider_error, read_stream};
 use crate::support::timeout::in_time;
 use chatlas::bedrock::{Credentials, provide_credentials_fn};
 use chatlas::prelude::*;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const APIS: [BedrockApi; 2] = [BedrockApi::InvokeModel, BedrockApi::Converse];
 
-/// The first words of a reply.
+/// Returns the first events of a reply.
 fn begin(api: BedrockApi) -> Vec<u8> {
     match api {
         BedrockApi::InvokeModel => [
@@ -36,7 +37,7 @@ fn begin(api: BedrockApi) -> Vec<u8> {
 }
 
 fn model(server: &Server) -> Bedrock {
-    // Servers that stall are waited for, all others answer at once.
+    // Only servers that stall reach the read timeout.
     let patience = Duration::from_millis(if server.stalls() { 300 } else { 20_000 });
     let options = HttpOptions::default().with_read_timeout(patience).with_max_retries(0);
     let token = Some("canary-token".to_owned());
@@ -48,7 +49,8 @@ fn model(server: &Server) -> Bedrock {
         .with_http(options)
 }
 
-/// A stream that fails after its first words: they are kept, and the span tells of the failure.
+/// Reads a stream that fails after its first text. Asserts that the text is kept in the history and
+/// that the failure is on the span.
 async fn failed_stream(api: BedrockApi, answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer.header("x-amzn-requestid", "req-1")]);
@@ -64,7 +66,7 @@ async fn failed_stream(api: BedrockApi, answer: Answer) -> ProviderError {
         }
     }
     drop(stream);
-    let error = failed.expect("it is no good answer");
+    let error = failed.expect("the stream fails");
     assert_eq!(text, "Hel");
     assert_eq!(chat.turns()[1].text(), "Hel");
     assert_eq!(error.request_id(), Some("req-1"));
@@ -79,7 +81,7 @@ fn streamed(body: Vec<u8>) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_ends_too_early_is_truncated() {
+async fn stream_without_its_last_event_is_truncated() {
     for api in APIS {
         let begin = begin(api);
         let more = event("contentBlockStop", &json!({"contentBlockIndex": 0}));
@@ -94,7 +96,7 @@ async fn a_stream_that_ends_too_early_is_truncated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_exception_in_a_stream_is_typed() {
+async fn exception_in_a_stream_is_a_typed_error() {
     for api in APIS {
         for (kind, status, expected) in [
             ("throttlingException", None, Kind::RateLimit),
@@ -125,15 +127,15 @@ async fn an_exception_in_a_stream_is_typed() {
         let error = failed_stream(api, streamed(body)).await;
         assert_eq!((error.code(), error.message()), (Some("InternalFailure"), "broken"));
     }
-    // Anthropic's own errors come within a chunk.
-    let told = json!({"type": "error",
+    // Anthropic's errors are in a chunk.
+    let body = json!({"type": "error",
         "error": {"type": "overloaded_error", "message": "Overloaded"}});
-    let body = [begin(APIS[0]), chunk(&told)].concat();
+    let body = [begin(APIS[0]), chunk(&body)].concat();
     assert_eq!(failed_stream(APIS[0], streamed(body)).await.kind(), Kind::Overloaded);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frame_that_is_damaged_is_malformed() {
+async fn damaged_frame_is_malformed() {
     for api in APIS {
         let good = begin(api);
         let next = event("contentBlockStop", &json!({"contentBlockIndex": 0}));
@@ -146,10 +148,10 @@ async fn a_frame_that_is_damaged_is_malformed() {
         let length = |length: u32| [&length.to_be_bytes()[..], &next[4..]].concat();
         for bad in [
             damaged(last),     // the checksum
-            damaged(last - 6), // what it is of
-            damaged(9),        // the checksum of the beginning
-            length(0),         // shorter than a frame can be
-            length(u32::MAX),  // longer than one may be
+            damaged(last - 6), // the payload
+            damaged(9),        // the checksum of the prelude
+            length(0),         // shorter than the minimum
+            length(u32::MAX),  // longer than the maximum
             frame(&[(":message-type", "event")], &json!({})),
             frame(&[(":message-type", "novelty")], &json!({})),
         ] {
@@ -165,15 +167,15 @@ async fn a_frame_that_is_damaged_is_malformed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_may_leave_out_what_aws_wraps_events_in() {
-    let told = json!({"type": "error",
+async fn events_without_the_aws_wrapper_are_read() {
+    let body = json!({"type": "error",
         "error": {"type": "overloaded_error", "message": "Overloaded"}});
-    let body = [begin(APIS[0]), event("chunk", &told)].concat();
+    let body = [begin(APIS[0]), event("chunk", &body)].concat();
     assert_eq!(failed_stream(APIS[0], streamed(body)).await.kind(), Kind::Overloaded);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_answer_of_the_protocol_is_malformed() {
+async fn response_of_another_protocol_is_malformed() {
     for api in APIS {
         for (answer, stream) in [
             (Answer::new(200, "text/html", "<h1>Sign in</h1>"), true),
@@ -184,9 +186,9 @@ async fn what_is_no_answer_of_the_protocol_is_malformed() {
             let server = Server::start(vec![answer]);
             let mut chat = Chat::new(model(&server).with_api(api));
             let error = if stream {
-                in_time(chat.stream("hi").next()).await.expect("an end").expect_err("no answer")
+                in_time(chat.stream("hi").next()).await.expect("an end").expect_err("an error")
             } else {
-                in_time(chat.chat("hi")).await.expect_err("no answer")
+                in_time(chat.chat("hi")).await.expect_err("an error")
             };
             assert_eq!(provider_error(error).kind(), Kind::MalformedReply);
         }
@@ -194,7 +196,7 @@ async fn what_is_no_answer_of_the_protocol_is_malformed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_of_failure_says_what_is_wrong() {
+async fn failure_status_is_a_typed_error() {
     for (status, code, message, kind) in [
         (403, "AccessDeniedException", "You have no access.", Kind::Authentication),
         (403, "ExpiredTokenException", "The token has expired.", Kind::Authentication),
@@ -236,11 +238,11 @@ async fn each_attempt_is_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_credential_is_shown_anywhere() {
+async fn credentials_are_redacted_everywhere() {
     let recorder = Recorder::new();
-    let told = json!({"message": "The request signature we calculated does not match. canary-token \
+    let body = json!({"message": "The request signature we calculated does not match. canary-token \
         canary-secret. The Canonical String for this request should have been\nx-amz: canary-token"});
-    let answer = Answer::json(403, &told).header("x-amzn-errortype", "InvalidSignatureException");
+    let answer = Answer::json(403, &body).header("x-amzn-errortype", "InvalidSignatureException");
     let server = Server::start(vec![answer]);
     let model = model(&server).with_http_spans(true);
     let shown = format!("{model:?}");
@@ -253,19 +255,19 @@ async fn no_credential_is_shown_anywhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_credential_that_a_stream_quotes_is_not_shown() {
+async fn credentials_are_redacted_in_stream_errors() {
     for api in APIS {
-        let told = json!({"message": "no: AKIDTEST canary-secret canary-token"});
-        let body = [begin(api), exception("validationException", &told)].concat();
+        let body = json!({"message": "no: AKIDTEST canary-secret canary-token"});
+        let body = [begin(api), exception("validationException", &body)].concat();
         let error = failed_stream(api, streamed(body)).await;
         assert_eq!(error.message(), "no: [redacted] [redacted] [redacted]");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_that_have_run_out_are_asked_for_anew() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
+async fn expired_credentials_are_requested_again() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
     let keys = provide_credentials_fn(move || {
         let number = count.fetch_add(1, Ordering::Relaxed);
         let end = SystemTime::now() + Duration::from_hours(1);
@@ -281,14 +283,14 @@ async fn credentials_that_have_run_out_are_asked_for_anew() {
     let error = provider_error(in_time(chat.chat("hi")).await.unwrap_err());
     assert_eq!(error.kind(), Kind::Authentication);
     assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
     assert!(server.sent()[1].head.contains("Credential=AKID1/"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guardrail_that_steps_in_is_seen_in_the_reply_of_claude() {
+async fn guardrail_intervention_is_a_content_filter_finish() {
     let usage = json!({"input_tokens": 3, "output_tokens": 2});
-    let whole = json!({"id": "msg_1", "content": [{"type": "text", "text": "Hel"}],
+    let complete = json!({"id": "msg_1", "content": [{"type": "text", "text": "Hel"}],
         "stop_reason": "end_turn", "usage": usage, "amazon-bedrock-guardrailAction": "INTERVENED"});
     let end = [
         chunk(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
@@ -296,18 +298,18 @@ async fn a_guardrail_that_steps_in_is_seen_in_the_reply_of_claude() {
         chunk(&json!({"type": "message_stop", "amazon-bedrock-guardrailAction": "NONE"})),
     ];
     let stream = [begin(BedrockApi::InvokeModel), end.concat()].concat();
-    let server = Server::start(vec![Answer::json(200, &whole), streamed(stream)]);
+    let server = Server::start(vec![Answer::json(200, &complete), streamed(stream)]);
     let recorder = Recorder::new();
     let mut chat = Chat::new(model(&server));
     in_time(chat.chat("hi")).await.expect("an answer");
-    listen(&mut chat).await.1.expect("an answer");
-    for span in recorder.spans_of("chat") {
+    read_stream(&mut chat).await.1.expect("an answer");
+    for span in recorder.spans_with_operation("chat") {
         assert_eq!(span["gen_ai.response.finish_reasons"], json!(["content_filter"]));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_credentials_provider_says_is_not_shown() {
+async fn message_of_a_failing_credentials_provider_is_hidden() {
     let failing = provide_credentials_fn(|| async {
         Err(chatlas::bedrock::CredentialsError::provider_error("canary-secret"))
     });
@@ -318,7 +320,7 @@ async fn what_a_credentials_provider_says_is_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_region_says_where_to_go() {
+async fn region_determines_the_host() {
     for (region, host) in [
         ("eu-west-1", "bedrock-runtime.eu-west-1.amazonaws.com"),
         ("cn-north-1", "bedrock-runtime.cn-north-1.amazonaws.com.cn"),
@@ -331,7 +333,7 @@ async fn the_region_says_where_to_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_arn_is_one_part_of_the_address() {
+async fn arn_is_one_path_segment() {
     let arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/a1";
     let done = json!({"output": {"message": {"content": [{"text": "ok"}]}}});
     let server = Server::start(vec![Answer::json(200, &done)]);

@@ -1,5 +1,5 @@
-//! The Converse API of AWS Bedrock, on small replies in AWS's published shapes: what is sent, what
-//! comes out whole and in frames, and what the spans say.
+//! The Converse API of AWS Bedrock, with small replies in AWS's published format: requests, complete
+//! and streamed replies, spans.
 
 use crate::support::frames::{answer, event};
 use crate::support::server::{Answer, Server};
@@ -26,7 +26,10 @@ fn get_weather(
 }
 
 fn model(name: &str, server: &Server) -> Bedrock {
-    Bedrock::new(name).with_region("us-east-1").with_base_url(server.url()).with_api_key("canary-key")
+    Bedrock::new(name)
+        .with_region("us-east-1")
+        .with_base_url(server.url())
+        .with_api_key("canary-key")
 }
 
 fn usage() -> Value {
@@ -54,8 +57,8 @@ fn end(reason: &str) -> [Vec<u8>; 2] {
     ]
 }
 
-/// A reply that thinks and asks for the weather, in frames.
-fn asks() -> Vec<Vec<u8>> {
+/// Returns the frames of a reply with thinking, text and a tool call.
+fn tool_call_frames() -> Vec<Vec<u8>> {
     let call = json!({"toolUse": {"toolUseId": "tooluse_1", "name": "get_weather"}});
     let mut frames = vec![
         event("messageStart", &json!({"role": "assistant"})),
@@ -80,7 +83,7 @@ fn thought() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conversation_with_a_tool_is_held_in_frames() {
+async fn streamed_conversation_with_a_tool() {
     let recorder = Recorder::new();
     let says = [
         vec![
@@ -91,7 +94,7 @@ async fn a_conversation_with_a_tool_is_held_in_frames() {
         end("end_turn").to_vec(),
     ];
     let server = Server::start(vec![
-        answer(&asks()).header("x-amzn-requestid", "req-1"),
+        answer(&tool_call_frames()).header("x-amzn-requestid", "req-1"),
         answer(&says.concat()).header("x-amzn-requestid", "req-2"),
     ]);
     let model = model(CLAUDE, &server).with_api(BedrockApi::Converse).with_thinking_budget(1024);
@@ -132,7 +135,7 @@ async fn a_conversation_with_a_tool_is_held_in_frames() {
                 {"thinking": {"type": "enabled", "budget_tokens": 1024}},
         })
     );
-    // The thought goes back with its signature, and the result under the id of the call.
+    // The thinking is sent back with its signature, and the result with the id of the call.
     let call = json!({"toolUseId": "tooluse_1", "name": "get_weather", "input": {"city": "Tokyo"}});
     let result = json!({"toolUseId": "tooluse_1", "content": [{"text": "Tokyo: rain"}]});
     assert_eq!(
@@ -148,7 +151,7 @@ async fn a_conversation_with_a_tool_is_held_in_frames() {
     recorder.assert_sound();
     let spans = recorder.spans();
     assert!(!format!("{spans:?}").contains("canary"));
-    // The first of two.
+    // The first of two calls.
     let name = format!("chat {CLAUDE}");
     let call = spans.iter().find(|span| span.name() == name).expect("a span");
     for (key, value) in [
@@ -168,23 +171,24 @@ async fn a_conversation_with_a_tool_is_held_in_frames() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reply_is_the_same_whole_and_wherever_its_frames_are_cut() {
+async fn reply_is_equal_complete_and_split_at_any_byte() {
     let call = json!({"toolUseId": "tooluse_1", "name": "get_weather", "input": {"city": "Tokyo"}});
     let content = json!([thought(), {"text": "Let me look. ☂"}, {"toolUse": call}]);
     let id = |answer: Answer| answer.header("x-amzn-requestid", "req-1");
-    let whole = Server::start(vec![id(Answer::json(200, &reply(&content, "tool_use")))]);
+    let complete = Server::start(vec![id(Answer::json(200, &reply(&content, "tool_use")))]);
     let model_of = |server: &Server| model(CLAUDE, server).with_api(BedrockApi::Converse);
     let request = ChatRequest::new([Turn::user("hi")]);
-    let expected = in_time(model_of(&whole).chat(request.clone())).await.expect("a reply");
+    let expected = in_time(model_of(&complete).chat(request.clone())).await.expect("a reply");
     let calls: Vec<&ToolRequest> = expected.tool_requests().collect();
     assert_eq!(calls[0].arguments, json!({"city": "Tokyo"}));
     assert_eq!(expected.finish_reason, Some(FinishReason::ToolCall));
-    assert!(whole.sent()[0].head.contains("/converse HTTP/1.1"));
+    assert!(complete.sent()[0].head.contains("/converse HTTP/1.1"));
 
-    let length = asks().concat().len();
-    let mut cuts: Vec<Vec<usize>> = (1..length).map(|place| vec![place]).collect();
+    let length = tool_call_frames().concat().len();
+    let mut cuts: Vec<Vec<usize>> = (1..length).map(|position| vec![position]).collect();
     cuts.push((1..length).collect());
-    let answers = cuts.iter().map(|places| id(answer(&asks())).cut(places)).collect();
+    let answers =
+        cuts.iter().map(|positions| id(answer(&tool_call_frames())).split_at(positions)).collect();
     let server = Server::start(answers);
     let model = model_of(&server);
     for _ in &cuts {
@@ -195,22 +199,22 @@ async fn a_reply_is_the_same_whole_and_wherever_its_frames_are_cut() {
         }
         assert_eq!(last, Some(CompletionEvent::Done(expected.clone().into())));
     }
-    println!("{} ways to cut it", cuts.len());
+    println!("{} ways to split it", cuts.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guardrail_is_asked_for_and_seen() {
+async fn guardrail_is_requested_and_recorded() {
     for api in [BedrockApi::Converse, BedrockApi::InvokeModel] {
         let recorder = Recorder::new();
-        let told = match api {
+        let body = match api {
             BedrockApi::Converse => reply(&json!([{"text": "No."}]), "guardrail_intervened"),
             _ => json!({"content": [{"type": "text", "text": "No."}], "stop_reason": "refusal"}),
         };
-        let server = Server::start(vec![Answer::json(200, &told).header("x-amzn-requestid", "r")]);
+        let server = Server::start(vec![Answer::json(200, &body).header("x-amzn-requestid", "r")]);
         let model = model(CLAUDE, &server).with_api(api).with_guardrail("gr-1", "2");
         let reply = in_time(Chat::new(model).chat("hi")).await.expect("an answer");
         assert_eq!(reply.turn.finish_reason, Some(FinishReason::ContentFilter));
-        // What the body does not tell is known from the request.
+        // The body does not contain the guardrail; the request does.
         assert_eq!(reply.turn.response_id.as_deref(), Some("r"));
         assert_eq!(reply.turn.model.as_deref(), Some(CLAUDE));
         let sent = &server.sent()[0];
@@ -228,26 +232,26 @@ async fn a_guardrail_is_asked_for_and_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tool_that_aws_runs_is_not_asked_of_the_program() {
+async fn server_tool_of_aws_is_not_run_by_the_program() {
     let recorder = Recorder::new();
-    let said = json!([
+    let content = json!([
         {"toolUse": {"toolUseId": "t1", "name": "nova_grounding", "input": {"query": "rust"},
             "type": "server_tool_use"}},
         {"toolResult": {"toolUseId": "t1", "content": [{"json": {"found": 1}}],
             "type": "nova_grounding_result", "status": "success"}},
         {"text": "So it is."},
     ]);
-    let server = Server::start(vec![Answer::json(200, &reply(&said, "end_turn"))]);
+    let server = Server::start(vec![Answer::json(200, &reply(&content, "end_turn"))]);
     let mut chat = Chat::new(model(NOVA, &server)).with_capture(Capture::Spans);
     let reply = in_time(chat.chat("hi")).await.expect("an answer");
     assert_eq!((reply.text().as_str(), reply.rounds), ("So it is.", 1));
     in_time(chat.chat("and?")).await.expect("an answer");
-    assert_eq!(server.sent()[1].body["messages"][1]["content"], said);
+    assert_eq!(server.sent()[1].body["messages"][1]["content"], content);
     recorder.assert_sound();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn caching_is_asked_for_where_it_is_wanted() {
+async fn cache_points_are_sent_if_caching_is_on() {
     let server =
         Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}]), "end_turn"))]);
     for caching in [Caching::Off, Caching::FiveMinutes] {
@@ -260,7 +264,7 @@ async fn caching_is_asked_for_where_it_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_are_counted_by_both_apis() {
+async fn both_apis_count_tokens() {
     let server = Server::start(vec![Answer::json(200, &json!({"inputTokens": 11}))]);
     let request = || ChatRequest::new([Turn::user("hi")]);
     for (name, kind) in [(NOVA, "converse"), (CLAUDE, "invokeModel")] {
@@ -273,15 +277,15 @@ async fn tokens_are_counted_by_both_apis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_are_asked_for_again_when_they_end() {
+async fn expired_credentials_are_requested_again() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::{Duration, SystemTime};
     let server =
         Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}]), "end_turn"))]);
-    for (holds, asked_for) in [(None, 3), (Some(3600), 1), (Some(30), 3)] {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
+    for (holds, requested) in [(None, 3), (Some(3600), 1), (Some(30), 3)] {
+        let provided = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&provided);
         let keys = provide_credentials_fn(move || {
             let count = Arc::clone(&count);
             async move {
@@ -297,9 +301,9 @@ async fn credentials_are_asked_for_again_when_they_end() {
         for _ in 0..3 {
             in_time(model.chat(ChatRequest::new([Turn::user("hi")]))).await.expect("an answer");
         }
-        assert_eq!(asked.load(Ordering::SeqCst), asked_for, "{holds:?}");
+        assert_eq!(provided.load(Ordering::SeqCst), requested, "{holds:?}");
         let head = &server.sent().pop().expect("a request").head;
-        assert!(head.contains(&format!("Credential=AKID{}/", asked_for - 1)), "{head}");
+        assert!(head.contains(&format!("Credential=AKID{}/", requested - 1)), "{head}");
         assert!(head.contains("x-amz-security-token: tok"), "{head}");
     }
 }

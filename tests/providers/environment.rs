@@ -1,5 +1,5 @@
-//! Anthropic and Bedrock as the environment alone sets them: each in a process of its own, which
-//! has no other variables than those of the test.
+//! Settings of Anthropic and Bedrock from environment variables. Each test runs in a child process
+//! with only the variables of the test.
 
 use std::process::{Command, Output};
 
@@ -9,50 +9,53 @@ use chatlas::ChatRequest;
 use chatlas::prelude::*;
 use serde_json::json;
 
-/// What the process of a test is to do.
+/// The variable with the task of the child process.
 const TASK: &str = "CHATLAS_TEST_TASK";
 
-/// Runs this very test binary, for that task, with those variables and no others.
+/// Runs this test binary for a task, with these variables and no others.
 fn process(task: &str, variables: &[(&str, &str)]) -> (String, Output) {
     let mut command = Command::new(std::env::current_exe().expect("a test binary"));
-    command.args(["environment::the_process_of_a_test", "--exact", "--ignored", "--nocapture"]);
+    command.args(["environment::child_process", "--exact", "--ignored", "--nocapture"]);
     command.env_clear().env(TASK, task).env("AWS_EC2_METADATA_DISABLED", "true");
     let output = command.envs(variables.iter().copied()).output().expect("a process");
     (String::from_utf8_lossy(&output.stdout).into_owned(), output)
 }
 
-async fn ask(model: impl Provider) {
+async fn run(model: impl Provider) {
     match in_time(model.chat(ChatRequest::new([Turn::user("hi")]))).await {
-        Ok(reply) => println!("said: {}", reply.text()),
+        Ok(reply) => println!("reply:  {}", reply.text()),
         Err(error) => println!("failed: {error}"),
     }
 }
 
 #[tokio::test]
-#[ignore = "it is what the other tests here start"]
-async fn the_process_of_a_test() {
+#[ignore = "run by other tests"]
+async fn child_process() {
     match std::env::var(TASK).as_deref() {
-        Ok("anthropic") => ask(chatlas::Anthropic::new("claude-1")).await,
+        Ok("anthropic") => run(chatlas::Anthropic::new("claude-1")).await,
         #[cfg(feature = "bedrock")]
-        Ok("bedrock") => ask(chatlas::Bedrock::new("amazon.nova-lite-v1:0")).await,
+        Ok("bedrock") => run(chatlas::Bedrock::new("amazon.nova-lite-v1:0")).await,
         _ => {}
     }
 }
 
 #[test]
-fn anthropic_takes_its_key_and_address_from_the_environment() {
-    let said = json!({"content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn"});
-    let server = Server::start(vec![Answer::json(200, &said)]);
+fn anthropic_reads_its_key_and_base_url_from_the_environment() {
+    let body = json!({"content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn"});
+    let server = Server::start(vec![Answer::json(200, &body)]);
     for url in [server.root().to_owned(), format!("{}/v1/", server.root())] {
         let variables = [("ANTHROPIC_API_KEY", " k-env\n"), ("ANTHROPIC_BASE_URL", &url)];
-        let (told, output) = process("anthropic", &variables);
-        assert!(told.contains("said: ok"), "{told} {output:?}");
+        let (stdout, output) = process("anthropic", &variables);
+        assert!(stdout.contains("reply:  ok"), "{stdout} {output:?}");
         let head = server.sent().pop().expect("a request").head;
         assert!(head.starts_with("POST /v1/messages HTTP/1.1"), "{head}");
         assert!(head.contains("x-api-key: k-env\r\n"), "{head}");
     }
-    let (told, output) = process("anthropic", &[]);
-    assert!(told.contains("set the environment variable ANTHROPIC_API_KEY"), "{told} {output:?}");
+    let (stdout, output) = process("anthropic", &[]);
+    assert!(
+        stdout.contains("set the environment variable ANTHROPIC_API_KEY"),
+        "{stdout} {output:?}"
+    );
 }
 
 #[cfg(feature = "bedrock")]
@@ -64,21 +67,21 @@ mod bedrock {
 
     const ENDPOINT: &str = "AWS_ENDPOINT_URL_BEDROCK_RUNTIME";
 
-    fn said() -> Answer {
+    fn reply() -> Answer {
         let content = json!([{"text": "ok"}]);
         let message = json!({"role": "assistant", "content": content});
         Answer::json(200, &json!({"output": {"message": message}, "stopReason": "end_turn"}))
     }
 
-    /// The head of the request that a process with those variables sends.
+    /// Returns the head of the request that a process with these variables sends.
     fn head(server: &Server, variables: &[(&str, &str)]) -> String {
         let endpoint = [(ENDPOINT, server.root())];
-        let (told, output) = process("bedrock", &[&endpoint, variables].concat());
-        assert!(told.contains("said: ok"), "{told} {output:?}");
+        let (stdout, output) = process("bedrock", &[&endpoint, variables].concat());
+        assert!(stdout.contains("reply:  ok"), "{stdout} {output:?}");
         server.sent().pop().expect("a request").head
     }
 
-    /// A folder with the files that AWS's tools share.
+    /// Returns a directory with the configuration files of AWS's tools.
     fn home() -> PathBuf {
         let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("home_of_bedrock");
         fs::create_dir_all(home.join(".aws")).expect("a folder");
@@ -91,8 +94,8 @@ mod bedrock {
     }
 
     #[test]
-    fn a_key_or_credentials_and_a_region_come_from_the_environment_or_a_profile() {
-        let server = Server::start(vec![said()]);
+    fn bedrock_reads_credentials_and_region_from_the_environment_or_a_profile() {
+        let server = Server::start(vec![reply()]);
         let keys = [
             ("AWS_ACCESS_KEY_ID", "AKIDENV"),
             ("AWS_SECRET_ACCESS_KEY", "secret"),
@@ -118,22 +121,22 @@ mod bedrock {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
-        let (told, output) = process("bedrock", &[]);
-        assert!(told.contains("set the environment variable AWS_REGION"), "{told} {output:?}");
-        let (told, output) = process("bedrock", &[("AWS_REGION", "us-east-1")]);
+    fn missing_settings_are_named_in_the_error() {
+        let (stdout, output) = process("bedrock", &[]);
+        assert!(stdout.contains("set the environment variable AWS_REGION"), "{stdout} {output:?}");
+        let (stdout, output) = process("bedrock", &[("AWS_REGION", "us-east-1")]);
         for name in ["AWS_ACCESS_KEY_ID", "AWS_BEARER_TOKEN_BEDROCK"] {
-            assert!(told.contains(name), "{told} {output:?}");
+            assert!(stdout.contains(name), "{stdout} {output:?}");
         }
     }
 
-    /// What a container is given: found by the AWS SDK's own chain, over our HTTP client.
+    /// The credentials of a container: found by the AWS SDK's own chain, over the library's HTTP client.
     #[cfg(feature = "bedrock-aws-config")]
     #[test]
-    fn the_credentials_of_a_container_are_found() {
+    fn container_credentials_are_found() {
         let keys = json!({"AccessKeyId": "AKIDTASK", "SecretAccessKey": "secret",
             "Token": "token", "Expiration": "2099-01-01T00:00:00Z"});
-        let server = Server::start(vec![Answer::json(200, &keys), said()]);
+        let server = Server::start(vec![Answer::json(200, &keys), reply()]);
         let uri = format!("{}/credentials", server.root());
         let variables = [
             ("AWS_REGION", "us-east-1"),
@@ -142,8 +145,8 @@ mod bedrock {
         ];
         let signed = head(&server, &variables);
         assert!(signed.contains("Credential=AKIDTASK/"), "{signed}");
-        let asked = &server.sent()[0].head;
-        assert!(asked.starts_with("GET /credentials HTTP/1.1"), "{asked}");
-        assert!(asked.contains("authorization: of-the-task"), "{asked}");
+        let request = &server.sent()[0].head;
+        assert!(request.starts_with("GET /credentials HTTP/1.1"), "{request}");
+        assert!(request.contains("authorization: of-the-task"), "{request}");
     }
 }

@@ -1,10 +1,10 @@
-//! What goes wrong between a program and a Gemini model, and what only this API does: each a typed
-//! error in bounded time or a reply that says what it is, and the spans say so.
+//! Gemini: errors, interrupted streams, and rare parts of the protocol. Errors are typed and
+//! recorded on the spans.
 
 use std::time::Duration;
 
-use crate::support::listening::{listen, provider_error};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::{provider_error, read_stream};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
@@ -28,7 +28,7 @@ fn reply(parts: &Value, reason: Option<&str>) -> Value {
     reply
 }
 
-/// As Google sends it: with CRLF.
+/// Returns an event with CRLF line ends, as Google sends it.
 fn event(event: &Value) -> String {
     format!("data: {event}\r\n\r\n")
 }
@@ -49,9 +49,9 @@ fn model(server: &Server) -> Gemini {
     Gemini::new(MODEL).with_base_url(server.url()).with_api_key("canary")
 }
 
-async fn asked(chat: &mut Chat, stream: bool) -> Result<Reply, ProviderError> {
+async fn run(chat: &mut Chat, stream: bool) -> Result<Reply, ProviderError> {
     if stream {
-        return listen(chat).await.1;
+        return read_stream(chat).await.1;
     }
     in_time(chat.chat("hi")).await.map_err(provider_error)
 }
@@ -59,12 +59,13 @@ async fn asked(chat: &mut Chat, stream: bool) -> Result<Reply, ProviderError> {
 async fn failed_stream(answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
-    let options = HttpOptions::default().with_read_timeout(Duration::from_millis(300)).with_max_retries(0);
+    let options =
+        HttpOptions::default().with_read_timeout(Duration::from_millis(300)).with_max_retries(0);
     let mut chat = Chat::new(model(&server).with_http(options));
-    let (text, result) = listen(&mut chat).await;
-    let error = result.expect_err("it is no good answer");
+    let (text, result) = read_stream(&mut chat).await;
+    let error = result.expect_err("the stream fails");
     assert_eq!(text, "Hel");
-    // What had arrived is in the history, and on the span.
+    // The received text is in the history, and its id on the span.
     assert_eq!(chat.turns()[1].text(), "Hel");
     recorder.assert_sound();
     let spans = recorder.spans();
@@ -76,21 +77,21 @@ async fn failed_stream(answer: Answer) -> ProviderError {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_good_stream_is_a_good_answer() {
+async fn valid_stream_is_a_reply() {
     let server = Server::start(vec![Answer::events(begin() + &end())]);
-    let (text, reply) = listen(&mut Chat::new(model(&server))).await;
+    let (text, reply) = read_stream(&mut Chat::new(model(&server))).await;
     let reply = reply.expect("an answer");
     assert_eq!((text.as_str(), reply.text().as_str()), ("Hello", "Hello"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_breaks_off_is_truncated() {
-    let whole = begin() + &end();
+async fn interrupted_stream_is_truncated() {
+    let complete = begin() + &end();
     for answer in [
-        // Without a reason to end: between two events, or within one.
+        // The stream ends without a finish reason, between two events or within one.
         Answer::events(begin()),
-        Answer::events(&whole[..whole.len() - 40]),
-        // The connection breaks.
+        Answer::events(&complete[..complete.len() - 40]),
+        // The connection is closed.
         Answer::events(begin()).truncated(),
     ] {
         assert_eq!(failed_stream(answer).await.kind(), Kind::TruncatedStream);
@@ -99,40 +100,40 @@ async fn a_stream_that_breaks_off_is_truncated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_is_no_json_is_malformed() {
+async fn event_with_invalid_json_is_malformed() {
     let error = failed_stream(Answer::events(begin() + "data: {\"a\": \r\n\r\n" + &end())).await;
     assert_eq!(error.kind(), Kind::MalformedReply);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_within_a_stream_is_the_vendors_error() {
-    let told = failure(503, "UNAVAILABLE", &json!([]));
-    for told in [told.clone(), json!([told])] {
-        let error = failed_stream(Answer::events(begin() + &event(&told))).await;
+async fn error_event_is_a_typed_error() {
+    let body = failure(503, "UNAVAILABLE", &json!([]));
+    for body in [body.clone(), json!([body])] {
+        let error = failed_stream(Answer::events(begin() + &event(&body))).await;
         assert_eq!((error.kind(), error.code()), (Kind::Overloaded, Some("UNAVAILABLE")));
         assert_eq!((error.status(), error.message()), (Some(503), "no"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_that_stands_in_a_stream_without_an_event_is_the_vendors_error() {
-    let told = failure(503, "UNAVAILABLE", &json!([]));
-    let pretty = serde_json::to_string_pretty(&told).unwrap() + "\n\n";
-    for told in [told.to_string(), pretty, json!([told]).to_string()] {
-        let body = begin() + "\r\n" + &told;
+async fn error_outside_events_in_a_stream_is_a_typed_error() {
+    let body = failure(503, "UNAVAILABLE", &json!([]));
+    let pretty = serde_json::to_string_pretty(&body).unwrap() + "\n\n";
+    for body in [body.to_string(), pretty, json!([body]).to_string()] {
+        let body = begin() + "\r\n" + &body;
         let everywhere: Vec<usize> = (1..body.len()).collect();
-        for answer in [Answer::events(&body[..]), Answer::events(&body[..]).cut(&everywhere)] {
+        for answer in [Answer::events(&body[..]), Answer::events(&body[..]).split_at(&everywhere)] {
             let error = failed_stream(answer).await;
             assert_eq!((error.kind(), error.code()), (Kind::Overloaded, Some("UNAVAILABLE")));
         }
-        // Cut off itself, it says nothing.
+        // A truncated error body is no error message.
         let error = failed_stream(Answer::events(&body[..body.trim_end().len() - 1])).await;
         assert_eq!(error.kind(), Kind::TruncatedStream);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_reply_is_no_answer() {
+async fn response_of_another_protocol_is_malformed() {
     for stream in [true, false] {
         for answer in [
             Answer::new(200, "text/html", "<h1>Sign in</h1>"),
@@ -143,19 +144,19 @@ async fn what_is_no_reply_is_no_answer() {
         ] {
             let server = Server::start(vec![answer]);
             let mut chat = Chat::new(model(&server));
-            let error = asked(&mut chat, stream).await.expect_err("no answer");
+            let error = run(&mut chat, stream).await.expect_err("an error");
             assert_eq!(error.kind(), Kind::MalformedReply, "{error}");
             assert!(chat.turns().is_empty());
         }
     }
-    // A stream without a candidate has not ended as one does.
+    // A stream without a candidate has no valid end.
     let server = Server::start(vec![Answer::events(event(&json!({"candidates": []})))]);
-    let error = listen(&mut Chat::new(model(&server))).await.1.expect_err("no answer");
+    let error = read_stream(&mut Chat::new(model(&server))).await.1.expect_err("an error");
     assert_eq!(error.kind(), Kind::TruncatedStream);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_prompt_is_an_error_and_its_tokens_are_counted() {
+async fn blocked_prompt_is_an_error_with_usage() {
     let blocked = json!({
         "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
         "usageMetadata": {"promptTokenCount": 8, "totalTokenCount": 8},
@@ -167,7 +168,7 @@ async fn a_blocked_prompt_is_an_error_and_its_tokens_are_counted() {
             if stream { Answer::events(event(&blocked)) } else { Answer::json(200, &blocked) };
         let server = Server::start(vec![answer]);
         let mut chat = Chat::new(model(&server));
-        let error = asked(&mut chat, stream).await.expect_err("no answer");
+        let error = run(&mut chat, stream).await.expect_err("an error");
         assert_eq!((error.kind(), error.code()), (Kind::ContentFilter, Some("PROHIBITED_CONTENT")));
         assert!(chat.turns().is_empty());
         recorder.assert_sound();
@@ -186,15 +187,15 @@ async fn a_blocked_prompt_is_an_error_and_its_tokens_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reply_without_content_says_why() {
+async fn reply_without_content_has_a_finish_reason() {
     for (reason, expected) in
         [("SAFETY", FinishReason::ContentFilter), ("MAX_TOKENS", FinishReason::Length)]
     {
-        let told = json!({"candidates": [{"finishReason": reason, "index": 0}]});
-        let server = Server::start(vec![Answer::json(200, &told), Answer::events(event(&told))]);
+        let body = json!({"candidates": [{"finishReason": reason, "index": 0}]});
+        let server = Server::start(vec![Answer::json(200, &body), Answer::events(event(&body))]);
         let mut chat = Chat::new(model(&server));
         for stream in [false, true] {
-            let reply = asked(&mut chat, stream).await.expect("an answer");
+            let reply = run(&mut chat, stream).await.expect("an answer");
             assert_eq!(reply.turn.finish_reason, Some(expected.clone()));
             assert_eq!(reply.text(), "");
         }
@@ -202,18 +203,18 @@ async fn a_reply_without_content_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_stream_answers_whole() {
+async fn complete_reply_to_a_stream_request_is_read() {
     let chunks =
         [reply(&json!([{"text": "Hel"}]), None), reply(&json!([{"text": "lo"}]), Some("STOP"))];
     for answer in [chunks[1].clone(), json!(chunks)] {
         let server = Server::start(vec![Answer::json(200, &answer)]);
-        let (text, reply) = listen(&mut Chat::new(model(&server))).await;
+        let (text, reply) = read_stream(&mut Chat::new(model(&server))).await;
         assert!(reply.is_ok() && text.ends_with("lo"), "{text} {reply:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_wait_that_the_error_tells_is_waited() {
+async fn retry_delay_in_the_error_body_is_honoured() {
     let wait = |text: &str| {
         let details =
             json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": text}]);
@@ -221,30 +222,30 @@ async fn the_wait_that_the_error_tells_is_waited() {
     };
     let good = Answer::json(200, &reply(&json!([{"text": "ok"}]), Some("STOP")));
     let server = Server::start(vec![wait("0.01s"), good]);
-    let reply = asked(&mut Chat::new(model(&server)), false).await.expect("an answer");
+    let reply = run(&mut Chat::new(model(&server)), false).await.expect("an answer");
     assert_eq!((reply.text().as_str(), server.sent().len()), ("ok", 2));
-    // A longer one is the program's decision.
+    // A longer wait is left to the program.
     let server = Server::start(vec![wait("3600s")]);
-    let error = asked(&mut Chat::new(model(&server)), false).await.expect_err("no answer");
+    let error = run(&mut Chat::new(model(&server)), false).await.expect_err("an error");
     assert_eq!((error.kind(), error.code()), (Kind::RateLimit, Some("RESOURCE_EXHAUSTED")));
     assert_eq!(error.retry_after(), Some(Duration::from_hours(1)));
     assert_eq!(server.sent().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_shown_nowhere_and_a_missing_one_is_named() {
+async fn api_key_is_redacted_everywhere_and_a_missing_one_is_named() {
     let recorder = Recorder::new();
-    let mut told = failure(
+    let mut body = failure(
         400,
         "INVALID_ARGUMENT",
         &json!([
         {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}]),
     );
-    told["error"]["message"] = "the key canary is not valid".into();
-    let server = Server::start(vec![Answer::json(400, &told)]);
+    body["error"]["message"] = "the key canary is not valid".into();
+    let server = Server::start(vec![Answer::json(400, &body)]);
     let model = model(&server).with_http_spans(true);
     let shown = format!("{model:?}");
-    let error = asked(&mut Chat::new(model), false).await.expect_err("no answer");
+    let error = run(&mut Chat::new(model), false).await.expect_err("an error");
     assert_eq!(error.kind(), Kind::Authentication);
     let all = format!("{shown} {error} {error:?} {:?}", recorder.spans());
     assert!(!all.contains("canary"), "{all}");
@@ -252,7 +253,7 @@ async fn a_key_is_shown_nowhere_and_a_missing_one_is_named() {
     assert!(!line.contains("canary"), "{line}");
 
     let model = Gemini::new(MODEL).with_api_key("");
-    let error = asked(&mut Chat::new(model), false).await.expect_err("no answer");
+    let error = run(&mut Chat::new(model), false).await.expect_err("an error");
     assert_eq!(error.kind(), Kind::Authentication);
     assert!(error.message().contains("GOOGLE_API_KEY or GEMINI_API_KEY"), "{error}");
 }
@@ -270,10 +271,10 @@ fn add(
         .ok_or_else(|| ToolError::new("too_large", "Too large."))
 }
 
-/// Two calls of one function without ids stay two; a tool that fails is told to the model, and the
-/// conversation goes on.
+/// Two calls of one function without ids are distinct; the error of a failing tool is sent to the
+/// model, and the conversation continues.
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_without_ids_are_told_apart() {
+async fn calls_without_ids_are_distinct() {
     let call = |a: i64, signature: Option<&str>| {
         let mut part = json!({"functionCall": {"name": "add", "args": {"a": a, "b": 1}}});
         if let Some(signature) = signature {
@@ -282,16 +283,16 @@ async fn calls_without_ids_are_told_apart() {
         part
     };
     let parts = json!([call(1, Some("s1")), call(99, None)]);
-    let asks = reply(&parts, Some("STOP"));
-    let says = reply(&json!([{"text": "2"}]), Some("STOP"));
+    let calls = reply(&parts, Some("STOP"));
+    let text = reply(&json!([{"text": "2"}]), Some("STOP"));
     for stream in [false, true] {
         let recorder = Recorder::new();
-        let answers = [&asks, &says].map(|reply| {
+        let answers = [&calls, &text].map(|reply| {
             if stream { Answer::events(event(reply)) } else { Answer::json(200, reply) }
         });
         let server = Server::start(answers.to_vec());
         let mut chat = Chat::new(model(&server)).with_tools(tools![add]);
-        let reply = asked(&mut chat, stream).await.expect("an answer");
+        let reply = run(&mut chat, stream).await.expect("an answer");
         assert_eq!((reply.text().as_str(), reply.rounds), ("2", 2));
         let contents = &server.sent()[1].body["contents"];
         assert_eq!(contents[1], json!({"role": "model", "parts": parts}));
@@ -309,7 +310,7 @@ async fn calls_without_ids_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_count_takes_in_the_system_prompt_and_the_tools() {
+async fn token_count_includes_system_prompt_and_tools() {
     let recorder = Recorder::new();
     let server = Server::start(vec![
         Answer::json(200, &json!({"totalTokens": 31})),
@@ -321,16 +322,16 @@ async fn a_count_takes_in_the_system_prompt_and_the_tools() {
     request.system_prompt = Some("Be brief.".into());
     request.tools = tools![add].iter().map(|tool| tool.definition().clone()).collect();
     assert_eq!(model.count_tokens(request.clone()).await, Ok(31));
-    let error = model.count_tokens(request.clone()).await.expect_err("no count");
+    let error = model.count_tokens(request.clone()).await.expect_err("an error");
     assert_eq!(error.kind(), Kind::MalformedReply);
-    let error = model.count_tokens(request).await.expect_err("no count");
+    let error = model.count_tokens(request).await.expect_err("an error");
     assert_eq!(error.kind(), Kind::ModelNotFound);
     let sent = &server.sent()[0];
     assert!(sent.head.starts_with("POST /v1/models/gemini-2.5-flash:countTokens "));
-    let asked = &sent.body["generateContentRequest"];
-    assert_eq!(asked["model"], "models/gemini-2.5-flash");
-    assert_eq!(asked["systemInstruction"]["parts"][0]["text"], "Be brief.");
-    let function = &asked["tools"][0]["functionDeclarations"][0];
+    let counted = &sent.body["generateContentRequest"];
+    assert_eq!(counted["model"], "models/gemini-2.5-flash");
+    assert_eq!(counted["systemInstruction"]["parts"][0]["text"], "Be brief.");
+    let function = &counted["tools"][0]["functionDeclarations"][0];
     assert_eq!(function["parameters"]["properties"]["a"]["type"], "INTEGER");
     recorder.assert_sound();
     let spans = recorder.spans();
@@ -338,10 +339,10 @@ async fn a_count_takes_in_the_system_prompt_and_the_tools() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_of_models_that_never_ends_is_an_error() {
+async fn endless_model_list_is_an_error() {
     let page = json!({"models": [{"name": "models/a"}], "nextPageToken": "again"});
     let server = Server::start(vec![Answer::json(200, &page)]);
-    let error = in_time(model(&server).list_models()).await.expect_err("no list");
+    let error = in_time(model(&server).list_models()).await.expect_err("an error");
     assert_eq!(error.kind(), Kind::MalformedReply);
     assert_eq!(server.sent().len(), 2);
 }

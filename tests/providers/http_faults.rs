@@ -1,5 +1,5 @@
-//! Servers that refuse, are not there, or send one elsewhere, in every protocol: a typed error,
-//! retries that are bounded and seen, nothing done twice, and no secret shown anywhere.
+//! Failure statuses, unreachable servers and redirects, in every protocol: typed errors, bounded and
+//! recorded retries, tools that run once, and redacted secrets.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -34,7 +34,7 @@ async fn fails(chat: &mut Chat, streams: bool) -> ProviderError {
             }
         }
     } else {
-        in_time(chat.chat(PROMPT)).await.expect_err("it is no answer")
+        in_time(chat.chat(PROMPT)).await.expect_err("an error")
     };
     match error {
         ChatError::Provider(error) => error,
@@ -42,19 +42,19 @@ async fn fails(chat: &mut Chat, streams: bool) -> ProviderError {
     }
 }
 
-/// The attempts that the spans show: each with its `http.request.resend_count`.
+/// Returns the `http.request.resend_count` of each recorded attempt.
 fn resends(trace: &Recorder) -> Vec<u64> {
     let attempts = trace.spans().into_iter().filter(|span| span.name() == "POST");
     attempts.map(|span| span["http.request.resend_count"].as_u64().unwrap_or_default()).collect()
 }
 
-fn refusal(protocol: &Protocol, status: u16) -> Answer {
-    // Where it is obeyed, nobody waits long.
-    Answer::json(status, &(protocol.refusal)(BODY)).header("retry-after-ms", "1")
+fn failure(protocol: &Protocol, status: u16) -> Answer {
+    // A short delay, because retries honour it.
+    Answer::json(status, &(protocol.error_body)(BODY)).header("retry-after-ms", "1")
 }
 
 #[tokio::test]
-async fn every_status_of_failure_is_typed_and_tried_again_only_if_that_may_help() {
+async fn failure_statuses_are_typed_and_transient_ones_retried() {
     const AGAIN: [u64; 3] = [0, 1, 2];
     const ONCE: [u64; 1] = [0];
     for protocol in PROTOCOLS {
@@ -73,36 +73,36 @@ async fn every_status_of_failure_is_typed_and_tried_again_only_if_that_may_help(
         ] {
             for streams in [false, true] {
                 let trace = Recorder::new();
-                let server = Server::start(vec![refusal(protocol, status)]);
+                let server = Server::start(vec![failure(protocol, status)]);
                 let mut chat = (protocol.chat)(server.root(), options());
                 let error = fails(&mut chat, streams).await;
-                let told = format!("{} {status}: {error:?}", protocol.name);
-                assert!(kinds.contains(&error.kind()), "{told}");
-                assert_eq!(error.status(), Some(status), "{told}");
-                assert!(error.message().contains(BODY), "{told}");
-                assert_eq!(server.sent().len(), attempts.len(), "{told}");
-                assert!(chat.turns().is_empty(), "{told}");
+                let context = format!("{} {status}: {error:?}", protocol.name);
+                assert!(kinds.contains(&error.kind()), "{context}");
+                assert_eq!(error.status(), Some(status), "{context}");
+                assert!(error.message().contains(BODY), "{context}");
+                assert_eq!(server.sent().len(), attempts.len(), "{context}");
+                assert!(chat.turns().is_empty(), "{context}");
                 trace.assert_sound();
-                assert_eq!(resends(&trace), attempts, "{told}");
+                assert_eq!(resends(&trace), attempts, "{context}");
                 let failed = trace.spans();
-                assert_eq!(failed.len(), attempts.len() + 2, "{told}");
-                assert!(failed.iter().all(RecordedSpan::failed), "{told}");
+                assert_eq!(failed.len(), attempts.len() + 2, "{context}");
+                assert!(failed.iter().all(RecordedSpan::is_error), "{context}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn the_server_is_waited_for_as_long_as_it_asks() {
+async fn retry_after_is_honoured() {
     for protocol in PROTOCOLS {
         let second = Duration::from_secs(1);
-        // A date has whole seconds: what it asks for may be almost a second less.
+        // A date has a resolution of one second, so the wait may be almost a second shorter.
         let date = httpdate::fmt_http_date(SystemTime::now() + 3 * second);
         for (value, least, most) in [("1", second, 3 * second), (&date, second, 4 * second)] {
             let slow_down =
-                Answer::json(429, &(protocol.refusal)("slow down")).header("retry-after", value);
-            let whole = Answer::json(200, &(protocol.whole)("ok"));
-            let server = Server::start(vec![slow_down, whole]);
+                Answer::json(429, &(protocol.error_body)("slow down")).header("retry-after", value);
+            let complete = Answer::json(200, &(protocol.complete)("ok"));
+            let server = Server::start(vec![slow_down, complete]);
             let trace = Recorder::new();
             let begin = Instant::now();
             let mut chat = (protocol.chat)(server.root(), options());
@@ -110,25 +110,25 @@ async fn the_server_is_waited_for_as_long_as_it_asks() {
             let took = begin.elapsed();
             assert!(took >= least && took < most + 4 * second, "{value}: {took:?}");
             assert_eq!(resends(&trace), [0, 1]);
-            assert!(!trace.spans_of("chat")[0].failed(), "the call itself went well");
+            assert!(!trace.spans_with_operation("chat")[0].is_error(), "the model call succeeded");
         }
         let for_hours =
-            Answer::json(429, &(protocol.refusal)("tomorrow")).header("retry-after", "7200");
+            Answer::json(429, &(protocol.error_body)("tomorrow")).header("retry-after", "7200");
         let server = Server::start(vec![for_hours]);
         let error = fails(&mut (protocol.chat)(server.root(), options()), false).await;
-        assert_eq!(error.retry_after(), Some(Duration::from_hours(2)), "the program's to decide");
+        assert_eq!(error.retry_after(), Some(Duration::from_hours(2)), "left to the program");
         assert_eq!(server.sent().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told_with_its_place() {
-    // A port that another test cannot be given.
+async fn unreachable_server_is_an_error_with_its_address() {
+    // No other test can be given this port.
     let free = "127.0.0.1:1";
     let plain = Server::start(vec![Answer::json(200, &json!({}))]);
     let tls = plain.root().replace("http://", "https://");
     for protocol in PROTOCOLS {
-        for (url, place) in [
+        for (url, location) in [
             (format!("http://{free}"), free.to_owned()),
             (tls.clone(), tls.replace("https://", "")),
             ("http://no-such-host.invalid".to_owned(), "no-such-host.invalid".to_owned()),
@@ -137,19 +137,19 @@ async fn a_server_that_is_not_there_is_told_with_its_place() {
             let mut chat = (protocol.chat)(&url, options().with_max_retries(1));
             let error = fails(&mut chat, true).await;
             assert_eq!(error.kind(), Kind::Connection, "{url}: {error:?}");
-            assert!(error.message().contains(&place), "{url}: {error}");
+            assert!(error.message().contains(&location), "{url}: {error}");
             assert_eq!(resends(&trace), [0, 1], "{url}");
             trace.assert_sound();
-            assert_eq!(trace.spans_of("chat")[0]["error.type"], "connection");
+            assert_eq!(trace.spans_with_operation("chat")[0]["error.type"], "connection");
         }
     }
 }
 
 #[tokio::test]
-async fn a_connection_closed_without_a_word_is_tried_again() {
+async fn connection_closed_without_a_response_is_retried() {
     for protocol in PROTOCOLS {
-        let whole = Answer::json(200, &(protocol.whole)("ok"));
-        let server = Server::start(vec![Answer::silence(), whole]);
+        let complete = Answer::json(200, &(protocol.complete)("ok"));
+        let server = Server::start(vec![Answer::disconnect(), complete]);
         let trace = Recorder::new();
         let mut chat = (protocol.chat)(server.root(), options());
         assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
@@ -158,7 +158,7 @@ async fn a_connection_closed_without_a_word_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed_and_so_never_a_loop() {
+async fn redirects_are_not_followed() {
     for protocol in PROTOCOLS {
         for status in [301, 302, 307, 308] {
             let away = Answer::new(status, "text/plain", "").header("location", "/again");
@@ -174,7 +174,7 @@ async fn a_redirect_is_not_followed_and_so_never_a_loop() {
 
 static COUNTED: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts how often it is called.
+/// Counts its calls.
 #[tool]
 async fn count() -> usize {
     tokio::task::yield_now().await;
@@ -182,19 +182,19 @@ async fn count() -> usize {
 }
 
 #[tokio::test]
-async fn no_tool_runs_twice_whatever_becomes_of_the_call_after_it() {
+async fn retries_and_failures_never_run_a_tool_twice() {
     for protocol in PROTOCOLS {
         let _trace = Recorder::new();
         COUNTED.store(0, Ordering::SeqCst);
-        let asks = Answer::json(200, &(protocol.asks)("count"));
-        let says = Answer::json(200, &(protocol.whole)("counted"));
-        // The call after the tool is tried again ...
-        let server = Server::start(vec![asks.clone(), refusal(protocol, 503), says.clone()]);
+        let calls = Answer::json(200, &(protocol.tool_call)("count"));
+        let answer = Answer::json(200, &(protocol.complete)("counted"));
+        // The model call after the tool call is retried ...
+        let server = Server::start(vec![calls.clone(), failure(protocol, 503), answer.clone()]);
         let mut chat = (protocol.chat)(server.root(), options()).with_tools(tools![count]);
         assert_eq!(in_time(chat.chat("count")).await.expect("an answer").text(), "counted");
         assert_eq!(COUNTED.load(Ordering::SeqCst), 1, "{}", protocol.name);
-        // ... or fails for good, and the next conversation goes on behind the tool's result.
-        let server = Server::start(vec![asks, refusal(protocol, 400), says]);
+        // ... or fails, and the next run continues after the tool's result.
+        let server = Server::start(vec![calls, failure(protocol, 400), answer]);
         let mut chat = (protocol.chat)(server.root(), options()).with_tools(tools![count]);
         in_time(chat.chat("count")).await.expect_err("refused");
         assert_eq!(in_time(chat.chat("and?")).await.expect("an answer").text(), "counted");
@@ -205,7 +205,7 @@ async fn no_tool_runs_twice_whatever_becomes_of_the_call_after_it() {
     }
 }
 
-/// All that is logged in this process, on any level.
+/// Stores the log records of this process, on all levels.
 struct Log;
 
 static LOGGED: Mutex<String> = Mutex::new(String::new());
@@ -224,23 +224,23 @@ impl log::Log for Log {
 }
 
 #[tokio::test]
-async fn no_secret_is_shown_wherever_it_was_put_and_whoever_quotes_it() {
+async fn secrets_are_redacted_in_errors_debug_spans_metrics_and_logs() {
     let _ = log::set_logger(&Log);
     log::set_max_level(log::LevelFilter::Trace);
     let secrets = [KEY, HEADER, PASSWORD];
     for protocol in PROTOCOLS {
-        let quotes = format!("{KEY} and {HEADER} are wrong, says {BODY} of {PROMPT}");
+        let quotes = format!("{KEY} and {HEADER} are wrong: {BODY} of {PROMPT}");
         let malformed = format!("{{\"a\": \"{KEY}\"");
-        let failure = [(protocol.begin)(), (protocol.failure)(&quotes)].concat();
+        let failure = [(protocol.begin)(), (protocol.failure_event)(&quotes)].concat();
         for (answer, streams) in [
-            (Answer::json(401, &(protocol.refusal)(&quotes)), false),
-            (Answer::json(401, &(protocol.refusal)(&quotes)), true),
+            (Answer::json(401, &(protocol.error_body)(&quotes)), false),
+            (Answer::json(401, &(protocol.error_body)(&quotes)), true),
             (Answer::new(500, "text/html", quotes.clone()).header("retry-after-ms", "1"), true),
             (Answer::new(200, "application/json", malformed.clone()), false),
             (protocol.stream([(protocol.begin)(), (protocol.event)(&malformed)].concat()), true),
             (protocol.stream(failure), true),
             (Answer::new(200, &format!("text/{KEY}"), "?"), true),
-            (Answer::silence(), false),
+            (Answer::disconnect(), false),
         ] {
             let trace = Recorder::new();
             let server = Server::start(vec![answer]);
@@ -251,29 +251,29 @@ async fn no_secret_is_shown_wherever_it_was_put_and_whoever_quotes_it() {
             let spans = format!("{:?} {:?}", trace.spans(), trace.events());
             let metrics = format!("{:?}", trace.metrics());
             for secret in secrets {
-                for (place, text) in [
+                for (location, text) in [
                     ("the error", &error.to_string()),
                     ("its Debug", &format!("{error:?}")),
                     ("the Debug of the chat", &debug),
                     ("the spans", &spans),
                     ("the metrics", &metrics),
                 ] {
-                    assert!(!text.contains(secret), "{}: {place}: {text}", protocol.name);
+                    assert!(!text.contains(secret), "{}: {location}: {text}", protocol.name);
                 }
             }
-            // What was said is told to the program, and recorded nowhere.
-            for said in [BODY, PROMPT] {
-                assert!(!spans.contains(said) && !metrics.contains(said), "{spans}");
+            // The error of the program quotes the server's message; telemetry does not.
+            for text in [BODY, PROMPT] {
+                assert!(!spans.contains(text) && !metrics.contains(text), "{spans}");
             }
         }
-        // A port that another test cannot be given.
+        // No other test can be given this port.
         let free = "127.0.0.1:1";
         let url = format!("http://user:{PASSWORD}@{free}");
         let error = fails(&mut (protocol.chat)(&url, options().with_max_retries(0)), false).await;
         assert!(!format!("{error} {error:?}").contains(PASSWORD), "{error:?}");
     }
     let logged = LOGGED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    assert!(!logged.is_empty(), "the HTTP client does log");
+    assert!(!logged.is_empty(), "the HTTP client logs");
     for secret in [KEY, HEADER, PASSWORD, PROMPT] {
         let line = logged.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "a secret is logged");

@@ -3,11 +3,12 @@
 
 #[path = "../support"]
 mod support {
+    pub mod fixtures;
     #[cfg(feature = "bedrock")]
     pub mod frames;
-    pub mod listening;
     pub mod protocols;
     pub mod server;
+    pub mod stream;
     pub mod timeout;
 }
 
@@ -23,5 +24,6 @@ mod google;
 mod http_faults;
 mod openai;
 mod stream_faults;
+mod vendors;
 #[cfg(feature = "vertex")]
 mod vertex;

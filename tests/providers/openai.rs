@@ -1,10 +1,10 @@
-//! What goes wrong between a program and the model: each a typed error, in bounded time, and the
-//! spans say so.
+//! The OpenAI Responses API: errors, interrupted streams, retries and secrets. Errors are typed and
+//! recorded on the spans.
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::support::listening::{listen, provider_error};
 use crate::support::server::{Answer, Server};
+use crate::support::stream::{provider_error, read_stream};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::{RecordedSpan, Recorder};
@@ -38,19 +38,23 @@ fn end() -> String {
 }
 
 fn chat(server: &Server, options: HttpOptions) -> Chat {
-    let model = OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").with_http(options);
+    let model = OpenAi::new("gpt-4o")
+        .with_base_url(server.url())
+        .with_api_key("sk-canary")
+        .with_http(options);
     Chat::new(model)
 }
 
 async fn failed_stream(answer: Answer) -> ProviderError {
     let recorder = Recorder::new();
     let server = Server::start(vec![answer]);
-    let options = HttpOptions::default().with_read_timeout(Duration::from_millis(300)).with_max_retries(0);
+    let options =
+        HttpOptions::default().with_read_timeout(Duration::from_millis(300)).with_max_retries(0);
     let mut chat = chat(&server, options);
-    let (text, result) = listen(&mut chat).await;
-    let error = result.expect_err("it is no good answer");
+    let (text, result) = read_stream(&mut chat).await;
+    let error = result.expect_err("the stream fails");
     assert_eq!(text, "Hel");
-    // What had arrived is in the history, and on the span.
+    // The received text is in the history, and its id on the span.
     assert_eq!(chat.turns()[1].text(), "Hel");
     recorder.assert_sound();
     let spans = recorder.spans();
@@ -62,56 +66,56 @@ async fn failed_stream(answer: Answer) -> ProviderError {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_good_stream_is_a_good_answer() {
+async fn valid_stream_is_a_reply() {
     let server = Server::start(vec![Answer::events(begin() + &end())]);
-    let (text, reply) = listen(&mut chat(&server, HttpOptions::default())).await;
+    let (text, reply) = read_stream(&mut chat(&server, HttpOptions::default())).await;
     assert_eq!(text, "Hel");
     assert_eq!(reply.expect("an answer").text(), "Hello");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_ends_too_early_is_truncated() {
+async fn stream_without_its_last_event_is_truncated() {
     assert_eq!(failed_stream(Answer::events(begin())).await.kind(), Kind::TruncatedStream);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_breaks_is_a_truncated_stream() {
+async fn closed_connection_is_a_truncated_stream() {
     let error = failed_stream(Answer::events(begin()).truncated()).await;
     assert_eq!(error.kind(), Kind::TruncatedStream);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_stalls_times_out() {
+async fn stalled_stream_times_out() {
     assert_eq!(failed_stream(Answer::events(begin()).stalled()).await.kind(), Kind::Timeout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_that_is_no_json_is_malformed() {
+async fn event_with_invalid_json_is_malformed() {
     let error = failed_stream(Answer::events(begin() + "data: {\"type\": \n\n" + &end())).await;
     assert_eq!(error.kind(), Kind::MalformedReply);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_event_is_the_vendors_error() {
-    let told = json!({"type": "error", "code": "server_error", "message": "sorry"});
-    let error = failed_stream(Answer::events(begin() + &event(&told))).await;
+async fn error_event_is_a_typed_error() {
+    let body = json!({"type": "error", "code": "server_error", "message": "sorry"});
+    let error = failed_stream(Answer::events(begin() + &event(&body))).await;
     assert_eq!((error.kind(), error.code()), (Kind::Overloaded, Some("server_error")));
     assert_eq!(error.message(), "sorry");
-    let told = json!({"type": "response.failed", "response": {"status": "failed",
+    let body = json!({"type": "response.failed", "response": {"status": "failed",
         "error": {"code": "rate_limit_exceeded", "message": "slow down"}}});
-    let error = failed_stream(Answer::events(begin() + &event(&told))).await;
+    let error = failed_stream(Answer::events(begin() + &event(&body))).await;
     assert_eq!(error.kind(), Kind::RateLimit);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_web_page_is_no_answer() {
+async fn web_page_is_a_malformed_reply() {
     for stream in [true, false] {
         let server = Server::start(vec![Answer::new(200, "text/html", "<h1>Sign in</h1>")]);
         let mut chat = chat(&server, HttpOptions::default());
         let error = if stream {
-            listen(&mut chat).await.1.expect_err("no answer")
+            read_stream(&mut chat).await.1.expect_err("an error")
         } else {
-            provider_error(in_time(chat.chat("hi")).await.expect_err("no answer"))
+            provider_error(in_time(chat.chat("hi")).await.expect_err("an error"))
         };
         assert_eq!(error.kind(), Kind::MalformedReply, "{error}");
         assert!(chat.turns().is_empty());
@@ -119,7 +123,7 @@ async fn a_web_page_is_no_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_content() {
+async fn refusal_is_content() {
     let refusal = json!({"type": "refusal", "refusal": "I cannot help with that."});
     let mut response = done("");
     response["output"][0]["content"] = json!([refusal]);
@@ -130,7 +134,7 @@ async fn a_refusal_is_content() {
     let mut chat = chat(&server, HttpOptions::default());
     for streamed in [false, true] {
         let reply = if streamed {
-            listen(&mut chat).await.1.expect("an answer")
+            read_stream(&mut chat).await.1.expect("an answer")
         } else {
             in_time(chat.chat("hi")).await.expect("an answer")
         };
@@ -141,19 +145,19 @@ async fn a_refusal_is_content() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_was_cut_off_says_so() {
+async fn incomplete_reply_has_the_finish_reason_length() {
     let mut response = done("Once upon");
     response["status"] = "incomplete".into();
     response["incomplete_details"] = json!({"reason": "max_output_tokens"});
     let server = Server::start(vec![Answer::events(event(
         &json!({"type": "response.incomplete", "response": response}),
     ))]);
-    let reply = listen(&mut chat(&server, HttpOptions::default())).await.1.expect("an answer");
+    let reply = read_stream(&mut chat(&server, HttpOptions::default())).await.1.expect("an answer");
     assert_eq!(reply.turn.finish_reason, Some(chatlas::FinishReason::Length));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thoughts_are_sent_back_as_they_came() {
+async fn thinking_is_sent_back_verbatim() {
     let thought = json!({"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA",
         "summary": [{"type": "summary_text", "text": "Let me think."}]});
     let mut response = done("Hello");
@@ -169,7 +173,7 @@ async fn thoughts_are_sent_back_as_they_came() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn parameters_are_sent_in_the_vendors_words() {
+async fn parameters_are_sent_as_the_vendor_names_them() {
     let server = Server::start(vec![Answer::json(200, &done("ok"))]);
     let mut chat = chat(&server, HttpOptions::default().with_header("x-team", "a"))
         .with_temperature(0.5)
@@ -197,7 +201,7 @@ fn slow_down(name: &str, value: &str) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_pass_is_tried_again_as_the_server_asks_and_is_seen() {
+async fn retries_honour_retry_after_and_are_recorded() {
     let recorder = Recorder::new();
     let date = httpdate_in(Duration::from_secs(1));
     let server = Server::start(vec![
@@ -221,7 +225,7 @@ async fn what_may_pass_is_tried_again_as_the_server_asks_and_is_seen() {
     let url = |post: &&RecordedSpan| post["url.full"].as_str().unwrap().ends_with("/v1/responses");
     assert!(posts.iter().all(url));
     let call = spans.iter().find(|span| span.name() == "chat gpt-4o").expect("a span");
-    assert_eq!(call.status(), Status::Unset, "the call itself went well");
+    assert_eq!(call.status(), Status::Unset, "the model call succeeded");
     assert!(posts.iter().all(|post| post.parent_id() == call.id()));
     assert!(!format!("{spans:?}").contains("canary"));
 }
@@ -231,7 +235,7 @@ fn httpdate_in(wait: Duration) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn retries_are_bounded() {
+async fn retries_stop_at_max_retries() {
     let server = Server::start(vec![slow_down("retry-after-ms", "1")]);
     let error = in_time(chat(&server, HttpOptions::default()).chat("hi")).await.unwrap_err();
     let error = provider_error(error);
@@ -241,7 +245,7 @@ async fn retries_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_will_not_pass_is_not_tried_again() {
+async fn permanent_failures_are_not_retried() {
     for (answer, kind) in [
         (
             Answer::json(400, &json!({"error": {"message": "no", "code": "bad"}})),
@@ -262,10 +266,10 @@ async fn what_will_not_pass_is_not_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_shown_nowhere() {
+async fn api_key_is_redacted_everywhere() {
     let recorder = Recorder::new();
-    let told = json!({"error": {"message": "the key sk-canary, or canary, is wrong"}});
-    let server = Server::start(vec![Answer::json(401, &told)]);
+    let body = json!({"error": {"message": "the key sk-canary, or canary, is wrong"}});
+    let server = Server::start(vec![Answer::json(401, &body)]);
     let model = OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("canary");
     let shown = format!("{model:?}");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
@@ -274,14 +278,14 @@ async fn a_key_is_shown_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unusable_setting_is_a_clear_error() {
-    for (url, said) in [
+async fn invalid_setting_is_an_error_that_names_it() {
+    for (url, message) in [
         ("not a url", "the base URL of the model server is unusable"),
         ("ftp://a.example", "must begin with `http://` or `https://`"),
     ] {
         let model = OpenAi::new("gpt-4o").with_base_url(url).with_api_key("k");
         let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
-        assert!(error.to_string().contains(said), "{error}");
+        assert!(error.to_string().contains(message), "{error}");
     }
     let model = OpenAi::new("gpt-4o").with_base_url("http://127.0.0.1:9/").with_api_key("a\nb");
     let error = in_time(Chat::new(model).chat("hi")).await.unwrap_err();
@@ -289,7 +293,7 @@ async fn an_unusable_setting_is_a_clear_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_given_up_while_waiting_ends_its_http_span() {
+async fn cancelled_request_ends_its_http_span() {
     let recorder = Recorder::new();
     let server = Server::start(vec![Answer::events("").stalled()]);
     let mut chat = chat(&server, HttpOptions::default().with_spans(true));

@@ -1,5 +1,5 @@
-//! Gemini on Vertex AI, over loopback HTTP: addresses, credentials, and what differs from the
-//! Gemini API. There is no recorded traffic of it; the replies are of the same form.
+//! Gemini on Vertex AI: addresses, credentials, and the differences from the Gemini API. There are
+//! no recordings of it; its replies have the same format.
 
 use std::process::Command;
 
@@ -7,7 +7,9 @@ use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::{ChatRequest, ProviderError, ProviderErrorKind as Kind, BearerToken, Vertex, WebSearch};
+use chatlas::{
+    BearerToken, ChatRequest, ProviderError, ProviderErrorKind as Kind, Vertex, WebSearch,
+};
 use serde_json::{Value, json};
 
 const MODEL: &str = "gemini-3.5-flash";
@@ -27,11 +29,12 @@ fn model(server: &Server) -> Vertex {
 }
 
 fn with_token(server: &Server) -> Vertex {
-    model(server).with_token_provider(|| async { Ok::<_, ProviderError>(BearerToken::new("canary-token")) })
+    model(server)
+        .with_token_provider(|| async { Ok::<_, ProviderError>(BearerToken::new("canary-token")) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conversation_with_tools_is_sent_as_the_product_takes_it() {
+async fn conversation_with_tools_is_sent_in_the_format_of_vertex() {
     /// Doubles a number.
     #[tool]
     fn double(x: f64) -> f64 {
@@ -74,7 +77,7 @@ async fn a_conversation_with_tools_is_sent_as_the_product_takes_it() {
         }
         assert_eq!(server.sent()[1].body["contents"][1]["parts"], parts);
         recorder.assert_sound();
-        for span in recorder.spans_of("chat") {
+        for span in recorder.spans_with_operation("chat") {
             assert_eq!(span["gen_ai.provider.name"], "gcp.vertex_ai");
             assert_eq!(span["gen_ai.response.id"], "r-1");
             assert_eq!(span["gen_ai.usage.input_tokens"], 3);
@@ -84,7 +87,7 @@ async fn a_conversation_with_tools_is_sent_as_the_product_takes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_count_is_asked_for_in_the_form_of_the_product() {
+async fn token_count_is_requested_in_the_format_of_vertex() {
     let server = Server::start(vec![Answer::json(200, &json!({"totalTokens": 9}))]);
     let mut request = ChatRequest::new([Turn::user("hi")]);
     request.system_prompt = Some("Be brief.".into());
@@ -96,7 +99,7 @@ async fn a_count_is_asked_for_in_the_form_of_the_product() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_list_of_models_is_read_to_its_end() {
+async fn model_list_is_read_to_its_last_page() {
     let model = |id: &str| json!({"name": format!("publishers/google/models/{id}")});
     let server = Server::start(vec![
         Answer::json(200, &json!({"publisherModels": [model("a")], "nextPageToken": "2"})),
@@ -112,7 +115,7 @@ async fn the_list_of_models_is_read_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_used_instead_of_credentials() {
+async fn api_key_is_used_instead_of_credentials() {
     let server = Server::start(vec![Answer::json(200, &reply(&json!([{"text": "ok"}])))]);
     let mut chat = Chat::new(model(&server).with_api_key("test"));
     assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");
@@ -122,28 +125,28 @@ async fn a_key_is_used_instead_of_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_is_typed_and_shows_no_token() {
-    let told = json!([{"error": {"code": 403, "status": "PERMISSION_DENIED",
+async fn error_is_typed_and_its_token_redacted() {
+    let body = json!([{"error": {"code": 403, "status": "PERMISSION_DENIED",
         "message": "canary-token may not do this"}}]);
-    let server = Server::start(vec![Answer::json(403, &told)]);
+    let server = Server::start(vec![Answer::json(403, &body)]);
     let error = with_token(&server).chat(ChatRequest::new([Turn::user("hi")])).await;
-    let error = error.expect_err("no answer");
+    let error = error.expect_err("an error");
     assert_eq!((error.kind(), error.code()), (Kind::Authentication, Some("PERMISSION_DENIED")));
     assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
 }
 
 const URL: &str = "CHATLAS_TEST_VERTEX_URL";
 
-/// The environment is that of a process: so another one asks.
+/// The variable applies to the whole process, so a child process sends the request.
 #[test]
-fn the_file_of_a_service_account_is_enough() {
+fn service_account_file_is_used() {
     let token = json!({"access_token": "canary-of-the-account", "expires_in": 3600,
         "token_type": "Bearer"});
     let server = Server::start(vec![
         Answer::json(200, &token),
         Answer::json(200, &reply(&json!([{"text": "ok"}]))),
     ]);
-    // A key that opens nothing.
+    // A private key of no account.
     let key = include_str!("../fixtures/key_of_no_account.txt");
     let label = "PRIVATE KEY";
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("service_account.json");
@@ -152,10 +155,10 @@ fn the_file_of_a_service_account_is_enough() {
         "private_key_id": "k-1", "token_uri": format!("{}/token", server.url()),
         "private_key": format!("-----BEGIN {label}-----\n{key}-----END {label}-----\n"),
     });
-    std::fs::write(&file, account.to_string()).expect("a place to write to");
+    std::fs::write(&file, account.to_string()).expect("a writable directory");
     let program = std::env::current_exe().expect("it runs");
     let output = Command::new(program)
-        .args(["--exact", "vertex::asks_with_the_credentials_of_the_environment", "--nocapture"])
+        .args(["--exact", "vertex::child_with_credentials_from_the_environment", "--nocapture"])
         .env("GOOGLE_APPLICATION_CREDENTIALS", &file)
         .env(URL, server.url())
         .output()
@@ -165,17 +168,18 @@ fn the_file_of_a_service_account_is_enough() {
     let lines: Vec<_> = sent.iter().filter_map(|sent| sent.head.lines().next()).collect();
     let path = format!("POST {PATH}/{MODEL}:generateContent HTTP/1.1");
     assert_eq!(lines, ["POST /v1/token HTTP/1.1", &path, &path]);
-    for asked in &sent[1..] {
+    for request in &sent[1..] {
         let bearer = "authorization: Bearer canary-of-the-account\r\n";
-        assert!(asked.head.contains(bearer), "{}", asked.head);
+        assert!(request.head.contains(bearer), "{}", request.head);
     }
 }
 
-/// Played by the test above, which sets the environment.
+/// Run by the test above, which sets the environment.
 #[tokio::test(flavor = "multi_thread")]
-async fn asks_with_the_credentials_of_the_environment() {
+async fn child_with_credentials_from_the_environment() {
     let Ok(url) = std::env::var(URL) else { return };
-    let model = Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").with_base_url(url);
+    let model =
+        Vertex::new(MODEL).with_project("p-1").with_location("europe-west4").with_base_url(url);
     let mut chat = Chat::new(model);
     for _ in 0..2 {
         assert_eq!(in_time(chat.chat("hi")).await.expect("an answer").text(), "ok");

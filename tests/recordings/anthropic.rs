@@ -1,11 +1,11 @@
 //! Recordings of Anthropic's API.
 
-use crate::support::asking::ask;
 use crate::support::cassettes::{self, Interaction, Recording, interactions};
 use crate::support::messages::{
-    assert_as_recorded, assert_span_carries, chat_of, chat_request, conversations, meaning,
-    message_of,
+    assert_as_recorded, assert_span_carries, chat_of, chat_request, conversations, message_of,
+    normalized,
 };
+use crate::support::request::send;
 use crate::support::server::{Answer, Server};
 use crate::support::trials::Trials;
 use chatlas::prelude::*;
@@ -90,10 +90,10 @@ async fn replies(recording: Recording) {
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(&interaction.request, &server);
         let stream = interaction.request["stream"] == true;
-        let asked = ask(&provider, chat_request(&interaction.request), stream).await;
-        let (completion, text, _) = asked.expect("the recording is of a success");
+        let result = send(&provider, chat_request(&interaction.request), stream).await;
+        let (completion, text, _) = result.expect("the recording is of a success");
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{name}");
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request), "{name}");
         assert_head(name, &sent.head, "messages", &interaction.request);
         let message = message(interaction);
         assert_as_recorded("anthropic", name, &completion, &message);
@@ -104,25 +104,29 @@ async fn replies(recording: Recording) {
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, vec![(1..interaction.body.len()).collect()]).await;
+        read_split(interaction, vec![(1..interaction.body.len()).collect()]).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, (1..interaction.body.len()).map(|place| vec![place]).collect()).await;
+        read_split(
+            interaction,
+            (1..interaction.body.len()).map(|position| vec![position]).collect(),
+        )
+        .await;
     }
 }
 
-/// Plays a stream once for each list of positions to split it at.
-async fn play_cut(interaction: &Interaction, cuts: Vec<Vec<usize>>) {
-    let answers = cuts.iter().map(|places| answer(interaction).cut(places)).collect();
+/// Reads a stream once for each list of positions to split it at.
+async fn read_split(interaction: &Interaction, splits: Vec<Vec<usize>>) {
+    let answers = splits.iter().map(|positions| answer(interaction).split_at(positions)).collect();
     let server = Server::start(answers);
     let provider = provider(&interaction.request, &server).with_http_spans(false);
     let message = message(interaction);
-    for _ in &cuts {
-        let asked = ask(&provider, chat_request(&interaction.request), true).await;
-        let (completion, text, _) = asked.expect("a success");
+    for _ in &splits {
+        let result = send(&provider, chat_request(&interaction.request), true).await;
+        let (completion, text, _) = result.expect("a success");
         assert_as_recorded("anthropic", &interaction.name, &completion, &message);
         assert_eq!(text, completion.text());
     }
@@ -140,7 +144,7 @@ async fn tool_conversations(recording: Recording) {
         let sent = server.sent();
         assert_eq!(sent.len(), conversation.len(), "{name}");
         for (sent, recorded) in sent.iter().zip(&conversation) {
-            assert_eq!(meaning(&sent.body), meaning(&recorded.request), "{name}");
+            assert_eq!(normalized(&sent.body), normalized(&recorded.request), "{name}");
         }
     }
 }
@@ -154,7 +158,7 @@ async fn token_counts(recording: Recording) {
         let tokens = provider.count_tokens(chat_request(&interaction.request)).await;
         assert_eq!(tokens.ok(), interaction.json()["input_tokens"].as_u64(), "{name}");
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{name}");
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request), "{name}");
         assert_head(name, &sent.head, "messages/count_tokens", &interaction.request);
         recorder.assert_sound();
         assert!(recorder.spans().iter().all(|span| !span.name().starts_with("chat ")), "{name}");
@@ -188,8 +192,8 @@ async fn streamed_equals_complete(recording: Recording) {
         let server = Server::start(vec![answer(interaction), Answer::json(200, &message)]);
         let provider = provider(&interaction.request, &server).with_caching(Caching::Off);
         let request = chat_request(&interaction.request);
-        let streamed = ask(&provider, request.clone(), true).await.expect("a success");
-        let complete = ask(&provider, request, false).await.expect("a success");
+        let streamed = send(&provider, request.clone(), true).await.expect("a success");
+        let complete = send(&provider, request, false).await.expect("a success");
         assert_eq!(streamed.0, complete.0, "{}", interaction.name);
         assert!(!server.sent()[0].body.to_string().contains("cache_control"));
     }

@@ -1,16 +1,16 @@
 //! Recordings of Azure OpenAI. There are none of its Chat Completions: these tests use OpenAI's own.
 
 use crate::support::cassettes::{Interaction, Recording, interactions, retained};
-use crate::support::completions::{completions, told};
-use crate::support::recordings::{azure_responses, chat_request, meaning, response};
+use crate::support::completions::{completions, recorded_reply};
+use crate::support::responses::{azure_responses, chat_request, normalized, response};
 use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use crate::support::trials::Trials;
-use crate::support::wire::{every_place, in_pieces};
+use crate::support::wire::{every_position, split_at};
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
 use chatlas::{
-    AzureOpenAi, AzureOpenAiCompletions, Completion, CompletionEvent, CompletionStream, BearerToken,
+    AzureOpenAi, AzureOpenAiCompletions, BearerToken, Completion, CompletionEvent, CompletionStream,
 };
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn origin(server: &Server) -> &str {
     server.url().strip_suffix("/v1").expect("the test server's own path")
 }
 
-async fn last(mut events: CompletionStream) -> Completion {
+async fn last_event(mut events: CompletionStream) -> Completion {
     let mut done = None;
     while let Some(event) = in_time(events.next()).await {
         if let CompletionEvent::Done(completion) = event.expect("a success") {
@@ -71,14 +71,15 @@ async fn replies(recording: Recording) {
         let recorder = Recorder::new();
         let server = Server::start(vec![answer(interaction)]);
         let model = interaction.request["model"].as_str().expect("a model");
-        let azure = AzureOpenAi::new(model).with_resource(origin(&server)).with_api_key("azure-key");
+        let azure =
+            AzureOpenAi::new(model).with_resource(origin(&server)).with_api_key("azure-key");
         let request = chat_request(&interaction.request);
         let events = azure.chat_stream(request.clone()).await.expect("a stream");
-        let completion = last(events).await;
+        let completion = last_event(events).await;
         let response = response(interaction);
         assert_as_recorded(&completion, &response);
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request));
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request));
         let path = interaction.url.splitn(4, '/').nth(3).expect("a path");
         assert!(sent.head.starts_with(&format!("POST /{path} HTTP/1.1\r\n")), "{}", sent.head);
         let head = sent.head.to_lowercase();
@@ -95,10 +96,13 @@ async fn replies(recording: Recording) {
         ] {
             assert_eq!(&span[key], value, "{key}");
         }
-        let http = in_pieces(interaction, &every_place(interaction));
-        let azure = AzureOpenAi::new(model).with_resource("https://a.example").with_api_key("k").with_http(http);
+        let http = split_at(interaction, &every_position(interaction));
+        let azure = AzureOpenAi::new(model)
+            .with_resource("https://a.example")
+            .with_api_key("k")
+            .with_http(http);
         let events = azure.chat_stream(request).await.expect("a stream");
-        assert_as_recorded(&last(events).await, &response);
+        assert_as_recorded(&last_event(events).await, &response);
     }
 }
 
@@ -111,9 +115,9 @@ async fn deployment_path(recording: Recording) {
             .with_token_provider(|| async { Ok::<_, std::io::Error>(BearerToken::new("entra")) });
         let request =
             crate::support::completions::chat_request("azure.ai.openai", &interaction.request);
-        let completion = last(azure.chat_stream(request).await.expect("a stream")).await;
-        let told = told(interaction);
-        assert_eq!((completion.text(), completion.response_id), (told.text, Some(told.id)));
+        let completion = last_event(azure.chat_stream(request).await.expect("a stream")).await;
+        let reply = recorded_reply(interaction);
+        assert_eq!((completion.text(), completion.response_id), (reply.text, Some(reply.id)));
         let sent = &server.sent()[0];
         let path = "/openai/deployments/my%20deployment/chat/completions?api-version=2024-10-21";
         assert!(sent.head.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{}", sent.head);

@@ -1,12 +1,12 @@
 //! Recordings of AWS Bedrock.
 
-use crate::support::asking::ask;
 use crate::support::cassettes::{self, Interaction, Recording, interactions};
 use crate::support::frames::{self, chunks};
 use crate::support::messages::{
-    assert_as_recorded, assert_span_carries, chat_of, chat_request, conversations, meaning,
-    message_of,
+    assert_as_recorded, assert_span_carries, chat_of, chat_request, conversations, message_of,
+    normalized,
 };
+use crate::support::request::send;
 use crate::support::server::{Answer, Server};
 use crate::support::trials::Trials;
 use chatlas::Bedrock;
@@ -64,12 +64,12 @@ fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
-/// The path that was asked: `/model/{id}/{operation}`.
+/// Returns the path of the request: `/model/{id}/{operation}`.
 fn path(interaction: &Interaction) -> &str {
     interaction.url.strip_prefix(RUNTIME).expect("an address of the runtime")
 }
 
-/// The provider, set as the recorded request was.
+/// Returns the provider with the settings of the recorded request.
 fn provider(interaction: &Interaction, server: &Server) -> Bedrock {
     let model = path(interaction).split('/').nth(2).expect("a model");
     let keys = Credentials::new("AKIDTEST", "canary-secret", None, None, "test");
@@ -99,10 +99,10 @@ async fn replies(recording: Recording) {
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(interaction, &server);
         let stream = streamed(interaction);
-        let asked = ask(&provider, chat_request(&interaction.request), stream).await;
-        let (completion, text, thoughts) = asked.expect("the recording is of a success");
+        let result = send(&provider, chat_request(&interaction.request), stream).await;
+        let (completion, text, thoughts) = result.expect("the recording is of a success");
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{name}");
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request), "{name}");
         assert_head(name, &sent.head, path(interaction));
         let message = message(interaction);
         assert_as_recorded("aws.bedrock", name, &completion, &message);
@@ -119,25 +119,29 @@ async fn replies(recording: Recording) {
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, vec![(1..interaction.body.len()).collect()]).await;
+        read_split(interaction, vec![(1..interaction.body.len()).collect()]).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, (1..interaction.body.len()).map(|place| vec![place]).collect()).await;
+        read_split(
+            interaction,
+            (1..interaction.body.len()).map(|position| vec![position]).collect(),
+        )
+        .await;
     }
 }
 
-/// Plays a stream once for each list of positions to split it at.
-async fn play_cut(interaction: &Interaction, cuts: Vec<Vec<usize>>) {
-    let answers = cuts.iter().map(|places| answer(interaction).cut(places)).collect();
+/// Reads a stream once for each list of positions to split it at.
+async fn read_split(interaction: &Interaction, splits: Vec<Vec<usize>>) {
+    let answers = splits.iter().map(|positions| answer(interaction).split_at(positions)).collect();
     let server = Server::start(answers);
     let provider = provider(interaction, &server).with_http_spans(false);
     let message = message(interaction);
-    for _ in &cuts {
-        let asked = ask(&provider, chat_request(&interaction.request), true).await;
-        let (completion, text, _) = asked.expect("a success");
+    for _ in &splits {
+        let result = send(&provider, chat_request(&interaction.request), true).await;
+        let (completion, text, _) = result.expect("a success");
         assert_as_recorded("aws.bedrock", &interaction.name, &completion, &message);
         assert_eq!(text, completion.text());
     }
@@ -154,7 +158,7 @@ async fn tool_conversations(recording: Recording) {
         let sent = server.sent();
         assert_eq!(sent.len(), conversation.len(), "{name}");
         for (sent, recorded) in sent.iter().zip(&conversation) {
-            assert_eq!(meaning(&sent.body), meaning(&recorded.request), "{name}");
+            assert_eq!(normalized(&sent.body), normalized(&recorded.request), "{name}");
         }
     }
 }

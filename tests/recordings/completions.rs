@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::support::cassettes::{self, Interaction, Recording, interactions};
 use crate::support::completions::{
-    Told, chat_request, completions, contents, meaning, told, turns,
+    RecordedReply, chat_request, completions, contents, normalized, recorded_reply, turns,
 };
 use crate::support::recorded_tools::recorded_tools;
 use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use crate::support::trials::Trials;
-use crate::support::wire::{every_place, in_pieces};
+use crate::support::wire::{every_position, split_at};
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
 use chatlas::{
@@ -20,7 +20,7 @@ use chatlas::{
 };
 use serde_json::{Value, json};
 
-/// The vendor of a host, and the path of its API.
+/// The host, the name and the API path of each vendor.
 const VENDORS: [(&str, &str, &str); 7] = [
     ("api.openai.com", "openai", "/v1"),
     ("api.deepseek.com", "deepseek", ""),
@@ -33,12 +33,12 @@ const VENDORS: [(&str, &str, &str); 7] = [
 
 fn vendor(interaction: &Interaction) -> (&'static str, &'static str) {
     let host = interaction.url.split('/').nth(2).expect("a host");
-    let known = VENDORS.iter().find(|(known, ..)| *known == host);
-    let (_, vendor, path) = known.unwrap_or_else(|| panic!("an unknown host: {host}"));
+    let vendor = VENDORS.iter().find(|(name, ..)| *name == host);
+    let (_, vendor, path) = vendor.unwrap_or_else(|| panic!("no vendor for the host: {host}"));
     (vendor, path)
 }
 
-/// The provider of the interaction, at that address instead of the vendor's.
+/// Returns the provider of the interaction, which sends to `origin` instead of the vendor.
 fn provider(interaction: &Interaction, origin: &str, http: HttpOptions) -> Arc<dyn Provider> {
     let (vendor, path) = vendor(interaction);
     let model = interaction.request["model"].as_str().unwrap_or("any");
@@ -51,7 +51,10 @@ fn provider(interaction: &Interaction, origin: &str, http: HttpOptions) -> Arc<d
     }
     match vendor {
         "openai" => {
-            let model = OpenAiCompletions::new(model).with_base_url(url).with_api_key("test").with_http(http);
+            let model = OpenAiCompletions::new(model)
+                .with_base_url(url)
+                .with_api_key("test")
+                .with_http(http);
             Arc::new(if logprobs { model.with_logprobs() } else { model })
         }
         "deepseek" => derived!(DeepSeek),
@@ -72,7 +75,7 @@ fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
-async fn ask(
+async fn send(
     provider: &dyn Provider,
     request: ChatRequest,
     stream: bool,
@@ -92,7 +95,7 @@ async fn ask(
     Ok((done.expect("a last event"), Some(text)))
 }
 
-/// The vendor's own numbers.
+/// Returns the token counts of a vendor's `usage` object.
 fn counts(usage: &Value) -> Usage {
     let count = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
     Usage {
@@ -106,14 +109,14 @@ fn counts(usage: &Value) -> Usage {
     }
 }
 
-fn assert_as_recorded(name: &str, completion: &Completion, told: &Told) {
-    assert_eq!(completion.text(), told.text, "{name}");
-    assert_eq!(completion.response_id.as_ref(), Some(&told.id), "{name}");
-    assert_eq!(completion.model.as_ref(), Some(&told.model), "{name}");
-    assert_eq!(completion.usage, counts(&told.usage), "{name}");
+fn assert_as_recorded(name: &str, completion: &Completion, reply: &RecordedReply) {
+    assert_eq!(completion.text(), reply.text, "{name}");
+    assert_eq!(completion.response_id.as_ref(), Some(&reply.id), "{name}");
+    assert_eq!(completion.model.as_ref(), Some(&reply.model), "{name}");
+    assert_eq!(completion.usage, counts(&reply.usage), "{name}");
     let calls: Vec<_> = completion.tool_requests().cloned().collect();
-    assert_eq!(calls, told.calls, "{name}");
-    let reason = match told.finish.as_str() {
+    assert_eq!(calls, reply.calls, "{name}");
+    let reason = match reply.finish.as_str() {
         "stop" => FinishReason::Stop,
         "tool_calls" => FinishReason::ToolCall,
         other => panic!("{name}: {other}"),
@@ -127,7 +130,7 @@ fn assert_as_recorded(name: &str, completion: &Completion, told: &Told) {
             _ => None,
         })
         .collect();
-    assert_eq!(thinking, told.thinking, "{name}");
+    assert_eq!(thinking, reply.thinking, "{name}");
     let logprobs: usize = completion
         .contents
         .iter()
@@ -136,40 +139,40 @@ fn assert_as_recorded(name: &str, completion: &Completion, told: &Told) {
             _ => None,
         })
         .sum();
-    assert_eq!(logprobs, told.logprobs, "{name}");
+    assert_eq!(logprobs, reply.logprobs, "{name}");
 }
 
-fn assert_span_carries(interaction: &Interaction, told: &Told, recorder: &Recorder) {
+fn assert_span_carries(interaction: &Interaction, reply: &RecordedReply, recorder: &Recorder) {
     let name = &interaction.name;
     recorder.assert_sound();
     let spans = recorder.spans();
     let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
-    let usage = counts(&told.usage);
+    let usage = counts(&reply.usage);
     let vendor = vendor(interaction).0;
-    let of_openai = |value: &str| (vendor == "openai").then(|| value.to_owned());
+    let if_openai = |value: &str| (vendor == "openai").then(|| value.to_owned());
     let number = |count: Option<u64>| json!(count);
     let text = |text: Option<String>| json!(text);
     for (key, value) in [
         ("gen_ai.provider.name", json!(vendor)),
         ("gen_ai.request.model", interaction.request["model"].clone()),
-        ("gen_ai.response.id", json!(told.id)),
-        ("gen_ai.response.model", json!(told.model)),
+        ("gen_ai.response.id", json!(reply.id)),
+        ("gen_ai.response.model", json!(reply.model)),
         ("gen_ai.usage.input_tokens", number(usage.input_tokens)),
         ("gen_ai.usage.output_tokens", number(usage.output_tokens)),
         ("gen_ai.usage.cache_read.input_tokens", number(usage.cache_read_tokens)),
         ("gen_ai.usage.cache_write.input_tokens", number(usage.cache_write_tokens)),
         ("gen_ai.usage.reasoning.output_tokens", number(usage.reasoning_tokens)),
-        ("openai.api.type", text(of_openai("chat_completions"))),
+        ("openai.api.type", text(if_openai("chat_completions"))),
         ("openai.request.service_tier", Value::Null),
-        ("openai.response.service_tier", text(told.tier.as_deref().and_then(of_openai))),
+        ("openai.response.service_tier", text(reply.tier.as_deref().and_then(if_openai))),
         (
             "openai.response.system_fingerprint",
-            text(told.fingerprint.as_deref().and_then(of_openai)),
+            text(reply.fingerprint.as_deref().and_then(if_openai)),
         ),
     ] {
         assert_eq!(chat[key], value, "{name}: {key}");
     }
-    let reason = if told.calls.is_empty() { "stop" } else { "tool_call" };
+    let reason = if reply.calls.is_empty() { "stop" } else { "tool_call" };
     assert_eq!(chat["gen_ai.response.finish_reasons"], json!([reason]), "{name}");
     let post = spans.iter().find(|span| span.name() == "POST").expect("an HTTP span");
     assert_eq!(post.parent_id(), chat.id(), "{name}");
@@ -242,40 +245,40 @@ async fn replies(recording: Recording) {
         let stream = interaction.request["stream"] == true;
         let request = chat_request(vendor(interaction).0, &interaction.request);
         let (completion, streamed) =
-            ask(&*provider, request, stream).await.expect("the recording is of a success");
+            send(&*provider, request, stream).await.expect("the recording is of a success");
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{name}");
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request), "{name}");
         let path = interaction.url.splitn(4, '/').nth(3).expect("a path");
         assert!(sent.head.starts_with(&format!("POST /{path} HTTP/1.1\r\n")), "{}", sent.head);
         assert!(sent.head.to_lowercase().contains("authorization: bearer test\r\n"), "{name}");
-        let told = told(interaction);
-        assert_as_recorded(name, &completion, &told);
+        let reply = recorded_reply(interaction);
+        assert_as_recorded(name, &completion, &reply);
         assert_eq!(streamed.is_some(), stream);
-        assert_eq!(streamed.unwrap_or_else(|| told.text.clone()), completion.text(), "{name}");
-        assert_span_carries(interaction, &told, &recorder);
+        assert_eq!(streamed.unwrap_or_else(|| reply.text.clone()), completion.text(), "{name}");
+        assert_span_carries(interaction, &reply, &recorder);
     }
 }
 
-async fn play_cut(interaction: &Interaction, told: &Told, places: &[usize]) {
-    let http = in_pieces(interaction, places);
+async fn read_split(interaction: &Interaction, reply: &RecordedReply, positions: &[usize]) {
+    let http = split_at(interaction, positions);
     let provider = provider(interaction, "http://vendor.example", http);
     let request = chat_request(vendor(interaction).0, &interaction.request);
-    let (completion, text) = ask(&*provider, request, true).await.expect("a success");
-    assert_as_recorded(&interaction.name, &completion, told);
-    assert_eq!(text.as_deref(), Some(told.text.as_str()), "{}", interaction.name);
+    let (completion, text) = send(&*provider, request, true).await.expect("a success");
+    assert_as_recorded(&interaction.name, &completion, reply);
+    assert_eq!(text.as_deref(), Some(reply.text.as_str()), "{}", interaction.name);
 }
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, &told(interaction), &every_place(interaction)).await;
+        read_split(interaction, &recorded_reply(interaction), &every_position(interaction)).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        let told = told(interaction);
-        for place in every_place(interaction) {
-            play_cut(interaction, &told, &[place]).await;
+        let reply = recorded_reply(interaction);
+        for position in every_position(interaction) {
+            read_split(interaction, &reply, &[position]).await;
         }
     }
 }
@@ -284,7 +287,8 @@ fn messages(interaction: &Interaction) -> &[Value] {
     interaction.request["messages"].as_array().expect("messages")
 }
 
-/// Interactions that are one conversation: each answers what the one before asked for.
+/// Returns the conversations among the interactions: in each, a request contains the tool results
+/// for the reply before it.
 fn conversations(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Interaction>> {
     let mut found: Vec<Vec<&'static Interaction>> = Vec::new();
     for interaction in interactions.iter().copied() {
@@ -328,7 +332,7 @@ async fn tool_conversations(recording: Recording) {
         let sent = server.sent();
         assert_eq!(sent.len(), conversation.len(), "{}", first.name);
         for (sent, recorded) in sent.iter().zip(&conversation) {
-            assert_eq!(meaning(&sent.body), meaning(&recorded.request), "{}", first.name);
+            assert_eq!(normalized(&sent.body), normalized(&recorded.request), "{}", first.name);
         }
     }
 }

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use crate::support::asking::ask;
 use crate::support::cassettes::{self, Interaction, Recording, interactions};
 use crate::support::google::{
-    Said, as_sent_by_the_loop, chat_request, chats, google, meaning, model_and_method, output,
-    said, turns,
+    RecordedReply, chat_request, chats, google, model_and_method, normalized, output,
+    recorded_reply, turns, without_client_differences,
 };
 use crate::support::recorded_tools::recorded_tools;
+use crate::support::request::send;
 use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use crate::support::trials::Trials;
@@ -23,10 +23,11 @@ fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
-/// The provider, set as the recorded request was.
+/// Returns the provider with the settings of the recorded request.
 fn provider(interaction: &Interaction, server: &Server) -> Gemini {
     let (model, _) = model_and_method(interaction);
-    let provider = Gemini::new(model).with_base_url(server.url()).with_api_key("test").with_http_spans(true);
+    let provider =
+        Gemini::new(model).with_base_url(server.url()).with_api_key("test").with_http_spans(true);
     let tools = interaction.request["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
     if tools.iter().any(|tool| tool["googleSearch"].is_object()) {
         provider.with_tool(WebSearch::new())
@@ -35,19 +36,19 @@ fn provider(interaction: &Interaction, server: &Server) -> Gemini {
     }
 }
 
-/// The tokens by the words of the conventions: input, output, cached, thought. The four counts are
-/// all that there is.
+/// Returns the token counts of the semantic conventions: input, output, cached, reasoning. Asserts
+/// that input and output add up to the total.
 fn tokens(usage: &Value) -> [Option<u64>; 4] {
     let count = |key: &str| usage[key].as_u64();
-    let input = count("promptTokenCount").expect("it is told")
+    let input = count("promptTokenCount").expect("a count")
         + count("toolUsePromptTokenCount").unwrap_or_default();
-    let output = count("candidatesTokenCount").expect("it is told")
+    let output = count("candidatesTokenCount").expect("a count")
         + count("thoughtsTokenCount").unwrap_or_default();
     assert_eq!(Some(input + output), count("totalTokenCount"));
     [Some(input), Some(output), count("cachedContentTokenCount"), count("thoughtsTokenCount")]
 }
 
-/// The signatures that would be sent back, in order.
+/// Returns the signatures that would be sent back, in order.
 fn signatures(completion: &Completion) -> Vec<String> {
     let replay = |content: &Content| -> Option<Replay> {
         match content {
@@ -61,54 +62,54 @@ fn signatures(completion: &Completion) -> Vec<String> {
     items.map(|replay| replay.item["thoughtSignature"].as_str().expect("text").to_owned()).collect()
 }
 
-fn reason(said: &Said) -> FinishReason {
-    assert_eq!(said.finish_reason, "STOP");
-    if said.calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCall }
+fn reason(reply: &RecordedReply) -> FinishReason {
+    assert_eq!(reply.finish_reason, "STOP");
+    if reply.calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCall }
 }
 
-fn assert_as_recorded(name: &str, completion: &Completion, said: &Said) {
-    assert_eq!(completion.text(), said.text, "{name}");
-    assert_eq!(completion.response_id.as_ref(), Some(&said.response_id), "{name}");
-    assert_eq!(completion.model.as_ref(), Some(&said.model), "{name}");
+fn assert_as_recorded(name: &str, completion: &Completion, reply: &RecordedReply) {
+    assert_eq!(completion.text(), reply.text, "{name}");
+    assert_eq!(completion.response_id.as_ref(), Some(&reply.response_id), "{name}");
+    assert_eq!(completion.model.as_ref(), Some(&reply.model), "{name}");
     let usage = &completion.usage;
     let counted =
         [usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.reasoning_tokens];
-    assert_eq!(counted, tokens(&said.usage), "{name}");
+    assert_eq!(counted, tokens(&reply.usage), "{name}");
     let by_kind = usage.input_by_modality;
     assert_eq!(
         by_kind.text.unwrap_or_default() + by_kind.image.unwrap_or_default(),
-        usage.input_tokens.expect("it is told"),
+        usage.input_tokens.expect("a count"),
         "{name}"
     );
-    assert_eq!(signatures(completion), said.signatures, "{name}");
+    assert_eq!(signatures(completion), reply.signatures, "{name}");
     let requests: Vec<&ToolRequest> = completion.tool_requests().collect();
-    assert_eq!(requests.len(), said.calls.len(), "{name}");
-    for (request, call) in requests.iter().zip(&said.calls) {
+    assert_eq!(requests.len(), reply.calls.len(), "{name}");
+    for (request, call) in requests.iter().zip(&reply.calls) {
         assert_eq!(request.id, call["id"].as_str().expect("an id"), "{name}");
         assert_eq!(request.name, call["name"].as_str().expect("a name"), "{name}");
         assert_eq!(request.arguments, call["args"], "{name}");
     }
-    assert_eq!(completion.finish_reason, Some(reason(said)), "{name}");
+    assert_eq!(completion.finish_reason, Some(reason(reply)), "{name}");
     let of = |is: fn(&Content) -> bool| completion.contents.iter().filter(|c| is(c)).count();
-    assert_eq!(of(|content| matches!(content, Content::Citation(_))), said.sources, "{name}");
+    assert_eq!(of(|content| matches!(content, Content::Citation(_))), reply.sources, "{name}");
     let searches = of(|content| matches!(content, Content::ServerTool(_)));
-    assert_eq!(searches, usize::from(said.sources > 0), "{name}");
+    assert_eq!(searches, usize::from(reply.sources > 0), "{name}");
 }
 
-fn assert_span_carries(name: &str, said: &Said, recorder: &Recorder) {
+fn assert_span_carries(name: &str, reply: &RecordedReply, recorder: &Recorder) {
     recorder.assert_sound();
     let spans = recorder.spans();
     let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
-    let [input, output, cached, thought] = tokens(&said.usage).map(|count| json!(count));
+    let [input, output, cached, thought] = tokens(&reply.usage).map(|count| json!(count));
     for (key, value) in [
         ("gen_ai.provider.name", "gcp.gemini".into()),
-        ("gen_ai.response.id", said.response_id.as_str().into()),
-        ("gen_ai.response.model", said.model.as_str().into()),
+        ("gen_ai.response.id", reply.response_id.as_str().into()),
+        ("gen_ai.response.model", reply.model.as_str().into()),
         ("gen_ai.usage.input_tokens", input),
         ("gen_ai.usage.output_tokens", output),
         ("gen_ai.usage.cache_read.input_tokens", cached),
         ("gen_ai.usage.reasoning.output_tokens", thought),
-        ("gen_ai.response.finish_reasons", json!([reason(said).as_str()])),
+        ("gen_ai.response.finish_reasons", json!([reason(reply).as_str()])),
     ] {
         assert_eq!(chat[key], value, "{name}: {key}");
     }
@@ -116,7 +117,7 @@ fn assert_span_carries(name: &str, said: &Said, recorder: &Recorder) {
     assert_eq!(post.parent_id(), chat.id(), "{name}");
 }
 
-/// The path is the recorded one, and the key stands in its header alone.
+/// Asserts that the path is the recorded one and that the key is only in its header.
 fn assert_address(interaction: &Interaction, head: &str) {
     let (_, path) = interaction.url.split_once("/v1beta/").expect("a path");
     let line = format!("{} /v1/{path} HTTP/1.1\r\n", interaction.method);
@@ -167,50 +168,53 @@ async fn replies(recording: Recording) {
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(interaction, &server);
         let result =
-            ask(&provider, chat_request(&interaction.request), interaction.streamed()).await;
+            send(&provider, chat_request(&interaction.request), interaction.streamed()).await;
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{name}");
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request), "{name}");
         assert_address(interaction, &sent.head);
         let (completion, streamed, _) = result.expect("the recording is of a success");
-        let said = said(interaction);
-        assert_as_recorded(name, &completion, &said);
+        let reply = recorded_reply(interaction);
+        assert_as_recorded(name, &completion, &reply);
         assert_eq!(streamed, completion.text(), "{name}");
-        assert_span_carries(name, &said, &recorder);
+        assert_span_carries(name, &reply, &recorder);
     }
 }
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, &(1..interaction.body.len()).collect::<Vec<_>>()).await;
+        read_split(interaction, vec![(1..interaction.body.len()).collect()]).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        for place in 1..interaction.body.len() {
-            play_cut(interaction, &[place]).await;
-        }
+        read_split(interaction, (1..interaction.body.len()).map(|at| vec![at]).collect()).await;
     }
 }
 
-async fn play_cut(interaction: &Interaction, places: &[usize]) {
-    let server = Server::start(vec![answer(interaction).cut(places)]);
+async fn read_split(interaction: &Interaction, splits: Vec<Vec<usize>>) {
+    let answers = splits.iter().map(|positions| answer(interaction).split_at(positions)).collect();
+    let server = Server::start(answers);
     let provider = provider(interaction, &server).with_http_spans(false);
-    let request = chat_request(&interaction.request);
-    let (completion, text, _) = ask(&provider, request, true).await.expect("a success");
-    assert_as_recorded(&interaction.name, &completion, &said(interaction));
-    assert_eq!(text, completion.text());
+    let reply = recorded_reply(interaction);
+    for _ in &splits {
+        let request = chat_request(&interaction.request);
+        let (completion, text, _) = send(&provider, request, true).await.expect("a success");
+        assert_as_recorded(&interaction.name, &completion, &reply);
+        assert_eq!(text, completion.text());
+    }
 }
 
-/// The chat as it was before the last interaction was recorded: with the tools, and what they say.
+/// Returns a chat in its state before the last interaction, with tools that return the recorded
+/// results.
 fn chat_of(first: &Interaction, last: &Interaction, server: &Server) -> Chat {
     let contents = last.request["contents"].as_array().expect("contents");
     let outputs: HashMap<String, Value> = contents
         .iter()
         .filter_map(|content| content["parts"][0].get("functionResponse"))
-        .map(|told| {
-            let id = told["id"].as_str().expect("an id").to_owned();
-            (id, told["response"]["result"].clone())
+        .map(|result| {
+            let id = result["id"].as_str().expect("an id").to_owned();
+            (id, result["response"]["result"].clone())
         })
         .collect();
     let request = chat_request(&first.request);
@@ -225,7 +229,7 @@ fn chat_of(first: &Interaction, last: &Interaction, server: &Server) -> Chat {
     }
 }
 
-async fn say(chat: &mut Chat, prompt: Vec<Content>, stream: bool) -> Reply {
+async fn run(chat: &mut Chat, prompt: Vec<Content>, stream: bool) -> Reply {
     if !stream {
         return in_time(chat.chat(prompt)).await.expect("a success");
     }
@@ -243,11 +247,13 @@ async fn tool_conversation(recording: Recording) {
     let server = Server::start(conversation.iter().map(|i| answer(i)).collect());
     let mut chat = chat_of(first, last, &server);
     let prompt = turns(&first.request["contents"]).pop().expect("a prompt").contents().to_vec();
-    let reply = say(&mut chat, prompt, first.streamed()).await;
-    assert_eq!(reply.text(), said(last).text, "{}", first.name);
+    let reply = run(&mut chat, prompt, first.streamed()).await;
+    assert_eq!(reply.text(), recorded_reply(last).text, "{}", first.name);
     let counted: u64 = conversation
         .iter()
-        .map(|interaction| said(interaction).usage["totalTokenCount"].as_u64().expect("a sum"))
+        .map(|interaction| {
+            recorded_reply(interaction).usage["totalTokenCount"].as_u64().expect("a sum")
+        })
         .sum();
     let usage = reply.usage;
     let ours = usage.input_tokens.zip(usage.output_tokens).map(|(input, out)| input + out);
@@ -255,7 +261,7 @@ async fn tool_conversation(recording: Recording) {
     let sent = server.sent();
     assert_eq!(sent.len(), conversation.len(), "{}", first.name);
     for (sent, recorded) in sent.iter().zip(&conversation) {
-        assert_eq!(meaning(&sent.body), meaning(&recorded.request), "{}", first.name);
+        assert_eq!(normalized(&sent.body), normalized(&recorded.request), "{}", first.name);
     }
 }
 
@@ -267,10 +273,9 @@ fn continued(
     pairs.filter(|(first, _)| first.request["tools"].is_null()).collect::<Vec<_>>().into_iter()
 }
 
-/// Whether the recorded client wrote this structured reply again, without its spaces, when it sent
-/// it back.
+/// Returns whether the recorded client sent this structured reply back without its spaces.
 fn is_rewritten(interaction: &Interaction) -> bool {
-    said(interaction).text.contains("\": \"")
+    recorded_reply(interaction).text.contains("\": \"")
 }
 
 /// A conversation without tools continues as recorded, except that the signatures of texts, which
@@ -283,20 +288,20 @@ async fn continued_conversation(recording: Recording) {
         let prompt = before.pop().expect("a prompt").contents().to_vec();
         let mut chat = chat_of(first, second, &server);
         chat.set_turns(before);
-        let reply = say(&mut chat, prompt, first.streamed()).await;
+        let reply = run(&mut chat, prompt, first.streamed()).await;
         let next = turns(&second.request["contents"]).pop().expect("a prompt");
         let mut chat = chat_of(second, second, &server);
         chat.set_turns(
             turns(&first.request["contents"]).into_iter().chain([Turn::Assistant(reply.turn)]),
         );
-        say(&mut chat, next.contents().to_vec(), second.streamed()).await;
+        run(&mut chat, next.contents().to_vec(), second.streamed()).await;
         let sent = &server.sent()[1].body;
-        let expected = as_sent_by_the_loop(&second.request);
+        let expected = without_client_differences(&second.request);
         if is_rewritten(first) {
             continue;
         }
-        assert_eq!(as_sent_by_the_loop(sent), expected, "{name}");
-        let signatures = said(first).signatures;
+        assert_eq!(without_client_differences(sent), expected, "{name}");
+        let signatures = recorded_reply(first).signatures;
         assert_eq!(signatures.len(), 1, "{name}");
         let contents = sent["contents"].as_array().expect("contents");
         let parts = contents[contents.len() - 2]["parts"].as_array().expect("parts");
@@ -316,11 +321,11 @@ async fn model_list(recording: Recording) {
         .collect();
     assert_eq!(models.len(), listed.len());
     for (model, recorded) in models.iter().zip(&listed) {
-        let Model { id, name, max_input_tokens, max_output_tokens, .. } = model;
+        let Model { id, name, .. } = model;
         assert_eq!(format!("models/{id}"), recorded["name"].as_str().expect("a name"));
         assert_eq!(name.as_deref(), recorded["displayName"].as_str());
-        assert_eq!(*max_input_tokens, recorded["inputTokenLimit"].as_u64());
-        assert_eq!(*max_output_tokens, recorded["outputTokenLimit"].as_u64());
+        assert_eq!(model.max_input_tokens, recorded["inputTokenLimit"].as_u64());
+        assert_eq!(model.max_output_tokens, recorded["outputTokenLimit"].as_u64());
     }
     for (sent, page) in server.sent().iter().zip(&pages) {
         assert_address(page, &sent.head);
@@ -338,7 +343,7 @@ async fn token_counts(recording: Recording) {
         let counted = provider.count_tokens(chat_request(&interaction.request)).await;
         assert_eq!(counted.ok(), interaction.json()["totalTokens"].as_u64());
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request));
+        assert_eq!(normalized(&sent.body), normalized(&interaction.request));
         assert_address(interaction, &sent.head);
     }
     recorder.assert_sound();

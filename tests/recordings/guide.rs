@@ -39,7 +39,8 @@ async fn run_the_example() -> Vec<RecordedSpan> {
         response("resp_fake0001", &call, 76, 15),
         response("resp_fake0002", &message, 116, 24),
     ]);
-    let model = OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("k").with_http_spans(true);
+    let model =
+        OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("k").with_http_spans(true);
     let mut chat = Chat::new(model)
         .with_system_prompt("You are a concise travel assistant.")
         .with_tools(tools![get_weather]);
@@ -50,8 +51,8 @@ async fn run_the_example() -> Vec<RecordedSpan> {
 
 /// Returns the name of each span and the index of its parent, in start order.
 fn shape_of(spans: &[RecordedSpan]) -> Vec<(String, Option<usize>)> {
-    let place = |id| spans.iter().position(|span| span.id() == id);
-    spans.iter().map(|span| (span.name().to_string(), place(span.parent_id()))).collect()
+    let position = |id| spans.iter().position(|span| span.id() == id);
+    spans.iter().map(|span| (span.name().to_string(), position(span.parent_id()))).collect()
 }
 
 /// Adds the trial.
@@ -66,10 +67,10 @@ async fn trace_matches_the_python_original() {
         .expect("the golden spans");
     let golden: Value = serde_json::from_str(&golden).expect("JSON");
     let golden = golden["variants"]["capture_off"]["spans"].as_array().expect("spans");
-    let place = |id: &Value| golden.iter().position(|span| &span["id"] == id);
+    let position = |id: &Value| golden.iter().position(|span| &span["id"] == id);
     let shape: Vec<(String, Option<usize>)> = golden
         .iter()
-        .map(|span| (span["name"].as_str().expect("a name").to_owned(), place(&span["parent"])))
+        .map(|span| (span["name"].as_str().expect("a name").to_owned(), position(&span["parent"])))
         .collect();
     assert_eq!(shape_of(&spans), shape);
 
@@ -78,14 +79,14 @@ async fn trace_matches_the_python_original() {
         for (key, value) in theirs["attributes"].as_object().expect("attributes") {
             let found = &ours[key.as_str()];
             match key.as_str() {
-                // The original names the call by its item: `call_…` is what the vendor calls it.
+                // The original records the id of the item; the vendor's call id is `call_…`.
                 "gen_ai.tool.call.id" => assert_eq!(found, "call_fake0001"),
-                // Its HTTP spans follow conventions that are no longer.
+                // Its HTTP spans follow deprecated conventions.
                 old if old.starts_with("http.") => assert!(found.is_null(), "{name}: {key}"),
                 _ => assert_eq!(found, value, "{name}: {key}"),
             }
         }
-        // An agent that runs in this program is no remote call.
+        // An agent that runs in this process is not a remote call.
         let kind = if theirs["name"] == "invoke_agent" {
             "INTERNAL"
         } else {

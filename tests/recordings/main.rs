@@ -6,14 +6,14 @@
 
 #[path = "../support"]
 mod support {
-    pub mod asking;
     pub mod cassettes;
     pub mod completions;
     pub mod frames;
     pub mod google;
     pub mod messages;
     pub mod recorded_tools;
-    pub mod recordings;
+    pub mod request;
+    pub mod responses;
     pub mod server;
     pub mod timeout;
     pub mod trials;

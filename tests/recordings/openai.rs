@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::support::asking::ask;
 use crate::support::cassettes::{self, Interaction, Recording, interactions};
 use crate::support::recorded_tools::recorded_tools;
-use crate::support::recordings::{
-    chat_request, meaning, openai_counts, openai_responses, output, response, turns,
+use crate::support::request::send;
+use crate::support::responses::{
+    chat_request, normalized, openai_counts, openai_responses, output, response, turns,
 };
 use crate::support::server::{Answer, Server};
 use crate::support::timeout::in_time;
 use crate::support::trials::Trials;
-use crate::support::wire::{every_place, in_pieces};
+use crate::support::wire::{every_position, split_at};
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
@@ -22,10 +22,11 @@ fn answer(interaction: &Interaction) -> Answer {
     Answer::new(interaction.status, &interaction.content_type, interaction.body.clone())
 }
 
-/// The provider, set as the recorded request was.
+/// Returns the provider with the settings of the recorded request.
 fn provider(recorded: &Value, url: &str) -> OpenAi {
     let model = recorded["model"].as_str().expect("a model");
-    let mut provider = OpenAi::new(model).with_base_url(url).with_api_key("test").with_http_spans(true);
+    let mut provider =
+        OpenAi::new(model).with_base_url(url).with_api_key("test").with_http_spans(true);
     let has = |key: &str, what: &str| {
         let list = recorded[key].as_array().map(Vec::as_slice).unwrap_or_default();
         list.iter().any(|item| item == what || item["type"] == what)
@@ -80,7 +81,7 @@ fn assert_as_recorded(name: &str, completion: &Completion, response: &Value) {
     }
     let reason = if calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCall };
     assert_eq!(completion.finish_reason, Some(reason), "{name}");
-    // Nothing is dropped: each item and each citation comes out.
+    // No item and no citation is lost.
     let of = |is: fn(&Content) -> bool| completion.contents.iter().filter(|c| is(c)).count();
     let searches = of(|content| matches!(content, Content::ServerTool(_)));
     assert_eq!(searches, items(response, "web_search_call").len(), "{name}");
@@ -110,10 +111,10 @@ fn assert_span_carries(interaction: &Interaction, response: &Value, recorder: &R
     let spans = recorder.spans();
     let chat = spans.iter().find(|span| span.name().starts_with("chat ")).expect("a chat span");
     let usage = &response["usage"];
-    let asked = &interaction.request["service_tier"];
+    let tier = &interaction.request["service_tier"];
     for (key, value) in [
         ("openai.api.type", &Value::from("responses")),
-        ("openai.request.service_tier", asked),
+        ("openai.request.service_tier", tier),
         ("openai.response.service_tier", &response["service_tier"]),
         ("gen_ai.response.id", &response["id"]),
         ("gen_ai.response.model", &response["model"]),
@@ -167,8 +168,8 @@ async fn replies(recording: Recording) {
         let server = Server::start(vec![answer(interaction)]);
         let provider = provider(&interaction.request, server.url());
         let stream = interaction.request["stream"] == true;
-        let result = ask(&provider, chat_request(&interaction.request), stream).await;
-        assert_eq!(meaning(&server.sent()[0].body), meaning(&interaction.request), "{name}");
+        let result = send(&provider, chat_request(&interaction.request), stream).await;
+        assert_eq!(normalized(&server.sent()[0].body), normalized(&interaction.request), "{name}");
         if interaction.status != 200 {
             let error = result.expect_err("the recording is of an error");
             assert_eq!(error.kind(), ProviderErrorKind::Authentication, "{name}");
@@ -191,24 +192,25 @@ async fn replies(recording: Recording) {
 
 async fn stream_in_single_bytes(recording: Recording) {
     for interaction in recording.interactions {
-        play_cut(interaction, &every_place(interaction)).await;
+        read_split(interaction, &response(interaction), &every_position(interaction)).await;
     }
 }
 
 async fn stream_split_at_each_byte(recording: Recording) {
     for interaction in recording.interactions {
-        for place in every_place(interaction) {
-            play_cut(interaction, &[place]).await;
+        let response = response(interaction);
+        for position in every_position(interaction) {
+            read_split(interaction, &response, &[position]).await;
         }
     }
 }
 
-async fn play_cut(interaction: &Interaction, places: &[usize]) {
+async fn read_split(interaction: &Interaction, response: &Value, positions: &[usize]) {
     let provider = provider(&interaction.request, "http://vendor.example/v1");
-    let provider = provider.with_http(in_pieces(interaction, places));
+    let provider = provider.with_http(split_at(interaction, positions));
     let request = chat_request(&interaction.request);
-    let (completion, text, _) = ask(&provider, request, true).await.expect("a success");
-    assert_as_recorded(&interaction.name, &completion, &response(interaction));
+    let (completion, text, _) = send(&provider, request, true).await.expect("a success");
+    assert_as_recorded(&interaction.name, &completion, response);
     assert_eq!(text, completion.text());
 }
 
@@ -221,7 +223,12 @@ async fn token_counts(recording: Recording) {
         let count = provider.count_tokens(request).await.expect("a count");
         assert_eq!(Some(count), interaction.json()["input_tokens"].as_u64());
         let sent = &server.sent()[0];
-        assert_eq!(meaning(&sent.body), meaning(&interaction.request), "{}", interaction.name);
+        assert_eq!(
+            normalized(&sent.body),
+            normalized(&interaction.request),
+            "{}",
+            interaction.name
+        );
         assert!(sent.head.starts_with("POST /v1/responses/input_tokens HTTP/1.1\r\n"));
         recorder.assert_sound();
         assert!(recorder.spans().iter().any(|span| span.name().starts_with("count_tokens ")));
@@ -242,11 +249,12 @@ async fn model_lists(recording: Recording) {
     assert_eq!(recorder.span("list_models")["gen_ai.provider.name"], "openai");
 }
 
-/// Interactions that are one conversation: each answers what the one before asked for.
+/// Returns the conversations among the interactions: in each, a request contains the tool results
+/// for the reply before it.
 fn conversations(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Interaction>> {
     let last = |i: &Interaction| i.request["input"].as_array().expect("input").last().cloned();
     let begins = |i: &&'static Interaction| last(i).is_some_and(|item| item["role"] == "user");
-    let asked = |i: &Interaction| -> Vec<Value> {
+    let open_calls = |i: &Interaction| -> Vec<Value> {
         if i.status != 200 {
             return Vec::new();
         }
@@ -256,7 +264,7 @@ fn conversations(interactions: &[&'static Interaction]) -> Vec<Vec<&'static Inte
     for first in interactions.iter().copied().filter(begins) {
         let mut conversation = vec![first];
         while let Some(next) = interactions.iter().copied().find(|next| {
-            let ids = asked(conversation[conversation.len() - 1]);
+            let ids = open_calls(conversation[conversation.len() - 1]);
             last(next).is_some_and(|item| ids.contains(&item["call_id"]))
         }) {
             conversation.push(next);
@@ -300,7 +308,7 @@ async fn tool_conversations(recording: Recording) {
                     item["call_id"] = id.as_str().into();
                 }
             }
-            assert_eq!(meaning(&sent.body), meaning(&expected), "{}", first.name);
+            assert_eq!(normalized(&sent.body), normalized(&expected), "{}", first.name);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Recorded traffic with any vendor, where it is at hand: the folder, and its interactions by host
-//! and path.
+//! Recorded traffic with the vendors: the directory of the recordings, and their interactions,
+//! selected by method and URL.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -10,15 +10,15 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use serde_json::Value;
 
-/// One request and its answer.
+/// One request and its response.
 #[derive(Clone)]
 pub struct Interaction {
-    /// The file it stands in: `folder/test`.
+    /// The name of its file: `folder/test`.
     pub name: String,
     pub method: String,
-    /// The whole address that was asked.
+    /// The complete URL of the request.
     pub url: String,
-    /// The request's body, as JSON where it is JSON.
+    /// The request body: parsed JSON, or else a JSON string.
     pub request: Value,
     pub status: u16,
     pub content_type: String,
@@ -26,24 +26,24 @@ pub struct Interaction {
 }
 
 impl Interaction {
-    /// The answer's body as text.
+    /// Returns the response body as text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("a body of text")
     }
 
-    /// Whether the answer came as server-sent events.
+    /// Returns whether the response is server-sent events.
     pub fn streamed(&self) -> bool {
         self.content_type.starts_with("text/event-stream")
     }
 
-    /// Whether the answer was asked for as a stream, in whatever form it came.
+    /// Returns whether a stream was requested, whatever the framing of the response.
     pub fn is_streamed(&self) -> bool {
-        let of_aws = self.content_type.starts_with("application/vnd.amazon.eventstream");
-        let asked = self.request["stream"] == true || self.url.contains("stream");
-        self.streamed() || of_aws || asked
+        let is_aws_stream = self.content_type.starts_with("application/vnd.amazon.eventstream");
+        let is_requested = self.request["stream"] == true || self.url.contains("stream");
+        self.streamed() || is_aws_stream || is_requested
     }
 
-    /// The JSON events of a streamed answer.
+    /// Returns the JSON events of a streamed response.
     pub fn events(&self) -> Vec<Value> {
         let data = self.text().lines().filter_map(|line| line.strip_prefix("data:"));
         data.map(str::trim)
@@ -52,7 +52,7 @@ impl Interaction {
             .collect()
     }
 
-    /// The JSON of an answer that came whole.
+    /// Returns the JSON of a complete response.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("a body is JSON")
     }
@@ -67,7 +67,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// The name of the test without its folder.
+    /// Returns the name of the test without its folder.
     pub fn test(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
     }
@@ -112,7 +112,7 @@ pub fn retained(recordings: &[Recording], keep: impl Fn(&Interaction) -> bool) -
     recordings
 }
 
-/// Returns the interaction with the shortest response, as a recording of its own.
+/// Returns the interaction with the shortest response, as one recording.
 pub fn shortest(recordings: &[Recording]) -> Vec<Recording> {
     let all = interactions(recordings).into_iter();
     all.min_by_key(|interaction| interaction.body.len()).map(Recording::from).into_iter().collect()

@@ -1,4 +1,4 @@
-//! Recorded traffic of Chat Completions, and what it says, read without the library's own decoder.
+//! Recorded traffic of Chat Completions, decoded independently of the library.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::cassettes::{Interaction, Recording, recordings};
 
-/// Every interaction with a `/chat/completions`, by file.
+/// Returns every interaction with `/chat/completions`, by file.
 pub fn completions() -> Vec<Recording> {
     recordings(|method, url| method == "POST" && url.ends_with("/chat/completions"))
 }
 
-/// The request as a program would make it of that vendor.
+/// Returns the library's request for a recorded request body of `vendor`.
 pub fn chat_request(vendor: &str, recorded: &Value) -> ChatRequest {
     let messages = recorded["messages"].as_array().expect("a list");
     let mut request = ChatRequest::new(turns(vendor, messages));
@@ -31,19 +31,16 @@ pub fn chat_request(vendor: &str, recorded: &Value) -> ChatRequest {
         .collect();
     let format = &recorded["response_format"]["json_schema"];
     request.output = format["name"].as_str().map(|name| {
-        OutputSchema {
-            name: name.to_owned(),
-            schema: format["schema"].clone(),
-            strict: format["strict"] == true,
-        }
-        .into()
+        OutputSchema::new(name, format["schema"].clone())
+            .with_strict(format["strict"] == true)
+            .into()
     });
     request.params_mut().seed =
         recorded["seed"].as_i64().or_else(|| recorded["random_seed"].as_i64());
     request
 }
 
-/// The recorded messages as turns; who speaks on is the same turn.
+/// Returns the recorded messages as turns; consecutive messages of one role are one turn.
 pub fn turns(vendor: &str, messages: &[Value]) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
     for message in messages.iter().filter(|message| message["role"] != "system") {
@@ -53,7 +50,7 @@ pub fn turns(vendor: &str, messages: &[Value]) -> Vec<Turn> {
             (_, true) => {
                 turns.push(Turn::from(AssistantTurn::new(contents)));
             }
-            (_, false) => turns.push(Turn::User(UserTurn { contents })),
+            (_, false) => turns.push(Turn::User(UserTurn::new(contents))),
         }
     }
     turns
@@ -61,16 +58,16 @@ pub fn turns(vendor: &str, messages: &[Value]) -> Vec<Turn> {
 
 pub fn contents(vendor: &str, message: &Value) -> Vec<Content> {
     if message["role"] == "tool" {
-        return vec![Content::ToolResult(ToolResult {
-            id: message["tool_call_id"].as_str().expect("an id").to_owned(),
-            name: String::new(),
-            outcome: ToolOutcome::Value(message["content"].clone()),
-        })];
+        return vec![Content::ToolResult(ToolResult::new(
+            message["tool_call_id"].as_str().expect("an id").to_owned(),
+            String::new(),
+            ToolOutcome::Value(message["content"].clone()),
+        ))];
     }
     let mut contents = Vec::new();
     if let Some(thought) = message["reasoning_content"].as_str() {
         let item = json!({"reasoning_content": thought});
-        let replay = Some(Replay { provider: vendor.to_owned(), item });
+        let replay = Some(Replay::new(vendor, item));
         contents.push(Content::Thinking(Thinking { text: thought.to_owned(), replay }));
     }
     match &message["content"] {
@@ -86,16 +83,11 @@ pub fn contents(vendor: &str, message: &Value) -> Vec<Content> {
 
 fn tool_request(call: &Value) -> ToolRequest {
     let raw = call["function"]["arguments"].as_str().expect("arguments");
-    ToolRequest {
-        id: call["id"].as_str().expect("an id").to_owned(),
-        name: call["function"]["name"].as_str().expect("a name").to_owned(),
-        arguments: if raw.is_empty() {
-            json!({})
-        } else {
-            serde_json::from_str(raw).expect("JSON")
-        },
-        replay: None,
-    }
+    ToolRequest::new(
+        call["id"].as_str().expect("an id").to_owned(),
+        call["function"]["name"].as_str().expect("a name").to_owned(),
+        if raw.is_empty() { json!({}) } else { serde_json::from_str(raw).expect("JSON") },
+    )
 }
 
 fn part(part: &Value) -> Content {
@@ -121,9 +113,9 @@ fn part(part: &Value) -> Content {
     }
 }
 
-/// What a recorded reply says.
+/// The facts of a recorded reply.
 #[derive(Debug, Default, PartialEq)]
-pub struct Told {
+pub struct RecordedReply {
     pub id: String,
     pub model: String,
     pub text: String,
@@ -136,36 +128,38 @@ pub struct Told {
     pub tier: Option<String>,
 }
 
-/// What the reply of an interaction says: the last word on each fact, the pieces of each text.
-pub fn told(interaction: &Interaction) -> Told {
+/// Returns the facts of an interaction's reply: the last value of each field, and the
+/// concatenated pieces of each text.
+pub fn recorded_reply(interaction: &Interaction) -> RecordedReply {
     let chunks =
         if interaction.streamed() { interaction.events() } else { vec![interaction.json()] };
-    let mut told = Told::default();
+    let mut reply = RecordedReply::default();
     let mut calls: Vec<Value> = Vec::new();
     for chunk in &chunks {
         let string = |key: &str| chunk[key].as_str().unwrap_or_default().to_owned();
-        (told.id, told.model) = (string("id"), string("model"));
-        told.fingerprint = chunk["system_fingerprint"].as_str().map(str::to_owned);
-        told.tier = chunk["service_tier"].as_str().map(str::to_owned);
+        (reply.id, reply.model) = (string("id"), string("model"));
+        reply.fingerprint = chunk["system_fingerprint"].as_str().map(str::to_owned);
+        reply.tier = chunk["service_tier"].as_str().map(str::to_owned);
         if chunk["usage"].is_object() {
-            told.usage = chunk["usage"].clone();
+            reply.usage = chunk["usage"].clone();
         }
         let Some(choice) = chunk["choices"].get(0) else { continue };
-        let said = if choice["delta"].is_object() { &choice["delta"] } else { &choice["message"] };
-        match &said["content"] {
-            Value::String(text) => told.text.push_str(text),
+        let message =
+            if choice["delta"].is_object() { &choice["delta"] } else { &choice["message"] };
+        match &message["content"] {
+            Value::String(text) => reply.text.push_str(text),
             Value::Null => {}
-            json => told.text.push_str(&json.to_string()),
+            json => reply.text.push_str(&json.to_string()),
         }
-        told.thinking.push_str(said["reasoning_content"].as_str().unwrap_or_default());
-        told.logprobs += choice["logprobs"]["content"].as_array().map_or(0, Vec::len);
+        reply.thinking.push_str(message["reasoning_content"].as_str().unwrap_or_default());
+        reply.logprobs += choice["logprobs"]["content"].as_array().map_or(0, Vec::len);
         if let Some(reason) = choice["finish_reason"].as_str() {
-            reason.clone_into(&mut told.finish);
+            reason.clone_into(&mut reply.finish);
         }
-        for piece in said["tool_calls"].as_array().into_iter().flatten() {
+        for piece in message["tool_calls"].as_array().into_iter().flatten() {
             let index = piece["index"].as_u64().and_then(|index| usize::try_from(index).ok());
-            let place = index.unwrap_or(calls.len());
-            match calls.get_mut(place) {
+            let position = index.unwrap_or(calls.len());
+            match calls.get_mut(position) {
                 None => calls.push(piece.clone()),
                 Some(call) => {
                     let mut raw = call["function"]["arguments"].as_str().unwrap_or("").to_owned();
@@ -175,14 +169,14 @@ pub fn told(interaction: &Interaction) -> Told {
             }
         }
     }
-    told.calls = calls.iter().map(tool_request).collect();
-    told
+    reply.calls = calls.iter().map(tool_request).collect();
+    reply
 }
 
-/// A request by its meaning: arguments as what they are. Two things that the recorded client sends
-/// and that say nothing are left out here, as the library leaves them out: the detail of an image
-/// where it is the default (`auto`), and a description of a schema that is empty.
-pub fn meaning(request: &Value) -> Value {
+/// Returns a request in the form in which requests are compared, with tool arguments parsed. Two
+/// redundant fields of the recorded client, which the library omits, are removed: the detail of an
+/// image if it is the default (`auto`), and an empty description of a schema.
+pub fn normalized(request: &Value) -> Value {
     let mut value = request.clone();
     normalize(&mut value);
     value

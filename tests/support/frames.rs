@@ -1,5 +1,4 @@
-//! Event streams of AWS: written with its own crate, and read by hand, without the library's
-//! decoder.
+//! AWS event streams: encoded with AWS's own crate, and decoded independently of the library.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -13,12 +12,12 @@ use super::server::Answer;
 
 pub const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
 
-/// A frame of those headers and that payload.
+/// Returns a frame with these headers and this JSON payload.
 pub fn frame(headers: &[(&'static str, &str)], payload: &Value) -> Vec<u8> {
     raw(headers, &payload.to_string())
 }
 
-/// A frame whose payload is no JSON, or may be.
+/// Returns a frame with these headers and this payload, which need not be JSON.
 pub fn raw(headers: &[(&'static str, &str)], payload: &str) -> Vec<u8> {
     let mut message = Message::new(payload.to_owned().into_bytes());
     for (name, value) in headers {
@@ -30,7 +29,7 @@ pub fn raw(headers: &[(&'static str, &str)], payload: &str) -> Vec<u8> {
     bytes
 }
 
-/// An event of the Converse API.
+/// Returns an event of the Converse API.
 pub fn event(kind: &str, payload: &Value) -> Vec<u8> {
     frame(
         &[(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")],
@@ -38,11 +37,12 @@ pub fn event(kind: &str, payload: &Value) -> Vec<u8> {
     )
 }
 
-/// An event of the Messages API, within a chunk.
+/// Returns an event of the Messages API in a `chunk` frame.
 pub fn chunk(payload: &Value) -> Vec<u8> {
     event("chunk", &json!({"bytes": STANDARD.encode(payload.to_string()), "p": "abc"}))
 }
 
+/// Returns an exception frame.
 pub fn exception(kind: &str, payload: &Value) -> Vec<u8> {
     frame(
         &[
@@ -54,11 +54,12 @@ pub fn exception(kind: &str, payload: &Value) -> Vec<u8> {
     )
 }
 
+/// Returns a response that consists of these frames.
 pub fn answer(frames: &[Vec<u8>]) -> Answer {
     Answer::new(200, CONTENT_TYPE, frames.concat())
 }
 
-/// The payloads of all frames, by the lengths they begin with.
+/// Returns the payloads of all frames.
 pub fn payloads(mut body: &[u8]) -> Vec<Value> {
     let length = |bytes: &[u8], at: usize| {
         let bytes: [u8; 4] = bytes[at..at + 4].try_into().expect("four bytes");
@@ -66,14 +67,14 @@ pub fn payloads(mut body: &[u8]) -> Vec<Value> {
     };
     let mut found = Vec::new();
     while !body.is_empty() {
-        let (whole, headers) = (length(body, 0), length(body, 4));
-        found.push(serde_json::from_slice(&body[12 + headers..whole - 4]).expect("JSON"));
-        body = &body[whole..];
+        let (total, headers) = (length(body, 0), length(body, 4));
+        found.push(serde_json::from_slice(&body[12 + headers..total - 4]).expect("JSON"));
+        body = &body[total..];
     }
     found
 }
 
-/// The events of the Messages API in a recorded stream.
+/// Returns the events of the Messages API in a recorded stream.
 pub fn chunks(body: &[u8]) -> Vec<Value> {
     payloads(body)
         .iter()

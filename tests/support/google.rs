@@ -1,5 +1,4 @@
-//! Recorded traffic of Google's `generateContent`, where it is at hand, and what it says, read
-//! without the library's own decoder.
+//! Recorded traffic of Google's `generateContent`, decoded independently of the library.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -11,25 +10,25 @@ use super::cassettes::{Interaction, Recording, recordings};
 
 const HOST: &str = "https://generativelanguage.googleapis.com/";
 
-/// Every interaction with that method of a model (`:generateContent` for example), by file.
+/// Returns every interaction with Google whose URL is accepted by `fits`, by file.
 pub fn google(fits: impl Fn(&str) -> bool) -> Vec<Recording> {
     recordings(|_, url| url.starts_with(HOST) && fits(url))
 }
 
-/// Every chat.
+/// Returns every chat, by file.
 pub fn chats() -> Vec<Recording> {
     google(|url| url.contains(":generateContent") || url.contains(":streamGenerateContent"))
 }
 
-/// The model that was asked, and what it was asked for.
+/// Returns the model and the method (`generateContent`) of a request.
 pub fn model_and_method(interaction: &Interaction) -> (&str, &str) {
     let (_, last) = interaction.url.rsplit_once("/models/").expect("a model");
     last.split_once(':').expect("a method")
 }
 
-/// What a recorded reply says.
+/// The facts of a recorded reply.
 #[derive(Debug, Default)]
-pub struct Said {
+pub struct RecordedReply {
     pub text: String,
     pub calls: Vec<Value>,
     /// The signatures, in order.
@@ -37,36 +36,36 @@ pub struct Said {
     pub finish_reason: String,
     pub response_id: String,
     pub model: String,
-    /// The last count, which is the one that holds.
+    /// The last reported usage, which includes the earlier ones.
     pub usage: Value,
     pub sources: usize,
 }
 
-pub fn said(interaction: &Interaction) -> Said {
+pub fn recorded_reply(interaction: &Interaction) -> RecordedReply {
     let chunks =
         if interaction.streamed() { interaction.events() } else { vec![interaction.json()] };
-    let mut said = Said::default();
+    let mut reply = RecordedReply::default();
     for chunk in &chunks {
         let candidate = &chunk["candidates"][0];
         for part in candidate["content"]["parts"].as_array().expect("parts") {
-            said.text.push_str(part["text"].as_str().unwrap_or_default());
-            said.calls.extend(part.get("functionCall").cloned());
-            said.signatures.extend(part["thoughtSignature"].as_str().map(str::to_owned));
+            reply.text.push_str(part["text"].as_str().unwrap_or_default());
+            reply.calls.extend(part.get("functionCall").cloned());
+            reply.signatures.extend(part["thoughtSignature"].as_str().map(str::to_owned));
         }
         let string = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        said.finish_reason = string(&candidate["finishReason"]);
-        said.response_id = string(&chunk["responseId"]);
-        said.model = string(&chunk["modelVersion"]);
-        said.usage = chunk["usageMetadata"].clone();
+        reply.finish_reason = string(&candidate["finishReason"]);
+        reply.response_id = string(&chunk["responseId"]);
+        reply.model = string(&chunk["modelVersion"]);
+        reply.usage = chunk["usageMetadata"].clone();
         let supports = candidate["groundingMetadata"]["groundingSupports"].as_array();
-        said.sources = supports.map_or(0, |list| {
+        reply.sources = supports.map_or(0, |list| {
             list.iter().filter_map(|s| s["groundingChunkIndices"].as_array()).map(Vec::len).sum()
         });
     }
-    said
+    reply
 }
 
-/// The request as a program would make it.
+/// Returns the library's request for a recorded request body.
 pub fn chat_request(recorded: &Value) -> ChatRequest {
     let mut request = ChatRequest::new(turns(&recorded["contents"]));
     let prompt = recorded["systemInstruction"]["parts"][0]["text"].as_str();
@@ -92,10 +91,10 @@ fn functions(recorded: &Value) -> Vec<Value> {
 
 pub fn output(recorded: &Value) -> Option<OutputSchema> {
     let schema = recorded["generationConfig"].get("responseSchema")?;
-    Some(OutputSchema { name: "reply".to_owned(), schema: json_schema(schema), strict: true })
+    Some(OutputSchema::new("reply", json_schema(schema)).with_strict(true))
 }
 
-/// A schema as a Rust type has it, of one in Google's subset.
+/// Returns the JSON schema of a schema in Google's subset.
 fn json_schema(schema: &Value) -> Value {
     let mut written = Map::new();
     for (key, value) in schema.as_object().expect("a schema") {
@@ -118,11 +117,12 @@ fn json_schema(schema: &Value) -> Value {
 
 pub fn turns(contents: &Value) -> Vec<Turn> {
     let turn = |content: &Value| {
-        let contents = content["parts"].as_array().expect("parts").iter().map(part).collect();
+        let contents: Vec<Content> =
+            content["parts"].as_array().expect("parts").iter().map(part).collect();
         if content["role"] == "model" {
             Turn::from(AssistantTurn::new(contents))
         } else {
-            Turn::User(UserTurn { contents })
+            Turn::User(UserTurn::new(contents))
         }
     };
     contents.as_array().expect("contents").iter().map(turn).collect()
@@ -132,19 +132,17 @@ fn part(part: &Value) -> Content {
     let string = |value: &Value| value.as_str().expect("a string").to_owned();
     if let Some(call) = part.get("functionCall") {
         let item = json!({"thoughtSignature": string(&part["thoughtSignature"])});
-        return Content::ToolRequest(ToolRequest {
-            id: string(&call["id"]),
-            name: string(&call["name"]),
-            arguments: call["args"].clone(),
-            replay: Some(Replay { provider: "gcp.gemini".to_owned(), item }),
-        });
+        return Content::ToolRequest(
+            ToolRequest::new(string(&call["id"]), string(&call["name"]), call["args"].clone())
+                .with_replay(Replay::new("gcp.gemini", item)),
+        );
     }
     if let Some(response) = part.get("functionResponse") {
-        return Content::ToolResult(ToolResult {
-            id: string(&response["id"]),
-            name: string(&response["name"]),
-            outcome: ToolOutcome::Value(response["response"]["result"].clone()),
-        });
+        return Content::ToolResult(ToolResult::new(
+            string(&response["id"]),
+            string(&response["name"]),
+            ToolOutcome::Value(response["response"]["result"].clone()),
+        ));
     }
     if let Some(data) = part.get("inlineData") {
         let (kind, data) = (string(&data["mimeType"]), string(&data["data"]));
@@ -158,7 +156,7 @@ fn part(part: &Value) -> Content {
 }
 
 /// Returns a request in the form in which requests are compared. These differences from the
-/// recorded requests, and no others, are normalised here and in [`as_sent_by_the_loop`]:
+/// recorded requests, and no others, are normalised here and in [`without_client_differences`]:
 ///
 /// - base64 in the alphabet for URLs: the library forwards data verbatim; the bytes are equal;
 /// - `property_ordering`: Google's JSON name is `propertyOrdering`;
@@ -167,7 +165,7 @@ fn part(part: &Value) -> Content {
 ///   instruction and tools;
 /// - dropped signatures of texts: Google wants each signature sent back at its position;
 /// - the pieces of a streamed text: pieces without a signature are one text.
-pub fn meaning(request: &Value) -> Value {
+pub fn normalized(request: &Value) -> Value {
     let mut value = request.clone();
     if let Some(whole) = value.get_mut("generateContentRequest") {
         value = whole.take();
@@ -199,9 +197,9 @@ fn normalize(value: &mut Value) {
     }
 }
 
-/// A request by its meaning, without what the recorded client leaves out of its history.
-pub fn as_sent_by_the_loop(request: &Value) -> Value {
-    let mut value = meaning(request);
+/// Returns a normalised request without the parts of the history that the recorded client omits.
+pub fn without_client_differences(request: &Value) -> Value {
+    let mut value = normalized(request);
     for content in value["contents"].as_array_mut().expect("contents") {
         if content["role"] != "model" {
             continue;

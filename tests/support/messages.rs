@@ -1,5 +1,5 @@
-//! Recorded traffic of the Messages API, wherever it is spoken, and what it says: read without
-//! the library's own decoder.
+//! Recorded traffic of the Messages API, of Anthropic and of Bedrock, decoded independently of the
+//! library.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -20,13 +20,13 @@ use serde_json::{Value, json};
 use super::cassettes::Interaction;
 use super::recorded_tools::recorded_tools;
 
-/// The tool by which a model answers that knows no `output_config.format`.
+/// The tool that models without `output_config.format` call to return structured output.
 pub const OUTPUT_TOOL: &str = "_structured_tool_call";
 
 /// Returns a request in the form in which requests are compared. Two differences from the recorded
 /// requests are normalised, because the API documents both forms as equal: the library does not
 /// send an empty list of tools, nor `is_error: false`, the default of a tool result.
-pub fn meaning(request: &Value) -> Value {
+pub fn normalized(request: &Value) -> Value {
     let mut value = request.clone();
     normalize(&mut value);
     value
@@ -47,7 +47,7 @@ fn normalize(value: &mut Value) {
     }
 }
 
-/// A message put together from its events, field by field.
+/// Returns the message that these events add up to.
 pub fn message_of(events: &[Value]) -> Value {
     let of = |kind: &'static str| events.iter().filter(move |event| event["type"] == kind);
     let mut message = of("message_start").next().expect("a beginning")["message"].clone();
@@ -97,7 +97,7 @@ fn calls(message: &Value) -> Vec<&Value> {
     blocks(message, "tool_use").into_iter().filter(|call| call["name"] != OUTPUT_TOOL).collect()
 }
 
-/// The request as a program would make it.
+/// Returns the library's request for a recorded request body.
 pub fn chat_request(recorded: &Value) -> ChatRequest {
     let mut request = ChatRequest::new(turns(recorded));
     request.system_prompt = recorded["system"][0]["text"].as_str().map(Into::into);
@@ -123,7 +123,7 @@ pub fn output(recorded: &Value) -> Option<OutputSchema> {
         None => &recorded["output_config"]["format"]["schema"],
     };
     let schema = (!schema.is_null()).then(|| schema.clone())?;
-    Some(OutputSchema { name: "answer".into(), schema, strict: true })
+    Some(OutputSchema::new("answer", schema).with_strict(true))
 }
 
 pub fn turns(recorded: &Value) -> Vec<Turn> {
@@ -132,10 +132,10 @@ pub fn turns(recorded: &Value) -> Vec<Turn> {
         .iter()
         .map(|message| {
             let blocks = message["content"].as_array().expect("blocks");
-            let contents = blocks.iter().map(content).collect();
+            let contents: Vec<Content> = blocks.iter().map(content).collect();
             match message["role"].as_str() {
                 Some("assistant") => Turn::from(AssistantTurn::new(contents)),
-                _ => Turn::User(UserTurn { contents }),
+                _ => Turn::User(UserTurn::new(contents)),
             }
         })
         .collect()
@@ -145,21 +145,20 @@ fn content(block: &Value) -> Content {
     let string = |value: &Value| value.as_str().expect("a string").to_owned();
     match block["type"].as_str().expect("a type") {
         "text" => Content::text(string(&block["text"])),
-        "tool_use" => Content::ToolRequest(ToolRequest {
-            id: string(&block["id"]),
-            name: string(&block["name"]),
-            arguments: block["input"].clone(),
-            replay: None,
-        }),
-        "tool_result" => Content::ToolResult(ToolResult {
-            id: string(&block["tool_use_id"]),
-            name: String::new(),
-            outcome: if block["is_error"] == true {
+        "tool_use" => Content::ToolRequest(ToolRequest::new(
+            string(&block["id"]),
+            string(&block["name"]),
+            block["input"].clone(),
+        )),
+        "tool_result" => Content::ToolResult(ToolResult::new(
+            string(&block["tool_use_id"]),
+            String::new(),
+            if block["is_error"] == true {
                 ToolOutcome::Error(string(&block["content"]))
             } else {
                 ToolOutcome::Value(block["content"].clone())
             },
-        }),
+        )),
         "document" => Content::Document(Media {
             source: source(&block["source"]),
             name: block["title"].as_str().map(str::to_owned),
@@ -182,7 +181,7 @@ fn source(source: &Value) -> MediaSource {
     }
 }
 
-/// The tokens as the conventions want them, from the vendor's own numbers.
+/// Returns the token counts of the semantic conventions, computed from the vendor's counts.
 fn counts(message: &Value) -> [(&'static str, Option<u64>); 4] {
     let count = |key: &str| message["usage"][key].as_u64();
     let (read, write) = (count("cache_read_input_tokens"), count("cache_creation_input_tokens"));
@@ -237,7 +236,7 @@ pub fn assert_as_recorded(provider: &str, name: &str, completion: &Completion, m
     assert_eq!(thoughts.len(), thinking.len(), "{name}");
     for (thought, block) in thoughts.iter().zip(thinking) {
         assert_eq!(thought.text, block["thinking"].as_str().expect("a thought"), "{name}");
-        let replay = Replay { provider: provider.to_owned(), item: block.clone() };
+        let replay = Replay::new(provider, block.clone());
         assert_eq!(thought.replay, Some(replay), "{name}");
     }
 }
@@ -260,7 +259,8 @@ pub fn assert_span_carries(name: &str, message: &Value, recorder: &Recorder) {
     assert_eq!(post.parent_id(), chat.id(), "{name}");
 }
 
-/// Interactions that are one conversation: each answers what the one before asked for.
+/// Returns the conversations among the interactions: in each, a request contains the tool results
+/// for the reply before it.
 pub fn conversations(
     interactions: &[&'static Interaction],
     message: impl Fn(&Interaction) -> Value,
@@ -276,11 +276,11 @@ pub fn conversations(
         let mut conversation = vec![first];
         loop {
             let before = message(conversation[conversation.len() - 1]);
-            let asked: Vec<&Value> = calls(&before).iter().map(|call| &call["id"]).collect();
+            let ids: Vec<&Value> = calls(&before).iter().map(|call| &call["id"]).collect();
             let next = interactions.iter().copied().find(|next| {
                 let last = last(next);
                 let results = blocks(&last, "tool_result");
-                !asked.is_empty() && results.iter().any(|r| asked.contains(&&r["tool_use_id"]))
+                !ids.is_empty() && results.iter().any(|r| ids.contains(&&r["tool_use_id"]))
             });
             match next {
                 Some(next) => conversation.push(next),
@@ -294,7 +294,8 @@ pub fn conversations(
     found
 }
 
-/// A chat as it was before that conversation, its tools answering as they did, and the prompt.
+/// Returns a chat in its state before this conversation, with tools that return the recorded
+/// results, and the conversation's prompt.
 pub fn chat_of(provider: impl Provider, conversation: &[&Interaction]) -> (Chat, Vec<Content>) {
     let (first, last) = (conversation[0], conversation[conversation.len() - 1]);
     let outputs: HashMap<String, Value> = last.request["messages"]

@@ -1,4 +1,4 @@
-//! A receiver of OTLP over HTTP on loopback: it reads what an exporter sends, and keeps it.
+//! A receiver of OTLP over HTTP on loopback that decodes and stores the received requests.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -15,18 +15,18 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde::de::DeserializeOwned;
 
-/// What was sent in one request.
+/// One export request.
 #[derive(Clone, Debug)]
 pub struct Received {
     pub path: String,
-    /// The names in lower case.
+    /// The names are in lower case.
     pub headers: Vec<(String, String)>,
-    /// As it was on the wire.
+    /// The length of the body as sent, before decompression.
     pub bytes: usize,
     pub payload: Payload,
 }
 
-/// What it was.
+/// The decoded body.
 #[derive(Clone, Debug)]
 pub enum Payload {
     Traces(ExportTraceServiceRequest),
@@ -40,14 +40,14 @@ impl Received {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The spans in it.
+    /// Returns its spans.
     pub fn spans(&self) -> Vec<Span> {
         let Payload::Traces(request) = &self.payload else { return Vec::new() };
         let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.iter().cloned()).collect()
     }
 
-    /// The value of an attribute of the resource.
+    /// Returns the value of a resource attribute.
     pub fn resource(&self, key: &str) -> Option<String> {
         let resource = match &self.payload {
             Payload::Traces(request) => request.resource_spans.first()?.resource.clone()?,
@@ -59,7 +59,7 @@ impl Received {
     }
 }
 
-/// The value of an attribute, as text.
+/// Returns the value of an attribute as text.
 pub fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let value = attributes.iter().find(|pair| pair.key == key)?.value.as_ref()?;
     Some(text(value))
@@ -81,24 +81,24 @@ struct Kept {
     more: Condvar,
 }
 
-/// The receiver.
+/// The receiver, which runs until the end of the process.
 pub struct Receiver {
     pub address: String,
     kept: Arc<Kept>,
 }
 
 impl Receiver {
-    /// One that takes everything.
+    /// Starts a receiver that accepts every request.
     pub fn start() -> Self {
         Self::answering("200 OK", "application/x-protobuf", "")
     }
 
-    /// One that gives that answer to everything.
+    /// Starts a receiver that sends this response to every request.
     pub fn answering(status: &'static str, kind: &'static str, body: &'static str) -> Self {
         Self::with(move |stream, kept| serve(stream, kept, status, kind, body))
     }
 
-    /// One over TLS.
+    /// Starts a receiver with TLS that accepts every request.
     pub fn over_tls(config: Arc<rustls::ServerConfig>) -> Self {
         Self::with(move |stream, kept| {
             let connection = rustls::ServerConnection::new(Arc::clone(&config));
@@ -113,12 +113,12 @@ impl Receiver {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let kept = Arc::new(Kept::default());
-        let of_server = Arc::clone(&kept);
+        let shared = Arc::clone(&kept);
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let Ok(connection) = connection else { return };
-                let (kept, work) = (Arc::clone(&of_server), work.clone());
-                // A client that goes away ends its connection, and nothing else.
+                let (kept, work) = (Arc::clone(&shared), work.clone());
+                // A client that disconnects ends its connection only.
                 std::thread::spawn(move || work(connection, &kept));
             }
         });
@@ -129,26 +129,27 @@ impl Receiver {
         format!("http://{}", self.address)
     }
 
-    /// All that has come so far.
+    /// Returns the requests received so far.
     pub fn received(&self) -> Vec<Received> {
-        self.kept.received.lock().expect("no test panics with it").clone()
+        self.kept.received.lock().expect("the lock is not poisoned").clone()
     }
 
-    /// Waits for a request to that path.
+    /// Waits for a request to this path.
     pub fn wait_for(&self, path: &str) -> Received {
         let end = Instant::now() + Duration::from_secs(30);
-        let mut received = self.kept.received.lock().expect("no test panics with it");
+        let mut received = self.kept.received.lock().expect("the lock is not poisoned");
         loop {
             if let Some(found) = received.iter().find(|request| request.path == path) {
                 return found.clone();
             }
             let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "nothing came to {path}: {:?}", paths(&received));
-            received = self.kept.more.wait_timeout(received, left).expect("no panic").0;
+            assert!(!left.is_zero(), "no request to {path}:  {:?}", paths(&received));
+            received =
+                self.kept.more.wait_timeout(received, left).expect("the lock is not poisoned").0;
         }
     }
 
-    /// All spans that have come so far.
+    /// Returns the spans received so far.
     pub fn spans(&self) -> Vec<Span> {
         self.received().iter().flat_map(Received::spans).collect()
     }
@@ -194,7 +195,7 @@ fn serve<S: Read + Write>(
         let json = find("content-type").is_some_and(|kind| kind.starts_with("application/json"));
         let payload = payload(&path, &sent, json);
         let received = Received { path, headers, bytes, payload };
-        kept.received.lock().expect("no test panics with it").push(received);
+        kept.received.lock().expect("the lock is not poisoned").push(received);
         kept.more.notify_all();
         let length = body.len();
         let head = format!(

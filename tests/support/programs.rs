@@ -1,14 +1,15 @@
-//! The examples as a person runs them, in an environment of their own.
+//! Runs the example programs, each in its own process and environment.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// An example. Cargo builds them beside the tests.
+/// Returns the command of an example without inherited telemetry settings. Cargo builds the
+/// examples in the directory next to that of the tests.
 pub fn example(name: &str) -> Command {
-    let test = std::env::current_exe().expect("a test is a program");
-    let directory = test.parent().expect("a program is in a directory");
+    let test = std::env::current_exe().expect("the path of the test binary");
+    let directory = test.parent().expect("the directory of the test binary");
     let built: PathBuf = directory.with_file_name("examples").join(name);
     let there = built.exists();
     assert!(
@@ -26,7 +27,7 @@ pub fn example(name: &str) -> Command {
     command
 }
 
-/// Runs it to its end: what it said, and what it complained of.
+/// Runs the command to its end. Returns its status, its standard output and its standard error.
 pub fn run(command: &mut Command) -> (Output, String, String) {
     let output = command.output().expect("the example is built");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

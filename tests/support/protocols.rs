@@ -1,5 +1,5 @@
-//! The protocols that the library speaks, each as a server would: what the tests of faults are run
-//! over. A protocol that is added here is held to all of them.
+//! The protocols that the library supports, as a server implements them. The tests of faults and
+//! the fuzzer run over all of them: a protocol that is added here is covered.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -9,57 +9,57 @@ use serde_json::{Value, json};
 
 use super::server::Answer;
 
-/// The key that every model of this table is given; no print may show it.
+/// The API key of every model of this table. No output may contain it.
 pub const KEY: &str = "canary-key-1f2e3d";
-/// The model that is asked for.
+/// The requested model.
 pub const MODEL: &str = "model-1";
 
-/// How a server of that protocol speaks.
+/// The responses of a server with this protocol.
 #[derive(Clone, Copy)]
 pub struct Protocol {
     pub name: &'static str,
-    /// Its target in `fuzz/`.
+    /// The fuzz target in `fuzz/`.
     pub target: &'static str,
-    /// A conversation with the server at that address: scheme, host and port.
+    /// Creates a chat for the server at this address: scheme, host and port.
     pub chat: fn(&str, HttpOptions) -> Chat,
     /// The media type of a streamed reply.
     pub stream_type: &'static str,
-    /// The beginning of a streamed reply: its id, the model, the text `Hel`.
+    /// The first events of a streamed reply: its id, the model, the text `Hel`.
     pub begin: fn() -> Vec<u8>,
-    /// More of it, up to and without the event that ends it.
-    pub almost: fn() -> Vec<u8>,
-    /// The event that ends it.
+    /// The events between the first ones and the last one: the text `lo`.
+    pub middle: fn() -> Vec<u8>,
+    /// The last event.
     pub end: fn() -> Vec<u8>,
-    /// An event of that payload.
+    /// An event with this payload.
     pub event: fn(&str) -> Vec<u8>,
-    /// An event that adds that text.
+    /// An event that adds this text.
     pub text: fn(&str) -> Vec<u8>,
-    /// An event that reports a failure of the server, in those words.
-    pub failure: fn(&str) -> Vec<u8>,
-    /// The input tokens that the beginning tells of, if it does.
-    pub tokens_at_first: Option<u64>,
-    /// A whole reply of that text.
-    pub whole: fn(&str) -> Value,
-    /// A whole reply that asks for the tool of that name, without arguments.
-    pub asks: fn(&str) -> Value,
-    /// The body of a refusal in those words.
-    pub refusal: fn(&str) -> Value,
+    /// An event that reports a failure of the server, with this message.
+    pub failure_event: fn(&str) -> Vec<u8>,
+    /// The input tokens that the first events report, if they do.
+    pub first_input_tokens: Option<u64>,
+    /// A complete reply with this text.
+    pub complete: fn(&str) -> Value,
+    /// A complete reply that calls the tool with this name, without arguments.
+    pub tool_call: fn(&str) -> Value,
+    /// The body of an error response with this message.
+    pub error_body: fn(&str) -> Value,
 }
 
 impl Protocol {
-    /// A streamed answer of those bytes.
+    /// Returns a streamed response with this body.
     pub fn stream(&self, body: impl Into<Vec<u8>>) -> Answer {
-        // One of them tells the id of its replies there alone.
+        // Bedrock's Converse API sends the id of a reply in this header only.
         Answer::new(200, self.stream_type, body).header("x-amzn-requestid", "reply-1")
     }
 
-    /// A good streamed answer.
-    pub fn good_stream(&self) -> Answer {
-        self.stream([(self.begin)(), (self.almost)(), (self.end)()].concat())
+    /// Returns a valid streamed response.
+    pub fn valid_stream(&self) -> Answer {
+        self.stream([(self.begin)(), (self.middle)(), (self.end)()].concat())
     }
 }
 
-/// Those that this build speaks.
+/// The protocols of this build.
 pub const PROTOCOLS: &[Protocol] = &[
     RESPONSES,
     COMPLETIONS,
@@ -92,20 +92,22 @@ pub const RESPONSES: Protocol = Protocol {
         let created = sse_json(&json!({"type": "response.created", "response": response}));
         [created, response_text("Hel")].concat()
     },
-    almost: || response_text("lo"),
+    middle: || response_text("lo"),
     end: || sse_json(&json!({"type": "response.completed", "response": response("Hello")})),
     event: sse,
     text: response_text,
-    failure: |words| sse_json(&json!({"type": "error", "code": "server_error", "message": words})),
-    tokens_at_first: None,
-    whole: response,
-    asks: |tool| {
-        let mut asks = response("");
-        asks["output"] = json!([{"type": "function_call", "id": "fc-1", "call_id": "call-1",
-            "name": tool, "arguments": "{}"}]);
-        asks
+    failure_event: |message| {
+        sse_json(&json!({"type": "error", "code": "server_error", "message": message}))
     },
-    refusal: |words| json!({"error": {"message": words, "type": "some_error"}}),
+    first_input_tokens: None,
+    complete: response,
+    tool_call: |tool| {
+        let mut reply = response("");
+        reply["output"] = json!([{"type": "function_call", "id": "fc-1", "call_id": "call-1",
+            "name": tool, "arguments": "{}"}]);
+        reply
+    },
+    error_body: |message| json!({"error": {"message": message, "type": "some_error"}}),
 };
 
 fn response_text(text: &str) -> Vec<u8> {
@@ -126,15 +128,17 @@ pub const COMPLETIONS: Protocol = Protocol {
     target: "completions",
     chat: |url, options| {
         let url = format!("{url}/v1");
-        Chat::new(OpenAiCompletions::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options))
+        Chat::new(
+            OpenAiCompletions::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options),
+        )
     },
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
         let role = chunk(&json!({"delta": {"role": "assistant", "content": ""}}));
         [role, chunk_text("Hel")].concat()
     },
-    almost: || chunk_text("lo"),
-    // Not all servers send the `[DONE]` that OpenAI sends after it.
+    middle: || chunk_text("lo"),
+    // Some servers omit the `[DONE]` that OpenAI sends after it.
     end: || {
         sse_json(&json!({"id": "reply-1", "model": MODEL,
             "choices": [{"delta": {}, "finish_reason": "stop"}],
@@ -142,15 +146,17 @@ pub const COMPLETIONS: Protocol = Protocol {
     },
     event: sse,
     text: chunk_text,
-    failure: |words| sse_json(&json!({"error": {"code": "server_error", "message": words}})),
-    tokens_at_first: None,
-    whole: |text| chat_completion(&json!({"content": text}), "stop"),
-    asks: |tool| {
+    failure_event: |message| {
+        sse_json(&json!({"error": {"code": "server_error", "message": message}}))
+    },
+    first_input_tokens: None,
+    complete: |text| chat_completion(&json!({"content": text}), "stop"),
+    tool_call: |tool| {
         let function = json!({"name": tool, "arguments": "{}"});
         let calls = json!([{"id": "call-1", "type": "function", "function": function}]);
         chat_completion(&json!({"content": null, "tool_calls": calls}), "tool_calls")
     },
-    refusal: |words| json!({"error": {"message": words, "type": "some_error"}}),
+    error_body: |message| json!({"error": {"message": message, "type": "some_error"}}),
 };
 
 fn chunk(choice: &Value) -> Vec<u8> {
@@ -172,7 +178,9 @@ fn chat_completion(message: &Value, reason: &str) -> Value {
 pub const MESSAGES: Protocol = Protocol {
     name: "Anthropic Messages",
     target: "messages",
-    chat: |url, options| Chat::new(Anthropic::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options)),
+    chat: |url, options| {
+        Chat::new(Anthropic::new(MODEL).with_base_url(url).with_api_key(KEY).with_http(options))
+    },
     stream_type: "text/event-stream; charset=utf-8",
     begin: || {
         let message = json!({"id": "reply-1", "model": MODEL, "role": "assistant", "content": [],
@@ -185,7 +193,7 @@ pub const MESSAGES: Protocol = Protocol {
         ]
         .concat()
     },
-    almost: || {
+    middle: || {
         let reason = json!({"stop_reason": "end_turn"});
         [
             message_text("lo"),
@@ -198,17 +206,17 @@ pub const MESSAGES: Protocol = Protocol {
     end: || sse_json(&json!({"type": "message_stop"})),
     event: sse,
     text: message_text,
-    failure: |words| {
-        let error = json!({"type": "overloaded_error", "message": words});
+    failure_event: |message| {
+        let error = json!({"type": "overloaded_error", "message": message});
         sse_json(&json!({"type": "error", "error": error}))
     },
-    tokens_at_first: Some(3),
-    whole: |text| message(&json!([{"type": "text", "text": text}]), "end_turn"),
-    asks: |tool| {
-        let asks = json!([{"type": "tool_use", "id": "call-1", "name": tool, "input": {}}]);
-        message(&asks, "tool_use")
+    first_input_tokens: Some(3),
+    complete: |text| message(&json!([{"type": "text", "text": text}]), "end_turn"),
+    tool_call: |tool| {
+        let content = json!([{"type": "tool_use", "id": "call-1", "name": tool, "input": {}}]);
+        message(&content, "tool_use")
     },
-    refusal: |words| json!({"type": "error", "error": {"type": "some_error", "message": words}}),
+    error_body: |message| json!({"type": "error", "error": {"type": "some_error", "message": message}}),
 };
 
 fn message_text(text: &str) -> Vec<u8> {
@@ -231,18 +239,18 @@ pub const GEMINI: Protocol = Protocol {
     },
     stream_type: "text/event-stream",
     begin: || sse_json(&candidate(&json!([{"text": "Hel"}]), None)),
-    almost: || gemini_text("lo"),
+    middle: || gemini_text("lo"),
     end: || sse_json(&candidate(&json!([{"text": ""}]), Some("STOP"))),
     event: sse,
     text: gemini_text,
-    failure: |words| sse_json(&gemini_failure(words)),
-    tokens_at_first: Some(3),
-    whole: |text| candidate(&json!([{"text": text}]), Some("STOP")),
-    asks: |tool| {
+    failure_event: |message| sse_json(&gemini_failure(message)),
+    first_input_tokens: Some(3),
+    complete: |text| candidate(&json!([{"text": text}]), Some("STOP")),
+    tool_call: |tool| {
         let call = json!({"name": tool, "args": {}});
         candidate(&json!([{"functionCall": call}]), Some("STOP"))
     },
-    refusal: gemini_failure,
+    error_body: gemini_failure,
 };
 
 fn gemini_text(text: &str) -> Vec<u8> {
@@ -257,8 +265,8 @@ fn candidate(parts: &Value, reason: Option<&str>) -> Value {
     })
 }
 
-fn gemini_failure(words: &str) -> Value {
-    json!({"error": {"code": 503, "message": words, "status": "SOME_ERROR"}})
+fn gemini_failure(message: &str) -> Value {
+    json!({"error": {"code": 503, "message": message, "status": "SOME_ERROR"}})
 }
 
 #[cfg(feature = "bedrock")]
@@ -271,23 +279,24 @@ pub mod bedrock {
     use super::{KEY, MESSAGES, MODEL, Protocol};
 
     fn chat(url: &str, options: HttpOptions, api: BedrockApi) -> Chat {
-        let model = Bedrock::new(MODEL).with_region("us-east-1").with_base_url(url).with_api_key(KEY);
+        let model =
+            Bedrock::new(MODEL).with_region("us-east-1").with_base_url(url).with_api_key(KEY);
         Chat::new(model.with_http(options).with_api(api))
     }
 
-    /// The events of the Messages API, each in a frame.
+    /// Returns the events of the Messages API, each in a frame.
     fn framed(events: &[u8]) -> Vec<u8> {
         let events = std::str::from_utf8(events).expect("text").lines();
         let data = events.filter_map(|line| line.strip_prefix("data: "));
         data.flat_map(|data| chunk(&serde_json::from_str(data).expect("JSON"))).collect()
     }
 
-    fn of_kind(kind: &str, payload: &str) -> Vec<u8> {
+    fn event_of_type(kind: &str, payload: &str) -> Vec<u8> {
         raw(&[(":message-type", "event"), (":event-type", kind)], payload)
     }
 
-    fn failure(words: &str) -> Vec<u8> {
-        exception("internalServerException", &json!({"message": words}))
+    fn failure_event(message: &str) -> Vec<u8> {
+        exception("internalServerException", &json!({"message": message}))
     }
 
     pub const INVOKE_MODEL: Protocol = Protocol {
@@ -296,12 +305,12 @@ pub mod bedrock {
         chat: |url, options| chat(url, options, BedrockApi::InvokeModel),
         stream_type: CONTENT_TYPE,
         begin: || framed(&(MESSAGES.begin)()),
-        almost: || framed(&(MESSAGES.almost)()),
+        middle: || framed(&(MESSAGES.middle)()),
         end: || framed(&(MESSAGES.end)()),
-        event: |payload| of_kind("chunk", payload),
+        event: |payload| event_of_type("chunk", payload),
         text: |text| framed(&(MESSAGES.text)(text)),
-        failure,
-        refusal: |words| json!({"message": words}),
+        failure_event,
+        error_body: |message| json!({"message": message}),
         ..MESSAGES
     };
 
@@ -313,22 +322,22 @@ pub mod bedrock {
         begin: || {
             [event("messageStart", &json!({"role": "assistant"})), converse_text("Hel")].concat()
         },
-        almost: || {
+        middle: || {
             [converse_text("lo"), event("contentBlockStop", &json!({"contentBlockIndex": 0}))]
                 .concat()
         },
-        // AWS tells the tokens last; a reply without them is whole all the same.
+        // AWS sends the usage after this event; a reply without it is complete, too.
         end: || event("messageStop", &json!({"stopReason": "end_turn"})),
-        event: |payload| of_kind("contentBlockDelta", payload),
+        event: |payload| event_of_type("contentBlockDelta", payload),
         text: converse_text,
-        failure,
-        tokens_at_first: None,
-        whole: |text| converse(&json!([{"text": text}]), "end_turn"),
-        asks: |tool| {
+        failure_event,
+        first_input_tokens: None,
+        complete: |text| converse(&json!([{"text": text}]), "end_turn"),
+        tool_call: |tool| {
             let call = json!({"toolUseId": "call-1", "name": tool, "input": {}});
             converse(&json!([{"toolUse": call}]), "tool_use")
         },
-        refusal: |words| json!({"message": words}),
+        error_body: |message| json!({"message": message}),
     };
 
     fn converse_text(text: &str) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Tools that answer as they were recorded.
+//! Tools that return recorded results.
 
 #![allow(unreachable_pub)] // it is a module of each test binary
 
@@ -10,7 +10,7 @@ use chatlas::tool::BoxFuture;
 use chatlas::{ToolCall, ToolDefinition, ToolError, ToolOutput};
 use serde_json::Value;
 
-/// Those tools; what they answer stands under the id of the call.
+/// Returns tools with these definitions. `outputs` maps the id of a call to its result.
 pub fn recorded_tools(
     definitions: impl IntoIterator<Item = ToolDefinition>,
     outputs: HashMap<String, Value>,

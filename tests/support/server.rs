@@ -1,4 +1,4 @@
-//! A server on loopback that answers with what it is told, and remembers what it was sent.
+//! A server on loopback that sends prepared responses and stores the received requests.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -7,24 +7,24 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// One answer, as bytes on the wire.
+/// One response, as bytes on the wire.
 #[derive(Clone)]
 pub struct Answer {
     head: String,
-    /// Each piece is a chunk of its own.
+    /// Each piece is one chunk of the chunked body.
     pieces: Vec<Vec<u8>>,
-    /// Whether the end of the body is sent, and not just the connection closed.
-    whole: bool,
-    /// Whether the connection stays open in silence after the last piece.
+    /// Whether the final chunk is sent before the connection is closed.
+    ends: bool,
+    /// Whether the connection stays open after the last piece, without sending more.
     stall: bool,
-    /// How long it takes.
+    /// The delay before the response.
     wait: Duration,
 }
 
 impl Answer {
     pub fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
         let head = format!("HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\n");
-        Self { head, pieces: vec![body.into()], whole: true, stall: false, wait: Duration::ZERO }
+        Self { head, pieces: vec![body.into()], ends: true, stall: false, wait: Duration::ZERO }
     }
 
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
@@ -35,12 +35,12 @@ impl Answer {
         Self::new(200, "text/event-stream; charset=utf-8", body)
     }
 
-    /// Closes the connection without a word.
-    pub fn silence() -> Self {
-        Self { head: String::new(), whole: false, ..Self::new(200, "", "") }
+    /// Closes the connection without a response.
+    pub fn disconnect() -> Self {
+        Self { head: String::new(), ends: false, ..Self::new(200, "", "") }
     }
 
-    /// Takes its time.
+    /// Delays the response.
     pub fn after(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
@@ -51,28 +51,30 @@ impl Answer {
         self
     }
 
-    /// Cuts the body into pieces, at those places.
-    pub fn cut(mut self, places: &[usize]) -> Self {
+    /// Splits the body into pieces at these positions.
+    pub fn split_at(mut self, positions: &[usize]) -> Self {
         let body = self.pieces.concat();
         let mut rest = body.as_slice();
         let mut done = 0;
         self.pieces.clear();
-        for place in places {
-            let (piece, after) = rest.split_at(place - done);
+        for position in positions {
+            let (piece, after) = rest.split_at(position - done);
             self.pieces.push(piece.to_vec());
-            (rest, done) = (after, *place);
+            (rest, done) = (after, *position);
         }
         self.pieces.push(rest.to_vec());
         self
     }
 
+    /// Closes the connection before the end of the body.
     pub fn truncated(mut self) -> Self {
-        self.whole = false;
+        self.ends = false;
         self
     }
 
+    /// Keeps the connection open after the last piece, without ending the body.
     pub fn stalled(mut self) -> Self {
-        (self.whole, self.stall) = (false, true);
+        (self.ends, self.stall) = (false, true);
         self
     }
 
@@ -89,11 +91,11 @@ impl Answer {
             bytes.extend(piece);
             bytes.extend(b"\r\n");
             if self.pieces.len() <= 4 {
-                // Few pieces: each leaves by itself.
+                // A few pieces are sent separately; many are sent in one write, for speed.
                 connection.write_all(&std::mem::take(&mut bytes))?;
             }
         }
-        if self.whole {
+        if self.ends {
             bytes.extend(b"0\r\n\r\n");
         }
         connection.write_all(&bytes)?;
@@ -105,13 +107,14 @@ impl Answer {
     }
 }
 
-/// What a request said.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub head: String,
     pub body: serde_json::Value,
 }
 
+/// The server, which runs until the end of the process.
 pub struct Server {
     url: String,
     stalls: bool,
@@ -119,7 +122,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Gives the answers one after the other, and the last one from then on.
+    /// Starts a server that sends the answers in order, and then repeats the last one.
     pub fn start(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
@@ -132,7 +135,7 @@ impl Server {
                 let answer = answers[number.min(answers.len() - 1)].clone();
                 let seen = Arc::clone(&seen);
                 std::thread::spawn(move || {
-                    // A client that went away is what some tests are about.
+                    // Some tests are about clients that disconnect.
                     let _ = serve(connection, &answer, &seen);
                 });
             }
@@ -144,24 +147,23 @@ impl Server {
         &self.url
     }
 
-    /// Whether the first answer never ends.
+    /// Returns whether the first answer never ends.
     pub fn stalls(&self) -> bool {
         self.stalls
     }
 
-    /// Scheme, host and port.
+    /// Returns scheme, host and port.
     pub fn root(&self) -> &str {
         self.url.trim_end_matches("/v1")
     }
 
     pub fn sent(&self) -> Vec<Sent> {
-        self.sent.lock().expect("no test panics with it").clone()
+        self.sent.lock().expect("the lock is not poisoned").clone()
     }
 }
 
 fn serve(connection: TcpStream, answer: &Answer, seen: &Mutex<Vec<Sent>>) -> std::io::Result<()> {
-    // A piece that waits for the one before it would make each cut cost 40 ms.
-    connection.set_nodelay(true)?;
+    // Nagle's algorithm would delay each piece by 40 ms.
     connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
     let (mut head, mut line, mut length) = (String::new(), String::new(), 0);
@@ -175,6 +177,6 @@ fn serve(connection: TcpStream, answer: &Answer, seen: &Mutex<Vec<Sent>>) -> std
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    seen.lock().expect("no test panics with it").push(Sent { head, body });
+    seen.lock().expect("the lock is not poisoned").push(Sent { head, body });
     answer.write(reader.get_mut())
 }

@@ -1,5 +1,5 @@
-//! A recorder of all that the library tells: spans (with what they had at their start), metrics
-//! and events. Tests that record run one after the other.
+//! A recorder of spans (with their attributes at the start), metrics and events. Tests that record
+//! run one after the other, because the providers are global.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -20,7 +20,7 @@ use opentelemetry_sdk::trace::{
 
 static TURN: Mutex<()> = Mutex::new(());
 
-/// Everything that was told since it was made.
+/// The signals recorded since it was created.
 pub struct Signals {
     spans: InMemorySpanExporter,
     starts: Starts,
@@ -30,7 +30,7 @@ pub struct Signals {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// What spans had when samplers saw them.
+/// The attributes of spans at their start, which samplers receive.
 #[derive(Clone, Debug, Default)]
 struct Starts(Arc<Mutex<HashMap<SpanId, Vec<KeyValue>>>>);
 
@@ -52,7 +52,7 @@ impl SpanProcessor for Starts {
     }
 }
 
-/// Records all signals from here on.
+/// Starts to record all signals of the process.
 pub fn signals() -> Signals {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let (spans, starts) = (InMemorySpanExporter::default(), Starts::default());
@@ -79,14 +79,14 @@ impl Drop for Signals {
 }
 
 impl Signals {
-    /// The spans that are over, by start.
+    /// Returns the ended spans in start order.
     pub fn spans(&self) -> Vec<SpanData> {
-        let mut spans = self.spans.get_finished_spans().expect("the exporter answers");
+        let mut spans = self.spans.get_finished_spans().expect("the exporter works");
         spans.sort_by_key(|span| span.start_time);
         spans
     }
 
-    /// The only span of that name.
+    /// Returns the only span with this name.
     pub fn span(&self, name: &str) -> SpanData {
         let mut found = self.spans().into_iter().filter(|span| span.name == name);
         let span = found.next().unwrap_or_else(|| panic!("no span `{name}`: {:?}", self.names()));
@@ -98,33 +98,33 @@ impl Signals {
         self.spans().iter().map(|span| span.name.to_string()).collect()
     }
 
-    /// What a span had at its start.
+    /// Returns the attributes that a span had at its start.
     pub fn start_of(&self, span: &SpanData) -> Vec<KeyValue> {
         let starts = self.starts.0.lock().unwrap();
         starts.get(&span.span_context.span_id()).cloned().unwrap_or_default()
     }
 
-    /// The events, in their order.
+    /// Returns the events in the order they were emitted.
     pub fn events(&self) -> Vec<SdkLogRecord> {
-        let logs = self.events.get_emitted_logs().expect("the exporter answers");
+        let logs = self.events.get_emitted_logs().expect("the exporter works");
         logs.into_iter().map(|log| log.record).collect()
     }
 
-    /// The events of that name.
+    /// Returns the events with this name.
     pub fn events_named(&self, name: &str) -> Vec<SdkLogRecord> {
         self.events().into_iter().filter(|event| event.event_name() == Some(name)).collect()
     }
 
-    /// Shows every metric, as it stands now.
+    /// Passes the current state of every metric to `show`.
     pub fn each_metric(&self, mut show: impl FnMut(&Metric)) {
         self.metrics.reset();
-        self.meter.force_flush().expect("the reader answers");
-        let collected = self.metrics.get_finished_metrics().expect("the exporter answers");
+        self.meter.force_flush().expect("the reader works");
+        let collected = self.metrics.get_finished_metrics().expect("the exporter works");
         let scopes = collected.iter().flat_map(ResourceMetrics::scope_metrics);
         scopes.flat_map(ScopeMetrics::metrics).for_each(&mut show);
     }
 
-    /// Forgets the spans and events so far; metrics go on counting.
+    /// Removes the recorded spans and events; metrics are cumulative.
     pub fn clear(&self) {
         self.spans.reset();
         self.starts.0.lock().unwrap().clear();

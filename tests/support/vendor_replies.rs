@@ -1,4 +1,4 @@
-//! Short replies of several vendors, as they stand on the wire, and providers that ask for them.
+//! Short replies in the wire format of several vendors, and providers that send to a test server.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -21,12 +21,12 @@ fn openai_reply(item: &Value) -> Http {
     )
 }
 
-pub fn openai_says(text: &str) -> Http {
+pub fn openai_text(text: &str) -> Http {
     let text = json!({"type": "output_text", "text": text});
     openai_reply(&json!({"type": "message", "role": "assistant", "content": [text]}))
 }
 
-pub fn openai_calls(name: &str) -> Http {
+pub fn openai_tool_call(name: &str) -> Http {
     openai_reply(&json!({
         "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name,
         "arguments": "{\"city\": \"Tokyo\"}",
@@ -37,7 +37,7 @@ pub fn openai(server: &Server, options: HttpOptions) -> OpenAi {
     OpenAi::new("gpt-4o").with_base_url(server.url()).with_api_key("sk-canary").with_http(options)
 }
 
-/// A stream whose first figures are those before the vendor's own tools ran.
+/// Returns a stream whose first usage report is from before the vendor's own tools ran.
 pub fn anthropic_stream() -> Http {
     let begin = json!({"type": "message_start", "message": {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],

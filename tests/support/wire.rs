@@ -1,4 +1,4 @@
-//! A wire without a network: it answers each request with bytes that arrive in given pieces.
+//! An HTTP client without a network: each response body arrives in given pieces.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -8,13 +8,13 @@ use hyper::body::Frame;
 
 use super::cassettes::Interaction;
 
-/// Answers as the recording does, its body in pieces that end at those places.
-pub fn in_pieces(interaction: &Interaction, places: &[usize]) -> HttpOptions {
-    let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(places.len() + 1);
+/// Returns options whose client sends the recorded response, split at these positions.
+pub fn split_at(interaction: &Interaction, positions: &[usize]) -> HttpOptions {
+    let mut pieces: Vec<Vec<u8>> = Vec::with_capacity(positions.len() + 1);
     let mut begin = 0;
-    for place in places.iter().copied().chain([interaction.body.len()]) {
-        pieces.push(interaction.body[begin..place].to_vec());
-        begin = place;
+    for position in positions.iter().copied().chain([interaction.body.len()]) {
+        pieces.push(interaction.body[begin..position].to_vec());
+        begin = position;
     }
     let (status, kind) = (interaction.status, interaction.content_type.clone());
     HttpOptions::default().with_sender(move |_| {
@@ -32,7 +32,7 @@ pub fn in_pieces(interaction: &Interaction, places: &[usize]) -> HttpOptions {
     })
 }
 
-/// Every place within a body.
-pub fn every_place(interaction: &Interaction) -> Vec<usize> {
+/// Returns every position within the response body.
+pub fn every_position(interaction: &Interaction) -> Vec<usize> {
     (1..interaction.body.len()).collect()
 }

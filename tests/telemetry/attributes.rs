@@ -1,7 +1,7 @@
-//! What a program puts on the spans of a chat, what samplers see and decide, and what `invoke_agent`
-//! repeats.
+//! Attributes that a program sets on the spans of a chat, sampling decisions, and the totals on
+//! `invoke_agent`.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use std::sync::{Arc, Mutex};
 
@@ -28,7 +28,7 @@ fn model() -> Script {
 }
 
 #[tokio::test]
-async fn what_the_program_sets_once_is_on_every_span_of_the_chat() {
+async fn attributes_of_a_chat_are_on_every_span() {
     let trace = Recorder::new();
     let chat = Chat::new(model().says("ok"))
         .with_tools(tools![look_up])
@@ -37,7 +37,7 @@ async fn what_the_program_sets_once_is_on_every_span_of_the_chat() {
         .with_attribute("app.retries", 3)
         .with_session_id("s-1")
         .with_tags(["beta", "web"]);
-    // The settings stay where they were made: a copy may have others.
+    // A clone of the chat has its own settings.
     let mut other = chat.clone().with_attribute("user.id", "u-2");
     let mut chat = chat;
     chat.chat("go").await.unwrap();
@@ -57,7 +57,7 @@ async fn what_the_program_sets_once_is_on_every_span_of_the_chat() {
 }
 
 #[tokio::test]
-async fn selected_baggage_is_on_every_span_and_the_rest_is_not() {
+async fn only_selected_baggage_is_on_every_span() {
     let trace = Recorder::new();
     let context = Context::current().with_baggage([
         KeyValue::new("tenant", "acme"),
@@ -66,7 +66,7 @@ async fn selected_baggage_is_on_every_span_and_the_rest_is_not() {
     ]);
     let mut chat = Chat::new(model())
         .with_tools(tools![look_up])
-        .with_attribute("user.id", "of the program")
+        .with_attribute("user.id", "set by the program")
         .with_baggage("tenant")
         .with_baggage("user.id")
         .with_baggage("not.there")
@@ -78,14 +78,14 @@ async fn selected_baggage_is_on_every_span_and_the_rest_is_not() {
     asking.await.unwrap();
     for span in trace.spans() {
         assert_eq!(span["tenant"], "acme", "{}", span.name());
-        assert_eq!(span["user.id"], "of the program");
+        assert_eq!(span["user.id"], "set by the program");
         assert!(span["not.there"].is_null() && span["secret"].is_null());
     }
     trace.assert_sound();
 }
 
 #[tokio::test]
-async fn keys_that_the_library_writes_are_its_own_and_some_are_of_one_operation() {
+async fn attributes_of_the_library_cannot_be_overridden() {
     let trace = Recorder::new();
     let mut chat = Chat::new(model())
         .with_tools(tools![look_up])
@@ -108,7 +108,7 @@ async fn keys_that_the_library_writes_are_its_own_and_some_are_of_one_operation(
 }
 
 #[tokio::test]
-async fn a_backend_that_sums_over_all_spans_can_have_the_agents_totals_left_out() {
+async fn totals_on_the_agent_span_can_be_turned_off() {
     let trace = Recorder::new();
     Chat::new(model())
         .with_tools(tools![look_up])
@@ -119,23 +119,23 @@ async fn a_backend_that_sums_over_all_spans_can_have_the_agents_totals_left_out(
     let agent = trace.span("invoke_agent");
     assert!(agent["gen_ai.usage.input_tokens"].is_null());
     assert_eq!(agent["gen_ai.response.finish_reasons"], json!(["stop"]));
-    assert_eq!(trace.spans_of("chat")[0]["gen_ai.usage.input_tokens"], 10);
+    assert_eq!(trace.spans_with_operation("chat")[0]["gen_ai.usage.input_tokens"], 10);
 }
 
-/// Spans as samplers saw them: name and attributes.
+/// The name and the attributes of each span that a sampler received.
 type Seen = Vec<(String, Vec<KeyValue>)>;
 
-/// Keeps the spans that this function wants to keep.
+/// Samples the spans for which the function returns `true`.
 #[derive(Clone)]
-struct Chooses(fn(&str, &[KeyValue]) -> bool, Arc<Mutex<Seen>>);
+struct FunctionSampler(fn(&str, &[KeyValue]) -> bool, Arc<Mutex<Seen>>);
 
-impl std::fmt::Debug for Chooses {
+impl std::fmt::Debug for FunctionSampler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Chooses")
+        f.write_str("FunctionSampler")
     }
 }
 
-impl ShouldSample for Chooses {
+impl ShouldSample for FunctionSampler {
     fn should_sample(
         &self,
         _: Option<&Context>,
@@ -155,9 +155,9 @@ impl ShouldSample for Chooses {
     }
 }
 
-/// Runs a chat under that sampler: its reply, what was kept, what the sampler saw.
+/// Runs a chat with a sampler. Returns the reply, the sampled spans, and what the sampler received.
 async fn sampled(keep: fn(&str, &[KeyValue]) -> bool) -> (String, Vec<String>, Seen) {
-    let sampler = Chooses(keep, Arc::default());
+    let sampler = FunctionSampler(keep, Arc::default());
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
         .with_sampler(sampler.clone())
@@ -176,8 +176,8 @@ async fn sampled(keep: fn(&str, &[KeyValue]) -> bool) -> (String, Vec<String>, S
 }
 
 #[tokio::test]
-async fn samplers_see_what_they_need_and_decide() {
-    let _alone = Recorder::exclusive();
+async fn samplers_receive_their_attributes_and_decide() {
+    let _alone = Recorder::for_process();
     let (reply, kept, seen) = sampled(|name, attributes| {
         let has = |key: &str, value: &str| {
             attributes.iter().any(|a| a.key.as_str() == key && a.value.as_str() == value)
@@ -202,13 +202,13 @@ async fn samplers_see_what_they_need_and_decide() {
     }
     assert_eq!(seen.iter().filter(|(name, _)| !name.starts_with(' ')).count(), 4, "no probe");
 
-    // One that keeps nothing changes nothing.
+    // A sampler that drops every span does not change the reply.
     let (reply, kept, seen) = sampled(|_, _| false).await;
     assert_eq!((reply.as_str(), kept.len(), seen.len()), ("ok", 0, 4));
 }
 
 #[tokio::test]
-async fn a_suppressed_context_makes_no_spans_and_the_same_answer() {
+async fn suppressed_context_creates_no_spans() {
     let trace = Recorder::new();
     let mut chat = Chat::new(model()).with_tools(tools![look_up]);
     let quiet = Context::current().with_telemetry_suppressed();

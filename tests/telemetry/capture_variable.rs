@@ -1,6 +1,6 @@
-//! Message content on spans, with capture switched on by the environment.
+//! Message content on spans, with capture enabled by the environment variable.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use crate::support::timeout::in_time;
 use chatlas::Content;
@@ -23,15 +23,15 @@ async fn fail() -> Result<i32, String> {
 /// The variable is read at each run and applies to the whole process, so this test runs in a child
 /// process.
 #[test]
-fn messages_stand_on_the_spans_as_the_conventions_have_them() {
+fn captured_messages_have_the_form_of_the_conventions() {
     let variable = chatlas::telemetry::CAPTURE_VARIABLE;
     let inside = std::env::var(variable).is_ok();
     if !inside {
-        // Setting a variable of a running process is unsafe: a child gets it instead.
+        // Setting a variable of a running process is unsafe, so a child process gets it.
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "capture_variable::messages_stand_on_the_spans_as_the_conventions_have_them",
+                "capture_variable::captured_messages_have_the_form_of_the_conventions",
             ])
             .env(variable, "true")
             .status()

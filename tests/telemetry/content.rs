@@ -1,7 +1,7 @@
-//! Content: where it is recorded, what a hook may do to it, how much of it there is at the most.
-//! In which form it is written is shown by the conformance tests.
+//! Captured content: on which signals, redaction hooks and limits. The conformance tests check its
+//! form.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -36,7 +36,7 @@ fn canary() -> Script {
     Script::new().then(calls).says("canary: the answer").says("canary: and again")
 }
 
-async fn talk(chat: Chat) -> Chat {
+async fn run(chat: Chat) -> Chat {
     let mut chat = chat.with_system_prompt("canary: be brief").with_tools(tools![look_up, draw]);
     chat.chat("canary: the question").await.unwrap();
     chat.stream("canary: once more").collect::<Vec<_>>().await;
@@ -44,10 +44,10 @@ async fn talk(chat: Chat) -> Chat {
 }
 
 #[tokio::test]
-async fn content_is_where_the_chat_says_and_nowhere_else() {
+async fn content_is_recorded_only_on_the_selected_signals() {
     for capture in [Capture::Nothing, Capture::Spans, Capture::Events, Capture::SpansAndEvents] {
         let trace = Recorder::new();
-        talk(Chat::new(canary()).with_capture(capture)).await;
+        run(Chat::new(canary()).with_capture(capture)).await;
         let spans = format!("{:?}", trace.spans()).contains("canary");
         let events = format!("{:?}", trace.events()).contains("canary");
         assert_eq!((spans, events), (capture.on_spans(), capture.on_events()), "{capture:?}");
@@ -56,17 +56,17 @@ async fn content_is_where_the_chat_says_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn nothing_is_recorded_unless_somebody_asks_for_it() {
+async fn no_content_is_recorded_by_default() {
     let trace = Recorder::new();
-    talk(Chat::new(canary())).await;
+    run(Chat::new(canary())).await;
     assert!(!format!("{:?} {:?}", trace.spans(), trace.events()).contains("canary"));
 }
 
 #[tokio::test]
-async fn results_are_texts_as_they_are_and_anything_else_as_json() {
+async fn tool_results_are_recorded_as_text_or_json() {
     let trace = Recorder::new();
-    talk(Chat::new(canary()).with_capture(Capture::Spans)).await;
-    let calls = trace.spans_of("execute_tool");
+    run(Chat::new(canary()).with_capture(Capture::Spans)).await;
+    let calls = trace.spans_with_operation("execute_tool");
     let result = "gen_ai.tool.call.result";
     let by_word = |word: &str| {
         let find = |call: &&chatlas::testing::RecordedSpan| {
@@ -83,7 +83,7 @@ async fn results_are_texts_as_they_are_and_anything_else_as_json() {
 }
 
 #[tokio::test]
-async fn a_hook_sees_everything_before_it_is_written_and_may_change_it() {
+async fn redaction_hook_receives_all_content_and_can_change_it() {
     let trace = Recorder::new();
     let kinds: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let seen = Arc::clone(&kinds);
@@ -92,17 +92,17 @@ async fn a_hook_sees_everything_before_it_is_written_and_may_change_it() {
             seen.lock().unwrap().insert(format!("{:?}", content.kind()));
             content.each_text(&mut |text| *text = text.replace("canary", "***"));
         });
-    let chat = talk(chat).await;
+    let chat = run(chat).await;
     let all = format!("{:?} {:?}", trace.spans(), trace.events());
     assert!(!all.contains("canary") && all.contains("***: the answer"), "{all}");
-    assert!(format!("{:?}", chat.turns()).contains("canary"), "the conversation has it still");
+    assert!(format!("{:?}", chat.turns()).contains("canary"), "the conversation is unchanged");
     let expected =
         ["Error", "Message", "SystemInstructions", "ToolArguments", "ToolDefinition", "ToolResult"];
     assert_eq!(kinds.lock().unwrap().iter().collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
-async fn a_hook_can_take_whole_parts_out() {
+async fn redaction_hook_can_remove_parts() {
     let trace = Recorder::new();
     let chat = Chat::new(Script::new().says("A cat."));
     let mut chat = chat.with_capture(Capture::Spans).with_redaction(|content| {
@@ -114,24 +114,24 @@ async fn a_hook_can_take_whole_parts_out() {
     });
     let picture = Content::image_base64("image/png", "canary");
     chat.chat([Content::text("What is it?"), picture]).await.unwrap();
-    let said = trace.span("invoke_agent").json("gen_ai.input.messages");
-    assert_eq!(said[0]["parts"], json!([{"type": "text", "content": "What is it?"}]));
+    let messages = trace.span("invoke_agent").json("gen_ai.input.messages");
+    assert_eq!(messages[0]["parts"], json!([{"type": "text", "content": "What is it?"}]));
 }
 
 #[tokio::test]
-async fn a_hook_that_panics_loses_the_content_and_nothing_else() {
+async fn panic_in_a_redaction_hook_drops_only_the_content() {
     let trace = Recorder::new();
     let chat = Chat::new(canary()).with_capture(Capture::SpansAndEvents);
-    let chat = talk(chat.with_redaction(|_| panic!("on purpose"))).await;
+    let chat = run(chat.with_redaction(|_| panic!("on purpose"))).await;
     assert_eq!(chat.turns().len(), 6);
     assert!(!format!("{:?} {:?}", trace.spans(), trace.events()).contains("canary"));
-    let said = trace.spans_of("invoke_agent")[0].json("gen_ai.output.messages");
-    assert_eq!(said[0]["role"], "assistant");
+    let messages = trace.spans_with_operation("invoke_agent")[0].json("gen_ai.output.messages");
+    assert_eq!(messages[0]["role"], "assistant");
     trace.assert_sound();
 }
 
 #[tokio::test]
-async fn content_is_bounded_stays_json_and_says_that_it_was_cut() {
+async fn truncated_content_is_valid_json_and_marked() {
     let trace = Recorder::new();
     let long = "y".repeat(100_000);
     let model = Script::new().calls("look_up", json!({"word": long})).says(long.clone());
@@ -153,11 +153,11 @@ async fn content_is_bounded_stays_json_and_says_that_it_was_cut() {
             }
         }
     }
-    let first = trace.spans_of("chat")[0].json("gen_ai.input.messages");
+    let first = trace.spans_with_operation("chat")[0].json("gen_ai.input.messages");
     let cut = first[0]["parts"][0]["content"].as_str().unwrap();
     assert!(cut.starts_with("yyy") && cut.ends_with("of 100000 bytes]"), "{}", &cut[2000..]);
-    // Of a long conversation the latest messages stay, and the first says what is missing.
-    let last = trace.spans_of("chat").last().unwrap().json("gen_ai.input.messages");
+    // The latest messages of a long conversation are kept, and the first one says how many are missing.
+    let last = trace.spans_with_operation("chat").last().unwrap().json("gen_ai.input.messages");
     let messages = last.as_array().unwrap();
     let note = messages[0]["parts"][0]["content"].as_str().unwrap();
     assert!(note.contains("earlier messages; the limit is 4096 bytes"), "{note}");
@@ -166,7 +166,7 @@ async fn content_is_bounded_stays_json_and_says_that_it_was_cut() {
 }
 
 #[tokio::test]
-async fn the_bound_is_64_kib_unless_set() {
+async fn default_capture_limit_is_64_kib() {
     let trace = Recorder::new();
     let mut chat = Chat::new(Script::new().says("z".repeat(200_000))).with_capture(Capture::Spans);
     chat.chat("go").await.unwrap();
@@ -176,7 +176,7 @@ async fn the_bound_is_64_kib_unless_set() {
 }
 
 #[tokio::test]
-async fn past_turns_are_written_once_however_long_the_conversation() {
+async fn past_turns_are_recorded_once() {
     let trace = Recorder::new();
     let shown = Arc::new(Mutex::new(0_usize));
     let count = Arc::clone(&shown);
@@ -184,7 +184,7 @@ async fn past_turns_are_written_once_however_long_the_conversation() {
         0 => Turn::user(format!("question {n}")),
         _ => Turn::assistant(format!("answer {n}")),
     });
-    let mut chat = Chat::new(Script::answering(|_| Answer::says("Yes.")))
+    let mut chat = Chat::new(Script::from_fn(|_| Answer::says("Yes.")))
         .with_capture(Capture::SpansAndEvents)
         .with_redaction(move |_| *count.lock().unwrap() += 1);
     chat.set_turns(history);
@@ -197,30 +197,28 @@ async fn past_turns_are_written_once_however_long_the_conversation() {
     let later = std::mem::take(&mut *shown.lock().unwrap());
     assert!(later <= 10 * 4, "{later} pieces in ten rounds");
 
-    // A copy knows what was written until then, and goes its own way.
+    // A clone continues independently of the original.
     let mut copy = chat.clone();
     copy.chat("copy").await.unwrap();
     chat.chat("original").await.unwrap();
     assert!(*shown.lock().unwrap() <= 2 * 4);
-    let said = |index: usize| trace.spans_of("chat")[index].json("gen_ai.input.messages");
+    let messages =
+        |index: usize| trace.spans_with_operation("chat")[index].json("gen_ai.input.messages");
     let last = |messages: &Value| messages.as_array().unwrap().last().cloned().unwrap();
-    assert_eq!(last(&said(11))["parts"][0]["content"], "copy");
-    assert_eq!(last(&said(12))["parts"][0]["content"], "original");
-    // Nothing of the other's is in either.
-    assert!(!said(12).to_string().contains("copy"));
+    assert_eq!(last(&messages(11))["parts"][0]["content"], "copy");
+    assert_eq!(last(&messages(12))["parts"][0]["content"], "original");
+    // Neither contains messages of the other.
+    assert!(!messages(12).to_string().contains("copy"));
 }
 
 #[tokio::test]
-async fn what_a_failure_tells_of_its_reply_is_recorded_with_it() {
+async fn partial_reply_of_an_error_is_recorded() {
     use chatlas::{AssistantTurn, FinishReason, ProviderError, ProviderErrorKind};
     let trace = Recorder::new();
-    let partial = AssistantTurn {
-        contents: vec![Content::text("canary, half of it")],
-        usage: chatlas::testing::usage(7, 3),
-        finish_reason: Some(FinishReason::ContentFilter),
-        response_id: Some("resp-9".into()),
-        ..AssistantTurn::default()
-    };
+    let partial = AssistantTurn::new(vec![Content::text("canary, half of it")])
+        .with_usage(chatlas::Usage::new(7, 3))
+        .with_finish_reason(FinishReason::ContentFilter)
+        .with_response_id("resp-9");
     let error = ProviderError::new(ProviderErrorKind::ContentFilter, "no").with_partial(partial);
     let mut chat = Chat::new(Script::new().fails(error)).with_capture(Capture::Spans);
     chat.chat("go").await.unwrap_err();
@@ -228,17 +226,17 @@ async fn what_a_failure_tells_of_its_reply_is_recorded_with_it() {
         assert_eq!(span["error.type"], "content_filter");
         assert_eq!(span["gen_ai.response.finish_reasons"], json!(["content_filter"]));
         assert_eq!(span["gen_ai.usage.input_tokens"], 7, "{}", span.name());
-        let said = span.json("gen_ai.output.messages");
-        assert_eq!(said[0]["parts"][0]["content"], "canary, half of it");
+        let messages = span.json("gen_ai.output.messages");
+        assert_eq!(messages[0]["parts"][0]["content"], "canary, half of it");
     }
     assert_eq!(trace.span("chat test-model")["gen_ai.response.id"], "resp-9");
 }
 
 #[tokio::test]
-async fn tools_that_the_vendor_runs_stand_among_the_definitions() {
+async fn server_tools_are_among_the_tool_definitions() {
     let trace = Recorder::new();
     let info = chatlas::ProviderInfo::new("scripted").with_model("m");
-    let model = Script::new().info(info.with_server_tool("web_search_20250305", "web_search"));
+    let model = Script::new().with_info(info.with_server_tool("web_search_20250305", "web_search"));
     let mut chat = Chat::new(model.says("Hi").says("Hi")).with_capture(Capture::SpansAndEvents);
     chat.chat("Hi").await.unwrap();
     let searches = json!([{"type": "web_search_20250305", "name": "web_search"}]);
@@ -250,12 +248,12 @@ async fn tools_that_the_vendor_runs_stand_among_the_definitions() {
     drop(trace);
     let trace = Recorder::new();
     chat.with_tools(tools![draw]).chat("Hi").await.unwrap();
-    let told = trace.span("invoke_agent").json("gen_ai.tool.definitions");
-    assert_eq!((&told[0]["name"], &told[1]), (&json!("draw"), &searches[0]));
+    let definitions = trace.span("invoke_agent").json("gen_ai.tool.definitions");
+    assert_eq!((&definitions[0]["name"], &definitions[1]), (&json!("draw"), &searches[0]));
 }
 
 #[test]
-fn vendors_know_which_tools_they_were_given() {
+fn provider_info_lists_the_server_tools() {
     use chatlas::{Anthropic, Gemini, OpenAi, WebFetch, WebSearch};
     let kinds = |provider: &dyn Provider| {
         let tools = &provider.info().server_tools;
@@ -271,22 +269,23 @@ fn vendors_know_which_tools_they_were_given() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_paused_is_told_whole() {
+async fn paused_reply_is_recorded_completely() {
     let trace = Recorder::new();
-    let paused = Answer::says("First, ").finish_reason(chatlas::FinishReason::Pause).tokens(5, 1);
-    let model = Script::new().then(paused).then(Answer::says("then.").tokens(7, 2));
+    let paused =
+        Answer::says("First, ").with_finish_reason(chatlas::FinishReason::Pause).with_tokens(5, 1);
+    let model = Script::new().then(paused).then(Answer::says("then.").with_tokens(7, 2));
     let reply = Chat::new(model).with_capture(Capture::Spans).chat("Go.").await.unwrap();
     let agent = trace.span("invoke_agent");
-    let said = agent.json("gen_ai.output.messages");
+    let messages = agent.json("gen_ai.output.messages");
     let texts: Vec<_> =
-        said[0]["parts"].as_array().unwrap().iter().map(|p| &p["content"]).collect();
+        messages[0]["parts"].as_array().unwrap().iter().map(|p| &p["content"]).collect();
     assert_eq!(texts, ["First, ", "then."]);
     assert_eq!(agent["gen_ai.usage.input_tokens"], 12);
     assert_eq!(reply.usage.input_tokens, Some(12));
 }
 
 #[tokio::test]
-async fn what_a_hook_leaves_of_a_message_is_a_message() {
+async fn redacted_messages_keep_their_form() {
     let trace = Recorder::new();
     let model = Script::new().calls("look_up", json!({"word": "canary"})).says("canary");
     let mut chat = Chat::new(model)
@@ -307,7 +306,7 @@ async fn what_a_hook_leaves_of_a_message_is_a_message() {
     assert_eq!(definition, json!([{"type": "function", "name": "look_up"}]));
     let call = trace.span("execute_tool look_up");
     assert_eq!(call.json("gen_ai.tool.call.arguments"), json!({"unparsed": "***"}));
-    let results = trace.spans_of("chat")[1].json("gen_ai.input.messages")[2].clone();
+    let results = trace.spans_with_operation("chat")[1].json("gen_ai.input.messages")[2].clone();
     let part = json!({"type": "tool_call_response", "response": "***"});
     assert_eq!(results, json!({"role": "tool", "parts": [part]}));
 }

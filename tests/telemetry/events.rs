@@ -1,6 +1,6 @@
-//! Events: what a model call tells beside its span, exceptions, and what people think of answers.
+//! Events: details of model calls, exceptions, and feedback.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use chatlas::prelude::*;
 use chatlas::telemetry::{Capture, ReplyId, set_event_sink};
@@ -31,16 +31,16 @@ fn details(trace: &Recorder) -> Vec<RecordedEvent> {
 }
 
 #[tokio::test]
-async fn a_model_call_tells_what_its_span_says_in_the_context_of_its_span() {
+async fn details_event_has_the_attributes_and_the_context_of_its_span() {
     let trace = Recorder::new();
     let chat = Chat::new(model()).with_tools(tools![look_up]).with_attribute("user.id", "u-1");
     chat.with_conversation_id("c-1").with_temperature(0.5).chat("What is x?").await.unwrap();
-    let (events, spans) = (details(&trace), trace.spans_of("chat"));
+    let (events, spans) = (details(&trace), trace.spans_with_operation("chat"));
     assert_eq!((events.len(), spans.len()), (2, 2));
     for (event, span) in events.iter().zip(&spans) {
         assert_eq!(event.severity(), Some(Severity::Debug));
         assert_eq!((event.trace_id(), event.span_id()), (span.trace_id(), span.id()));
-        // The same, and not a word more while capture is off.
+        // The same attributes, and no content while capture is off.
         assert_eq!(event.attributes().len(), span.attributes().len());
         for (key, value) in span.attributes().iter() {
             assert_eq!(&event.attributes()[key], value, "{key}");
@@ -60,13 +60,13 @@ async fn content_on_events_is_structured() {
     let messages = &all["gen_ai.input.messages"];
     assert_eq!(messages[0], json!({"role": "user", "parts": text("What is x?")}));
     assert_eq!(messages[1]["parts"][0]["arguments"], json!({"word": "x"}));
-    // That form has no null.
+    // Structured values have no null.
     let response = json!({"found": "x", "more": [1, true, 0.5]});
     assert_eq!(messages[2]["parts"][0]["response"], response);
     let answer = json!({"role": "assistant", "parts": text("It is x."), "finish_reason": "stop"});
     assert_eq!(all["gen_ai.output.messages"], json!([answer]));
     assert_eq!(all["gen_ai.tool.definitions"][0]["parameters"]["required"], json!(["word"]));
-    // Spans have none of it.
+    // Spans have no content.
     for span in trace.spans() {
         let keys = span.attributes().keys();
         let content = ["messages", "instructions", "definitions", "arguments", "result"];
@@ -75,7 +75,7 @@ async fn content_on_events_is_structured() {
 }
 
 #[tokio::test]
-async fn a_failed_call_tells_of_its_exception_and_quotes_nobody_unless_it_may() {
+async fn exception_event_has_a_message_only_with_capture() {
     for (capture, quoted) in [
         (Capture::Nothing, false),
         (Capture::Spans, false),
@@ -100,12 +100,12 @@ async fn a_failed_call_tells_of_its_exception_and_quotes_nobody_unless_it_may() 
 }
 
 #[tokio::test]
-async fn feedback_stands_in_the_model_call_that_gave_the_answer() {
+async fn feedback_event_is_in_the_span_of_the_model_call() {
     let trace = Recorder::new();
     let reply = Chat::new(model()).with_tools(tools![look_up]).chat("What is x?").await.unwrap();
     assert!(reply.feedback("helpfulness", (0.8, "good"), "It was short."));
     let event = trace.event(EVALUATION);
-    let answered = &trace.spans_of("chat")[1];
+    let answered = &trace.spans_with_operation("chat")[1];
     assert_eq!((event.trace_id(), event.span_id()), (answered.trace_id(), answered.id()));
     let expected = [
         ("gen_ai.evaluation.name", json!("helpfulness")),
@@ -121,7 +121,7 @@ async fn feedback_stands_in_the_model_call_that_gave_the_answer() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_judged_later_from_what_was_stored_of_it() {
+async fn feedback_can_be_given_later_with_a_stored_reply_id() {
     let trace = Recorder::new();
     let reply = Chat::new(Script::new().says("Hi")).chat("Hi").await.unwrap();
     let stored = serde_json::to_string(&reply.id).unwrap();
@@ -129,7 +129,7 @@ async fn an_answer_can_be_judged_later_from_what_was_stored_of_it() {
     let (trace_id, span_id) = (call.trace_id(), call.id());
     drop((reply, trace));
 
-    // Another day, another process.
+    // Later, in another process.
     for id in [
         serde_json::from_str::<ReplyId>(&stored).unwrap(),
         ReplyId::from_parts(trace_id.to_string(), span_id.to_string(), "resp-1"),
@@ -137,10 +137,10 @@ async fn an_answer_can_be_judged_later_from_what_was_stored_of_it() {
         let trace = Recorder::new();
         assert!(id.feedback("thumbs", "down", None));
         let event = trace.events().pop();
-        // What is recorded in another trace is nobody's here: look at it where all is seen.
+        // An event of another trace belongs to no recorder: only an exclusive one receives it.
         drop(trace);
         assert!(event.is_none_or(|event| event.trace_id() == trace_id));
-        let all = Recorder::exclusive();
+        let all = Recorder::for_process();
         assert!(id.feedback("thumbs", "down", None));
         let event = all.event(EVALUATION);
         assert_eq!((event.trace_id(), event.span_id()), (trace_id, span_id));
@@ -151,8 +151,8 @@ async fn an_answer_can_be_judged_later_from_what_was_stored_of_it() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_is_told_without_a_span() {
-    let all = Recorder::exclusive();
+async fn feedback_with_an_invalid_id_has_no_span() {
+    let all = Recorder::for_process();
     assert!(ReplyId::from_parts("no trace", "", "resp-1").feedback("thumbs", 1.0, None));
     let event = all.event(EVALUATION);
     assert_eq!((event.trace_id(), event.span_id()), (TraceId::INVALID, SpanId::INVALID));
@@ -160,9 +160,9 @@ async fn an_id_that_is_none_is_told_without_a_span() {
 }
 
 #[tokio::test]
-async fn without_a_sink_there_are_no_events_and_without_spans_events_stand_alone() {
-    let all = Recorder::exclusive();
-    // No spans: the events are told all the same.
+async fn events_need_a_sink_but_no_spans() {
+    let all = Recorder::for_process();
+    // Events are emitted without spans, too.
     global::set_tracer_provider(SdkTracerProvider::builder().build());
     let mut chat = Chat::new(model()).with_tools(tools![look_up]).with_capture(Capture::Events);
     let picture = Content::image_url("https://a.example/x.png");
@@ -173,8 +173,8 @@ async fn without_a_sink_there_are_no_events_and_without_spans_events_stand_alone
     assert_eq!(events[1].attributes()["gen_ai.output.messages"][0]["finish_reason"], "stop");
 
     set_event_sink(None);
-    let told = all.events().len();
+    let emitted = all.events().len();
     Chat::new(Script::new().then(Answer::says("Hi"))).chat("Hi").await.unwrap();
-    assert!(!reply.feedback("thumbs", "up", None), "nobody took it");
-    assert_eq!(all.events().len(), told);
+    assert!(!reply.feedback("thumbs", "up", None), "no sink is set");
+    assert_eq!(all.events().len(), emitted);
 }

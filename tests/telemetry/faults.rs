@@ -1,5 +1,5 @@
-//! Telemetry that goes wrong: receivers that are dead, slow, or refuse; processors, exporters,
-//! samplers and hooks that panic. The program notices none of it, and is told once.
+//! Failing telemetry: unreachable, slow or rejecting receivers; panics in processors, exporters,
+//! samplers and hooks. The program is not affected, and one warning is printed.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -29,20 +29,20 @@ async fn look_up(word: String) -> String {
 }
 
 fn chat() -> Chat {
-    let model = Script::answering(|request| match request.turns.len() % 4 {
+    let model = Script::from_fn(|request| match request.turns.len() % 4 {
         1 => Answer::calls("look_up", json!({"word": "rain"})),
         _ => Answer::streams(["It ", "rains."]),
     });
     Chat::new(model).with_tools(tools![look_up])
 }
 
-/// Panics wherever it is called.
+/// Panics in the method with this name.
 #[derive(Clone, Debug)]
 struct Panics(&'static str);
 
 impl Panics {
-    fn at(&self, place: &str) {
-        assert_ne!(self.0, place, "on purpose");
+    fn at(&self, method: &str) {
+        assert_ne!(self.0, method, "on purpose");
     }
 }
 
@@ -95,20 +95,20 @@ impl LogProcessor for Panics {
     }
 }
 
-async fn unharmed(what: &str) {
+async fn assert_unaffected(what: &str) {
     let mut chat = chat().with_capture(Capture::SpansAndEvents);
     for streams in [false, true] {
         if streams {
             let events: Vec<_> = in_time(chat.stream("Will it?").collect::<Vec<_>>()).await;
             assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))), "{what}");
-            // Given up: what ends in a drop must not panic either.
+            // A dropped stream must not panic either.
             let mut stream = chat.stream("And tomorrow?");
             stream.next().await.unwrap().unwrap();
         } else {
             assert_eq!(in_time(chat.chat("Will it?")).await.unwrap().text(), "It rains.", "{what}");
         }
     }
-    // A panic of the program's own unwinds through open spans.
+    // A panic in the program unwinds through open spans.
     let program = tokio::spawn(async move {
         let mut stream = chat.stream("And then?");
         stream.next().await.unwrap().unwrap();
@@ -122,33 +122,33 @@ async fn unharmed(what: &str) {
 }
 
 #[test]
-fn processors_exporters_and_samplers_that_panic_disturb_nobody() {
-    let _alone = Recorder::exclusive();
+fn panics_in_processors_exporters_and_samplers_do_not_affect_runs() {
+    let _alone = Recorder::for_process();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    for place in ["on_start", "on_end"] {
-        let provider = SdkTracerProvider::builder().with_span_processor(Panics(place)).build();
+    for method in ["on_start", "on_end"] {
+        let provider = SdkTracerProvider::builder().with_span_processor(Panics(method)).build();
         global::set_tracer_provider(provider);
-        runtime.block_on(unharmed(place));
+        runtime.block_on(assert_unaffected(method));
     }
     let provider = SdkTracerProvider::builder().with_simple_exporter(Panics("export")).build();
     global::set_tracer_provider(provider);
-    runtime.block_on(unharmed("a simple exporter"));
+    runtime.block_on(assert_unaffected("a simple exporter"));
     let provider = SdkTracerProvider::builder().with_batch_exporter(Panics("export")).build();
     global::set_tracer_provider(provider.clone());
-    runtime.block_on(unharmed("a batch exporter"));
+    runtime.block_on(assert_unaffected("a batch exporter"));
     let begin = Instant::now();
     let _ = provider.shutdown_with_timeout(Duration::from_secs(1));
     assert!(begin.elapsed() < Duration::from_secs(10));
     let provider = SdkTracerProvider::builder().with_sampler(Panics("should_sample")).build();
     global::set_tracer_provider(provider);
-    runtime.block_on(unharmed("a sampler"));
+    runtime.block_on(assert_unaffected("a sampler"));
     let logs = SdkLoggerProvider::builder().with_log_processor(Panics("emit")).build();
     set_event_sink(Some(EventSink::new(&logs)));
-    runtime.block_on(unharmed("an event processor"));
+    runtime.block_on(assert_unaffected("an event processor"));
     set_event_sink(None);
 }
 
-/// A processor that judges an answer when it is shut down.
+/// A processor that emits an event when it is shut down.
 #[derive(Debug)]
 struct LastWord;
 
@@ -166,8 +166,8 @@ impl LogProcessor for LastWord {
 }
 
 #[test]
-fn a_sink_that_is_replaced_may_write_to_the_next_while_it_ends() {
-    let _alone = Recorder::exclusive();
+fn replaced_sink_may_emit_to_the_next_one_while_it_shuts_down() {
+    let _alone = Recorder::for_process();
     let before = SdkLoggerProvider::builder().with_log_processor(LastWord).build();
     set_event_sink(Some(EventSink::new(&before)));
     drop(before);
@@ -177,12 +177,12 @@ fn a_sink_that_is_replaced_may_write_to_the_next_while_it_ends() {
         set_event_sink(Some(EventSink::new(&next)));
         let _ = done.send(());
     });
-    ended.recv_timeout(Duration::from_secs(20)).expect("nobody waits for anybody");
+    ended.recv_timeout(Duration::from_secs(20)).expect("no deadlock");
     set_event_sink(None);
 }
 
 #[tokio::test]
-async fn a_redaction_hook_that_panics_loses_the_content_and_nothing_else() {
+async fn panic_in_a_redaction_hook_drops_only_the_content() {
     let trace = Recorder::new();
     let mut chat = chat().with_capture(Capture::Spans).with_redaction(|_| panic!("on purpose"));
     assert_eq!(in_time(chat.chat("canary")).await.unwrap().text(), "It rains.");
@@ -191,9 +191,9 @@ async fn a_redaction_hook_that_panics_loses_the_content_and_nothing_else() {
     assert!(!shown.contains("canary") && shown.contains("redaction hook panicked"), "{shown}");
 }
 
-/// The program that is run against each receiver: many conversations, each measured.
+/// The program that runs against each receiver: it measures many conversations.
 #[test]
-#[ignore = "it is the program that the test below runs"]
+#[ignore = "run by another test"]
 fn program() {
     const CONVERSATIONS: usize = 300;
     let guard = chatlas::otel::init().unwrap();
@@ -220,7 +220,7 @@ fn program() {
     println!("\nRESULT {result}");
 }
 
-/// The memory of this process, where the system tells.
+/// Returns the resident memory of this process, or 0 where the system does not report it.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -229,7 +229,7 @@ fn resident_kib() -> u64 {
 
 struct Ran {
     result: Value,
-    told: Vec<String>,
+    warnings: Vec<String>,
 }
 
 fn start(endpoint: Option<String>) -> std::process::Child {
@@ -237,7 +237,7 @@ fn start(endpoint: Option<String>) -> std::process::Child {
     command
         .args(["--exact", "faults::program", "--ignored", "--nocapture"])
         .env("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "true")
-        // So small a queue is full soon: from then on memory must not grow.
+        // A small queue is full soon; memory must not grow afterwards.
         .env("OTEL_BSP_MAX_QUEUE_SIZE", "128")
         .env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "64")
         .env("OTEL_BSP_SCHEDULE_DELAY", "50")
@@ -259,12 +259,12 @@ fn end(child: std::process::Child) -> Ran {
     let result = out.lines().find_map(|line| line.strip_prefix("RESULT ")).expect("a result");
     Ran {
         result: serde_json::from_str(result).unwrap(),
-        told: err.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
+        warnings: err.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect(),
     }
 }
 
 #[test]
-fn whatever_the_receiver_does_the_program_is_as_fast_and_as_small_and_ends() {
+fn receivers_never_slow_the_program_or_grow_its_memory() {
     let took = |status: u16| Wire::new(status, "application/json", "{}");
     let well = Server::start(vec![took(200)]);
     let slow = Server::start(vec![took(200).after(Duration::from_millis(500))]);
@@ -286,25 +286,28 @@ fn whatever_the_receiver_does_the_program_is_as_fast_and_as_small_and_ends() {
         ("hangs", Some(hangs)),
         ("dead", Some(format!("http://{free}"))),
     ]);
-    // All at once: each has the others beside it.
+    // All receivers at once.
     let running: Vec<_> =
         receivers.into_iter().map(|(name, endpoint)| (name, start(endpoint))).collect();
     let ran: HashMap<&str, Ran> =
         running.into_iter().map(|(name, child)| (name, end(child))).collect();
     let number = |name: &str, key: &str| ran[name].result[key].as_u64().expect("a number");
     let usual = number("well", "median_us").max(number("none", "median_us"));
-    for (name, Ran { result, told }) in &ran {
-        println!("{name}: {result} {told:?}");
+    for (name, Ran { result, warnings }) in &ran {
+        println!("{name}: {result} {warnings:?}");
         assert!(number(name, "median_us") < 5 * usual + 2000, "{name}: {result}");
         assert!(number(name, "grown_kib") < 24 * 1024, "{name}: {result}");
         assert!(number(name, "shutdown_ms") < 8000, "{name}: {result}");
-        let lines = told.len();
+        let lines = warnings.len();
         match *name {
-            "none" => assert_eq!(lines, 0, "{name}: {told:?}"),
-            // What did not fit in the queue is lost, and may be told.
-            "well" | "slow" => assert!(lines <= 1, "{name}: {told:?}"),
-            _ => assert_eq!(lines, 1, "{name}: it is told once: {told:?}"),
+            "none" => assert_eq!(lines, 0, "{name}: {warnings:?}"),
+            // Lost spans may be reported.
+            "well" | "slow" => assert!(lines <= 1, "{name}: {warnings:?}"),
+            _ => assert_eq!(lines, 1, "{name}: one warning: {warnings:?}"),
         }
-        assert!(told.iter().all(|line| line.starts_with("chatlas::otel: ")), "{name}: {told:?}");
+        assert!(
+            warnings.iter().all(|line| line.starts_with("chatlas::otel: ")),
+            "{name}: {warnings:?}"
+        );
     }
 }

@@ -1,5 +1,4 @@
-//! Metrics: what is measured of model calls, tools and agents, and what is not; the names of 2025
-//! where they are asked for.
+//! Metrics of model calls, tools and agents, and the metric names of 2025, which are opt-in.
 
 // Some tools have nothing to wait for; what was added up is exact.
 #![allow(clippy::unused_async, clippy::float_cmp)]
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use chatlas::prelude::*;
 use chatlas::telemetry::{SEMCONV_OPT_IN, SEMCONV_OPT_IN_VARIABLE};
-use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
+use chatlas::testing::{Answer, MetricKind, Recorder, Script};
 use chatlas::{
     AssistantTurn, ChatRequest, Content, Modalities, ProviderError, ProviderErrorKind,
     ProviderInfo, Usage,
@@ -38,7 +37,7 @@ const COUNTERS: [(&str, u64); 5] = [
 ];
 
 #[tokio::test]
-async fn tokens_are_counted_and_their_parts_told_apart() {
+async fn tokens_are_counted_by_type_and_modality() {
     let trace = Recorder::new();
     let full = Usage {
         input_tokens: Some(100),
@@ -49,7 +48,7 @@ async fn tokens_are_counted_and_their_parts_told_apart() {
         input_by_modality: Modalities { text: Some(70), image: Some(20), audio: None },
         ..Usage::default()
     };
-    let model = Script::new().then(Answer::calls("look_up", word("x")).usage(full)).says("ok");
+    let model = Script::new().then(Answer::calls("look_up", word("x")).with_usage(full)).says("ok");
     Chat::new(model).with_tools(tools![look_up]).chat("go").await.unwrap();
     for (name, total) in COUNTERS {
         let metric = trace.metric(name);
@@ -57,8 +56,8 @@ async fn tokens_are_counted_and_their_parts_told_apart() {
         assert_eq!(metric.sum(), f64::from(u32::try_from(total).unwrap()), "{name}");
     }
     let input = trace.metric("gen_ai.client.inference.usage.input_tokens");
-    let of = |modality: &str| input.of("gen_ai.token.modality", modality).sum();
-    // What the vendor does not tell apart is of no known kind; a call of text alone is text.
+    let of = |modality: &str| input.filter("gen_ai.token.modality", modality).sum();
+    // Tokens without a reported modality are `unknown`; those of a text-only call are `text`.
     assert_eq!((of("text"), of("image"), of("unknown")), (80.0, 20.0, 10.0));
     let per_call = trace.metric("gen_ai.client.inference.operation.input_tokens");
     assert_eq!((per_call.count(), per_call.sum()), (2, 110.0));
@@ -68,20 +67,20 @@ async fn tokens_are_counted_and_their_parts_told_apart() {
 }
 
 #[tokio::test]
-async fn tokens_of_a_call_with_images_are_of_no_known_kind() {
+async fn tokens_of_a_call_with_images_have_an_unknown_modality() {
     let trace = Recorder::new();
     let image = Content::image_url("https://a.example/x.png");
     Chat::new(Script::new().says("a cat")).chat([image]).await.unwrap();
     let input = trace.metric("gen_ai.client.inference.usage.input_tokens");
-    assert_eq!(input.of("gen_ai.token.modality", "unknown").sum(), 10.0);
+    assert_eq!(input.filter("gen_ai.token.modality", "unknown").sum(), 10.0);
     let output = trace.metric("gen_ai.client.inference.usage.output_tokens");
-    assert_eq!(output.of("gen_ai.token.modality", "text").sum(), 5.0);
+    assert_eq!(output.filter("gen_ai.token.modality", "text").sum(), 5.0);
 }
 
 #[tokio::test]
-async fn tokens_that_nobody_told_are_not_counted() {
+async fn unreported_tokens_are_not_counted() {
     let trace = Recorder::new();
-    let model = Script::new().then(Answer::says("ok").usage(Usage::default())).fails(busy());
+    let model = Script::new().then(Answer::says("ok").with_usage(Usage::default())).fails(busy());
     let mut chat = Chat::new(model);
     chat.chat("a").await.unwrap();
     chat.chat("b").await.unwrap_err();
@@ -92,9 +91,9 @@ async fn tokens_that_nobody_told_are_not_counted() {
 }
 
 #[tokio::test]
-async fn durations_are_those_of_the_spans_and_say_which_failed() {
+async fn durations_match_the_spans_and_have_the_error_type() {
     let trace = Recorder::new();
-    let slow = Answer::says("ok").after(Duration::from_millis(60));
+    let slow = Answer::says("ok").with_delay(Duration::from_millis(60));
     let model = Script::new().then(slow).fails(busy());
     let mut chat = Chat::new(model).with_name("slow");
     chat.chat("a").await.unwrap();
@@ -105,9 +104,9 @@ async fn durations_are_those_of_the_spans_and_say_which_failed() {
     ] {
         let metric = trace.metric(metric);
         assert_eq!((metric.kind(), metric.unit(), metric.count()), (MetricKind::Histogram, "s", 2));
-        assert_eq!(metric.of("error.type", "429").count(), 1);
+        assert_eq!(metric.filter("error.type", "429").count(), 1);
         let lasted: f64 = trace
-            .spans_of(operation)
+            .spans_with_operation(operation)
             .iter()
             .map(|span| span.data().end_time.duration_since(span.data().start_time).unwrap())
             .map(|time| time.as_secs_f64())
@@ -118,7 +117,7 @@ async fn durations_are_those_of_the_spans_and_say_which_failed() {
 }
 
 #[tokio::test]
-async fn only_streams_have_chunks() {
+async fn chunk_metrics_are_recorded_for_streams_only() {
     let trace = Recorder::new();
     let mut chat = Chat::new(Script::new().says("a").streams(["b", "c", "d"]));
     chat.chat("a").await.unwrap();
@@ -126,12 +125,12 @@ async fn only_streams_have_chunks() {
     assert!(!chunks("chunk"));
     chat.stream("b").collect::<Vec<_>>().await;
     assert_eq!(trace.metric("gen_ai.client.inference.time_to_first_chunk").count(), 1);
-    // The first thing that arrives is the start of the response, and three pieces follow.
+    // The first chunk is the start of the response; three pieces follow.
     assert_eq!(trace.metric("gen_ai.client.inference.time_per_output_chunk").count(), 3);
 }
 
 #[tokio::test]
-async fn an_agent_counts_its_calls_and_a_tool_that_was_made_up_is_no_series() {
+async fn agent_counts_its_calls_and_unknown_tools_share_one_series() {
     let trace = Recorder::new();
     let model = Script::new()
         .then(Answer::calls("look_up", word("x")).call("look_up", word("")))
@@ -149,14 +148,17 @@ async fn an_agent_counts_its_calls_and_a_tool_that_was_made_up_is_no_series() {
     assert_eq!(one("gen_ai.invoke_agent.inference_calls"), 3.0, "failed ones included");
     assert_eq!(one("gen_ai.invoke_agent.tool_calls"), 3.0);
     let tools = trace.metric("gen_ai.execute_tool.duration");
-    assert_eq!(tools.of("gen_ai.tool.name", "look_up").count(), 2);
-    assert_eq!(tools.of("error.type", "alloc::string::String").count(), 1);
-    assert_eq!(tools.of("gen_ai.tool.name", "_OTHER").of("error.type", "unknown_tool").count(), 1);
+    assert_eq!(tools.filter("gen_ai.tool.name", "look_up").count(), 2);
+    assert_eq!(tools.filter("error.type", "alloc::string::String").count(), 1);
+    assert_eq!(
+        tools.filter("gen_ai.tool.name", "_OTHER").filter("error.type", "unknown_tool").count(),
+        1
+    );
     assert_eq!(trace.span("execute_tool no_such_tool_4711")["error.type"], "unknown_tool");
 }
 
 #[tokio::test]
-async fn what_the_program_puts_on_spans_is_on_no_metric() {
+async fn attributes_of_a_chat_are_on_no_metric() {
     let trace = Recorder::new();
     let chat =
         Chat::new(Script::new().says("ok")).with_attribute("user.id", "u-1").with_session_id("s-1");
@@ -177,12 +179,12 @@ const OLD: [&str; 4] = [
     "gen_ai.client.operation.time_per_output_chunk",
 ];
 
-/// The environment is one for the whole process: a child of its own has the names of 2025.
+/// The variable applies to the whole process, so a child process records the names of 2025.
 #[test]
-fn the_names_of_2025_are_written_where_they_are_asked_for() {
+fn names_of_2025_are_recorded_on_request() {
     let inside = std::env::var(SEMCONV_OPT_IN_VARIABLE).is_ok();
     if !inside {
-        let name = "metrics::the_names_of_2025_are_written_where_they_are_asked_for";
+        let name = "metrics::names_of_2025_are_recorded_on_request";
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         child
             .args([name, "--exact"])
@@ -192,24 +194,24 @@ fn the_names_of_2025_are_written_where_they_are_asked_for() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let trace = Recorder::new();
-        let model = Script::new().then(Answer::streams(["a", "b"]).usage(usage(7, 2)));
+        let model = Script::new().then(Answer::streams(["a", "b"]).with_usage(Usage::new(7, 2)));
         Chat::new(model).stream("go").collect::<Vec<_>>().await;
         let written: Vec<_> = trace.metrics().iter().map(|m| m.name().to_owned()).collect();
         for old in OLD {
             assert_eq!(written.iter().any(|name| name == old), inside, "{old} in {written:?}");
         }
-        // Today's are written in any case.
+        // The current names are always recorded.
         assert_eq!(trace.metric("gen_ai.client.inference.duration").count(), 1);
         if inside {
             let tokens = trace.metric("gen_ai.client.token.usage");
             assert_eq!((tokens.kind(), tokens.unit()), (MetricKind::Histogram, "{token}"));
-            assert_eq!(tokens.of("gen_ai.token.type", "input").sum(), 7.0);
-            assert_eq!(tokens.of("gen_ai.token.type", "output").sum(), 2.0);
+            assert_eq!(tokens.filter("gen_ai.token.type", "input").sum(), 7.0);
+            assert_eq!(tokens.filter("gen_ai.token.type", "output").sum(), 2.0);
         }
     });
 }
 
-/// Asks the second where the first fails.
+/// Calls the second provider if the first one fails.
 struct Fallback(Script, Script);
 
 #[provider(transparent)]
@@ -227,13 +229,13 @@ impl Provider for Fallback {
 }
 
 #[tokio::test]
-async fn each_call_that_a_wrapper_makes_is_counted_once() {
+async fn calls_of_a_wrapper_are_counted_once() {
     let trace = Recorder::new();
     let (first, second) = (Script::new().fails(busy()), Script::new().says("Hi"));
     let mut chat = Chat::new(Fallback(first, second));
     let reply = chat.chat("Hi").await.unwrap();
-    assert_eq!(trace.spans_of("chat").len(), 2);
+    assert_eq!(trace.spans_with_operation("chat").len(), 2);
     assert_eq!(trace.metric("gen_ai.invoke_agent.inference_calls").sum(), 2.0);
     assert_eq!(trace.metric("gen_ai.client.inference.duration").count(), 2);
-    assert_eq!(reply.id.span_id, trace.spans_of("chat")[1].id().to_string());
+    assert_eq!(reply.id.span_id, trace.spans_with_operation("chat")[1].id().to_string());
 }

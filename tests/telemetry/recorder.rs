@@ -1,7 +1,7 @@
-//! `chatlas::testing`: how a program holds its own telemetry to account, and what the scripted
-//! model and the recorder promise.
+//! `chatlas::testing`: how a program tests its own telemetry, and the guarantees of the scripted
+//! model and the recorder.
 
-// Some tools have nothing to wait for; what was added up is exact.
+// Some tools have nothing to await; the compared sums are exact.
 #![allow(clippy::unused_async, clippy::float_cmp)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
-use chatlas::testing::{Answer, MetricKind, Recorder, Script, usage};
+use chatlas::testing::{Answer, MetricKind, Recorder, Script};
 use chatlas::{
     ChatError, ChatRequest, Completion, Content, FinishReason, ProviderError, ProviderErrorKind,
     ProviderInfo,
@@ -19,11 +19,11 @@ use opentelemetry::trace::{FutureExt as _, Span as _, SpanKind, Status, Tracer a
 use opentelemetry::{KeyValue, global};
 use serde_json::json;
 
-/// The program under test: an agent with a tool that works for itself.
+/// The program under test: an agent with a tool that creates its own span.
 mod shop {
     use super::*;
 
-    /// Looks an order up.
+    /// Finds an order.
     #[tool]
     pub(super) async fn find_order(
         /// Its number.
@@ -45,11 +45,11 @@ mod shop {
 }
 
 #[tokio::test]
-async fn a_program_holds_its_telemetry_to_account_without_a_network() {
+async fn program_can_test_its_telemetry_without_a_network() {
     let trace = Recorder::new();
     let model = Script::new()
-        .then(Answer::calls("find_order", json!({"number": 7})).tokens(40, 9))
-        .then(Answer::says("It is on its way.").tokens(60, 6));
+        .then(Answer::calls("find_order", json!({"number": 7})).with_tokens(40, 9))
+        .then(Answer::says("It is on its way.").with_tokens(60, 6));
     let reply = shop::answer(model.clone(), "Where is my order 7?").await.unwrap();
     assert_eq!(reply.text(), "It is on its way.");
 
@@ -65,26 +65,26 @@ invoke_agent support user.id=\"u-17\" gen_ai.usage.input_tokens=100
   chat test-model user.id=\"u-17\" gen_ai.usage.input_tokens=60
 "
     );
-    // What stands on a span.
+    // The attributes of a span.
     let tool = trace.span("execute_tool find_order");
     assert_eq!(tool.kind(), SpanKind::Internal);
     assert_eq!(tool["gen_ai.tool.call.id"], "call-1");
-    assert!(tool["gen_ai.tool.call.arguments"].is_null(), "nobody asked for content");
+    assert!(tool["gen_ai.tool.call.arguments"].is_null(), "capture is off");
     assert_eq!(trace.parent(&trace.span("query orders")).unwrap().id(), tool.id());
-    assert_eq!(trace.spans_of("chat").len(), 2);
-    // What the dashboards will show.
+    assert_eq!(trace.spans_with_operation("chat").len(), 2);
+    // The metrics of dashboards.
     let tokens = trace.metric("gen_ai.client.inference.usage.input_tokens");
     assert_eq!((tokens.kind(), tokens.unit()), (MetricKind::Counter, "{token}"));
-    assert_eq!(tokens.of("gen_ai.request.model", "test-model").sum(), 100.0);
-    assert_eq!(trace.metric("gen_ai.execute_tool.duration").of("error.type", ()).count(), 1);
-    // What the model was told.
+    assert_eq!(tokens.filter("gen_ai.request.model", "test-model").sum(), 100.0);
+    assert_eq!(trace.metric("gen_ai.execute_tool.duration").filter("error.type", ()).count(), 1);
+    // The requests to the model.
     let requests = model.requests();
     assert_eq!(requests[0].turns[0].text(), "Where is my order 7?");
     assert_eq!(requests[1].turns.len(), 3);
 }
 
 #[tokio::test]
-async fn a_failure_is_seen_where_it_happened() {
+async fn failure_is_recorded_on_its_span_and_metric() {
     let trace = Recorder::new();
     let model =
         Script::new().calls("find_order", json!({"number": 0})).says("There is no order 0.");
@@ -101,11 +101,11 @@ invoke_agent support
 "
     );
     let tools = trace.metric("gen_ai.execute_tool.duration");
-    assert_eq!(tools.of("error.type", "alloc::string::String").count(), 1);
+    assert_eq!(tools.filter("error.type", "alloc::string::String").count(), 1);
 }
 
 #[tokio::test]
-async fn events_are_structured_and_stand_in_their_span() {
+async fn events_are_structured_and_have_their_span() {
     let trace = Recorder::new();
     let mut chat = Chat::new(Script::new().says("Hello.")).with_capture(Capture::SpansAndEvents);
     let reply = chat.chat("Hi!").await.unwrap();
@@ -122,8 +122,8 @@ async fn events_are_structured_and_stand_in_their_span() {
     trace.assert_sound();
 }
 
-/// Many tests at once, each on a thread and a runtime of its own, as the test harness runs them.
-fn side_by_side(runtime: fn() -> tokio::runtime::Runtime) {
+/// Runs many tests concurrently, each on its own thread and runtime, like the test harness.
+fn concurrently(runtime: fn() -> tokio::runtime::Runtime) {
     let tests: Vec<_> = (0..8)
         .map(|number| {
             std::thread::spawn(move || {
@@ -140,13 +140,13 @@ fn side_by_side(runtime: fn() -> tokio::runtime::Runtime) {
                     }
                     trace.assert_sound();
                     assert_eq!(trace.spans().len(), 100);
-                    assert_eq!(trace.spans_of("invoke_agent").len(), 20);
-                    for agent in trace.spans_of("invoke_agent") {
+                    assert_eq!(trace.spans_with_operation("invoke_agent").len(), 20);
+                    for agent in trace.spans_with_operation("invoke_agent") {
                         assert_eq!(agent["gen_ai.agent.name"], *name);
                         assert_eq!(agent.parent_id(), opentelemetry::trace::SpanId::INVALID);
                     }
                     let durations = trace.metric("gen_ai.invoke_agent.duration");
-                    assert_eq!(durations.of("gen_ai.agent.name", &*name).count(), 20);
+                    assert_eq!(durations.filter("gen_ai.agent.name", &*name).count(), 20);
                     assert_eq!(durations.count(), 20);
                     assert_eq!(trace.events().len(), 40);
                 });
@@ -159,21 +159,21 @@ fn side_by_side(runtime: fn() -> tokio::runtime::Runtime) {
 }
 
 #[test]
-fn tests_of_one_process_record_side_by_side_on_current_thread_runtimes() {
-    side_by_side(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+fn tests_record_concurrently_on_current_thread_runtimes() {
+    concurrently(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
 }
 
 #[test]
-fn tests_of_one_process_record_side_by_side_on_multi_thread_runtimes() {
-    side_by_side(|| {
+fn tests_record_concurrently_on_multi_thread_runtimes() {
+    concurrently(|| {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         runtime.worker_threads(2).enable_all().build().unwrap()
     });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_exclusive_recorder_gets_what_happens_on_other_threads() {
-    let trace = Recorder::exclusive();
+async fn exclusive_recorder_records_other_threads() {
+    let trace = Recorder::for_process();
     let mut chat = Chat::new(Script::new().says("ok"));
     tokio::spawn(async move { chat.chat("go").await.map(|_| ()) }).await.unwrap().unwrap();
     assert_eq!(trace.tree(), "invoke_agent\n  chat test-model\n");
@@ -181,7 +181,7 @@ async fn an_exclusive_recorder_gets_what_happens_on_other_threads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_starts_outside_a_recorders_context_is_not_its_own_and_it_says_so() {
+async fn spans_started_outside_the_context_are_not_recorded_and_reported() {
     let trace = Recorder::new();
     let mut chat = Chat::new(Script::new().says("ok"));
     tokio::spawn(async move { chat.chat("go").await.map(|_| ()) }).await.unwrap().unwrap();
@@ -194,33 +194,33 @@ async fn what_starts_outside_a_recorders_context_is_not_its_own_and_it_says_so()
 }
 
 #[tokio::test]
-async fn the_providers_are_installed_again_after_a_test_that_set_others() {
+async fn recorder_installs_its_providers_again() {
     {
-        let _alone = Recorder::exclusive();
+        let _alone = Recorder::for_process();
         global::set_tracer_provider(opentelemetry::trace::noop::NoopTracerProvider::new());
         chatlas::telemetry::set_event_sink(None);
     }
-    let trace = Recorder::exclusive();
+    let trace = Recorder::for_process();
     Chat::new(Script::new().says("ok")).chat("go").await.unwrap();
     assert_eq!(trace.spans().len(), 2);
     assert_eq!(trace.events().len(), 1);
 }
 
 #[tokio::test]
-async fn a_recorder_waits_until_all_spans_have_ended() {
+async fn settled_waits_until_all_spans_have_ended() {
     let trace = Recorder::new();
     tokio::spawn(async {
-        let slow = Answer::says("ok").after(Duration::from_millis(30));
+        let slow = Answer::says("ok").with_delay(Duration::from_millis(30));
         Chat::new(Script::new().then(slow)).chat("go").await.map(|_| ())
     });
     tokio::task::yield_now().await;
     assert!(trace.spans().is_empty());
-    trace.settled().await;
+    trace.wait_until_idle().await;
     assert_eq!(trace.spans().len(), 2);
 }
 
 #[tokio::test]
-async fn what_is_not_sound_is_told_in_full() {
+async fn assert_sound_reports_every_fault() {
     let trace = Recorder::new();
     let tracer = global::tracer("chatlas");
     let mut span = tracer.start("odd");
@@ -243,7 +243,7 @@ async fn what_is_not_sound_is_told_in_full() {
     }
 }
 
-/// Hands on to another provider, and does not say so.
+/// Forwards to another provider without being marked as transparent.
 struct Wrapper(Script);
 
 #[provider]
@@ -258,40 +258,40 @@ impl Provider for Wrapper {
 }
 
 #[tokio::test]
-async fn tokens_that_a_wrapper_counts_again_are_not_sound() {
+async fn nested_chat_spans_are_not_sound() {
     let trace = Recorder::new();
     Chat::new(Wrapper(Script::new().says("Hi."))).chat("Hi?").await.unwrap();
-    let told = catch_unwind(AssertUnwindSafe(|| trace.assert_sound())).unwrap_err();
-    let message = told.downcast::<String>().unwrap();
+    let panic = catch_unwind(AssertUnwindSafe(|| trace.assert_sound())).unwrap_err();
+    let message = panic.downcast::<String>().unwrap();
     assert!(message.contains("`chat test-model` stands in `chat test-model`"), "{message}");
     assert!(message.contains("#[provider(transparent)]"), "{message}");
 }
 
 #[tokio::test]
-async fn an_answer_is_filled_in_and_the_same_whole_and_streamed() {
+async fn scripted_answer_is_equal_complete_and_streamed() {
     let _trace = Recorder::new();
     let model = || {
         Script::new()
             .then(
                 Answer::says("Let me see.")
                     .call("find_order", json!({"number": 1}))
-                    .call_of_id("mine", "find_order", json!({"number": 2}))
+                    .call_with_id("mine", "find_order", json!({"number": 2}))
                     .call("find_order", json!({"number": 3})),
             )
             .then(
                 Answer::streams(["On ", "its way."])
                     .thinking("Hm.")
-                    .tokens(1, 2)
-                    .finish_reason(FinishReason::Length)
-                    .response_id("r")
-                    .model("m"),
+                    .with_tokens(1, 2)
+                    .with_finish_reason(FinishReason::Length)
+                    .with_response_id("r")
+                    .with_model("m"),
             )
     };
-    let mut whole = Chat::new(model()).with_tools(tools![shop::find_order]);
-    let reply = whole.chat("go").await.unwrap();
+    let mut complete = Chat::new(model()).with_tools(tools![shop::find_order]);
+    let reply = complete.chat("go").await.unwrap();
     let mut streamed = Chat::new(model()).with_tools(tools![shop::find_order]);
     let events: Vec<_> = streamed.stream("go").collect().await;
-    assert_eq!(whole.turns(), streamed.turns());
+    assert_eq!(complete.turns(), streamed.turns());
     let texts: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
@@ -300,24 +300,24 @@ async fn an_answer_is_filled_in_and_the_same_whole_and_streamed() {
         })
         .collect();
     assert_eq!(texts, ["Let me see.", "On ", "its way."]);
-    let chatlas::Turn::Assistant(first) = &*whole.turns()[1] else { panic!() };
+    let chatlas::Turn::Assistant(first) = &*complete.turns()[1] else { panic!() };
     let ids: Vec<_> = first.tool_requests().map(|request| request.id.as_str()).collect();
     assert_eq!(ids, ["call-1", "mine", "call-2"]);
     assert_eq!(first.finish_reason, Some(FinishReason::ToolCall));
     assert_eq!(first.response_id.as_deref(), Some("resp-1"));
-    assert_eq!(first.usage, usage(10, 5));
+    assert_eq!(first.usage, Usage::new(10, 5));
     assert_eq!(reply.turn.response_id.as_deref(), Some("r"));
     assert_eq!(reply.turn.finish_reason, Some(FinishReason::Length));
-    assert_eq!(reply.usage, usage(11, 7));
+    assert_eq!(reply.usage, Usage::new(11, 7));
 }
 
 #[tokio::test(start_paused = true)]
-async fn delays_follow_a_paused_clock() {
+async fn scripted_delays_follow_a_paused_clock() {
     let _trace = Recorder::new();
     let slow = Answer::says("0123456789")
-        .after(Duration::from_mins(1))
-        .in_pieces_of(3)
-        .every(Duration::from_secs(10));
+        .with_delay(Duration::from_mins(1))
+        .with_chunk_size(3)
+        .with_chunk_delay(Duration::from_secs(10));
     let begin = tokio::time::Instant::now();
     let mut chat = Chat::new(Script::new().then(slow.clone()).then(slow));
     let pieces = chat.stream("go").filter(|event| {
@@ -331,7 +331,7 @@ async fn delays_follow_a_paused_clock() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_are_those_that_were_asked_for() {
+async fn scripted_faults_occur_as_specified() {
     let _trace = Recorder::new();
     let lost = ProviderError::new(ProviderErrorKind::Connection, "lost");
     let limit = ProviderError::new(ProviderErrorKind::RateLimit, "slow down").with_status(429);
@@ -341,13 +341,13 @@ async fn faults_are_those_that_were_asked_for() {
     };
     let model = Script::new()
         .fails(limit.clone())
-        .then(Answer::says("Once").breaks_off(lost.clone()))
-        .then(Answer::says("Once").without_end())
-        .then(Answer::says("Once").stalls())
+        .then(Answer::says("Once").then_fails(lost.clone()))
+        .then(Answer::says("Once").without_done())
+        .then(Answer::says("Once").then_stalls())
         .fails(limit)
-        .then(Answer::says("Once").breaks_off(lost))
-        .then(Answer::says("Once").without_end())
-        .then(Answer::says("Once").stalls());
+        .then(Answer::says("Once").then_fails(lost))
+        .then(Answer::says("Once").without_done())
+        .then(Answer::says("Once").then_stalls());
     let expected = [
         ProviderErrorKind::RateLimit,
         ProviderErrorKind::Connection,
@@ -366,23 +366,23 @@ async fn faults_are_those_that_were_asked_for() {
     let mut stalled = chat.stream("go");
     assert_eq!(stalled.next().await.unwrap().unwrap(), StreamEvent::Text("Once".into()));
     assert!(tokio::time::timeout(minute, stalled.next()).await.is_err());
-    assert_eq!((model.asked(), model.left()), (8, 0));
+    assert_eq!((model.request_count(), model.remaining()), (8, 0));
 }
 
 #[tokio::test]
-async fn answers_can_be_computed_without_end() {
+async fn scripted_answers_can_be_computed() {
     let _trace = Recorder::new();
-    let model = Script::answering(|request| {
-        let said = request.turns.last().unwrap();
-        match said.contents() {
+    let model = Script::from_fn(|request| {
+        let last = request.turns.last().unwrap();
+        match last.contents() {
             [Content::ToolResult(_), ..] => Answer::says("done"),
-            _ => Answer::calls("find_order", json!({"number": said.text().len()})),
+            _ => Answer::calls("find_order", json!({"number": last.text().len()})),
         }
     });
-    let model = model.forgetful();
+    let model = model.without_recording();
     for _ in 0..100 {
         let mut chat = Chat::new(model.clone()).with_tools(tools![shop::find_order]);
         assert_eq!(chat.chat("x").await.unwrap().text(), "done");
     }
-    assert_eq!((model.asked(), model.requests().len()), (200, 0));
+    assert_eq!((model.request_count(), model.requests().len()), (200, 0));
 }

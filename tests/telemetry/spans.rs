@@ -1,6 +1,6 @@
 //! The spans of a conversation: names, kinds, parents, attributes, status, and when they end.
 
-#![allow(clippy::unused_async)] // some tools have nothing to wait for
+#![allow(clippy::unused_async)] // some tools have nothing to await
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn get_weather(city: String) -> String {
     format!("{city}: rain")
 }
 
-/// Looks something up, on a thread that may block.
+/// Looks something up, on a blocking thread.
 #[tool]
 fn look_up(word: String) -> Result<String, LookUpError> {
     let _work = global::tracer("travel").start("query");
@@ -39,13 +39,13 @@ impl std::fmt::Display for LookUpError {
     }
 }
 
-/// Crashes.
+/// Panics.
 #[tool]
 async fn crash() -> String {
     panic!("on purpose")
 }
 
-/// Never ends.
+/// Never returns.
 #[tool]
 async fn hang() -> String {
     std::future::pending().await
@@ -64,7 +64,7 @@ invoke_agent
 ";
 
 #[tokio::test]
-async fn a_run_is_one_connected_trace() {
+async fn run_is_one_connected_trace() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     in_time(chat.chat("Tokyo?")).await.unwrap();
@@ -74,14 +74,14 @@ async fn a_run_is_one_connected_trace() {
 }
 
 #[tokio::test]
-async fn a_streamed_run_is_the_same_trace() {
+async fn streamed_run_has_the_same_trace() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     let events: Vec<_> = in_time(chat.stream("Tokyo?").collect::<Vec<_>>()).await;
     assert!(matches!(events.last(), Some(Ok(StreamEvent::Done(_)))));
     assert_eq!(recorder.tree(), GUIDE);
     recorder.assert_sound();
-    for chat in recorder.spans_of("chat") {
+    for chat in recorder.spans_with_operation("chat") {
         assert_eq!(chat["gen_ai.request.stream"], true);
         let first = chat["gen_ai.response.time_to_first_chunk"].as_f64().unwrap();
         assert!((0.0..20.0).contains(&first), "{first} seconds");
@@ -89,7 +89,7 @@ async fn a_streamed_run_is_the_same_trace() {
 }
 
 #[tokio::test]
-async fn the_spans_say_what_the_guide_says() {
+async fn spans_have_the_attributes_of_the_guide() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(weather())
         .with_name("travel")
@@ -157,25 +157,25 @@ async fn the_spans_say_what_the_guide_says() {
 }
 
 #[tokio::test]
-async fn the_parent_is_what_was_current_when_the_program_asked() {
+async fn parent_is_the_span_that_is_current_at_the_call() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     let tracer = global::tracer("app");
-    let asked_in = Context::new().with_span(tracer.start("asked here"));
+    let caller = Context::new().with_span(tracer.start("caller"));
     let polled_in = Context::new().with_span(tracer.start("polled there"));
     let stream = {
-        let _guard = asked_in.clone().attach();
+        let _guard = caller.clone().attach();
         chat.stream("Tokyo?")
     };
     stream.collect::<Vec<_>>().with_context(polled_in.clone()).await;
-    asked_in.span().end();
+    caller.span().end();
     polled_in.span().end();
     let agent = recorder.span("invoke_agent");
-    assert_eq!(agent.parent_id(), asked_in.span().span_context().span_id());
+    assert_eq!(agent.parent_id(), caller.span().span_context().span_id());
 }
 
 #[tokio::test]
-async fn no_span_of_ours_is_current_between_polls() {
+async fn no_span_of_the_library_is_current_between_polls() {
     let recorder = Recorder::new();
     let mut chat = Chat::new(weather()).with_tools(tools![get_weather]);
     let mut stream = chat.stream("Tokyo?");
@@ -190,7 +190,7 @@ async fn no_span_of_ours_is_current_between_polls() {
 }
 
 #[tokio::test]
-async fn concurrent_tools_are_siblings_each_with_its_own_work() {
+async fn concurrent_tools_are_siblings_with_their_own_children() {
     let recorder = Recorder::new();
     let model = Script::new()
         .then(
@@ -211,7 +211,7 @@ async fn concurrent_tools_are_siblings_each_with_its_own_work() {
 }
 
 #[tokio::test]
-async fn a_failed_tool_is_an_error_of_its_span_alone() {
+async fn failed_tool_is_an_error_of_its_span_only() {
     let recorder = Recorder::new();
     let model = Script::new()
         .then(
@@ -230,7 +230,7 @@ async fn a_failed_tool_is_an_error_of_its_span_alone() {
         ("call-3", "unknown_tool"),
         ("call-4", "panic"),
     ] {
-        let spans = recorder.spans_of("execute_tool");
+        let spans = recorder.spans_with_operation("execute_tool");
         let span = spans.iter().find(|span| span["gen_ai.tool.call.id"] == id).unwrap();
         assert_eq!(span["error.type"], kind);
         let events = span.events();
@@ -244,7 +244,7 @@ async fn a_failed_tool_is_an_error_of_its_span_alone() {
 }
 
 #[tokio::test]
-async fn a_failed_model_call_is_an_error_recorded_once() {
+async fn failed_model_call_is_recorded_once() {
     let recorder = Recorder::new();
     let error = ProviderError::new(ProviderErrorKind::RateLimit, "secret-canary: slow down")
         .with_status(429)
@@ -263,7 +263,7 @@ async fn a_failed_model_call_is_an_error_recorded_once() {
 }
 
 #[tokio::test]
-async fn a_code_that_is_no_code_does_not_become_an_error_type() {
+async fn invalid_error_code_is_not_used_as_error_type() {
     let recorder = Recorder::new();
     let error = ProviderError::new(ProviderErrorKind::InvalidRequest, "no")
         .with_status(400)
@@ -274,10 +274,10 @@ async fn a_code_that_is_no_code_does_not_become_an_error_type() {
 }
 
 #[tokio::test]
-async fn a_dropped_stream_ends_its_spans_at_once_with_what_it_has() {
+async fn dropped_stream_ends_its_spans_with_the_received_data() {
     let recorder = Recorder::new();
-    let once = Answer::new().usage_so_far(12, 1).text("Once");
-    let model = Script::new().then(once.response_id("resp-9").model("m-9").stalls());
+    let once = Answer::new().usage_update(12, 1).text("Once");
+    let model = Script::new().then(once.with_response_id("resp-9").with_model("m-9").then_stalls());
     let mut chat = Chat::new(model);
     let mut stream = chat.stream("tell");
     stream.next().await.unwrap().unwrap();
@@ -286,7 +286,7 @@ async fn a_dropped_stream_ends_its_spans_at_once_with_what_it_has() {
     assert_eq!(recorder.tree(), "invoke_agent\n  chat test-model\n");
     recorder.assert_sound();
     let call = recorder.span("chat test-model");
-    assert_eq!(call.status(), Status::Unset, "giving up is no error");
+    assert_eq!(call.status(), Status::Unset, "cancellation is not an error");
     assert_eq!(call["chatlas.cancelled"], true);
     assert_eq!(call["gen_ai.response.id"], "resp-9");
     assert_eq!(call["gen_ai.response.model"], "m-9");
@@ -296,7 +296,7 @@ async fn a_dropped_stream_ends_its_spans_at_once_with_what_it_has() {
 }
 
 #[tokio::test]
-async fn a_run_given_up_among_its_tools_ends_all_its_spans() {
+async fn run_cancelled_during_tools_ends_all_spans() {
     let recorder = Recorder::new();
     let model = Script::new()
         .then(Answer::calls("hang", json!({})).call("look_up", json!({"word": "x"})))
@@ -312,11 +312,11 @@ async fn a_run_given_up_among_its_tools_ends_all_its_spans() {
 }
 
 #[tokio::test]
-async fn an_error_mid_stream_is_an_error_with_what_had_arrived() {
+async fn error_in_a_stream_is_recorded_with_the_received_data() {
     let recorder = Recorder::new();
     let broken = ProviderError::new(ProviderErrorKind::TruncatedStream, "broke off");
-    let once = Answer::says("Once").response_id("resp-9");
-    let model = Script::new().then(once.breaks_off(broken));
+    let once = Answer::says("Once").with_response_id("resp-9");
+    let model = Script::new().then(once.then_fails(broken));
     let mut chat = Chat::new(model);
     let _: Vec<_> = chat.stream("tell").collect().await;
     recorder.assert_sound();
@@ -326,7 +326,7 @@ async fn an_error_mid_stream_is_an_error_with_what_had_arrived() {
 }
 
 #[tokio::test]
-async fn too_many_rounds_is_an_error_of_the_agent() {
+async fn too_many_rounds_is_an_error_of_the_agent_span() {
     let recorder = Recorder::new();
     let model = Script::new().calls("look_up", json!({"word": "x"}));
     let mut chat = Chat::new(model).with_tools(tools![look_up]).with_max_rounds(1);
@@ -338,7 +338,7 @@ async fn too_many_rounds_is_an_error_of_the_agent() {
 }
 
 #[tokio::test]
-async fn a_tool_called_as_plain_rust_has_its_span_too() {
+async fn tool_called_as_a_function_has_its_span() {
     let recorder = Recorder::new();
     assert_eq!(get_weather("Tokyo".to_owned()).await, "Tokyo: rain");
     assert_eq!(recorder.tree(), "execute_tool get_weather\n  fetch_forecast\n");
@@ -350,7 +350,7 @@ async fn a_tool_called_as_plain_rust_has_its_span_too() {
 }
 
 #[tokio::test]
-async fn a_panic_in_a_plain_call_ends_its_span_as_an_error() {
+async fn panic_in_a_direct_tool_call_ends_its_span_with_an_error() {
     let recorder = Recorder::new();
     tokio::spawn(crash()).await.unwrap_err();
     let span = recorder.span("execute_tool crash");
@@ -359,8 +359,8 @@ async fn a_panic_in_a_plain_call_ends_its_span_as_an_error() {
 }
 
 #[tokio::test]
-async fn an_sdk_that_is_installed_later_or_replaced_gets_the_next_run() {
-    let _alone = Recorder::exclusive();
+async fn sdk_installed_later_or_replaced_receives_the_next_run() {
+    let _alone = Recorder::for_process();
     let sdk = || {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();

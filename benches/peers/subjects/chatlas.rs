@@ -1,4 +1,4 @@
-//! The conversation through chatlas for Rust.
+//! The conversation with chatlas for Rust.
 
 use std::error::Error;
 
@@ -7,7 +7,8 @@ use chatlas::{OpenAi, OpenAiCompletions};
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, global};
 
-fn said(name: &str) -> String {
+/// Returns a setting of the comparison.
+fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
 
@@ -17,38 +18,38 @@ async fn get_weather(city: String) -> Result<String, std::io::Error> {
     let span = global::tracer("station").start("fetch_forecast");
     async move {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        if said("PEERS_SCENARIO") == "tool_fails" {
-            return Err(std::io::Error::other(said("PEERS_TOOL_ERROR")));
+        if setting("PEERS_SCENARIO") == "tool_fails" {
+            return Err(std::io::Error::other(setting("PEERS_TOOL_ERROR")));
         }
-        Ok(format!("{city}: {}", said("PEERS_RESULT")))
+        Ok(format!("{city}: {}", setting("PEERS_RESULT")))
     }
     .with_context(Context::current_with_span(span))
     .await
 }
 
 fn chat() -> Chat {
-    let (model, url) = (said("PEERS_MODEL"), said("OPENAI_BASE_URL"));
-    let chat = if said("PEERS_API") == "responses" {
+    let (model, url) = (setting("PEERS_MODEL"), setting("OPENAI_BASE_URL"));
+    let chat = if setting("PEERS_API") == "responses" {
         Chat::new(OpenAi::new(model).base_url(url))
     } else {
         Chat::new(OpenAiCompletions::new(model).base_url(url))
     };
-    chat.name("concierge")
-        .system_prompt(said("PEERS_SYSTEM"))
-        .temperature(0.5)
-        .max_tokens(256)
-        .tools(tools![get_weather])
+    chat.with_name("concierge")
+        .with_system_prompt(setting("PEERS_SYSTEM"))
+        .with_temperature(0.5)
+        .with_max_tokens(256)
+        .with_tools(tools![get_weather])
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let mut chat = chat();
-    let scenario = said("PEERS_SCENARIO");
+    let scenario = setting("PEERS_SCENARIO");
     if !["streamed", "torn", "dropped"].contains(&scenario.as_str()) {
-        println!("{}", chat.chat(said("PEERS_PROMPT")).await?);
+        println!("{}", chat.chat(setting("PEERS_PROMPT")).await?);
         return Ok(());
     }
-    let mut stream = chat.stream(said("PEERS_PROMPT"));
-    while let Some(event) = stream.next().await {
+    let mut events = chat.stream(setting("PEERS_PROMPT"));
+    while let Some(event) = events.next().await {
         if let StreamEvent::Text(text) = event? {
             print!("{text}");
             if scenario == "dropped" {

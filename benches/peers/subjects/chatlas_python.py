@@ -1,4 +1,4 @@
-"""The conversation through chatlas for Python, whose spans need no switch."""
+"""The conversation with chatlas for Python, which records spans by default."""
 
 import os
 
@@ -21,8 +21,8 @@ def get_weather(city: str) -> str:
 
 
 def run():
-    make = chatlas.ChatOpenAI if telemetry.RESPONSES else chatlas.ChatOpenAICompletions
-    chat = make(
+    constructor = chatlas.ChatOpenAI if telemetry.RESPONSES else chatlas.ChatOpenAICompletions
+    chat = constructor(
         model=telemetry.MODEL,
         base_url=os.environ["OPENAI_BASE_URL"],
         system_prompt=telemetry.SYSTEM,

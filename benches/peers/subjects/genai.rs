@@ -1,5 +1,5 @@
-//! The conversation through the crate `genai`: its feature `otel` makes the `chat` spans, and the
-//! helpers that its documentation has for loops on top of it the other ones.
+//! The conversation with the crate `genai`. Its feature `otel` records the `chat` spans, and the helpers
+//! from its documentation record the others.
 
 mod telemetry;
 
@@ -11,7 +11,7 @@ use genai::chat::{
 use genai::otel::agent::{self, AgentSpan, ExecuteToolSpan};
 use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
 use genai::{Client, ModelIden, ServiceTarget};
-use telemetry::said;
+use telemetry::setting;
 use tracing::Instrument as _;
 
 const DESCRIPTION: &str = "Get the current weather in a city.";
@@ -19,10 +19,10 @@ const DESCRIPTION: &str = "Get the current weather in a city.";
 #[tracing::instrument(skip_all)]
 async fn fetch_forecast(city: &str) -> std::io::Result<String> {
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    if said("PEERS_SCENARIO") == "tool_fails" {
-        return Err(std::io::Error::other(said("PEERS_TOOL_ERROR")));
+    if setting("PEERS_SCENARIO") == "tool_fails" {
+        return Err(std::io::Error::other(setting("PEERS_TOOL_ERROR")));
     }
-    Ok(format!("{city}: {}", said("PEERS_RESULT")))
+    Ok(format!("{city}: {}", setting("PEERS_RESULT")))
 }
 
 async fn execute(call: &ToolCall) -> String {
@@ -48,12 +48,12 @@ async fn execute(call: &ToolCall) -> String {
 fn client() -> genai::Result<Client> {
     let resolver = ServiceTargetResolver::from_resolver_fn(
         |target: ServiceTarget| -> Result<ServiceTarget, genai::resolver::Error> {
-            let kind = match said("PEERS_API").as_str() {
+            let kind = match setting("PEERS_API").as_str() {
                 "responses" => AdapterKind::OpenAIResp,
                 _ => AdapterKind::OpenAI,
             };
             Ok(ServiceTarget {
-                endpoint: Endpoint::from_owned(format!("{}/", said("OPENAI_BASE_URL"))),
+                endpoint: Endpoint::from_owned(format!("{}/", setting("OPENAI_BASE_URL"))),
                 auth: AuthData::from_env("OPENAI_API_KEY"),
                 model: ModelIden::new(kind, target.model.model_name),
             })
@@ -63,7 +63,7 @@ fn client() -> genai::Result<Client> {
 }
 
 async fn converse() -> genai::Result<()> {
-    let (client, model, scenario) = (client()?, said("PEERS_MODEL"), said("PEERS_SCENARIO"));
+    let (client, model, scenario) = (client()?, setting("PEERS_MODEL"), setting("PEERS_SCENARIO"));
     let schema = serde_json::json!({
         "type": "object",
         "properties": { "city": { "type": "string" } },
@@ -76,8 +76,8 @@ async fn converse() -> genai::Result<()> {
         .with_capture_usage(true)
         .with_capture_content(true)
         .with_capture_tool_calls(true);
-    let mut request = ChatRequest::new(vec![ChatMessage::user(said("PEERS_PROMPT"))])
-        .with_system(said("PEERS_SYSTEM"))
+    let mut request = ChatRequest::new(vec![ChatMessage::user(setting("PEERS_PROMPT"))])
+        .with_system(setting("PEERS_SYSTEM"))
         .with_tools(vec![tool]);
     loop {
         let calls: Vec<ToolCall> = if ["streamed", "torn", "dropped"].contains(&scenario.as_str()) {
@@ -119,7 +119,7 @@ async fn main() {
     let span = AgentSpan::invoke_agent()
         .internal()
         .with_name("concierge")
-        .with_model(said("PEERS_MODEL"))
+        .with_model(setting("PEERS_MODEL"))
         .start();
     if let Err(error) = converse().instrument(span.clone()).await {
         agent::set_genai_error(&span, &error);

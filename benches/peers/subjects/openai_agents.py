@@ -1,5 +1,5 @@
-"""The conversation through the OpenAI Agents SDK, with OpenTelemetry's own instrumentations of the
-SDK and of the client below it, both of which its documentation asks for."""
+"""The conversation with the OpenAI Agents SDK, with OpenTelemetry's instrumentations of the SDK and of
+the client that it uses. The documentation of the instrumentation requires both."""
 
 import asyncio
 import time
@@ -48,7 +48,7 @@ async def run():
         if event.type == "raw_response_event" and isinstance(event.data, ResponseTextDeltaEvent):
             print(event.data.delta, end="")
             if telemetry.SCENARIO == "dropped":
-                result.cancel()  # as its documentation says to stop a streamed run
+                result.cancel()  # the documented way to stop a streamed run
                 break
 
 
@@ -57,7 +57,7 @@ async def main():
         await run()
     except Exception as error:
         print("failed:", type(error).__name__, error)
-    await asyncio.sleep(0.3)  # what a cancelled run leaves to its tasks
+    await asyncio.sleep(0.3)  # wait for the tasks of a cancelled run
 
 
 asyncio.run(main())

@@ -1,6 +1,7 @@
-"""The conversation through the `openai` client and a loop of our own, with OpenTelemetry's own
-instrumentation of the client. It knows model calls alone, so the loop opens the agent's and the
-tool's span with the helpers of `opentelemetry-util-genai`, which that instrumentation is made of.
+"""The conversation with the `openai` client and a hand-written loop, with OpenTelemetry's
+instrumentation of the client. The instrumentation records only model calls. The loop records the
+agent's and the tool's spans with the helpers of `opentelemetry-util-genai`, which the instrumentation
+uses too.
 """
 
 import json
@@ -50,20 +51,20 @@ def execute(name, call, arguments):
         return str(error)
 
 
-def count(agent, usage, reason):
-    """What the agent's span is to know of each call."""
-    read, written = (
+def add_usage(agent, usage, reason):
+    """Adds the usage of a call to the agent's span."""
+    input_tokens, output_tokens = (
         (usage.input_tokens, usage.output_tokens)
         if telemetry.RESPONSES
         else (usage.prompt_tokens, usage.completion_tokens)
     )
-    agent.input_tokens = (agent.input_tokens or 0) + read
-    agent.output_tokens = (agent.output_tokens or 0) + written
+    agent.input_tokens = (agent.input_tokens or 0) + input_tokens
+    agent.output_tokens = (agent.output_tokens or 0) + output_tokens
     agent.finish_reasons = [{"tool_calls": "tool_call"}.get(reason, reason)]
 
 
-def ask(client, messages, agent):
-    """One model call: what was said, and the tool calls asked for."""
+def call_completions(client, messages, agent):
+    """Runs one model call. Returns the text and the tool calls."""
     request = {
         "model": telemetry.MODEL,
         "messages": messages,
@@ -74,7 +75,7 @@ def ask(client, messages, agent):
     if not telemetry.STREAMS:
         completion = client.chat.completions.create(**request)
         message = completion.choices[0].message
-        count(agent, completion.usage, completion.choices[0].finish_reason)
+        add_usage(agent, completion.usage, completion.choices[0].finish_reason)
         calls = [(c.id, c.function.name, c.function.arguments) for c in message.tool_calls or []]
         return message.content, calls
     text, calls, reason = "", {}, None
@@ -82,22 +83,22 @@ def ask(client, messages, agent):
     with client.chat.completions.create(**request, stream=True, stream_options=options) as stream:
         for chunk in stream:
             if chunk.usage:
-                count(agent, chunk.usage, reason)
+                add_usage(agent, chunk.usage, reason)
             for choice in chunk.choices:
                 text += choice.delta.content or ""
                 reason = choice.finish_reason or reason
                 if telemetry.SCENARIO == "dropped" and text:
                     return text, []
                 for call in choice.delta.tool_calls or []:
-                    known = calls.setdefault(call.index, ["", "", ""])
-                    known[0] = call.id or known[0]
-                    known[1] += call.function.name or ""
-                    known[2] += call.function.arguments or ""
+                    partial = calls.setdefault(call.index, ["", "", ""])
+                    partial[0] = call.id or partial[0]
+                    partial[1] += call.function.name or ""
+                    partial[2] += call.function.arguments or ""
     return text, [tuple(call) for call in calls.values()]
 
 
-def ask_responses(client, items, agent):
-    """The same through the Responses API: the text, and the whole response if there is one."""
+def call_responses(client, items, agent):
+    """Runs one call of the Responses API. Returns the text, and the response if it is complete."""
     request = {
         "model": telemetry.MODEL,
         "instructions": telemetry.SYSTEM,
@@ -119,16 +120,16 @@ def ask_responses(client, items, agent):
                 if event.type == "response.completed":
                     response = event.response
         if response is None:
-            raise ConnectionError("the stream broke off")
-    asked = any(item.type == "function_call" for item in response.output)
-    count(agent, response.usage, "tool_call" if asked else "stop")
+            raise ConnectionError("the stream was truncated")
+    has_calls = any(item.type == "function_call" for item in response.output)
+    add_usage(agent, response.usage, "tool_call" if has_calls else "stop")
     return response.output_text, response
 
 
 def loop_responses(client, agent):
     items = [{"role": "user", "content": telemetry.PROMPT}]
     while True:
-        text, response = ask_responses(client, items, agent)
+        text, response = call_responses(client, items, agent)
         output = response.output if response else []
         calls = [item for item in output if item.type == "function_call"]
         if not calls:
@@ -141,20 +142,20 @@ def loop_responses(client, agent):
             )
 
 
-def loop(client, agent):
+def loop_completions(client, agent):
     messages = [
         {"role": "system", "content": telemetry.SYSTEM},
         {"role": "user", "content": telemetry.PROMPT},
     ]
     while True:
-        text, calls = ask(client, messages, agent)
+        text, calls = call_completions(client, messages, agent)
         if not calls:
             return text
-        asked = [
+        tool_calls = [
             {"id": i, "type": "function", "function": {"name": n, "arguments": a}}
             for i, n, a in calls
         ]
-        messages.append({"role": "assistant", "content": text or None, "tool_calls": asked})
+        messages.append({"role": "assistant", "content": text or None, "tool_calls": tool_calls})
         for call, name, arguments in calls:
             result = execute(name, call, arguments)
             messages.append({"role": "tool", "tool_call_id": call, "content": result})
@@ -168,7 +169,7 @@ def run():
             agent.system_instruction = [TextPart(telemetry.SYSTEM)]
             agent.input_messages = [InputMessage("user", [TextPart(telemetry.PROMPT)])]
             agent.tool_definitions = [FunctionToolDefinition(**TOOL)]
-        converse = loop_responses if telemetry.RESPONSES else loop
+        converse = loop_responses if telemetry.RESPONSES else loop_completions
         text = converse(OpenAI(max_retries=0), agent)
         if agent.should_capture_content:
             agent.output_messages = [OutputMessage("assistant", [TextPart(text)], "stop")]

@@ -1,5 +1,5 @@
-//! The conversation through rig: an agent of the crate `rig`, as its example `agent_with_tools_otel`
-//! sets it up.
+//! The conversation with an agent of the crate `rig`, set up like in its example
+//! `agent_with_tools_otel`.
 
 mod telemetry;
 
@@ -9,7 +9,7 @@ use rig::agent::tool::{Tool, ToolContext};
 use rig::prelude::*;
 use rig::providers::openai::{OpenAIConfig, Route};
 use rig::streaming::{Item, StreamEvent};
-use telemetry::said;
+use telemetry::setting;
 
 #[derive(serde::Deserialize)]
 struct Arguments {
@@ -44,32 +44,32 @@ impl Tool for GetWeather {
 #[tracing::instrument(skip_all)]
 async fn fetch_forecast(city: String) -> std::io::Result<String> {
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    if said("PEERS_SCENARIO") == "tool_fails" {
-        return Err(std::io::Error::other(said("PEERS_TOOL_ERROR")));
+    if setting("PEERS_SCENARIO") == "tool_fails" {
+        return Err(std::io::Error::other(setting("PEERS_TOOL_ERROR")));
     }
-    Ok(format!("{city}: {}", said("PEERS_RESULT")))
+    Ok(format!("{city}: {}", setting("PEERS_RESULT")))
 }
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = OpenAIConfig::from_env()?;
-    if said("PEERS_API") != "responses" {
+    if setting("PEERS_API") != "responses" {
         config = config.with_route(Route::Chat);
     }
-    let agent = AgentBuilder::new(config.client().completion(said("PEERS_MODEL")))
+    let agent = AgentBuilder::new(config.client().completion(setting("PEERS_MODEL")))
         .name("concierge")
-        .preamble(said("PEERS_SYSTEM"))
+        .preamble(setting("PEERS_SYSTEM"))
         .temperature(0.5)
         .max_tokens(256)
         .default_max_turns(5)
-        .record_content_telemetry(said("PEERS_CAPTURE") == "on")
+        .record_content_telemetry(setting("PEERS_CAPTURE") == "on")
         .tool(GetWeather)
         .build();
-    let scenario = said("PEERS_SCENARIO");
+    let scenario = setting("PEERS_SCENARIO");
     if !["streamed", "torn", "dropped"].contains(&scenario.as_str()) {
-        println!("{}", agent.prompt(said("PEERS_PROMPT")).await?.output());
+        println!("{}", agent.prompt(setting("PEERS_PROMPT")).await?.output());
         return Ok(());
     }
-    let mut stream = agent.prompt(said("PEERS_PROMPT")).stream();
+    let mut stream = agent.prompt(setting("PEERS_PROMPT")).stream();
     while let Some(item) = stream.next().await {
         if let MultiTurnStreamItem::StreamAssistantItem(Item::Event(StreamEvent::Text {
             text,
@@ -91,7 +91,7 @@ async fn main() {
     if let Err(error) = run().await {
         println!("failed: {error}");
     }
-    // A dropped stream may be wound up by a task of its own.
+    // A dropped stream may end in another task.
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     provider.shutdown().expect("spans are sent");
 }

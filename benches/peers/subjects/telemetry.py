@@ -44,7 +44,7 @@ class StationError(Exception):
 
 
 def weather(city):
-    """The work of the tool, in a span of its own."""
+    """Does the work of the tool, in a span."""
     with trace.get_tracer("station").start_as_current_span("fetch_forecast"):
         time.sleep(0.005)
         if SCENARIO == "tool_fails":

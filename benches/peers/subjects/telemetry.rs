@@ -1,4 +1,4 @@
-//! The OpenTelemetry SDK under `tracing`, as the peers that emit `tracing` spans ask for it.
+//! Sets up the OpenTelemetry SDK for the libraries that emit `tracing` spans.
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig as _;
@@ -23,7 +23,7 @@ pub fn install() -> SdkTracerProvider {
     provider
 }
 
-/// What the comparison says in the environment.
-pub fn said(name: &str) -> String {
+/// Returns a setting of the comparison, from the environment.
+pub fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }

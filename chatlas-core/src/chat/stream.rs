@@ -99,6 +99,7 @@ impl OwnedChatStream {
 
     /// Cancels the rest of the run and returns the chat. Its history holds the complete turns, and
     /// what has arrived of the reply as a partial turn.
+    #[expect(clippy::missing_panics_doc, reason = "`Lent` returns the chat whenever it is dropped")]
     pub fn into_chat(self) -> Chat {
         drop(self.events);
         let chat = self.chat.lock().unwrap_or_else(PoisonError::into_inner).take();

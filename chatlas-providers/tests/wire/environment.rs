@@ -18,7 +18,13 @@ const CASE: &str = "CHATLAS_TEST_CASE";
 /// What the child finds in an environment of those variables alone.
 fn found(case: &str, environment: &[(&str, &str)]) -> String {
     let output = Command::new(std::env::current_exe().expect("this binary"))
-        .args(["environment::the_child", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([
+            "environment::child_process",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env_clear()
         .env(CASE, case)
         .envs(environment.iter().copied())
@@ -48,7 +54,7 @@ async fn asked(provider: impl FnOnce(HttpOptions) -> Arc<dyn Provider>) -> Strin
 
 #[ignore = "run by the other tests"]
 #[tokio::test]
-async fn the_child() {
+async fn child_process() {
     macro_rules! asked {
         ($provider:ident) => {
             asked(|http| Arc::new($provider::new("m").with_http(http))).await
@@ -76,7 +82,7 @@ async fn the_child() {
 }
 
 #[test]
-fn keys_and_addresses_are_taken_from_the_environment() {
+fn keys_and_addresses_are_read_from_the_environment() {
     for (case, environment, expected) in [
         ("openai", &[("OPENAI_API_KEY", "k")][..], "https://api.openai.com/v1/responses Bearer k"),
         (
@@ -130,7 +136,7 @@ fn keys_and_addresses_are_taken_from_the_environment() {
 }
 
 #[test]
-fn what_the_environment_lacks_is_named() {
+fn missing_variables_are_named_in_the_error() {
     for (case, environment, lacks) in [
         ("groq", &[][..], "GROQ_API_KEY"),
         ("groq", &[("GROQ_API_KEY", " ")], "GROQ_API_KEY"),
@@ -147,7 +153,7 @@ fn what_the_environment_lacks_is_named() {
 }
 
 #[test]
-fn the_environment_chooses_the_provider() {
+fn auto_selects_the_provider_from_the_environment() {
     for (chosen, expected) in [
         ("ollama/qwen3:8b", "ollama Some(\"qwen3:8b\")"),
         ("groq", "groq Some(\"openai/gpt-oss-20b\")"),

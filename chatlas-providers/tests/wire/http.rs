@@ -82,7 +82,7 @@ async fn stream(model: &OpenAi) -> Result<Completion, ProviderError> {
 }
 
 #[tokio::test]
-async fn a_function_of_the_programs_own_sends_the_requests() {
+async fn custom_send_function_sends_the_requests() {
     let server = serve(|_, connection| write(connection, 200, "application/json", &hello()));
     let sent = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&sent);
@@ -107,7 +107,7 @@ async fn a_function_of_the_programs_own_sends_the_requests() {
 }
 
 #[tokio::test]
-async fn a_failure_of_the_programs_own_client_is_typed() {
+async fn failure_of_a_custom_client_is_a_typed_error() {
     let options = HttpOptions::default().with_max_retries(0).with_sender(|_| {
         let error = std::io::Error::new(std::io::ErrorKind::TimedOut, "slow");
         std::future::ready(Err(error))
@@ -122,7 +122,7 @@ async fn a_failure_of_the_programs_own_client_is_typed() {
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for_used_and_replaced_when_it_is_refused() {
+async fn rejected_token_is_replaced() {
     let server = serve(|number, connection| match number {
         0 | 2 => write(connection, 200, "application/json", &hello()),
         _ => write(connection, 401, "application/json", r#"{"error": {"message": "token-1?"}}"#),
@@ -149,7 +149,7 @@ async fn a_token_is_asked_for_used_and_replaced_when_it_is_refused() {
 }
 
 #[tokio::test]
-async fn the_trace_is_carried_along_only_when_asked() {
+async fn trace_context_is_sent_only_if_enabled() {
     global::set_text_map_propagator(TraceContextPropagator::new());
     let provider = SdkTracerProvider::builder().build();
     global::set_tracer_provider(provider);
@@ -179,7 +179,7 @@ async fn the_trace_is_carried_along_only_when_asked() {
 }
 
 #[tokio::test]
-async fn events_end_as_any_server_ends_them() {
+async fn every_line_end_of_events_is_accepted() {
     let event = json!({"type": "response.completed",
         "response": serde_json::from_str::<serde_json::Value>(&hello()).expect("JSON")});
     for end in ["\n\n", "\r\n\r\n", "\r\r"] {
@@ -191,7 +191,7 @@ async fn events_end_as_any_server_ends_them() {
 }
 
 #[tokio::test]
-async fn a_reply_without_end_is_not_taken_in() {
+async fn endless_event_is_rejected() {
     for kind in ["text/event-stream", "application/json"] {
         let server = serve(move |_, connection| {
             write!(
@@ -211,7 +211,7 @@ async fn a_reply_without_end_is_not_taken_in() {
 }
 
 #[tokio::test]
-async fn events_without_end_are_not_taken_in() {
+async fn endless_stream_is_rejected() {
     let server = serve(|_, connection| {
         write!(
             connection,
@@ -230,7 +230,7 @@ async fn events_without_end_are_not_taken_in() {
 }
 
 #[tokio::test]
-async fn user_and_password_of_an_address_are_sent_as_a_header() {
+async fn user_and_password_of_a_url_are_sent_as_a_header() {
     let model = |url: &str| {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&seen);
@@ -253,7 +253,7 @@ async fn user_and_password_of_an_address_are_sent_as_a_header() {
 }
 
 #[tokio::test]
-async fn a_body_is_read_whatever_stands_around_what_it_says() {
+async fn comments_empty_events_and_byte_order_marks_are_accepted() {
     let last = format!("{{\"type\": \"response.completed\", \"response\": {}}}", hello());
     let events = format!(
         "\u{feff}: a comment\r\n\r\ndata:\r\n\r\ndata: \r\nid: 7\r\nretry: 10\r\n\r\n\
@@ -269,7 +269,7 @@ async fn a_body_is_read_whatever_stands_around_what_it_says() {
 }
 
 #[tokio::test]
-async fn what_follows_the_json_spoils_it() {
+async fn trailing_data_after_json_is_malformed() {
     let body = format!("{} {{}}", hello());
     let server = serve(move |_, connection| write(connection, 200, "application/json", &body));
     let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_api_key("k");
@@ -278,7 +278,7 @@ async fn what_follows_the_json_spoils_it() {
 }
 
 #[tokio::test]
-async fn a_key_in_the_address_is_hidden_however_it_is_written() {
+async fn key_in_the_url_is_redacted_in_every_encoding() {
     for (user, quoted) in [
         ("canary-4e5f@", "canary-4e5f"),
         ("user:canary%2D4e5f@", "canary-4e5f"),
@@ -293,14 +293,14 @@ async fn a_key_in_the_address_is_hidden_however_it_is_written() {
 }
 
 #[test]
-fn an_address_of_ipv6_is_told_without_its_brackets() {
+fn ipv6_address_is_recorded_without_brackets() {
     let model = OpenAi::new("gpt-4o").with_base_url("http://[::1]:8080/v1");
     let info = model.info();
     assert_eq!((info.server_address.as_deref(), info.server_port), (Some("::1"), Some(8080)));
 }
 
 #[tokio::test]
-async fn a_body_that_is_compressed_unasked_is_named_as_such() {
+async fn unrequested_compression_is_named_in_the_error() {
     let server = serve(|_, connection| {
         write(connection, 200, "application/json\r\ncontent-encoding: gzip", "\u{1f}\u{8b}")
     });
@@ -313,7 +313,7 @@ async fn a_body_that_is_compressed_unasked_is_named_as_such() {
 }
 
 #[tokio::test]
-async fn user_and_password_of_an_address_are_shown_in_no_form() {
+async fn user_and_password_of_a_url_are_redacted() {
     for quoted in ["Basic bWU6YSBiY2Q=", "the password `a bcd`", "me:a%20bcd@host"] {
         let options = HttpOptions::default().with_max_retries(0).with_sender(move |_| {
             let answer = http::Response::builder().status(401).body(quoted).expect("an answer");

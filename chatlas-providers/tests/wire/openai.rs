@@ -101,7 +101,7 @@ fn completed() -> String {
 }
 
 #[test]
-fn a_streamed_reply_leaves_its_connection_to_the_next_request() {
+fn streamed_reply_returns_its_connection_to_the_pool() {
     for end_after in [0, 3] {
         let end_after = Duration::from_millis(end_after);
         let server = serve(200, "text/event-stream", &completed(), end_after);
@@ -116,14 +116,14 @@ fn a_streamed_reply_leaves_its_connection_to_the_next_request() {
 }
 
 #[test]
-fn a_body_that_does_not_end_holds_up_no_reply() {
+fn unfinished_body_does_not_delay_the_reply() {
     let server = serve(200, "text/event-stream", &completed(), Duration::from_mins(1));
     let model = model(&server);
     assert_eq!(run(stream(&model)).expect("an answer").text(), "Hello");
 }
 
 #[test]
-fn an_error_within_a_stream_is_found_without_a_type_and_shows_no_key() {
+fn error_event_without_a_type_is_read_and_redacted() {
     let told = json!({"error": {"code": "invalid_api_key", "message": format!("bad {CANARY}!")}});
     let server = serve(200, "text/event-stream", &format!("data: {told}\n\n"), Duration::ZERO);
     let error = run(stream(&model(&server))).expect_err("an error");
@@ -133,7 +133,7 @@ fn an_error_within_a_stream_is_found_without_a_type_and_shows_no_key() {
 }
 
 #[test]
-fn a_response_that_failed_shows_no_key() {
+fn failed_response_is_redacted() {
     let told = json!({"status": "failed", "error": {"code": "x", "message": CANARY}});
     let server = serve(200, "application/json", &told.to_string(), Duration::ZERO);
     let error = run(model(&server).chat(hi())).expect_err("an error");
@@ -141,7 +141,7 @@ fn a_response_that_failed_shows_no_key() {
 }
 
 #[test]
-fn a_key_in_a_header_is_a_key() {
+fn key_in_a_custom_header_is_redacted() {
     let told = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
     let server = serve(401, "application/json", &told.to_string(), Duration::ZERO);
     let options =
@@ -152,7 +152,7 @@ fn a_key_in_a_header_is_a_key() {
 }
 
 #[test]
-fn a_short_word_as_a_key_does_not_spoil_the_servers_answer() {
+fn short_key_does_not_break_error_codes() {
     let told = json!({"error": {"message": "no model", "code": "model_not_found"}});
     let server = serve(404, "application/json", &told.to_string(), Duration::ZERO);
     let error = run(model(&server).with_api_key("error").chat(hi())).expect_err("an error");
@@ -160,7 +160,7 @@ fn a_short_word_as_a_key_does_not_spoil_the_servers_answer() {
 }
 
 #[test]
-fn secrets_in_the_address_are_not_printed() {
+fn secrets_in_the_url_are_redacted() {
     let model = OpenAi::new("gpt-4o")
         .with_base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
     assert!(!format!("{model:?}").contains(CANARY));
@@ -172,7 +172,7 @@ fn secrets_in_the_address_are_not_printed() {
 }
 
 #[test]
-fn a_missing_key_is_named_where_one_is_needed() {
+fn missing_key_is_named_in_the_error() {
     for url in ["https://api.openai.com/v1", "https://api.openai.com", "https://API.openai.com/v1/"]
     {
         for key in ["", " \n"] {
@@ -186,7 +186,7 @@ fn a_missing_key_is_named_where_one_is_needed() {
 }
 
 #[test]
-fn a_long_answer_of_failure_is_not_read_to_its_end() {
+fn long_error_body_is_read_up_to_a_limit() {
     let server = serve(400, "text/plain", &"no ".repeat(4_000_000), Duration::from_mins(1));
     let error = run(model(&server).chat(hi())).expect_err("an error");
     assert_eq!(error.status(), Some(400));

@@ -88,7 +88,7 @@ macro_rules! new {
 }
 
 #[tokio::test]
-async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
+async fn requests_go_to_each_vendors_url_with_its_key() {
     let bearer = ("authorization", "Bearer key");
     macro_rules! asked {
         ($vendor:ident $(.$setting:ident($value:literal))*, $name:literal, $url:literal, $key:expr) => {{
@@ -131,7 +131,7 @@ async fn each_vendor_is_asked_where_it_is_and_by_its_key() {
 }
 
 #[tokio::test]
-async fn parameters_go_out_in_each_vendors_words() {
+async fn parameters_are_sent_as_each_vendor_names_them() {
     let mut request = hi();
     let params = Arc::make_mut(&mut request.params);
     params.temperature = Some(0.5);
@@ -174,7 +174,7 @@ async fn parameters_go_out_in_each_vendors_words() {
 }
 
 #[tokio::test]
-async fn a_stream_is_asked_to_tell_its_tokens_where_that_is_known() {
+async fn usage_of_streams_is_requested_where_supported() {
     let usage = json!({"include_usage": true});
     assert_eq!(streamed(new!(OpenAiCompletions)).await["stream_options"], usage);
     assert_eq!(streamed(new!(Groq)).await["stream_options"], usage);
@@ -185,7 +185,7 @@ async fn a_stream_is_asked_to_tell_its_tokens_where_that_is_known() {
 }
 
 #[tokio::test]
-async fn top_k_is_refused_where_it_is_not_known() {
+async fn unsupported_parameters_are_rejected() {
     let mut request = hi();
     Arc::make_mut(&mut request.params).top_k = Some(3);
     for body in [
@@ -207,7 +207,7 @@ async fn top_k_is_refused_where_it_is_not_known() {
 }
 
 #[tokio::test]
-async fn a_schema_goes_where_the_vendor_takes_it() {
+async fn output_schema_is_sent_in_the_response_format_or_the_prompt() {
     let mut request = hi();
     request.system_prompt = Some("Be kind.".into());
     let schema = json!({"type": "object", "description": "A cat.", "properties": {}});
@@ -226,7 +226,7 @@ async fn a_schema_goes_where_the_vendor_takes_it() {
 }
 
 #[tokio::test]
-async fn a_tool_says_whether_it_is_strict() {
+async fn strict_is_sent_only_if_set() {
     let mut request = hi();
     let tool = ToolDefinition::new("add", "Adds.", json!({"type": "object"}));
     request.tools = [tool.clone(), tool.clone().with_strict(true), tool.with_strict(false)].into();
@@ -251,7 +251,7 @@ fn with_user(contents: Vec<Content>) -> ChatRequest {
 }
 
 #[tokio::test]
-async fn media_go_as_parts_of_a_message() {
+async fn media_are_sent_as_message_parts() {
     let request = with_user(vec![
         Content::text("look"),
         Content::image_url("https://a.example/a.png"),
@@ -276,7 +276,7 @@ async fn media_go_as_parts_of_a_message() {
 }
 
 #[tokio::test]
-async fn a_document_by_its_address_goes_to_those_who_take_it() {
+async fn document_urls_are_sent_where_supported() {
     let url = "https://a.example/b.pdf";
     let request = || with_user(vec![Content::document_url(url)]);
     let part = |sent: Sent| sent.body["messages"][0]["content"][0].clone();
@@ -294,7 +294,7 @@ async fn a_document_by_its_address_goes_to_those_who_take_it() {
 }
 
 #[tokio::test]
-async fn what_a_tool_returned_beside_text_follows_all_results() {
+async fn media_of_tool_results_follow_in_a_user_message() {
     let result = |id: &str, outcome| {
         Content::ToolResult(ToolResult { id: id.into(), name: "draw".into(), outcome })
     };
@@ -323,7 +323,7 @@ async fn what_a_tool_returned_beside_text_follows_all_results() {
 }
 
 #[tokio::test]
-async fn a_vendors_thoughts_go_back_to_it_alone() {
+async fn thinking_is_sent_back_to_its_vendor_only() {
     let thinking = |provider: &str, item: Value| {
         let replay = Some(Replay { provider: provider.into(), item });
         Content::Thinking(Thinking { text: "Hm.".into(), replay })
@@ -373,7 +373,7 @@ async fn a_vendors_thoughts_go_back_to_it_alone() {
 }
 
 #[tokio::test]
-async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
+async fn thinking_in_content_parts_is_sent_back_as_parts() {
     let thought = json!({"type": "reasoning", "summary": [
         {"type": "summary_text", "text": "Hm.", "signature": "s"}]});
     let text = json!({"type": "text", "text": "Hello"});
@@ -394,7 +394,7 @@ async fn thoughts_that_were_parts_of_the_content_go_back_as_such() {
 }
 
 #[tokio::test]
-async fn calls_go_to_mistral_by_ids_that_it_takes() {
+async fn tool_call_ids_are_shortened_for_mistral() {
     for (id, is_kept) in [("call_0123456789abcdef", false), ("Ab3456789", true), ("", false)] {
         let asked = Content::ToolRequest(ToolRequest {
             id: id.into(),
@@ -421,7 +421,7 @@ async fn calls_go_to_mistral_by_ids_that_it_takes() {
 }
 
 #[tokio::test]
-async fn gateways_are_told_who_asks_and_for_whom() {
+async fn gateway_headers_are_sent_and_redacted() {
     let request = sent(hi(), |options| {
         new!(OpenRouter)(options).with_referer("https://app.example").with_title("App")
     });
@@ -447,7 +447,7 @@ async fn gateways_are_told_who_asks_and_for_whom() {
 }
 
 #[tokio::test]
-async fn a_missing_model_of_ollamas_says_how_to_fetch_it() {
+async fn missing_ollama_model_error_names_the_pull_command() {
     let told = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
     let (options, _) = wire(404, &told);
     let error =
@@ -460,7 +460,7 @@ async fn a_missing_model_of_ollamas_says_how_to_fetch_it() {
 }
 
 #[tokio::test]
-async fn a_key_is_asked_for_where_one_is_needed() {
+async fn missing_key_is_an_error_where_one_is_required() {
     let (options, sent) = wire(200, &hello());
     let groq = Groq::new("m").with_api_key("").with_http(options.clone());
     let error = groq.chat(hi()).await.expect_err("no key");
@@ -484,7 +484,7 @@ async fn a_key_is_asked_for_where_one_is_needed() {
 }
 
 #[tokio::test]
-async fn a_header_that_says_who_asks_is_as_good_as_a_key() {
+async fn authorization_header_replaces_a_key() {
     let (options, sent) = wire(200, &hello());
     let options = options.with_header("Authorization", "Bearer of-a-gateway");
     Groq::new("m").with_api_key("").with_http(options).chat(hi()).await.expect("an answer");
@@ -493,7 +493,7 @@ async fn a_header_that_says_who_asks_is_as_good_as_a_key() {
 }
 
 #[tokio::test]
-async fn a_part_of_an_address_that_is_missing_is_named() {
+async fn missing_part_of_the_url_is_named_in_the_error() {
     let error = Cloudflare::new("m").with_api_key("k").chat(hi()).await.expect_err("no account");
     assert_eq!(error.kind(), ProviderErrorKind::InvalidRequest);
     assert!(error.message().contains("CLOUDFLARE_ACCOUNT_ID"), "{error}");
@@ -503,7 +503,7 @@ async fn a_part_of_an_address_that_is_missing_is_named() {
 }
 
 #[tokio::test]
-async fn models_are_listed_where_there_is_a_list() {
+async fn models_are_listed_where_supported() {
     let (options, sent) = wire(200, &json!({"data": [{"id": "a"}, {"id": "b"}]}));
     let models = new!(Groq)(options.clone()).list_models().await.expect("a list");
     assert_eq!(models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
@@ -517,7 +517,7 @@ async fn models_are_listed_where_there_is_a_list() {
 }
 
 #[test]
-fn the_facts_of_openais_own_conventions_are_told_of_openai_alone() {
+fn openai_attributes_are_set_for_openai_only() {
     let keys = |provider: &dyn Provider| -> Vec<String> {
         let attributes = provider.info().attributes.iter();
         attributes.map(|pair| format!("{}={}", pair.key, pair.value)).collect()

@@ -1,8 +1,8 @@
-//! The `async-openai` crate as a provider: what another library does on the wire, with the spans,
-//! metrics and events of chatlas around it.
+//! A provider that sends its requests through the `async-openai` crate, with the spans, metrics and
+//! events of chatlas.
 //!
-//! `#[provider]` is all that the telemetry needs. The rest of this file says in the one library's
-//! types what the other's mean: `request` there, `reply` back.
+//! `#[provider]` adds the telemetry. The rest of this crate converts between the types of the two
+//! libraries: `request` from chatlas to async-openai, `reply` from async-openai to chatlas.
 
 mod reply;
 mod request;
@@ -17,7 +17,7 @@ use chatlas::{
 use futures_util::stream;
 use url::Url;
 
-/// A model that is asked by `async-openai`, over the Chat Completions API.
+/// A model called through `async-openai`, over the Chat Completions API.
 #[derive(Debug)]
 pub struct AsyncOpenAi {
     client: Client<OpenAIConfig>,
@@ -25,7 +25,7 @@ pub struct AsyncOpenAi {
 }
 
 impl AsyncOpenAi {
-    /// The model of that name, asked by a client of that configuration.
+    /// Creates a provider for a model, with a client of that configuration.
     pub fn new(model: &str, config: OpenAIConfig) -> Self {
         let mut info = ProviderInfo::new("openai").with_model(model);
         if let Ok(url) = Url::parse(config.api_base())
@@ -44,30 +44,32 @@ impl Provider for AsyncOpenAi {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        let request = request::of(&self.info, &request)?;
-        reply::of(self.client.chat().create(request).await.map_err(|error| failed(&error))?)
+        let request = request::to_openai(&self.info, &request)?;
+        let response = self.client.chat().create(request).await;
+        reply::from_openai(response.map_err(|error| to_provider_error(&error))?)
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let mut request = request::of(&self.info, &request)?;
-        request.stream_options = Some(request::with_usage());
-        let chunks =
-            self.client.chat().create_stream(request).await.map_err(|error| failed(&error))?;
-        let mut arriving = reply::Arriving::default();
-        let ended = stream::once(async { None });
-        let events = chunks.map(Some).chain(ended).flat_map(move |chunk| {
+        let mut request = request::to_openai(&self.info, &request)?;
+        request.stream_options = Some(request::include_usage());
+        let chunks = self.client.chat().create_stream(request).await;
+        let chunks = chunks.map_err(|error| to_provider_error(&error))?;
+        let mut reply = reply::PartialReply::default();
+        let end = stream::once(async { None });
+        let events = chunks.map(Some).chain(end).flat_map(move |chunk| {
             stream::iter(match chunk {
-                Some(chunk) => arriving.chunk(chunk.map_err(|error| failed(&error))),
-                None => vec![arriving.end()],
+                Some(Ok(chunk)) => reply.add_chunk(chunk).into_iter().map(Ok).collect(),
+                Some(Err(error)) => vec![Err(to_provider_error(&error))],
+                None => vec![reply.finish()],
             })
         });
         Ok(CompletionStream::new(events))
     }
 }
 
-/// The error in terms that a program can match, whatever the library that failed.
-fn failed(error: &OpenAIError) -> ProviderError {
-    let OpenAIError::ApiError(told) = error else {
+/// Converts an error, so that a program can match it like the errors of other providers.
+fn to_provider_error(error: &OpenAIError) -> ProviderError {
+    let OpenAIError::ApiError(response) = error else {
         let kind = match error {
             OpenAIError::Reqwest(error) if error.is_timeout() => ProviderErrorKind::Timeout,
             OpenAIError::Reqwest(_) => ProviderErrorKind::Connection,
@@ -75,10 +77,10 @@ fn failed(error: &OpenAIError) -> ProviderError {
             OpenAIError::StreamError(_) => ProviderErrorKind::TruncatedStream,
             _ => ProviderErrorKind::Other,
         };
-        // The library's own words may quote the address, or the reply.
-        return ProviderError::new(kind, "async-openai could not ask the model");
+        // The message of async-openai may quote the URL or the response.
+        return ProviderError::new(kind, "the request through async-openai failed");
     };
-    let status = told.status_code.as_u16();
+    let status = response.status_code.as_u16();
     let kind = match status {
         401 | 403 => ProviderErrorKind::Authentication,
         404 => ProviderErrorKind::ModelNotFound,
@@ -86,8 +88,8 @@ fn failed(error: &OpenAIError) -> ProviderError {
         400..=499 => ProviderErrorKind::InvalidRequest,
         _ => ProviderErrorKind::Overloaded,
     };
-    let error = ProviderError::new(kind, told.api_error.message.clone()).with_status(status);
-    match &told.api_error.code {
+    let error = ProviderError::new(kind, response.api_error.message.clone()).with_status(status);
+    match &response.api_error.code {
         Some(code) => error.with_code(code.clone()),
         None => error,
     }

@@ -1,9 +1,9 @@
-//! A travel assistant whose model is asked by the `async-openai` crate, and its trace.
+//! A travel assistant that calls its model through the `async-openai` crate, and its trace.
 //!
 //!     OPENAI_API_KEY=… cargo run -p example-async-openai
 //!
-//! `OPENAI_BASE_URL` names another server that speaks the Chat Completions API, `OPENAI_MODEL`
-//! another model than `gpt-4o-mini`.
+//! Set `OPENAI_BASE_URL` to use another server with the Chat Completions API, and `OPENAI_MODEL` to
+//! use another model than `gpt-4o-mini`.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -24,24 +24,24 @@ fn get_weather(
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // This build of async-openai leaves the choice of a cryptography provider to the program.
+    // This build of async-openai requires the program to install a cryptography provider.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return Err("another cryptography provider is installed already".into());
+        return Err("a cryptography provider is already installed".into());
     }
     let telemetry = Telemetry::new().with_console().with_env().install()?;
     let model = std::env::var("OPENAI_MODEL").unwrap_or_else(|_| "gpt-4o-mini".to_owned());
     let mut chat = Chat::new(AsyncOpenAi::new(&model, OpenAIConfig::new()))
         .with_system_prompt("You are a concise travel assistant.")
         .with_tools(tools![get_weather]);
-    let mut answer = chat.stream("I'm headed to Tokyo this weekend: what should I pack?");
+    let mut events = chat.stream("I'm headed to Tokyo this weekend: what should I pack?");
     let mut out = std::io::stdout();
-    while let Some(event) = answer.next().await {
+    while let Some(event) = events.next().await {
         if let StreamEvent::Text(text) = event? {
             write!(out, "{text}")?;
             out.flush()?;
         }
     }
-    drop(answer);
+    drop(events);
     telemetry.shutdown()?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A request of chatlas in the types of `async-openai`.
+//! Converts a request of chatlas to the types of `async-openai`.
 
 use async_openai::types::chat::{
     ChatCompletionMessageToolCall, ChatCompletionMessageToolCalls,
@@ -12,8 +12,9 @@ use chatlas::{
     ChatRequest, Content, ProviderError, ProviderErrorKind, ProviderInfo, ToolDefinition, Turn,
 };
 
-/// The whole conversation, the tools, and two parameters: as much as the example needs.
-pub(crate) fn of(
+/// Converts the conversation, the tools, and two parameters. A complete provider would convert all
+/// parameters.
+pub(crate) fn to_openai(
     info: &ProviderInfo,
     request: &ChatRequest,
 ) -> Result<CreateChatCompletionRequest, ProviderError> {
@@ -25,11 +26,11 @@ pub(crate) fn of(
         match &**turn {
             Turn::User(turn) => {
                 for content in &turn.contents {
-                    messages.push(said_by_user(content)?);
+                    messages.push(user_message(content)?);
                 }
             }
             Turn::Assistant(turn) => {
-                let calls: Vec<_> = turn.tool_requests().map(call).collect();
+                let calls: Vec<_> = turn.tool_requests().map(tool_call).collect();
                 messages.push(
                     ChatCompletionRequestAssistantMessage {
                         content: (!turn.text().is_empty()).then(|| turn.text().into()),
@@ -42,8 +43,8 @@ pub(crate) fn of(
             _ => {}
         }
     }
-    let tools: Vec<_> = request.tools.iter().map(tool).collect();
-    #[allow(clippy::cast_possible_truncation)] // the library has it so
+    let tools: Vec<_> = request.tools.iter().map(tool_definition).collect();
+    #[allow(clippy::cast_possible_truncation)] // async-openai uses `f32`
     let temperature = request.params.temperature.map(|temperature| temperature as f32);
     Ok(CreateChatCompletionRequest {
         model: info.model.as_deref().unwrap_or_default().to_owned(),
@@ -55,32 +56,32 @@ pub(crate) fn of(
     })
 }
 
-/// Without it a stream does not tell its tokens.
-pub(crate) fn with_usage() -> ChatCompletionStreamOptions {
+/// Returns the option without which a stream does not report its token usage.
+pub(crate) fn include_usage() -> ChatCompletionStreamOptions {
     ChatCompletionStreamOptions { include_usage: Some(true), include_obfuscation: None }
 }
 
-fn said_by_user(content: &Content) -> Result<ChatCompletionRequestMessage, ProviderError> {
+fn user_message(content: &Content) -> Result<ChatCompletionRequestMessage, ProviderError> {
     match content {
         Content::Text(text) => {
             Ok(ChatCompletionRequestUserMessage::from(text.text.as_str()).into())
         }
-        Content::ToolResult(result) => Ok(answer(result).into()),
+        Content::ToolResult(result) => Ok(tool_message(result).into()),
         other => Err(ProviderError::new(
             ProviderErrorKind::InvalidRequest,
-            format!("this example sends text and tool results alone, not {other:?}"),
+            format!("this example supports only text and tool results, not {other:?}"),
         )),
     }
 }
 
-fn answer(result: &ToolResult) -> ChatCompletionRequestToolMessage {
+fn tool_message(result: &ToolResult) -> ChatCompletionRequestToolMessage {
     ChatCompletionRequestToolMessage {
         content: result.outcome.to_model_text().into(),
         tool_call_id: result.id.clone(),
     }
 }
 
-fn call(request: &ToolRequest) -> ChatCompletionMessageToolCalls {
+fn tool_call(request: &ToolRequest) -> ChatCompletionMessageToolCalls {
     let arguments = match &request.arguments {
         serde_json::Value::String(raw) => raw.clone(),
         other => other.to_string(),
@@ -89,7 +90,7 @@ fn call(request: &ToolRequest) -> ChatCompletionMessageToolCalls {
     ChatCompletionMessageToolCall { id: request.id.clone(), function }.into()
 }
 
-fn tool(tool: &ToolDefinition) -> ChatCompletionTools {
+fn tool_definition(tool: &ToolDefinition) -> ChatCompletionTools {
     ChatCompletionTools::Function(ChatCompletionTool {
         function: FunctionObject {
             name: tool.name.to_string(),

@@ -1,4 +1,4 @@
-//! The spans of calls that `async-openai` makes are those of any other provider.
+//! Calls through `async-openai` have the same spans as those of any other provider.
 
 #[path = "../../../tests/support/server.rs"]
 mod server;
@@ -23,7 +23,7 @@ fn usage() -> Value {
         "completion_tokens_details": {"reasoning_tokens": 2}})
 }
 
-fn whole(message: &Value, reason: &str) -> Answer {
+fn complete_response(message: &Value, reason: &str) -> Answer {
     let choice = json!({"index": 0, "message": message, "finish_reason": reason});
     Answer::json(
         200,
@@ -32,7 +32,7 @@ fn whole(message: &Value, reason: &str) -> Answer {
     )
 }
 
-fn streamed(deltas: &[Value], reason: Option<&str>) -> Answer {
+fn streamed_response(deltas: &[Value], reason: Option<&str>) -> Answer {
     let chunk = |choices: Value, usage: Value| {
         let chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1,
             "model": "gpt-4o-2024-08-06", "choices": choices, "usage": usage});
@@ -50,7 +50,7 @@ fn streamed(deltas: &[Value], reason: Option<&str>) -> Answer {
 }
 
 fn chat(answers: Vec<Answer>) -> (Chat, Server) {
-    // The client wants to know how it would speak TLS.
+    // The client requires a cryptography provider, even for plain HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let server = Server::start(answers);
     let config = OpenAIConfig::new().with_api_base(server.url()).with_api_key("canary");
@@ -58,36 +58,41 @@ fn chat(answers: Vec<Answer>) -> (Chat, Server) {
     (chat, server)
 }
 
-const CALL: &str = "{\"city\":\"Tokyo\"}";
+const ARGUMENTS: &str = "{\"city\":\"Tokyo\"}";
 
-fn whole_conversation() -> Vec<Answer> {
+fn complete_conversation() -> Vec<Answer> {
     let call = json!({"id": "call_1", "type": "function",
-        "function": {"name": "get_weather", "arguments": CALL}});
-    let asks = json!({"role": "assistant", "content": null, "tool_calls": [call]});
-    let says = json!({"role": "assistant", "content": "Take an umbrella."});
-    vec![whole(&asks, "tool_calls"), whole(&says, "stop")]
+        "function": {"name": "get_weather", "arguments": ARGUMENTS}});
+    let with_call = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+    let with_text = json!({"role": "assistant", "content": "Take an umbrella."});
+    vec![complete_response(&with_call, "tool_calls"), complete_response(&with_text, "stop")]
 }
 
 fn streamed_conversation() -> Vec<Answer> {
-    let (begin, end) = CALL.split_at(5);
-    let call = |piece: Value| json!({"tool_calls": [piece]});
-    let asks = [
+    let (begin, end) = ARGUMENTS.split_at(5);
+    let call = |delta: Value| json!({"tool_calls": [delta]});
+    let with_call = [
         call(json!({"index": 0, "id": "call_1", "type": "function",
             "function": {"name": "get_weather", "arguments": ""}})),
         call(json!({"index": 0, "function": {"arguments": begin}})),
         call(json!({"index": 0, "function": {"arguments": end}})),
     ];
-    let says =
+    let with_text =
         [json!({"role": "assistant", "content": "Take an "}), json!({"content": "umbrella."})];
-    vec![streamed(&asks, Some("tool_calls")), streamed(&says, Some("stop"))]
+    vec![
+        streamed_response(&with_call, Some("tool_calls")),
+        streamed_response(&with_text, Some("stop")),
+    ]
 }
 
 #[tokio::test]
-async fn a_conversation_by_another_library_is_one_trace() {
-    for (streams, answers) in [(false, whole_conversation()), (true, streamed_conversation())] {
+async fn conversation_through_async_openai_is_one_trace() {
+    for (is_streamed, answers) in
+        [(false, complete_conversation()), (true, streamed_conversation())]
+    {
         let recorder = Recorder::new();
         let (mut chat, server) = chat(answers);
-        let text = if streams {
+        let text = if is_streamed {
             let events: Vec<_> = chat.stream("What should I pack?").collect().await;
             let Some(Ok(StreamEvent::Done(reply))) = events.last() else { panic!("{events:?}") };
             reply.text()
@@ -96,7 +101,7 @@ async fn a_conversation_by_another_library_is_one_trace() {
         };
         assert_eq!(text, "Take an umbrella.");
         let sent = &server.sent()[1].body["messages"];
-        assert_eq!(sent[1]["tool_calls"][0]["function"]["arguments"], CALL);
+        assert_eq!(sent[1]["tool_calls"][0]["function"]["arguments"], ARGUMENTS);
         assert_eq!(sent[2]["content"], "Tokyo: light rain");
         assert_eq!(sent[2]["tool_call_id"], "call_1");
         recorder.assert_sound();
@@ -104,7 +109,7 @@ async fn a_conversation_by_another_library_is_one_trace() {
             recorder.tree(),
             "invoke_agent\n  chat gpt-4o\n  execute_tool get_weather\n  chat gpt-4o\n"
         );
-        let calls = recorder.spans_of("chat");
+        let calls = recorder.spans_with_operation("chat");
         for (call, reason) in calls.iter().zip(["tool_call", "stop"]) {
             for (key, value) in [
                 ("gen_ai.provider.name", json!("openai")),
@@ -126,13 +131,13 @@ async fn a_conversation_by_another_library_is_one_trace() {
 }
 
 #[tokio::test]
-async fn what_the_library_could_not_do_is_on_the_span() {
-    let refused = json!({"error": {"message": "no such key", "type": "invalid_request_error",
+async fn failure_of_async_openai_is_recorded_on_the_span() {
+    let invalid_key = json!({"error": {"message": "invalid API key", "type": "invalid_request_error",
         "param": null, "code": "invalid_api_key"}});
-    let broken = streamed(&[json!({"content": "Take an "})], None);
+    let truncated = streamed_response(&[json!({"content": "Take an "})], None);
     for (answer, kind, error_type) in [
-        (Answer::json(401, &refused), ProviderErrorKind::Authentication, "invalid_api_key"),
-        (broken, ProviderErrorKind::TruncatedStream, "truncated_stream"),
+        (Answer::json(401, &invalid_key), ProviderErrorKind::Authentication, "invalid_api_key"),
+        (truncated, ProviderErrorKind::TruncatedStream, "truncated_stream"),
     ] {
         let recorder = Recorder::new();
         let (mut chat, _server) = chat(vec![answer]);

@@ -1,9 +1,9 @@
-//! A provider's HTTP, done by a client of `reqwest-middleware`: with whatever a program puts in
-//! its chain, here the spans of `reqwest-tracing`.
+//! A provider that sends its requests through a client of `reqwest-middleware`. Its middleware is
+//! `reqwest-tracing`, which adds a span for each request.
 //!
-//! Those are spans of `tracing`. The layer of `tracing-opentelemetry` takes the current
-//! OpenTelemetry context as their parent, and a request is sent inside the `chat` span: so they
-//! nest below it. The provider's own HTTP spans stay off, or there would be two of each.
+//! These are spans of `tracing`. The layer of `tracing-opentelemetry` uses the current OpenTelemetry
+//! context as their parent. A request is sent inside the `chat` span, so they are its children. Keep
+//! the provider's own HTTP spans off: otherwise each request has two spans.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ use chatlas::HttpOptions;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_tracing::{SpanBackendWithUrl, TracingMiddleware};
 
-/// The client of the program. Timeouts and redirects are its own: those of [`HttpOptions`] are for
-/// the client that the library makes.
+/// Creates the HTTP client. It sets its own timeouts and redirect policy, because those of
+/// [`HttpOptions`] apply only to the client that chatlas creates.
 ///
 /// # Errors
 ///
-/// Where there is no TLS to be had.
+/// Returns an error if TLS cannot be set up.
 pub fn client() -> Result<ClientWithMiddleware, reqwest::Error> {
     let client = reqwest::Client::builder()
-        .with_connect_timeout(Duration::from_secs(10))
-        .with_read_timeout(Duration::from_mins(2))
-        // A key is for the host it was given for.
+        .connect_timeout(Duration::from_secs(10))
+        .read_timeout(Duration::from_secs(90))
+        // Do not send the API key to another host.
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
     Ok(ClientBuilder::new(client).with(TracingMiddleware::<SpanBackendWithUrl>::new()).build())
 }
 
-/// The options of a provider that is to send by that client.
+/// Returns HTTP options that send all requests through that client.
 pub fn http(client: ClientWithMiddleware) -> HttpOptions {
     HttpOptions::default().with_sender(move |request| {
         let client = client.clone();

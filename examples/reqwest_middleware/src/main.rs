@@ -1,8 +1,8 @@
-//! A question to a model, asked by a client of `reqwest-middleware`, and the spans of both.
+//! A chat whose requests are sent through `reqwest-middleware`, with the spans of both.
 //!
 //!     OPENAI_API_KEY=… cargo run -p example-reqwest-middleware
 //!
-//! `OPENAI_BASE_URL` names another server that speaks the Responses API.
+//! Set `OPENAI_BASE_URL` to use another server with the Responses API.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -18,11 +18,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // This build of reqwest leaves the choice of a cryptography provider to the program.
+    // This build of reqwest requires the program to install a cryptography provider.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return Err("another cryptography provider is installed already".into());
+        return Err("a cryptography provider is already installed".into());
     }
-    // One SDK for both: chatlas finds it as the global one, `tracing` by its layer.
+    // Both libraries use one SDK: chatlas as the global tracer provider, `tracing` through its layer.
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
         .build();
@@ -31,8 +31,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::registry().with(layer).try_init()?;
 
     let mut chat = Chat::new(OpenAi::new("gpt-4o-mini").with_http(http(client()?)));
-    let answer = chat.chat("What is the capital of France?").await?;
-    writeln!(std::io::stdout(), "{answer}")?;
+    let reply = chat.chat("What is the capital of France?").await?;
+    writeln!(std::io::stdout(), "{reply}")?;
     provider.shutdown()?;
     Ok(())
 }

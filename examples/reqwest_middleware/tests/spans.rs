@@ -1,4 +1,4 @@
-//! The span that `reqwest-tracing` makes of a request nests below `chat`.
+//! The span that `reqwest-tracing` records for a request is a child of `chat`.
 
 #[path = "../../../tests/support/server.rs"]
 mod server;
@@ -23,8 +23,8 @@ fn reply() -> Value {
 }
 
 #[tokio::test]
-async fn a_request_by_the_programs_client_is_below_the_chat_span() {
-    // The client wants to know how it would speak TLS.
+async fn request_of_a_custom_client_is_a_child_of_the_chat_span() {
+    // The client requires a cryptography provider, even for plain HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let layer =
         tracing_opentelemetry::layer().with_tracer(Recorder::tracer_provider().tracer("http"));
@@ -37,10 +37,12 @@ async fn a_request_by_the_programs_client_is_below_the_chat_span() {
         Answer::json(200, &reply()),
         Answer::events(format!("data: {event}\n\n")),
     ]);
-    let model = || OpenAi::new("gpt-4o").with_api_key("canary").with_http(http(client().expect("a client")));
+    let model = || {
+        OpenAi::new("gpt-4o").with_api_key("canary").with_http(http(client().expect("a client")))
+    };
     let mut chat = Chat::new(model().with_base_url(server.url()));
     for tree in [
-        // Each attempt is a request of its own.
+        // Each attempt is a separate request.
         "invoke_agent\n  chat gpt-4o\n    POST\n    POST\n",
         "invoke_agent\n  chat gpt-4o\n    POST\n",
     ] {
@@ -51,14 +53,14 @@ async fn a_request_by_the_programs_client_is_below_the_chat_span() {
         assert_eq!(recorder.tree(), tree);
         let posts: Vec<_> =
             recorder.spans().into_iter().filter(|span| span.name() == "POST").collect();
-        // That crate writes the number as a text.
+        // `reqwest-tracing` records the number as a string.
         assert_eq!(posts[posts.len() - 1]["http.response.status_code"], "200");
         assert!(!format!("{:?}", recorder.spans()).contains("canary"));
     }
 
     let recorder = Recorder::new();
     let mut chat = Chat::new(model().with_base_url("http://127.0.0.1:9/v1"));
-    let error = chat.chat("hi").await.expect_err("nobody is there");
+    let error = chat.chat("hi").await.expect_err("no server listens on this port");
     let ChatError::Provider(error) = error else { panic!("{error:?}") };
     assert_eq!(error.kind(), ProviderErrorKind::Connection);
     assert_eq!(recorder.tree(), "invoke_agent\n  chat gpt-4o\n    POST\n    POST\n    POST\n");

@@ -1,10 +1,10 @@
-//! A web application with a chat, as one traced whole: the browser's request, the conversation, the
-//! model's calls, the tools, the database.
+//! A web application with a chat. One trace contains the browser's request, the conversation, the
+//! model calls, the tools, and the database queries.
 //!
-//! - `telemetry` sets everything up, and runs before anything else;
-//! - `app` is the server: a page, a chat endpoint that streams, a feedback endpoint;
-//! - `tools` is what the model may do, over the database;
-//! - `model` chooses the model, and holds a small one for those who have no key.
+//! - `telemetry` sets up OpenTelemetry before anything else runs.
+//! - `app` is the server: a page, a streaming chat endpoint, and a feedback endpoint.
+//! - `tools` has the tools of the model, which query the database.
+//! - `model` selects the model, and contains a scripted one that needs no API key.
 
 pub mod app;
 mod model;

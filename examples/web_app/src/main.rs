@@ -1,10 +1,10 @@
-//! The program: telemetry first, then the server.
+//! Sets up telemetry and starts the server.
 //!
 //!     cargo run -p chatlas-web-app      # then open http://127.0.0.1:3000
 //!
-//! `CHATLAS_CHAT_PROVIDER_MODEL`, `openai/gpt-4o` for example, chooses the model; without it a small
-//! one of the example's own answers. `OTEL_EXPORTER_OTLP_ENDPOINT` says where the telemetry goes;
-//! without it each trace is drawn in the terminal.
+//! Set `CHATLAS_CHAT_PROVIDER_MODEL` to select a model, `openai/gpt-4o` for example. By default, the
+//! example uses a scripted model. Set `OTEL_EXPORTER_OTLP_ENDPOINT` to export the telemetry over OTLP.
+//! By default, each trace is drawn in the terminal.
 
 use std::error::Error;
 

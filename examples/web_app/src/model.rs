@@ -1,4 +1,5 @@
-//! The model: the one that the environment names, or a small one that needs no key.
+//! The model of the application: the one that the environment selects, or a scripted one that needs no
+//! API key.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,67 +7,59 @@ use std::time::Duration;
 use chatlas::content::{ToolOutcome, ToolRequest};
 use chatlas::prelude::*;
 use chatlas::{
-    AssistantTurn, ChatRequest, Completion, CompletionEvent, CompletionStream, FinishReason,
-    ProviderError, ProviderInfo, Usage,
+    ChatRequest, Completion, CompletionEvent, CompletionStream, FinishReason, ProviderError,
+    ProviderInfo, Usage,
 };
 use futures_util::stream;
 use serde_json::json;
 
-/// Names the model of the application, `openai/gpt-4o` for example.
+/// The variable that selects the model, `openai/gpt-4o` for example.
 const MODEL_VARIABLE: &str = "CHATLAS_CHAT_PROVIDER_MODEL";
 
-pub(crate) fn choose() -> Result<Arc<dyn Provider>, ProviderError> {
+/// Returns the model that the environment selects, or the scripted one.
+pub(crate) fn from_env() -> Result<Arc<dyn Provider>, ProviderError> {
     match std::env::var(MODEL_VARIABLE) {
         Ok(name) if !name.trim().is_empty() => chatlas::auto(&name),
         _ => Ok(Arc::new(Clerk(ProviderInfo::new("clerk").with_model("clerk-1")))),
     }
 }
 
-/// A model of one idea: it looks for rooms, and names the cheapest.
+/// A scripted model that looks for rooms and recommends the cheapest one.
 struct Clerk(ProviderInfo);
 
 impl Clerk {
     fn reply(request: &ChatRequest) -> Completion {
-        let found = request.turns.last().and_then(|turn| match &**turn {
+        let rooms = request.turns.last().and_then(|turn| match &**turn {
             Turn::User(turn) => turn.tool_results().next().map(|result| &result.outcome),
             _ => None,
         });
-        let (content, reason) = match found {
-            None => (look(request), FinishReason::ToolCall),
+        let (content, reason) = match rooms {
+            None => (find_rooms(request), FinishReason::ToolCall),
             Some(ToolOutcome::Value(rooms)) if rooms[0]["name"].is_string() => {
                 let (name, price) = (&rooms[0]["name"], &rooms[0]["price"]);
                 let name = name.as_str().unwrap_or_default();
                 let text = format!("The {name} room would suit you: it costs {price} a night.");
                 (Content::text(text), FinishReason::Stop)
             }
-            Some(_) => (Content::text("There is no room for so many."), FinishReason::Stop),
+            Some(_) => {
+                (Content::text("There is no room for that number of guests."), FinishReason::Stop)
+            }
         };
-        AssistantTurn {
-            contents: vec![content],
-            usage: Usage {
-                input_tokens: Some(40 * request.turns.len() as u64),
-                output_tokens: Some(12),
-                ..Usage::default()
-            },
-            finish_reason: Some(reason),
-            response_id: Some(format!("clerk-{}", request.turns.len())),
-            model: Some("clerk-1".to_owned()),
-            ..AssistantTurn::default()
-        }
+        Completion::new([content])
+            .with_usage(Usage::new(40 * request.turns.len() as u64, 12))
+            .with_finish_reason(reason)
+            .with_response_id(format!("clerk-{}", request.turns.len()))
+            .with_model("clerk-1")
     }
 }
 
-/// Asks for the rooms; the first number that was said is that of the guests.
-fn look(request: &ChatRequest) -> Content {
-    let said = request.turns.last().map(|turn| turn.text()).unwrap_or_default();
-    let mut numbers = said.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
+/// Calls `find_rooms`. The first number in the question is the number of guests.
+fn find_rooms(request: &ChatRequest) -> Content {
+    let question = request.turns.last().map(|turn| turn.text()).unwrap_or_default();
+    let mut numbers = question.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok());
     let guests: u8 = numbers.next().unwrap_or(2);
-    Content::ToolRequest(ToolRequest {
-        id: format!("look-{}", request.turns.len()),
-        name: "find_rooms".to_owned(),
-        arguments: json!({ "guests": guests }),
-        replay: None,
-    })
+    let id = format!("call-{}", request.turns.len());
+    Content::ToolRequest(ToolRequest::new(id, "find_rooms", json!({ "guests": guests })))
 }
 
 #[provider]

@@ -1,4 +1,4 @@
-//! What the model may do: look for rooms in the database.
+//! The tools of the model: a search for rooms in the database.
 
 use chatlas::prelude::*;
 use serde::Serialize;
@@ -6,7 +6,7 @@ use sqlx::{Row as _, SqlitePool};
 
 const ROOMS: &str = "SELECT name, beds, price FROM rooms WHERE beds >= ?1 ORDER BY price";
 
-/// A room as the model is told of it.
+/// A room, as it is sent to the model.
 #[derive(Debug, Serialize)]
 pub(crate) struct Room {
     name: String,
@@ -14,17 +14,18 @@ pub(crate) struct Room {
     price: i64,
 }
 
-/// Finds the rooms that have beds enough, the cheapest first.
+/// Finds the rooms that have enough beds, the cheapest first.
 #[tool(read_only)]
 pub(crate) async fn find_rooms(
-    /// How many people come.
+    /// The number of guests.
     guests: u8,
     #[state] database: &SqlitePool,
 ) -> Result<Vec<Room>, sqlx::Error> {
     rooms(database, guests.into()).await
 }
 
-/// The query, in a span by the conventions for databases. It nests below `execute_tool`.
+/// Runs the query in a span that follows OpenTelemetry's conventions for databases. Its parent is the
+/// `execute_tool` span.
 #[tracing::instrument(
     name = "SELECT rooms",
     skip_all,
@@ -48,9 +49,9 @@ async fn rooms(database: &SqlitePool, beds: i64) -> Result<Vec<Room>, sqlx::Erro
     rows.iter().map(room).collect()
 }
 
-/// A database of some rooms, in memory.
+/// Creates a database in memory, with some rooms.
 pub(crate) async fn database() -> Result<SqlitePool, sqlx::Error> {
-    // One connection: each has a memory of its own.
+    // Each connection to an in-memory database has separate data: use only one.
     let database = sqlx::pool::PoolOptions::new()
         .max_connections(1)
         .idle_timeout(None)

@@ -12,7 +12,7 @@ const AGENT_SECONDS: &[f64] =
     &[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6];
 const CALLS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
-/// The buckets that the conventions ask for, in the text about the metric.
+/// Returns the buckets that the conventions specify in the description of the metric.
 fn buckets(name: &str) -> Vec<f64> {
     match name {
         "gen_ai.invoke_agent.duration" => AGENT_SECONDS.to_vec(),
@@ -22,70 +22,74 @@ fn buckets(name: &str) -> Vec<f64> {
     }
 }
 
-/// What is read off a metric.
+/// The instrument of a metric and its data points.
 pub struct Points {
     pub instrument: &'static str,
     pub value: &'static str,
     pub list: Vec<Point>,
 }
 
-/// One point of a metric.
+/// One data point.
 pub struct Point {
     pub attributes: Vec<KeyValue>,
     pub sum: f64,
-    /// How many values there were; of a counter 1.
+    /// The number of recorded values; 1 for a counter.
     pub count: u64,
     bounds: Vec<f64>,
 }
 
 impl Conventions {
-    /// Holds a metric to its definition.
+    /// Checks a metric against its definition.
     pub fn check_metric(&self, metric: &Metric, findings: &mut Findings) {
         let name = metric.name();
-        let place = format!("metric `{name}`");
+        let location = format!("metric `{name}`");
         let Some((instrument, unit, value)) = self.instruments.get(name) else {
-            findings.complain(&place, "the conventions have none of that name");
+            findings.report(&location, "the conventions define no such name");
             return;
         };
         if metric.unit() != unit {
-            findings.complain(&place, format!("its unit is {unit}, not {}", metric.unit()));
+            findings.report(&location, format!("its unit is {unit}, not {}", metric.unit()));
         }
         let seen = points(metric);
         if seen.instrument != instrument || seen.value != value {
             let is = format!("a {instrument} of {value}");
             findings
-                .complain(&place, format!("it is {is}, not {}/{}", seen.instrument, seen.value));
+                .report(&location, format!("it is {is}, not {}/{}", seen.instrument, seen.value));
         }
         let known = self.attributes("metrics", name);
         for point in &seen.list {
             if instrument == "histogram" && point.bounds != buckets(name) {
-                findings.complain(&place, format!("its buckets are {:?}", point.bounds));
+                findings.report(&location, format!("its buckets are {:?}", point.bounds));
             }
-            self.check_values(&place, plain(&point.attributes), findings);
+            self.check_values(&location, plain(&point.attributes), findings);
             let has = |key: &str| point.attributes.iter().any(|kv| kv.key.as_str() == key);
-            // A failed call may know no model; a duration tells which calls failed.
+            // The model of a failed call may be unknown. Durations have `error.type` for failed calls.
             let complete = !has("error.type") && name.contains("duration");
             for (key, level) in &known {
-                // An agent may have no name; a call that was given up knows no model.
+                // An agent may have no name; the response model of a cancelled call is unknown.
                 let may_lack = ["gen_ai.agent.name", "gen_ai.response.model"];
                 let due = level == "required"
                     || (level == "recommended" && complete && !may_lack.contains(&key.as_str()));
                 if due && !has(key) {
-                    findings.complain(&place, format!("`{key}` is {level} and missing"));
+                    findings.report(&location, format!("`{key}` is {level} and missing"));
                 }
             }
             for KeyValue { key, .. } in &point.attributes {
                 let vendor = key.as_str().starts_with("openai.response.");
                 if !known.contains_key(key.as_str()) && !vendor {
-                    findings.complain(&place, format!("`{key}` is not of it"));
+                    findings.report(&location, format!("`{key}` is not one of its attributes"));
                 }
             }
-            findings.saw("metrics", name, point.attributes.iter().map(|kv| kv.key.as_str()));
+            findings.count_attributes(
+                "metrics",
+                name,
+                point.attributes.iter().map(|kv| kv.key.as_str()),
+            );
         }
     }
 }
 
-/// The instrument of a metric, and its points.
+/// Returns the instrument of a metric and its data points.
 pub fn points(metric: &Metric) -> Points {
     fn of<T: Copy>(value: &'static str, data: &MetricData<T>, float: fn(T) -> f64) -> Points {
         let owned = |attributes: &mut dyn Iterator<Item = &KeyValue>| attributes.cloned().collect();
@@ -112,7 +116,7 @@ pub fn points(metric: &Metric) -> Points {
         };
         Points { instrument, value, list: points }
     }
-    #[allow(clippy::cast_precision_loss)] // the figures of tests are small
+    #[allow(clippy::cast_precision_loss)] // the values in tests are small
     match metric.data() {
         AggregatedMetrics::F64(data) => of("double", data, |value| value),
         AggregatedMetrics::U64(data) => of("int", data, |value| value as f64),

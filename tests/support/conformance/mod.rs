@@ -1,9 +1,8 @@
-//! Telemetry held against the official data of the conventions: `semconv/coverage-model.json`
-//! (which attribute belongs where, and how much it is wanted), the registry (types, units, what
-//! samplers are to see) and the JSON schemas of content. It knows nothing of the library.
+//! Checks telemetry against the official data of the conventions: `semconv/coverage-model.json`
+//! (the attributes of each signal and their requirement levels), the registry (types, units,
+//! attributes for samplers) and the JSON schemas of content. It does not depend on the library.
 //!
-//! `spans`, `metrics` and `events` hold a signal to what is known of it, `values` what all three
-//! have in common.
+//! `spans`, `metrics` and `events` check one kind of signal each, `values` checks attribute values.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -15,25 +14,28 @@ mod values;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use opentelemetry::KeyValue;
 use opentelemetry::logs::AnyValue;
 use serde_json::{Value, json};
 
-/// The official data.
+use super::cassettes::shared;
+
+/// The official data of the conventions.
 pub struct Conventions {
     model: Value,
     types: HashMap<String, String>,
     deprecated: HashSet<String>,
-    /// Instrument, unit and type of value of each metric.
+    /// The instrument, the unit and the value type of each metric.
     instruments: HashMap<String, (String, String, String)>,
-    /// What samplers are to see of each type of span.
+    /// The attributes of each type of span that are set at its start, for samplers.
     at_start: HashMap<String, Vec<String>>,
     schemas: HashMap<&'static str, Validator>,
 }
 
-/// What was found wrong, and how often each attribute was seen.
+/// The violations found, and how often each attribute occurred.
 #[derive(Default)]
 pub struct Findings {
     pub violations: Vec<String>,
@@ -41,14 +43,15 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// How many signals of each kind there were, and which of the attributes they could have.
+    /// Returns a table of the signals: their number, and the occurrences of each defined attribute.
     pub fn table(&self, conventions: &Conventions) -> String {
         let mut lines = Vec::new();
-        for (place, (count, seen)) in &self.seen {
-            let (section, name) = place.split_once(' ').unwrap_or(("", place));
+        for (location, (count, seen)) in &self.seen {
+            let (section, name) = location.split_once(' ').unwrap_or(("", location));
             let known = conventions.attributes(section, name);
             let present = known.keys().filter(|key| seen.contains_key(*key)).count();
-            lines.push(format!("{place}: {count} seen, {present} of {} attributes", known.len()));
+            lines
+                .push(format!("{location}: {count} seen, {present} of {} attributes", known.len()));
             for (key, level) in known {
                 let times = seen.get(&key).copied().unwrap_or(0);
                 lines.push(format!("  {times:>5}  {key} ({level})"));
@@ -57,33 +60,38 @@ impl Findings {
         lines.join("\n")
     }
 
-    /// How many spans there were of that type.
+    /// Returns the number of spans of this type.
     pub fn count(&self, kind: &str) -> usize {
         self.seen.get(&format!("spans {kind}")).map_or(0, |(count, _)| *count)
     }
 
-    /// Attributes of the signals seen that none of them had, but for those that are excused.
+    /// Returns the defined attributes that no signal had, except the excused ones.
     pub fn unseen(&self, conventions: &Conventions, excused: &[&str]) -> Vec<String> {
         let mut missing = Vec::new();
-        for (place, (_, seen)) in &self.seen {
-            let (section, name) = place.split_once(' ').unwrap_or(("", place));
+        for (location, (_, seen)) in &self.seen {
+            let (section, name) = location.split_once(' ').unwrap_or(("", location));
             for key in conventions.attributes(section, name).into_keys() {
                 if !seen.contains_key(&key) && !excused.contains(&key.as_str()) {
-                    missing.push(format!("{place}: {key}"));
+                    missing.push(format!("{location}: {key}"));
                 }
             }
         }
         missing
     }
 
-    fn complain(&mut self, place: &str, what: impl AsRef<str>) {
-        let violation = format!("{place}: {}", what.as_ref());
+    fn report(&mut self, location: &str, what: impl AsRef<str>) {
+        let violation = format!("{location}: {}", what.as_ref());
         if !self.violations.contains(&violation) {
             self.violations.push(violation);
         }
     }
 
-    fn saw<'a>(&mut self, section: &str, name: &str, keys: impl Iterator<Item = &'a str>) {
+    fn count_attributes<'a>(
+        &mut self,
+        section: &str,
+        name: &str,
+        keys: impl Iterator<Item = &'a str>,
+    ) {
         let (count, seen) = self.seen.entry(format!("{section} {name}")).or_default();
         *count += 1;
         for key in keys {
@@ -93,8 +101,18 @@ impl Findings {
 }
 
 impl Conventions {
-    /// Those in the folder of shared data.
-    pub fn load(shared: &Path) -> Self {
+    /// Returns the data in the directory of shared data, which is loaded once per process.
+    ///
+    /// # Panics
+    ///
+    /// If the shared data is missing.
+    pub fn get() -> &'static Self {
+        static CONVENTIONS: LazyLock<Conventions> =
+            LazyLock::new(|| Conventions::load(&shared().expect("shared data")));
+        &CONVENTIONS
+    }
+
+    fn load(shared: &Path) -> Self {
         let folder = shared.join("semconv");
         let text = |path: &Path| fs::read_to_string(path).expect("a readable file");
         let yaml = |path: &str| -> Value {
@@ -151,7 +169,7 @@ impl Conventions {
         Self { model, types, deprecated, instruments, at_start, schemas }
     }
 
-    /// The attributes of a span, metric or event, and how much each is wanted.
+    /// Returns the attributes of a span, metric or event with their requirement levels.
     fn attributes(&self, section: &str, name: &str) -> BTreeMap<String, String> {
         let list = self.model[section][name]["attributes"].as_object();
         let level = |level: &Value| level.as_str().unwrap_or_default().to_owned();
@@ -163,7 +181,7 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-/// What samplers are to see of each type of span, those of its groups included.
+/// Returns the attributes for samplers of each type of span, including those of its groups.
 fn sampling_relevant(spans: &Value) -> HashMap<String, Vec<String>> {
     fn of(spans: &Value, attributes: &[Value], found: &mut Vec<String>) {
         for attribute in attributes {
@@ -185,7 +203,7 @@ fn sampling_relevant(spans: &Value) -> HashMap<String, Vec<String>> {
     types.collect()
 }
 
-/// The definitions refer to the meta-schema by address: any object will do instead.
+/// Replaces references to the meta-schema, which are remote, by a schema for any object.
 fn without_foreign_references(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -203,13 +221,13 @@ fn without_foreign_references(schema: &mut Value) {
     }
 }
 
-/// The attribute of that key, as text.
+/// Returns the value of an attribute as text.
 pub fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     let attribute = attributes.iter().find(|attribute| attribute.key.as_str() == key)?;
     Some(attribute.value.as_str().into_owned())
 }
 
-/// A structured value as JSON.
+/// Returns a structured value as JSON.
 pub fn json_of(value: &AnyValue) -> Value {
     match value {
         AnyValue::Int(number) => json!(number),

@@ -1,4 +1,4 @@
-//! Spans: name, kind, status, attributes and how much each is wanted, and their place in the tree.
+//! Spans: name, kind, status, attributes with their requirement levels, and the parent.
 
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry::{Array, KeyValue, Value};
@@ -7,10 +7,11 @@ use opentelemetry_sdk::trace::SpanData;
 use super::values::plain;
 use super::{Conventions, Findings, list, text};
 
-/// Attributes that the library puts on a span although the conventions have them on others only.
-const BEYOND: [(&str, &str); 1] = [("gen_ai.invoke_agent.internal", "gen_ai.provider.name")];
+/// Attributes that the library sets in addition to those that the conventions define for a span.
+const EXTRA_ATTRIBUTES: [(&str, &str); 1] =
+    [("gen_ai.invoke_agent.internal", "gen_ai.provider.name")];
 
-/// What is recommended without a condition, although a request may leave it out.
+/// Attributes that are recommended unconditionally, although a request may omit them.
 const PARAMETERS: [&str; 6] = [
     "gen_ai.request.frequency_penalty",
     "gen_ai.request.max_tokens",
@@ -20,17 +21,17 @@ const PARAMETERS: [&str; 6] = [
     "gen_ai.request.top_p",
 ];
 
-/// Parts of token counts, and the whole that each is of.
+/// Token counts that are part of another count, and that total.
 const PARTS: [(&str, &str); 3] = [
     ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.input_tokens"),
     ("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.input_tokens"),
     ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.output_tokens"),
 ];
 
-/// What there is about a span, for checks.
+/// A span and how violations refer to it.
 struct Seen<'a> {
     span: &'a SpanData,
-    place: String,
+    location: String,
 }
 
 impl Seen<'_> {
@@ -51,7 +52,7 @@ impl Seen<'_> {
     }
 }
 
-/// The type of a span by its operation and kind; `None` for operations of our own.
+/// Returns the type of a span from its operation and kind; `None` for other operations.
 fn span_type(span: &SpanData) -> Option<&'static str> {
     match (text(&span.attributes, "gen_ai.operation.name")?.as_str(), &span.span_kind) {
         ("chat", _) => Some("gen_ai.client.inference"),
@@ -63,97 +64,99 @@ fn span_type(span: &SpanData) -> Option<&'static str> {
 }
 
 impl Conventions {
-    /// Holds a span of the library to all that is known of its type; `start` is what it had when
-    /// samplers saw it.
+    /// Checks a span against the definition of its type. `start` are the attributes at its start.
     pub fn check_span(&self, span: &SpanData, start: &[KeyValue], findings: &mut Findings) {
-        let seen = Seen { span, place: format!("span `{}`", span.name) };
-        let place = &seen.place;
-        self.check_values(place, plain(&span.attributes), findings);
+        let seen = Seen { span, location: format!("span `{}`", span.name) };
+        let location = &seen.location;
+        self.check_values(location, plain(&span.attributes), findings);
         check_status(&seen, findings);
         let scope = &span.instrumentation_scope;
         if scope.version().is_none() || scope.schema_url().is_none() {
-            findings.complain(place, "its scope has no version or no schema");
+            findings.report(location, "its scope has no version or no schema");
         }
         let Some(kind) = span_type(span) else {
-            // The conventions' own checkers take no word but theirs.
+            // The conventions' own checkers accept only the operations they define.
             if seen.has("gen_ai.operation.name") {
-                findings.complain(place, "its operation is none of the conventions'");
+                findings.report(location, "its operation is not in the conventions");
             }
             return;
         };
         let wanted = self.model["spans"][kind]["kind"].as_str().unwrap_or_default();
         if format!("{:?}", span.span_kind).to_lowercase() != wanted {
-            findings.complain(place, format!("its kind is not {wanted}"));
+            findings.report(location, format!("its kind is not {wanted}"));
         }
         check_name(&seen, kind, findings);
         self.check_levels(&seen, kind, findings);
         for key in self.at_start.get(kind).into_iter().flatten() {
             let at_start = start.iter().any(|attribute| attribute.key.as_str() == key);
             if seen.has(key) && !at_start {
-                findings.complain(place, format!("samplers do not see `{key}`"));
+                findings.report(
+                    location,
+                    format!("`{key}` is not set at the start, where samplers need it"),
+                );
             }
         }
         check_figures(&seen, findings);
         let keys = span.attributes.iter().map(|attribute| attribute.key.as_str());
-        findings.saw("spans", kind, keys);
+        findings.count_attributes("spans", kind, keys);
     }
 
     fn check_levels(&self, seen: &Seen<'_>, kind: &str, findings: &mut Findings) {
-        let place = &seen.place;
+        let location = &seen.location;
         let complete = !seen.failed() && !seen.has("chatlas.cancelled");
         let known = self.attributes("spans", kind);
         for (key, level) in &known {
             let optional = PARAMETERS.contains(&key.as_str());
             let due = level == "required" || (level == "recommended" && complete && !optional);
             if due && !seen.has(key) {
-                findings.complain(place, format!("`{key}` is {level} and missing"));
+                findings.report(location, format!("`{key}` is {level} and missing"));
             }
         }
         for attribute in &seen.span.attributes {
             let key = attribute.key.as_str();
             let stranger = key.starts_with("gen_ai.") && !known.contains_key(key);
             let variable = key.starts_with("gen_ai.prompt.variable.");
-            if stranger && !variable && !BEYOND.contains(&(kind, key)) {
-                findings.complain(place, format!("`{key}` is not of {kind}"));
+            if stranger && !variable && !EXTRA_ATTRIBUTES.contains(&(kind, key)) {
+                findings.report(location, format!("`{key}` is not an attribute of {kind}"));
             }
         }
-        // Conditions that can be read off the span itself.
+        // These conditions can be evaluated on the span itself.
         let both = |a: &str, b: &str| seen.has(a) == seen.has(b);
         if !both("server.address", "server.port") {
-            findings.complain(place, "`server.port` is due where `server.address` is set");
+            findings.report(location, "`server.port` is required if `server.address` is set");
         }
         if kind == "gen_ai.client.inference" {
             let streams = seen.text("gen_ai.request.stream").as_deref() == Some("true");
             if seen.has("gen_ai.request.stream") && !streams {
-                findings.complain(place, "`gen_ai.request.stream` is true or not set");
+                findings.report(location, "`gen_ai.request.stream` must be true or unset");
             }
             let first = seen.has("gen_ai.response.time_to_first_chunk");
             if (first && !streams) || (streams && complete && !first) {
-                findings.complain(place, "`time_to_first_chunk` is of streams, and of all of them");
+                findings.report(location, "streams, and only streams, have `time_to_first_chunk`");
             }
         }
         if kind == "gen_ai.execute_tool.internal"
             && seen.has("gen_ai.tool.call.result")
             && seen.failed()
         {
-            findings.complain(place, "a failed call has no result");
+            findings.report(location, "a failed call must not have a result");
         }
     }
 
-    /// Holds spans to their places: those of calls and tools stand below that of the agent.
+    /// Checks parents: spans of model calls and tools are children of the agent's span.
     pub fn check_tree(spans: &[SpanData], findings: &mut Findings) {
         let parent = |span: &SpanData| {
             let id = span.parent_span_id;
             spans.iter().find(|other| id != SpanId::INVALID && other.span_context.span_id() == id)
         };
         for span in spans {
-            let place = format!("span `{}`", span.name);
+            let location = format!("span `{}`", span.name);
             if let Some(above) = parent(span) {
                 if above.span_context.trace_id() != span.span_context.trace_id() {
-                    findings.complain(&place, "it is of another trace than its parent");
+                    findings.report(&location, "its parent is in another trace");
                 }
                 if above.start_time > span.start_time || above.end_time < span.end_time {
-                    findings.complain(&place, "its parent does not last as long as it does");
+                    findings.report(&location, "its time is not within that of its parent");
                 }
             }
             let below_agent = matches!(
@@ -162,23 +165,23 @@ impl Conventions {
             );
             let agent = parent(span).and_then(span_type) == Some("gen_ai.invoke_agent.internal");
             if below_agent && !agent {
-                findings.complain(&place, "it does not stand below `invoke_agent`");
+                findings.report(&location, "it is not a child of `invoke_agent`");
             }
         }
     }
 }
 
 fn check_status(seen: &Seen<'_>, findings: &mut Findings) {
-    let place = &seen.place;
+    let location = &seen.location;
     if seen.span.status == Status::Ok {
-        findings.complain(place, "a library leaves the status unset on success");
+        findings.report(location, "a library leaves the status unset on success");
     }
     if seen.failed() != seen.has("error.type") {
-        findings.complain(place, "`error.type` and the status ERROR belong together");
+        findings.report(location, "`error.type` and the status ERROR must be set together");
     }
     let exceptions = seen.span.events.iter().filter(|event| event.name == "exception").count();
     if exceptions > usize::from(seen.failed()) {
-        findings.complain(place, format!("{exceptions} exceptions"));
+        findings.report(location, format!("{exceptions} exceptions"));
     }
 }
 
@@ -194,18 +197,18 @@ fn check_name(seen: &Seen<'_>, kind: &str, findings: &mut Findings) {
         None => operation,
     };
     if seen.span.name != name {
-        findings.complain(&seen.place, format!("its name is to be `{name}`"));
+        findings.report(&seen.location, format!("its name must be `{name}`"));
     }
 }
 
-/// Figures that have to agree with each other.
+/// Checks counts that must agree with each other.
 fn check_figures(seen: &Seen<'_>, findings: &mut Findings) {
-    let place = &seen.place;
-    for (part, whole) in PARTS {
+    let location = &seen.location;
+    for (part, total) in PARTS {
         if let Some(part_of) = seen.number(part)
-            && seen.number(whole).is_none_or(|whole| part_of > whole)
+            && seen.number(total).is_none_or(|total| part_of > total)
         {
-            findings.complain(place, format!("`{part}` is more than `{whole}`"));
+            findings.report(location, format!("`{part}` is greater than `{total}`"));
         }
     }
     let reasons = seen.span.attributes.iter().find_map(|attribute| {
@@ -221,6 +224,6 @@ fn check_figures(seen: &Seen<'_>, findings: &mut Findings) {
     if let Some(messages) = messages
         && reasons != Some(list(&messages).len())
     {
-        findings.complain(place, "there is not one finish reason for each message");
+        findings.report(location, "the numbers of finish reasons and messages differ");
     }
 }

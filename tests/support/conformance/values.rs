@@ -1,5 +1,4 @@
-//! What holds of every attribute, wherever it stands: its name, its type, its words, the form of
-//! its content.
+//! Attribute values of all signals: names, types, enum values, and the form of content.
 
 use std::collections::HashSet;
 
@@ -9,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Conventions, Findings, json_of, list};
 
-/// The kinds of part that the library writes. The schema lets any object pass as a part of a kind
-/// of its own.
+/// The part types that the library writes. The schema accepts any object as a part of a custom
+/// type.
 const PARTS: [&str; 9] = [
     "text",
     "reasoning",
@@ -24,17 +23,17 @@ const PARTS: [&str; 9] = [
 ];
 const REASONS: [&str; 6] = ["stop", "length", "content_filter", "tool_call", "compaction", "error"];
 
-/// A value of an attribute, of a span or of an event.
-pub(super) enum Given<'a> {
+/// The value of an attribute of a span or an event.
+pub(super) enum AttributeValue<'a> {
     Plain(&'a OtelValue),
     Structured(&'a AnyValue),
 }
 
-impl Given<'_> {
+impl AttributeValue<'_> {
     fn is_a(&self, kind: &str) -> bool {
         let strings = |list: &[AnyValue]| list.iter().all(|v| matches!(v, AnyValue::String(_)));
         match self {
-            // On spans, structured values are JSON texts.
+            // On spans, structured values are JSON strings.
             Self::Plain(value) => matches!(
                 (kind, value),
                 ("string" | "any", OtelValue::String(_))
@@ -64,7 +63,7 @@ impl Given<'_> {
         }
     }
 
-    /// The items of a list of texts.
+    /// Returns the items of a list of strings.
     fn texts(&self) -> Vec<Value> {
         match self {
             Self::Plain(OtelValue::Array(Array::String(list))) => {
@@ -82,60 +81,74 @@ impl Given<'_> {
     }
 }
 
-/// The attributes of a span or of a metric.
-pub(super) fn plain(attributes: &[KeyValue]) -> impl Iterator<Item = (&Key, Given<'_>)> {
-    attributes.iter().map(|attribute| (&attribute.key, Given::Plain(&attribute.value)))
+/// Returns the attributes of a span or a metric.
+pub(super) fn plain(attributes: &[KeyValue]) -> impl Iterator<Item = (&Key, AttributeValue<'_>)> {
+    attributes.iter().map(|attribute| (&attribute.key, AttributeValue::Plain(&attribute.value)))
 }
 
 impl Conventions {
-    /// Types, words, doubles, unknown names, the form of content.
+    /// Checks types, enum values, duplicates, names and the form of content.
     pub(super) fn check_values<'a>(
         &self,
-        place: &str,
-        attributes: impl Iterator<Item = (&'a Key, Given<'a>)>,
+        location: &str,
+        attributes: impl Iterator<Item = (&'a Key, AttributeValue<'a>)>,
         findings: &mut Findings,
     ) {
         let mut seen = HashSet::new();
         for (key, value) in attributes {
             let key = key.as_str();
             if !seen.insert(key.to_owned()) {
-                findings.complain(place, format!("`{key}` stands there twice"));
+                findings.report(location, format!("`{key}` is duplicated"));
             }
             let is_empty = |text: &Value| text.as_str() == Some("");
             if is_empty(&value.text()) || value.texts().iter().any(is_empty) {
-                findings.complain(place, format!("`{key}` is empty"));
+                findings.report(location, format!("`{key}` is empty"));
             }
             if self.deprecated.contains(key) {
-                findings.complain(place, format!("`{key}` is deprecated"));
+                findings.report(location, format!("`{key}` is deprecated"));
             }
             let ours = ["gen_ai.", "openai.", "aws.bedrock."].iter().any(|p| key.starts_with(p));
             let Some(wanted) = self.types.get(key) else {
                 if ours && !key.starts_with("gen_ai.prompt.variable.") {
-                    findings.complain(place, format!("the registry has no `{key}`"));
+                    findings.report(location, format!("the registry has no `{key}`"));
                 }
                 continue;
             };
             if !value.is_a(wanted) {
-                findings.complain(place, format!("`{key}` is a {wanted}, not {}", value.text()));
+                findings.report(
+                    location,
+                    format!("`{key}` must be of type {wanted}, not {}", value.text()),
+                );
             }
-            self.check_word(place, key, &value, findings);
+            self.check_enum_value(location, key, &value, findings);
             if let Some(schema) = self.schemas.get(key) {
                 match value.json() {
-                    Err(error) => findings.complain(place, format!("`{key}` is no JSON: {error}")),
+                    Err(error) => {
+                        findings.report(location, format!("`{key}` is not valid JSON: {error}"));
+                    }
                     Ok(json) => {
                         for error in schema.iter_errors(&json) {
-                            findings.complain(place, format!("`{key}` breaks its schema: {error}"));
+                            findings.report(
+                                location,
+                                format!("`{key}` does not match its schema: {error}"),
+                            );
                         }
-                        check_messages(place, key, &json, findings);
+                        check_messages(location, key, &json, findings);
                     }
                 }
             }
         }
     }
 
-    fn check_word(&self, place: &str, key: &str, value: &Given<'_>, findings: &mut Findings) {
+    fn check_enum_value(
+        &self,
+        location: &str,
+        key: &str,
+        value: &AttributeValue<'_>,
+        findings: &mut Findings,
+    ) {
         let text = value.text();
-        // These may have values of a vendor's own, which are lower-case words.
+        // These may have vendor-specific values, which are lower-case words.
         let open = matches!(
             key,
             "gen_ai.provider.name" | "gen_ai.operation.name" | "openai.request.service_tier"
@@ -148,43 +161,46 @@ impl Conventions {
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
             };
             if !open || !text.as_str().is_some_and(plain) {
-                findings.complain(place, format!("`{key}` cannot be {text}"));
+                findings.report(location, format!("`{key}` must not be {text}"));
             }
         }
         if key == "error.type" && text.as_str().is_none_or(|t| t.is_empty() || t.len() > 100) {
-            findings.complain(place, format!("`{key}` is no word: {text}"));
+            findings.report(location, format!("`{key}` is not a lower-case word: {text}"));
         }
     }
 }
 
-/// What the schemas of messages leave open.
-fn check_messages(place: &str, key: &str, content: &Value, findings: &mut Findings) {
+/// Checks what the schemas of messages do not specify.
+fn check_messages(location: &str, key: &str, content: &Value, findings: &mut Findings) {
     if !key.ends_with("messages") {
         return;
     }
     let output = key == "gen_ai.output.messages";
     if list(content).is_empty() {
-        findings.complain(place, format!("`{key}` has no message"));
+        findings.report(location, format!("`{key}` has no message"));
     }
     for message in list(content) {
         let role = message["role"].as_str().unwrap_or_default();
         let reason = message["finish_reason"].as_str();
         if output && (role != "assistant" || !reason.is_some_and(|word| REASONS.contains(&word))) {
-            findings.complain(place, format!("`{key}`: role {role}, finish_reason {reason:?}"));
+            findings.report(location, format!("`{key}`: role {role}, finish_reason {reason:?}"));
         }
         if !["system", "user", "assistant", "tool"].contains(&role) {
-            findings.complain(place, format!("`{key}` has the role {role}"));
+            findings.report(location, format!("`{key}` has the role {role}"));
         }
         for part in list(&message["parts"]) {
             let kind = part["type"].as_str().unwrap_or_default();
             if !PARTS.contains(&kind) {
-                findings.complain(place, format!("`{key}` has a part of no kind: {part}"));
+                findings.report(location, format!("`{key}` has a part of an unknown type: {part}"));
             }
             if (kind == "tool_call_response") != (role == "tool") {
-                findings.complain(place, format!("`{key}` has a {kind} of the role {role}"));
+                findings.report(
+                    location,
+                    format!("`{key}` has a {kind} in a message of the role {role}"),
+                );
             }
             if kind == "tool_call" && !part["arguments"].is_object() {
-                findings.complain(place, format!("`{key}` has arguments that are no object"));
+                findings.report(location, format!("`{key}` has arguments that are not an object"));
             }
         }
     }

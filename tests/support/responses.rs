@@ -1,5 +1,4 @@
-//! Recorded traffic of the OpenAI Responses API, where it is at hand, and what it says, read
-//! without the library's own decoder.
+//! Recorded traffic of the OpenAI Responses API, decoded independently of the library.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -9,22 +8,22 @@ use serde_json::Value;
 
 use super::cassettes::{Interaction, Recording, recordings};
 
-/// Every interaction with `POST /v1/responses` of OpenAI's, by file.
+/// Returns every interaction with OpenAI's `POST /v1/responses`, by file.
 pub fn openai_responses() -> Vec<Recording> {
     recordings(|method, url| method == "POST" && url == "https://api.openai.com/v1/responses")
 }
 
-/// Every interaction with the Responses API of Azure's, by file.
+/// Returns every interaction with Azure's Responses API, by file.
 pub fn azure_responses() -> Vec<Recording> {
     recordings(|method, url| method == "POST" && url.contains(".azure.com/openai/responses?"))
 }
 
-/// Every count of tokens by OpenAI, by file.
+/// Returns every token count of OpenAI, by file.
 pub fn openai_counts() -> Vec<Recording> {
     recordings(|_, url| url == "https://api.openai.com/v1/responses/input_tokens")
 }
 
-/// The response object: the whole body, or that of the last event.
+/// Returns the response object: the complete body, or that of the last event.
 pub fn response(interaction: &Interaction) -> Value {
     if !interaction.streamed() {
         return interaction.json();
@@ -34,7 +33,7 @@ pub fn response(interaction: &Interaction) -> Value {
     last.expect("a last event")["response"].take()
 }
 
-/// The request as a program would make it.
+/// Returns the library's request for a recorded request body.
 pub fn chat_request(recorded: &Value) -> ChatRequest {
     let input = recorded["input"].as_array().expect("a list");
     let system = input.iter().find(|item| item["role"] == "system");
@@ -55,14 +54,13 @@ pub fn chat_request(recorded: &Value) -> ChatRequest {
 
 pub fn output(recorded: &Value) -> Option<OutputSchema> {
     let format = &recorded["text"]["format"];
-    Some(OutputSchema {
-        name: format["name"].as_str()?.to_owned(),
-        schema: format["schema"].clone(),
-        strict: format["strict"] == true,
-    })
+    Some(
+        OutputSchema::new(format["name"].as_str()?.to_owned(), format["schema"].clone())
+            .with_strict(format["strict"] == true),
+    )
 }
 
-/// The recorded input as turns; who speaks on is the same turn.
+/// Returns the recorded input as turns; consecutive items of one role are one turn.
 pub fn turns(input: &[Value]) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
     for item in input.iter().filter(|item| item["role"] != "system") {
@@ -75,7 +73,7 @@ pub fn turns(input: &[Value]) -> Vec<Turn> {
             (_, true) => {
                 turns.push(Turn::from(AssistantTurn::new(contents)));
             }
-            (_, false) => turns.push(Turn::User(UserTurn { contents })),
+            (_, false) => turns.push(Turn::User(UserTurn::new(contents))),
         }
     }
     turns
@@ -88,15 +86,15 @@ fn contents(item: &Value) -> (bool, Vec<Content>) {
         Some("function_call") => {
             let arguments = serde_json::from_str(&string("arguments")).expect("arguments");
             let (id, name) = (string("call_id"), string("name"));
-            (true, vec![Content::ToolRequest(ToolRequest { id, name, arguments, replay: None })])
+            (true, vec![Content::ToolRequest(ToolRequest::new(id, name, arguments))])
         }
         Some("function_call_output") => {
             let outcome = ToolOutcome::Value(item["output"].clone());
             let (id, name) = (string("call_id"), String::new());
-            (false, vec![Content::ToolResult(ToolResult { id, name, outcome })])
+            (false, vec![Content::ToolResult(ToolResult::new(id, name, outcome))])
         }
         Some("web_search_call") => {
-            let replay = chatlas::content::Replay { provider: "openai".into(), item: item.clone() };
+            let replay = chatlas::content::Replay::new("openai", item.clone());
             let tool = ServerTool { id: None, name: "web_search".into(), replay };
             (true, vec![Content::ServerTool(tool)])
         }
@@ -124,8 +122,9 @@ fn text(part: &Value) -> String {
     part["text"].as_str().expect("text").to_owned()
 }
 
-/// A request by its meaning: no nulls, and arguments as what they are.
-pub fn meaning(request: &Value) -> Value {
+/// Returns a request in the form in which requests are compared: without nulls, and with tool
+/// arguments parsed.
+pub fn normalized(request: &Value) -> Value {
     let mut value = request.clone();
     normalize(&mut value);
     value

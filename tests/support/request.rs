@@ -1,4 +1,4 @@
-//! A model call without a chat, whole or streamed.
+//! A model call without a chat, streamed or complete.
 
 #![allow(unreachable_pub)] // it is a module of each test binary
 
@@ -7,8 +7,9 @@ use chatlas::{ChatRequest, Completion, CompletionEvent, ProviderError};
 
 use super::timeout::in_time;
 
-/// Asks, and takes the reply as it comes: whole, and what was told on the way.
-pub async fn ask(
+/// Sends the request. Returns the reply, its text and its thinking; those of a stream are the
+/// concatenated events.
+pub async fn send(
     provider: &impl Provider,
     request: ChatRequest,
     stream: bool,

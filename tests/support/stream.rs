@@ -1,4 +1,4 @@
-//! What a program gets of a model that may fail: the text on the way, and the provider's error.
+//! Reads a streamed reply that may fail: the text before the failure, and the provider's error.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
@@ -7,8 +7,8 @@ use chatlas::prelude::*;
 
 use super::timeout::in_time;
 
-/// The whole stream: its text, and how it ended.
-pub async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
+/// Reads a stream to its end. Returns the streamed text, and the reply or the error at the end.
+pub async fn read_stream(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
     let mut stream = chat.stream("hi");
     let mut text = String::new();
     loop {
@@ -21,6 +21,7 @@ pub async fn listen(chat: &mut Chat) -> (String, Result<Reply, ProviderError>) {
     }
 }
 
+/// Returns the provider's error in `error`.
 pub fn provider_error(error: ChatError) -> ProviderError {
     match error {
         ChatError::Provider(error) => error,
