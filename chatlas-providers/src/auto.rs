@@ -10,6 +10,9 @@ use crate::http::variable;
 /// The environment variable of [`auto_from_env`].
 pub const PROVIDER_VARIABLE: &str = "CHATLAS_CHAT_PROVIDER_MODEL";
 
+/// Creates a provider for a model.
+type New = fn(&str) -> Arc<dyn Provider>;
+
 /// A provider that can be chosen by name.
 struct Entry {
     name: &'static str,
@@ -26,7 +29,7 @@ struct Choice {
     needs_key: bool,
     /// The variables that replace that of the key.
     other_variables: [Option<&'static str>; 2],
-    new: fn(&str) -> Arc<dyn Provider>,
+    new: New,
 }
 
 /// `entry!(name, feature, provider, needs_key)`; with `home`, a provider of the vendor that defined
@@ -124,7 +127,7 @@ pub fn auto_from_env() -> Result<Arc<dyn Provider>, ProviderError> {
 fn choose(
     name: &str,
     variable: impl Fn(&str) -> Option<String>,
-) -> Result<(fn(&str) -> Arc<dyn Provider>, String), ProviderError> {
+) -> Result<(New, String), ProviderError> {
     let invalid = |message| ProviderError::new(ProviderErrorKind::InvalidRequest, message);
     let (name, model) = name.split_once('/').unwrap_or((name, ""));
     let (name, model) = (name.trim(), model.trim());

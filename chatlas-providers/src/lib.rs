@@ -1,9 +1,24 @@
 //! Model providers for chatlas: each a vendor's protocol over HTTP, behind a cargo feature.
 //!
-//! `http` is what they share: settings, retries, errors, HTTP spans. Each protocol has a folder;
-//! `vendors` are those who speak OpenAI's, `auto` finds a provider by its name.
+//! [`client`] has the one client of all providers, and `http` its HTTP settings. Each protocol has a
+//! folder with its dialect: how requests are written and replies are read. [`vendors`] are those
+//! that speak Chat Completions; [`auto`] creates a provider by its name.
+//!
+//! # TLS
+//!
+//! - `rustls` (default): TLS by rustls with aws-lc, the default of rustls and of reqwest.
+//! - `rustls-ring`: TLS by rustls with ring, which builds faster. Enable it with
+//!   `default-features = false`. It enables `reqwest/rustls-no-provider`: if the program or another
+//!   crate creates a reqwest client of its own, and no crate enables `reqwest/rustls` or reqwest's
+//!   default features, the program has to install a provider first:
+//!   `rustls::crypto::ring::default_provider().install_default()`.
+//! - Neither: only `http` URLs, and clients of [`HttpOptions::with_client`](http::HttpOptions).
+//!
+//! No process-wide crypto provider is installed. One that the program has installed is used.
 
 #![forbid(unsafe_code)]
+// Types that may grow are built field by field; the units of durations are those of older compilers.
+#![allow(clippy::field_reassign_with_default, clippy::duration_suboptimal_units)]
 
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
@@ -12,8 +27,11 @@ pub mod auto;
 pub mod azure;
 #[cfg(feature = "bedrock")]
 pub mod bedrock;
-// Not every dialect uses everything.
-#[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports))]
+// A build without some of the protocols uses a part of it.
+#[cfg_attr(
+    not(all(feature = "azure", feature = "bedrock-aws-config", feature = "vertex")),
+    allow(dead_code, unused_imports)
+)]
 pub mod client;
 #[cfg(feature = "_completions")]
 pub mod completions;
@@ -21,8 +39,11 @@ pub mod completions;
 mod data_url;
 #[cfg(feature = "google")]
 pub mod google;
-// A build without any provider has nobody who sends.
-#[cfg_attr(not(feature = "_provider"), allow(dead_code, unused_imports, unused_macros))]
+// A build without some of the protocols uses a part of it.
+#[cfg_attr(
+    not(all(feature = "azure", feature = "bedrock-aws-config", feature = "vertex")),
+    allow(dead_code, unused_imports)
+)]
 pub mod http;
 #[cfg(feature = "openai")]
 pub mod openai;

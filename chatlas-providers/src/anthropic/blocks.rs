@@ -1,44 +1,91 @@
 //! Turns as messages of the Messages API: content blocks that borrow from the history.
 
 use std::borrow::Cow;
+use std::ops::Not;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chatlas_core::Turn;
-use chatlas_core::content::{
-    Content, Media, MediaSource, Replay, ToolOutcome, ToolRequest, ToolResult,
-};
+use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, ToolResult};
 use serde::Serialize;
-use serde::ser::{SerializeMap, SerializeSeq as _, Serializer};
+use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::settings::CacheControl;
 use crate::data_url;
 
 /// The text that is sent where the API requires one and the conversation has none.
 pub(crate) const NO_TEXT: &str = "[empty string]";
 
 /// A message of a request.
+#[derive(Serialize)]
 pub(super) struct Message<'a> {
     role: &'static str,
     content: Vec<Block<'a>>,
-    /// The block that ends the prefix which the vendor caches, with its mark.
-    cache: Option<(usize, CacheControl)>,
 }
 
 /// A content block of a message.
-enum Block<'a> {
-    Text(&'a str),
-    /// A block that the vendor sent and requires back. `text` replaces its text if set.
-    Item {
-        item: &'a Map<String, Value>,
-        text: Option<&'a str>,
+#[derive(Serialize)]
+struct Block<'a> {
+    #[serde(flatten)]
+    body: Body<'a>,
+    /// Marks the end of the prefix that the vendor caches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Value>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Body<'a> {
+    Text {
+        text: &'a str,
     },
-    Image(&'a Media),
-    Document(&'a Media, bool),
-    /// A call, with the other fields that the vendor sent in its block.
-    ToolUse(&'a ToolRequest, Option<&'a Map<String, Value>>),
-    ToolResult(&'a ToolResult, bool),
+    Image {
+        source: Source<'a>,
+    },
+    Document {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        citations: Option<Value>,
+    },
+    ToolUse {
+        id: Cow<'a, str>,
+        name: &'a str,
+        input: Input<'a>,
+        /// The other fields that the vendor sent in the block.
+        #[serde(flatten)]
+        others: Others<'a>,
+    },
+    ToolResult {
+        tool_use_id: Cow<'a, str>,
+        content: Output<'a>,
+        #[serde(skip_serializing_if = "Not::not")]
+        is_error: bool,
+    },
+    /// A block that the vendor sent and requires back.
+    #[serde(untagged)]
+    Item(Cow<'a, Map<String, Value>>),
+}
+
+/// The content of a tool result.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Output<'a> {
+    Text(Cow<'a, str>),
+    Blocks(Vec<Block<'a>>),
+}
+
+/// The fields of a call that are not part of every call.
+struct Others<'a>(Option<&'a Map<String, Value>>);
+
+impl Serialize for Others<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let others = self.0.into_iter().flatten();
+        serializer.collect_map(
+            others.filter(|(key, _)| !matches!(key.as_str(), "type" | "id" | "name" | "input")),
+        )
+    }
 }
 
 /// Returns the messages of a conversation in the form that the API accepts.
@@ -50,7 +97,7 @@ enum Block<'a> {
 pub(super) fn messages<'a>(
     provider: &str,
     cites: bool,
-    cache: Option<CacheControl>,
+    cache: Option<Value>,
     turns: impl ExactSizeIterator<Item = &'a Turn>,
 ) -> Vec<Message<'a>> {
     let mut messages = Vec::with_capacity(turns.len());
@@ -60,9 +107,11 @@ pub(super) fn messages<'a>(
         if last.role == "assistant"
             && let Some(block) = last.content.last_mut()
         {
-            block.trim_end();
+            block.body.trim_end();
         }
-        last.cache = last.content.iter().rposition(Block::is_cacheable).zip(cache);
+        if let Some(block) = last.content.iter_mut().rev().find(|block| block.body.is_cacheable()) {
+            block.cache_control = cache;
+        }
     }
     messages
 }
@@ -78,7 +127,7 @@ fn message<'a>(provider: &str, cites: bool, turn: &'a Turn) -> Option<Message<'a
             let mut blocks = Vec::with_capacity(turn.contents.len().max(1));
             blocks.extend(results.chain(rest).filter_map(|content| of_user(content, cites)));
             if blocks.is_empty() {
-                blocks.push(Block::Text(NO_TEXT));
+                blocks.push(Body::Text { text: NO_TEXT }.into());
             }
             ("user", blocks)
         }
@@ -89,22 +138,25 @@ fn message<'a>(provider: &str, cites: bool, turn: &'a Turn) -> Option<Message<'a
         }
         _ => return None,
     };
-    (!content.is_empty()).then_some(Message { role, content, cache: None })
+    (!content.is_empty()).then_some(Message { role, content })
 }
 
 fn remove_unanswered_calls(messages: &mut Vec<Message<'_>>) {
-    if !messages.iter().any(|message| message.content.iter().any(Block::is_server_call)) {
+    if !messages
+        .iter()
+        .any(|message| message.content.iter().any(|block| block.body.is_server_call()))
+    {
         return;
     }
-    let mut answered: Vec<Cow<'_, str>> = Vec::new();
+    let mut answered: Vec<String> = Vec::new();
     let mut is_last = true;
     for message in messages.iter_mut().rev() {
         let content = &mut message.content;
-        answered.extend(content.iter().filter_map(Block::answers));
-        if !is_last && !content.iter().any(|block| block.kind() == "tool_use") {
+        answered.extend(content.iter().filter_map(|block| block.body.answers()));
+        if !is_last && !content.iter().any(|block| block.body.kind() == "tool_use") {
             content.retain(|block| {
-                let id = block.field("id").unwrap_or_default();
-                !block.is_server_call() || answered.iter().any(|answered| answered == id)
+                let id = block.body.field("id").unwrap_or_default();
+                !block.body.is_server_call() || answered.iter().any(|answered| answered == id)
             });
         }
         is_last = false;
@@ -127,18 +179,43 @@ pub(super) fn has_file(contents: &[Content]) -> bool {
 
 /// Returns a text as a block; the API rejects a blank one.
 fn text(text: &str) -> Option<Block<'_>> {
-    (!text.trim().is_empty()).then_some(Block::Text(text))
+    (!text.trim().is_empty()).then(|| Body::Text { text }.into())
 }
 
 fn of_user(content: &Content, cites: bool) -> Option<Block<'_>> {
-    match content {
-        Content::Text(content) => text(&content.text),
-        Content::Image(media) => Some(Block::Image(media)),
-        Content::Document(media) => Some(Block::Document(media, cites)),
-        Content::ToolResult(result) => Some(Block::ToolResult(result, cites)),
+    let body = match content {
+        Content::Text(content) => return text(&content.text),
+        Content::Image(media) => match source(media) {
+            Some(source) => Body::Image { source },
+            None => Body::Text { text: "[an image that cannot be sent]" },
+        },
+        Content::Document(media) => match plain_text(media).or_else(|| source(media)) {
+            Some(source) => Body::Document {
+                source,
+                title: media.name.as_deref(),
+                citations: cites.then(|| json!({"enabled": true})),
+            },
+            None => Body::Text { text: "[a document that cannot be sent]" },
+        },
+        Content::ToolResult(result) => Body::ToolResult {
+            tool_use_id: call_id(&result.id),
+            content: match &result.outcome {
+                ToolOutcome::Contents(contents) => Output::Blocks(
+                    contents.iter().filter_map(|content| of_user(content, cites)).collect(),
+                ),
+                // The API rejects an error without a message.
+                ToolOutcome::Error(text) if text.trim().is_empty() => Output::Text(NO_TEXT.into()),
+                ToolOutcome::Error(text) | ToolOutcome::Value(Value::String(text)) => {
+                    Output::Text(text.into())
+                }
+                other => Output::Text(other.to_model_text().into()),
+            },
+            is_error: result.outcome.is_error(),
+        },
         // All other contents are the model's.
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(body.into())
 }
 
 fn of_model<'a>(provider: &str, content: &'a Content, blocks: &mut Vec<Block<'a>>) {
@@ -151,28 +228,43 @@ fn of_model<'a>(provider: &str, content: &'a Content, blocks: &mut Vec<Block<'a>
             };
             blocks.extend(text(&content.text).map(
                 |plain| match of(&content.replay).filter(same) {
-                    Some(item) => Block::Item { item, text: None },
+                    Some(item) => item.into(),
                     None => plain,
                 },
             ));
         }
         Content::Refusal(refusal) => blocks.extend(text(&refusal.text)),
-        Content::ToolRequest(request) => {
-            blocks.push(Block::ToolUse(request, of(&request.replay)));
-        }
+        Content::ToolRequest(request) => blocks.push(
+            Body::ToolUse {
+                id: call_id(&request.id),
+                name: &request.name,
+                input: Input(&request.arguments),
+                others: Others(of(&request.replay)),
+            }
+            .into(),
+        ),
         // The API rejects thinking without its signature.
-        Content::Thinking(thinking) => {
-            blocks.extend(of(&thinking.replay).map(|item| Block::Item { item, text: None }));
-        }
+        Content::Thinking(thinking) => blocks.extend(of(&thinking.replay).map(Block::from)),
         Content::ServerTool(tool) if tool.replay.provider == provider => {
             let items = match &tool.replay.item {
                 Value::Array(items) => items.as_slice(),
                 item => std::slice::from_ref(item),
             };
-            let items = items.iter().filter_map(typed);
-            blocks.extend(items.map(|item| Block::Item { item, text: None }));
+            blocks.extend(items.iter().filter_map(typed).map(Block::from));
         }
         _ => {}
+    }
+}
+
+impl<'a> From<Body<'a>> for Block<'a> {
+    fn from(body: Body<'a>) -> Self {
+        Self { body, cache_control: None }
+    }
+}
+
+impl<'a> From<&'a Map<String, Value>> for Block<'a> {
+    fn from(item: &'a Map<String, Value>) -> Self {
+        Body::Item(Cow::Borrowed(item)).into()
     }
 }
 
@@ -186,24 +278,21 @@ fn typed(item: &Value) -> Option<&Map<String, Value>> {
     item.as_object().filter(|item| item.get("type").is_some_and(Value::is_string))
 }
 
-impl<'a> Block<'a> {
-    fn kind(&self) -> &'a str {
+impl Body<'_> {
+    fn kind(&self) -> &str {
         match self {
-            Self::Text(_) => "text",
-            Self::Item { .. } => self.field("type").unwrap_or_default(),
-            Self::Image(_) => "image",
-            Self::Document(..) => "document",
-            Self::ToolUse(_, item) => {
-                let kind = item.and_then(|item| item.get("type")?.as_str());
-                kind.unwrap_or("tool_use")
-            }
-            Self::ToolResult(..) => "tool_result",
+            Self::Text { .. } => "text",
+            Self::Image { .. } => "image",
+            Self::Document { .. } => "document",
+            Self::ToolUse { .. } => "tool_use",
+            Self::ToolResult { .. } => "tool_result",
+            Self::Item(_) => self.field("type").unwrap_or_default(),
         }
     }
 
-    fn field(&self, name: &str) -> Option<&'a str> {
+    fn field(&self, name: &str) -> Option<&str> {
         match self {
-            Self::Item { item, .. } => item.get(name)?.as_str(),
+            Self::Item(item) => item.get(name)?.as_str(),
             _ => None,
         }
     }
@@ -214,10 +303,10 @@ impl<'a> Block<'a> {
     }
 
     /// Returns the id of the call that the block is the result of.
-    fn answers(&self) -> Option<Cow<'a, str>> {
+    fn answers(&self) -> Option<String> {
         match self {
-            Self::ToolResult(result, _) => Some(call_id(&result.id)),
-            _ => self.field("tool_use_id").map(Cow::Borrowed),
+            Self::ToolResult { tool_use_id, .. } => Some(tool_use_id.clone().into_owned()),
+            _ => self.field("tool_use_id").map(str::to_owned),
         }
     }
 
@@ -232,140 +321,14 @@ impl<'a> Block<'a> {
 
     fn trim_end(&mut self) {
         match self {
-            Self::Text(text) => *text = text.trim_end(),
-            Self::Item { item, text } => {
-                *text = item.get("text").and_then(Value::as_str).map(str::trim_end);
+            Self::Text { text } => *text = text.trim_end(),
+            Self::Item(item) if item.get("text").is_some_and(Value::is_string) => {
+                if let Some(Value::String(text)) = item.to_mut().get_mut("text") {
+                    text.truncate(text.trim_end().len());
+                }
             }
             _ => {}
         }
-    }
-}
-
-impl Serialize for Message<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("role", self.role)?;
-        map.serialize_entry("content", &Blocks(self))?;
-        map.end()
-    }
-}
-
-/// The blocks of a message, with the cache mark on one of them.
-struct Blocks<'a>(&'a Message<'a>);
-
-impl Serialize for Blocks<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let marked = |(index, block)| {
-            let cache = self.0.cache.filter(|(marked, _)| *marked == index);
-            Marked { block, cache: cache.map(|(_, cache)| cache) }
-        };
-        serializer.collect_seq(self.0.content.iter().enumerate().map(marked))
-    }
-}
-
-/// A block, with the cache mark if it has one.
-struct Marked<'a> {
-    block: &'a Block<'a>,
-    cache: Option<CacheControl>,
-}
-
-impl Serialize for Marked<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        match self.block {
-            Block::Text(text) => {
-                map.serialize_entry("type", "text")?;
-                map.serialize_entry("text", text)?;
-            }
-            Block::Item { item, text } => {
-                for (key, value) in *item {
-                    match (key.as_str(), text) {
-                        ("text", Some(text)) => map.serialize_entry("text", text)?,
-                        ("cache_control", _) if self.cache.is_some() => {}
-                        _ => map.serialize_entry(key, value)?,
-                    }
-                }
-            }
-            Block::Image(media) => match source(media) {
-                Some(source) => {
-                    map.serialize_entry("type", "image")?;
-                    map.serialize_entry("source", &source)?;
-                }
-                None => unsupported(&mut map, "[an image that cannot be sent]")?,
-            },
-            Block::Document(media, cites) => match plain_text(media).or_else(|| source(media)) {
-                Some(source) => {
-                    map.serialize_entry("type", "document")?;
-                    map.serialize_entry("source", &source)?;
-                    if let Some(name) = &media.name {
-                        map.serialize_entry("title", name)?;
-                    }
-                    if *cites {
-                        map.serialize_entry("citations", &json!({"enabled": true}))?;
-                    }
-                }
-                None => unsupported(&mut map, "[a document that cannot be sent]")?,
-            },
-            Block::ToolUse(request, item) => {
-                match item {
-                    Some(item) => {
-                        for (key, value) in *item {
-                            let replaced = matches!(key.as_str(), "id" | "name" | "input");
-                            if !replaced && (key != "cache_control" || self.cache.is_none()) {
-                                map.serialize_entry(key, value)?;
-                            }
-                        }
-                    }
-                    None => map.serialize_entry("type", "tool_use")?,
-                }
-                map.serialize_entry("id", &call_id(&request.id))?;
-                map.serialize_entry("name", &request.name)?;
-                map.serialize_entry("input", &Input(&request.arguments))?;
-            }
-            Block::ToolResult(result, cites) => {
-                map.serialize_entry("type", "tool_result")?;
-                map.serialize_entry("tool_use_id", &call_id(&result.id))?;
-                match &result.outcome {
-                    ToolOutcome::Contents(contents) => {
-                        map.serialize_entry("content", &Parts(contents, *cites))?;
-                    }
-                    // The API rejects an error without a message.
-                    ToolOutcome::Error(message) if message.trim().is_empty() => {
-                        map.serialize_entry("content", NO_TEXT)?;
-                    }
-                    ToolOutcome::Error(text) | ToolOutcome::Value(Value::String(text)) => {
-                        map.serialize_entry("content", text)?;
-                    }
-                    other => map.serialize_entry("content", &other.to_model_text())?,
-                }
-                if result.outcome.is_error() {
-                    map.serialize_entry("is_error", &true)?;
-                }
-            }
-        }
-        if let Some(cache) = self.cache {
-            map.serialize_entry("cache_control", &cache)?;
-        }
-        map.end()
-    }
-}
-
-/// Writes a text that replaces a medium which the API has no form for.
-fn unsupported<M: SerializeMap>(map: &mut M, text: &str) -> Result<(), M::Error> {
-    map.serialize_entry("type", "text")?;
-    map.serialize_entry("text", text)
-}
-
-/// The contents of a tool result.
-struct Parts<'a>(&'a [Content], bool);
-
-impl Serialize for Parts<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(None)?;
-        for block in self.0.iter().filter_map(|content| of_user(content, self.1)) {
-            list.serialize_element(&Marked { block: &block, cache: None })?;
-        }
-        list.end()
     }
 }
 

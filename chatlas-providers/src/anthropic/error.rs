@@ -9,51 +9,35 @@ use crate::http::snippet;
 /// The headers that may contain Anthropic's id of the request.
 pub(super) const REQUEST_ID_HEADERS: &[&str] = &["request-id", "x-request-id"];
 
-/// The code and the message of an `error` field: an object, or a string.
-#[derive(Default)]
-struct Reported<'a> {
-    code: Option<&'a str>,
-    message: Option<&'a str>,
-}
-
-impl<'a> Reported<'a> {
-    fn new(error: Option<&'a Value>) -> Self {
-        let Some(error) = error else { return Self::default() };
-        let field = |name: &str| error.get(name).and_then(Value::as_str);
-        Self {
-            code: field("type").filter(|code| !code.is_empty()),
-            message: field("message").or_else(|| error.as_str()),
-        }
-    }
-
-    fn into_error(self, status: Option<u16>, message: &str) -> ProviderError {
-        let error = ProviderError::new(kind(status, self.code, message), message);
-        match self.code {
-            Some(code) => error.with_code(code),
-            None => error,
-        }
-    }
-}
-
 /// Returns the error of a response with a failure status.
 pub(super) fn of_status(head: &ReplyHead<'_>, body: &str) -> ProviderError {
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
-    let reported = Reported::new(parsed.get("error"));
-    let message = reported.message.map_or_else(|| snippet(body), str::to_owned);
-    let error = reported.into_error(Some(head.status), &message);
     let in_head = REQUEST_ID_HEADERS.iter().find_map(|name| head.header(name));
-    match in_head.or_else(|| parsed.get("request_id").and_then(Value::as_str)) {
-        Some(id) => error.with_request_id(id),
-        None => error,
-    }
+    let id = in_head.or_else(|| parsed.get("request_id").and_then(Value::as_str));
+    let error = parsed.get("error").unwrap_or(&Value::Null);
+    new(Some(head.status), error, id, || snippet(body))
 }
 
 /// Returns the error that a reply with a success status contains:
 /// `{"type": "error", "error": {"type", "message"}}`.
 pub(super) fn in_reply(error: &Value, request_id: Option<&str>) -> ProviderError {
-    let reported = Reported::new(Some(error));
-    let message = reported.message.unwrap_or("the server reported an error without a message");
-    let error = reported.into_error(None, message);
+    new(None, error, request_id, || "the server reported an error without a message".to_owned())
+}
+
+/// Returns an error from an `error` field: an object, or a string.
+fn new(
+    status: Option<u16>,
+    error: &Value,
+    request_id: Option<&str>,
+    message: impl FnOnce() -> String,
+) -> ProviderError {
+    let field = |name: &str| error.get(name).and_then(Value::as_str);
+    let code = field("type").filter(|code| !code.is_empty());
+    let message = field("message").or_else(|| error.as_str()).map_or_else(message, str::to_owned);
+    let mut error = ProviderError::new(kind(status, code, &message), message);
+    if let Some(code) = code {
+        error = error.with_code(code);
+    }
     match request_id {
         Some(id) => error.with_request_id(id),
         None => error,

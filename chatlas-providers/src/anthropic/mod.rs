@@ -7,20 +7,18 @@ pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod schema;
 pub(crate) mod settings;
-mod wire;
+pub(crate) mod wire;
 
 use chatlas_core::provider::{SupportsTool, Vendor};
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderValue};
-use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::client::json::{self, Count, Maybe};
+use crate::client::fields;
 use crate::client::{
-    Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse, malformed, set_header,
+    Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse, set_header,
 };
 use reply::Decoder;
 use request::{Body, Service};
@@ -127,14 +125,12 @@ impl Dialect for Messages {
             api: "Anthropic's Messages API",
             has_output_format: request::has_output_format(call.model),
         };
-        let mut more = vec![("model", Value::from(call.model))];
-        if call.operation != Operation::Count {
-            more.push(("stream", call.is_streamed().into()));
-        }
-        let request = Body::new(service, &self.settings, call, more)?;
+        let model = ("model", Some(call.model.into()));
+        let stream = ("stream", Some(call.is_streamed().into()));
+        let request = Body::new(service, &self.settings, call, vec![model, stream])?;
         match call.operation {
-            Operation::Count => request.counted().write(body),
-            _ => request.write(body),
+            Operation::Count => fields::write(body, &request.counted()),
+            _ => fields::write(body, &request),
         }
     }
 
@@ -151,15 +147,7 @@ impl Dialect for Messages {
     }
 
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Counted {
-            input_tokens: Count,
-        }
-        let mut repaired = String::new();
-        let Maybe(counted) = json::read::<Maybe<Counted>>(body, &mut repaired)?;
-        let counted = counted.unwrap_or_default().input_tokens.0;
-        counted.ok_or_else(|| malformed("it has no `input_tokens`"))
+        request::count(body, "input_tokens")
     }
 }
 

@@ -3,60 +3,37 @@
 use std::time::UNIX_EPOCH;
 
 use chatlas_core::{Model, ProviderError};
-use serde::Deserialize;
+use serde_json::Value;
 
-use crate::client::json::{self, Count, Flag, List, Maybe, Text};
-use crate::client::{Page, malformed};
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Models<'a> {
-    #[serde(borrow)]
-    data: Option<List<Listed<'a>>>,
-    has_more: Flag,
-    #[serde(borrow)]
-    last_id: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Listed<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
-    #[serde(borrow)]
-    display_name: Text<'a>,
-    #[serde(borrow)]
-    created_at: Text<'a>,
-    max_input_tokens: Count,
-    max_tokens: Count,
-}
+use crate::client::{Page, json, malformed};
 
 /// Reads a page of the list.
 pub(super) fn page(body: &[u8]) -> Result<Page, ProviderError> {
-    let mut repaired = String::new();
-    let Maybe(models) = json::read::<Maybe<Models<'_>>>(body, &mut repaired)?;
-    let models = models.unwrap_or_default();
-    let Some(List(data)) = models.data else {
+    let page: Value = json::read(body, &mut String::new())?;
+    let Some(models) = page.get("data").and_then(Value::as_array) else {
         return Err(malformed("the list of models has no `data`"));
     };
-    let has_more = models.has_more.0 == Some(true) && !data.is_empty();
-    let next = models
-        .last_id
-        .to_owned()
-        .filter(|_| has_more)
-        .map(|last| vec![("limit", "1000".to_owned()), ("after_id", last)]);
-    Ok(Page { models: data.iter().filter_map(model).collect(), next: next.unwrap_or_default() })
+    let has_more = page.get("has_more") == Some(&Value::Bool(true)) && !models.is_empty();
+    let next = string(&page, "last_id").filter(|_| has_more);
+    let next = next.map(|last| vec![("limit", "1000".to_owned()), ("after_id", last)]);
+    let models = models.iter().filter_map(model).collect();
+    Ok(Page { models, next: next.unwrap_or_default() })
 }
 
-fn model(listed: &Listed<'_>) -> Option<Model> {
-    let positive = |count: Count| count.0.filter(|tokens| *tokens > 0);
-    let mut model = Model::new(listed.id.to_owned()?);
-    model.name = listed.display_name.to_owned();
+fn model(listed: &Value) -> Option<Model> {
+    let tokens = |key: &str| listed.get(key)?.as_u64().filter(|tokens| *tokens > 0);
+    let mut model = Model::new(string(listed, "id")?);
+    model.name = string(listed, "display_name");
     model.owner = Some("anthropic".to_owned());
-    model.created = unix_seconds(listed.created_at.as_str());
-    model.max_input_tokens = positive(listed.max_input_tokens);
-    model.max_output_tokens = positive(listed.max_tokens);
+    model.created = string(listed, "created_at").and_then(|time| unix_seconds(&time));
+    model.max_input_tokens = tokens("max_input_tokens");
+    model.max_output_tokens = tokens("max_tokens");
     Some(model)
+}
+
+/// Returns a field that is a string.
+pub(crate) fn string(value: &Value, key: &str) -> Option<String> {
+    value.get(key)?.as_str().map(str::to_owned)
 }
 
 /// Returns an RFC 3339 time in seconds since 1970.

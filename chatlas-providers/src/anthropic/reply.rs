@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chatlas_core::content::{Citation, Content, Refusal, Replay, ServerTool, ToolRequest};
+use chatlas_core::content::{Citation, Content, Refusal, Replay, ServerTool};
 use chatlas_core::{FinishReason, ProviderError};
 use serde_json::{Map, Value};
 
@@ -16,6 +16,7 @@ use crate::client::{self, CallPiece, Frame, Reply, malformed};
 const AT_THE_END: u64 = u64::MAX;
 
 /// Makes a reply of a message, or of the events of a stream.
+#[derive(Default)]
 pub struct Decoder {
     /// The vendor whose items these are.
     provider: &'static str,
@@ -39,8 +40,6 @@ struct Block {
     fields: Map<String, Value>,
     /// The pieces of the arguments, if the reply does not hold them.
     input: String,
-    /// Whether the reply holds the arguments.
-    has_pieces: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,16 +127,7 @@ impl client::Decoder for Decoder {
 impl Decoder {
     /// Creates a decoder for a reply of that vendor.
     pub(crate) fn new(provider: &'static str) -> Self {
-        Self {
-            provider,
-            blocks: BTreeMap::new(),
-            server_calls: BTreeMap::new(),
-            counts: Counts::default(),
-            stop_reason: None,
-            refusal: None,
-            is_filtered: false,
-            has_begun: false,
-        }
+        Self { provider, ..Self::default() }
     }
 
     fn begin(&mut self, message: &Message<'_>, reply: &mut Reply) {
@@ -190,7 +180,7 @@ impl Decoder {
             }
             Kind::Call | Kind::Output | Kind::Item | Kind::Unknown => {}
         }
-        self.blocks.insert(index, Block { kind, fields, input: String::new(), has_pieces: false });
+        self.blocks.insert(index, Block { kind, fields, input: String::new() });
     }
 
     fn delta(&mut self, index: u64, delta: &Delta<'_>, reply: &mut Reply) {
@@ -216,17 +206,11 @@ impl Decoder {
             "thinking_delta" => block.append("thinking", &delta.thinking),
             "signature_delta" => block.append("signature", &delta.signature),
             "input_json_delta" if block.kind == Kind::Call => {
-                let Some(piece) = delta.partial_json.non_empty() else { return };
-                let (id, name) = (string(&block.fields, "id"), string(&block.fields, "name"));
-                let piece = CallPiece {
-                    index: Some(index),
-                    id,
-                    name,
-                    arguments: piece,
-                    ..CallPiece::default()
-                };
-                reply.first().call(index, piece);
-                block.has_pieces = true;
+                if let Some(piece) = delta.partial_json.non_empty() {
+                    // The pieces replace the arguments that the block began with.
+                    block.fields.remove("input");
+                    reply.first().call(index, block.call_piece(index, piece));
+                }
             }
             "input_json_delta" => block.input.push_str(delta.partial_json.as_str()),
             "compaction_delta" => {
@@ -248,13 +232,17 @@ impl Decoder {
     }
 
     fn end_block(&mut self, index: u64, reply: &mut Reply) {
-        let Some(Block { kind, mut fields, input, has_pieces }) = self.blocks.remove(&index) else {
-            return;
-        };
-        if !input.trim().is_empty() {
-            fields.insert("input".to_owned(), json::arguments(&input));
+        let Some(mut block) = self.blocks.remove(&index) else { return };
+        if !block.input.trim().is_empty() {
+            block.fields.insert("input".to_owned(), json::arguments(&block.input));
         }
         let mut first = reply.first();
+        if block.kind == Kind::Call {
+            let arguments = block.fields.remove("input").map(|input| input.to_string());
+            let arguments = arguments.unwrap_or_default();
+            first.call(index, block.call_piece(index, &arguments));
+        }
+        let Block { kind, mut fields, .. } = block;
         match kind {
             Kind::Text => {
                 let citations = fields.get("citations").and_then(Value::as_array);
@@ -272,21 +260,13 @@ impl Decoder {
                 }
             }
             Kind::Call => {
-                let [id, name, input] = ["id", "name", "input"].map(|key| fields.remove(key));
                 // Other fields, such as the caller of the tool, are sent back with the call.
+                fields.retain(|key, _| !matches!(key.as_str(), "id" | "name"));
                 remove_nulls_in(&mut fields);
-                let replay = (fields.len() > 1).then(|| self.replay(fields));
-                if has_pieces {
-                    if let Some(replay) = replay {
-                        first.set_call_replay(index, replay);
-                    }
-                    first.end_call(index);
-                } else {
-                    let mut request =
-                        ToolRequest::new(text(id), text(name), input.unwrap_or_default());
-                    request.replay = replay;
-                    first.content(index, Content::ToolRequest(request));
+                if fields.len() > 1 {
+                    first.set_call_replay(index, Replay::new(self.provider, fields));
                 }
+                first.end_call(index);
             }
             Kind::Output => {
                 first.text(index, &answer(fields.remove("input").unwrap_or_default()));
@@ -309,22 +289,17 @@ impl Decoder {
         let kind = string(&fields, "type").to_owned();
         let mut first = reply.first();
         if kind == "redacted_thinking" {
-            first.thinking_mut(index).replay = Some(self.replay(fields));
+            first.thinking_mut(index).replay = Some(Replay::new(self.provider, fields));
         } else if kind.ends_with("_tool_use") {
             self.server_calls.insert(index, fields);
         } else if let Some(name) = kind.strip_suffix("_tool_result") {
-            let id = string(&fields, "tool_use_id");
-            let call = self.server_calls.iter().rev().find(|(_, call)| string(call, "id") == id);
-            let call = call.map(|(index, _)| *index).filter(|_| !id.is_empty());
-            match call.and_then(|index| Some((index, self.server_calls.remove(&index)?))) {
-                Some((index, call)) => {
-                    first.content(index, server_call(self.provider, call, Some(fields)));
-                }
-                None => {
-                    let id = non_empty(id);
-                    let item = Value::Array(vec![fields.into()]);
-                    first.content(index, server_tool(self.provider, name, id, item));
-                }
+            let id = non_empty(string(&fields, "tool_use_id"));
+            let call = id.as_deref().and_then(|id| self.take_server_call(id));
+            if let Some((index, call)) = call {
+                first.content(index, server_call(self.provider, call, Some(fields)));
+            } else {
+                let item = Value::Array(vec![fields.into()]);
+                first.content(index, server_tool(self.provider, name, id, item));
             }
         } else {
             // A summary without content is sent back without the field.
@@ -334,6 +309,13 @@ impl Decoder {
             let id = non_empty(string(&fields, "id"));
             first.content(index, server_tool(self.provider, &kind, id, fields.into()));
         }
+    }
+
+    /// Takes the last call with that id which has no result yet, with the index of its block.
+    fn take_server_call(&mut self, id: &str) -> Option<(u64, Map<String, Value>)> {
+        let mut calls = self.server_calls.iter().rev();
+        let index = *calls.find(|(_, call)| string(call, "id") == id)?.0;
+        Some((index, self.server_calls.remove(&index)?))
     }
 
     /// Ends the reply.
@@ -366,6 +348,12 @@ impl Decoder {
 }
 
 impl Block {
+    /// Returns a piece of the call that the block is.
+    fn call_piece<'a>(&'a self, index: u64, arguments: &'a str) -> CallPiece<'a> {
+        let (id, name) = (string(&self.fields, "id"), string(&self.fields, "name"));
+        CallPiece { index: Some(index), id, name, arguments, ..CallPiece::default() }
+    }
+
     /// Appends a piece to a field. A block without a type has no fields.
     fn append(&mut self, key: &str, piece: &Text<'_>) {
         let Some(piece) = piece.0.as_deref().filter(|_| self.kind != Kind::Unknown) else { return };
@@ -421,8 +409,8 @@ fn server_tool(provider: &'static str, name: &str, id: Option<String>, item: Val
 
 fn citation(note: &Value) -> Citation {
     let first = |keys: &[&str]| keys.iter().find_map(|key| note.get(key)?.as_str());
-    let mut citation = Citation::default();
-    citation.url = first(&["url", "source"]).map(str::to_owned);
+    let url = first(&["url", "source"]);
+    let mut citation = url.map_or_else(Citation::default, Citation::from_url);
     citation.title = first(&["title", "document_title"]).map(str::to_owned);
     citation.quote = first(&["cited_text"]).map(str::to_owned);
     citation
@@ -443,13 +431,6 @@ fn string<'a>(fields: &'a Map<String, Value>, key: &str) -> &'a str {
 
 fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn text(value: Option<Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text,
-        _ => String::new(),
-    }
 }
 
 /// Removes the fields that are `null`: the API rejects them in the blocks that it sent.

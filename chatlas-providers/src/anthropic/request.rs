@@ -1,17 +1,17 @@
 //! Writes a request of the Messages API.
 
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
+use chatlas_core::{ChatRequest, ModelParams, OutputSchema, ProviderError, WebFetch, WebSearch};
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::blocks::{self, Message};
 use super::schema;
-use super::settings::{CacheControl, Settings, Thinking};
-use crate::client::Call;
-use crate::client::fields::{self, Fields, fragment, refuse};
+use super::settings::{Settings, Thinking};
+use crate::client::fields::{Fields, fragments, refuse};
+use crate::client::{Call, json, malformed};
 
 /// The limit on output tokens if the program sets none: the API requires one.
 pub(crate) const DEFAULT_MAX_TOKENS: u32 = 4096;
@@ -52,19 +52,16 @@ pub(crate) struct Service {
 
 /// The body of a request.
 pub(crate) struct Body<'a> {
-    settings: &'a Settings,
-    request: &'a ChatRequest,
     messages: Vec<Message<'a>>,
     tools: Tools<'a>,
-    /// The schema that the output has to follow.
-    format: Option<Value>,
-    /// The fields that differ between the services.
-    more: Vec<(&'static str, Value)>,
+    /// The other fields.
+    fields: Vec<(&'static str, Option<Value>)>,
+    extra: &'a Map<String, Value>,
     only: Option<&'static [&'static str]>,
 }
 
 impl<'a> Body<'a> {
-    /// Creates the body of a request to that service. `more` are the fields of the service alone.
+    /// Creates the body of a request to that service. `fields` are those of the service alone.
     ///
     /// # Errors
     ///
@@ -73,155 +70,119 @@ impl<'a> Body<'a> {
         service: Service,
         settings: &'a Settings,
         call: &'a Call<'_>,
-        more: Vec<(&'static str, Value)>,
+        mut fields: Vec<(&'static str, Option<Value>)>,
     ) -> Result<Self, ProviderError> {
         let request = call.request;
         let params = &request.params;
-        refuse(
-            service.api,
-            &[
-                ("seed", params.seed.is_some()),
-                ("frequency_penalty", params.frequency_penalty.is_some()),
-                ("presence_penalty", params.presence_penalty.is_some()),
-                ("choice_count", params.choice_count.is_some_and(|count| count != 1)),
-                ("previous_response_id", params.previous_response_id.is_some()),
-            ],
-        )?;
+        refuse(service.api, &unsupported(params))?;
+        let cache = settings.caching.mark();
         // A schema that the API cannot enforce is the input of a tool, as for older models.
         let output = request.output.as_deref();
         let format = output
             .filter(|_| service.has_output_format)
             .and_then(|output| schema::enforced(&output.schema));
         let by_tool = output.filter(|_| format.is_none());
+        let tools = Tools {
+            own: call.tools,
+            others: server_tools(settings).chain(by_tool.map(output_tool)).collect(),
+        };
+        // The limit includes the budget for thinking.
+        let max_tokens = params.max_tokens.unwrap_or(match settings.thinking {
+            Some(Thinking::Enabled { budget_tokens }) if budget_tokens >= DEFAULT_MAX_TOKENS => {
+                budget_tokens.saturating_add(DEFAULT_MAX_TOKENS)
+            }
+            _ => DEFAULT_MAX_TOKENS,
+        });
+        // The API rejects an empty text.
+        let system = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
+        let stops = &params.stop_sequences;
+        let effort = params.reasoning_level.as_deref().map(Value::from);
+        let format = format.map(|schema| json!({"type": "json_schema", "schema": schema}));
+        let config = [("format", format), ("effort", effort)];
+        fields.extend([
+            ("max_tokens", Some(max_tokens.into())),
+            (
+                "system",
+                system.map(|text| {
+                    json!([object_of([
+                        ("type", Some("text".into())),
+                        ("text", Some(text.into())),
+                        ("cache_control", cache.clone()),
+                    ])])
+                }),
+            ),
+            ("temperature", params.temperature.map(Value::from)),
+            ("top_p", params.top_p.map(Value::from)),
+            ("top_k", params.top_k.map(Value::from)),
+            ("stop_sequences", (!stops.is_empty()).then(|| json!(stops))),
+            ("thinking", settings.thinking.map(|thinking| json!(thinking))),
+            ("tool_choice", by_tool.map(|_| tool_choice(settings, tools.len()))),
+            ("output_config", object_of(config)),
+        ]);
         let turns = request.turns.iter().map(|turn| &**turn);
-        let cache = settings.caching.mark();
-        Ok(Self {
-            settings,
-            request,
-            messages: blocks::messages(service.provider, settings.cites_documents, cache, turns),
-            tools: Tools {
-                own: call.tools,
-                search: settings.web_search.as_ref(),
-                fetch: settings.web_fetch.as_ref(),
-                output: by_tool.map(|output| schema::wrapped(&output.schema)),
-            },
-            format,
-            more,
-            only: None,
-        })
+        let messages = blocks::messages(service.provider, settings.cites_documents, cache, turns);
+        Ok(Self { messages, tools, fields, extra: &params.extra, only: None })
     }
 
     /// Returns the same request as one for a count of its tokens.
     pub(super) fn counted(self) -> Self {
         Self { only: Some(COUNTED), ..self }
     }
-
-    /// Returns the body as JSON.
-    pub(crate) fn write(&self, body: &mut Vec<u8>) -> Result<(), ProviderError> {
-        fields::write(body, self)
-    }
-
-    fn max_tokens(&self) -> u32 {
-        self.request.params.max_tokens.unwrap_or(match self.settings.thinking {
-            // The limit includes the budget for thinking.
-            Some(Thinking::Enabled { budget_tokens }) if budget_tokens >= DEFAULT_MAX_TOKENS => {
-                budget_tokens.saturating_add(DEFAULT_MAX_TOKENS)
-            }
-            _ => DEFAULT_MAX_TOKENS,
-        })
-    }
-
-    fn system(&self) -> Option<[System<'_>; 1]> {
-        // The API rejects an empty text.
-        let text = self.request.system_prompt.as_deref().filter(|text| !text.trim().is_empty())?;
-        Some([System { kind: "text", text, cache_control: self.settings.caching.mark() }])
-    }
-
-    fn output_config(&self) -> Option<OutputConfig<'_>> {
-        let config = OutputConfig {
-            format: self.format.as_ref().map(|schema| Format { kind: "json_schema", schema }),
-            effort: self.request.params.reasoning_level.as_deref(),
-        };
-        (config.format.is_some() || config.effort.is_some()).then_some(config)
-    }
-
-    /// How a model is made to return its output by the tool.
-    fn tool_choice(&self) -> Option<Value> {
-        self.tools.output.as_ref()?;
-        Some(if self.settings.thinking.is_some() {
-            // The API rejects a forced call if the model thinks.
-            json!({"type": "auto"})
-        } else if self.tools.len() > 1 {
-            json!({"type": "any"})
-        } else {
-            json!({"type": "tool", "name": OUTPUT_TOOL})
-        })
-    }
 }
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let params = &self.request.params;
-        let mut fields = Fields::new(serializer, Some(&params.extra))?.only(self.only);
-        for (name, value) in &self.more {
-            fields.set(name, value)?;
+        let mut fields = Fields::new(serializer, Some(self.extra))?.only(self.only);
+        for (name, value) in &self.fields {
+            fields.set_some(name, value)?;
         }
-        fields.set("max_tokens", &self.max_tokens())?;
-        fields.set_some("system", &self.system())?;
         fields.set("messages", &self.messages)?;
-        fields.set_some("temperature", &params.temperature)?;
-        fields.set_some("top_p", &params.top_p)?;
-        fields.set_some("top_k", &params.top_k)?;
-        if !params.stop_sequences.is_empty() {
-            fields.set("stop_sequences", &params.stop_sequences)?;
-        }
-        fields.set_some("thinking", &self.settings.thinking)?;
-        fields.set_some("tool_choice", &self.tool_choice())?;
         if self.tools.len() > 0 {
             fields.set("tools", &self.tools)?;
         }
-        fields.set_some("output_config", &self.output_config())?;
         fields.end()
     }
 }
 
-#[derive(Serialize)]
-struct System<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cache_control: Option<CacheControl>,
+/// Returns the parameters that the APIs of Claude do not have, and whether they are set.
+pub(crate) fn unsupported(params: &ModelParams) -> [(&'static str, bool); 5] {
+    [
+        ("seed", params.seed.is_some()),
+        ("frequency_penalty", params.frequency_penalty.is_some()),
+        ("presence_penalty", params.presence_penalty.is_some()),
+        ("choice_count", params.choice_count.is_some_and(|count| count != 1)),
+        ("previous_response_id", params.previous_response_id.is_some()),
+    ]
 }
 
-#[derive(Serialize)]
-struct OutputConfig<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<Format<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    effort: Option<&'a str>,
+/// Returns an object of the fields that are set, if there are any.
+pub(crate) fn object_of<const N: usize>(fields: [(&str, Option<Value>); N]) -> Option<Value> {
+    let set = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let object: Map<String, Value> = set.collect();
+    (!object.is_empty()).then(|| object.into())
 }
 
-#[derive(Serialize)]
-struct Format<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    schema: &'a Value,
+/// Returns how a model is made to return its output by the tool.
+fn tool_choice(settings: &Settings, tools: usize) -> Value {
+    if settings.thinking.is_some() {
+        // The API rejects a forced call if the model thinks.
+        json!({"type": "auto"})
+    } else if tools > 1 {
+        json!({"type": "any"})
+    } else {
+        json!({"type": "tool", "name": OUTPUT_TOOL})
+    }
 }
 
-/// The tools of a request: the program's, the vendor's, and the one for structured output.
-struct Tools<'a> {
-    own: &'a [Box<RawValue>],
-    search: Option<&'a WebSearch>,
-    fetch: Option<&'a WebFetch>,
-    /// The schema of the input of the tool for structured output.
-    output: Option<Value>,
+/// The tools of a request: the definitions of the program's tools, and others.
+pub(crate) struct Tools<'a> {
+    pub(crate) own: &'a [Box<RawValue>],
+    pub(crate) others: Vec<Value>,
 }
 
 impl Tools<'_> {
     fn len(&self) -> usize {
-        let others = [self.search.is_some(), self.fetch.is_some(), self.output.is_some()];
-        self.own.len() + others.into_iter().filter(|is_set| *is_set).count()
+        self.own.len() + self.others.len()
     }
 }
 
@@ -231,73 +192,57 @@ impl Serialize for Tools<'_> {
         for tool in self.own {
             list.serialize_element(tool)?;
         }
-        if let Some(tool) = self.search {
-            list.serialize_element(&ServerTool {
-                kind: WEB_SEARCH,
-                name: "web_search",
-                max_uses: tool.max_uses,
-                allowed_domains: &tool.allowed_domains,
-                blocked_domains: &tool.blocked_domains,
-            })?;
-        }
-        if let Some(tool) = self.fetch {
-            list.serialize_element(&ServerTool {
-                kind: WEB_FETCH,
-                name: "web_fetch",
-                max_uses: tool.max_uses,
-                allowed_domains: &tool.allowed_domains,
-                blocked_domains: &tool.blocked_domains,
-            })?;
-        }
-        if let Some(schema) = &self.output {
-            list.serialize_element(&Tool {
-                name: OUTPUT_TOOL,
-                description: "Extract structured data",
-                strict: None,
-                input_schema: schema,
-            })?;
+        for tool in &self.others {
+            list.serialize_element(tool)?;
         }
         list.end()
     }
 }
 
-#[derive(Serialize)]
-struct Tool<'a> {
-    name: &'a str,
-    description: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strict: Option<bool>,
-    input_schema: &'a Value,
+/// Returns the enabled tools that the vendor runs.
+fn server_tools(settings: &Settings) -> impl Iterator<Item = Value> {
+    let limited = |kind, name, max_uses: Option<u32>, allowed: &[String], blocked: &[String]| {
+        json!(object_of([
+            ("type", Some(Value::from(kind))),
+            ("name", Some(Value::from(name))),
+            ("max_uses", max_uses.map(Value::from)),
+            ("allowed_domains", (!allowed.is_empty()).then(|| json!(allowed))),
+            ("blocked_domains", (!blocked.is_empty()).then(|| json!(blocked))),
+        ]))
+    };
+    let search = settings.web_search.as_ref().map(
+        |WebSearch { max_uses, allowed_domains, blocked_domains, .. }| {
+            limited(WEB_SEARCH, "web_search", *max_uses, allowed_domains, blocked_domains)
+        },
+    );
+    let fetch = settings.web_fetch.as_ref().map(
+        |WebFetch { max_uses, allowed_domains, blocked_domains, .. }| {
+            limited(WEB_FETCH, "web_fetch", *max_uses, allowed_domains, blocked_domains)
+        },
+    );
+    search.into_iter().chain(fetch)
 }
 
-/// A tool that the vendor runs.
-#[derive(Serialize)]
-struct ServerTool<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    name: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_uses: Option<u32>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    allowed_domains: &'a [String],
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    blocked_domains: &'a [String],
+/// Returns the tool by which a model returns structured output.
+fn output_tool(output: &OutputSchema) -> Value {
+    tool(OUTPUT_TOOL, "Extract structured data", schema::wrapped(&output.schema), false)
+}
+
+fn tool(name: &str, description: &str, schema: Value, is_strict: bool) -> Value {
+    json!(object_of([
+        ("name", Some(name.into())),
+        ("description", Some(description.into())),
+        ("input_schema", Some(schema)),
+        ("strict", is_strict.then(|| true.into())),
+    ]))
 }
 
 /// Writes the definitions of the program's tools.
 pub(crate) fn tools(tools: &[ToolDefinition]) -> Result<Vec<Box<RawValue>>, ProviderError> {
-    let write = |tool: &ToolDefinition| {
-        let is_strict = tool.strict == Some(true);
-        let enforced = if is_strict { schema::enforced(&tool.parameters) } else { None };
-        let tool = Tool {
-            name: &tool.name,
-            description: &tool.description,
-            strict: is_strict.then_some(true),
-            input_schema: enforced.as_ref().unwrap_or(&tool.parameters),
-        };
-        fragment(&tool)
-    };
-    tools.iter().map(write).collect()
+    fragments(tools.iter().map(|definition| {
+        let (schema, is_strict) = schema::of_tool(definition);
+        tool(&definition.name, &definition.description, schema, is_strict)
+    }))
 }
 
 /// Returns the betas of a request: those that are set, and those that the request requires.
@@ -312,6 +257,13 @@ pub(super) fn betas(settings: &Settings, request: Option<&ChatRequest>) -> Vec<S
         }
     }
     betas
+}
+
+/// Reads the count of tokens in that field.
+pub(crate) fn count(body: &[u8], key: &str) -> Result<u64, ProviderError> {
+    let counted: Value = json::read(body, &mut String::new())?;
+    let tokens = counted.get(key).and_then(Value::as_u64);
+    tokens.ok_or_else(|| malformed(&format!("it has no `{key}`")))
 }
 
 /// Returns whether a model supports `output_config.format`: all since Claude 4.5 do.

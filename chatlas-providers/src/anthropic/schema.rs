@@ -2,6 +2,7 @@
 //! [enforces](https://docs.claude.com/en/docs/build-with-claude/structured-outputs#json-schema-limitations).
 //! The API rejects other keywords, so they are moved to the description, where the model reads them.
 
+use chatlas_core::ToolDefinition;
 use serde_json::{Map, Value, json};
 
 /// The keywords that are sent unchanged.
@@ -56,6 +57,14 @@ pub(crate) fn enforced(schema: &Value) -> Option<Value> {
         written.insert("description".to_owned(), description.trim_start().into());
     }
     Some(written.into())
+}
+
+/// Returns the schema of a tool's arguments, and whether the tool is strict: then the schema is in a
+/// form that is enforced, if there is one.
+pub(crate) fn of_tool(tool: &ToolDefinition) -> (Value, bool) {
+    let is_strict = tool.strict == Some(true);
+    let enforced = if is_strict { enforced(&tool.parameters) } else { None };
+    (enforced.unwrap_or_else(|| Value::clone(&tool.parameters)), is_strict)
 }
 
 /// Returns the schema of the tool that returns an answer: an object with the answer in `data`.

@@ -2,6 +2,7 @@
 
 use chatlas_core::{WebFetch, WebSearch};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::client::{Client, Dialect};
 
@@ -21,22 +22,14 @@ pub enum Caching {
 
 impl Caching {
     /// Returns the mark at the end of the cached prefix.
-    pub(super) fn mark(self) -> Option<CacheControl> {
+    pub(super) fn mark(self) -> Option<Value> {
         let ttl = match self {
             Self::Off => return None,
             Self::FiveMinutes => "5m",
             Self::OneHour => "1h",
         };
-        Some(CacheControl { kind: "ephemeral", ttl })
+        Some(json!({"type": "ephemeral", "ttl": ttl}))
     }
-}
-
-/// The mark at the end of the cached prefix.
-#[derive(Clone, Copy, Serialize)]
-pub(super) struct CacheControl {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    ttl: &'static str,
 }
 
 /// Whether and how much a model thinks before it answers.

@@ -13,19 +13,15 @@ pub(super) struct Event<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     pub(super) index: Count,
-    #[serde(borrow)]
     pub(super) delta: Maybe<Delta<'a>>,
-    #[serde(borrow)]
     pub(super) message: Maybe<Box<Message<'a>>>,
     /// The fields are kept: a block is sent back with all of them.
     pub(super) content_block: Maybe<Map<String, Value>>,
     pub(super) usage: Maybe<Box<Counts>>,
-    #[serde(borrow)]
     pub(super) error: Raw<'a>,
-    #[serde(borrow)]
     pub(super) request_id: Text<'a>,
     /// Set by Bedrock.
-    #[serde(borrow, rename = "amazon-bedrock-guardrailAction")]
+    #[serde(rename = "amazon-bedrock-guardrailAction")]
     pub(super) guardrail: Text<'a>,
 }
 
@@ -35,23 +31,14 @@ pub(super) struct Event<'a> {
 pub(super) struct Delta<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
-    #[serde(borrow)]
     pub(super) text: Text<'a>,
-    #[serde(borrow)]
     pub(super) thinking: Text<'a>,
-    #[serde(borrow)]
     pub(super) signature: Text<'a>,
-    #[serde(borrow)]
     pub(super) partial_json: Text<'a>,
-    #[serde(borrow)]
     pub(super) citation: Raw<'a>,
-    #[serde(borrow)]
     pub(super) content: Text<'a>,
-    #[serde(borrow)]
     pub(super) encrypted_content: Text<'a>,
-    #[serde(borrow)]
     pub(super) stop_reason: Text<'a>,
-    #[serde(borrow)]
     pub(super) stop_details: Maybe<StopDetails<'a>>,
 }
 
@@ -61,23 +48,17 @@ pub(super) struct Delta<'a> {
 pub(super) struct Message<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
-    #[serde(borrow)]
     pub(super) id: Text<'a>,
-    #[serde(borrow)]
     pub(super) model: Text<'a>,
     /// The blocks are kept: a block is sent back with all of its fields.
     pub(super) content: Value,
-    #[serde(borrow)]
     pub(super) stop_reason: Text<'a>,
-    #[serde(borrow)]
     pub(super) stop_details: Maybe<StopDetails<'a>>,
     pub(super) usage: Maybe<Box<Counts>>,
-    #[serde(borrow)]
     pub(super) error: Raw<'a>,
-    #[serde(borrow)]
     pub(super) request_id: Text<'a>,
     /// Set by Bedrock.
-    #[serde(borrow, rename = "amazon-bedrock-guardrailAction")]
+    #[serde(rename = "amazon-bedrock-guardrailAction")]
     pub(super) guardrail: Text<'a>,
 }
 
@@ -122,18 +103,32 @@ impl Counts {
         }
     }
 
-    /// Returns the counts with every part included in its total. `input_tokens` excludes the tokens
-    /// that were read from or written to the cache.
+    /// Returns the counts with every part included in its total.
     pub(super) fn usage(&self) -> Usage {
-        let (read, write) = (self.cache_read_input_tokens.0, self.cache_creation_input_tokens.0);
-        let parts = [self.input_tokens.0, read, write];
-        let mut usage = Usage::default();
-        usage.input_tokens = parts.into_iter().flatten().reduce(u64::saturating_add);
-        usage.output_tokens = self.output_tokens.0;
-        usage.cache_read_tokens = read;
-        usage.cache_write_tokens = write;
+        let mut usage = usage(
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+        );
         let details = self.output_tokens_details.0.as_ref();
         usage.reasoning_tokens = details.and_then(|details| details.thinking_tokens.0);
         usage
     }
+}
+
+/// Returns the token counts of an API whose count of input tokens excludes those that were read from
+/// or written to the cache.
+pub(crate) fn usage(input: Count, output: Count, cache_read: Count, cache_write: Count) -> Usage {
+    let mut usage = Usage::default();
+    for Count(part) in [input, cache_read, cache_write] {
+        usage.input_tokens = match (usage.input_tokens, part) {
+            (Some(sum), Some(part)) => Some(sum.saturating_add(part)),
+            (sum, part) => sum.or(part),
+        };
+    }
+    usage.output_tokens = output.0;
+    usage.cache_read_tokens = cache_read.0;
+    usage.cache_write_tokens = cache_write.0;
+    usage
 }

@@ -24,13 +24,13 @@ use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::anthropic::request::{self, Service};
 use crate::anthropic::settings::{Caching, ClaudeDialect, Settings};
-use crate::client::json::{self, Count, Maybe};
+use crate::client::fields;
 use crate::client::{
     AwsEventStream, Call, Client, Dialect, Endpoint, KeyNeeded, Operation, Page, ReplyHead,
     malformed, set_header,
@@ -244,7 +244,11 @@ impl Dialect for BedrockDialect {
                 let guardrail = self.guardrail.as_ref();
                 let request =
                     converse::request::Body::new(self.provider, &self.settings, guardrail, call)?;
-                if is_count { request.write_counted(body) } else { request.write(body) }
+                if is_count {
+                    fields::write(body, &request.counted())
+                } else {
+                    fields::write(body, &request)
+                }
             }
         }
     }
@@ -262,15 +266,7 @@ impl Dialect for BedrockDialect {
     }
 
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
-        #[derive(Default, Deserialize)]
-        #[serde(default, rename_all = "camelCase")]
-        struct Counted {
-            input_tokens: Count,
-        }
-        let mut repaired = String::new();
-        let Maybe(counted) = json::read::<Maybe<Counted>>(body, &mut repaired)?;
-        let counted = counted.unwrap_or_default().input_tokens.0;
-        counted.ok_or_else(|| malformed("it has no `inputTokens`"))
+        request::count(body, "inputTokens")
     }
 }
 
@@ -283,11 +279,11 @@ impl BedrockDialect {
             // All of its models return structured output by a tool call.
             has_output_format: false,
         };
-        let mut more = vec![("anthropic_version", ANTHROPIC_VERSION.into())];
-        if !self.settings.betas.is_empty() {
-            more.push(("anthropic_beta", json!(self.settings.betas)));
-        }
-        request::Body::new(service, &self.settings, call, more)?.write(body)
+        let betas = &self.settings.betas;
+        let version = ("anthropic_version", Some(ANTHROPIC_VERSION.into()));
+        let betas = ("anthropic_beta", (!betas.is_empty()).then(|| json!(betas)));
+        let request = request::Body::new(service, &self.settings, call, vec![version, betas])?;
+        fields::write(body, &request)
     }
 }
 

@@ -1,68 +1,32 @@
 //! Reads Bedrock's list of models.
 
 use chatlas_core::{Model, ProviderError};
-use serde::Deserialize;
 use serde_json::Value;
 
-use crate::anthropic::models::unix_seconds;
-use crate::client::json::{self, Count, List, Maybe, Text};
-use crate::client::{Page, malformed};
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Models<'a> {
-    #[serde(borrow)]
-    model_summaries: Option<List<Summary<'a>>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Summary<'a> {
-    #[serde(borrow)]
-    model_id: Text<'a>,
-    #[serde(borrow)]
-    model_name: Text<'a>,
-    #[serde(borrow)]
-    provider_name: Text<'a>,
-    output_modalities: Value,
-    #[serde(borrow)]
-    description: Maybe<Description<'a>>,
-    converse: Maybe<Converse>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Description<'a> {
-    #[serde(borrow)]
-    release_date: Text<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Converse {
-    max_tokens_maximum: Count,
-}
+use crate::anthropic::models::{string, unix_seconds};
+use crate::client::{Page, json, malformed};
 
 /// Reads the list, and leaves out the models that do not write text.
 pub(super) fn page(body: &[u8]) -> Result<Page, ProviderError> {
-    let mut repaired = String::new();
-    let Maybe(models) = json::read::<Maybe<Models<'_>>>(body, &mut repaired)?;
-    let Some(List(summaries)) = models.unwrap_or_default().model_summaries else {
+    let list: Value = json::read(body, &mut String::new())?;
+    let Some(models) = list.get("modelSummaries").and_then(Value::as_array) else {
         return Err(malformed("the list of models has no `modelSummaries`"));
     };
-    let writes_text = |summary: &&Summary<'_>| {
-        let modalities = summary.output_modalities.as_array();
-        modalities.is_none_or(|modalities| modalities.iter().any(|m| m == "TEXT"))
-    };
-    Ok(Page::only(summaries.iter().filter(writes_text).filter_map(model).collect()))
+    Ok(Page::only(models.iter().filter(|model| writes_text(model)).filter_map(model).collect()))
 }
 
-fn model(summary: &Summary<'_>) -> Option<Model> {
-    let mut model = Model::new(summary.model_id.to_owned()?);
-    model.name = summary.model_name.to_owned();
-    model.owner = summary.provider_name.to_owned();
-    let description = summary.description.0.as_ref();
-    model.created = description.and_then(|d| unix_seconds(d.release_date.as_str()));
-    model.max_output_tokens = summary.converse.0.as_ref().and_then(|c| c.max_tokens_maximum.0);
+fn writes_text(listed: &Value) -> bool {
+    let kinds = listed.get("outputModalities").and_then(Value::as_array);
+    kinds.is_none_or(|kinds| kinds.iter().any(|kind| kind == "TEXT"))
+}
+
+fn model(listed: &Value) -> Option<Model> {
+    let released = listed.get("description").and_then(|d| string(d, "releaseDate"));
+    let mut model = Model::new(string(listed, "modelId")?);
+    model.name = string(listed, "modelName");
+    model.owner = string(listed, "providerName");
+    model.created = released.and_then(|time| unix_seconds(&time));
+    model.max_output_tokens =
+        listed.get("converse").and_then(|converse| converse.get("maxTokensMaximum")?.as_u64());
     Some(model)
 }

@@ -35,7 +35,7 @@ enum Api {
 struct Chunk<'a> {
     #[serde(borrow)]
     bytes: Text<'a>,
-    #[serde(borrow, rename = "type")]
+    #[serde(rename = "type")]
     kind: Text<'a>,
 }
 

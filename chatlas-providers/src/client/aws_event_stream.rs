@@ -34,19 +34,17 @@ impl Framing for AwsEventStream {
         {
             return read_frame(piece.split_to(length), on_frame);
         }
-        // Up to the length of the frame, and no further: the rest is the next frame's.
+        // A frame that is split over pieces: its length, then the rest of it and nothing more.
         loop {
-            let wanted = frame_length(&self.carry)?.unwrap_or(MIN_FRAME);
-            if self.carry.len() >= wanted && wanted > MIN_FRAME
-                || self.carry.len() == wanted && frame_length(&self.carry)?.is_some()
-            {
+            let length = frame_length(&self.carry)?;
+            if length == Some(self.carry.len()) {
                 return read_frame(self.carry.split().freeze(), on_frame);
             }
             if piece.is_empty() {
                 return Ok(());
             }
-            let missing = wanted.saturating_sub(self.carry.len()).min(piece.len());
-            self.carry.extend_from_slice(&piece.split_to(missing));
+            let missing = length.unwrap_or(size_of::<u32>()).saturating_sub(self.carry.len());
+            self.carry.extend_from_slice(&piece.split_to(missing.min(piece.len())));
         }
     }
 
@@ -89,5 +87,5 @@ fn read_frame(bytes: Bytes, on_frame: OnFrame<'_>) -> Result<(), ProviderError> 
 fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
     let mut headers = message.headers().iter();
     let header = headers.find(|header| header.name().as_str() == name)?;
-    header.value().as_string().ok().map(|text| text.as_str())
+    Some(header.value().as_string().ok()?.as_str())
 }

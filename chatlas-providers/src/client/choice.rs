@@ -130,14 +130,12 @@ impl ChoiceMut<'_> {
     }
 
     /// Returns the text that has arrived in a block.
-    #[cfg_attr(not(feature = "_completions"), allow(dead_code))]
     pub(crate) fn text_so_far(&self, order: u64) -> &str {
         let found = self.choice.find_words(order, &Kind::Text);
         found.map_or("", |block| &self.choice.blocks[block].words.text)
     }
 
     /// Returns the thinking that has arrived in a block.
-    #[cfg_attr(not(feature = "_completions"), allow(dead_code))]
     pub(crate) fn thinking_so_far(&self, order: u64) -> &str {
         let found = self.choice.find_words(order, &Kind::Thinking);
         found.map_or("", |block| &self.choice.blocks[block].words.text)
@@ -162,7 +160,6 @@ impl ChoiceMut<'_> {
 
     /// Replaces the blocks of that order by their complete contents, and emits these. A text or a
     /// thinking is emitted only if no piece of it has been.
-    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
     pub(crate) fn replace(&mut self, order: u64, contents: Vec<Content>) {
         let mut is_new = true;
         for block in self.choice.blocks.iter_mut().filter(|block| block.order == order) {
@@ -182,7 +179,6 @@ impl ChoiceMut<'_> {
 
     /// Replaces all blocks by the contents of the complete reply. `emit` is whether nothing of them
     /// has been emitted before.
-    #[cfg_attr(not(feature = "openai"), allow(dead_code))]
     pub(crate) fn replace_all(&mut self, contents: Vec<Content>, emit: bool) {
         self.choice.blocks.clear();
         for (order, content) in (0..).zip(contents) {
@@ -220,7 +216,6 @@ impl ChoiceMut<'_> {
     }
 
     /// Sets the item that the vendor requires back with the call of that index.
-    #[cfg_attr(not(feature = "anthropic"), allow(dead_code))]
     pub(crate) fn set_call_replay(&mut self, index: u64, replay: Replay) {
         let mut calls = self.choice.blocks.iter_mut().filter_map(Block::call_mut);
         if let Some(call) = calls.find(|call| call.index == Some(index)) {
@@ -229,7 +224,6 @@ impl ChoiceMut<'_> {
     }
 
     /// Completes the call of that index and emits it.
-    #[cfg_attr(not(feature = "anthropic"), allow(dead_code))]
     pub(crate) fn end_call(&mut self, index: u64) {
         let mut blocks = self.choice.blocks.iter();
         let is_wanted = |block: &Block| block.call().is_some_and(|call| call.index == Some(index));
@@ -239,7 +233,6 @@ impl ChoiceMut<'_> {
     }
 
     /// Completes every call and emits it.
-    #[cfg_attr(not(feature = "_completions"), allow(dead_code))]
     pub(crate) fn end_calls(&mut self) {
         for block in 0..self.choice.blocks.len() {
             if self.choice.blocks[block].call().is_some() {
@@ -258,7 +251,6 @@ impl ChoiceMut<'_> {
     }
 
     /// Returns a copy of the contents that have arrived.
-    #[cfg_attr(not(feature = "google"), allow(dead_code))]
     pub(crate) fn to_contents(&self) -> Vec<Content> {
         let blocks = self.choice.in_order().into_iter().map(|block| &self.choice.blocks[block]);
         blocks.cloned().filter_map(Block::into_content).collect()

@@ -111,12 +111,12 @@ pub trait Dialect: Clone + fmt::Debug + Sized + Send + Sync + 'static {
         let _ = endpoint;
     }
 
-    /// Returns the URL of an operation. [`Endpoint::url`] appends path segments to the base URL,
-    /// [`Endpoint::unsupported`] is the error of an operation that the vendor does not offer.
+    /// Returns the URL of an operation. `Endpoint::url` appends path segments to the base URL,
+    /// `Endpoint::unsupported` is the error of an operation that the vendor does not offer.
     fn url(&self, endpoint: &Endpoint, operation: Operation) -> Result<Url, ProviderError>;
 
     /// Adds headers that depend on the settings or the request. The key and the content type are
-    /// added by the client. [`set_header`](super::set_header) adds a value that is not logged.
+    /// added by the client. `set_header` adds a value that is not logged.
     fn headers(
         &self,
         operation: Operation,
@@ -172,13 +172,13 @@ pub trait Dialect: Clone + fmt::Debug + Sized + Send + Sync + 'static {
 /// Reads one reply. The data is borrowed for the duration of the call; what is kept is copied once,
 /// into the [`Reply`].
 pub trait Decoder: Send + Unpin + 'static {
-    /// Reads a complete (non-streaming) reply. [`Reply::end`] need not be called.
+    /// Reads a complete (non-streaming) reply. `Reply::end` need not be called.
     fn complete(&mut self, body: &[u8], reply: &mut Reply) -> Result<(), ProviderError>;
 
-    /// Reads an event of a streamed reply. The last one calls [`Reply::end`].
+    /// Reads an event of a streamed reply. The last one calls `Reply::end`.
     fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError>;
 
-    /// Is called at the end of a body whose reply has not ended. Fails, or calls [`Reply::end`].
+    /// Is called at the end of a body whose reply has not ended. Fails, or calls `Reply::end`.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
         let _ = reply;
         Err(truncated())

@@ -54,6 +54,8 @@ impl<'a, M: SerializeMap> Fields<'a, M> {
         self.map.serialize_entry(name, value)
     }
 
+    // Callers have fields of that type.
+    #[allow(clippy::ref_option)]
     pub(crate) fn set_some<T: Serialize>(
         &mut self,
         name: &'static str,

@@ -1,7 +1,7 @@
 //! Lenient types for the JSON of servers. A value of an unexpected kind is read as absent, never as
 //! an error, and strings are borrowed from the event where that is possible.
 //!
-//! Fields are declared with `#[serde(borrow, default)]` (`Count` and `Flag` need no `borrow`).
+//! A struct of them has `#[serde(default)]`, and `#[serde(borrow)]` on its first field that borrows.
 //! Do not use serde's `untagged`, `tag` or `flatten` for replies: they copy the event into a tree.
 
 use std::borrow::Cow;
@@ -138,185 +138,172 @@ pub(crate) fn arguments(text: &str) -> Value {
     if read.is_null() { Value::Object(Map::new()) } else { read }
 }
 
+/// A type that is read from any JSON: a value of an unexpected kind becomes the default.
+trait Lenient<'de>: Default {
+    fn from_bool(_: bool) -> Self {
+        Self::default()
+    }
+
+    fn from_i64(_: i64) -> Self {
+        Self::default()
+    }
+
+    fn from_u64(_: u64) -> Self {
+        Self::default()
+    }
+
+    fn from_f64(_: f64) -> Self {
+        Self::default()
+    }
+
+    fn from_text(_: Cow<'de, str>) -> Self {
+        Self::default()
+    }
+
+    fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
+
+    fn from_map<A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
+}
+
+/// The visitor of all lenient types.
 struct As<T>(PhantomData<T>);
 
-/// Visitor methods that read a value of an unexpected kind as absent.
-macro_rules! absent {
-    ($($kind:ident)*) => { $(absent!(@ $kind);)* };
-    (@ bool) => { fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> { Ok(Self::Value::default()) } };
-    (@ i64) => { fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> { Ok(Self::Value::default()) } };
-    (@ u64) => { fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> { Ok(Self::Value::default()) } };
-    (@ f64) => { fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> { Ok(Self::Value::default()) } };
-    (@ str) => { fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> { Ok(Self::Value::default()) } };
-    (@ seq) => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
+impl<'de, T: Lenient<'de>> Visitor<'de> for As<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(T::from_bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<T, E> {
+        Ok(T::from_i64(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<T, E> {
+        Ok(T::from_u64(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<T, E> {
+        Ok(T::from_f64(value))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<T, E> {
+        Ok(T::from_text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<T, E> {
+        Ok(T::from_text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
+        T::from_seq(seq)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::from_map(map)
+    }
+}
+
+macro_rules! deserialize {
+    ([$($generics:tt)*] $type:ty) => {
+        impl<$($generics)*> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(As::<$type>(PhantomData))
+            }
         }
     };
-    (@ map) => {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
 }
 
-/// What all visitors have in common: they accept any value, and `null` is absent.
-macro_rules! lenient {
-    () => {
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("any value")
-        }
+deserialize!(['de: 'a, 'a] Text<'a>);
+deserialize!(['de] Count);
+deserialize!(['de] Flag);
+deserialize!(['de, T: Deserialize<'de>] List<T>);
+deserialize!(['de, T: Deserialize<'de>] Maybe<T>);
+deserialize!(['de: 'a, 'a] Mixed<'a>);
 
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
-        }
-    };
-}
-
-impl<'de> Visitor<'de> for As<Text<'de>> {
-    type Value = Text<'de>;
-
-    lenient!();
-    absent!(bool i64 u64 f64 seq map);
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Borrowed(text))))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
-        Ok(Text(Some(Cow::Owned(text.to_owned()))))
+impl<'de: 'a, 'a> Lenient<'de> for Text<'a> {
+    fn from_text(text: Cow<'de, str>) -> Self {
+        Self(Some(text))
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(As::<Text<'de>>(PhantomData))
+impl<'de> Lenient<'de> for Count {
+    fn from_u64(count: u64) -> Self {
+        Self(Some(count))
+    }
+
+    fn from_f64(count: f64) -> Self {
+        Self(count.to_string().parse().ok())
+    }
+
+    fn from_text(text: Cow<'de, str>) -> Self {
+        Self(text.trim().parse().ok())
     }
 }
 
-impl<'de> Visitor<'de> for As<Count> {
-    type Value = Count;
-
-    lenient!();
-    absent!(bool i64 seq map);
-
-    fn visit_u64<E>(self, count: u64) -> Result<Count, E> {
-        Ok(Count(Some(count)))
-    }
-
-    fn visit_f64<E>(self, count: f64) -> Result<Count, E> {
-        Ok(Count(count.to_string().parse().ok()))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Count, E> {
-        Ok(Count(text.trim().parse().ok()))
+impl Lenient<'_> for Flag {
+    fn from_bool(flag: bool) -> Self {
+        Self(Some(flag))
     }
 }
 
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(As::<Count>(PhantomData))
-    }
-}
-
-impl<'de> Visitor<'de> for As<Flag> {
-    type Value = Flag;
-
-    lenient!();
-    absent!(i64 u64 f64 str seq map);
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Flag, E> {
-        Ok(Flag(Some(flag)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(As::<Flag>(PhantomData))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for As<List<T>> {
-    type Value = List<T>;
-
-    lenient!();
-    absent!(bool i64 u64 f64 str map);
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
+impl<'de, T: Deserialize<'de>> Lenient<'de> for List<T> {
+    fn from_seq<A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
         let mut list = Vec::new();
         while let Some(Maybe(item)) = seq.next_element::<Maybe<T>>()? {
             list.extend(item);
         }
-        Ok(List(list))
+        Ok(Self(list))
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(As::<List<T>>(PhantomData))
+impl<'de, T: Deserialize<'de>> Lenient<'de> for Maybe<T> {
+    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(|value| Self(Some(value)))
     }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for As<Maybe<T>> {
-    type Value = Maybe<T>;
-
-    lenient!();
-    absent!(bool i64 u64 f64 str seq);
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Maybe<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|value| Maybe(Some(value)))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(As::<Maybe<T>>(PhantomData))
-    }
-}
-
-impl<'de> Visitor<'de> for As<Mixed<'de>> {
-    type Value = Mixed<'de>;
-
-    lenient!();
-
-    fn visit_bool<E>(self, value: bool) -> Result<Mixed<'de>, E> {
-        Ok(Mixed::Other(value.into()))
+impl<'de: 'a, 'a> Lenient<'de> for Mixed<'a> {
+    fn from_bool(value: bool) -> Self {
+        Self::Other(value.into())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Mixed<'de>, E> {
-        Ok(Mixed::Other(value.into()))
+    fn from_i64(value: i64) -> Self {
+        Self::Other(value.into())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Mixed<'de>, E> {
-        Ok(Mixed::Other(value.into()))
+    fn from_u64(value: u64) -> Self {
+        Self::Other(value.into())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Mixed<'de>, E> {
-        Ok(Mixed::Other(value.into()))
+    fn from_f64(value: f64) -> Self {
+        Self::Other(value.into())
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Mixed<'de>, E> {
-        Ok(Mixed::Text(Cow::Borrowed(text)))
+    fn from_text(text: Cow<'de, str>) -> Self {
+        Self::Text(text)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Mixed<'de>, E> {
-        Ok(Mixed::Text(Cow::Owned(text.to_owned())))
+    fn from_seq<A: SeqAccess<'de>>(seq: A) -> Result<Self, A::Error> {
+        Value::deserialize(SeqAccessDeserializer::new(seq)).map(Self::Other)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Mixed<'de>, A::Error> {
-        Value::deserialize(SeqAccessDeserializer::new(seq)).map(Mixed::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Mixed<'de>, A::Error> {
-        Value::deserialize(MapAccessDeserializer::new(map)).map(Mixed::Other)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Mixed<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(As::<Mixed<'de>>(PhantomData))
+    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        Value::deserialize(MapAccessDeserializer::new(map)).map(Self::Other)
     }
 }
 

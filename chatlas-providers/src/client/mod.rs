@@ -25,23 +25,29 @@ use std::sync::Arc;
 use chatlas_core::ProviderError;
 use chatlas_core::provider::{Protocol, Vendor};
 
-#[cfg(feature = "bedrock")]
-pub use aws_event_stream::AwsEventStream;
-pub use choice::{CallPiece, ChoiceMut, Words};
 pub(crate) use decode::MAX_EVENT;
-pub use decode::{Frame, Framing, OnFrame};
-#[cfg(feature = "bedrock")]
 pub(crate) use dialect::truncated;
-pub use dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead};
 pub(crate) use endpoint::set_header;
-pub use endpoint::{Endpoint, KeyIn, KeyNeeded};
-pub use reply::Reply;
-pub use sse::Sse;
+pub use endpoint::{KeyIn, KeyNeeded};
 use wire::Wire;
 
-pub use crate::http::attempts::Signer;
 pub(crate) use crate::http::malformed;
 use crate::http::{HttpOptions, variable};
+
+// The bound of `Client` makes them public. They are for the dialects of this crate alone.
+#[cfg(feature = "bedrock")]
+#[doc(hidden)]
+pub use aws_event_stream::AwsEventStream;
+#[doc(hidden)]
+pub use {
+    crate::http::attempts::Signer,
+    choice::{CallPiece, ChoiceMut, Words},
+    decode::{Frame, Framing, OnFrame},
+    dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead},
+    endpoint::Endpoint,
+    reply::Reply,
+    sse::Sse,
+};
 
 /// A model behind an API whose protocol is `D`.
 ///

@@ -51,33 +51,26 @@ impl Framing for Sse {
             piece.advance(1);
         }
         if self.carry.is_empty() {
-            match self.scan(piece) {
-                Some(length) => {
-                    self.dispatch(&piece[..length], on_frame)?;
-                    piece.advance(length);
-                }
-                None => {
-                    self.carry.extend_from_slice(piece);
-                    piece.clear();
-                }
+            if let Some(length) = self.scan(piece) {
+                self.dispatch(&piece[..length], on_frame)?;
+                piece.advance(length);
+            } else {
+                self.carry.extend_from_slice(piece);
+                piece.clear();
             }
         } else {
             let before = self.carry.len();
             let mut carry = std::mem::take(&mut self.carry);
             carry.extend_from_slice(piece);
-            match self.scan(&carry) {
-                Some(length) => {
-                    self.dispatch(&carry[..length], on_frame)?;
-                    // The capacity is kept for the next event that is split.
-                    carry.clear();
-                    self.carry = carry;
-                    piece.advance(length - before);
-                }
-                None => {
-                    self.carry = carry;
-                    piece.clear();
-                }
+            if let Some(length) = self.scan(&carry) {
+                self.dispatch(&carry[..length], on_frame)?;
+                // The capacity is kept for the next event that is split.
+                carry.clear();
+                piece.advance(length - before);
+            } else {
+                piece.clear();
             }
+            self.carry = carry;
         }
         if self.carry.len() > MAX_EVENT {
             let limit = MAX_EVENT >> 20;

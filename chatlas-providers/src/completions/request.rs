@@ -174,6 +174,7 @@ enum Format<'a> {
 }
 
 #[derive(Serialize)]
+#[allow(clippy::struct_field_names)]
 struct Schema<'a> {
     name: &'a str,
     schema: &'a Value,

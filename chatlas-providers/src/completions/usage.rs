@@ -26,6 +26,7 @@ pub(super) struct Counts {
 /// The parts of a count.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_field_names)]
 struct Details {
     cached_tokens: Count,
     cache_write_tokens: Count,

@@ -8,9 +8,8 @@ use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::INVENTED_ID;
 use super::media::{Medium, is_server_tool};
-use super::request::generation;
+use super::{call_id, model_name};
 use crate::client::fields::{Fields, ModelText};
 
 /// The text of a user's turn without any: the API requires one.
@@ -91,7 +90,7 @@ fn user_parts<'a>(model: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>
                 parts.push(Data::Medium(Medium(media)).into());
             }
             Content::ToolResult(result) => {
-                let inside = generation(model).is_some_and(|number| number >= 3);
+                let inside = model_name::generation(model).is_some_and(|number| number >= 3);
                 parts.push(Data::Result(result, inside).into());
                 if !inside {
                     parts.extend(media_of(result).map(|medium| Data::Medium(medium).into()));
@@ -181,7 +180,7 @@ struct Call<'a>(&'a ToolRequest);
 impl Serialize for Call<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = Fields::new(serializer, None)?;
-        fields.set_some("id", &own_id(&self.0.id))?;
+        fields.set_some("id", &call_id::own(&self.0.id))?;
         fields.set("name", &self.0.name)?;
         match &self.0.arguments {
             Value::Null => fields.set("args", &Map::new())?,
@@ -207,7 +206,7 @@ struct Response<'a> {
 impl Serialize for Response<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = Fields::new(serializer, None)?;
-        fields.set_some("id", &own_id(&self.result.id))?;
+        fields.set_some("id", &call_id::own(&self.result.id))?;
         fields.set("name", &self.result.name)?;
         fields.set("response", &Outcome(&self.result.outcome))?;
         let media: Vec<Medium<'_>> = media_of(self.result).filter(|_| self.inside).collect();
@@ -239,9 +238,4 @@ fn media_of(result: &ToolResult) -> impl Iterator<Item = Medium<'_>> {
         Content::Image(media) | Content::Document(media) => Some(Medium(media)),
         _ => None,
     })
-}
-
-/// Returns the id of a call, unless it was invented here: then the API does not know it.
-fn own_id(id: &str) -> Option<&str> {
-    (!id.is_empty() && !id.starts_with(INVENTED_ID)).then_some(id)
 }

@@ -5,45 +5,34 @@ use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::client::json::{Count, List, Maybe, Raw, Text, parse, read};
+use crate::client::json::{Count, List, Maybe, Text, value};
 use crate::http::snippet;
 
-/// `{"error": …}`.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default)]
-    error: Raw<'a>,
-}
-
 #[derive(Default, Deserialize)]
-struct Status<'a> {
-    #[serde(default)]
+#[serde(default)]
+struct Failure<'a> {
     code: Count,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     status: Text<'a>,
-    #[serde(borrow, default)]
     message: Text<'a>,
-    #[serde(borrow, default)]
     details: List<Detail<'a>>,
 }
 
 /// The fields of `ErrorInfo`, `RetryInfo` and `RequestInfo`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Detail<'a> {
-    #[serde(borrow, default, rename = "@type")]
+    #[serde(borrow, rename = "@type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     reason: Text<'a>,
-    #[serde(borrow, default)]
     retry_delay: Text<'a>,
-    #[serde(borrow, default)]
     request_id: Text<'a>,
 }
 
-impl<'a> Status<'a> {
+impl<'a> Failure<'a> {
     /// Returns a field of the detail of that type.
     fn detail<'s>(
         &'s self,
@@ -58,28 +47,25 @@ impl<'a> Status<'a> {
 
 /// Reads a response with a failure status.
 pub(super) fn explain(status: u16, body: &str) -> ProviderError {
+    let parsed: Value = serde_json::from_str(body).unwrap_or_default();
     // A stream that is not an event stream is a list of chunks.
-    let (mut repaired, mut repaired_list) = (String::new(), String::new());
-    let object: Option<Maybe<Envelope<'_>>> = read(body.as_bytes(), &mut repaired).ok();
-    let list: Option<List<Envelope<'_>>> = read(body.as_bytes(), &mut repaired_list).ok();
-    let first = list.and_then(|list| list.0.into_iter().next());
-    let envelope = object.and_then(|object| object.0).or(first);
-    match envelope.and_then(|envelope| typed(envelope.error?, Some(status))) {
-        Some(error) => error,
-        None => ProviderError::new(kind(status, "", "", ""), snippet(body)).with_status(status),
-    }
+    let first = parsed.as_array().and_then(|list| list.first()).unwrap_or(&parsed);
+    let error = first.get("error").and_then(|error| typed(error, Some(status)));
+    error.unwrap_or_else(|| {
+        ProviderError::new(kind(status, "", "", ""), snippet(body)).with_status(status)
+    })
 }
 
 /// Reads the `error` of a reply.
 pub(super) fn reported(error: &RawValue) -> Option<ProviderError> {
-    typed(error, None)
+    typed(&value(Some(error)), None)
 }
 
-fn typed(error: &RawValue, status: Option<u16>) -> Option<ProviderError> {
-    let read = if error.get().starts_with('"') {
-        Status { message: parse(Some(error))?, ..Status::default() }
+fn typed(error: &Value, status: Option<u16>) -> Option<ProviderError> {
+    let read = if error.is_string() {
+        Failure { message: Text::deserialize(error).ok()?, ..Failure::default() }
     } else {
-        parse::<Maybe<Status<'_>>>(Some(error))?.0?
+        Maybe::<Failure<'_>>::deserialize(error).ok()?.0?
     };
     let message =
         read.message.non_empty().unwrap_or("the server reported an error without a message");

@@ -6,13 +6,17 @@ use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
 use reqwest::Url;
 use serde_json::value::RawValue;
 
+use super::operation::{as_event_stream, method};
+use super::quirks::Quirks;
 use super::reply::Decoder;
 use super::request::{self, Body, CountBody, Settings};
+#[cfg(feature = "vertex")]
+use super::resource::Resource;
 use super::{error, models};
 use crate::client::fields;
 use crate::client::{Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse};
 
-/// Sent to Google's own host with a key only. Google's own libraries prefer this variable, too.
+/// The Gemini API. Google's own libraries also prefer `GOOGLE_API_KEY` to `GEMINI_API_KEY`.
 static GEMINI: Vendor =
     Vendor::new("gcp.gemini", "https://generativelanguage.googleapis.com/v1beta")
         .with_api_key_env("GOOGLE_API_KEY")
@@ -21,7 +25,7 @@ static GEMINI: Vendor =
 /// A Gemini model, over the [Gemini API](https://ai.google.dev/api).
 ///
 /// **Authentication.** The key of the environment variable `GOOGLE_API_KEY` or `GEMINI_API_KEY`, or
-/// of [`with_api_key`](Self::with_api_key). It is sent in the header `x-goog-api-key`, never in the
+/// of [`with_api_key`](Client::with_api_key). It is sent in the header `x-goog-api-key`, never in the
 /// URL.
 ///
 /// **Requests.** Each request contains the complete conversation. Thought signatures are sent back
@@ -50,41 +54,7 @@ pub struct GenerateContent {
     pub(super) settings: Settings,
     /// The project and the location, on Vertex AI.
     #[cfg(feature = "vertex")]
-    pub(super) resource: Option<super::vertex::Resource>,
-}
-
-/// How products with this protocol differ. The default is the Gemini API.
-#[derive(Clone, Copy, Debug)]
-pub struct Quirks {
-    /// The name of the product in error messages.
-    pub(super) title: &'static str,
-    /// Whether a reply has parts for the tools that the product runs, if the request asks for them.
-    pub(super) reports_server_tools: bool,
-    /// Whether the web search can exclude domains.
-    pub(super) blocks_domains: bool,
-    /// Whether a request to count tokens contains a complete request.
-    pub(super) counts_whole_requests: bool,
-    /// Whether models belong to a project and a location of Google Cloud.
-    #[cfg(feature = "vertex")]
-    pub(super) has_resources: bool,
-}
-
-impl Quirks {
-    /// The Gemini API.
-    pub const GEMINI: Self = Self {
-        title: "the Gemini API",
-        reports_server_tools: true,
-        blocks_domains: false,
-        counts_whole_requests: true,
-        #[cfg(feature = "vertex")]
-        has_resources: false,
-    };
-}
-
-impl Default for Quirks {
-    fn default() -> Self {
-        Self::GEMINI
-    }
+    pub(super) resource: Option<Resource>,
 }
 
 impl Gemini {
@@ -136,7 +106,7 @@ impl Dialect for GenerateContent {
             quirks,
             settings: Settings::default(),
             #[cfg(feature = "vertex")]
-            resource: quirks.has_resources.then(|| super::vertex::Resource::new(endpoint)),
+            resource: quirks.has_resources.then(|| Resource::new(endpoint)),
         }
     }
 
@@ -165,11 +135,11 @@ impl Dialect for GenerateContent {
         let Self { quirks, settings, .. } = self;
         let Call { vendor, model, request, operation, tools } = *call;
         request::check(quirks, &request.params, settings)?;
-        let whole = Body { quirks, vendor: vendor.name, model, settings, request, tools };
+        let view = Body { quirks, vendor: vendor.name, model, settings, request, tools };
         if operation == Operation::Count {
-            fields::write(body, &CountBody(whole))
+            fields::write(body, &CountBody(view))
         } else {
-            fields::write(body, &whole)
+            fields::write(body, &view)
         }
     }
 
@@ -188,22 +158,4 @@ impl Dialect for GenerateContent {
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
         models::count(body)
     }
-}
-
-/// Returns the method of the model that performs an operation.
-pub(super) fn method(operation: Operation) -> Option<&'static str> {
-    match operation {
-        Operation::Chat => Some("generateContent"),
-        Operation::Stream => Some("streamGenerateContent"),
-        Operation::Count => Some("countTokens"),
-        Operation::Models => None,
-    }
-}
-
-/// Requests server-sent events. Without that parameter, a stream is a list of JSON objects.
-pub(super) fn as_event_stream(mut url: Url, operation: Operation) -> Url {
-    if operation == Operation::Stream {
-        url.query_pairs_mut().append_pair("alt", "sse");
-    }
-    url
 }

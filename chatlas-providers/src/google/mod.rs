@@ -1,23 +1,27 @@
 //! Google's models, over
 //! [`generateContent`](https://ai.google.dev/api/generate-content): the Gemini API and Vertex AI.
 
+mod call_id;
 mod contents;
 mod error;
 mod gemini;
 mod media;
+mod model_name;
 mod models;
+mod operation;
+mod quirks;
 mod reply;
 mod request;
+#[cfg(feature = "vertex")]
+mod resource;
 mod schema;
 mod sources;
 #[cfg(feature = "vertex")]
 mod vertex;
 mod wire;
 
-pub use gemini::{Gemini, GenerateContent, Quirks};
+pub use gemini::{Gemini, GenerateContent};
+pub use quirks::Quirks;
 pub use reply::Decoder;
 #[cfg(feature = "vertex")]
 pub use vertex::Vertex;
-
-/// The beginning of an id of a call that was invented here. The API never receives one.
-const INVENTED_ID: &str = "invented_call_";

@@ -7,35 +7,30 @@ use crate::client::Page;
 use crate::client::json::{Count, List, Maybe, Raw, Text, parse, read};
 use crate::http::malformed;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Models<'a> {
-    #[serde(borrow, default)]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Listing<'a> {
+    #[serde(borrow)]
     models: Raw<'a>,
     /// The list of Vertex AI.
-    #[serde(borrow, default)]
     publisher_models: Raw<'a>,
-    #[serde(borrow, default)]
     next_page_token: Text<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Entry<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     display_name: Text<'a>,
-    #[serde(default)]
     input_token_limit: Count,
-    #[serde(default)]
     output_token_limit: Count,
 }
 
 /// Reads a page of the list of models.
 pub(super) fn page(body: &[u8]) -> Result<Page, ProviderError> {
     let mut repaired = String::new();
-    let page: Maybe<Models<'_>> = read(body, &mut repaired)?;
+    let page: Maybe<Listing<'_>> = read(body, &mut repaired)?;
     let missing = || malformed("it has no list of models");
     let page = page.0.ok_or_else(missing)?;
     let list = page.models.or(page.publisher_models).filter(|list| list.get().starts_with('['));
@@ -57,10 +52,9 @@ fn model(entry: &Entry<'_>) -> Model {
     model
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Counted {
-    #[serde(default)]
     total_tokens: Count,
 }
 

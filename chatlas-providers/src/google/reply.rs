@@ -1,7 +1,6 @@
 //! Reads a reply of `generateContent`, complete or chunk by chunk.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, RandomState};
 
 use chatlas_core::content::{
     Content, Media, MediaSource, Replay, ServerTool, Text, Thinking, ToolRequest,
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use super::media::server_tool;
 use super::sources::Sources;
 use super::wire::{Call, Candidate, Chunk, Part, Tally};
-use super::{INVENTED_ID, error};
+use super::{call_id, error};
 use crate::client::json::{List, Maybe, read};
 use crate::client::{self, ChoiceMut, Frame, Reply};
 use crate::http::malformed;
@@ -45,10 +44,7 @@ impl client::Decoder for Decoder {
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
         let is_unfinished = |candidate: &Progress| candidate.finish_reason.is_none();
         if self.candidates.is_empty() || self.candidates.values().any(is_unfinished) {
-            return Err(ProviderError::new(
-                ProviderErrorKind::TruncatedStream,
-                "the reply broke off before its end",
-            ));
+            return Err(client::truncated());
         }
         self.finish(reply)?;
         reply.end();
@@ -102,7 +98,7 @@ impl Decoder {
             let call = part.function_call.0.as_ref().map(|call| {
                 self.calls += 1;
                 let id = call.id.to_owned();
-                id.unwrap_or_else(|| invented_id(reply.id(), self.calls))
+                id.unwrap_or_else(|| call_id::invent(reply.id(), self.calls))
             });
             progress.add(part, call, self.vendor, &mut reply.choice(index)?);
         }
@@ -192,7 +188,7 @@ impl Progress {
             request.replay = replay(json!({}));
             choice.content(self.next_order(), Content::ToolRequest(request));
         } else if let Some(text) = &part.text.0 {
-            match (replay(json!({})), is_thought) {
+            match (signature, is_thought) {
                 (None, true) => choice.thinking(self.order_of(TextKind::Thought, text), text),
                 (None, false) => choice.text(self.order_of(TextKind::Answer, text), text),
                 (Some(_), true) => {
@@ -204,8 +200,9 @@ impl Progress {
                 (Some(_), false) if text.is_empty() => {
                     self.add_signature(replay(json!({"text": ""})), choice);
                 }
-                (Some(replay), false) => {
-                    let text = Text::new(text.as_ref()).with_replay(replay);
+                (Some(_), false) => {
+                    let mut text = Text::new(text.as_ref());
+                    text.replay = replay(json!({}));
                     choice.content(self.next_order(), Content::Text(text));
                 }
             }
@@ -269,15 +266,6 @@ fn medium(part: &Part<'_>) -> Option<Content> {
     let media = Media::new(source);
     let is_image = mime_type.starts_with("image/");
     Some(if is_image { Content::Image(media) } else { Content::Document(media) })
-}
-
-/// Returns an id for a call to which the API gave none. It depends on the reply and on the position
-/// of the call, not on how the stream is split into chunks.
-fn invented_id(response_id: Option<&str>, call: usize) -> String {
-    match response_id {
-        Some(id) => format!("{INVENTED_ID}{id}_{call}"),
-        None => format!("{INVENTED_ID}{:016x}_{call}", RandomState::new().hash_one(call)),
-    }
 }
 
 /// Returns the error of a prompt that a filter blocked.

@@ -1,16 +1,14 @@
 //! The request body of `generateContent`, written straight from the conversation.
 
-use chatlas_core::{
-    ChatRequest, ModelParams, OutputSchema, ProviderError, ToolDefinition, WebFetch, WebSearch,
-};
-use serde::ser::{Error as _, SerializeMap};
+use chatlas_core::{ChatRequest, ModelParams, ProviderError, ToolDefinition, WebFetch, WebSearch};
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::contents::Contents;
-use super::gemini::Quirks;
-use super::schema;
+use super::quirks::Quirks;
+use super::{model_name, schema};
 use crate::client::fields::{Fields, refuse};
 
 /// The settings that only Google has.
@@ -36,18 +34,20 @@ pub(super) struct Body<'a> {
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = Fields::new(serializer, Some(&self.request.params.extra))?;
-        self.write(&mut fields)?;
-        if let Some(config) = self.tool_config() {
-            fields.merge("toolConfig", &config)?;
-        }
-        fields.end()
+        WithExtra { body: self, extra: &self.request.params.extra }.serialize(serializer)
     }
 }
 
-impl Body<'_> {
-    fn write<M: SerializeMap>(&self, fields: &mut Fields<'_, M>) -> Result<(), M::Error> {
-        let Self { vendor, model, settings, request, tools, .. } = *self;
+/// A body with these vendor-specific fields.
+struct WithExtra<'a> {
+    body: &'a Body<'a>,
+    extra: &'a Map<String, Value>,
+}
+
+impl Serialize for WithExtra<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Body { vendor, model, request, tools, .. } = *self.body;
+        let mut fields = Fields::new(serializer, Some(self.extra))?;
         fields.set("contents", &Contents { vendor, model, turns: &request.turns })?;
         // Google refuses an empty text.
         let prompt = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
@@ -58,13 +58,19 @@ impl Body<'_> {
         if !tools.is_empty() {
             fields.set("tools", tools)?;
         }
-        let config = Config::new(model, settings, &request.params, request.output.as_deref());
-        if config != Config::default() {
+        if let Some(config) = self.body.tool_config() {
+            fields.merge("toolConfig", &config)?;
+        }
+        // A tree, so that an empty object is left out: the settings are few.
+        let config = serde_json::to_value(GenerationConfig(self.body)).map_err(S::Error::custom)?;
+        if config != json!({}) {
             fields.merge("generationConfig", &config)?;
         }
-        Ok(())
+        fields.end()
     }
+}
 
+impl Body<'_> {
     /// The API refuses its own tools beside functions without this.
     fn tool_config(&self) -> Option<ToolConfig> {
         let Settings { web_search, web_fetch, code_execution, .. } = self.settings;
@@ -96,19 +102,17 @@ pub(super) struct CountBody<'a>(pub(super) Body<'a>);
 
 impl Serialize for CountBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = serde_json::to_value(&self.0).map_err(S::Error::custom)?;
-        let model = self.0.model;
-        if let Value::Object(fields) = &mut body {
-            if self.0.quirks.counts_whole_requests {
-                let name =
-                    if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
-                fields.insert("model".to_owned(), name.into());
-                body = json!({"generateContentRequest": body});
-            } else {
-                fields.remove("toolConfig");
-            }
+        let body = &self.0;
+        let mut extra = body.request.params.extra.clone();
+        if !body.quirks.counts_whole_requests {
+            extra.remove("toolConfig");
+            return WithExtra { body, extra: &extra }.serialize(serializer);
         }
-        body.serialize(serializer)
+        let collection = if body.model.contains('/') { "" } else { "models/" };
+        extra.insert("model".to_owned(), format!("{collection}{}", body.model).into());
+        let mut fields = Fields::new(serializer, None)?;
+        fields.set("generateContentRequest", &WithExtra { body, extra: &extra })?;
+        fields.end()
     }
 }
 
@@ -139,113 +143,91 @@ pub(super) fn check(
     )
 }
 
-/// Returns the number in the name of a model: 2 for `gemini-2.5-flash`.
-pub(super) fn generation(model: &str) -> Option<u32> {
-    let rest = model.rsplit('/').next()?.strip_prefix("gemini-")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+/// The tools of a request: those that Google runs, then the functions.
+pub(super) fn tools<'a>(tools: &'a [ToolDefinition], settings: &'a Settings) -> Vec<Tool<'a>> {
+    let search = settings.web_search.as_ref();
+    let search = search.map(|tool| Tool::GoogleSearch { exclude_domains: &tool.blocked_domains });
+    let fetch = settings.web_fetch.as_ref().map(|_| Tool::UrlContext {});
+    let code = settings.code_execution.then_some(Tool::CodeExecution {});
+    let functions = || Tool::FunctionDeclarations(tools.iter().map(Function::new).collect());
+    let functions = (!tools.is_empty()).then(functions);
+    [search, fetch, code, functions].into_iter().flatten().collect()
 }
 
-/// The tools that Google runs, then the functions.
-pub(super) fn tools(tools: &[ToolDefinition], settings: &Settings) -> Vec<Value> {
-    let mut list = Vec::new();
-    if let Some(search) = &settings.web_search {
-        let domains = &search.blocked_domains;
-        list.push(if domains.is_empty() {
-            json!({"googleSearch": {}})
-        } else {
-            json!({"googleSearch": {"excludeDomains": domains}})
-        });
-    }
-    if settings.web_fetch.is_some() {
-        list.push(json!({"urlContext": {}}));
-    }
-    if settings.code_execution {
-        list.push(json!({"codeExecution": {}}));
-    }
-    if !tools.is_empty() {
-        let functions: Vec<Value> = tools.iter().map(declaration).collect();
-        list.push(json!({"functionDeclarations": functions}));
-    }
-    list
+/// An object with one field, which is named after the variant.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(super) enum Tool<'a> {
+    GoogleSearch {
+        #[serde(skip_serializing_if = "<[_]>::is_empty")]
+        exclude_domains: &'a [String],
+    },
+    UrlContext {},
+    CodeExecution {},
+    FunctionDeclarations(Vec<Function<'a>>),
 }
 
-fn declaration(tool: &ToolDefinition) -> Value {
-    let mut function = json!({"name": tool.name, "description": tool.description});
-    let schema = &*tool.parameters;
-    let closed = matches!(schema["additionalProperties"], Value::Null | Value::Bool(false));
-    let is_empty = schema["properties"].as_object().is_none_or(Map::is_empty);
-    match schema::subset(schema, false) {
-        Some(subset) => function["parameters"] = subset,
-        // A function without parameters has no schema: Google refuses an empty one.
-        None if closed && is_empty => {}
-        None => function["parametersJsonSchema"] = schema.clone(),
-    }
-    function
-}
-
-/// `generationConfig`.
-#[derive(Default, PartialEq, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Config<'a> {
+pub(super) struct Function<'a> {
+    name: &'a str,
+    description: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
+    parameters: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    top_p: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_k: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_output_tokens: Option<u32>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    stop_sequences: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seed: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    frequency_penalty: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    presence_penalty: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    candidate_count: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_config: Option<Thinking>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_mime_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_schema: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response_json_schema: Option<&'a Value>,
+    parameters_json_schema: Option<&'a Value>,
 }
 
-impl<'a> Config<'a> {
-    fn new(
-        model: &str,
-        settings: &Settings,
-        params: &'a ModelParams,
-        output: Option<&'a OutputSchema>,
-    ) -> Self {
-        let response_schema = output.and_then(|output| schema::subset(&output.schema, true));
-        let is_subset = response_schema.is_some();
+impl<'a> Function<'a> {
+    fn new(tool: &'a ToolDefinition) -> Self {
+        let schema = &*tool.parameters;
+        let parameters = schema::subset(schema, false);
+        // Google refuses the empty schema of a function without parameters.
+        let is_needed = parameters.is_none() && !schema::is_empty_object(schema);
         Self {
-            temperature: params.temperature,
-            top_p: params.top_p,
-            top_k: params.top_k,
-            max_output_tokens: params.max_tokens,
-            stop_sequences: &params.stop_sequences,
-            seed: params.seed,
-            frequency_penalty: params.frequency_penalty,
-            presence_penalty: params.presence_penalty,
-            candidate_count: params.choice_count,
-            thinking_config: thinking(model, settings, params.reasoning_level.as_deref()),
-            response_mime_type: output.map(|_| "application/json"),
-            response_schema,
-            response_json_schema: output.filter(|_| !is_subset).map(|output| &output.schema),
+            name: &tool.name,
+            description: &tool.description,
+            parameters,
+            parameters_json_schema: is_needed.then_some(schema),
         }
     }
 }
 
-/// `thinkingConfig`.
-#[derive(Debug, Default, PartialEq, Serialize)]
+/// `generationConfig`.
+struct GenerationConfig<'a>(&'a Body<'a>);
+
+impl Serialize for GenerationConfig<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Body { model, settings, request, .. } = self.0;
+        let params = &request.params;
+        let mut fields = Fields::new(serializer, None)?;
+        fields.set_some("temperature", &params.temperature)?;
+        fields.set_some("topP", &params.top_p)?;
+        fields.set_some("topK", &params.top_k)?;
+        fields.set_some("maxOutputTokens", &params.max_tokens)?;
+        let stops = &params.stop_sequences;
+        fields.set_some("stopSequences", &(!stops.is_empty()).then_some(stops))?;
+        fields.set_some("seed", &params.seed)?;
+        fields.set_some("frequencyPenalty", &params.frequency_penalty)?;
+        fields.set_some("presencePenalty", &params.presence_penalty)?;
+        fields.set_some("candidateCount", &params.choice_count)?;
+        let thinking = ThinkingConfig::new(model, settings, params.reasoning_level.as_deref());
+        fields.set_some("thinkingConfig", &thinking)?;
+        if let Some(output) = &request.output {
+            fields.set("responseMimeType", "application/json")?;
+            match schema::subset(&output.schema, true) {
+                Some(subset) => fields.set("responseSchema", &subset)?,
+                None => fields.set("responseJsonSchema", &output.schema)?,
+            }
+        }
+        fields.end()
+    }
+}
+
+/// How much the model thinks, and whether it returns its thoughts.
+#[derive(Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Thinking {
+struct ThinkingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_budget: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,22 +236,22 @@ struct Thinking {
     include_thoughts: bool,
 }
 
-/// Returns how much the model thinks, and whether it returns its thoughts. A number is a budget of
-/// tokens. A word is a level; Gemini 2.5 has no levels, so the level becomes the budget of
-/// [Google's table](https://ai.google.dev/gemini-api/docs/openai#thinking).
-fn thinking(model: &str, settings: &Settings, level: Option<&str>) -> Option<Thinking> {
-    let thinking_budget = level.and_then(|level| match (level, generation(model)) {
-        ("none", _) => Some(0),
-        ("minimal" | "low", Some(2)) => Some(1024),
-        ("medium", Some(2)) => Some(8192),
-        ("high", Some(2)) => Some(24576),
-        (number, _) => number.parse().ok(),
-    });
-    let level = level.filter(|_| thinking_budget.is_none());
-    let config = Thinking {
-        thinking_budget,
-        thinking_level: level.map(str::to_ascii_uppercase),
-        include_thoughts: settings.thoughts,
-    };
-    (config != Thinking::default()).then_some(config)
+impl ThinkingConfig {
+    /// A number is a budget of tokens. A word is a level; Gemini 2.5 has no levels, so the level
+    /// becomes the budget of
+    /// [Google's table](https://ai.google.dev/gemini-api/docs/openai#thinking).
+    fn new(model: &str, settings: &Settings, level: Option<&str>) -> Option<Self> {
+        let thinking_budget =
+            level.and_then(|level| match (level, model_name::generation(model)) {
+                ("none", _) => Some(0),
+                ("minimal" | "low", Some(2)) => Some(1024),
+                ("medium", Some(2)) => Some(8192),
+                ("high", Some(2)) => Some(24576),
+                (number, _) => number.parse().ok(),
+            });
+        let level = level.filter(|_| thinking_budget.is_none());
+        let thinking_level = level.map(str::to_ascii_uppercase);
+        let config = Self { thinking_budget, thinking_level, include_thoughts: settings.thoughts };
+        (config != Self::default()).then_some(config)
+    }
 }

@@ -1,12 +1,12 @@
-//! JSON schemas in the form that Google takes.
+//! JSON schemas in the form that Google accepts.
 //!
 //! Google has two fields for a schema: one for its own subset of `OpenAPI`
-//! ([`Schema`](https://ai.google.dev/api/caching#Schema)), which every model and gateway knows, and
-//! a younger one for JSON schema as it is. What the subset can say in full is said in it.
+//! ([`Schema`](https://ai.google.dev/api/caching#Schema)), which every model and gateway supports,
+//! and a newer one for JSON schema. A schema is sent in the subset if that can express it.
 
 use serde_json::{Map, Value, json};
 
-/// What the subset takes as it is.
+/// The keywords that the subset has under the same name.
 const KEPT: [&str; 14] = [
     "title",
     "description",
@@ -24,8 +24,8 @@ const KEPT: [&str; 14] = [
     "maxProperties",
 ];
 
-/// The schema in Google's own subset, or `None` where that cannot say all of it. `ordered` tells
-/// the model to write the properties in the order in which they are required.
+/// Returns the schema in Google's own subset, or `None` if the subset cannot express all of it. With
+/// `ordered`, the model writes the properties in the order in which they are required.
 pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
     let schema = schema.as_object()?;
     let optional = optional(schema);
@@ -35,13 +35,13 @@ pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
             ("type", Value::String(name)) => {
                 written.insert("type".to_owned(), type_name(name)?.into());
             }
-            // `["string", "null"]`: a type, or nothing.
+            // `["string", "null"]`: a nullable type.
             ("type", Value::Array(names)) => {
-                let nothing = |name: &Value| name == "null";
-                let mut rest = names.iter().filter(|name| !nothing(name));
+                let is_null = |name: &Value| name == "null";
+                let mut rest = names.iter().filter(|name| !is_null(name));
                 let (Some(name), None) = (rest.next(), rest.next()) else { return None };
                 written.insert("type".to_owned(), type_name(name.as_str()?)?.into());
-                if names.iter().any(nothing) {
+                if names.iter().any(is_null) {
                     written.insert("nullable".to_owned(), true.into());
                 }
             }
@@ -67,7 +67,7 @@ pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
                 "enum" | "date-time" | "int32" | "int64" | "float" | "double" => {
                     written.insert("format".to_owned(), value.clone());
                 }
-                // Of a text it is refused; of a number, the bounds say the same.
+                // Google refuses another format of a string. That of a number repeats its bounds.
                 _ if schema
                     .get("type")
                     .is_some_and(|kind| kind == "integer" || kind == "number") => {}
@@ -76,7 +76,7 @@ pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
             ("required", Value::Array(_)) => {
                 written.insert("required".to_owned(), value.clone());
             }
-            // The subset knows no other objects than closed ones, and needs no name of a dialect.
+            // All objects of the subset are closed, and it has no `$schema`.
             ("additionalProperties", Value::Bool(false)) | ("$schema", _) => {}
             (kept, _) if KEPT.contains(&kept) => {
                 written.insert(key.clone(), value.clone());
@@ -84,7 +84,7 @@ pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
             _ => return None,
         }
     }
-    if !is_whole(&written) {
+    if !is_accepted(&written) {
         return None;
     }
     if ordered && let Some(order) = order(&written) {
@@ -93,11 +93,11 @@ pub(super) fn subset(schema: &Value, ordered: bool) -> Option<Value> {
     Some(Value::Object(written))
 }
 
-/// A choice of one schema and nothing, as that schema which may be null: the subset takes no other
-/// field, such as a description, beside a choice.
+/// Returns a choice between one schema and `null` as that schema, nullable: the subset accepts no
+/// other field, such as a description, beside a choice.
 fn optional(schema: &Map<String, Value>) -> Option<Map<String, Value>> {
     let choices = schema.get("anyOf")?.as_array()?;
-    let is_null = |choice: &&Value| choice["type"] == "null";
+    let is_null = |choice: &&Value| choice.get("type").is_some_and(|kind| kind == "null");
     let mut rest = choices.iter().filter(|choice| !is_null(choice));
     let (Some(Value::Object(one)), None) = (rest.next(), rest.next()) else { return None };
     let mut merged = one.clone();
@@ -110,9 +110,9 @@ fn optional(schema: &Map<String, Value>) -> Option<Map<String, Value>> {
     Some(merged)
 }
 
-/// Whether Google takes it: it wants a type, of an object the properties, of a list the items, and
-/// nothing beside a choice.
-fn is_whole(written: &Map<String, Value>) -> bool {
+/// Returns whether Google accepts a schema: it requires a type, the properties of an object, the
+/// items of a list, and no field beside a choice.
+fn is_accepted(written: &Map<String, Value>) -> bool {
     let any = |key: &str| written.get(key).is_some_and(|value| *value != json!({}));
     match written.get("type").and_then(Value::as_str) {
         _ if written.contains_key("anyOf") => written.len() == 1,
@@ -128,7 +128,15 @@ fn type_name(name: &str) -> Option<String> {
     known.contains(&name).then(|| name.to_ascii_uppercase())
 }
 
-/// The order of the properties, where all of them are required.
+/// Returns whether a schema is that of an object without properties.
+pub(super) fn is_empty_object(schema: &Value) -> bool {
+    let additional = schema.get("additionalProperties");
+    let is_closed = matches!(additional, None | Some(Value::Null | Value::Bool(false)));
+    let properties = schema.get("properties").and_then(Value::as_object);
+    is_closed && properties.is_none_or(Map::is_empty)
+}
+
+/// Returns the order of the properties if all of them are required.
 fn order(schema: &Map<String, Value>) -> Option<Value> {
     let properties = schema.get("properties")?.as_object()?;
     let required = schema.get("required")?.as_array()?;
@@ -142,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_subset_can_say_is_said_in_it() {
+    fn a_schema_is_written_in_the_subset() {
         let schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object", "title": "A", "additionalProperties": false, "required": ["b", "a"],
@@ -178,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_cannot_say_is_left_to_json_schema() {
+    fn a_schema_that_the_subset_cannot_express_is_not_written() {
         for schema in [
             json!({"$ref": "#/$defs/a"}),
             json!({"type": "object", "additionalProperties": {"type": "string"}}),
@@ -187,7 +195,7 @@ mod tests {
             json!({"oneOf": [{"type": "string"}]}),
             json!({"type": ["string", "integer"]}),
             json!({"type": "array", "items": {"$ref": "#/$defs/a"}}),
-            json!({"type": "unheard of"}),
+            json!({"type": "unknown"}),
             json!({"type": "string", "format": "uuid"}),
             json!({"description": "Anything."}),
             json!({"enum": ["a"]}),

@@ -18,7 +18,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Adds the sources of a chunk. Each chunk has the citations of its own words; of the other
+    /// Adds the sources of a chunk. Each chunk has the citations of its own text; of the other
     /// fields, the last one is complete.
     pub(super) fn update(&mut self, candidate: &Candidate<'_>) {
         let object = |raw| Some(json::value(raw)).filter(|value| !is_empty(value));

@@ -12,55 +12,44 @@ use serde_json::{Map, Value};
 use crate::client::json::{Count, Flag, List, Maybe, Raw, Text};
 
 /// A chunk of a streamed reply, or a complete reply.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Chunk<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) error: Raw<'a>,
-    #[serde(borrow, default)]
     pub(super) response_id: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) model_version: Text<'a>,
     // Boxed, since serde moves a struct several times, and few chunks have these fields.
-    #[serde(borrow, default)]
     pub(super) usage_metadata: Maybe<Box<Counts<'a>>>,
-    #[serde(borrow, default)]
     pub(super) prompt_feedback: Maybe<Box<Feedback<'a>>>,
-    #[serde(borrow, default)]
     pub(super) candidates: List<Candidate<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Feedback<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) block_reason: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) block_reason_message: Text<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Candidate<'a> {
-    #[serde(default)]
     pub(super) index: Count,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) content: Maybe<Parts<'a>>,
-    #[serde(borrow, default)]
     pub(super) finish_reason: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) finish_message: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) grounding_metadata: Raw<'a>,
-    #[serde(borrow, default)]
     pub(super) url_context_metadata: Raw<'a>,
-    #[serde(borrow, default)]
     pub(super) citation_metadata: Raw<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Parts<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) parts: List<Part<'a>>,
 }
 
@@ -77,31 +66,28 @@ pub(super) struct Part<'a> {
     pub(super) rest: Map<String, Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Call<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) id: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) name: Text<'a>,
-    #[serde(default)]
     pub(super) args: Value,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct InlineData<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) mime_type: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) data: Text<'a>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct FileData<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     pub(super) mime_type: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) file_uri: Text<'a>,
 }
 
@@ -141,35 +127,26 @@ impl<'de: 'a, 'a> Deserialize<'de> for Part<'a> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(super) struct Counts<'a> {
-    #[serde(default)]
     prompt_token_count: Count,
-    #[serde(default)]
     tool_use_prompt_token_count: Count,
-    #[serde(default)]
     cached_content_token_count: Count,
-    #[serde(default)]
     candidates_token_count: Count,
-    #[serde(default)]
     thoughts_token_count: Count,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     prompt_tokens_details: List<Detail<'a>>,
-    #[serde(borrow, default)]
     tool_use_prompt_tokens_details: List<Detail<'a>>,
-    #[serde(borrow, default)]
     cache_tokens_details: List<Detail<'a>>,
-    #[serde(borrow, default)]
     candidates_tokens_details: List<Detail<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Detail<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     modality: Text<'a>,
-    #[serde(default)]
     token_count: Count,
 }
 

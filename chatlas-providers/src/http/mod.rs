@@ -13,9 +13,7 @@ mod token;
 mod url;
 
 pub(crate) use attempts::{Outgoing, send};
-#[cfg(any(feature = "_completions", feature = "google"))]
-pub(crate) use body::one_line;
-pub(crate) use body::{broken_off, content_type, malformed, read_body, snippet};
+pub(crate) use body::{broken_off, content_type, malformed, one_line, read_body, snippet};
 pub use options::HttpOptions;
 pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sender::Sender;

@@ -8,12 +8,7 @@ use chatlas_core::ProviderError;
 use reqwest::{Client, Request, Response};
 
 use super::Secret;
-use super::sender::{Sender, shared};
-
-/// The maximum time to open a connection.
-pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The maximum time between two reads of a response.
-pub(super) const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(120);
+use super::sender::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_READ_TIMEOUT, Sender, shared};
 
 /// HTTP settings of a provider: timeouts, retries, headers, tracing. The defaults suit most programs.
 ///

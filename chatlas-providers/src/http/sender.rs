@@ -9,10 +9,12 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::{Client, Request, Response};
 
 use super::failure::SendError;
-#[cfg(feature = "bedrock-aws-config")]
-use super::options::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_READ_TIMEOUT};
 use super::{malformed, tls};
 
+/// The default of the maximum time to open a connection.
+pub(super) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The default of the maximum time between two reads of a response.
+pub(super) const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// The content encodings of compressed bodies. The shared client requests none of them.
 const COMPRESSIONS: [&str; 4] = ["gzip", "br", "deflate", "zstd"];
 

@@ -53,7 +53,7 @@ impl client::Decoder for Decoder {
                 ),
             ));
         }
-        self.finish(response, body, reply)
+        self.finish(&response, body, reply)
     }
 
     fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
@@ -79,24 +79,24 @@ impl client::Decoder for Decoder {
                 let order = self.outputs.item(event.output_index.0, &contents);
                 reply.first().replace(order, contents);
             }
-            "response.created" | "response.queued" | "response.in_progress" => {
-                // These events repeat the complete request.
-                if !std::mem::replace(&mut self.has_started, true) {
-                    let response: Response<'_> = json::parse(event.response).unwrap_or_default();
-                    reply.set_id(response.id.as_str());
-                    reply.set_model(response.model.as_str());
-                    reply.start();
-                }
+            // These events repeat the complete request: one of them is read.
+            "response.created" | "response.queued" | "response.in_progress"
+                if !std::mem::replace(&mut self.has_started, true) =>
+            {
+                let response: Response<'_> = json::parse(event.response).unwrap_or_default();
+                reply.set_id(response.id.as_str());
+                reply.set_model(response.model.as_str());
+                reply.start();
             }
             "response.completed" | "response.incomplete" => {
                 let mut repaired = String::new();
                 let body = event.response.map_or("null", RawValue::get).as_bytes();
                 let response: Maybe<Response<'_>> = read(body, &mut repaired)?;
-                self.finish(response.0.unwrap_or_default(), body, reply)?;
+                self.finish(&response.0.unwrap_or_default(), body, reply)?;
                 reply.end();
             }
             "response.failed" => {
-                return Err(failed(json::parse(event.response).unwrap_or_default()));
+                return Err(failed(&json::parse(event.response).unwrap_or_default()));
             }
             "error" => return Err(error::reported(&tree(data))),
             // Gateways report errors in their own form.
@@ -121,7 +121,7 @@ impl Decoder {
     /// Reads a response that is complete.
     fn finish(
         &mut self,
-        response: Response<'_>,
+        response: &Response<'_>,
         body: &[u8],
         reply: &mut Reply,
     ) -> Result<(), ProviderError> {
@@ -141,8 +141,8 @@ impl Decoder {
         }
         reply.set_id(response.id.as_str());
         reply.set_model(response.model.as_str());
-        reply.set_usage(usage(&response));
-        reply.first().set_finish(finish_reason(&response, self.found));
+        reply.set_usage(usage(response));
+        reply.first().set_finish(finish_reason(response, self.found));
         if let Some(tier) = response.service_tier.to_owned().filter(|_| self.is_openai) {
             reply.set_attribute("openai.response.service_tier", tier);
         }
@@ -160,7 +160,7 @@ impl Decoder {
                 // The phase (a comment on the way, or the answer) is required back with the text.
                 let phase = read.phase.non_empty().map(|phase| replay(json!({"phase": phase})));
                 let mut contents = Vec::with_capacity(read.content.0.len());
-                for part in read.content.0 {
+                for part in &read.content.0 {
                     self.found.refusal |= part.kind.as_str() == "refusal";
                     add_part(part, phase.as_ref(), &mut contents);
                 }
@@ -235,15 +235,14 @@ fn is_object(raw: &RawValue) -> bool {
 }
 
 /// Returns the error of a response with the status `failed`.
-fn failed(response: Response<'_>) -> ProviderError {
+fn failed(response: &Response<'_>) -> ProviderError {
     let error = error::reported(&json::value(response.error));
-    let usage = usage(&response);
+    let usage = usage(response);
     if usage == Usage::default() {
         return error;
     }
     // The tokens of a failed response are billed.
-    let mut partial = Completion::default();
-    partial.usage = usage;
+    let mut partial = Completion::new(Vec::new()).with_usage(usage);
     partial.response_id = response.id.to_owned();
     partial.model = response.model.to_owned();
     partial.partial = true;
@@ -271,7 +270,7 @@ fn finish_reason(response: &Response<'_>, found: Found) -> FinishReason {
 }
 
 /// Adds the contents of a part of a message.
-fn add_part(part: Part<'_>, replay: Option<&Replay>, contents: &mut Vec<Content>) {
+fn add_part(part: &Part<'_>, replay: Option<&Replay>, contents: &mut Vec<Content>) {
     match part.kind.as_str() {
         "output_text" => {
             let mut text = Text::new(part.text.as_str());
@@ -279,8 +278,10 @@ fn add_part(part: Part<'_>, replay: Option<&Replay>, contents: &mut Vec<Content>
             text.logprobs = Some(json::value(part.logprobs)).filter(has_elements);
             let notes = json::value(part.annotations);
             let notes = notes.as_array().into_iter().flatten();
-            let cited = notes.filter(|note| note["type"] == "url_citation");
-            let cited: Vec<Content> = cited.map(|note| citation(note, &text.text)).collect();
+            let is_url =
+                |note: &&Value| note.get("type").is_some_and(|kind| kind == "url_citation");
+            let cited = notes.filter(is_url).map(|note| citation(note, &text.text));
+            let cited: Vec<Content> = cited.collect();
             contents.push(Content::Text(text));
             contents.extend(cited);
         }

@@ -294,7 +294,7 @@ fn other_fields_of_a_call_are_kept_as_its_item() {
 fn an_error_in_a_reply_is_typed() {
     let error_event = json!({"type": "error", "error":
         {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"});
-    let stream = |event: &Value| decoded(&[event.clone()]).unwrap_err();
+    let stream = |event: &Value| decoded(std::slice::from_ref(event)).unwrap_err();
     let error = stream(&error_event);
     assert_eq!((error.kind(), error.request_id()), (Kind::Overloaded, Some("req_1")));
     assert_eq!(complete(&error_event).unwrap_err(), error);
@@ -447,8 +447,8 @@ fn the_list_of_models_has_pages() {
     eight.owner = Some("anthropic".into());
     assert_eq!(models, [nine, eight]);
     let urls: Vec<String> = requests.all().into_iter().map(|request| request.url).collect();
-    let list = "https://api.anthropic.com/v1/models".to_owned();
-    assert_eq!(urls, [list.clone(), list + "?limit=1000&after_id=claude-8"]);
+    let url = "https://api.anthropic.com/v1/models".to_owned();
+    assert_eq!(urls, [url.clone(), url + "?limit=1000&after_id=claude-8"]);
     for body in [json!({}), json!("hello"), json!(true), json!(7)] {
         assert!(run(model(vec![Answer::json(200, &body)]).list_models()).is_err(), "{body}");
     }

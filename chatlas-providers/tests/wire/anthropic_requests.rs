@@ -284,7 +284,7 @@ fn models_with_output_format_are_recognised_by_name() {
 fn an_unsupported_parameter_is_named_in_the_error() {
     let mut request = hi();
     std::sync::Arc::make_mut(&mut request.params).seed = Some(1);
-    let error = sent(model(), request).err().expect("an error");
+    let error = sent(model(), request).expect_err("an error");
     assert_eq!(error.message(), "Anthropic's Messages API has no parameter `seed`: leave it unset");
 }
 

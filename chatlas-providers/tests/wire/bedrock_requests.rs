@@ -248,10 +248,10 @@ fn parameters_are_sent_in_the_form_of_the_model() {
             "reasoningConfig": {"type": "enabled", "maxReasoningEffort": "low"}})
     );
     assert_eq!(more("openai.gpt-oss-120b-1:0"), json!({"top_k": 7, "reasoning_effort": "low"}));
-    let error = sent(model("meta.llama3-70b-instruct-v1:0"), &request).err().expect("an error");
+    let error = sent(model("meta.llama3-70b-instruct-v1:0"), &request).expect_err("an error");
     assert!(error.message().contains("`reasoning_level`"), "{error}");
     Arc::make_mut(&mut request.params).seed = Some(1);
-    let error = sent(model(CLAUDE), &request).err().expect("an error");
+    let error = sent(model(CLAUDE), &request).expect_err("an error");
     assert!(error.message().contains("`seed`"), "{error}");
 }
 

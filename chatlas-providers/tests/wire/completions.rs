@@ -29,7 +29,7 @@ async fn events(
     quirks: Quirks,
     data: &[String],
 ) -> Result<Vec<CompletionEvent>, ProviderError> {
-    let body = data.iter().map(|data| format!("data: {data}\n\n")).collect();
+    let body = data.iter().flat_map(|data| ["data: ", data, "\n\n"]).collect();
     let provider = acme(quirks, "text/event-stream", body);
     provider.chat_stream(request).await?.try_collect().await
 }

@@ -1,4 +1,4 @@
-//! A server inside the process: every request gets the same response, and is recorded.
+//! A server inside the process: it records each request and sends prepared responses.
 
 use std::sync::{Arc, Mutex};
 
@@ -159,4 +159,16 @@ pub(crate) fn done(events: &[CompletionEvent]) -> &Completion {
         Some(CompletionEvent::Done(completion)) => completion,
         other => panic!("the last event is {other:?}"),
     }
+}
+
+/// Returns the partial reply of a stream of which only the first events are taken.
+#[cfg_attr(not(feature = "google"), allow(dead_code))]
+pub(crate) fn partial(provider: &impl Provider, events: usize) -> Option<Completion> {
+    run(async {
+        let mut stream = provider.chat_stream(hi()).await.expect("a stream");
+        for _ in 0..events {
+            stream.next().await.expect("an event").expect("a success");
+        }
+        stream.take_partial()
+    })
 }

@@ -15,7 +15,9 @@ use chatlas_core::{
 use chatlas_providers::google::Gemini;
 use serde_json::{Value, json};
 
-use super::fixed::{done, events, hi, replying, run, server, set, streaming};
+use super::fixed::{
+    Answer, answering, done, events, hi, partial, replying, run, server, set, streaming,
+};
 
 const VENDOR: &str = "gcp.gemini";
 
@@ -641,8 +643,32 @@ fn a_stream_is_complete_if_each_candidate_has_a_finish_reason() {
     }
 }
 
+#[test]
+fn a_partial_reply_contains_what_was_taken() {
+    let chunks = [
+        chunk(&json!([{"text": "Hm.", "thought": true}]), None),
+        chunk(&json!([{"text": "a"}, {"text": "b"}]), None),
+        chunk(&json!([{"text": "c"}]), Some("STOP")),
+    ];
+    let partial = partial(&gemini().with_http(streaming(&chunks)), 3).expect("a partial reply");
+    assert_eq!(partial.contents, [Content::Thinking(Thinking::new("Hm.")), Content::text("a")]);
+    assert_eq!(partial.response_id.as_deref(), Some("r-1"));
+}
+
 fn events_of(data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
     events(&gemini().with_http(streaming([data])))
+}
+
+#[test]
+fn a_list_of_models_has_a_bounded_number_of_pages() {
+    let page = |number: usize| {
+        let token = number.to_string();
+        let page = json!({"models": [{"name": "models/a"}], "nextPageToken": token});
+        Answer::new(200, "application/json", page.to_string())
+    };
+    let (options, sent) = answering((0..200).map(page).collect::<Vec<_>>());
+    let models = run(gemini().with_http(options).list_models()).expect("a list");
+    assert_eq!((models.len(), sent.all().len()), (100, 100));
 }
 
 // Errors.

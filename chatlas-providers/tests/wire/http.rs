@@ -328,3 +328,18 @@ async fn user_and_password_of_a_url_are_redacted() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_body_is_not_copied_for_a_retry() {
+    let bodies = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&bodies);
+    let options = HttpOptions::default().with_max_retries(1).with_sender(move |request| {
+        let body = request.body().and_then(|body| body.as_bytes()).expect("a body");
+        seen.lock().expect("no panic").push(body.as_ptr() as usize);
+        std::future::ready(Err::<reqwest::Response, _>("connection reset"))
+    });
+    let model = OpenAi::new("gpt-4o").with_api_key("k").with_http(options);
+    model.chat(hi()).await.expect_err("no response");
+    let bodies = bodies.lock().expect("no panic");
+    assert!(matches!(bodies[..], [first, second] if first == second), "{bodies:?}");
+}

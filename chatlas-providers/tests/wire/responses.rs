@@ -12,7 +12,7 @@ use chatlas_core::{
 use chatlas_providers::openai::OpenAi;
 use serde_json::{Value, json};
 
-use super::fixed::{events, hi, replying, run, server, set, streaming};
+use super::fixed::{events, hi, partial, replying, run, server, set, streaming};
 
 const VENDOR: &str = "openai";
 
@@ -457,4 +457,55 @@ fn errors_of_gateways_are_read() {
         assert_eq!(error_of(&error).message(), "no upstream");
         assert_eq!(complete(&error).unwrap_err().message(), "no upstream");
     }
+}
+
+#[test]
+fn pieces_and_items_without_an_index_belong_together() {
+    let delta = |text: &str| json!({"type": "response.output_text.delta", "delta": text});
+    let with_index = |mut event: Value, index: u64| {
+        event["output_index"] = index.into();
+        event
+    };
+    let item = |item: &Value| json!({"type": "response.output_item.done", "item": item});
+    let thought = json!({"type": "reasoning", "summary": [{"text": "Hm."}]});
+    for events in [
+        [item(&thought), delta("Hel"), delta("lo"), item(&message("Hello"))],
+        [item(&thought), delta("Hel"), delta("lo"), with_index(item(&message("Hello")), 4)],
+        [
+            item(&thought),
+            with_index(delta("Hel"), 4),
+            with_index(delta("lo"), 4),
+            item(&message("Hello")),
+        ],
+    ] {
+        let last = end("completed", &Value::Null);
+        let events = streamed(&[events.as_slice(), &[item(&call()), last]].concat()).unwrap();
+        let texts = events.iter().filter_map(|event| match event {
+            CompletionEvent::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        assert_eq!(texts.collect::<String>(), "Hello");
+        let Some(CompletionEvent::Done(done)) = events.last() else { panic!("{events:?}") };
+        let [Content::Thinking(_), Content::Text(text), Content::ToolRequest(_)] =
+            done.contents.as_slice()
+        else {
+            panic!("{done:?}")
+        };
+        assert_eq!(text.text, "Hello");
+    }
+}
+
+#[test]
+fn a_partial_reply_contains_what_was_taken() {
+    let delta = |text: &str| json!({"type": "response.output_text.delta", "output_index": 0, "delta": text});
+    let events = [
+        json!({"type": "response.created", "response": {"id": "resp_1", "model": "m-1"}}),
+        delta("a"),
+        delta("b"),
+        delta("c"),
+        end("completed", &json!([message("abc")])),
+    ];
+    let partial = partial(&openai().with_http(streaming(&events)), 3).expect("a partial reply");
+    assert_eq!(partial.text(), "ab");
+    assert_eq!(partial.response_id.as_deref(), Some("resp_1"));
 }

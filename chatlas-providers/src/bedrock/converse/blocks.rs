@@ -3,16 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use chatlas_core::content::{
-    Content, Media, MediaSource, Replay, ToolOutcome, ToolRequest, ToolResult,
-};
+use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, ToolResult};
 use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
 use serde::Serialize;
-use serde::ser::{SerializeMap as _, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::request::CachePoint;
 use crate::anthropic::blocks::{Input, NO_TEXT, call_id};
+use crate::anthropic::settings::Caching;
 use crate::data_url;
 
 /// The maximum length of the id of a call.
@@ -35,10 +32,15 @@ enum Block<'a> {
         source: Source<'a>,
     },
     Document(Document<'a>),
-    ToolUse(ToolUse<'a>),
+    #[serde(rename_all = "camelCase")]
+    ToolUse {
+        tool_use_id: String,
+        name: &'a str,
+        input: Input<'a>,
+    },
     #[serde(rename_all = "camelCase")]
     ToolResult {
-        tool_use_id: Cow<'a, str>,
+        tool_use_id: String,
         content: Vec<Self>,
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'static str>,
@@ -47,7 +49,7 @@ enum Block<'a> {
     #[serde(untagged)]
     Item(&'a Map<String, Value>),
     #[serde(untagged)]
-    CachePoint(CachePoint),
+    CachePoint(Value),
 }
 
 #[derive(Serialize)]
@@ -56,12 +58,17 @@ struct Document<'a> {
     name: String,
     source: Source<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    citations: Option<Citations>,
+    citations: Option<Value>,
 }
 
-#[derive(Serialize)]
-struct Citations {
-    enabled: bool,
+/// Returns the mark at the end of the cached prefix.
+pub(super) fn cache_point(caching: Caching) -> Option<Value> {
+    match caching {
+        Caching::Off => None,
+        // Five minutes are the default of every model.
+        Caching::FiveMinutes => Some(json!({"cachePoint": {"type": "default"}})),
+        Caching::OneHour => Some(json!({"cachePoint": {"type": "default", "ttl": "1h"}})),
+    }
 }
 
 /// The location of the bytes of an image or document.
@@ -72,24 +79,12 @@ enum Source<'a> {
     S3Location { uri: &'a str },
 }
 
-struct ToolUse<'a>(&'a ToolRequest);
-
-impl Serialize for ToolUse<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("toolUseId", &shortened_id(&self.0.id))?;
-        map.serialize_entry("name", &self.0.name)?;
-        map.serialize_entry("input", &Input(&self.0.arguments))?;
-        map.end()
-    }
-}
-
 /// Returns the messages of a conversation in the form that the API accepts: consecutive turns of one
 /// role are one message, and every document has a distinct name.
 pub(super) fn messages<'a>(
     provider: &str,
     citations: bool,
-    cache: Option<CachePoint>,
+    cache: Option<Value>,
     turns: impl ExactSizeIterator<Item = &'a Turn>,
 ) -> Result<Vec<Message<'a>>, ProviderError> {
     let mut messages: Vec<Message<'a>> = Vec::with_capacity(turns.len());
@@ -121,7 +116,9 @@ pub(super) fn messages<'a>(
 fn rename_document(block: &mut Block<'_>, names: &mut HashSet<String>) {
     match block {
         Block::ToolResult { content, .. } => {
-            content.iter_mut().for_each(|block| rename_document(block, names));
+            for block in content {
+                rename_document(block, names);
+            }
         }
         Block::Document(Document { name, .. }) => {
             let first = name.clone();
@@ -175,7 +172,7 @@ fn of_user(content: &Content, citations: bool) -> Result<Option<Block<'_>>, Prov
             format: document_format(media)?,
             name: document_name(media.name.as_deref()),
             source: source(media, "documents")?,
-            citations: citations.then_some(Citations { enabled: true }),
+            citations: citations.then(|| json!({"enabled": true})),
         })),
         Content::ToolResult(result) => Some(tool_result(result, citations)?),
         // All other contents are the model's.
@@ -187,7 +184,11 @@ fn of_model<'a>(provider: &str, content: &'a Content) -> Option<Block<'a>> {
     match content {
         Content::Text(content) => text(&content.text),
         Content::Refusal(refusal) => text(&refusal.text),
-        Content::ToolRequest(request) => Some(Block::ToolUse(ToolUse(request))),
+        Content::ToolRequest(request) => Some(Block::ToolUse {
+            tool_use_id: shortened_id(&request.id),
+            name: &request.name,
+            input: Input(&request.arguments),
+        }),
         Content::Thinking(thinking) => item(provider, thinking.replay.as_ref()?),
         Content::ServerTool(tool) => item(provider, &tool.replay),
         _ => None,
@@ -201,29 +202,19 @@ fn item<'a>(provider: &str, replay: &'a Replay) -> Option<Block<'a>> {
 }
 
 /// Returns the id of a call in the characters and the length that the API accepts.
-fn shortened_id(id: &str) -> Cow<'_, str> {
-    match call_id(id) {
-        Cow::Borrowed(id) => Cow::Borrowed(id.get(..MAX_ID).unwrap_or(id)),
-        Cow::Owned(mut id) => {
-            id.truncate(MAX_ID);
-            Cow::Owned(id)
-        }
-    }
+fn shortened_id(id: &str) -> String {
+    let mut id = call_id(id).into_owned();
+    id.truncate(MAX_ID);
+    id
 }
 
 fn tool_result(result: &ToolResult, citations: bool) -> Result<Block<'_>, ProviderError> {
     let content = match &result.outcome {
         ToolOutcome::Contents(contents) => blocks(contents.iter(), contents.len(), citations)?,
-        ToolOutcome::Value(Value::String(value)) | ToolOutcome::Error(value) => {
-            vec![text(value).unwrap_or(Block::Text(NO_TEXT.into()))]
-        }
         other => vec![text(other.to_model_text()).unwrap_or(Block::Text(NO_TEXT.into()))],
     };
-    Ok(Block::ToolResult {
-        tool_use_id: shortened_id(&result.id),
-        content,
-        status: result.outcome.is_error().then_some("error"),
-    })
+    let status = result.outcome.is_error().then_some("error");
+    Ok(Block::ToolResult { tool_use_id: shortened_id(&result.id), content, status })
 }
 
 /// Returns a name in the characters that the API accepts: letters, digits, single spaces, hyphens,
@@ -249,10 +240,7 @@ fn source<'a>(media: &'a Media, what: &str) -> Result<Source<'a>, ProviderError>
 }
 
 fn unsupported(why: &str) -> ProviderError {
-    ProviderError::new(
-        ProviderErrorKind::InvalidRequest,
-        format!("Bedrock's Converse API {why}: pass the bytes, or an `s3://` URL"),
-    )
+    invalid(&format!("{why}: pass the bytes, or an `s3://` URL"))
 }
 
 /// Returns the MIME type of a medium, otherwise the extension of its URL.
@@ -267,48 +255,42 @@ fn kind(media: &Media) -> &str {
     }
 }
 
+/// The formats of images, by how a MIME type or an extension ends.
+const IMAGES: &[(&str, &str)] =
+    &[("png", "png"), ("jpeg", "jpeg"), ("jpg", "jpeg"), ("gif", "gif"), ("webp", "webp")];
+/// The formats of documents other than plain text.
+#[rustfmt::skip]
+const DOCUMENTS: &[(&str, &str)] = &[
+    ("pdf", "pdf"), ("csv", "csv"), ("html", "html"), ("htm", "html"), ("markdown", "md"), ("md", "md"),
+    ("wordprocessingml.document", "docx"), ("docx", "docx"), ("msword", "doc"), ("doc", "doc"),
+    ("spreadsheetml.sheet", "xlsx"), ("xlsx", "xlsx"), ("vnd.ms-excel", "xls"), ("xls", "xls"),
+];
+
+fn find(formats: &[(&str, &'static str)], kind: &str) -> Option<&'static str> {
+    formats.iter().find(|(ending, _)| kind.ends_with(ending)).map(|(_, format)| *format)
+}
+
 fn image_format(media: &Media) -> Result<&'static str, ProviderError> {
     let kind = kind(media).to_ascii_lowercase();
-    [("png", "png"), ("jpeg", "jpeg"), ("jpg", "jpeg"), ("gif", "gif"), ("webp", "webp")]
-        .iter()
-        .find(|(ending, _)| kind.ends_with(ending))
-        .map(|(_, format)| *format)
-        .ok_or_else(|| unsupported_type("image", &kind, "png, jpeg, gif, webp"))
+    let format = find(IMAGES, &kind);
+    format.ok_or_else(|| unsupported_type("image", &kind, "png, jpeg, gif, webp"))
 }
 
 fn document_format(media: &Media) -> Result<&'static str, ProviderError> {
     let kind = kind(media).to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    let formats = [
-        ("pdf", "pdf"),
-        ("csv", "csv"),
-        ("html", "html"),
-        ("htm", "html"),
-        ("markdown", "md"),
-        ("md", "md"),
-        ("wordprocessingml.document", "docx"),
-        ("docx", "docx"),
-        ("msword", "doc"),
-        ("doc", "doc"),
-        ("spreadsheetml.sheet", "xlsx"),
-        ("xlsx", "xlsx"),
-        ("vnd.ms-excel", "xls"),
-        ("xls", "xls"),
-    ];
-    if let Some((_, format)) = formats.iter().find(|(ending, _)| kind.ends_with(ending)) {
-        return Ok(format);
-    }
-    // All other text is plain text.
-    let text = ["txt", "json", "xml", "yaml", "toml"].iter().any(|ending| kind.ends_with(ending));
-    if kind.starts_with("text/") || text {
-        return Ok("txt");
-    }
-    Err(unsupported_type("document", kind, "pdf, csv, doc, docx, xls, xlsx, html, md and text"))
+    let is_text = kind.starts_with("text/")
+        || ["txt", "json", "xml", "yaml", "toml"].iter().any(|ending| kind.ends_with(ending));
+    let format = find(DOCUMENTS, kind).or_else(|| is_text.then_some("txt"));
+    let accepted = "pdf, csv, doc, docx, xls, xlsx, html, md and text";
+    format.ok_or_else(|| unsupported_type("document", kind, accepted))
 }
 
 fn unsupported_type(what: &str, kind: &str, accepted: &str) -> ProviderError {
-    ProviderError::new(
-        ProviderErrorKind::InvalidRequest,
-        format!("Bedrock's Converse API takes no {what} of the type `{kind}`; it takes {accepted}"),
-    )
+    invalid(&format!("takes no {what} of the type `{kind}`; it takes {accepted}"))
+}
+
+fn invalid(why: &str) -> ProviderError {
+    let message = format!("Bedrock's Converse API {why}");
+    ProviderError::new(ProviderErrorKind::InvalidRequest, message)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chatlas_core::content::{Citation, Content, Replay, ServerTool, Thinking, ToolRequest};
+use chatlas_core::content::{Citation, Content, Replay, ServerTool, Thinking};
 use chatlas_core::{FinishReason, ProviderError};
 use serde_json::{Map, Value, json};
 
@@ -31,8 +31,6 @@ struct Block {
     start: Map<String, Value>,
     /// The pieces of a call's arguments, if the reply does not hold them.
     input: String,
-    /// Whether the reply holds the arguments.
-    has_pieces: bool,
     has_thinking: bool,
     signature: String,
     redacted: Vec<u8>,
@@ -60,7 +58,7 @@ impl Decoder {
         for (order, block) in (0..).zip(blocks) {
             let Value::Object(block) = block else { continue };
             if let Some((kind, value)) = block.into_iter().next() {
-                add(&mut reply.first(), self.provider, order, kind, value);
+                add(&mut reply.first(), self.provider, order, &kind, value);
             }
         }
         self.stop_reason = response.stop_reason.to_owned();
@@ -134,12 +132,11 @@ impl Decoder {
         }
         let mut first = reply.first();
         let reason = match self.stop_reason.as_deref().unwrap_or_default() {
-            "end_turn" | "stop_sequence" => FinishReason::Stop,
             "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
             "content_filtered" | "guardrail_intervened" => FinishReason::ContentFilter,
             // The tool of the call may be the one for structured output.
             "tool_use" | "" if first.has_calls() => FinishReason::ToolCall,
-            "tool_use" | "" => FinishReason::Stop,
+            "tool_use" | "" | "end_turn" | "stop_sequence" => FinishReason::Stop,
             other => FinishReason::Other(other.to_owned()),
         };
         first.set_finish(reason);
@@ -182,15 +179,11 @@ impl Block {
     }
 
     fn input_piece(&mut self, index: u64, piece: &str, first: &mut ChoiceMut<'_>) {
-        let call = self.start.get("toolUse");
-        match call.filter(|call| !is_server_call(call) && string(call, "name") != OUTPUT_TOOL) {
+        match self.start.get_mut("toolUse").filter(|call| is_call_of_program(call)) {
             Some(call) if !piece.is_empty() => {
-                let (id, name) = (string(call, "toolUseId"), string(call, "name"));
-                let index_of_call = Some(index);
-                let more = CallPiece::default();
-                let piece = CallPiece { index: index_of_call, id, name, arguments: piece, ..more };
-                first.call(index, piece);
-                self.has_pieces = true;
+                // The pieces replace the arguments that the block began with.
+                call.as_object_mut().and_then(|call| call.remove("input"));
+                add_call(first, index, call, piece);
             }
             Some(_) => {}
             None => self.input.push_str(piece),
@@ -207,14 +200,12 @@ impl Block {
         }
         if !self.redacted.is_empty() {
             let redacted = json!({"redactedContent": STANDARD.encode(&self.redacted)});
-            add(first, provider, index, "reasoningContent".to_owned(), redacted);
-        }
-        if self.has_pieces {
-            first.end_call(index);
-            return;
+            add(first, provider, index, "reasoningContent", redacted);
         }
         for (kind, mut value) in std::mem::take(&mut self.start) {
+            // The reply holds the arguments of the other calls.
             if kind == "toolUse"
+                && !is_call_of_program(&value)
                 && let Some(call) = value.as_object_mut()
             {
                 let input = json::arguments(&self.input);
@@ -225,17 +216,31 @@ impl Block {
                 }
             }
             if matches!(kind.as_str(), "toolUse" | "toolResult" | "image") && value.is_object() {
-                add(first, provider, index, kind, value);
+                add(first, provider, index, &kind, value);
             }
         }
     }
 }
 
 /// Adds a complete block to the reply.
-fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: String, value: Value) {
-    match kind.as_str() {
+fn add(
+    first: &mut ChoiceMut<'_>,
+    provider: &'static str,
+    order: u64,
+    kind: &str,
+    mut value: Value,
+) {
+    match kind {
         "text" => first.text(order, value.as_str().unwrap_or_default()),
-        "toolUse" if !is_server_call(&value) => add_call(first, order, value),
+        "toolUse" if is_call_of_program(&value) => {
+            let arguments = value.get("input").map(Value::to_string).unwrap_or_default();
+            add_call(first, order, &value, &arguments);
+            first.end_call(order);
+        }
+        "toolUse" if !is_server_call(&value) => {
+            let input = value.get_mut("input").map(Value::take).unwrap_or_default();
+            first.text(order, &answer(input));
+        }
         "citationsContent" => {
             let texts = value.get("content").and_then(Value::as_array);
             for text in texts.into_iter().flatten() {
@@ -254,7 +259,7 @@ fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: Stri
                 let mut thinking = Thinking::new(text.unwrap_or_default());
                 // Models that do not sign their thinking do not require it back.
                 if !signature.is_empty() || is_redacted {
-                    thinking.replay = Some(item(provider, &kind, value));
+                    thinking.replay = Some(item(provider, kind, value));
                 }
                 first.content(order, Content::Thinking(thinking));
             }
@@ -269,13 +274,13 @@ fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: Stri
         // A call of a tool that AWS runs, its result, or a block of an unsupported type: sent back
         // unchanged.
         _ if value.is_object() => {
-            let name = match kind.as_str() {
+            let name = match kind {
                 "toolUse" => string(&value, "name"),
-                _ => value.get("type").and_then(Value::as_str).unwrap_or(&kind),
+                _ => value.get("type").and_then(Value::as_str).unwrap_or(kind),
             };
             let name = name.to_owned();
             let id = value.get("toolUseId").and_then(Value::as_str).map(str::to_owned);
-            let mut tool = ServerTool::new(name, item(provider, &kind, value));
+            let mut tool = ServerTool::new(name, item(provider, kind, value));
             tool.id = id;
             first.content(order, Content::ServerTool(tool));
         }
@@ -283,15 +288,16 @@ fn add(first: &mut ChoiceMut<'_>, provider: &'static str, order: u64, kind: Stri
     }
 }
 
-/// Adds a call of one of the program's tools, or the answer that is returned by a call.
-fn add_call(first: &mut ChoiceMut<'_>, order: u64, mut call: Value) {
-    let input = call.get_mut("input").map(Value::take).unwrap_or_default();
-    let name = string(&call, "name");
-    if name != OUTPUT_TOOL {
-        let request = ToolRequest::new(string(&call, "toolUseId"), name, input);
-        return first.content(order, Content::ToolRequest(request));
-    }
-    first.text(order, &answer(input));
+/// Adds a piece of a call of one of the program's tools.
+fn add_call(first: &mut ChoiceMut<'_>, index: u64, call: &Value, arguments: &str) {
+    let (id, name) = (string(call, "toolUseId"), string(call, "name"));
+    let piece = CallPiece { index: Some(index), id, name, arguments, ..CallPiece::default() };
+    first.call(index, piece);
+}
+
+/// Returns whether a call is of one of the program's tools. The tool for structured output is not.
+fn is_call_of_program(call: &Value) -> bool {
+    !is_server_call(call) && string(call, "name") != OUTPUT_TOOL
 }
 
 /// Returns a block as the item that is sent back.
@@ -308,8 +314,7 @@ fn citation(note: &Value) -> Citation {
     let url = note.get("location").and_then(|location| location.get("web")?.get("url")?.as_str());
     let parts = note.get("sourceContent").and_then(Value::as_array);
     let quote: String = parts.into_iter().flatten().map(|part| string(part, "text")).collect();
-    let mut citation = Citation::default();
-    citation.url = url.map(str::to_owned);
+    let mut citation = url.map_or_else(Citation::default, Citation::from_url);
     citation.title = note.get("title").and_then(Value::as_str).map(str::to_owned);
     citation.quote = (!quote.is_empty()).then_some(quote);
     citation

@@ -1,31 +1,30 @@
 //! Writes a request of the Converse API.
 
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind};
+use chatlas_core::{ChatRequest, OutputSchema, ProviderError, ProviderErrorKind};
 use serde::Serialize;
-use serde::ser::{SerializeSeq as _, Serializer};
+use serde::ser::Serializer;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::blocks::{self, Message};
-use crate::anthropic::request::{DEFAULT_MAX_TOKENS, OUTPUT_TOOL};
+use crate::anthropic::request::{self, DEFAULT_MAX_TOKENS, OUTPUT_TOOL, Tools, object_of};
 use crate::anthropic::schema;
-use crate::anthropic::settings::{Caching, Settings, Thinking};
+use crate::anthropic::settings::{Settings, Thinking};
 use crate::bedrock::Guardrail;
 use crate::client::Call;
-use crate::client::fields::{self, Fields, fragment};
+use crate::client::fields::{Fields, fragments};
 
 /// The fields of a request for a count of tokens.
 const COUNTED: &[&str] = &["additionalModelRequestFields", "messages", "system", "toolConfig"];
 
 /// The body of a request. The model and the kind of reply are part of the URL.
 pub(in crate::bedrock) struct Body<'a> {
-    settings: &'a Settings,
-    request: &'a ChatRequest,
-    guardrail: Option<&'a Guardrail>,
     messages: Vec<Message<'a>>,
-    tools: Tools<'a>,
-    additional: Map<String, Value>,
+    tools: Option<ToolConfig<'a>>,
+    /// The other fields.
+    fields: [(&'static str, Option<Value>); 4],
+    extra: &'a Map<String, Value>,
     only: Option<&'static [&'static str]>,
 }
 
@@ -43,230 +42,125 @@ impl<'a> Body<'a> {
         call: &'a Call<'_>,
     ) -> Result<Self, ProviderError> {
         let request = call.request;
-        let cache = CachePoint::of(settings.caching);
-        let turns = request.turns.iter().map(|turn| &**turn);
-        let output = request.output.as_deref();
-        Ok(Self {
-            settings,
-            request,
-            guardrail,
-            messages: blocks::messages(provider, settings.cites_documents, cache, turns)?,
-            tools: Tools {
-                own: call.tools,
-                output: output.map(|output| schema::wrapped(&output.schema)),
-                cache,
-            },
-            additional: additional(call.model, settings, request)?,
-            only: None,
-        })
-    }
-
-    /// Returns the body as JSON.
-    pub(in crate::bedrock) fn write(&self, body: &mut Vec<u8>) -> Result<(), ProviderError> {
-        fields::write(body, self)
-    }
-
-    /// Returns the body of a request for a count of tokens as JSON.
-    pub(in crate::bedrock) fn write_counted(
-        mut self,
-        body: &mut Vec<u8>,
-    ) -> Result<(), ProviderError> {
-        #[derive(Serialize)]
-        struct Counted<'a> {
-            input: Input<'a>,
-        }
-        #[derive(Serialize)]
-        struct Input<'a> {
-            converse: &'a Body<'a>,
-        }
-        self.only = Some(COUNTED);
-        let counted = Counted { input: Input { converse: &self } };
-        fields::write(body, &counted)
-    }
-
-    fn system(&self) -> Option<Vec<Part<'_>>> {
+        let params = &request.params;
+        let cache = blocks::cache_point(settings.caching);
         // The API rejects an empty text.
-        let text = self.request.system_prompt.as_deref().filter(|text| !text.trim().is_empty())?;
-        let cache = self.tools.cache.map(Part::CachePoint);
-        Some([Some(Part::Text(text)), cache].into_iter().flatten().collect())
-    }
-
-    fn inference_config(&self) -> Option<InferenceConfig<'_>> {
-        let params = &self.request.params;
+        let system = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
+        let system = system.map(|text| {
+            let text = Some(json!({"text": text}));
+            text.into_iter().chain(cache.clone()).collect()
+        });
         // The limit includes the budget for thinking.
-        let for_thinking = match self.settings.thinking {
+        let for_thinking = match settings.thinking {
             Some(Thinking::Enabled { budget_tokens }) => {
                 Some(budget_tokens.saturating_add(DEFAULT_MAX_TOKENS))
             }
             _ => None,
         };
-        let config = InferenceConfig {
-            max_tokens: params.max_tokens.or(for_thinking),
-            temperature: params.temperature,
-            top_p: params.top_p,
-            stop_sequences: &params.stop_sequences,
-        };
-        (config != InferenceConfig::default()).then_some(config)
+        let stops = &params.stop_sequences;
+        let inference = object_of([
+            ("maxTokens", params.max_tokens.or(for_thinking).map(Value::from)),
+            ("temperature", params.temperature.map(Value::from)),
+            ("topP", params.top_p.map(Value::from)),
+            ("stopSequences", (!stops.is_empty()).then(|| json!(stops))),
+        ]);
+        let additional = additional(call.model, settings, request)?;
+        let turns = request.turns.iter().map(|turn| &**turn);
+        Ok(Self {
+            messages: blocks::messages(provider, settings.cites_documents, cache.clone(), turns)?,
+            tools: ToolConfig::new(settings, request.output.as_deref(), call.tools, cache),
+            fields: [
+                ("system", system),
+                ("inferenceConfig", inference),
+                ("additionalModelRequestFields", additional),
+                ("guardrailConfig", guardrail.map(|guardrail| json!(guardrail))),
+            ],
+            extra: &params.extra,
+            only: None,
+        })
     }
 
-    fn tool_config(&self) -> Option<ToolConfig<'_>> {
-        let has_output = self.tools.output.is_some();
-        let choice = if self.settings.thinking.is_some() {
-            // The API rejects a forced call if the model thinks.
-            json!({"auto": {}})
-        } else if !self.tools.own.is_empty() {
-            json!({"any": {}})
-        } else {
-            json!({"tool": {"name": OUTPUT_TOOL}})
-        };
-        let is_set = has_output || !self.tools.own.is_empty();
-        is_set
-            .then_some(ToolConfig { tools: &self.tools, tool_choice: has_output.then_some(choice) })
+    /// Returns the same request as one for a count of its tokens.
+    pub(in crate::bedrock) fn counted(mut self) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Counted<T> {
+            input: Input<T>,
+        }
+        #[derive(Serialize)]
+        struct Input<T> {
+            converse: T,
+        }
+        self.only = Some(COUNTED);
+        Counted { input: Input { converse: self } }
     }
 }
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let extra = &self.request.params.extra;
-        let mut fields = Fields::new(serializer, Some(extra))?.only(self.only);
-        fields.set_some("system", &self.system())?;
-        fields.set("messages", &self.messages)?;
-        fields.set_some("inferenceConfig", &self.inference_config())?;
-        fields.set_some("toolConfig", &self.tool_config())?;
-        if !self.additional.is_empty() {
-            fields.set("additionalModelRequestFields", &self.additional)?;
+        let mut fields = Fields::new(serializer, Some(self.extra))?.only(self.only);
+        for (name, value) in &self.fields {
+            fields.set_some(name, value)?;
         }
-        fields.set_some("guardrailConfig", &self.guardrail)?;
+        fields.set("messages", &self.messages)?;
+        fields.set_some("toolConfig", &self.tools)?;
         fields.end()
     }
-}
-
-/// The mark at the end of the cached prefix.
-#[derive(Clone, Copy, Serialize)]
-pub(super) struct CachePoint {
-    #[serde(rename = "cachePoint")]
-    mark: CacheMark,
-}
-
-#[derive(Clone, Copy, Serialize)]
-struct CacheMark {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<&'static str>,
-}
-
-impl CachePoint {
-    fn of(caching: Caching) -> Option<Self> {
-        let ttl = match caching {
-            Caching::Off => return None,
-            // Five minutes are the default of every model.
-            Caching::FiveMinutes => None,
-            Caching::OneHour => Some("1h"),
-        };
-        Some(Self { mark: CacheMark { kind: "default", ttl } })
-    }
-}
-
-/// A part of the system prompt.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Part<'a> {
-    Text(&'a str),
-    #[serde(untagged)]
-    CachePoint(CachePoint),
-}
-
-#[derive(Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InferenceConfig<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_tokens: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    top_p: Option<f64>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    stop_sequences: &'a [String],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ToolConfig<'a> {
-    tools: &'a Tools<'a>,
+    tools: Tools<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<Value>,
 }
 
-/// The tools of a request: the program's, and the one for structured output.
-struct Tools<'a> {
-    own: &'a [Box<RawValue>],
-    /// The schema of the input of the tool for structured output.
-    output: Option<Value>,
-    cache: Option<CachePoint>,
-}
-
-impl Serialize for Tools<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(None)?;
-        for tool in self.own {
-            list.serialize_element(tool)?;
+impl<'a> ToolConfig<'a> {
+    fn new(
+        settings: &Settings,
+        output: Option<&OutputSchema>,
+        own: &'a [Box<RawValue>],
+        cache: Option<Value>,
+    ) -> Option<Self> {
+        if own.is_empty() && output.is_none() {
+            return None;
         }
-        if let Some(schema) = &self.output {
-            list.serialize_element(&Tool::new(
-                OUTPUT_TOOL,
-                "Extract structured data",
-                None,
-                schema,
-            ))?;
-        }
-        if let Some(cache) = self.cache {
-            list.serialize_element(&cache)?;
-        }
-        list.end()
+        let tool_choice = output.map(|_| {
+            if settings.thinking.is_some() {
+                // The API rejects a forced call if the model thinks.
+                json!({"auto": {}})
+            } else if own.is_empty() {
+                json!({"tool": {"name": OUTPUT_TOOL}})
+            } else {
+                json!({"any": {}})
+            }
+        });
+        let output = output.map(|output| {
+            tool(OUTPUT_TOOL, "Extract structured data", &schema::wrapped(&output.schema), false)
+        });
+        let others = output.into_iter().chain(cache).collect();
+        Some(Self { tools: Tools { own, others }, tool_choice })
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Tool<'a> {
-    tool_spec: ToolSpec<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ToolSpec<'a> {
-    name: &'a str,
-    description: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    strict: Option<bool>,
-    input_schema: InputSchema<'a>,
-}
-
-#[derive(Serialize)]
-struct InputSchema<'a> {
-    json: &'a Value,
-}
-
-impl<'a> Tool<'a> {
-    fn new(name: &'a str, description: &'a str, strict: Option<bool>, json: &'a Value) -> Self {
-        let input_schema = InputSchema { json };
-        Self { tool_spec: ToolSpec { name, description, strict, input_schema } }
-    }
+fn tool(name: &str, description: &str, schema: &Value, is_strict: bool) -> Value {
+    let spec = object_of([
+        ("name", Some(name.into())),
+        ("description", Some(description.into())),
+        ("inputSchema", Some(json!({"json": schema}))),
+        ("strict", is_strict.then(|| true.into())),
+    ]);
+    json!({"toolSpec": spec})
 }
 
 /// Writes the definitions of the program's tools.
 pub(in crate::bedrock) fn tools(
     tools: &[ToolDefinition],
 ) -> Result<Vec<Box<RawValue>>, ProviderError> {
-    let write = |tool: &ToolDefinition| {
-        let is_strict = tool.strict == Some(true);
-        let enforced = if is_strict { schema::enforced(&tool.parameters) } else { None };
-        let schema = enforced.as_ref().unwrap_or(&tool.parameters);
-        let tool = Tool::new(&tool.name, &tool.description, is_strict.then_some(true), schema);
-        fragment(&tool)
-    };
-    tools.iter().map(write).collect()
+    fragments(tools.iter().map(|definition| {
+        let (schema, is_strict) = schema::of_tool(definition);
+        tool(&definition.name, &definition.description, &schema, is_strict)
+    }))
 }
 
 /// Returns the fields that Converse does not have, in the form of each family of models.
@@ -274,7 +168,7 @@ fn additional(
     model: &str,
     settings: &Settings,
     request: &ChatRequest,
-) -> Result<Map<String, Value>, ProviderError> {
+) -> Result<Option<Value>, ProviderError> {
     let params = &request.params;
     let is = |family: &str| model.contains(family);
     let mut fields = Map::new();
@@ -287,16 +181,8 @@ fn additional(
             ),
         ))
     };
-    for (name, is_set) in [
-        ("seed", params.seed.is_some()),
-        ("frequency_penalty", params.frequency_penalty.is_some()),
-        ("presence_penalty", params.presence_penalty.is_some()),
-        ("choice_count", params.choice_count.is_some_and(|count| count != 1)),
-        ("previous_response_id", params.previous_response_id.is_some()),
-    ] {
-        if is_set {
-            return unsupported(name);
-        }
+    if let Some((name, _)) = request::unsupported(params).iter().find(|(_, is_set)| *is_set) {
+        return unsupported(name);
     }
     if let Some(top_k) = params.top_k {
         if is("amazon.nova") {
@@ -323,5 +209,5 @@ fn additional(
     if !settings.betas.is_empty() {
         fields.insert("anthropic_beta".to_owned(), json!(settings.betas));
     }
-    Ok(fields)
+    Ok((!fields.is_empty()).then(|| fields.into()))
 }

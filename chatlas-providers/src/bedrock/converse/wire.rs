@@ -4,6 +4,7 @@ use chatlas_core::Usage;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::anthropic::wire::usage;
 use crate::client::json::{Count, Maybe, Text};
 
 /// The fields of all events. The type of the frame decides which of them are set.
@@ -15,7 +16,6 @@ pub(super) struct Event<'a> {
     pub(super) delta: Maybe<Delta<'a>>,
     /// The block: `toolUse`, `toolResult` or `image`, with all of its fields.
     pub(super) start: Maybe<Map<String, Value>>,
-    #[serde(borrow)]
     pub(super) stop_reason: Text<'a>,
     pub(super) usage: Maybe<Box<Counts>>,
 }
@@ -26,9 +26,7 @@ pub(super) struct Event<'a> {
 pub(super) struct Delta<'a> {
     #[serde(borrow)]
     pub(super) text: Text<'a>,
-    #[serde(borrow)]
     pub(super) tool_use: Maybe<Input<'a>>,
-    #[serde(borrow)]
     pub(super) reasoning_content: Maybe<Reasoning<'a>>,
     pub(super) tool_result: Value,
     pub(super) image: Value,
@@ -47,9 +45,7 @@ pub(super) struct Input<'a> {
 pub(super) struct Reasoning<'a> {
     #[serde(borrow)]
     pub(super) text: Text<'a>,
-    #[serde(borrow)]
     pub(super) signature: Text<'a>,
-    #[serde(borrow)]
     pub(super) redacted_content: Text<'a>,
 }
 
@@ -80,6 +76,7 @@ pub(super) struct Message {
 /// [AWS reports them](https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html).
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[allow(clippy::struct_field_names)] // the names of the API
 pub(super) struct Counts {
     input_tokens: Count,
     output_tokens: Count,
@@ -88,16 +85,13 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Returns the counts with every part included in its total. `inputTokens` excludes the tokens
-    /// that were read from or written to the cache.
+    /// Returns the counts with every part included in its total.
     pub(super) fn usage(&self) -> Usage {
-        let (read, write) = (self.cache_read_input_tokens.0, self.cache_write_input_tokens.0);
-        let parts = [self.input_tokens.0, read, write];
-        let mut usage = Usage::default();
-        usage.input_tokens = parts.into_iter().flatten().reduce(u64::saturating_add);
-        usage.output_tokens = self.output_tokens.0;
-        usage.cache_read_tokens = read;
-        usage.cache_write_tokens = write;
-        usage
+        usage(
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_input_tokens,
+            self.cache_write_input_tokens,
+        )
     }
 }
