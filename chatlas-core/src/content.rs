@@ -76,6 +76,7 @@ impl Content {
 /// An opaque item that one vendor requires back verbatim when the conversation continues, such as an
 /// encrypted reasoning item or a signature. It is never sent to another vendor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Replay {
     /// The `gen_ai.provider.name` of the vendor.
     pub provider: String,
@@ -92,6 +93,7 @@ impl Replay {
 
 /// Text of the user or the model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Text {
     /// The text.
     pub text: String,
@@ -119,6 +121,7 @@ impl Text {
 
 /// The model's thinking before its answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Thinking {
     /// The thinking or its summary; empty if the vendor returns neither.
     pub text: String,
@@ -143,6 +146,7 @@ impl Thinking {
 
 /// A tool call that the model requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ToolRequest {
     /// The vendor's id of the call. The result carries the same id.
     pub id: String,
@@ -171,6 +175,7 @@ impl ToolRequest {
 
 /// The result of a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ToolResult {
     /// The id of the request.
     pub id: String,
@@ -226,6 +231,7 @@ impl ToolOutcome {
 
 /// The model's refusal to answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Refusal {
     /// The text of the refusal.
     pub text: String,
@@ -240,6 +246,7 @@ impl Refusal {
 
 /// An image or a document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Media {
     /// The location of its bytes.
     pub source: MediaSource,
@@ -301,6 +308,7 @@ pub enum MediaSource {
 
 /// A source that the model cites.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Citation {
     /// The URL of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -336,6 +344,7 @@ impl Citation {
 
 /// A call of a tool that the vendor ran on its own servers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ServerTool {
     /// The vendor's id of the call, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

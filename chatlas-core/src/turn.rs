@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use opentelemetry::KeyValue;
+use opentelemetry::{Key, KeyValue, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, ToolRequest, ToolResult};
@@ -61,6 +61,7 @@ impl From<AssistantTurn> for Turn {
 
 /// The user's prompt, or the results of tools.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct UserTurn {
     /// The contents of the turn.
     pub contents: Vec<Content>,
@@ -84,6 +85,7 @@ impl UserTurn {
 /// The model's reply, with its token counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct AssistantTurn {
     /// The contents of the turn.
     pub contents: Vec<Content>,
@@ -145,6 +147,27 @@ impl AssistantTurn {
         self
     }
 
+    /// Sets the other choices.
+    #[must_use]
+    pub fn with_alternatives(mut self, alternatives: impl Into<Vec<Alternative>>) -> Self {
+        self.alternatives = alternatives.into();
+        self
+    }
+
+    /// Sets whether the turn was cut off.
+    #[must_use]
+    pub fn with_partial(mut self, partial: bool) -> Self {
+        self.partial = partial;
+        self
+    }
+
+    /// Adds an attribute of the vendor's own conventions.
+    #[must_use]
+    pub fn with_attribute(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Self {
+        self.attributes.push(KeyValue::new(key, value));
+        self
+    }
+
     /// Fills in what the partial reply of an error reports: the usage, the id, the model, the finish
     /// reason, and the contents if nothing has arrived yet.
     pub(crate) fn fill_from(&mut self, reported: &Self) {
@@ -179,6 +202,7 @@ impl AssistantTurn {
 /// Another choice of a reply.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Alternative {
     /// The contents of the choice.
     pub contents: Vec<Content>,
@@ -224,6 +248,7 @@ fn text_of(contents: &[Content]) -> String {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Usage {
     /// All input tokens, including those read from and written to a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -281,6 +306,27 @@ impl Usage {
         self.reasoning_tokens = Some(tokens);
         self
     }
+
+    /// Sets the input tokens by modality.
+    #[must_use]
+    pub fn with_input_by_modality(mut self, tokens: Modalities) -> Self {
+        self.input_by_modality = tokens;
+        self
+    }
+
+    /// Sets the output tokens by modality.
+    #[must_use]
+    pub fn with_output_by_modality(mut self, tokens: Modalities) -> Self {
+        self.output_by_modality = tokens;
+        self
+    }
+
+    /// Sets the input tokens that were read from a cache, by modality.
+    #[must_use]
+    pub fn with_cache_read_by_modality(mut self, tokens: Modalities) -> Self {
+        self.cache_read_by_modality = tokens;
+        self
+    }
 }
 
 impl fmt::Display for Usage {
@@ -309,6 +355,7 @@ impl fmt::Display for Usage {
 /// Token counts by modality.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Modalities {
     /// Tokens of text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -322,6 +369,32 @@ pub struct Modalities {
 }
 
 impl Modalities {
+    /// Creates counts of which none is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the tokens of text.
+    #[must_use]
+    pub fn with_text(mut self, tokens: u64) -> Self {
+        self.text = Some(tokens);
+        self
+    }
+
+    /// Sets the tokens of images.
+    #[must_use]
+    pub fn with_image(mut self, tokens: u64) -> Self {
+        self.image = Some(tokens);
+        self
+    }
+
+    /// Sets the tokens of audio.
+    #[must_use]
+    pub fn with_audio(mut self, tokens: u64) -> Self {
+        self.audio = Some(tokens);
+        self
+    }
+
     /// Returns whether no count is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

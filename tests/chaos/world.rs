@@ -187,7 +187,7 @@ impl Model {
 }
 
 fn usage(tokens: Option<u64>) -> Usage {
-    Usage { input_tokens: tokens, output_tokens: tokens, ..Usage::default() }
+    tokens.map(|tokens| Usage::new(tokens, tokens)).unwrap_or_default()
 }
 
 fn failure() -> ProviderError {

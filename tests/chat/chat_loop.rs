@@ -319,16 +319,8 @@ fn every_content_type_round_trips_through_json() {
         Content::image_base64("image/png", "AAAA"),
         Content::document_base64("a.pdf", "application/pdf", "AAAA"),
         Content::document_url("https://example.com/a.pdf"),
-        Content::Citation(chatlas::content::Citation {
-            url: Some("https://example.com".into()),
-            title: None,
-            quote: None,
-        }),
-        Content::ServerTool(chatlas::content::ServerTool {
-            id: None,
-            name: "web_search".into(),
-            replay,
-        }),
+        Content::Citation(chatlas::content::Citation::from_url("https://example.com")),
+        Content::ServerTool(chatlas::content::ServerTool::new("web_search", replay)),
         Content::ToolResult(ToolResult::new("1", "t", ToolOutcome::Error("e".into()))),
     ];
     let stored = serde_json::to_string(&contents).unwrap();

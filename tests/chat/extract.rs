@@ -83,8 +83,18 @@ fn refused() -> Answer {
 #[tokio::test]
 async fn invalid_reply_is_an_error_that_keeps_usage_and_history() {
     for (answer, kind, word, message) in [
-        (cut_off(), OutputErrorKind::Truncated, "output_truncated", "cut off at the token limit"),
-        (Answer::says("Ada is 36."), OutputErrorKind::Invalid, "output_invalid", "not the JSON"),
+        (
+            cut_off(),
+            OutputErrorKind::Truncated,
+            "output_truncated",
+            "the token limit cut the answer off",
+        ),
+        (
+            Answer::says("Ada is 36."),
+            OutputErrorKind::Invalid,
+            "output_invalid",
+            "not the requested JSON",
+        ),
         (
             Answer::says(r#"{"name": "Ada", "age": "secret-canary"}"#),
             OutputErrorKind::Invalid,

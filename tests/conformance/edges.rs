@@ -139,13 +139,12 @@ const MISSING_FROM_REPLY: [&str; 6] = [
 
 async fn empty_fields_of_a_reply_are_not_recorded() {
     let mut conformance = Conformance::new();
-    let reply = |contents| AssistantTurn {
-        contents,
-        response_id: Some(String::new()),
-        model: Some(String::new()),
-        attributes: vec![KeyValue::new("openai.response.system_fingerprint", "")],
-        finish_reason: Some(FinishReason::Other(String::new())),
-        ..AssistantTurn::default()
+    let reply = |contents: Vec<Content>| {
+        AssistantTurn::new(contents)
+            .with_response_id("")
+            .with_model("")
+            .with_attribute("openai.response.system_fingerprint", "")
+            .with_finish_reason(FinishReason::Other(String::new()))
     };
     let call = Answer::new()
         .call_with_id("", "echo", json!({"text": ""}))
@@ -211,15 +210,12 @@ async fn redacted_and_truncated_content_matches_its_schema() {
             Alternative::new(vec![Content::text(long.as_str())])
                 .with_finish_reason(FinishReason::Stop)
         });
-        let last = AssistantTurn {
-            contents: vec![Content::text(long.as_str())],
-            alternatives: others.collect(),
-            response_id: Some("r".into()),
-            model: Some("m".into()),
-            usage: chatlas::Usage::new(1, 1),
-            finish_reason: Some(FinishReason::Stop),
-            ..AssistantTurn::default()
-        };
+        let last = AssistantTurn::new([Content::text(long.as_str())])
+            .with_alternatives(others.collect::<Vec<_>>())
+            .with_response_id("r")
+            .with_model("m")
+            .with_usage(chatlas::Usage::new(1, 1))
+            .with_finish_reason(FinishReason::Stop);
         let model = Script::new()
             .with_info(
                 ProviderInfo::new("scripted")

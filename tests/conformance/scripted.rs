@@ -74,8 +74,7 @@ fn replay(item: Value) -> Replay {
 }
 
 fn server_tool(name: &str, item: Value) -> Content {
-    let (id, name) = (Some("s1".to_owned()), name.to_owned());
-    Content::ServerTool(ServerTool { id, name, replay: replay(item) })
+    Content::ServerTool(ServerTool::new(name, replay(item)).with_id("s1"))
 }
 
 /// Returns one of each kind of content in a model's turn.
@@ -85,7 +84,7 @@ fn model_contents() -> Vec<Content> {
         Content::Thinking(Thinking::default()),
         Content::text("Well, "),
         Content::Refusal(Refusal::new("no.")),
-        Content::Citation(Citation { url: Some("https://a.example".into()), ..Default::default() }),
+        Content::Citation(Citation::from_url("https://a.example")),
         server_tool("web_search", json!({"type": "web_search_call", "action": {"query": "x"}})),
         server_tool(
             "web_fetch",
@@ -114,21 +113,15 @@ fn user_contents() -> Vec<Content> {
 }
 
 fn full_usage() -> Usage {
-    let parts = |text, image, audio| Modalities {
-        text: Some(text),
-        image: Some(image),
-        audio: Some(audio),
-    };
-    Usage {
-        input_tokens: Some(100),
-        output_tokens: Some(50),
-        cache_read_tokens: Some(40),
-        cache_write_tokens: Some(10),
-        reasoning_tokens: Some(20),
-        input_by_modality: parts(70, 20, 10),
-        output_by_modality: parts(30, 10, 5),
-        cache_read_by_modality: parts(20, 10, 10),
-    }
+    let parts =
+        |text, image, audio| Modalities::new().with_text(text).with_image(image).with_audio(audio);
+    Usage::new(100, 50)
+        .with_cache_read_tokens(40)
+        .with_cache_write_tokens(10)
+        .with_reasoning_tokens(20)
+        .with_input_by_modality(parts(70, 20, 10))
+        .with_output_by_modality(parts(30, 10, 5))
+        .with_cache_read_by_modality(parts(20, 10, 10))
 }
 
 fn full_reply() -> AssistantTurn {
@@ -143,20 +136,18 @@ fn full_reply() -> AssistantTurn {
         KeyValue::new("user.id", "mine"),
         KeyValue::new("gen_ai.conversation.compacted", true),
     ]);
-    AssistantTurn {
-        contents: model_contents(),
-        usage: full_usage(),
-        alternatives: vec![
+    let mut reply = AssistantTurn::new(model_contents())
+        .with_usage(full_usage())
+        .with_alternatives([
             Alternative::new(vec![Content::text("Or not.")])
                 .with_finish_reason(FinishReason::Length),
             Alternative::default(),
-        ],
-        attributes,
-        finish_reason: Some(FinishReason::Stop),
-        response_id: Some("resp-2".into()),
-        model: Some("test-model-2026".into()),
-        ..AssistantTurn::default()
-    }
+        ])
+        .with_finish_reason(FinishReason::Stop)
+        .with_response_id("resp-2")
+        .with_model("test-model-2026");
+    reply.attributes = attributes;
+    reply
 }
 
 fn provider(script: Script) -> Script {
@@ -242,11 +233,10 @@ async fn everything(capture: Capture) {
     let mut talk = chat(capture, Script::new().then(full_reply())).with_capture_limit(2048);
     let result = ToolResult::new("c1", "look_up", ToolOutcome::Contents(user_contents()));
     let contents = vec![Content::ToolResult(result), Content::text("x".repeat(10_000))];
-    let partial = AssistantTurn { contents: model_contents(), partial: true, ..Default::default() };
+    let partial = AssistantTurn::new(model_contents()).with_partial(true);
     let request =
         Content::ToolRequest(ToolRequest::new("c1", "look_up", json!({"word": "x".repeat(9_000)})));
-    let finish_reason = Some(FinishReason::ToolCall);
-    let tool_call = AssistantTurn { contents: vec![request], finish_reason, ..Default::default() };
+    let tool_call = AssistantTurn::new([request]).with_finish_reason(FinishReason::ToolCall);
     let history = [Turn::user("y"), Turn::from(tool_call), Turn::User(UserTurn::new(contents))];
     talk.set_turns(history.into_iter().chain([Turn::from(partial)]));
     in_time(talk.chat("Go on.")).await.unwrap();

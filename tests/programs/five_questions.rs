@@ -40,7 +40,7 @@ fn each_answer_names_the_planted_cause() {
         panic!("six parts")
     };
     assert!(head.starts_with("600 conversations, 15 of them without an answer.\n"), "{head}");
-    assert!(head.contains("1878 spans and 205 verdicts were exported."), "{head}");
+    assert!(head.contains("1878 spans and 205 feedback events were exported."), "{head}");
 
     // 1: the users of one house wait for its archive: its calls take 360 ms, those of others 12 ms.
     let users = rows(slow);
@@ -101,7 +101,7 @@ fn each_answer_names_the_planted_cause() {
         "deep-2 harbour 35883 4785 0.1794",
         "swift-1 garden 227176 28665 0.1141",
         "swift-1 harbour 75316 9365 0.0376",
-        "in all 0.8144",
+        "total 0.8144",
     ];
     assert_eq!(rows(cost).iter().map(|row| row.join(" ")).collect::<Vec<_>>(), expected);
 }

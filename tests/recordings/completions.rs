@@ -98,15 +98,14 @@ async fn send(
 /// Returns the token counts of a vendor's `usage` object.
 fn counts(usage: &Value) -> Usage {
     let count = |pointer: &str| usage.pointer(pointer).and_then(Value::as_u64);
-    Usage {
-        input_tokens: count("/prompt_tokens"),
-        output_tokens: count("/completion_tokens"),
-        cache_read_tokens: count("/prompt_tokens_details/cached_tokens")
-            .or_else(|| count("/cache_read_input_tokens")),
-        cache_write_tokens: count("/cache_creation_input_tokens"),
-        reasoning_tokens: count("/completion_tokens_details/reasoning_tokens"),
-        ..Usage::default()
-    }
+    let mut counts = Usage::default();
+    counts.input_tokens = count("/prompt_tokens");
+    counts.output_tokens = count("/completion_tokens");
+    counts.cache_read_tokens =
+        count("/prompt_tokens_details/cached_tokens").or_else(|| count("/cache_read_input_tokens"));
+    counts.cache_write_tokens = count("/cache_creation_input_tokens");
+    counts.reasoning_tokens = count("/completion_tokens_details/reasoning_tokens");
+    counts
 }
 
 fn assert_as_recorded(name: &str, completion: &Completion, reply: &RecordedReply) {

@@ -67,8 +67,8 @@ pub fn contents(vendor: &str, message: &Value) -> Vec<Content> {
     let mut contents = Vec::new();
     if let Some(thought) = message["reasoning_content"].as_str() {
         let item = json!({"reasoning_content": thought});
-        let replay = Some(Replay::new(vendor, item));
-        contents.push(Content::Thinking(Thinking { text: thought.to_owned(), replay }));
+        let replay = Replay::new(vendor, item);
+        contents.push(Content::Thinking(Thinking::new(thought).with_replay(replay)));
     }
     match &message["content"] {
         Value::String(text) => contents.push(Content::text(text)),

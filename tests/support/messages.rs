@@ -159,10 +159,11 @@ fn content(block: &Value) -> Content {
                 ToolOutcome::Value(block["content"].clone())
             },
         )),
-        "document" => Content::Document(Media {
-            source: source(&block["source"]),
-            name: block["title"].as_str().map(str::to_owned),
-        }),
+        "document" => {
+            let mut document = Media::new(source(&block["source"]));
+            document.name = block["title"].as_str().map(str::to_owned);
+            Content::Document(document)
+        }
         other => panic!("a block of an unknown type: {other}"),
     }
 }

@@ -95,7 +95,7 @@ fn contents(item: &Value) -> (bool, Vec<Content>) {
         }
         Some("web_search_call") => {
             let replay = chatlas::content::Replay::new("openai", item.clone());
-            let tool = ServerTool { id: None, name: "web_search".into(), replay };
+            let tool = ServerTool::new("web_search", replay);
             (true, vec![Content::ServerTool(tool)])
         }
         _ => (item["role"] == "assistant", parts.iter().map(part).collect()),

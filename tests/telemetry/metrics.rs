@@ -39,15 +39,11 @@ const COUNTERS: [(&str, u64); 5] = [
 #[tokio::test]
 async fn tokens_are_counted_by_type_and_modality() {
     let trace = Recorder::new();
-    let full = Usage {
-        input_tokens: Some(100),
-        output_tokens: Some(50),
-        cache_read_tokens: Some(40),
-        cache_write_tokens: Some(10),
-        reasoning_tokens: Some(20),
-        input_by_modality: Modalities { text: Some(70), image: Some(20), audio: None },
-        ..Usage::default()
-    };
+    let full = Usage::new(100, 50)
+        .with_cache_read_tokens(40)
+        .with_cache_write_tokens(10)
+        .with_reasoning_tokens(20)
+        .with_input_by_modality(Modalities::new().with_text(70).with_image(20));
     let model = Script::new().then(Answer::calls("look_up", word("x")).with_usage(full)).says("ok");
     Chat::new(model).with_tools(tools![look_up]).chat("go").await.unwrap();
     for (name, total) in COUNTERS {

@@ -235,8 +235,8 @@ async fn assert_sound_reports_every_fault() {
         .unwrap();
     for fault in [
         "`open` has not ended",
-        "`twice` stands twice on `odd`",
-        "`odd` failed, and has no `error.type`",
+        "`odd` has the attribute `twice` more than once",
+        "`odd` is an error without `error.type`",
         "\nin\nodd\n",
     ] {
         assert!(message.contains(fault), "{message}");
@@ -263,7 +263,7 @@ async fn nested_chat_spans_are_not_sound() {
     Chat::new(Wrapper(Script::new().says("Hi."))).chat("Hi?").await.unwrap();
     let panic = catch_unwind(AssertUnwindSafe(|| trace.assert_sound())).unwrap_err();
     let message = panic.downcast::<String>().unwrap();
-    assert!(message.contains("`chat test-model` stands in `chat test-model`"), "{message}");
+    assert!(message.contains("`chat test-model` is a child of `chat test-model`"), "{message}");
     assert!(message.contains("#[provider(transparent)]"), "{message}");
 }
 

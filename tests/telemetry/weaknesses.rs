@@ -182,12 +182,10 @@ async fn w06_agent_span_is_internal_named_and_has_the_outcome() {
 #[tokio::test]
 async fn w07_model_call_has_request_parameters_and_response() {
     let trace = Recorder::new();
-    let tokens = Usage {
-        cache_read_tokens: Some(4),
-        cache_write_tokens: Some(2),
-        reasoning_tokens: Some(3),
-        ..Usage::new(10, 5)
-    };
+    let tokens = Usage::new(10, 5)
+        .with_cache_read_tokens(4)
+        .with_cache_write_tokens(2)
+        .with_reasoning_tokens(3);
     let mut chat = Chat::new(Script::new().then(Answer::says("{\"value\": 1}").with_usage(tokens)))
         .with_tools(tools![get_weather])
         .with_max_tokens(100)

@@ -114,6 +114,7 @@ impl ServerToolDefinition {
 /// assert_eq!(ACME.default_model, Some("acme-1"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Vendor {
     /// `gen_ai.provider.name`.
     pub name: &'static str,

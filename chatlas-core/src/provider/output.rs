@@ -7,6 +7,7 @@ use crate::schema::{generator, make_strict};
 
 /// The JSON schema that a reply has to follow.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct OutputSchema {
     /// The name of the schema: letters, digits, `_` and `-`.
     pub name: String,

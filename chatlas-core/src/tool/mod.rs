@@ -145,6 +145,7 @@ pub struct ToolDefinition {
 /// A hint that is `None` is omitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct ToolAnnotations {
     /// A title for people.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -243,11 +243,11 @@ async fn strict_is_sent_only_if_set() {
 
 fn file(id: &str) -> Content {
     let source = MediaSource::File { id: id.into(), mime_type: None };
-    Content::Document(Media { source, name: None })
+    Content::Document(Media::new(source))
 }
 
 fn with_user(contents: Vec<Content>) -> ChatRequest {
-    ChatRequest::new([Turn::User(UserTurn { contents })])
+    ChatRequest::new([Turn::User(UserTurn::new(contents))])
 }
 
 #[tokio::test]
@@ -295,9 +295,7 @@ async fn document_urls_are_sent_where_supported() {
 
 #[tokio::test]
 async fn media_of_tool_results_follow_in_a_user_message() {
-    let result = |id: &str, outcome| {
-        Content::ToolResult(ToolResult { id: id.into(), name: "draw".into(), outcome })
-    };
+    let result = |id: &str, outcome| Content::ToolResult(ToolResult::new(id, "draw", outcome));
     let chart = ToolOutcome::Contents(vec![
         Content::text("a chart"),
         Content::image_base64("image/png", "AA=="),
@@ -325,24 +323,18 @@ async fn media_of_tool_results_follow_in_a_user_message() {
 #[tokio::test]
 async fn thinking_is_sent_back_to_its_vendor_only() {
     let thinking = |provider: &str, item: Value| {
-        let replay = Some(Replay { provider: provider.into(), item });
-        Content::Thinking(Thinking { text: "Hm.".into(), replay })
+        Content::Thinking(Thinking::new("Hm.").with_replay(Replay::new(provider, item)))
     };
-    let asked = Content::ToolRequest(ToolRequest {
-        id: "c1".into(),
-        name: "add".into(),
-        arguments: json!("{\"a\": "),
-        replay: None,
-    });
+    let asked = Content::ToolRequest(ToolRequest::new("c1", "add", json!("{\"a\": ")));
     let contents = vec![
         thinking("deepseek", json!({"reasoning_content": "Hm."})),
         thinking("openrouter", json!({"reasoning_details": [{"text": "Hm."}]})),
-        Content::Refusal(Refusal { text: "No.".into() }),
+        Content::Refusal(Refusal::new("No.")),
         Content::text("  "),
         asked,
     ];
-    let said = AssistantTurn { contents, ..Default::default() };
-    let silent = AssistantTurn { contents: vec![Content::text("\n")], ..Default::default() };
+    let said = AssistantTurn::new(contents);
+    let silent = AssistantTurn::new(vec![Content::text("\n")]);
     let request = ChatRequest::new([
         Turn::user("hi"),
         Turn::from(said),
@@ -396,16 +388,11 @@ async fn thinking_in_content_parts_is_sent_back_as_parts() {
 #[tokio::test]
 async fn tool_call_ids_are_shortened_for_mistral() {
     for (id, is_kept) in [("call_0123456789abcdef", false), ("Ab3456789", true), ("", false)] {
-        let asked = Content::ToolRequest(ToolRequest {
-            id: id.into(),
-            name: "add".into(),
-            arguments: json!({}),
-            replay: None,
-        });
+        let asked = Content::ToolRequest(ToolRequest::new(id, "add", json!({})));
         let outcome = ToolOutcome::Value(json!(3));
-        let result = ToolResult { id: id.into(), name: "add".into(), outcome };
-        let said = AssistantTurn { contents: vec![asked], ..Default::default() };
-        let answered = UserTurn { contents: vec![Content::ToolResult(result)] };
+        let result = ToolResult::new(id, "add", outcome);
+        let said = AssistantTurn::new(vec![asked]);
+        let answered = UserTurn::new(vec![Content::ToolResult(result)]);
         let request = ChatRequest::new([Turn::from(said), Turn::from(answered)]);
         let ids = |body: Value| {
             let messages = &body["messages"];
