@@ -92,7 +92,7 @@ impl Tool for Weather{i} {{
                 .map_err(|error| ToolError::new("invalid_arguments", error.to_string()))?;
             match weather_{i}(arguments).await {{
                 Ok(value) => Ok(ToolOutput::from(value)),
-                Err(error) => Err(ToolError::of(&error)),
+                Err(error) => Err(ToolError::from_error(&error)),
             }}
         }})
     }}
@@ -159,7 +159,7 @@ impl Tool for Weather{i} {{
             }}
             match weather_{i}(city, days, metric).await {{
                 Ok(value) => Ok(ToolOutput::from(value)),
-                Err(error) => Err(ToolError::of(&error)),
+                Err(error) => Err(ToolError::from_error(&error)),
             }}
         }})
     }}
@@ -178,7 +178,7 @@ use chatlas_core::{Tool, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSe
 
 
 def all_tools(count):
-    adds = "".join(f"    let _ = set.add(Arc::new(Weather{i}::new()));\n" for i in range(count))
+    adds = "".join(f"    let _ = set.add(Weather{i}::new());\n" for i in range(count))
     return f"""
 pub fn all() -> ToolSet {{
     let mut set = ToolSet::new();

@@ -30,9 +30,9 @@ async fn get_weather(city: String) -> Result<String, std::io::Error> {
 fn chat() -> Chat {
     let (model, url) = (setting("PEERS_MODEL"), setting("OPENAI_BASE_URL"));
     let chat = if setting("PEERS_API") == "responses" {
-        Chat::new(OpenAi::new(model).base_url(url))
+        Chat::new(OpenAi::new(model).with_base_url(url))
     } else {
-        Chat::new(OpenAiCompletions::new(model).base_url(url))
+        Chat::new(OpenAiCompletions::new(model).with_base_url(url))
     };
     chat.with_name("concierge")
         .with_system_prompt(setting("PEERS_SYSTEM"))
