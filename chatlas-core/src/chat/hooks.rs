@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
-use super::chat::Chat;
 use crate::content::{ToolRequest, ToolResult};
 use crate::telemetry::names::error;
 use crate::tool::{BoxFuture, ToolContext, ToolDefinition, ToolError};
 
-/// A tool call before it runs, as passed to a hook of [`Chat::on_tool_request`].
+/// A tool call before it runs, as passed to a hook of [`Chat::on_tool_request`](super::Chat::on_tool_request).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PendingCall {
@@ -24,7 +23,7 @@ pub struct PendingCall {
     pub context: ToolContext,
 }
 
-/// A tool call after it ran, as passed to a hook of [`Chat::on_tool_result`].
+/// A tool call after it ran, as passed to a hook of [`Chat::on_tool_result`](super::Chat::on_tool_result).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FinishedCall {
@@ -96,6 +95,28 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
+    /// Adds a hook that is called before each tool call.
+    pub(super) fn on_request<F, A>(
+        &mut self,
+        hook: impl Fn(PendingCall) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = A> + Send + 'static,
+        A: IntoApproval + 'static,
+    {
+        self.request.push(boxed(hook));
+    }
+
+    /// Adds a hook that is called after each tool call.
+    pub(super) fn on_result<F, A>(
+        &mut self,
+        hook: impl Fn(FinishedCall) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = A> + Send + 'static,
+        A: IntoApproval + 'static,
+    {
+        self.result.push(boxed(hook));
+    }
+
     /// Calls the hooks before a tool call.
     pub(super) async fn before(
         &self,
@@ -147,70 +168,6 @@ async fn call_hook<C>(hook: &Hook<C>, call: C, tool: &str) -> Result<Approval, T
     AssertUnwindSafe(async move { hook(call).await }).catch_unwind().await.unwrap_or_else(|_| {
         Err(ToolError::new(error::PANIC, format!("A check of the tool `{tool}` crashed.")))
     })
-}
-
-impl Chat {
-    /// Calls a hook before each tool call, to approve it. The hook runs inside the `execute_tool` span
-    /// of the call; the time limit of the tool starts after it.
-    ///
-    /// A [rejected](Approval::Rejected) call fails with the error type `tool_rejected`: the reason is
-    /// sent to the model and the conversation continues. An error or a panic of the hook fails the
-    /// call as well. If there are several hooks, they are called in the order of registration, and
-    /// all have to approve. Hooks are not called for tools that the chat does not have.
-    ///
-    /// ```
-    /// # use chatlas_core::{Chat, Provider, chat::Approval};
-    /// # async fn confirm(_: &str) -> bool { true }
-    /// # fn example(provider: impl Provider) {
-    /// let chat = Chat::new(provider).on_tool_request(|call| async move {
-    ///     let read_only = call.definition.annotations.read_only == Some(true);
-    ///     if read_only || confirm(&call.request.name).await {
-    ///         Approval::Approved
-    ///     } else {
-    ///         Approval::rejected("the user declined")
-    ///     }
-    /// });
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn on_tool_request<F, A>(
-        mut self,
-        hook: impl Fn(PendingCall) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = A> + Send + 'static,
-        A: IntoApproval + 'static,
-    {
-        Arc::make_mut(&mut self.hooks).request.push(boxed(hook));
-        self
-    }
-
-    /// Calls a hook with each result before it is sent to the model, including those of failed and
-    /// rejected calls. The hook runs inside the `execute_tool` span of the call.
-    ///
-    /// If the hook [rejects](Approval::Rejected) the result, the reason is sent instead, and the call
-    /// fails with the error type `tool_rejected`. An error or a panic of the hook fails the call.
-    ///
-    /// ```
-    /// # use chatlas_core::{Chat, Provider};
-    /// # fn example(provider: impl Provider) {
-    /// let chat = Chat::new(provider).on_tool_result(|call| async move {
-    ///     println!("{}: {}", call.request.name, call.result.outcome.to_model_text());
-    /// });
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn on_tool_result<F, A>(
-        mut self,
-        hook: impl Fn(FinishedCall) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = A> + Send + 'static,
-        A: IntoApproval + 'static,
-    {
-        Arc::make_mut(&mut self.hooks).result.push(boxed(hook));
-        self
-    }
 }
 
 fn boxed<C, F, A>(hook: impl Fn(C) -> F + Send + Sync + 'static) -> Hook<C>

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::chat::{Chat, ToolMode};
+use super::hooks::{FinishedCall, IntoApproval, PendingCall};
 use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError};
 use crate::tool::{DuplicateTool, Tool, ToolSet};
 use crate::turn::Turn;
@@ -161,6 +162,71 @@ impl Chat {
     #[must_use]
     pub fn with_max_rounds(mut self, rounds: usize) -> Self {
         self.set_max_rounds(rounds);
+        self
+    }
+}
+
+/// Hooks around tool calls.
+impl Chat {
+    /// Calls a hook before each tool call, to approve it. The hook runs inside the `execute_tool` span
+    /// of the call; the time limit of the tool starts after it.
+    ///
+    /// A [rejected](super::Approval::Rejected) call fails with the error type `tool_rejected`: the reason is
+    /// sent to the model and the conversation continues. An error or a panic of the hook fails the
+    /// call as well. If there are several hooks, they are called in the order of registration, and
+    /// all have to approve. Hooks are not called for tools that the chat does not have.
+    ///
+    /// ```
+    /// # use chatlas_core::{Chat, Provider, chat::Approval};
+    /// # async fn confirm(_: &str) -> bool { true }
+    /// # fn example(provider: impl Provider) {
+    /// let chat = Chat::new(provider).on_tool_request(|call| async move {
+    ///     let read_only = call.definition.annotations.read_only == Some(true);
+    ///     if read_only || confirm(&call.request.name).await {
+    ///         Approval::Approved
+    ///     } else {
+    ///         Approval::rejected("the user declined")
+    ///     }
+    /// });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_tool_request<F, A>(
+        mut self,
+        hook: impl Fn(PendingCall) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = A> + Send + 'static,
+        A: IntoApproval + 'static,
+    {
+        Arc::make_mut(&mut self.hooks).on_request(hook);
+        self
+    }
+
+    /// Calls a hook with each result before it is sent to the model, including those of failed and
+    /// rejected calls. The hook runs inside the `execute_tool` span of the call.
+    ///
+    /// If the hook [rejects](super::Approval::Rejected) the result, the reason is sent instead, and the call
+    /// fails with the error type `tool_rejected`. An error or a panic of the hook fails the call.
+    ///
+    /// ```
+    /// # use chatlas_core::{Chat, Provider};
+    /// # fn example(provider: impl Provider) {
+    /// let chat = Chat::new(provider).on_tool_result(|call| async move {
+    ///     println!("{}: {}", call.request.name, call.result.outcome.to_model_text());
+    /// });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_tool_result<F, A>(
+        mut self,
+        hook: impl Fn(FinishedCall) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = A> + Send + 'static,
+        A: IntoApproval + 'static,
+    {
+        Arc::make_mut(&mut self.hooks).on_result(hook);
         self
     }
 }

@@ -178,23 +178,26 @@ impl<D: Dialect> chatlas_core::Provider for Client<D> {
 
     async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
         let first = self.wire.url(&self.dialect, &self.endpoint, Operation::Models)?;
-        let (mut url, mut models) = (first.clone(), Vec::new());
-        for _ in 0..MAX_PAGES {
-            let mut answer = self.send(Operation::Models, None, Some(&url)).await?;
+        let (mut urls, mut models) = (vec![first.clone()], Vec::new());
+        loop {
+            let mut answer = self.send(Operation::Models, None, urls.last()).await?;
             let body = answer.body().await?;
             let page = answer.shown(self.dialect.models(&body))?;
             models.extend(page.models);
             if page.next.is_empty() {
-                break;
+                return Ok(models);
             }
             let mut next = first.clone();
             next.query_pairs_mut().extend_pairs(page.next);
-            if next == url {
+            if urls.contains(&next) {
                 return answer.shown(Err(malformed("its list of models repeats a page")));
             }
-            url = next;
+            if urls.len() == MAX_PAGES {
+                let problem = format!("its list of models has more than {MAX_PAGES} pages");
+                return answer.shown(Err(malformed(&problem)));
+            }
+            urls.push(next);
         }
-        Ok(models)
     }
 
     async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {

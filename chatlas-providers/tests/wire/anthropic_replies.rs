@@ -455,11 +455,12 @@ fn the_list_of_models_has_pages() {
 }
 
 #[test]
-fn the_pages_of_a_list_are_bounded() {
+fn a_list_of_models_that_repeats_a_page_is_an_error() {
     let page = json!({"data": [{"id": "claude-1"}], "has_more": true, "last_id": "claude-1"});
     let other = json!({"data": [{"id": "claude-2"}], "has_more": true, "last_id": "claude-2"});
     let answers = (0..400).map(|n| Answer::json(200, if n % 2 == 0 { &page } else { &other }));
     let (http, requests) = answering(answers.collect::<Vec<_>>());
-    let _ = run(model(Vec::new()).with_http(http).list_models());
-    assert!(requests.all().len() <= 100);
+    let error = run(model(Vec::new()).with_http(http).list_models()).unwrap_err();
+    assert!(error.to_string().contains("its list of models repeats a page"), "{error}");
+    assert_eq!(requests.all().len(), 3);
 }

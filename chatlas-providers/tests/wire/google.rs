@@ -660,15 +660,16 @@ fn events_of(data: &str) -> Result<Vec<CompletionEvent>, ProviderError> {
 }
 
 #[test]
-fn a_list_of_models_has_a_bounded_number_of_pages() {
+fn a_list_of_models_with_more_than_100_pages_is_an_error() {
     let page = |number: usize| {
         let token = number.to_string();
         let page = json!({"models": [{"name": "models/a"}], "nextPageToken": token});
         Answer::new(200, "application/json", page.to_string())
     };
     let (options, sent) = answering((0..200).map(page).collect::<Vec<_>>());
-    let models = run(gemini().with_http(options).list_models()).expect("a list");
-    assert_eq!((models.len(), sent.all().len()), (100, 100));
+    let error = run(gemini().with_http(options).list_models()).expect_err("an endless list");
+    assert!(error.to_string().contains("its list of models has more than 100 pages"), "{error}");
+    assert_eq!(sent.all().len(), 100);
 }
 
 // Errors.
