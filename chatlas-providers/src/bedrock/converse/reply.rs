@@ -301,7 +301,7 @@ fn is_call_of_program(call: &Value) -> bool {
 }
 
 /// Returns a block as the item that is sent back.
-fn item(provider: &'static str, kind: &str, mut value: Value) -> Replay {
+fn item(provider: &'static str, kind: &str, value: Value) -> Replay {
     Replay::new(provider, Map::from_iter([(kind.to_owned(), value)]))
 }
 
