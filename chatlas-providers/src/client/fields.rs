@@ -76,12 +76,12 @@ impl<'a, M: SerializeMap> Fields<'a, M> {
         let Some(Value::Object(more)) = self.extra.and_then(|extra| extra.get(name)) else {
             return self.set(name, value);
         };
-        let mut whole = serde_json::to_value(value).map_err(M::Error::custom)?;
-        if let Value::Object(fields) = &mut whole {
+        let mut merged = serde_json::to_value(value).map_err(M::Error::custom)?;
+        if let Value::Object(fields) = &mut merged {
             fields.extend(more.clone());
         }
         self.merged.push(name);
-        self.map.serialize_entry(name, &whole)
+        self.map.serialize_entry(name, &merged)
     }
 
     /// Writes the fields of an object, except those that are named.

@@ -170,7 +170,7 @@ impl Event {
         }
     }
 
-    /// Adds a line without data to the JSON that stands by itself, if the line belongs to it.
+    /// Adds a line to the JSON that is not in the form of an event, if the line belongs to it.
     fn other_line(&mut self, line: &[u8]) {
         let begins = matches!(line.first(), Some(b'{' | b'['));
         if (begins || !self.bare.is_empty()) && self.bare.len() + line.len() < MAX_BARE {

@@ -343,13 +343,13 @@ mod tests {
 
     #[test]
     fn an_error_in_a_reply_is_found_in_every_form() {
-        let told = json!({"message": "slow down", "code": 429});
+        let body = json!({"message": "slow down", "code": 429});
         for reply in [
-            json!({"error": told}),
-            json!({"choices": [{"error": told, "finish_reason": "error"}]}),
+            json!({"error": body}),
+            json!({"choices": [{"error": body, "finish_reason": "error"}]}),
             json!({"object": "error", "message": "slow down", "code": 429}),
-            json!({"errors": [told], "success": false}),
-            json!({"x_groq": {"error": told}}),
+            json!({"errors": [body], "success": false}),
+            json!({"x_groq": {"error": body}}),
         ] {
             let error = in_reply(&reply).expect("an error");
             assert_eq!((error.kind(), error.code()), (ProviderErrorKind::RateLimit, Some("429")));
@@ -363,14 +363,14 @@ mod tests {
     #[test]
     fn a_failure_without_a_status_is_classified_by_code_or_type() {
         use ProviderErrorKind as Kind;
-        for (told, kind) in [
+        for (body, kind) in [
             (json!({"code": "invalid_prompt", "message": "no"}), Kind::ContentFilter),
             (json!({"type": "invalid_request_error", "message": "no"}), Kind::InvalidRequest),
             (json!({"type": "api_error", "message": "no"}), Kind::Overloaded),
             (json!({"code": "401", "type": "api_error"}), Kind::Authentication),
             (json!({"type": "novelty"}), Kind::Other),
         ] {
-            assert_eq!(reported(&told).kind(), kind, "{told}");
+            assert_eq!(reported(&body).kind(), kind, "{body}");
         }
         let databricks = json!({"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "slow down"});
         assert_eq!(in_reply(&databricks).map(|error| error.kind()), Some(Kind::RateLimit));
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_quoted_key_is_redacted() {
-        for (told, shown) in [
+        for (message, shown) in [
             ("Incorrect API key provided: sk-proj-****abcd. See", "… [redacted]. See"),
             ("Incorrect API key provided: abcd****wxyz.", "… [redacted]."),
             ("key='sk-a_b-C1', (sk-2)\nsk-3", "key='[redacted]', ([redacted])\n[redacted]"),
@@ -388,7 +388,7 @@ mod tests {
             ),
             ("**no** … möglich", "**no** … möglich"),
         ] {
-            let body = json!({"error": {"message": told}}).to_string();
+            let body = json!({"error": {"message": message}}).to_string();
             let error = read(401, &body);
             let shown = shown.replacen("… [", "Incorrect API key provided: [", 1);
             assert_eq!(error.message(), shown);

@@ -34,7 +34,6 @@ impl Answer {
         Self::new(200, "text/event-stream", events.collect::<String>())
     }
 
-    #[cfg_attr(not(feature = "bedrock"), allow(dead_code))]
     pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
@@ -50,7 +49,6 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    #[cfg_attr(not(feature = "anthropic"), allow(dead_code))]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

@@ -26,6 +26,11 @@ mod derived;
 ))]
 mod environment;
 #[cfg(any(feature = "anthropic", feature = "google", feature = "openai"))]
+// The tests of each vendor use a part of it.
+#[cfg_attr(
+    not(all(feature = "bedrock", feature = "google", feature = "openai")),
+    allow(dead_code, unused_imports)
+)]
 mod fixed;
 #[cfg(feature = "google")]
 mod google;
