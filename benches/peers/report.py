@@ -41,7 +41,7 @@ ROWS = [
     ("… of which valid by their schema", lambda s: ratio(s.content_valid)),
     ("content recorded with capture off", lambda s: ", ".join(sorted(s.leaks)) or "none"),
     ("the API key, where an error quotes it", lambda s: "exported" if s.keys else "not exported"),
-    ("metrics of today's names", lambda s: f"{len(s.metrics)}/{len(METRICS)}"),
+    ("metrics with current names", lambda s: f"{len(s.metrics)}/{len(METRICS)}"),
     ("metrics of older names", lambda s: f"{len(s.older)}/{len(OLDER)}"),
     ("events", lambda s: f"{len(s.events & set(EVENTS))}/{len(EVENTS)}"),
     ("**violations**, each counted once", lambda s: f"**{len(s.findings)}**"),

@@ -67,7 +67,7 @@ pub fn turns(input: &[Value]) -> Vec<Turn> {
         let (by_model, contents) = contents(item);
         match (turns.last_mut(), by_model) {
             (Some(Turn::Assistant(turn)), true) => {
-                std::sync::Arc::make_mut(turn).contents.extend(contents)
+                std::sync::Arc::make_mut(turn).contents.extend(contents);
             }
             (Some(Turn::User(turn)), false) => turn.contents.extend(contents),
             (_, true) => {
