@@ -69,6 +69,9 @@ pub use chatlas_macros::{
 #[cfg(feature = "otel")]
 #[doc(inline)]
 pub use chatlas_otel as otel;
+/// The modules of the providers: their settings, and the quirks for `#[provider(like = …)]`.
+#[doc(no_inline)]
+pub use chatlas_providers as providers;
 #[cfg(feature = "anthropic")]
 pub use chatlas_providers::anthropic::{Anthropic, Caching};
 pub use chatlas_providers::auto::{auto, auto_from_env};

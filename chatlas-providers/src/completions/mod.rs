@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use crate::client::fields;
 use crate::client::{Call, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Sse};
 pub use quirks::{DocumentUrls, Quirks, ThinkingReplay};
-pub use reply::Decoder;
+use reply::Decoder;
 use request::{Body, Settings, Tool};
 
 /// OpenAI itself.

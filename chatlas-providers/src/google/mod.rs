@@ -22,6 +22,6 @@ mod wire;
 
 pub use gemini::{Gemini, GenerateContent};
 pub use quirks::Quirks;
-pub use reply::Decoder;
+use reply::Decoder;
 #[cfg(feature = "vertex")]
 pub use vertex::Vertex;

@@ -15,7 +15,7 @@ use crate::client::json::{Maybe, read};
 use crate::client::{Call, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Sse};
 use crate::completions::{BASE_URL_ENV, OPENAI, error, is_openai, models, record_service_tier};
 use crate::http::malformed;
-pub use reply::Decoder;
+use reply::Decoder;
 use request::{Body, Prompt, Settings};
 use wire::Counted;
 
