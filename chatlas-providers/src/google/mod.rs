@@ -22,6 +22,5 @@ mod wire;
 
 pub use gemini::{Gemini, GenerateContent};
 pub use quirks::Quirks;
-use reply::Decoder;
 #[cfg(feature = "vertex")]
 pub use vertex::Vertex;
