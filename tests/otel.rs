@@ -114,8 +114,8 @@ fn telemetry_is_set_up_once_and_again_after_its_end() {
 #[test]
 fn what_a_receiver_refuses_is_told() {
     let _turn = turn();
-    let said = r#"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#;
-    let receiver = Receiver::answering("200 OK", "application/json", said);
+    let response = r#"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#;
+    let receiver = Receiver::answering("200 OK", "application/json", response);
     let target =
         Otlp::new(receiver.url()).with_protocol(Protocol::HttpJson).with_signals(&[Signal::Traces]);
     let telemetry = Telemetry::new().with_otlp(target).install().unwrap();
@@ -133,7 +133,7 @@ fn what_a_receiver_refuses_is_told() {
 #[test]
 fn spans_beyond_the_queue_are_counted() {
     let _turn = turn();
-    // The receiver is a port where nobody answers, so that the queue fills.
+    // The receiver is a port without a server, so that the queue fills.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let target = Otlp::new(url).with_signals(&[Signal::Traces]);
@@ -329,7 +329,7 @@ mod tls {
         telemetry.shutdown().unwrap();
         assert_eq!(receiver.wait_for("/v1/traces").spans()[0].name, "work");
 
-        // A server that nobody vouches for, and a client without a certificate.
+        // A server whose certificate is not trusted, and a client without a certificate.
         for stranger in [to(), to().with_certificate(&files.trusted)] {
             let telemetry = install(stranger).unwrap();
             span("work");

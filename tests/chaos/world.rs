@@ -66,7 +66,7 @@ enum Action {
 /// How a streamed reply ends.
 #[derive(Clone, Copy)]
 enum End {
-    Whole,
+    Complete,
     EndsEarly,
     Fails,
     Panics,
@@ -234,11 +234,11 @@ impl Provider for Model {
             (false, (1, after)) => (End::Fails, after),
             (false, (2, after)) => (End::Panics, after),
             (false, (3, after)) => (End::Stalls, after),
-            _ => (End::Whole, usize::MAX),
+            _ => (End::Complete, usize::MAX),
         };
         let events = CompletionStream::from_completion(completion).map(|event| event.map(Some));
         let tokens = stream::iter([Ok(Some(CompletionEvent::Usage(usage(Some(2)))))]);
-        let last = stream::iter((!matches!(end, End::Whole)).then_some(Ok(None)));
+        let last = stream::iter((!matches!(end, End::Complete)).then_some(Ok(None)));
         let events = tokens.chain(events).take(after).chain(last);
         let model = self.clone();
         // Each event may be delayed.
@@ -250,7 +250,7 @@ impl Provider for Model {
                     (Ok(Some(event)), _) => Some(Ok(event)),
                     (Err(error), _) => Some(Err(error)),
                     (_, End::Panics) => panic_any(OnPurpose),
-                    (_, End::Whole | End::EndsEarly) => None,
+                    (_, End::Complete | End::EndsEarly) => None,
                     (_, End::Stalls) => {
                         stalls().await;
                         Some(Err(failure()))

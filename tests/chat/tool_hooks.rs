@@ -45,14 +45,14 @@ async fn rejected_call_does_not_run_and_its_reason_is_sent_to_the_model() {
             assert_eq!(call.request.arguments["path"], "a.txt");
             assert_eq!(call.definition.description, "Deletes a file.");
             assert_eq!(call.context.call_id(), "c1");
-            Approval::rejected("the user said no")
+            Approval::rejected("the user declined")
         });
     assert_eq!(in_time(chat.chat("tidy up")).await.unwrap().text(), "done");
     assert_eq!(RUNS.load(Ordering::SeqCst), 0);
-    assert_eq!(outputs(&chat), ["The tool call was rejected: the user said no"]);
+    assert_eq!(outputs(&chat), ["The tool call was rejected: the user declined"]);
     let span = recorder.span("execute_tool delete");
     assert_eq!(span["error.type"], "tool_rejected");
-    assert!(!format!("{span:?}").contains("the user said no"), "the reason is content");
+    assert!(!format!("{span:?}").contains("the user declined"), "the reason is content");
     recorder.assert_sound();
 }
 

@@ -65,7 +65,7 @@ async fn slow() -> String {
 /// Runs another agent.
 #[tool]
 async fn delegate(question: String) -> Result<String, chatlas::ChatError> {
-    let model = Script::new().calls("echo", json!({"text": question})).says("Told.");
+    let model = Script::new().calls("echo", json!({"text": question})).says("Done.");
     let mut expert = Chat::new(model).with_name("expert").with_tools(tools![echo]);
     Ok(expert.chat(question).await?.text())
 }

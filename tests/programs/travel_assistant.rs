@@ -18,7 +18,7 @@ const TREE: [&str; 7] = [
     "    └── POST ",
 ];
 
-/// The example, in an environment of its own. Cargo builds examples beside the tests.
+/// Runs the example with a separate environment. Cargo builds examples beside the tests.
 fn example() -> Command {
     let test = std::env::current_exe().unwrap();
     let built: PathBuf = test.parent().unwrap().with_file_name("examples").join("travel_assistant");
@@ -38,7 +38,7 @@ fn run(command: &mut Command) -> (Output, String, String) {
     (output, out, err)
 }
 
-/// A server that answers every request alike, and tells what it was sent.
+/// A server that sends the same response to every request and records the requests.
 fn server(status: &'static str, body: &'static str) -> (String, mpsc::Receiver<(String, Vec<u8>)>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -167,8 +167,8 @@ fn part(part: &Value) -> Content {
 /// - the pieces of a streamed text: pieces without a signature are one text.
 pub fn normalized(request: &Value) -> Value {
     let mut value = request.clone();
-    if let Some(whole) = value.get_mut("generateContentRequest") {
-        value = whole.take();
+    if let Some(generate) = value.get_mut("generateContentRequest") {
+        value = generate.take();
         value.as_object_mut().expect("a request").remove("model");
     }
     normalize(&mut value);

@@ -242,10 +242,10 @@ mod tests {
             name: "look".to_owned(),
             outcome: ToolOutcome::Value(json!(7)),
         };
-        let said = vec![Content::ToolResult(answer.clone()), Content::text("and?")];
+        let contents = vec![Content::ToolResult(answer.clone()), Content::text("and?")];
         let mut turns = vec![
             Arc::new(Turn::from(requesting(&["1", "2", "1"]))),
-            Arc::new(Turn::User(UserTurn { contents: said })),
+            Arc::new(Turn::User(UserTurn { contents })),
         ];
         let before = turns.clone();
         let history = History::begin(&mut turns, prompt("go on"));
@@ -260,7 +260,7 @@ mod tests {
         assert!(results[0].outcome.is_error() && results[1].outcome.is_error());
         assert_eq!(results[2], &answer);
         drop(history);
-        assert_eq!(turns, before, "nobody answered");
+        assert_eq!(turns, before, "no reply arrived");
     }
 
     #[test]

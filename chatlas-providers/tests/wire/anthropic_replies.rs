@@ -98,13 +98,13 @@ fn thinking_searches_and_citations_are_contents_with_their_items() {
     let completion = done(events.clone());
     let mut searched = call.clone();
     searched["input"] = json!({"query": "a"});
-    let mut told = found.clone();
-    told["content"][0].as_object_mut().unwrap().remove("page_age");
+    let mut stripped = found.clone();
+    stripped["content"][0].as_object_mut().unwrap().remove("page_age");
     let mut kept = note.clone();
     kept.as_object_mut().unwrap().remove("file_id");
     let thought = json!({"type": "thinking", "thinking": "Hm.", "signature": "sig"});
     let search = Content::ServerTool(
-        ServerTool::new("web_search", back(json!([searched, told]))).with_id("s1"),
+        ServerTool::new("web_search", back(json!([searched, stripped]))).with_id("s1"),
     );
     let source = Content::Citation(
         Citation::from_url("https://a.example").with_title("A").with_quote("it is so"),
@@ -124,12 +124,12 @@ fn thinking_searches_and_citations_are_contents_with_their_items() {
             source.clone(),
         ]
     );
-    let told: Vec<&CompletionEvent> =
+    let emitted: Vec<&CompletionEvent> =
         events.iter().filter(|e| !matches!(e, CompletionEvent::Usage(_))).collect();
     let text = |text: &str| CompletionEvent::Text(text.to_owned());
     let thought = |text: &str| CompletionEvent::Thinking(text.to_owned());
     assert_eq!(
-        told,
+        emitted,
         [
             &CompletionEvent::Started {
                 response_id: Some("msg_1".into()),
@@ -196,9 +196,9 @@ fn structured_output_by_a_tool_is_text() {
     };
     let message = json!({"type": "message", "stop_reason": "tool_use",
         "content": [call(json!({"data": {"a": 1}})), call(json!({"b": 2}))]});
-    let whole = complete(&message).unwrap();
-    assert_eq!(whole.text(), "{\"a\":1}{\"b\":2}");
-    assert_eq!(whole.finish_reason, Some(FinishReason::Stop));
+    let reply = complete(&message).unwrap();
+    assert_eq!(reply.text(), "{\"a\":1}{\"b\":2}");
+    assert_eq!(reply.finish_reason, Some(FinishReason::Stop));
     let mut events = vec![begin(&Value::Null), block(0, &call(json!({})))];
     let piece = "{\"data\": {\"a\": 1}}";
     events.push(delta(0, &json!({"type": "input_json_delta", "partial_json": piece})));
@@ -227,9 +227,9 @@ fn unsupported_events_and_blocks_are_skipped() {
         stop(9),
     ];
     events.extend(end("end_turn", &json!("none")));
-    let told = done(decoded(&events).unwrap());
-    assert_eq!(told.text(), "ok");
-    assert_eq!(told.finish_reason, Some(FinishReason::Stop));
+    let reply = done(decoded(&events).unwrap());
+    assert_eq!(reply.text(), "ok");
+    assert_eq!(reply.finish_reason, Some(FinishReason::Stop));
     let odd = json!({"content": [null, 3, {"type": "tool_use"}, {"type": "novelty"}]});
     assert_eq!(complete(&odd).unwrap().contents.len(), 2);
 }
@@ -265,7 +265,7 @@ fn unsupported_blocks_are_kept_as_items() {
         kept("novelty", novelty),
     ];
     let events = decoded(&events).unwrap();
-    let told: Vec<&Content> = events
+    let emitted: Vec<&Content> = events
         .iter()
         .filter_map(|event| match event {
             CompletionEvent::Content(content) => Some(content),
@@ -273,7 +273,7 @@ fn unsupported_blocks_are_kept_as_items() {
             _ => None,
         })
         .collect();
-    assert_eq!(told, all.iter().collect::<Vec<_>>());
+    assert_eq!(emitted, all.iter().collect::<Vec<_>>());
     assert_eq!(done(events).contents, all);
 }
 

@@ -124,7 +124,7 @@ fn a_streamed_reply_equals_the_complete_one() {
         ),
     ]);
     let thought = json!({"reasoningText": {"text": "Hm.", "signature": "sig"}});
-    let whole = json!({
+    let reply = json!({
         "output": {"message": {"role": "assistant", "content": [
             {"reasoningContent": thought},
             {"reasoningContent": {"redactedContent": bytes}},
@@ -136,24 +136,24 @@ fn a_streamed_reply_equals_the_complete_one() {
         "usage": {"inputTokens": 3, "outputTokens": 5, "cacheReadInputTokens": 10,
             "cacheWriteInputTokens": 2},
     });
-    let whole = complete(&whole).unwrap();
-    assert_eq!(events.last(), Some(&CompletionEvent::Done(whole.clone().into())));
-    assert_eq!(whole.text(), "It is so.Or not.");
-    assert_eq!(whole.usage.input_tokens, Some(15));
-    assert_eq!(whole.finish_reason, Some(FinishReason::ToolCall));
-    assert_eq!(whole.response_id.as_deref(), Some("r-1"));
-    assert_eq!(whole.model.as_deref(), Some("a.model"));
-    let request = whole.tool_requests().next().unwrap().clone();
+    let reply = complete(&reply).unwrap();
+    assert_eq!(events.last(), Some(&CompletionEvent::Done(reply.clone().into())));
+    assert_eq!(reply.text(), "It is so.Or not.");
+    assert_eq!(reply.usage.input_tokens, Some(15));
+    assert_eq!(reply.finish_reason, Some(FinishReason::ToolCall));
+    assert_eq!(reply.response_id.as_deref(), Some("r-1"));
+    assert_eq!(reply.model.as_deref(), Some("a.model"));
+    let request = reply.tool_requests().next().unwrap().clone();
     assert!(events.contains(&CompletionEvent::Content(Content::ToolRequest(request))));
     let text = |text: &str| CompletionEvent::Text(text.to_owned());
     for event in [text("It is "), text("so."), CompletionEvent::Thinking("Hm".into())] {
         assert!(events.contains(&event), "{event:?}");
     }
-    let Content::Thinking(thinking) = &whole.contents[0] else { panic!() };
+    let Content::Thinking(thinking) = &reply.contents[0] else { panic!() };
     let item = json!({"reasoningContent": thought});
     assert_eq!(thinking.replay, Some(Replay::new(PROVIDER, item)));
     let cited = Citation::from_url("https://a.example").with_title("A").with_quote("it is so");
-    assert!(whole.contents.contains(&Content::Citation(cited)));
+    assert!(reply.contents.contains(&Content::Citation(cited)));
 }
 
 #[test]
@@ -183,12 +183,12 @@ fn tools_that_aws_runs_are_not_calls_of_the_program() {
     called["input"] = json!({"q": 1});
     gave["content"] = json!([{"text": "a"}, {"json": {}}]);
     let image = json!({"image": {"format": "png", "source": {"bytes": "aGk="}}});
-    let whole = json!({"output": {"message": {"content": [
+    let reply = json!({"output": {"message": {"content": [
         {"toolUse": called}, {"toolResult": gave}, image,
         {"reasoningContent": {"reasoningText": {"text": "unsigned"}}},
     ]}}, "stopReason": "end_turn", "usage": {"inputTokens": 1, "outputTokens": 1}});
-    let whole = complete(&whole).unwrap();
-    assert_eq!(events.last(), Some(&CompletionEvent::Done(whole.clone().into())));
+    let reply = complete(&reply).unwrap();
+    assert_eq!(events.last(), Some(&CompletionEvent::Done(reply.clone().into())));
     let tool = |name: &str, item: Value| {
         Content::ServerTool(ServerTool::new(name, Replay::new(PROVIDER, item)).with_id("t1"))
     };
@@ -197,9 +197,9 @@ fn tools_that_aws_runs_are_not_calls_of_the_program() {
         tool("nova_grounding_result", json!({"toolResult": gave})),
         Content::image_base64("image/png", "aGk="),
     ];
-    assert_eq!(whole.contents[..3], expected);
-    assert_eq!(whole.contents[3], Content::Thinking(Thinking::new("unsigned")));
-    assert_eq!(whole.finish_reason, Some(FinishReason::Stop));
+    assert_eq!(reply.contents[..3], expected);
+    assert_eq!(reply.contents[3], Content::Thinking(Thinking::new("unsigned")));
+    assert_eq!(reply.finish_reason, Some(FinishReason::Stop));
     for content in expected {
         assert!(events.contains(&CompletionEvent::Content(content)));
     }
@@ -282,8 +282,8 @@ fn chunks_are_events_of_the_messages_api() {
         assert_eq!(error.request_id(), Some("r-1"));
     }
     assert_eq!(invoke(&[chunk(&begin)]).unwrap_err().kind(), Kind::TruncatedStream);
-    let whole = json!({"content": [{"type": "text", "text": "No."}], "stop_reason": "refusal"});
-    let provider = model(Answer::json(200, &whole)).with_api(BedrockApi::InvokeModel);
+    let reply = json!({"content": [{"type": "text", "text": "No."}], "stop_reason": "refusal"});
+    let provider = model(Answer::json(200, &reply)).with_api(BedrockApi::InvokeModel);
     let reply = run(provider.chat(hi())).unwrap();
     assert_eq!(reply.response_id.as_deref(), Some("r-1"));
     assert_eq!(reply.model.as_deref(), Some("a.model"));

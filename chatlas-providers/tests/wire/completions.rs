@@ -367,8 +367,8 @@ async fn unknown_and_malformed_fields_are_ignored() {
         let error = events(hi(), Quirks::new(), &[data.to_owned()]).await.unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
     }
-    for whole in [json!({}), json!([]), json!("no"), json!({"choices": []})] {
-        let error = complete(&whole).await.unwrap_err();
+    for body in [json!({}), json!([]), json!("no"), json!({"choices": []})] {
+        let error = complete(&body).await.unwrap_err();
         assert_eq!(error.kind(), ProviderErrorKind::MalformedReply);
     }
 }
@@ -420,7 +420,7 @@ async fn thinking_inside_the_content_is_kept_verbatim() {
     let parts = |reported: &[Value]| -> Vec<Value> {
         reported.iter().map(|reported| reported["content"][0].clone()).collect()
     };
-    for (pieces, whole) in [
+    for (pieces, joined) in [
         (vec![summary("H", ""), summary("m.", "s")], parts(&[summary("Hm.", "s")])),
         (
             vec![summary("H", "s"), summary("m.", "t")],
@@ -436,7 +436,7 @@ async fn thinking_inside_the_content_is_kept_verbatim() {
         let Content::Thinking(thinking) = &completion.contents[0] else { panic!("{completion:?}") };
         assert_eq!(thinking.text, "Hm.");
         let replay = thinking.replay.as_ref().expect("it is required back");
-        assert_eq!(replay.item, json!({"content": whole}));
+        assert_eq!(replay.item, json!({"content": joined}));
     }
 }
 

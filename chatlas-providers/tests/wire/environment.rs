@@ -30,10 +30,10 @@ fn found(case: &str, environment: &[(&str, &str)]) -> String {
         .envs(environment.iter().copied())
         .output()
         .expect("it runs");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    let line = told.lines().find_map(|line| line.split_once("found: "));
-    line.unwrap_or_else(|| panic!("{told}")).1.to_owned()
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    let line = printed.lines().find_map(|line| line.split_once("found: "));
+    line.unwrap_or_else(|| panic!("{printed}")).1.to_owned()
 }
 
 /// Where a request goes and by which key, or why it does not.
@@ -47,7 +47,7 @@ async fn asked(provider: impl FnOnce(HttpOptions) -> Arc<dyn Provider>) -> Strin
         std::future::ready(Err::<reqwest::Response, _>("it has been seen"))
     });
     let request = ChatRequest::new([Turn::user("hi")]);
-    let error = provider(options).chat(request).await.expect_err("nobody answers");
+    let error = provider(options).chat(request).await.expect_err("there is no server");
     let sent = sent.lock().expect("no panic");
     if sent.is_empty() { error.to_string() } else { sent.clone() }
 }
@@ -147,8 +147,8 @@ fn missing_variables_are_named_in_the_error() {
         ("auto", &[], "GROQ_API_KEY"),
         ("auto_from_env", &[], "CHATLAS_CHAT_PROVIDER_MODEL"),
     ] {
-        let told = found(case, environment);
-        assert!(told.contains(lacks), "{case}: {told}");
+        let printed = found(case, environment);
+        assert!(printed.contains(lacks), "{case}: {printed}");
     }
 }
 
@@ -162,9 +162,9 @@ fn auto_selects_the_provider_from_the_environment() {
         let environment = [("CHATLAS_CHAT_PROVIDER_MODEL", chosen), ("GROQ_API_KEY", "k")];
         assert_eq!(found("auto_from_env", &environment), expected);
     }
-    let told = found("auto_from_env", &[("CHATLAS_CHAT_PROVIDER_MODEL", "gpt-4o")]);
+    let printed = found("auto_from_env", &[("CHATLAS_CHAT_PROVIDER_MODEL", "gpt-4o")]);
     assert!(
-        told.starts_with("there is no provider `gpt-4o`; the supported ones are openai, "),
-        "{told}"
+        printed.starts_with("there is no provider `gpt-4o`; the supported ones are openai, "),
+        "{printed}"
     );
 }

@@ -284,8 +284,8 @@ async fn key_in_the_url_is_redacted_in_every_encoding() {
         ("user:canary%2D4e5f@", "canary-4e5f"),
         ("user:canary%2D4e5f@", "canary%2D4e5f"),
     ] {
-        let told = json!({"error": {"message": format!("no {quoted}!")}}).to_string();
-        let server = serve(move |_, connection| write(connection, 401, "application/json", &told));
+        let body = json!({"error": {"message": format!("no {quoted}!")}}).to_string();
+        let server = serve(move |_, connection| write(connection, 401, "application/json", &body));
         let url = server.url.replacen("http://", &format!("http://{user}"), 1);
         let error = OpenAi::new("gpt-4o").with_base_url(url).with_api_key("").chat(hi()).await;
         assert_eq!(error.expect_err("refused").message(), "no [redacted]!");

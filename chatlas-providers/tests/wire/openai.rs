@@ -124,8 +124,8 @@ fn unfinished_body_does_not_delay_the_reply() {
 
 #[test]
 fn error_event_without_a_type_is_read_and_redacted() {
-    let told = json!({"error": {"code": "invalid_api_key", "message": format!("bad {CANARY}!")}});
-    let server = serve(200, "text/event-stream", &format!("data: {told}\n\n"), Duration::ZERO);
+    let body = json!({"error": {"code": "invalid_api_key", "message": format!("bad {CANARY}!")}});
+    let server = serve(200, "text/event-stream", &format!("data: {body}\n\n"), Duration::ZERO);
     let error = run(stream(&model(&server))).expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::Authentication);
     assert_eq!(error.message(), "bad [redacted]!");
@@ -134,16 +134,16 @@ fn error_event_without_a_type_is_read_and_redacted() {
 
 #[test]
 fn failed_response_is_redacted() {
-    let told = json!({"status": "failed", "error": {"code": "x", "message": CANARY}});
-    let server = serve(200, "application/json", &told.to_string(), Duration::ZERO);
+    let body = json!({"status": "failed", "error": {"code": "x", "message": CANARY}});
+    let server = serve(200, "application/json", &body.to_string(), Duration::ZERO);
     let error = run(model(&server).chat(hi())).expect_err("an error");
     assert_eq!(error.message(), "[redacted]");
 }
 
 #[test]
 fn key_in_a_custom_header_is_redacted() {
-    let told = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
-    let server = serve(401, "application/json", &told.to_string(), Duration::ZERO);
+    let body = json!({"error": {"message": format!("the header {CANARY} is wrong")}});
+    let server = serve(401, "application/json", &body.to_string(), Duration::ZERO);
     let options =
         HttpOptions::default().with_header("api-key", CANARY).with_header("x-team", "error");
     let model = OpenAi::new("gpt-4o").with_base_url(&server.url).with_http(options);
@@ -153,8 +153,8 @@ fn key_in_a_custom_header_is_redacted() {
 
 #[test]
 fn short_key_does_not_break_error_codes() {
-    let told = json!({"error": {"message": "no model", "code": "model_not_found"}});
-    let server = serve(404, "application/json", &told.to_string(), Duration::ZERO);
+    let body = json!({"error": {"message": "no model", "code": "model_not_found"}});
+    let server = serve(404, "application/json", &body.to_string(), Duration::ZERO);
     let error = run(model(&server).with_api_key("error").chat(hi())).expect_err("an error");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
 }
@@ -165,7 +165,7 @@ fn secrets_in_the_url_are_redacted() {
         .with_base_url(format!("http://user:{CANARY}@127.0.0.1:9/?key={CANARY}"));
     assert!(!format!("{model:?}").contains(CANARY));
     let options = HttpOptions::default().with_max_retries(0);
-    let error = run(model.with_http(options).chat(hi())).expect_err("nobody is there");
+    let error = run(model.with_http(options).chat(hi())).expect_err("there is no server");
     assert_eq!(error.kind(), ProviderErrorKind::Connection);
     assert!(error.message().starts_with("cannot reach 127.0.0.1:9: "), "{error}");
     assert!(!format!("{error} {error:?}").contains(CANARY));

@@ -18,7 +18,7 @@ use chatlas_providers::vendors::{
 };
 use serde_json::{Value, json};
 
-/// What a request said.
+/// The parts of a request that the tests compare.
 #[derive(Clone, Debug)]
 struct Sent {
     url: String,
@@ -333,11 +333,11 @@ async fn thinking_is_sent_back_to_its_vendor_only() {
         Content::text("  "),
         asked,
     ];
-    let said = AssistantTurn::new(contents);
+    let turn = AssistantTurn::new(contents);
     let silent = AssistantTurn::new(vec![Content::text("\n")]);
     let request = ChatRequest::new([
         Turn::user("hi"),
-        Turn::from(said),
+        Turn::from(turn),
         Turn::from(silent),
         Turn::user("so?"),
     ]);
@@ -353,13 +353,13 @@ async fn thinking_is_sent_back_to_its_vendor_only() {
     };
     let text = ("reasoning_content", json!("Hm."));
     let details = ("reasoning_details", json!([{"text": "Hm."}]));
-    for (messages, told) in [
+    for (messages, replayed) in [
         (sent(request.clone(), new!(DeepSeek)).await.body, Some(text)),
         (sent(request.clone(), new!(OpenRouter)).await.body, Some(details)),
         (sent(request, new!(Groq)).await.body, None),
     ] {
-        assert_eq!(messages["messages"][1], expected(told));
-        // A turn that said nothing is left out.
+        assert_eq!(messages["messages"][1], expected(replayed));
+        // A turn without contents is left out.
         assert_eq!(messages["messages"].as_array().map(Vec::len), Some(3));
     }
 }
@@ -376,8 +376,8 @@ async fn thinking_in_content_parts_is_sent_back_as_parts() {
     let (options, wire) = wire(200, &answer);
     let databricks =
         Databricks::new("m").with_api_key("k").with_workspace("a.example").with_http(options);
-    let said = databricks.chat(hi()).await.expect("an answer");
-    let again = ChatRequest::new([Turn::user("hi"), Turn::from(said), Turn::user("so?")]);
+    let turn = databricks.chat(hi()).await.expect("an answer");
+    let again = ChatRequest::new([Turn::user("hi"), Turn::from(turn), Turn::user("so?")]);
     databricks.chat(again.clone()).await.expect("an answer");
     assert_eq!(wire.lock().expect("no panic")[1].body["messages"][1], message);
     // Not to others.
@@ -391,9 +391,9 @@ async fn tool_call_ids_are_shortened_for_mistral() {
         let asked = Content::ToolRequest(ToolRequest::new(id, "add", json!({})));
         let outcome = ToolOutcome::Value(json!(3));
         let result = ToolResult::new(id, "add", outcome);
-        let said = AssistantTurn::new(vec![asked]);
+        let turn = AssistantTurn::new(vec![asked]);
         let answered = UserTurn::new(vec![Content::ToolResult(result)]);
-        let request = ChatRequest::new([Turn::from(said), Turn::from(answered)]);
+        let request = ChatRequest::new([Turn::from(turn), Turn::from(answered)]);
         let ids = |body: Value| {
             let messages = &body["messages"];
             let call = messages[0]["tool_calls"][0]["id"].as_str().expect("an id").to_owned();
@@ -426,8 +426,8 @@ async fn gateway_headers_are_sent_and_redacted() {
     let shown =
         format!("{:?}", Portkey::new("m").with_api_key("secret-1").with_virtual_key("secret-2"));
     assert!(!shown.contains("secret-"), "{shown}");
-    let told = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
-    let (options, _) = wire(401, &told);
+    let body = json!({"status": "failure", "message": "no virtual key canary-0123456789"});
+    let (options, _) = wire(401, &body);
     let portkey = new!(Portkey)(options).with_virtual_key("canary-0123456789");
     let error = portkey.chat(hi()).await.expect_err("refused");
     assert_eq!(error.message(), "no virtual key [redacted]");
@@ -435,8 +435,8 @@ async fn gateway_headers_are_sent_and_redacted() {
 
 #[tokio::test]
 async fn missing_ollama_model_error_names_the_pull_command() {
-    let told = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
-    let (options, _) = wire(404, &told);
+    let body = json!({"error": {"message": "model 'qwen3' not found", "type": "api_error"}});
+    let (options, _) = wire(404, &body);
     let error =
         Ollama::new("qwen3").with_http(options.clone()).chat(hi()).await.expect_err("missing");
     assert_eq!(error.kind(), ProviderErrorKind::ModelNotFound);
