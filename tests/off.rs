@@ -1,16 +1,18 @@
-//! Without an SDK, telemetry makes a fixed small number of allocations; it is on as soon as an SDK is
-//! installed.
+//! Counts of allocations. Without an SDK, telemetry makes a fixed small number of them, and a round of
+//! a conversation copies neither the tools nor the text. Telemetry is on as soon as an SDK is installed.
 
 #[path = "../benches/runs/mod.rs"]
 mod runs;
 
-use chatlas::ChatRequest;
 use chatlas::prelude::*;
+use chatlas::testing::Script;
+use chatlas::{DynTool, ToolCall, ToolMode};
 use opentelemetry::global;
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use runs::{Bare, Canned};
+use serde_json::json;
 
 /// The allocation with which a run, or a call outside a run, finds out that no SDK is installed.
 const PROBE: u64 = 1;
@@ -32,10 +34,58 @@ fn allocations<I, O>(input: impl Fn() -> I, mut call: impl FnMut(I) -> O) -> u64
 
 /// One test for all steps, because the global providers cannot be uninstalled.
 #[test]
-fn telemetry_allocates_once_per_run_until_a_provider_is_installed() {
+fn allocations_are_bounded_and_telemetry_starts_with_a_provider() {
+    a_round_copies_neither_tools_nor_text();
     without_an_sdk_a_run_or_call_makes_one_allocation();
     tracer_provider_is_used_from_the_next_call_on();
     meter_provider_is_used_while_the_program_holds_the_previous_one();
+}
+
+/// Returns the bytes that three more rounds of a run allocate, with this number of tools and this
+/// length of the prompt.
+fn bytes_of_three_rounds(tools: usize, length: usize, streamed: bool) -> u64 {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let set: ToolSet = (0..tools)
+        .map(|number| {
+            let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+            let description = "Returns the forecast of a city. ".repeat(10);
+            let run = async |_: ToolCall| Ok::<_, ToolError>("rain");
+            DynTool::new(format!("tool_{number}"), description, schema, run).unwrap()
+        })
+        .collect();
+    let bytes = |rounds: usize| {
+        let mut model = Script::new().without_recording();
+        for _ in 0..rounds {
+            model = model.calls("tool_0", json!({"city": "Oslo"}));
+        }
+        let mut chat = Chat::new(model.says("Take an umbrella."))
+            .with_tools(set.clone())
+            .with_tool_mode(ToolMode::Sequential);
+        let prompt = "x".repeat(length);
+        let counted = allocation_counter::measure(|| {
+            runtime.block_on(async {
+                if streamed {
+                    let mut events = chat.stream(prompt);
+                    while let Some(event) = events.next().await {
+                        event.unwrap();
+                    }
+                } else {
+                    chat.chat(prompt).await.unwrap();
+                }
+            });
+        });
+        counted.bytes_total
+    };
+    bytes(1);
+    bytes(7) - bytes(4)
+}
+
+fn a_round_copies_neither_tools_nor_text() {
+    for streamed in [false, true] {
+        let small = bytes_of_three_rounds(1, 10, streamed);
+        let large = bytes_of_three_rounds(100, 1_000_000, streamed);
+        assert_eq!(small, large, "streamed: {streamed}");
+    }
 }
 
 fn without_an_sdk_a_run_or_call_makes_one_allocation() {
