@@ -47,7 +47,7 @@ impl Facts {
             Some(operation::INVOKE_AGENT) => Kind::Agent,
             Some(operation::CHAT) => Kind::ModelCall,
             Some(operation::EXECUTE_TOOL) => Kind::ToolCall,
-            _ if find(span, names::HTTP_REQUEST_METHOD).is_some() => Kind::Http,
+            _ if find(span, names::http::REQUEST_METHOD).is_some() => Kind::Http,
             _ => Kind::Other,
         };
         let is_call = kind == Kind::ModelCall;

@@ -32,8 +32,6 @@ pub const OUTPUT_TYPE: &str = "gen_ai.output.type";
 pub const SERVER_ADDRESS: &str = "server.address";
 /// `server.port`: the port that requests are sent to.
 pub const SERVER_PORT: &str = "server.port";
-/// `http.request.method`: the method of an HTTP request, on the spans of HTTP attempts.
-pub const HTTP_REQUEST_METHOD: &str = "http.request.method";
 /// `error.type`: set if and only if the span's status is an error.
 pub const ERROR_TYPE: &str = "error.type";
 /// Specific to chatlas: the program cancelled the operation before its end.

@@ -20,6 +20,7 @@ pub use aws_credential_types::provider::{ProvideCredentials, error::CredentialsE
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use chatlas_core::provider::Vendor;
+use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError};
 use reqwest::Url;
@@ -354,7 +355,7 @@ impl Bedrock {
     pub fn with_guardrail(self, id: impl Into<String>, version: impl Into<String>) -> Self {
         let guardrail = Guardrail { id: id.into(), version: version.into() };
         self.configure(|dialect, endpoint| {
-            endpoint.set_attribute("aws.bedrock.guardrail.id", guardrail.id.clone());
+            endpoint.set_attribute(names::aws::BEDROCK_GUARDRAIL_ID, guardrail.id.clone());
             dialect.guardrail = Some(guardrail);
         })
     }

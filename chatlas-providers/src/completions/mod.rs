@@ -14,6 +14,7 @@ mod usage;
 mod wire;
 
 use chatlas_core::provider::Vendor;
+use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind};
 use reqwest::Url;
@@ -117,7 +118,7 @@ pub(crate) fn is_openai(vendor: &Vendor) -> bool {
 /// Records the requested service tier on the spans of OpenAI.
 pub(crate) fn record_service_tier(tier: &str, endpoint: &mut Endpoint) {
     if is_openai(endpoint.vendor()) && tier != "auto" {
-        endpoint.set_attribute("openai.request.service_tier", tier.to_owned());
+        endpoint.set_attribute(names::openai::REQUEST_SERVICE_TIER, tier.to_owned());
     }
 }
 
@@ -132,7 +133,7 @@ impl Dialect for ChatCompletions {
 
     fn new(quirks: Quirks, endpoint: &mut Endpoint) -> Self {
         if is_openai(endpoint.vendor()) {
-            endpoint.set_attribute("openai.api.type", "chat_completions");
+            endpoint.set_attribute(names::openai::API_TYPE, "chat_completions");
         }
         quirks.apply(endpoint);
         Self { quirks, settings: Settings::default() }

@@ -2,6 +2,7 @@
 //! servers of many vendors send them.
 
 use chatlas_core::content::{Citation, Content, Media, Refusal, Replay};
+use chatlas_core::telemetry::names;
 use chatlas_core::{FinishReason, ProviderError, ProviderErrorKind};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -133,8 +134,8 @@ impl Decoder {
     /// Makes the last blocks of the reply and ends it.
     fn finish(&mut self, reply: &mut Reply) {
         for (key, value) in [
-            ("openai.response.service_tier", self.service_tier.take()),
-            ("openai.response.system_fingerprint", self.fingerprint.take()),
+            (names::openai::RESPONSE_SERVICE_TIER, self.service_tier.take()),
+            (names::openai::RESPONSE_SYSTEM_FINGERPRINT, self.fingerprint.take()),
         ] {
             if let Some(value) = value {
                 reply.set_attribute(key, value);

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use chatlas_core::telemetry::names::{ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
+use chatlas_core::telemetry::names::{self, ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT};
 use opentelemetry::global::{self, BoxedSpan};
 use opentelemetry::trace::{
     Span as _, SpanBuilder, SpanKind, Status, TraceContextExt as _, Tracer as _,
@@ -21,14 +21,14 @@ pub(super) struct AttemptSpan(Option<BoxedSpan>);
 impl AttemptSpan {
     /// Starts the span of an attempt.
     pub(super) fn start(request: &Request, attempt: u32) -> Self {
-        let scope = InstrumentationScope::builder("chatlas.http")
+        let scope = InstrumentationScope::builder(names::HTTP_SCOPE_NAME)
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url("https://opentelemetry.io/schemas/1.44.0")
             .build();
         let url = request.url();
         let mut attributes = Vec::with_capacity(8);
-        attributes.push(KeyValue::new("http.request.method", request.method().to_string()));
-        attributes.push(KeyValue::new("url.full", redacted(url)));
+        attributes.push(KeyValue::new(names::http::REQUEST_METHOD, request.method().to_string()));
+        attributes.push(KeyValue::new(names::http::URL_FULL, redacted(url)));
         attributes.extend(
             url.host_str()
                 .map(|h| KeyValue::new(SERVER_ADDRESS, h.trim_matches(['[', ']']).to_owned())),
@@ -36,7 +36,7 @@ impl AttemptSpan {
         let port = url.port_or_known_default();
         attributes.extend(port.map(|port| KeyValue::new(SERVER_PORT, i64::from(port))));
         if attempt > 0 {
-            attributes.push(KeyValue::new("http.request.resend_count", i64::from(attempt)));
+            attributes.push(KeyValue::new(names::http::REQUEST_RESEND_COUNT, i64::from(attempt)));
         }
         let builder = SpanBuilder::from_name(request.method().to_string())
             .with_kind(SpanKind::Client)
@@ -59,7 +59,7 @@ impl AttemptSpan {
             Ok(response) => {
                 let status = response.status();
                 let code = i64::from(status.as_u16());
-                span.set_attribute(KeyValue::new("http.response.status_code", code));
+                span.set_attribute(KeyValue::new(names::http::RESPONSE_STATUS_CODE, code));
                 (status.as_u16() >= 400).then(|| status.as_u16().to_string())
             }
             Err(error) => Some(error.error_type().to_owned()),

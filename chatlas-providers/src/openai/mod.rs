@@ -5,6 +5,7 @@ mod request;
 mod wire;
 
 use chatlas_core::provider::{SupportsTool, Vendor};
+use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, WebSearch};
 use reqwest::Url;
@@ -100,7 +101,7 @@ impl Dialect for Responses {
 
     fn new(quirks: Quirks, endpoint: &mut Endpoint) -> Self {
         if is_openai(endpoint.vendor()) {
-            endpoint.set_attribute("openai.api.type", "responses");
+            endpoint.set_attribute(names::openai::API_TYPE, "responses");
         }
         if let Some(set_up) = quirks.set_up {
             set_up(endpoint);

@@ -2,6 +2,7 @@
 //! unknown items are kept for the vendor that sent them.
 
 use chatlas_core::content::{Content, Refusal, Replay, ServerTool, Text, Thinking, ToolRequest};
+use chatlas_core::telemetry::names;
 use chatlas_core::{Completion, FinishReason, ProviderError, ProviderErrorKind, Usage};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -144,7 +145,7 @@ impl Decoder {
         reply.set_usage(usage(response));
         reply.first().set_finish(finish_reason(response, self.found));
         if let Some(tier) = response.service_tier.to_owned().filter(|_| self.is_openai) {
-            reply.set_attribute("openai.response.service_tier", tier);
+            reply.set_attribute(names::openai::RESPONSE_SERVICE_TIER, tier);
         }
         Ok(())
     }
