@@ -1,0 +1,1 @@
+//! Requests that vendors refuse: histories, schemas and contents.

@@ -1,0 +1,1 @@
+//! Streams that end, fail or repeat themselves in unusual ways.
