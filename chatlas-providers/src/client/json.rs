@@ -81,7 +81,7 @@ impl<T> Default for List<T> {
 }
 
 /// An object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Maybe<T>(pub(crate) Option<T>);
 
 impl<T> Default for Maybe<T> {
@@ -251,7 +251,8 @@ impl<'de> Lenient<'de> for Count {
     }
 
     fn from_text(text: Cow<'de, str>) -> Self {
-        Self(text.trim().parse().ok())
+        let text = text.trim();
+        Self(text.parse().ok().or_else(|| Self::from_f64(text.parse().ok()?).0))
     }
 }
 

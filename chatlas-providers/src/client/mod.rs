@@ -16,6 +16,7 @@ mod provider;
 mod reply;
 mod settings;
 mod sse;
+mod tokens;
 mod tools;
 mod wire;
 
@@ -29,6 +30,7 @@ pub(crate) use decode::MAX_EVENT;
 pub(crate) use dialect::truncated;
 pub(crate) use endpoint::set_header;
 pub use endpoint::{KeyIn, KeyNeeded};
+pub(crate) use tokens::Tokens;
 use wire::Wire;
 
 pub(crate) use crate::http::malformed;

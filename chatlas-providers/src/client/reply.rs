@@ -99,11 +99,6 @@ impl Reply {
         self.attributes.push(attribute);
     }
 
-    /// Returns the token counts so far.
-    pub(crate) fn usage(&self) -> Usage {
-        self.usage
-    }
-
     /// Sets the token counts, and emits them if they differ from those so far.
     pub(crate) fn set_usage(&mut self, usage: Usage) {
         if self.usage != usage {

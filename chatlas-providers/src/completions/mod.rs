@@ -10,7 +10,7 @@ pub(crate) mod parts;
 mod quirks;
 mod reply;
 mod request;
-mod usage;
+pub(crate) mod usage;
 mod wire;
 
 use chatlas_core::provider::Vendor;

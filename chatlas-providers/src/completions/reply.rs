@@ -12,7 +12,7 @@ use super::parts::{Parts, add_detail, add_thought, citation, image};
 use super::quirks::ThinkingReplay;
 use super::wire::{Audio, Choice, Chunk, Delta, Function, ToolCall, has_elements};
 use crate::client::json::{self, Maybe, Mixed, Raw};
-use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply};
+use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply, Tokens};
 use crate::http::malformed;
 
 /// The blocks of a choice, in the order of the final turn.
@@ -39,6 +39,7 @@ pub struct Decoder {
     service_tier: Option<String>,
     fingerprint: Option<String>,
     choices: Vec<State>,
+    tokens: Tokens,
     /// The sources of the complete reply, with titles or as URLs alone (Perplexity).
     search_results: Option<Box<RawValue>>,
     citations: Option<Box<RawValue>>,
@@ -79,6 +80,7 @@ impl Decoder {
             service_tier: None,
             fingerprint: None,
             choices: Vec::new(),
+            tokens: Tokens::default(),
             search_results: None,
             citations: None,
         }
@@ -89,16 +91,18 @@ impl Decoder {
         let mut repaired = String::new();
         let read: Maybe<Chunk<'_>> = json::read(data, &mut repaired)?;
         let Some(chunk) = read.0 else { return Ok(()) };
-        if chunk.may_be_error() {
-            let value: Value = serde_json::from_slice(data).unwrap_or_default();
-            if let Some(error) = error::in_reply(&value) {
-                return Err(error);
-            }
-        }
+        chunk.add_tokens(&mut self.tokens);
         reply.set_id(chunk.id.as_str());
         reply.set_model(chunk.model.as_str());
         if reply.is_identified() {
             reply.start();
+        }
+        if chunk.may_be_error() {
+            let value: Value = serde_json::from_slice(data).unwrap_or_default();
+            if let Some(error) = error::in_reply(&value) {
+                reply.set_usage(self.tokens.usage());
+                return Err(error);
+            }
         }
         if self.is_openai {
             let (tier, print) = (&chunk.service_tier, &chunk.system_fingerprint);
@@ -113,8 +117,6 @@ impl Decoder {
                 *kept = list.map(ToOwned::to_owned);
             }
         }
-        let mut usage = reply.usage();
-        chunk.add_usage(&mut usage);
         for (position, choice) in chunk.choices.unwrap_or_default().0.into_iter().enumerate() {
             let index = choice.index.0.map(|index| usize::try_from(index).unwrap_or(usize::MAX));
             let index = index.unwrap_or(position);
@@ -127,7 +129,7 @@ impl Decoder {
         if self.choices.first().is_some_and(|first| first.finish.is_some()) {
             reply.first().end_calls();
         }
-        reply.set_usage(usage);
+        reply.set_usage(self.tokens.usage());
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! The JSON of a reply, complete or chunk by chunk. Servers of many vendors send it, so that every
 //! field may be missing or of another type.
 
-use chatlas_core::Usage;
 use serde::Deserialize;
 
 use super::usage::Counts;
+use crate::client::Tokens;
 use crate::client::json::{Count, List, Maybe, Mixed, Raw, Text};
 
 /// A chunk of a stream, or a complete reply.
@@ -49,6 +49,8 @@ pub(super) struct Choice<'a> {
     pub(super) message: Raw<'a>,
     pub(super) finish_reason: Text<'a>,
     pub(super) logprobs: Maybe<Logprobs<'a>>,
+    /// Moonshot.
+    usage: Maybe<Box<Counts>>,
     error: Raw<'a>,
 }
 
@@ -116,10 +118,12 @@ impl Chunk<'_> {
     }
 
     /// Adds the token counts of the chunk to those so far.
-    pub(super) fn add_usage(&self, usage: &mut Usage) {
+    pub(super) fn add_tokens(&self, tokens: &mut Tokens) {
         let groq = self.x_groq.0.as_ref().and_then(|groq| groq.usage.0.as_ref());
-        for counts in groq.into_iter().chain(self.usage.0.as_deref()) {
-            counts.update(usage);
+        let choices = self.choices.iter().flat_map(|choices| &choices.0);
+        let in_choices = choices.filter_map(|choice| choice.usage.0.as_deref());
+        for counts in groq.into_iter().chain(self.usage.0.as_deref()).chain(in_choices) {
+            tokens.merge(counts.tokens());
         }
     }
 }

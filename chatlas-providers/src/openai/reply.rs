@@ -7,7 +7,7 @@ use chatlas_core::{Completion, FinishReason, ProviderError, ProviderErrorKind, U
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::wire::{Counts, Event, Item, Part, Response};
+use super::wire::{Event, Item, Part, Response};
 use crate::client::json::{self, Maybe, Mixed, read};
 use crate::client::{self, Frame, Reply};
 use crate::completions::{error, parts::citation};
@@ -251,7 +251,7 @@ fn failed(response: &Response<'_>) -> ProviderError {
 }
 
 fn usage(response: &Response<'_>) -> Usage {
-    response.usage.0.as_ref().map(Counts::to_usage).unwrap_or_default()
+    response.usage.0.as_ref().map(|counts| counts.tokens().usage()).unwrap_or_default()
 }
 
 fn finish_reason(response: &Response<'_>, found: Found) -> FinishReason {
