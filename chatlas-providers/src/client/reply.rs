@@ -167,6 +167,17 @@ impl Reply {
         self.take_completion()
     }
 
+    /// Returns what has been read of a complete reply that failed. `None` if that is nothing.
+    pub(crate) fn into_partial(mut self) -> Option<Completion> {
+        let contents = self.first().to_contents();
+        if contents.is_empty() && self.usage == Usage::default() {
+            return None;
+        }
+        let mut partial = self.to_partial();
+        partial.contents = contents;
+        Some(partial)
+    }
+
     /// Returns a block of the first choice.
     fn block(&self, position: usize) -> Option<&Block> {
         self.choices.first()?.blocks.get(position)

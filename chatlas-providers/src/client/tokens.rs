@@ -6,7 +6,7 @@ use chatlas_core::turn::Modalities;
 
 /// The token counts that a server has reported so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Tokens {
+pub(crate) struct TokenCounts {
     pub(crate) input: Option<u64>,
     pub(crate) output: Option<u64>,
     /// The sum of all tokens.
@@ -29,7 +29,7 @@ const OUTPUT_AUDIO: u8 = 1 << 4;
 const CACHE: u8 = CACHE_READ | CACHE_WRITE;
 const ALL: u8 = (1 << 5) - 1;
 
-impl Tokens {
+impl TokenCounts {
     /// Adds a later report. Counts are cumulative: the larger one is kept, so that neither a missing
     /// count nor a zero replaces one.
     pub(crate) fn merge(&mut self, later: Self) {
@@ -131,10 +131,18 @@ mod tests {
     use super::*;
 
     /// Counts of input, output, total, cache reads, cache writes and reasoning. Zero is unreported.
-    fn tokens(counts: [u64; 6]) -> Tokens {
+    fn tokens(counts: [u64; 6]) -> TokenCounts {
         let [input, output, total, cache_read, cache_write, reasoning] =
             counts.map(|count| Some(count).filter(|count| *count > 0));
-        Tokens { input, output, total, cache_read, cache_write, reasoning, ..Tokens::default() }
+        TokenCounts {
+            input,
+            output,
+            total,
+            cache_read,
+            cache_write,
+            reasoning,
+            ..TokenCounts::default()
+        }
     }
 
     #[test]
@@ -170,9 +178,9 @@ mod tests {
 
     #[test]
     fn the_documentation_decides_without_a_total() {
-        let beside = Tokens { is_cache_beside: true, ..tokens([10, 5, 0, 6, 2, 0]) };
+        let beside = TokenCounts { is_cache_beside: true, ..tokens([10, 5, 0, 6, 2, 0]) };
         assert_eq!(beside.usage().input_tokens, Some(18));
-        let inside = Tokens { is_cache_beside: true, ..tokens([10, 5, 15, 6, 2, 0]) };
+        let inside = TokenCounts { is_cache_beside: true, ..tokens([10, 5, 15, 6, 2, 0]) };
         assert_eq!(inside.usage().input_tokens, Some(10));
     }
 
@@ -188,10 +196,10 @@ mod tests {
     #[test]
     fn a_later_zero_or_missing_count_replaces_nothing() {
         let mut merged = tokens([9, 0, 0, 0, 0, 0]);
-        merged.merge(Tokens { output: Some(1), ..tokens([9, 0, 0, 0, 0, 0]) });
-        merged.merge(Tokens { output: Some(7), ..tokens([9, 0, 0, 0, 0, 0]) });
-        merged.merge(Tokens { input: Some(0), output: Some(0), ..Tokens::default() });
-        merged.merge(Tokens::default());
+        merged.merge(TokenCounts { output: Some(1), ..tokens([9, 0, 0, 0, 0, 0]) });
+        merged.merge(TokenCounts { output: Some(7), ..tokens([9, 0, 0, 0, 0, 0]) });
+        merged.merge(TokenCounts { input: Some(0), output: Some(0), ..TokenCounts::default() });
+        merged.merge(TokenCounts::default());
         let usage = merged.usage();
         assert_eq!((usage.input_tokens, usage.output_tokens), (Some(9), Some(7)));
     }

@@ -5,6 +5,7 @@
 //! `quirks` is how vendors differ, `error` and `models` serve the Responses API, too.
 
 pub(crate) mod error;
+mod finish;
 pub(crate) mod models;
 pub(crate) mod parts;
 mod quirks;

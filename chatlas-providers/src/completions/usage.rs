@@ -3,7 +3,7 @@
 use chatlas_core::turn::Modalities;
 use serde::Deserialize;
 
-use crate::client::Tokens;
+use crate::client::TokenCounts;
 use crate::client::json::{Count, Maybe};
 
 /// The object `usage`. Servers that report a count in two fields may leave one of them zero.
@@ -55,7 +55,7 @@ struct Details {
 }
 
 impl Counts {
-    pub(crate) fn tokens(&self) -> Tokens {
+    pub(crate) fn tokens(&self) -> TokenCounts {
         let details = |spellings: [Maybe<Details>; 4]| {
             spellings.into_iter().find_map(|details| details.0).unwrap_or_default()
         };
@@ -74,7 +74,7 @@ impl Counts {
         let is_anthropic = self.prompt_tokens.0.unwrap_or(0) == 0
             && (self.cache_read_input_tokens.0.is_some()
                 || self.cache_creation_input_tokens.0.is_some());
-        Tokens {
+        TokenCounts {
             input: largest(&[self.prompt_tokens, self.input_tokens]),
             output: largest(&[self.completion_tokens, self.output_tokens]),
             total: self.total_tokens.0,

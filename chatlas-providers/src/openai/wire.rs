@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::client::json::{Count, List, Maybe, Mixed, Raw, Text};
+use crate::client::json::{Count, Label, List, Maybe, Mixed, Raw, Text};
 use crate::completions::usage::Counts;
 
 /// An event of a streamed reply.
@@ -14,6 +14,12 @@ pub(super) struct Event<'a> {
     pub(super) kind: Text<'a>,
     pub(super) delta: Text<'a>,
     pub(super) output_index: Count,
+    pub(super) item_id: Text<'a>,
+    /// The complete text of a part.
+    pub(super) text: Text<'a>,
+    pub(super) refusal: Text<'a>,
+    /// The complete arguments of a call.
+    pub(super) arguments: Mixed<'a>,
     pub(super) item: Raw<'a>,
     pub(super) response: Raw<'a>,
 }
@@ -45,7 +51,7 @@ pub(super) struct Item<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     pub(super) id: Text<'a>,
-    pub(super) call_id: Text<'a>,
+    pub(super) call_id: Label<'a>,
     pub(super) name: Text<'a>,
     pub(super) phase: Text<'a>,
     pub(super) arguments: Mixed<'a>,
