@@ -216,7 +216,10 @@ impl<D: Decoder, F: Framing> Stream for Incoming<D, F> {
                 this.wait_for_tail = None;
                 return Poll::Ready(Some(Ok(event)));
             }
-            if let Some(error) = this.error.take() {
+            if let Some(mut error) = this.error.take() {
+                if error.partial().is_none() && this.reply.has_usage() {
+                    error = error.with_partial(this.reply.to_partial());
+                }
                 let error = with_request_id(error, this.request_id.as_deref());
                 return Poll::Ready(Some(Err(this.secrets.hide(error))));
             }

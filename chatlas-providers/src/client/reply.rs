@@ -99,6 +99,11 @@ impl Reply {
         self.attributes.push(attribute);
     }
 
+    /// Returns whether token counts have arrived.
+    pub(crate) fn has_usage(&self) -> bool {
+        self.usage != Usage::default()
+    }
+
     /// Sets the token counts, and emits them if they differ from those so far.
     pub(crate) fn set_usage(&mut self, usage: Usage) {
         if self.usage != usage {
@@ -170,7 +175,7 @@ impl Reply {
     /// Returns what has been read of a complete reply that failed. `None` if that is nothing.
     pub(crate) fn into_partial(mut self) -> Option<Completion> {
         let contents = self.first().to_contents();
-        if contents.is_empty() && self.usage == Usage::default() {
+        if contents.is_empty() && !self.has_usage() {
             return None;
         }
         let mut partial = self.to_partial();

@@ -64,6 +64,12 @@ pub(crate) fn reported(event: &Value) -> ProviderError {
     with_code(ProviderError::new(kind, message), code)
 }
 
+/// Reads an event that the server marks as an error: JSON, or text.
+pub(crate) fn event(data: &[u8]) -> ProviderError {
+    let text = || Value::String(String::from_utf8_lossy(data).into_owned());
+    reported(&serde_json::from_slice(data).unwrap_or_else(|_| text()))
+}
+
 /// Returns the error that a chunk or a complete reply contains, if there is one.
 pub(crate) fn in_reply(reply: &Value) -> Option<ProviderError> {
     let choices = list(reply.get("choices"));

@@ -249,7 +249,7 @@ impl client::Decoder for Decoder {
 
     fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
         if frame.is_exception {
-            return Err(error::reported(&json::tree(frame.data)));
+            return Err(error::event(frame.data));
         }
         if frame.data.trim_ascii() != b"[DONE]" {
             return self.add(frame.data, reply);

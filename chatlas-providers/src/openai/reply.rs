@@ -77,7 +77,7 @@ impl client::Decoder for Decoder {
     fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
         let data = frame.data;
         if frame.is_exception {
-            return Err(error::reported(&json::tree(data)));
+            return Err(error::event(data));
         }
         if data.trim_ascii() == b"[DONE]" {
             return Ok(());
@@ -227,7 +227,7 @@ impl Decoder {
         body: &[u8],
         reply: &mut Reply,
     ) -> Result<(), ProviderError> {
-        if response.status.as_str() == "failed" || response.error.is_some_and(is_object) {
+        if response.status.as_str() == "failed" || response.error.is_some_and(is_error) {
             return Err(failed(response));
         }
         let items: Option<Vec<&RawValue>> = json::parse(response.output);
@@ -346,8 +346,9 @@ impl Outputs {
     }
 }
 
-fn is_object(raw: &RawValue) -> bool {
-    raw.get().starts_with('{')
+/// Whether the field `error` has one: an object, or the text alone.
+fn is_error(raw: &RawValue) -> bool {
+    raw.get().starts_with('{') || (raw.get().starts_with('"') && raw.get().len() > 2)
 }
 
 /// Returns the error of a response with the status `failed`.
