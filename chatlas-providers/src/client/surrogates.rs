@@ -74,7 +74,7 @@ fn find(json: &[u8]) -> Vec<Lone> {
         let follows_quote = start > escaped && json.get(start - 1) == Some(&b'"');
         match unit {
             0xd800..=0xdbff if matches!(self::unit(json, at), Some(0xdc00..=0xdfff)) => {
-                at += ESCAPE
+                at += ESCAPE;
             }
             0xd800..=0xdbff => {
                 let edge = (json.get(at) == Some(&b'"')).then_some(Edge::EndsString);

@@ -143,7 +143,7 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// Finds the error in a body: under `error` (OpenAI), in a list (Google), under `errors`
-    /// (Cloudflare), `base_resp` (MiniMax), `fault` (Apigee), or the body itself.
+    /// (Cloudflare), `base_resp`, `fault` (Apigee), or the body itself.
     fn of(body: &'a Value, depth: u8) -> Self {
         let inner = ["error", "errors", "base_resp", "fault", "response"]
             .iter()
@@ -257,7 +257,7 @@ fn message(error: &Value, depth: u8) -> Option<String> {
     })
 }
 
-/// Returns a message, or the invalid fields of the request, which FastAPI servers list.
+/// Returns a message, or the invalid fields of the request, which some servers list.
 fn text_of(message: &Value, depth: u8) -> String {
     match message {
         Value::String(text) => text.clone(),

@@ -99,11 +99,11 @@ impl Decoder {
         if reply.is_identified() {
             reply.start();
         }
-        if chunk.may_be_error() {
-            if let Some(error) = error::in_reply(&json::tree(data)) {
-                reply.set_usage(self.tokens.usage());
-                return Err(error);
-            }
+        if chunk.may_be_error()
+            && let Some(error) = error::in_reply(&json::tree(data))
+        {
+            reply.set_usage(self.tokens.usage());
+            return Err(error);
         }
         if self.is_openai {
             let (tier, print) = (&chunk.service_tier, &chunk.system_fingerprint);
@@ -430,7 +430,7 @@ fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) 
     );
 }
 
-fn first_non_empty<'t, const N: usize>(texts: [&'t str; N]) -> &'t str {
+fn first_non_empty<const N: usize>(texts: [&str; N]) -> &str {
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }
 
