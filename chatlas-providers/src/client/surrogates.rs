@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use chatlas_core::ProviderError;
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use super::decode::{Frame, OnFrame};
 
@@ -59,8 +59,7 @@ fn replace(json: &mut [u8], lone: &[Lone]) {
 /// Returns the lone surrogates of a JSON text, in order.
 fn find(json: &[u8]) -> Vec<Lone> {
     let mut found = Vec::new();
-    // Most texts have no such escape.
-    let Some(mut at) = memmem::find(json, b"\\u").map(|_| 0) else { return found };
+    let mut at = 0;
     // The position after the last escape: a quote before it belongs to the string.
     let mut escaped = 0;
     while let Some(next) = json.get(at..).and_then(|rest| memchr(b'\\', rest)) {

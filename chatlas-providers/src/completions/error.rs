@@ -4,7 +4,7 @@
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde_json::Value;
 
-use crate::client::{failures, json, surrogates};
+use crate::client::{failures, json};
 use crate::http::{one_line, snippet};
 
 /// The headers that may contain the id of a request.
@@ -31,7 +31,7 @@ const MAX_DEPTH: u8 = 4;
 
 /// Reads the body of a response with a failure status.
 pub(crate) fn read(status: u16, body: &str) -> ProviderError {
-    let parsed = json::tree(&surrogates::replaced(body.as_bytes()));
+    let parsed = json::tree(body.as_bytes());
     let found = Found::of(&parsed, MAX_DEPTH);
     // A code that repeats the status adds nothing.
     let code = found.code(&status.to_string());

@@ -14,7 +14,7 @@ mod url;
 
 pub(crate) use attempts::{Outgoing, send};
 pub(crate) use body::{
-    broken_off, content_type, html_title, malformed, one_line, read_body, snippet,
+    REPLY, broken_off, content_type, html_title, malformed, one_line, read_body, snippet,
 };
 pub use options::HttpOptions;
 pub(crate) use secret::{Secret, Secrets};
