@@ -97,9 +97,10 @@ impl TokenCounts {
         // A server counts both kinds of cached tokens in the same way.
         let is_cache_beside = self.is_cache_beside || exceeding & CACHE != 0;
         let documented = exceeding | if is_cache_beside { CACHE } else { 0 };
+        let Some(total) = self.total else { return documented };
         let explains = |set: &u8| {
             let (input, output) = self.with_beside(*set);
-            self.total == Some(sum(input, output))
+            total == sum(input, output)
         };
         let others = (0..=ALL).filter(|set| set & exceeding == exceeding);
         std::iter::once(documented).chain(others).find(explains).unwrap_or(documented)

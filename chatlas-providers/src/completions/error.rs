@@ -90,7 +90,10 @@ pub(crate) fn in_reply(reply: &Value) -> Option<ProviderError> {
     let is_one = field("object") == "error"
         || (field("choices").is_null()
             && (field("error_code").is_string()
+                || field("type") == "error"
                 || is_error(field("errors"))
+                || is_error(field("detail"))
+                || (field("message").is_string() && !field("code").is_null())
                 || status.is_some_and(|status| status != 0)));
     is_one.then(|| reported(reply))
 }

@@ -93,7 +93,7 @@ impl Decoder {
         let mut repaired = String::new();
         let read: Maybe<Chunk<'_>> = json::read(data, &mut repaired)?;
         let Some(chunk) = read.0 else { return Ok(()) };
-        chunk.add_tokens(&mut self.tokens);
+        let is_counted = chunk.add_tokens(&mut self.tokens);
         reply.set_id(chunk.id.as_str());
         reply.set_model(chunk.model.as_str());
         if reply.is_identified() {
@@ -132,7 +132,9 @@ impl Decoder {
         if self.choices.first().is_some_and(|first| first.finish.is_some()) {
             reply.first().end_calls();
         }
-        reply.set_usage(self.tokens.usage());
+        if is_counted {
+            reply.set_usage(self.tokens.usage());
+        }
         Ok(())
     }
 
