@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
+use crate::content::{
+    Content, MAX_NESTING, ToolOutcome, ToolRequest, ToolResult, is_nested_deeper,
+};
 use crate::turn::{AssistantTurn, Turn, UserTurn};
 
 /// The result of a tool call that did not run to its end.
@@ -21,16 +23,20 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// Adds the prompt. Open tool requests of an earlier run get results first.
+    /// Adds the prompt. Open tool requests of an earlier run that it does not answer get results
+    /// first.
     pub(super) fn begin(turns: &'a mut Vec<Arc<Turn>>, prompt: Vec<Content>) -> Self {
         let before = Some((turns.len(), turns.last().cloned()));
-        let mut contents = missing_results(turns);
+        let mut added = Vec::new();
         // Merge two consecutive user turns: an earlier run ended after its tools.
         if let Some(Turn::User(last)) = turns.last().map(AsRef::as_ref) {
-            contents.extend(last.contents.iter().cloned());
+            added.clone_from(&last.contents);
             turns.pop();
+            remove_replaced(&mut added, &prompt);
         }
-        contents.extend(prompt);
+        added.extend(prompt);
+        let mut contents = missing_results(turns.last().map(AsRef::as_ref), &added);
+        contents.append(&mut added);
         turns.push(Arc::new(Turn::User(UserTurn::new(contents))));
         Self { turns, before, partial: AssistantTurn::default(), results: Vec::new() }
     }
@@ -41,7 +47,8 @@ impl<'a> History<'a> {
     }
 
     /// Keeps the partial reply of a stream that was not completed.
-    pub(super) fn keep_partial(&mut self, partial: AssistantTurn) {
+    pub(super) fn keep_partial(&mut self, mut partial: AssistantTurn) {
+        partial.contents.retain_mut(make_storable);
         self.partial = partial;
     }
 
@@ -52,7 +59,10 @@ impl<'a> History<'a> {
     }
 
     /// Adds a complete reply. Returns the turn, with what preceded a pause.
-    pub(super) fn add_reply(&mut self, turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
+    pub(super) fn add_reply(&mut self, mut turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
+        if !turn.tool_requests().all(is_storable) {
+            Arc::make_mut(&mut turn).contents.retain_mut(make_storable);
+        }
         self.partial = AssistantTurn::default();
         self.before = None;
         self.results = turn.tool_requests().map(|request| (request.clone(), None)).collect();
@@ -81,7 +91,12 @@ impl<'a> History<'a> {
     }
 
     /// Sets the result of the request at that index.
-    pub(super) fn set_result(&mut self, index: usize, result: ToolResult) {
+    pub(super) fn set_result(&mut self, index: usize, mut result: ToolResult) {
+        if let ToolOutcome::Value(value) = &mut result.outcome
+            && is_nested_deeper(value, MAX_NESTING)
+        {
+            *value = value.to_string().into();
+        }
         if let Some((_, slot)) = self.results.get_mut(index) {
             *slot = Some(result);
         }
@@ -125,20 +140,44 @@ fn is_worth_keeping(content: &Content) -> bool {
     !matches!(content, Content::Thinking(_))
 }
 
-/// Returns a result for each tool request of the last assistant turn that has none. There are such
-/// requests if the conversation was stored while tools ran, or was built by the program.
-fn missing_results(turns: &[Arc<Turn>]) -> Vec<Content> {
-    let (requesting, answered) = match turns {
-        [.., requesting, last] if matches!(last.as_ref(), Turn::User(_)) => {
-            (requesting, last.contents())
+/// Returns whether a request is a call, and can be read back when the conversation was stored.
+fn is_storable(request: &ToolRequest) -> bool {
+    !request.name.is_empty() && !is_nested_deeper(&request.arguments, MAX_NESTING)
+}
+
+/// Replaces arguments that could not be read back by their JSON. Returns false for a request without
+/// a name, which some servers send beside a text: it calls no tool, and vendors reject it.
+fn make_storable(content: &mut Content) -> bool {
+    let Content::ToolRequest(request) = content else { return true };
+    if is_nested_deeper(&request.arguments, MAX_NESTING) {
+        request.arguments = request.arguments.to_string().into();
+    }
+    !request.name.is_empty()
+}
+
+/// Removes the results of interrupted calls for which the prompt has a result.
+fn remove_replaced(contents: &mut Vec<Content>, prompt: &[Content]) {
+    for id in prompt.iter().filter_map(result_id) {
+        let is_replaced = |content: &Content| {
+            matches!(content, Content::ToolResult(result) if result.id == id
+                && matches!(&result.outcome, ToolOutcome::Error(error) if error == INTERRUPTED))
+        };
+        if let Some(index) = contents.iter().position(is_replaced) {
+            contents.remove(index);
         }
-        [.., last] => (last, [].as_slice()),
-        [] => return Vec::new(),
-    };
-    let Turn::Assistant(requesting) = requesting.as_ref() else { return Vec::new() };
-    let results_of = |id: &str| {
-        answered.iter().filter(|c| matches!(c, Content::ToolResult(r) if r.id == id)).count()
-    };
+    }
+}
+
+fn result_id(content: &Content) -> Option<&str> {
+    if let Content::ToolResult(result) = content { Some(&result.id) } else { None }
+}
+
+/// Returns a result for each tool request of the last turn that `contents` does not answer. There are
+/// such requests if the conversation was stored while tools ran, or was built by the program.
+fn missing_results(last: Option<&Turn>, contents: &[Content]) -> Vec<Content> {
+    let Some(Turn::Assistant(requesting)) = last else { return Vec::new() };
+    let results_of =
+        |id: &str| contents.iter().filter(|content| result_id(content) == Some(id)).count();
     // Some vendors give two calls the same id: each needs a result of its own.
     let mut seen: Vec<&str> = Vec::new();
     let mut missing = Vec::new();
