@@ -5,13 +5,12 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::content::{
     Content, MAX_NESTING, ToolOutcome, ToolRequest, ToolResult, is_nested_deeper,
 };
 use crate::turn::{AssistantTurn, Turn, UserTurn};
-
-/// The result of a tool call that did not run to its end.
-const INTERRUPTED: &str = "The conversation was interrupted before this tool call finished.";
 
 /// The turns of a chat during a run.
 pub(super) struct History<'a> {
@@ -107,7 +106,7 @@ impl<'a> History<'a> {
         let contents: Vec<Content> = std::mem::take(&mut self.results)
             .into_iter()
             .map(|(request, result)| {
-                Content::ToolResult(result.unwrap_or_else(|| interrupted(&request)))
+                Content::ToolResult(result.unwrap_or_else(|| ToolResult::interrupted(&request)))
             })
             .collect();
         if !contents.is_empty() {
@@ -158,14 +157,19 @@ fn make_storable(content: &mut Content) -> bool {
 /// Removes the results of interrupted calls for which the prompt has a result.
 fn remove_replaced(contents: &mut Vec<Content>, prompt: &[Content]) {
     for id in prompt.iter().filter_map(result_id) {
-        let is_replaced = |content: &Content| {
-            matches!(content, Content::ToolResult(result) if result.id == id
-                && matches!(&result.outcome, ToolOutcome::Error(error) if error == INTERRUPTED))
+        let is_replaced = |content: &Content| match content {
+            Content::ToolResult(result) => result.id == id && is_interrupted(result),
+            _ => false,
         };
         if let Some(index) = contents.iter().position(is_replaced) {
             contents.remove(index);
         }
     }
+}
+
+fn is_interrupted(result: &ToolResult) -> bool {
+    let call = ToolRequest::new(&*result.id, &*result.name, Value::Null);
+    *result == ToolResult::interrupted(&call)
 }
 
 fn result_id(content: &Content) -> Option<&str> {
@@ -184,15 +188,10 @@ fn missing_results(last: Option<&Turn>, contents: &[Content]) -> Vec<Content> {
     for request in requesting.tool_requests() {
         seen.push(&request.id);
         if seen.iter().filter(|id| **id == request.id).count() > results_of(&request.id) {
-            missing.push(Content::ToolResult(interrupted(request)));
+            missing.push(Content::ToolResult(ToolResult::interrupted(request)));
         }
     }
     missing
-}
-
-fn interrupted(request: &ToolRequest) -> ToolResult {
-    let outcome = ToolOutcome::Error(INTERRUPTED.to_owned());
-    ToolResult::new(&*request.id, &*request.name, outcome)
 }
 
 #[cfg(test)]
@@ -311,5 +310,71 @@ mod tests {
         };
         assert!(matches!(&turn.contents[0], Content::ToolResult(r) if r.outcome.is_error()));
         assert_eq!(turn.contents[1], Content::text("go on"));
+    }
+
+    fn results(turn: &Turn) -> Vec<(&str, bool)> {
+        let results = turn.contents().iter().filter_map(|content| match content {
+            Content::ToolResult(result) => Some((result.id.as_str(), result.outcome.is_error())),
+            _ => None,
+        });
+        results.collect()
+    }
+
+    #[test]
+    fn a_result_in_the_prompt_answers_an_open_request() {
+        let answer = ToolResult::new("1", "look", ToolOutcome::Value(json!(7)));
+        let mut turns = vec![Arc::new(Turn::from(requesting(&["1", "2"])))];
+        let contents = vec![Content::ToolResult(answer), Content::text("go on")];
+        let history = History::begin(&mut turns, contents);
+        let last = history.turns().last().unwrap();
+        assert_eq!(results(last), [("2", true), ("1", false)]);
+    }
+
+    #[test]
+    fn a_result_in_the_prompt_replaces_that_of_an_interrupted_call() {
+        let mut turns = Vec::new();
+        let mut history = History::begin(&mut turns, prompt("a"));
+        history.add_reply(Arc::new(requesting(&["1", "2"])));
+        drop(history);
+        assert_eq!(results(&turns[2]), [("1", true), ("2", true)]);
+        let answer = ToolResult::new("1", "look", ToolOutcome::Value(json!(7)));
+        let history = History::begin(&mut turns, vec![Content::ToolResult(answer)]);
+        assert_eq!(results(history.turns().last().unwrap()), [("2", true), ("1", false)]);
+    }
+
+    #[test]
+    fn a_request_without_a_name_is_not_kept() {
+        let nameless = || Content::ToolRequest(ToolRequest::new("1", "", json!({})));
+        let mut turns = Vec::new();
+        let mut history = History::begin(&mut turns, prompt("a"));
+        let turn =
+            history.add_reply(Arc::new(AssistantTurn::new([Content::text("4"), nameless()])));
+        assert_eq!(turn.contents, [Content::text("4")]);
+        assert!(history.requests().is_empty());
+        drop(history);
+        let mut history = History::begin(&mut turns, prompt("b"));
+        history.keep_partial(AssistantTurn::new([Content::text("5"), nameless()]));
+        drop(history);
+        assert_eq!(turns[3].contents(), [Content::text("5")]);
+    }
+
+    #[test]
+    fn deeply_nested_arguments_and_results_can_be_read_back() {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        for (levels, is_kept) in [(MAX_NESTING, true), (MAX_NESTING + 1, false), (126, false)] {
+            let request = ToolRequest::new("1", "look", nested(levels));
+            let mut turns = Vec::new();
+            let mut history = History::begin(&mut turns, prompt("a"));
+            history.add_reply(Arc::new(AssistantTurn::new([Content::ToolRequest(request)])));
+            assert_eq!(history.requests()[0].arguments.is_array(), is_kept, "{levels}");
+            let outcome = ToolOutcome::Value(nested(levels));
+            let text = outcome.to_model_text();
+            history.set_result(0, ToolResult::new("1", "look", outcome));
+            drop(history);
+            let Content::ToolResult(result) = &turns[2].contents()[0] else { panic!("{turns:?}") };
+            assert_eq!(result.outcome.to_model_text(), text);
+            let stored = serde_json::to_string(&turns).unwrap();
+            assert_eq!(serde_json::from_str::<Vec<Arc<Turn>>>(&stored).unwrap(), turns);
+        }
     }
 }
