@@ -125,7 +125,8 @@ impl Expected {
             }
             Err(error) => {
                 let expected = self.describe();
-                fail(Invalid, format!("the answer is not {expected}: {error}"), reply)
+                let message = format!("the answer is not the requested JSON ({expected}): {error}");
+                fail(Invalid, message, reply)
             }
         }
     }
@@ -192,9 +193,9 @@ impl Expected {
         let fields: Vec<&str> =
             fields.into_iter().flat_map(Map::keys).map(String::as_str).collect();
         if fields.is_empty() {
-            format!("JSON of the type `{name}`")
+            format!("the type `{name}`")
         } else {
-            format!("JSON of the type `{name}`, an object with `{}`", fields.join("`, `"))
+            format!("the type `{name}`, an object with `{}`", fields.join("`, `"))
         }
     }
 }
