@@ -101,7 +101,7 @@ impl<'s> Schemas<'s> {
             Value::Object(fields) => {
                 let required = schema.get("required").and_then(Value::as_array);
                 let mut required = required.into_iter().flatten().filter_map(Value::as_str);
-                required.all(|name| fields.contains_key(name))
+                required.all(|name| fields.contains_key(name) || self.is_optional(schema, name))
                     && fields.iter().all(|(name, field)| {
                         field_schema(schema, name)
                             .is_none_or(|(schema, _)| self.accept(field, schema, true))
@@ -109,6 +109,12 @@ impl<'s> Schemas<'s> {
             }
             _ => true,
         }
+    }
+
+    /// Returns whether a required field may be `null`: the strict form of a schema requires all
+    /// fields, and models without schema enforcement leave them out.
+    fn is_optional(&mut self, schema: &Map<String, Value>, name: &str) -> bool {
+        field_schema(schema, name).is_some_and(|(field, _)| self.accept(&Value::Null, field, false))
     }
 }
 

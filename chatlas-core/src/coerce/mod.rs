@@ -146,6 +146,10 @@ impl<'s> Coercer<'s> {
     /// Makes a value fit one of several schemas, unless it fits one already or could be made to fit
     /// in several ways.
     fn choose(&mut self, value: &mut Value, choices: &'s [Value], path: &Path<'_>) {
+        let mut of_kind = choices.iter().filter(|choice| self.schemas.accept(value, choice, false));
+        if let (Some(only), None) = (of_kind.next(), of_kind.next()) {
+            return self.fit(value, only, path);
+        }
         if choices.iter().any(|choice| self.schemas.accept(value, choice, true)) {
             return;
         }

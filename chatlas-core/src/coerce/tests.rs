@@ -167,6 +167,21 @@ fn values_with_another_meaning_are_unchanged() {
 }
 
 #[test]
+fn a_choice_is_converted_although_optional_fields_are_missing() {
+    let field = json!({"type": ["string", "null"]});
+    let object = |tag: &str, kind: &str| {
+        json!({"type": "object", "required": ["tag", "n", "more"], "properties": {
+            "tag": {"const": tag}, "n": {"type": kind}, "more": field}})
+    };
+    let optional = json!({"anyOf": [object("a", "integer"), {"type": "null"}]});
+    let tagged = json!({"oneOf": [object("a", "integer"), object("b", "string")]});
+    for schema in [optional, tagged] {
+        let value = json!({"tag": "a", "n": "3"});
+        assert_eq!(coerced(value, &schema), json!({"tag": "a", "n": 3}), "{schema}");
+    }
+}
+
+#[test]
 fn no_arguments_are_an_empty_object() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     for nothing in
