@@ -162,6 +162,22 @@ async fn tools_of_run_time_schemas_receive_converted_arguments() {
     recorder.assert_sound();
 }
 
+/// A hook that approves calls sees the arguments that the tool receives.
+/// <https://github.com/quarkiverse/quarkus-langchain4j/pull/2642>
+#[tokio::test]
+async fn hooks_see_the_converted_arguments() {
+    let twice = json!(json!({"number": "1"}).to_string());
+    let model = Script::new().then(Answer::calls("after", twice)).says("done");
+    let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let log = Arc::clone(&seen);
+    let mut chat = Chat::new(model).with_tools(tools![after]).on_tool_request(move |call| {
+        log.lock().unwrap().push(call.request.arguments);
+        async {}
+    });
+    in_time(chat.chat("go")).await.unwrap();
+    assert_eq!(*seen.lock().unwrap(), [json!({"number": 1})]);
+}
+
 /// A result in the prompt answers the call: no second result is added for it.
 #[tokio::test]
 async fn a_result_in_the_prompt_is_the_only_result_of_its_call() {

@@ -10,6 +10,8 @@ const THINKING: [(&str, &str); 5] = [
     ("<reasoning>", "</reasoning>"),
     ("[THINK]", "[/THINK]"),
 ];
+/// The maximum number of brackets that are opened and not closed, of which each may begin a value.
+const MAX_UNCLOSED: usize = 16;
 /// The markers of a code fence.
 const FENCES: [&str; 2] = ["```", "~~~"];
 
@@ -17,7 +19,8 @@ const FENCES: [&str; 2] = ["```", "~~~"];
 /// and the last before earlier ones. Thinking is skipped. A value within a broken or unfinished one is
 /// no value of its own.
 pub(super) fn values_in(text: &str) -> Vec<Value> {
-    let mut scan = Scan { rest: text, fence: None, fenced: Vec::new(), plain: Vec::new() };
+    let mut scan =
+        Scan { rest: text, fence: None, fenced: Vec::new(), plain: Vec::new(), unclosed: 0 };
     while !scan.rest.is_empty() {
         scan.step();
     }
@@ -31,6 +34,8 @@ struct Scan<'t> {
     fence: Option<&'static str>,
     fenced: Vec<Value>,
     plain: Vec<Value>,
+    /// The number of brackets so far that are not closed.
+    unclosed: usize,
 }
 
 impl Scan<'_> {
@@ -102,7 +107,11 @@ impl Scan<'_> {
             Some(Err(error)) if error.is_eof() => self.rest = "",
             _ => match end_of_brackets(self.rest) {
                 Some(end) => self.rest = self.rest.get(end..).unwrap_or_default(),
-                None => self.skip_char(),
+                None if self.unclosed == MAX_UNCLOSED => self.rest = "",
+                None => {
+                    self.unclosed += 1;
+                    self.skip_char();
+                }
             },
         }
     }
@@ -197,6 +206,15 @@ mod tests {
             "{\"n\": 1} ```json\n{\"n\": 2}\n``` or ```json\n{\"n\": 3}\n``` but not {\"n\": 4}";
         let numbers: Vec<Value> = values_in(text).iter().map(|value| value["n"].clone()).collect();
         assert_eq!(numbers, [3, 2, 4, 1].map(Value::from));
+    }
+
+    #[test]
+    fn long_text_without_json_is_read_in_linear_time() {
+        let started = std::time::Instant::now();
+        for piece in ["[", "{ ", "<think", "```", "[a]", "<think></think>", "{\"a\": {x} "] {
+            assert!(values_in(&piece.repeat(200_000)).is_empty(), "{piece}");
+        }
+        assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
     }
 
     #[test]

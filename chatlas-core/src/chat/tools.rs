@@ -67,8 +67,9 @@ impl Agent<'_> {
             Some(FinishReason::ContentFilter) => Cut::Filter,
             _ => return None,
         };
-        let definition = self.tools.get(&request.name).map(|tool| tool.definition());
-        let has_all = definition.is_some_and(|tool| has_all(&request.arguments, &tool.parameters));
+        let tool = self.tools.get(&request.name);
+        let has_all =
+            tool.is_some_and(|tool| has_all(&request.arguments, &tool.definition().parameters));
         let is_last =
             matches!(reply.contents.last(), Some(Content::ToolRequest(last)) if last == request);
         let is_complete = if is_last { has_all } else { request.arguments.is_object() };
@@ -128,9 +129,11 @@ impl Agent<'_> {
         context: &ToolContext,
     ) -> Result<ToolOutput, ToolError> {
         let definition = tool.definition();
-        self.hooks.before(request, definition, context).await?;
         let arguments = request.arguments.clone();
-        let call = ToolCall { id, arguments, context: context.clone() };
+        let mut call = ToolCall { id, arguments, context: context.clone() };
+        // Before the hooks, so that they decide on the arguments that the tool receives.
+        call.coerce(&definition.parameters);
+        self.hooks.before(request, &call, definition).await?;
         // `Tool::call` itself may panic, before it returns a future.
         let calling = with_timeout(definition.timeout, async move { tool.call(call).await });
         AssertUnwindSafe(calling).catch_unwind().await.unwrap_or_else(|_| {

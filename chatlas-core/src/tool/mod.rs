@@ -253,7 +253,8 @@ impl ToolDefinition {
 pub struct ToolCall {
     /// The vendor's id of the call.
     pub id: Arc<str>,
-    /// The arguments: a JSON object, or the string that the model wrote instead.
+    /// The arguments: a JSON object, or the string that the model wrote instead. Values that do not
+    /// fit the schema have been converted where it leaves no doubt, such as `"2"` to an integer.
     pub arguments: Value,
     /// The context of the call: the caller, the span, the cancellation.
     pub context: ToolContext,
@@ -268,7 +269,7 @@ impl ToolCall {
 
     /// Converts the arguments that do not fit their schema, as far as that is possible, and records
     /// the conversions on the span of the call.
-    fn coerce(&mut self, schema: &Value) {
+    pub(crate) fn coerce(&mut self, schema: &Value) {
         let notes = coerce_arguments(&mut self.arguments, schema);
         if !notes.is_empty() {
             self.context.set_attribute(names::COERCED, coerced(notes));
