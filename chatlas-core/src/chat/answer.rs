@@ -51,7 +51,7 @@ impl Scan<'_> {
                 self.rest = thought.split_once(close).map_or("", |(_, after)| after);
                 return;
             }
-            // The template of some models opens the thinking, so that its begin is not in the text.
+            // The prompt template of some models ends with the first tag, which is then not in the text.
             if let Some(after) = self.rest.strip_prefix(close) {
                 (self.rest, self.fence) = (after, None);
                 (self.fenced, self.plain) = (Vec::new(), Vec::new());
@@ -82,14 +82,15 @@ impl Scan<'_> {
     /// Skips the language of a fence, and reads a number or a string that is all of its content.
     fn enter_fence(&mut self) {
         let content = self.rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
-        // `true` and numbers in a fence on one line are content, not a language.
-        self.rest = if content.starts_with("```") { self.rest } else { content };
+        let is_fence = |text: &str| FENCES.iter().any(|marker| text.starts_with(marker));
+        // A number or `true` in a fence on one line is content, not a language.
+        self.rest = if is_fence(content) { self.rest } else { content };
         let mut values = Deserializer::from_str(self.rest).into_iter::<Value>();
         if let Some(Ok(value)) = values.next()
             && !(value.is_object() || value.is_array())
         {
             let after = self.rest.get(values.byte_offset()..).unwrap_or_default();
-            if FENCES.iter().any(|marker| after.trim_start().starts_with(marker)) {
+            if is_fence(after.trim_start()) {
                 self.fenced.push(value);
                 self.rest = after;
             }
@@ -177,6 +178,7 @@ mod tests {
     fn numbers_and_strings_are_found_in_fences_only() {
         assert_eq!(first("```json\n7\n```"), Some(json!(7)));
         assert_eq!(first("```\n\"seven\"\n```"), Some(json!("seven")));
+        assert_eq!(first("```7```"), Some(json!(7)));
         assert_eq!(first("The answer is 7."), None);
         assert_eq!(first("```python\n1 + 2\n```"), None);
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use opentelemetry::Context;
 use schemars::JsonSchema;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::chat::Chat;
 use super::{ChatError, OutputError, OutputErrorKind, Prompt, Reply, answer, run};
-use crate::coerce::{accepts_kind, coerce, kind};
+use crate::coerce::{accepts_kind, coerce};
 use crate::content::Content;
 use crate::provider::{OutputSchema, output};
 use crate::telemetry::agent::AgentSpan;
@@ -81,6 +81,9 @@ impl Chat {
     }
 }
 
+/// The position of the schema of a value in that of the wrapping object.
+const WRAPPED_SCHEMA: &str = "/properties/value";
+
 /// The schema of an answer.
 struct Expected {
     schema: Arc<OutputSchema>,
@@ -139,51 +142,55 @@ impl Expected {
         {
             return Ok((value, Vec::new()));
         }
-        let candidates = match serde_json::from_str(text) {
-            Ok(value) => vec![value],
-            Err(error) => {
-                let found = answer::values_in(text);
-                if found.is_empty() {
-                    return Err(error);
-                }
-                found
-            }
+        let mut first_error = match serde_json::from_str(text) {
+            Ok(value) => return self.decode(value),
+            Err(error) => Err(error),
         };
-        let mut first_error = None;
-        for candidate in candidates {
+        for candidate in answer::values_in(text).into_iter().filter(|found| self.may_be(found)) {
             match self.decode(candidate) {
                 Ok(read) => return Ok(read),
-                Err(error) => first_error = first_error.or(Some(error)),
+                // The text as a JSON document is the least interesting of several errors.
+                Err(error) if first_error.as_ref().is_err_and(|first| !first.is_data()) => {
+                    first_error = Err(error);
+                }
+                Err(_) => {}
             }
         }
-        Err(first_error.unwrap_or_else(|| serde_json::Error::custom("it contains no JSON")))
+        first_error
+    }
+
+    /// Returns whether a value in a text is of the requested kind: serde would read the fields of a
+    /// struct from an array, such as a footnote `[1]`.
+    fn may_be(&self, found: &Value) -> bool {
+        let OutputSchema { schema, .. } = &*self.schema;
+        if !(found.is_array() || found.is_object()) {
+            return true;
+        }
+        match schema.pointer(WRAPPED_SCHEMA).filter(|_| self.wrapped) {
+            Some(inner) => {
+                found.get(output::WRAPPING).is_some() || accepts_kind(found, inner, schema)
+            }
+            None => accepts_kind(found, schema, schema),
+        }
     }
 
     fn decode<T: DeserializeOwned>(
         &self,
         mut value: Value,
     ) -> serde_json::Result<(T, Vec<String>)> {
-        let schema = &self.schema.schema;
-        let notes = if self.wrapped {
-            // A model without schema enforcement may omit the wrapping object.
-            if value.get(output::WRAPPING).is_none() {
-                value = json!({ output::WRAPPING: value });
-            }
-            coerce(&mut value, schema)
-        } else {
-            let notes = coerce(&mut value, schema);
-            // serde would read the fields of a struct from an array, such as a footnote `[1]`.
-            if !accepts_kind(&value, schema) {
-                let kind = kind(&value);
-                return Err(serde_json::Error::custom(format!("it is {kind}")));
-            }
-            notes
-        };
-        let value = match value.get_mut(output::WRAPPING).filter(|_| self.wrapped) {
-            Some(inner) => inner.take(),
-            None => value,
-        };
-        Ok((T::deserialize(value)?, notes))
+        // A model without schema enforcement may omit the wrapping object.
+        if self.wrapped && value.get(output::WRAPPING).is_none() {
+            value = json!({ output::WRAPPING: value });
+        }
+        if let Ok(read) = T::deserialize(self.unwrapped(&value)) {
+            return Ok((read, Vec::new()));
+        }
+        let notes = coerce(&mut value, &self.schema.schema);
+        Ok((T::deserialize(self.unwrapped(&value))?, notes))
+    }
+
+    fn unwrapped<'v>(&self, value: &'v Value) -> &'v Value {
+        value.get(output::WRAPPING).filter(|_| self.wrapped).unwrap_or(value)
     }
 
     /// Returns a description of the requested value, for a message.

@@ -50,9 +50,10 @@ pub(crate) fn coerce(value: &mut Value, schema: &Value) -> Vec<String> {
     coercer.notes
 }
 
-/// Returns whether the kind of a value, not that of its parts, is one that the schema accepts.
-pub(crate) fn accepts_kind(value: &Value, schema: &Value) -> bool {
-    Schemas::new(schema).accept(value, schema, false)
+/// Returns whether the kind of a value, not that of its parts, is one that the schema accepts. `root`
+/// has the definitions that the schema refers to.
+pub(crate) fn accepts_kind(value: &Value, schema: &Value, root: &Value) -> bool {
+    Schemas::new(root).accept(value, schema, false)
 }
 
 /// Returns the name of a value's kind, for a message.
