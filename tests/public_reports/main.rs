@@ -13,6 +13,8 @@ mod support {
 mod call_pieces;
 mod calls;
 mod counts;
+mod cut_calls;
 mod errors;
 mod requests;
+mod runtime;
 mod streams;
