@@ -190,6 +190,13 @@ impl ToolResult {
     pub fn new(id: impl Into<String>, name: impl Into<String>, outcome: ToolOutcome) -> Self {
         Self { id: id.into(), name: name.into(), outcome }
     }
+
+    /// Creates the result of a call that did not run to its end, or whose result is missing. Vendors
+    /// require a result for each call.
+    pub fn interrupted(call: &ToolRequest) -> Self {
+        const MESSAGE: &str = "The conversation was interrupted before this tool call finished.";
+        Self::new(&*call.id, &*call.name, ToolOutcome::Error(MESSAGE.to_owned()))
+    }
 }
 
 /// The outcome of a tool call.

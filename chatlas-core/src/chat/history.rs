@@ -5,11 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
+use crate::content::{Content, ToolRequest, ToolResult};
 use crate::turn::{AssistantTurn, Turn, UserTurn};
-
-/// The result of a tool call that did not run to its end.
-const INTERRUPTED: &str = "The conversation was interrupted before this tool call finished.";
 
 /// The turns of a chat during a run.
 pub(super) struct History<'a> {
@@ -92,7 +89,7 @@ impl<'a> History<'a> {
         let contents: Vec<Content> = std::mem::take(&mut self.results)
             .into_iter()
             .map(|(request, result)| {
-                Content::ToolResult(result.unwrap_or_else(|| interrupted(&request)))
+                Content::ToolResult(result.unwrap_or_else(|| ToolResult::interrupted(&request)))
             })
             .collect();
         if !contents.is_empty() {
@@ -145,21 +142,16 @@ fn missing_results(turns: &[Arc<Turn>]) -> Vec<Content> {
     for request in requesting.tool_requests() {
         seen.push(&request.id);
         if seen.iter().filter(|id| **id == request.id).count() > results_of(&request.id) {
-            missing.push(Content::ToolResult(interrupted(request)));
+            missing.push(Content::ToolResult(ToolResult::interrupted(request)));
         }
     }
     missing
 }
 
-fn interrupted(request: &ToolRequest) -> ToolResult {
-    let outcome = ToolOutcome::Error(INTERRUPTED.to_owned());
-    ToolResult::new(&*request.id, &*request.name, outcome)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Thinking;
+    use crate::content::{Thinking, ToolOutcome};
     use serde_json::json;
 
     fn requesting(ids: &[&str]) -> AssistantTurn {

@@ -86,6 +86,8 @@ pub struct CallPiece<'a> {
     pub name: &'a str,
     /// The next piece of the arguments' JSON.
     pub arguments: &'a str,
+    /// The item that the vendor requires back with the call.
+    pub replay: Option<&'a Replay>,
     /// Whether `arguments` replaces the arguments that have arrived.
     pub has_all_arguments: bool,
     /// Whether this is a complete call, not a piece of one.
@@ -205,6 +207,9 @@ impl ChoiceMut<'_> {
         // Some servers repeat the name with each piece.
         if call.name != piece.name {
             call.name.push_str(piece.name);
+        }
+        if let Some(replay) = piece.replay {
+            call.replay = Some(replay.clone());
         }
         if piece.has_all_arguments {
             call.arguments.clear();

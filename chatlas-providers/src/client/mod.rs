@@ -11,6 +11,7 @@ mod decode;
 mod dialect;
 mod endpoint;
 pub(crate) mod fields;
+mod history;
 pub(crate) mod json;
 mod provider;
 mod reply;
@@ -29,6 +30,7 @@ pub(crate) use decode::MAX_EVENT;
 pub(crate) use dialect::truncated;
 pub(crate) use endpoint::set_header;
 pub use endpoint::{KeyIn, KeyNeeded};
+pub(crate) use history::NO_TEXT;
 use wire::Wire;
 
 pub(crate) use crate::http::malformed;
@@ -45,6 +47,7 @@ pub use {
     decode::{Frame, Framing, OnFrame},
     dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead},
     endpoint::Endpoint,
+    history::{CallIds, Rules},
     reply::Reply,
     sse::Sse,
 };

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::error;
 use super::parts::{Parts, add_detail, add_thought, citation, image};
 use super::quirks::ThinkingReplay;
+use super::request::EXTRA_CONTENT;
 use super::wire::{Audio, Choice, Chunk, Delta, Function, ToolCall, has_elements};
 use crate::client::json::{self, Maybe, Mixed, Raw};
 use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply};
@@ -122,7 +123,7 @@ impl Decoder {
             if self.choices.len() <= index {
                 self.choices.resize_with(index + 1, State::default);
             }
-            self.choices[index].add(choice, &mut target);
+            self.choices[index].add(self.vendor, choice, &mut target);
         }
         if self.choices.first().is_some_and(|first| first.finish.is_some()) {
             reply.first().end_calls();
@@ -252,7 +253,7 @@ impl client::Decoder for Decoder {
 }
 
 impl State {
-    fn add(&mut self, piece: Choice<'_>, choice: &mut ChoiceMut<'_>) {
+    fn add(&mut self, vendor: &str, piece: Choice<'_>, choice: &mut ChoiceMut<'_>) {
         let is_complete = piece.delta.0.is_none();
         let message = || json::parse::<Maybe<Delta<'_>>>(piece.message).unwrap_or_default();
         let delta = piece.delta.0.or_else(|| message().0).unwrap_or_default();
@@ -276,10 +277,11 @@ impl State {
             self.add_audio(audio, choice);
         }
         for call in &delta.tool_calls.0 {
-            add_call(call, is_complete, choice);
+            add_call(vendor, call, is_complete, choice);
         }
         if let Some(function) = delta.function_call.0 {
             add_call(
+                vendor,
                 &ToolCall { function: Maybe(Some(function)), ..ToolCall::default() },
                 false,
                 choice,
@@ -320,7 +322,7 @@ impl State {
     }
 }
 
-fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) {
+fn add_call(vendor: &str, call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) {
     let default = Function::default();
     let function = call.function.0.as_ref().unwrap_or(&default);
     let object;
@@ -332,9 +334,13 @@ fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) 
         }
         Mixed::Other(_) | Mixed::None => ("", false),
     };
+    let extra = call.extra_content.map(|_| json::value(call.extra_content));
+    let replay = extra.filter(|extra| !extra.is_null());
+    let replay = replay.map(|extra| Replay::new(vendor, json!({(EXTRA_CONTENT): extra})));
     choice.call(
         order::CALL,
         CallPiece {
+            replay: replay.as_ref(),
             index: call.index.0,
             id: call.id.as_str(),
             name: function.name.as_str(),

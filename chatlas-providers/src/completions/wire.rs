@@ -84,6 +84,8 @@ pub(super) struct ToolCall<'a> {
     #[serde(borrow)]
     pub(super) id: Text<'a>,
     pub(super) function: Maybe<Function<'a>>,
+    /// The signature of a thought (Google).
+    pub(super) extra_content: Raw<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
