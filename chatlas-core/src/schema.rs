@@ -84,11 +84,20 @@ fn portable(schema: &mut Schema) {
     }
 }
 
+/// Returns a schema in the [strict
+/// form](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas), or `None` if
+/// it has none. For providers.
+#[doc(hidden)]
+pub fn to_strict(schema: &Value) -> Option<Value> {
+    let mut exact = schema.clone();
+    make_strict(&mut exact).then_some(exact)
+}
+
 /// Converts a schema to the [strict
 /// form](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
 ///
 /// Returns whether that was possible. If not, the schema is left half converted and must be discarded.
-pub(crate) fn make_strict(schema: &mut Value) -> bool {
+fn make_strict(schema: &mut Value) -> bool {
     // The schema `true` accepts any value.
     let Value::Object(map) = schema else { return false };
     if NEVER_STRICT.iter().any(|key| map.contains_key(*key)) {
@@ -217,8 +226,9 @@ fn has_type(map: &Map<String, Value>, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn strict(mut schema: Value) -> Option<Value> {
-        make_strict(&mut schema).then_some(schema)
+    #[allow(clippy::needless_pass_by_value)]
+    fn strict(schema: Value) -> Option<Value> {
+        to_strict(&schema)
     }
 
     #[test]

@@ -124,9 +124,7 @@ fn message<'a>(call: &Call<'a>, cites: bool, turn: &'a Turn) -> Option<Message<'
             blocks.extend(results.chain(rest).filter_map(|content| of_user(content, cites)));
             ("user", blocks)
         }
-        Turn::Assistant(turn) => {
-            ("assistant", of_model_turn(call, &turn.contents))
-        }
+        Turn::Assistant(turn) => ("assistant", of_model_turn(call, &turn.contents)),
         _ => return None,
     };
     (!content.is_empty()).then_some(Message { role, content })
@@ -152,7 +150,15 @@ fn remove_unanswered_calls(messages: &mut Vec<Message<'_>>) {
         }
         is_last = false;
     }
-    messages.retain(|message| !message.content.is_empty());
+    // A message that is empty now is removed, and its neighbours become one.
+    let mut remaining: Vec<Message<'_>> = Vec::with_capacity(messages.len());
+    for message in messages.drain(..).filter(|message| !message.content.is_empty()) {
+        match remaining.last_mut() {
+            Some(last) if last.role == message.role => last.content.extend(message.content),
+            _ => remaining.push(message),
+        }
+    }
+    *messages = remaining;
 }
 
 /// Returns whether a content refers to an uploaded file.
@@ -212,15 +218,20 @@ fn of_user(content: &Content, cites: bool) -> Option<Block<'_>> {
 /// Returns the blocks of a turn of the model. Thinking at the end is omitted: the API rejects it there.
 fn of_model_turn<'a>(call: &Call<'_>, contents: &'a [Content]) -> Vec<Block<'a>> {
     let mut blocks: Vec<Block<'a>> = Vec::with_capacity(contents.len());
+    let mut end = 0;
     for content in contents {
+        let before = blocks.len();
         match content {
             Content::ServerTool(tool) if call.is_own(&tool.replay) => {
-                blocks.extend(items(tool).iter().filter_map(typed).map(Block::from));
+                blocks.extend(items(tool).map(Block::from));
             }
             content => blocks.extend(of_model(call, content)),
         }
+        if blocks.len() > before && !matches!(content, Content::Thinking(_)) {
+            end = blocks.len();
+        }
     }
-    while blocks.pop_if(|block| block.body.is_thinking()).is_some() {}
+    blocks.truncate(end);
     blocks
 }
 
@@ -249,9 +260,10 @@ fn of_model<'a>(call: &Call<'_>, content: &'a Content) -> Option<Block<'a>> {
             // Anthropic rejects thinking without its signature. Other servers with this API sign
             // nothing, and require it.
             let is_accepted = |item: &&Map<String, Value>| {
-                !call.is_home || ["signature", "data"].iter().any(|key| {
-                        item.get(*key).is_some_and(|proof| *proof != "")
-                    })
+                !call.is_home
+                    || ["signature", "data"]
+                        .iter()
+                        .any(|key| item.get(*key).is_some_and(|proof| *proof != ""))
             };
             of(&thinking.replay).filter(is_accepted).map(Block::from)
         }
@@ -277,21 +289,13 @@ fn item<'a>(call: &Call<'_>, replay: &'a Replay) -> Option<&'a Map<String, Value
     if call.is_own(replay) { typed(&replay.item) } else { None }
 }
 
-/// Returns whether a call of a tool that the vendor runs is a message by itself: if it has a result.
-pub(crate) fn is_answered(tool: &ServerTool) -> bool {
-    items(tool).iter().filter_map(typed).any(|item| !is_server_call(item))
-}
-
-fn items(tool: &ServerTool) -> &[Value] {
-    match &tool.replay.item {
-        Value::Array(items) => items,
+/// Returns the blocks of a call of a tool that the vendor runs.
+pub(crate) fn items(tool: &ServerTool) -> impl Iterator<Item = &Map<String, Value>> {
+    let items = match &tool.replay.item {
+        Value::Array(items) => items.as_slice(),
         item => std::slice::from_ref(item),
-    }
-}
-
-fn is_server_call(item: &Map<String, Value>) -> bool {
-    let kind = item.get("type").and_then(Value::as_str);
-    kind.is_some_and(|kind| kind.ends_with("_tool_use"))
+    };
+    items.iter().filter_map(typed)
 }
 
 fn typed(item: &Value) -> Option<&Map<String, Value>> {
@@ -319,11 +323,7 @@ impl Body<'_> {
 
     /// Returns whether the block is a call of a tool that the vendor runs.
     fn is_server_call(&self) -> bool {
-        matches!(self, Self::Item(item) if is_server_call(item))
-    }
-
-    fn is_thinking(&self) -> bool {
-        matches!(self.kind(), "thinking" | "redacted_thinking")
+        self.kind().ends_with("_tool_use")
     }
 
     /// Returns the id of the call that the block is the result of.

@@ -58,7 +58,9 @@ pub(crate) fn is_message(call: &Call<'_>, content: &Content) -> bool {
         Content::Text(Text { text, .. }) | Content::Refusal(Refusal { text, .. }) => {
             !text.trim().is_empty()
         }
-        Content::ServerTool(tool) => call.is_own(&tool.replay) && blocks::is_answered(tool),
+        Content::ServerTool(tool) => {
+            call.is_own(&tool.replay) && blocks::items(tool).next().is_some()
+        }
         content => matches!(content, Content::ToolRequest(_)),
     }
 }

@@ -260,8 +260,7 @@ impl Dialect for BedrockDialect {
             BedrockApi::InvokeModel => self.write_invoke(call, body),
             BedrockApi::Converse => {
                 let guardrail = self.guardrail.as_ref();
-                let request =
-                    converse::request::Body::new(&self.settings, guardrail, call)?;
+                let request = converse::request::Body::new(&self.settings, guardrail, call)?;
                 if is_count {
                     fields::write(body, &request.counted())
                 } else {

@@ -157,22 +157,6 @@ impl Serialize for ArgumentsText<'_> {
     }
 }
 
-/// The schema of a tool's arguments. OpenAI requires `properties`, even if there are none.
-pub(crate) struct Parameters<'a>(pub(crate) &'a Value);
-
-impl Serialize for Parameters<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Object(schema) if !schema.contains_key("properties") => {
-                let mut fields = Fields::new(serializer, Some(schema))?;
-                fields.set("properties", &Map::new())?;
-                fields.end()
-            }
-            schema => schema.serialize(serializer),
-        }
-    }
-}
-
 /// JSON as a string. A string is written verbatim: it is what a model wrote that is not JSON.
 pub(crate) struct JsonText<'a>(pub(crate) &'a Value);
 

@@ -19,9 +19,9 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
+use chatlas_core::ProviderError;
 use chatlas_core::content::{Content, ToolOutcome, ToolRequest, ToolResult};
 use chatlas_core::turn::{AssistantTurn, Turn, UserTurn};
-use chatlas_core::ProviderError;
 
 /// The text that is sent where a vendor requires one and the conversation has none.
 pub(crate) const NO_TEXT: &str = "[empty string]";
@@ -190,9 +190,9 @@ impl Receiver<'_> {
     /// Returns whether the vendor supports the images and documents of a content.
     fn takes(&self, content: &Content) -> bool {
         match content {
-            Content::ToolResult(ToolResult { outcome: ToolOutcome::Contents(contents), .. }) => {
-                contents.iter().all(|content| self.takes(content))
-            }
+            Content::ToolResult(ToolResult {
+                outcome: ToolOutcome::Contents(contents), ..
+            }) => contents.iter().all(|content| self.takes(content)),
             content => !is_media(content) || (self.check_media)(content).is_ok(),
         }
     }
@@ -228,7 +228,10 @@ impl<'r, 'a> Fitting<'r, 'a> {
                 // The vendor continues a paused turn, which is the last one.
                 Turn::Assistant(turn) => {
                     index + 1 == turns.len() && !turn.contents.is_empty()
-                        || turn.contents.iter().any(|c| (self.receiver.is_message)(c) || is_media(c))
+                        || turn
+                            .contents
+                            .iter()
+                            .any(|c| (self.receiver.is_message)(c) || is_media(c))
                 }
                 _ => false,
             };
@@ -373,12 +376,13 @@ impl<'r, 'a> Fitting<'r, 'a> {
 
     /// Adds a turn. A turn that is unchanged is shared, not copied.
     fn push(&mut self, group: &[&'a Arc<Turn>], contents: Vec<Cow<'a, Content>>) {
-        let is_same = |turn: &Turn| {
-            turn.contents().len() == contents.len()
-                && turn.contents().iter().zip(&contents).all(
-                    |(old, new)| matches!(new, Cow::Borrowed(new) if std::ptr::eq(old, *new)),
-                )
-        };
+        let is_same =
+            |turn: &Turn| {
+                turn.contents().len() == contents.len()
+                    && turn.contents().iter().zip(&contents).all(
+                        |(old, new)| matches!(new, Cow::Borrowed(new) if std::ptr::eq(old, *new)),
+                    )
+            };
         let turn = match group {
             [turn] if is_same(turn) => Arc::clone(turn),
             _ => {

@@ -2,7 +2,7 @@
 //! vendors and local servers speak.
 //!
 //! `request` writes, `reply` reads (`wire` is the JSON of a reply, `parts` its rare contents),
-//! `quirks` is how vendors differ, `error` and `models` serve the Responses API, too.
+//! `quirks` is how vendors differ, `error`, `models` and `schema` serve the Responses API, too.
 
 pub(crate) mod error;
 pub(crate) mod models;
@@ -10,6 +10,7 @@ pub(crate) mod parts;
 mod quirks;
 mod reply;
 mod request;
+pub(crate) mod schema;
 mod usage;
 mod wire;
 

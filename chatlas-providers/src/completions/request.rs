@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::iter;
 
 use chatlas_core::content::{
-    Content, Media, MediaSource, Refusal, Replay, Text, Thinking, ToolOutcome, ToolRequest, ToolResult,
+    Content, Media, MediaSource, Refusal, Replay, Text, Thinking, ToolOutcome, ToolRequest,
+    ToolResult,
 };
 use chatlas_core::provider::OutputSchema;
-use chatlas_core::schema::is_strict;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
@@ -15,8 +15,9 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::quirks::{ContentOfCalls, DocumentUrls, Quirks, ThinkingReplay};
+use super::schema::Parameters;
 use crate::client::Call;
-use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText, Parameters, refuse};
+use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText, refuse};
 
 /// The field of a call that has Google's signature of a thought.
 pub(super) const EXTRA_CONTENT: &str = "extra_content";
@@ -76,11 +77,9 @@ pub(super) fn check_media(
     let message = match content {
         Content::Image(Media { source, .. }) => match source {
             MediaSource::Url { .. } | MediaSource::Base64 { .. } => return Ok(()),
-            _ => {
-                "the Chat Completions API takes images by URL or as data, not by the id of an \
+            _ => "the Chat Completions API takes images by URL or as data, not by the id of an \
                  uploaded file"
-                    .to_owned()
-            }
+                .to_owned(),
         },
         Content::Document(Media { source, .. }) => match source {
             MediaSource::Base64 { .. } | MediaSource::File { .. } => return Ok(()),
@@ -553,10 +552,11 @@ impl Serialize for Tool<'_> {
             #[serde(skip_serializing_if = "Option::is_none")]
             strict: Option<bool>,
         }
-        let Self(ToolDefinition { name, description, parameters, strict, .. }) = self;
-        // OpenAI rejects a schema that is not in the strict form.
-        let strict = strict.map(|strict| strict && is_strict(parameters));
-        let function = Function { name, description, parameters: Parameters(parameters), strict };
+        let Self(tool) = self;
+        let ToolDefinition { name, description, .. } = tool;
+        let (parameters, is_strict) = Parameters::new(tool);
+        let strict = tool.strict.map(|strict| strict && is_strict);
+        let function = Function { name, description, parameters, strict };
         View { r#type: "function", function }.serialize(serializer)
     }
 }

@@ -239,9 +239,7 @@ impl Serialize for Outcome<'_> {
 
 fn has_reference(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => {
-            fields.contains_key("$ref") || fields.values().any(has_reference)
-        }
+        Value::Object(fields) => fields.contains_key("$ref") || fields.values().any(has_reference),
         Value::Array(list) => list.iter().any(has_reference),
         _ => false,
     }

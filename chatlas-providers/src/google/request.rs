@@ -149,7 +149,10 @@ pub(super) fn check_names(tools: &[ToolDefinition]) -> Result<(), ProviderError>
         None => Ok(()),
         Some(tool) => Err(ProviderError::new(
             ProviderErrorKind::InvalidRequest,
-            format!("Google requires the name of a tool to begin with a letter or `_`: `{}`", tool.name),
+            format!(
+                "Google requires the name of a tool to begin with a letter or `_`: `{}`",
+                tool.name
+            ),
         )),
     }
 }

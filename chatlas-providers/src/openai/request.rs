@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use chatlas_core::content::{Content, Media, MediaSource, Replay, Text, ToolOutcome};
-use chatlas_core::schema::is_strict;
 use chatlas_core::{ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition};
 use chatlas_core::{Turn, WebSearch};
 use serde::ser::{Error as _, SerializeSeq as _};
@@ -12,7 +11,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::client::Call;
-use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText, Parameters};
+use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText};
+use crate::completions::schema::Parameters;
 
 /// The settings that only this API has.
 #[derive(Clone, Debug, Default)]
@@ -245,7 +245,9 @@ impl<'a> Item<'a> {
                 let encrypted = replay.item.get("encrypted_content").is_some_and(Value::is_string);
                 encrypted.then_some(Self::Verbatim(&replay.item))
             }
-            Content::ServerTool(tool) => own(&tool.replay).then_some(Self::Verbatim(&tool.replay.item)),
+            Content::ServerTool(tool) => {
+                own(&tool.replay).then_some(Self::Verbatim(&tool.replay.item))
+            }
             Content::Image(_) | Content::Document(_) => {
                 Part::from_content(content).map(|part| Self::message("user", part))
             }
@@ -269,7 +271,9 @@ pub(super) fn is_message(call: &Call<'_>, content: &Content) -> bool {
 pub(super) fn check_media(content: &Content) -> Result<(), ProviderError> {
     match content {
         Content::Image(media) | Content::Document(media) => match media.source {
-            MediaSource::Url { .. } | MediaSource::Base64 { .. } | MediaSource::File { .. } => Ok(()),
+            MediaSource::Url { .. } | MediaSource::Base64 { .. } | MediaSource::File { .. } => {
+                Ok(())
+            }
             _ => Err(ProviderError::new(
                 ProviderErrorKind::InvalidRequest,
                 "OpenAI's Responses API accepts no image or document from this source",
@@ -359,13 +363,15 @@ impl Serialize for Output<'_> {
 
 /// The tool definitions of a request: the functions, then the tools that OpenAI runs.
 pub(super) fn tools<'a>(tools: &'a [ToolDefinition], settings: &'a Settings) -> Vec<Tool<'a>> {
-    let functions = tools.iter().map(|tool| Tool::Function {
-        name: &tool.name,
-        description: &tool.description,
-        parameters: Parameters(&tool.parameters),
-        // OpenAI rejects a strict tool whose schema is not in the strict form. As the schema of a tool
-        // that is not strict, it guides the model.
-        strict: tool.strict.unwrap_or(true) && is_strict(&tool.parameters),
+    let functions = tools.iter().map(|tool| {
+        let (parameters, is_strict) = Parameters::new(tool);
+        Tool::Function {
+            name: &tool.name,
+            description: &tool.description,
+            parameters,
+            // A schema that is not strict is sent as well: it guides the model.
+            strict: tool.strict.unwrap_or(true) && is_strict,
+        }
     });
     let search = settings.web_search.as_ref().map(|search| Tool::WebSearch {
         filters: (!search.allowed_domains.is_empty())

@@ -116,11 +116,7 @@ struct ToolConfig<'a> {
 }
 
 impl<'a> ToolConfig<'a> {
-    fn new(
-        settings: &Settings,
-        call: &Call<'a>,
-        cache: Option<Value>,
-    ) -> Option<Self> {
+    fn new(settings: &Settings, call: &Call<'a>, cache: Option<Value>) -> Option<Self> {
         let (own, output) = (call.tools, call.request.output.as_deref());
         if own.is_empty() && output.is_none() {
             let past = request::past_tools(call);
