@@ -93,7 +93,7 @@ impl Serialize for Others<'_> {
 ///
 /// Calls of the vendor's own tools that have no result are omitted: their turn was cut off. They are
 /// kept in the last message, where a paused turn continues with them, and beside a call of the
-/// program's tools, whose result continues the turn. The last text of the model ends without white
+/// program's tools whose result is the last message, and continues the turn. The last text of the model ends without white
 /// space.
 pub(super) fn messages<'a>(call: &Call<'a>, cites: bool, cache: Option<Value>) -> Vec<Message<'a>> {
     let mut messages = Vec::with_capacity(call.turns.len());
@@ -138,17 +138,18 @@ fn remove_unanswered_calls(messages: &mut Vec<Message<'_>>) {
         return;
     }
     let mut answered: Vec<String> = Vec::new();
-    let mut is_last = true;
-    for message in messages.iter_mut().rev() {
+    for (distance, message) in messages.iter_mut().rev().enumerate() {
         let content = &mut message.content;
         answered.extend(content.iter().filter_map(|block| block.body.answers()));
-        if !is_last && !content.iter().any(|block| block.body.kind() == "tool_use") {
+        let calls = || content.iter().any(|block| block.body.kind() == "tool_use");
+        let is_continued = distance == 0 || distance == 1 && calls();
+        if !is_continued {
             content.retain(|block| {
                 let id = block.body.field("id").unwrap_or_default();
                 !block.body.is_server_call() || answered.iter().any(|answered| answered == id)
             });
+            while content.pop_if(|block| block.body.kind().ends_with("thinking")).is_some() {}
         }
-        is_last = false;
     }
     // A message that is empty now is removed, and its neighbours become one.
     let mut remaining: Vec<Message<'_>> = Vec::with_capacity(messages.len());

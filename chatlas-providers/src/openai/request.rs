@@ -154,8 +154,11 @@ impl Serialize for Input<'_> {
                             thinking.push(item);
                             continue;
                         }
-                        for item in thinking.drain(..).filter(|_| !rejects_reasoning(model)) {
-                            items.serialize_element(&item)?;
+                        // An image of the model is a message of the user.
+                        if !matches!(item, Item::Message { .. }) {
+                            for item in thinking.drain(..).filter(|_| !rejects_reasoning(model)) {
+                                items.serialize_element(&item)?;
+                            }
                         }
                         items.serialize_element(&item)?;
                     }

@@ -87,10 +87,7 @@ pub(super) fn messages<'a>(
     for turn in call.turns {
         let (role, content) = match &**turn {
             Turn::User(turn) => ("user", of_user_turn(&turn.contents, citations)?),
-            Turn::Assistant(turn) => {
-                let contents = turn.contents.iter();
-                ("assistant", contents.filter_map(|content| of_model(call, content)).collect())
-            }
+            Turn::Assistant(turn) => ("assistant", of_model_turn(call, &turn.contents)),
             _ => continue,
         };
         if !content.is_empty() {
@@ -131,7 +128,15 @@ fn of_user_turn(contents: &[Content], citations: bool) -> Result<Vec<Block<'_>>,
     let is_result = |content: &&Content| matches!(content, Content::ToolResult(_));
     let results = contents.iter().filter(is_result);
     let rest = contents.iter().filter(|content| !is_result(content));
-    blocks(results.chain(rest), contents.len(), citations)
+    let mut blocks = blocks(results.chain(rest), contents.len(), citations)?;
+    let has = |wanted: fn(&Block<'_>) -> bool| blocks.iter().any(wanted);
+    if has(|block| matches!(block, Block::Document(_)))
+        && !has(|block| matches!(block, Block::Text(_)))
+    {
+        // The API rejects a document without a text.
+        blocks.push(Block::Text("The document is attached.".into()));
+    }
+    Ok(blocks)
 }
 
 /// Returns the blocks of contents; a placeholder if there are none.
@@ -172,6 +177,21 @@ fn of_user(content: &Content, citations: bool) -> Result<Option<Block<'_>>, Prov
         // All other contents are the model's.
         _ => None,
     })
+}
+
+/// Returns the blocks of a turn of the model. Thinking at the end is omitted: Claude rejects it there.
+fn of_model_turn<'a>(call: &Call<'_>, contents: &'a [Content]) -> Vec<Block<'a>> {
+    let mut blocks = Vec::with_capacity(contents.len());
+    let mut end = 0;
+    for content in contents {
+        let Some(block) = of_model(call, content) else { continue };
+        blocks.push(block);
+        if !matches!(content, Content::Thinking(_)) {
+            end = blocks.len();
+        }
+    }
+    blocks.truncate(end);
+    blocks
 }
 
 fn of_model<'a>(call: &Call<'_>, content: &'a Content) -> Option<Block<'a>> {
