@@ -13,5 +13,8 @@ mod support {
 mod calls;
 mod counts;
 mod errors;
+mod histories;
 mod requests;
+#[path = "../../chatlas-providers/tests/wire/histories/rules.rs"]
+mod rules;
 mod streams;

@@ -391,6 +391,7 @@ impl<'r, 'a> Fitting<'r, 'a> {
                     Some(Turn::Assistant(last)) => {
                         let mut turn = AssistantTurn::new(contents);
                         turn.response_id.clone_from(&last.response_id);
+                        turn.model.clone_from(&last.model);
                         turn.into()
                     }
                     _ => Turn::User(UserTurn::new(contents)),

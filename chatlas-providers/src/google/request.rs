@@ -73,8 +73,10 @@ impl Body<'_> {
     fn tool_config(&self) -> Option<ToolConfig> {
         let Settings { web_search, web_fetch, code_execution, .. } = self.settings;
         let has_server_tools = web_search.is_some() || web_fetch.is_some() || *code_execution;
-        (self.quirks.reports_server_tools && has_server_tools && !self.call.tools.is_empty())
-            .then_some(ToolConfig { include_server_side_tool_invocations: true })
+        (self.quirks.reports_server_tools
+            && has_server_tools
+            && !self.call.request.tools.is_empty())
+        .then_some(ToolConfig { include_server_side_tool_invocations: true })
     }
 }
 

@@ -146,6 +146,8 @@ impl Serialize for Input<'_> {
                 }
                 Turn::Assistant(turn) => {
                     let own = |replay: &Replay| replay.provider == vendor;
+                    // A model that does not reason rejects the reasoning of another one.
+                    let is_rejected = !reasons(model) && turn.model.as_deref().is_some_and(reasons);
                     // An item of thinking requires the item that follows it.
                     let mut thinking = Vec::new();
                     for content in &turn.contents {
@@ -156,7 +158,7 @@ impl Serialize for Input<'_> {
                         }
                         // An image of the model is a message of the user.
                         if !matches!(item, Item::Message { .. }) {
-                            for item in thinking.drain(..).filter(|_| !rejects_reasoning(model)) {
+                            for item in thinking.drain(..).filter(|_| !is_rejected) {
                                 items.serialize_element(&item)?;
                             }
                         }
@@ -421,11 +423,6 @@ pub(super) fn check(params: &ModelParams, settings: &Settings) -> Result<(), Pro
             ),
         ],
     )
-}
-
-/// Returns whether the model is one of OpenAI's that reject the reasoning of another model.
-fn rejects_reasoning(model: &str) -> bool {
-    !reasons(model) && ["gpt-", "chatgpt-", "ft:"].iter().any(|start| model.starts_with(start))
 }
 
 /// Returns whether the model reasons before it answers. Such a model is asked for its encrypted

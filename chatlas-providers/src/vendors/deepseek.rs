@@ -2,7 +2,7 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{ContentOfCalls, OpenAiCompletions, Quirks, ThinkingReplay};
+use crate::completions::{OpenAiCompletions, Quirks, ThinkingReplay};
 
 /// A model of [DeepSeek](https://api-docs.deepseek.com).
 ///
@@ -21,7 +21,6 @@ use crate::completions::{ContentOfCalls, OpenAiCompletions, Quirks, ThinkingRepl
     quirks = Quirks::new()
         .with_max_tokens_field("max_tokens")
         .with_thinking_replay(ThinkingReplay::ReasoningContent)
-        .with_content_of_calls(ContentOfCalls::Null)
         .with_json_object_output(true)
 )]
 pub struct DeepSeek;

@@ -90,6 +90,7 @@ fn media_are_sent_as_format_and_bytes() {
             {"document": {"format": "pdf", "name": "my file (1) pdf", "source": {"bytes": "CCCC"}}},
             {"document": {"format": "csv", "name": "a csv", "source": {"bytes": "DDDD"}}},
             {"document": {"format": "txt", "name": "document", "source": {"bytes": "EEEE"}}},
+            {"text": "The document is attached."},
         ])
     );
     let pdf = Content::document_base64("a", "application/pdf", "AAAA");
@@ -193,8 +194,9 @@ fn thinking_is_sent_back_to_the_same_api_only() {
         thinking(PROVIDER, &ours),
         thinking(PROVIDER, &by_invoke),
         thinking("anthropic", &ours),
+        Content::text("So."),
     ]);
-    assert_eq!(sent, json!([ours]));
+    assert_eq!(sent, json!([ours, {"text": "So."}]));
 }
 
 #[test]
