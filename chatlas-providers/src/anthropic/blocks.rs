@@ -93,8 +93,8 @@ impl Serialize for Others<'_> {
 ///
 /// Calls of the vendor's own tools that have no result are omitted: their turn was cut off. They are
 /// kept in the last message, where a paused turn continues with them, and beside a call of the
-/// program's tools whose result is the last message, and continues the turn. The last text of the model ends without white
-/// space.
+/// program's tools whose result is the last message, and continues the turn. The last text of the
+/// model ends without white space.
 pub(super) fn messages<'a>(call: &Call<'a>, cites: bool, cache: Option<Value>) -> Vec<Message<'a>> {
     let mut messages = Vec::with_capacity(call.turns.len());
     messages.extend(call.turns.iter().filter_map(|turn| message(call, cites, turn)));

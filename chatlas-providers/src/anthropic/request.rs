@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chatlas_core::content::{Content, Refusal, Text};
+use chatlas_core::content::{Content, Refusal, Text, Thinking as Thought};
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{
     ChatRequest, ModelParams, OutputSchema, ProviderError, Turn, WebFetch, WebSearch,
@@ -143,7 +143,7 @@ impl<'a> Body<'a> {
             ("top_p", params.top_p.map(Value::from)),
             ("top_k", params.top_k.map(Value::from)),
             ("stop_sequences", (!stops.is_empty()).then(|| json!(stops))),
-            ("thinking", settings.thinking.map(|thinking| json!(thinking))),
+            ("thinking", thinking(settings, call).map(|thinking| json!(thinking))),
             ("tool_choice", choice),
             ("output_config", object_of(config)),
         ]);
@@ -206,6 +206,25 @@ pub(crate) fn object_of<const N: usize>(fields: [(&str, Option<Value>); N]) -> O
     let set = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let object: Map<String, Value> = set.collect();
     (!object.is_empty()).then(|| object.into())
+}
+
+/// Returns how the model thinks. With a budget, the API rejects a request whose last calls do not begin
+/// with thinking: another model made them, so that this request goes without.
+pub(crate) fn thinking(settings: &Settings, call: &Call<'_>) -> Option<Thinking> {
+    let last = call.turns.iter().rev().find_map(|turn| match &**turn {
+        Turn::Assistant(turn) => Some(turn),
+        _ => None,
+    });
+    let is_thought = |content: &Content| match content {
+        Content::Thinking(Thought { replay: Some(replay), .. }) => call.is_own(replay),
+        _ => false,
+    };
+    let has_thought = last.is_none_or(|turn| {
+        turn.tool_requests().next().is_none() || turn.contents.first().is_some_and(is_thought)
+    });
+    let is_possible =
+        |thinking: &Thinking| has_thought || !matches!(thinking, Thinking::Enabled { .. });
+    settings.thinking.filter(is_possible)
 }
 
 /// Returns how a model is made to return its output by the tool.

@@ -95,7 +95,7 @@ impl CallIds {
 impl Rules {
     /// Returns the name of a tool in the form that all vendors accept. A model may have invented
     /// another one.
-    fn name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+    fn name(self, name: &str) -> Cow<'_, str> {
         let begins = |c: char| !self.names_begin_with_letter || c.is_ascii_alphabetic() || c == '_';
         let first = name.chars().next();
         if name.len() <= MAX_LENGTH && name.chars().all(is_plain) && first.is_some_and(begins) {
@@ -312,14 +312,15 @@ impl<'r, 'a> Fitting<'r, 'a> {
             // Some vendors give several calls one id: each takes the next result.
             let rest = open.iter().skip(index);
             let expected = rest.filter(|other| other.call.id == call.id).count();
-            new.push(match take_result(&mut results, &call.id, expected) {
-                Some((content, result)) => self.fit_result(content, result, id, name),
-                None => {
+            let result = take_result(&mut results, &call.id, expected);
+            new.push(result.map_or_else(
+                || {
                     let mut result = ToolResult::interrupted(call);
                     (result.id, result.name) = (id.clone(), name.clone());
                     Cow::Owned(Content::ToolResult(result))
-                }
-            });
+                },
+                |(content, result)| self.fit_result(content, result, id, name),
+            ));
         }
         let is_duplicate = |result: &ToolResult| open.iter().any(|open| open.call.id == result.id);
         for (content, result) in results.into_iter().filter(|(_, result)| !is_duplicate(result)) {

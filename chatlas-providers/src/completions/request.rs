@@ -58,6 +58,7 @@ impl Body<'_> {
     /// The system prompt, with the schema if the vendor has no other field for it.
     fn system(&self) -> Option<Cow<'_, str>> {
         let prompt = self.call.request.system_prompt.as_deref();
+        let prompt = prompt.filter(|text| !text.trim().is_empty());
         let Some(output) = self.call.request.output.as_ref().filter(|_| self.quirks.json_object)
         else {
             return prompt.map(Cow::Borrowed);

@@ -55,9 +55,18 @@ impl Serialize for Contents<'_> {
 
 /// Returns whether a content of the model is a message by itself.
 pub(super) fn is_message(request: &Request<'_>, content: &Content) -> bool {
-    let mut parts = Vec::new();
-    model_parts(request, std::slice::from_ref(content), &mut parts);
-    !matches!(content, Content::Thinking(_)) && !parts.is_empty()
+    let own = |replay: &Replay| replay.item.is_object() && request.is_own(replay);
+    match content {
+        Content::Text(text) => {
+            !text.text.trim().is_empty() || text.replay.as_ref().is_some_and(own)
+        }
+        Content::Refusal(refusal) => !refusal.text.trim().is_empty(),
+        Content::ServerTool(tool) => {
+            own(&tool.replay) && tool.replay.item.as_object().is_some_and(is_server_tool)
+        }
+        Content::ToolRequest(_) | Content::Image(_) | Content::Document(_) => true,
+        _ => false,
+    }
 }
 
 /// Refuses an image or a document from an unsupported source.

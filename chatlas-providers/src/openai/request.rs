@@ -125,7 +125,7 @@ struct Input<'a>(&'a Prompt<'a>);
 impl Serialize for Input<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Prompt { model, vendor, request, mut turns, .. } = *self.0;
-        let mut system = request.system_prompt.as_deref();
+        let mut system = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
         if let Some(id) = &request.params.previous_response_id
             && let Some(index) = turns.iter().rposition(|turn| is_response(turn, id))
         {
@@ -291,6 +291,7 @@ pub(super) fn check_media(content: &Content) -> Result<(), ProviderError> {
 /// A part of an input item.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)] // they are the API's types
 enum Part<'a> {
     InputText { text: &'a str },
     InputImage(Image<'a>),

@@ -255,6 +255,26 @@ fn the_arguments_of_a_call_are_an_object() {
 }
 
 #[test]
+fn a_budget_is_not_sent_after_calls_without_thinking() {
+    let thought = json!({"type": "thinking", "thinking": "Hm.", "signature": "sig"});
+    let thought = Thinking::new("Hm.").with_replay(replay(ANTHROPIC, &thought));
+    let call = Content::ToolRequest(ToolRequest::new("a.1", "look", json!({})));
+    let answer = result(ToolOutcome::Value(json!(1)));
+    let thinks = |contents: Vec<Content>| {
+        let turns = [
+            Turn::user("a"),
+            AssistantTurn::new(contents).into(),
+            UserTurn::new([answer.clone()]).into(),
+        ];
+        let sent = body(model().with_thinking_budget(2048), &ChatRequest::new(turns));
+        sent.get("thinking").is_some()
+    };
+    assert!(!thinks(vec![call.clone()]));
+    assert!(thinks(vec![Content::Thinking(thought), call]));
+    assert!(thinks(vec![Content::text("b")]));
+}
+
+#[test]
 fn models_with_output_format_are_recognised_by_name() {
     let mut request = hi();
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});

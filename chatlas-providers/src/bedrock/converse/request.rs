@@ -1,7 +1,7 @@
 //! Writes a request of the Converse API.
 
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind};
+use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::value::RawValue;
@@ -65,7 +65,7 @@ impl<'a> Body<'a> {
             ("topP", params.top_p.map(Value::from)),
             ("stopSequences", (!stops.is_empty()).then(|| json!(stops))),
         ]);
-        let additional = additional(call.model, settings, request)?;
+        let additional = additional(call, settings)?;
         Ok(Self {
             messages: blocks::messages(call, settings.cites_documents, cache.clone())?,
             tools: ToolConfig::new(settings, call, cache),
@@ -164,12 +164,8 @@ pub(in crate::bedrock) fn tools(
 }
 
 /// Returns the fields that Converse does not have, in the form of each family of models.
-fn additional(
-    model: &str,
-    settings: &Settings,
-    request: &ChatRequest,
-) -> Result<Option<Value>, ProviderError> {
-    let params = &request.params;
+fn additional(call: &Call<'_>, settings: &Settings) -> Result<Option<Value>, ProviderError> {
+    let (model, params) = (call.model, &call.request.params);
     let is = |family: &str| model.contains(family);
     let mut fields = Map::new();
     let unsupported = |name: &str| {
@@ -203,7 +199,7 @@ fn additional(
             return unsupported("reasoning_level");
         }
     }
-    if let Some(thinking) = settings.thinking {
+    if let Some(thinking) = request::thinking(settings, call) {
         fields.insert("thinking".to_owned(), json!(thinking));
     }
     if !settings.betas.is_empty() {
