@@ -7,6 +7,7 @@ use serde_json::Value;
 
 /// The differences between vendors that speak Chat Completions.
 #[derive(Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)] // each is a difference by itself
 pub(crate) struct Completions {
     /// OpenAI accepts ids of at most 64 characters, and any first message.
     pub(crate) is_openai: bool,
@@ -255,9 +256,9 @@ pub(crate) fn messages(body: &Value) -> Vec<String> {
     let all = list(&body["messages"]);
     let last = all.iter().rev().nth(1).map(|message| list(&message["content"])).unwrap_or_default();
     if last.iter().any(|block| block["type"] == "tool_use") {
-        last.iter().for_each(|block| {
+        for block in last {
             server_calls.remove(text(&block["id"]));
-        });
+        }
     }
     found.unless(server_calls.is_empty(), "a call of a server tool has its result", body);
     let uses_tools = blocks.iter().any(|block| text(&block["type"]).starts_with("tool_"));
