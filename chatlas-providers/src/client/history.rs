@@ -453,3 +453,66 @@ fn as_call(content: &Content) -> Option<&ToolRequest> {
 fn as_result(content: &Content) -> Option<&ToolResult> {
     if let Content::ToolResult(result) = content { Some(result) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const RULES: Rules = Rules {
+        call_ids: CallIds::Plain,
+        names_begin_with_letter: false,
+        starts_with_user: true,
+        has_stored_calls: false,
+    };
+
+    fn fitted(rules: Rules, turns: &[Arc<Turn>]) -> Cow<'_, [Arc<Turn>]> {
+        let receiver = Receiver {
+            rules,
+            is_message: &|content| !matches!(content, Content::Thinking(_)),
+            check_media: &|_| Ok(()),
+        };
+        fit(&receiver, turns).expect("acceptable media")
+    }
+
+    fn rounds(ids: &[&str]) -> Vec<Arc<Turn>> {
+        let round = |id: &&str| {
+            let call = Content::ToolRequest(ToolRequest::new(*id, "look", json!({})));
+            let result = ToolResult::new(*id, "look", ToolOutcome::Value(json!(1)));
+            let answer = [Content::ToolResult(result), Content::text("and?")];
+            [Turn::from(AssistantTurn::new([call])), UserTurn::new(answer).into()]
+        };
+        let turns = std::iter::once(Turn::user("hi")).chain(ids.iter().flat_map(round));
+        turns.map(Arc::new).collect()
+    }
+
+    #[test]
+    fn an_acceptable_history_is_borrowed() {
+        let turns = rounds(&["a", "b", "c"]);
+        assert!(matches!(fitted(RULES, &turns), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn only_the_turns_that_change_are_copied() {
+        let turns = rounds(&["a", "b", "a"]);
+        let fitted = fitted(RULES, &turns);
+        let shared: Vec<bool> =
+            turns.iter().zip(&*fitted).map(|(old, new)| Arc::ptr_eq(old, new)).collect();
+        assert_eq!(shared, [true, true, true, true, true, false, false]);
+    }
+
+    #[test]
+    fn an_id_has_the_same_form_in_every_request() {
+        for call_ids in [CallIds::Free, CallIds::Short, CallIds::Plain, CallIds::Nine] {
+            let rules = Rules { call_ids, ..RULES };
+            let long = "x|".repeat(60);
+            let turns = rounds(&["", &long, "a", "a"]);
+            let all = fitted(rules, &turns).into_owned();
+            let first = fitted(rules, &turns[..5]).into_owned();
+            assert_eq!(all[..5], first);
+            let calls: Vec<&ToolRequest> =
+                all.iter().flat_map(|turn| turn.contents()).filter_map(as_call).collect();
+            assert!(calls.iter().all(|call| call_ids.accept(&call.id)), "{calls:?}");
+        }
+    }
+}

@@ -47,7 +47,7 @@ pub(crate) const BASE_URL_ENV: &str = "OPENAI_BASE_URL";
 /// `previous_response_id` are sent if they are set; setting one of these is an error. Images are
 /// sent by URL or as data, documents as data or by the id of an uploaded file. Images and documents
 /// that a tool returned follow its result as a user message, because a tool message takes text
-/// alone.
+/// alone. A message that consists of text is a string.
 ///
 /// **Token counts.** As the server reports them: input includes cached tokens, output includes
 /// reasoning. A stream requests them (`stream_options.include_usage`). If a server counts a part
