@@ -104,7 +104,7 @@ fn make_strict(schema: &mut Value) -> bool {
         return false;
     }
     let removed = DESCRIBED.iter().filter_map(|key| Some((*key, map.remove(*key)?)));
-    let described = removed.map(|(key, value)| format!("{key}: {value}")).collect();
+    let described = removed.map(|(key, value)| format!("{}: {value}", words(key))).collect();
     describe(map, described);
     // A reference must have no other keywords.
     if map.contains_key("$ref") {
@@ -133,6 +133,15 @@ fn make_strict(schema: &mut Value) -> bool {
         ("properties" | "definitions", Value::Object(map)) => map.values_mut().all(make_strict),
         _ => true,
     })
+}
+
+/// Returns a keyword as words: `unique items` for `uniqueItems`.
+fn words(keyword: &str) -> String {
+    let words = keyword.chars().flat_map(|c| {
+        let space = c.is_ascii_uppercase().then_some(' ');
+        space.into_iter().chain([c.to_ascii_lowercase()])
+    });
+    words.collect()
 }
 
 /// Adds keywords that a vendor does not enforce to the description of a schema, where the model reads
@@ -262,8 +271,8 @@ mod tests {
         let tags = json!({"type": "array", "items": {"type": "string", "minLength": 1},
             "uniqueItems": true, "description": "The tags."});
         let written = json!({"type": "array",
-            "items": {"type": "string", "description": "{minLength: 1}"},
-            "description": "The tags.\n\n{uniqueItems: true}"});
+            "items": {"type": "string", "description": "{min length: 1}"},
+            "description": "The tags.\n\n{unique items: true}"});
         let found = strict(tags).unwrap();
         assert_eq!(found, written);
         assert!(is_strict(&found));

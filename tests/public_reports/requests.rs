@@ -455,7 +455,7 @@ async fn strict_schemas_have_supported_keywords_only() {
     let labels = &format["schema"]["properties"]["labels"];
     assert_eq!(
         (labels.get("uniqueItems"), &labels["description"]),
-        (None, &json!("{uniqueItems: true}"))
+        (None, &json!("{unique items: true}"))
     );
     let schema = json!({"type": "object", "additionalProperties": false, "required": ["a"],
         "properties": {"a": {"type": "string", "not": {"enum": ["b"]}}}});

@@ -77,14 +77,17 @@ enum Output<'a> {
     Blocks(Vec<Block<'a>>),
 }
 
-/// The fields of a call that are not part of every call.
+/// The fields of a call that are not part of every call. Some gateways put a text into a call, which the
+/// API rejects.
 struct Others<'a>(Option<&'a Map<String, Value>>);
 
 impl Serialize for Others<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let others = self.0.into_iter().flatten();
         serializer.collect_map(
-            others.filter(|(key, _)| !matches!(key.as_str(), "type" | "id" | "name" | "input")),
+            others.filter(|(key, _)| {
+                !matches!(key.as_str(), "type" | "id" | "name" | "input" | "text")
+            }),
         )
     }
 }

@@ -389,7 +389,9 @@ fn a_server_call_is_sent_while_its_turn_may_continue() {
     let call = json!({"type": "server_tool_use", "id": "s1", "name": "x", "input": {}});
     let result = json!({"type": "x_tool_result", "tool_use_id": "s1", "content": []});
     let caller = json!({"type": "code_execution_20250825", "tool_id": "s1"});
-    let replay = Replay::new(ANTHROPIC, json!({"type": "tool_use", "caller": caller}));
+    // A text inside a call is not sent back: <https://github.com/sgl-project/sglang/pull/24294>
+    let item = json!({"type": "tool_use", "caller": caller, "text": " "});
+    let replay = Replay::new(ANTHROPIC, item);
     let request = ToolRequest::new("t1", "look", json!({})).with_replay(replay);
     let by_code = Content::ToolRequest(request);
     let model_turn = |contents: Vec<Content>| Turn::from(AssistantTurn::new(contents));
@@ -415,6 +417,7 @@ fn a_server_call_is_sent_while_its_turn_may_continue() {
     let sent = messages(vec![Turn::user("a"), model_turn(vec![by_code])]);
     let sent = &sent[1]["content"][0];
     assert_eq!((&sent["caller"], &sent["id"]), (&caller, &json!("t1")));
+    assert_eq!(sent.get("text"), None);
 }
 
 #[test]
