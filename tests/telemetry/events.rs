@@ -60,8 +60,8 @@ async fn content_on_events_is_structured() {
     let messages = &all["gen_ai.input.messages"];
     assert_eq!(messages[0], json!({"role": "user", "parts": text("What is x?")}));
     assert_eq!(messages[1]["parts"][0]["arguments"], json!({"word": "x"}));
-    // Structured values have no null.
-    let response = json!({"found": "x", "more": [1, true, 0.5]});
+    // Structured values have no null. Items of a list keep their positions.
+    let response = json!({"found": "x", "more": [1, "null", true, 0.5]});
     assert_eq!(messages[2]["parts"][0]["response"], response);
     let answer = json!({"role": "assistant", "parts": text("It is x."), "finish_reason": "stop"});
     assert_eq!(all["gen_ai.output.messages"], json!([answer]));

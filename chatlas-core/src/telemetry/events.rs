@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger, LoggerProvider, Severity};
 use opentelemetry::trace::SpanContext;
-use opentelemetry::{Array, Key, KeyValue, Value};
+use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
 use super::attributes::without_empty;
 use super::names::{self, event};
@@ -130,9 +130,13 @@ fn any(value: Value) -> AnyValue {
     }
 }
 
-/// Converts JSON to the structured values of events. Skips `null`, which those cannot represent.
+/// Converts JSON to the structured values of events, which cannot represent `null`. In a list, `null`
+/// becomes a string, so that the other items keep their positions; elsewhere it is skipped.
+///
+/// Texts are shared by all clones of the result.
 pub(super) fn any_json(value: &serde_json::Value) -> Option<AnyValue> {
     use serde_json::Value as Json;
+    let shared = |text: &str| StringValue::from(Arc::<str>::from(text));
     Some(match value {
         Json::Null => return None,
         Json::Bool(flag) => (*flag).into(),
@@ -140,14 +144,25 @@ pub(super) fn any_json(value: &serde_json::Value) -> Option<AnyValue> {
             Some(integer) => integer.into(),
             None => number.as_f64().unwrap_or(f64::NAN).into(),
         },
-        Json::String(text) => text.clone().into(),
+        Json::String(text) => AnyValue::String(shared(text)),
         Json::Array(list) => {
-            AnyValue::ListAny(Box::new(list.iter().filter_map(any_json).collect()))
+            let item = |item| any_json(item).unwrap_or_else(|| "null".into());
+            AnyValue::ListAny(Box::new(list.iter().map(item).collect()))
         }
         Json::Object(map) => AnyValue::Map(Box::new(
             map.iter()
-                .filter_map(|(key, value)| Some((Key::from(key.clone()), any_json(value)?)))
+                .filter_map(|(key, value)| Some((any_key(key), any_json(value)?)))
                 .collect::<HashMap<_, _>>(),
         )),
     })
+}
+
+/// Returns a key that is cheap to clone.
+fn any_key(text: &str) -> Key {
+    // The fields of most messages.
+    let fields = ["role", "parts", "type", "content", "finish_reason"];
+    match fields.into_iter().find(|field| *field == text) {
+        Some(field) => field.into(),
+        None => Arc::<str>::from(text).into(),
+    }
 }

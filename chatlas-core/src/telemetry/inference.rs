@@ -59,7 +59,7 @@ struct Call {
 /// The captured input of a call.
 struct CapturedInput {
     system: Option<String>,
-    messages: InputMessages,
+    messages: Arc<InputMessages>,
     tools: Option<Arc<str>>,
 }
 
@@ -86,8 +86,10 @@ impl Inference {
         live.push_settings(&mut list, &parent, operation::CHAT);
         let vendor_keys = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event_attributes = live.sink.is_some().then(|| list.clone());
-        let metric_attributes =
-            if live.instruments.is_some() { metric_attributes(info) } else { Vec::new() };
+        let (metric_attributes, input_modality) = match &live.instruments {
+            Some(_) => (metric_attributes(info), input_modality(request)),
+            None => (Vec::new(), names::modality::UNKNOWN),
+        };
         let name = Live::span_name(operation::CHAT, info.model.as_deref());
         let scope = live.start(&parent, SpanKind::Client, name, list);
         live.begin_model_call(scope.span_context());
@@ -98,7 +100,7 @@ impl Inference {
             input,
             metric_attributes,
             vendor_keys,
-            input_modality: input_modality(request),
+            input_modality,
             streams,
             started,
             first_chunk: None,

@@ -7,7 +7,7 @@
 //! They share `run` (the tracer, instruments and settings of one run), `installed` (which parts of
 //! an SDK are installed), `scope` (a span that is current while its work is polled), `attributes`,
 //! `names`, `failure`, `shield`, `metrics` and `events`. Content is controlled by `capture` and
-//! `settings`, rendered by `messages`, `message_cache` and `writer`, and truncated by `cut`.
+//! `settings`, rendered by `messages`, `message_cache`, `writer` and `json`, and truncated by `cut`.
 //! `feedback` records feedback on replies.
 //!
 //! Telemetry only reads data. It never changes the outcome of a call.
@@ -21,6 +21,7 @@ mod failure;
 mod feedback;
 mod inference;
 mod installed;
+mod json;
 mod message_cache;
 mod messages;
 mod metrics;

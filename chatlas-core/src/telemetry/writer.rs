@@ -46,8 +46,8 @@ impl Writer {
     }
 
     /// Returns the input messages of a call.
-    pub(super) fn input(&self, turns: &[Arc<Turn>]) -> InputMessages {
-        InputMessages::new(self.cache.render(turns, |turn| self.render(turn)), self.limit)
+    pub(super) fn input(&self, turns: &[Arc<Turn>]) -> Arc<InputMessages> {
+        self.cache.select(turns, self.limit, |turn| self.render(turn))
     }
 
     fn render(&self, turn: &Arc<Turn>) -> RenderedTurn {
