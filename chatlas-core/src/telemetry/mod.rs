@@ -2,7 +2,7 @@
 //!
 //! There is one file for each operation; it records the span, the metrics and the events of that
 //! operation: `agent` (a run), `inference` (a model call), `tool` (a tool call) and `operation` (other
-//! calls of a provider). `traced` and `tool_direct` wrap the code that the macros annotate.
+//! calls of a provider). `traced`, `forwarded` and `tool_direct` wrap the code that the macros annotate.
 //!
 //! They share `run` (the tracer, instruments and settings of one run), `installed` (which parts of
 //! an SDK are installed), `scope` (a span that is current while its work is polled), `attributes`,
@@ -19,6 +19,7 @@ mod cut;
 mod events;
 mod failure;
 mod feedback;
+pub(crate) mod forwarded;
 mod inference;
 mod installed;
 mod json;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt as _, Tracer as _};
@@ -41,11 +41,24 @@ pub(super) struct Live {
 pub(super) struct ModelCalls {
     /// The number of calls. A provider that wraps others may make several calls per round.
     pub(super) begun: u64,
+    /// The number of calls that a transparent provider answered by itself.
+    by_wrapper: u64,
     /// The span of the last call, which feedback on the reply refers to.
     last: Option<SpanContext>,
-    /// The usage of the calls that returned no complete reply.
-    pub(super) lost: Usage,
+    /// The usage that the spans of the calls report, including that of calls without a complete
+    /// reply. The usage in a reply is not: a cache returns it again.
+    pub(super) usage: Usage,
 }
+
+impl ModelCalls {
+    /// Returns the number of calls that have a span.
+    pub(super) fn total(&self) -> u64 {
+        self.begun + self.by_wrapper
+    }
+}
+
+/// The run that the calls of a transparent provider belong to, in the context of its work.
+pub(super) struct ForwardedRun(pub(super) Arc<Live>);
 
 impl Run {
     /// Looks up the global providers for a call outside a chat.
@@ -58,13 +71,18 @@ impl Run {
         Self(Live::find(Some((settings, cache))))
     }
 
-    /// Returns the run that the request belongs to, or a new one if the request is made outside a
-    /// chat.
+    /// Returns the run that the request belongs to. A request without one belongs to the run of the
+    /// transparent provider that makes it, or to a new run.
     #[inline]
     pub(crate) fn for_request(request: &ChatRequest) -> Self {
         match &request.run {
             Some(RunExtension(run)) => Self(run.clone().and_then(|run| run.downcast().ok())),
-            None => Self::for_single_call(),
+            None => match Context::map_current(|context| {
+                context.get::<ForwardedRun>().map(|run| Arc::clone(&run.0))
+            }) {
+                Some(live) => Self(Some(live)),
+                None => Self::for_single_call(),
+            },
         }
     }
 
@@ -99,11 +117,24 @@ impl Live {
         parent: &Context,
         kind: SpanKind,
         name: Cow<'static, str>,
+        attributes: Vec<KeyValue>,
+    ) -> SpanScope {
+        self.start_at(None, parent, kind, name, attributes)
+    }
+
+    /// Starts a span at a time in the past, or now.
+    pub(super) fn start_at(
+        &self,
+        time: Option<SystemTime>,
+        parent: &Context,
+        kind: SpanKind,
+        name: Cow<'static, str>,
         mut attributes: Vec<KeyValue>,
     ) -> SpanScope {
         let Some(tracer) = &self.tracer else { return SpanScope::off() };
         without_empty(&mut attributes);
-        let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
+        let mut builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
+        builder.start_time = time;
         let span = shielded(|| tracer.build_with_context(builder, parent));
         span.map_or(SpanScope::off(), |span| SpanScope::new(parent.with_span(span)))
     }
@@ -134,9 +165,13 @@ impl Live {
     }
 
     /// Registers a model call that begins.
-    pub(super) fn begin_model_call(&self, span: Option<SpanContext>) {
+    pub(super) fn begin_model_call(&self, span: Option<SpanContext>, by_wrapper: bool) {
         let mut calls = self.calls();
-        calls.begun += 1;
+        if by_wrapper {
+            calls.by_wrapper += 1;
+        } else {
+            calls.begun += 1;
+        }
         calls.last = span.or(calls.last.take());
     }
 

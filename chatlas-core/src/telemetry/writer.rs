@@ -14,7 +14,7 @@ use super::messages::{
     turn_messages,
 };
 use super::settings::{Redact, Settings};
-use crate::provider::ServerToolDefinition;
+use crate::provider::{ChatRequest, ServerToolDefinition};
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{AssistantTurn, Turn};
 
@@ -36,6 +36,22 @@ impl Writer {
             redact: settings.and_then(|settings| settings.redact.clone()),
             limit: settings.map_or(DEFAULT_CAPTURE_LIMIT, |settings| settings.limit),
             cache: chat.map(|(_, cache)| cache.share()).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the request without its turns and its system prompt, unless they are recorded.
+    pub(super) fn recorded_part(&self, request: &ChatRequest) -> ChatRequest {
+        if self.capture != Capture::Nothing {
+            return request.clone();
+        }
+        ChatRequest {
+            system_prompt: None,
+            turns: Vec::new(),
+            tools: Arc::clone(&request.tools),
+            params: Arc::clone(&request.params),
+            output: request.output.clone(),
+            conversation_id: request.conversation_id.clone(),
+            run: None,
         }
     }
 
