@@ -18,7 +18,10 @@ use super::shield::shielded;
 
 /// A destination of events: a logger of the program's `LoggerProvider`.
 #[derive(Clone)]
-pub struct EventSink(Arc<dyn Emit>);
+pub struct EventSink {
+    logger: Arc<dyn Emit>,
+    pub(super) feedback_spans: bool,
+}
 
 impl EventSink {
     /// Creates a sink that emits through this provider.
@@ -27,11 +30,21 @@ impl EventSink {
         P: LoggerProvider,
         P::Logger: Send + Sync + 'static,
     {
-        Self(Arc::new(provider.logger_with_scope(names::instrumentation_scope())))
+        let logger = Arc::new(provider.logger_with_scope(names::instrumentation_scope()));
+        Self { logger, feedback_spans: false }
     }
 
-    pub(super) fn emit(&self, event: Event) {
-        shielded(|| self.0.emit_event(event));
+    /// Sets whether feedback is recorded as a span, too. Default: false. Turn it on if the traces
+    /// have a destination that receives no events; see [`ReplyId::feedback`](super::ReplyId::feedback).
+    #[must_use]
+    pub fn with_feedback_spans(mut self, on: bool) -> Self {
+        self.feedback_spans = on;
+        self
+    }
+
+    /// Emits an event. Returns whether the logger accepts events of this kind.
+    pub(super) fn emit(&self, event: Event) -> bool {
+        shielded(|| self.logger.emit_event(event)).unwrap_or(false)
     }
 }
 
@@ -86,14 +99,14 @@ impl Event {
 }
 
 trait Emit: Send + Sync {
-    fn emit_event(&self, event: Event);
+    fn emit_event(&self, event: Event) -> bool;
 }
 
 impl<L: Logger + Send + Sync> Emit for L {
-    fn emit_event(&self, event: Event) {
+    fn emit_event(&self, event: Event) -> bool {
         let severity = event.severity.unwrap_or(Severity::Info);
         if !self.event_enabled(severity, names::SCOPE_NAME, Some(event.name)) {
-            return;
+            return false;
         }
         let mut record = self.create_log_record();
         record.set_event_name(event.name);
@@ -107,6 +120,7 @@ impl<L: Logger + Send + Sync> Emit for L {
         }
         record.add_attributes(event.attributes);
         self.emit(record);
+        true
     }
 }
 
