@@ -18,18 +18,14 @@ pub(crate) fn summary(span: &SpanData) -> String {
         found.map(|attribute| &attribute.value)
     };
     let text = |key: &str| find(key).map(|value| printable(&value.as_str()));
-    let mut summary = text(event::EVALUATION_NAME).unwrap_or_default();
-    summary.push(':');
-    if let Some(Value::F64(score)) = find(event::EVALUATION_SCORE) {
-        summary.push_str(&format!(" {score}"));
-    }
-    if let Some(label) = text(event::EVALUATION_LABEL) {
-        summary.push_str(&format!(" {label}"));
-    }
-    if let Some(explanation) = text(event::EVALUATION_EXPLANATION) {
-        summary.push_str(&format!(" \"{explanation}\""));
-    }
-    summary
+    let score = match find(event::EVALUATION_SCORE) {
+        Some(Value::F64(score)) => Some(score.to_string()),
+        _ => None,
+    };
+    let explanation = text(event::EVALUATION_EXPLANATION).map(|text| format!("\"{text}\""));
+    let name = format!("{}:", text(event::EVALUATION_NAME).unwrap_or_default());
+    let parts = [Some(name), score, text(event::EVALUATION_LABEL), explanation];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -287,7 +287,9 @@ async fn run_with_more_tokens_than_its_calls_is_not_sound() {
         start("cached", SpanKind::Internal, &cached, &run),
         start("called", SpanKind::Client, &[operation("chat"), tokens(4)], &run),
     ];
-    calls.iter().for_each(|call| call.span().end());
+    for call in &calls {
+        call.span().end();
+    }
     run.span().end();
     let panic = catch_unwind(AssertUnwindSafe(|| trace.assert_sound())).unwrap_err();
     let message = panic.downcast::<String>().unwrap();

@@ -1,6 +1,8 @@
 //! Transparent providers: what they forward is counted once, and what they answer by themselves is
 //! recorded without usage.
 
+#![allow(clippy::float_cmp)] // the compared sums are exact
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
