@@ -14,7 +14,7 @@ if command == "create":
 
 
 def cell(value):
-    return "--" if value is None else json.dumps(value, ensure_ascii=False)[:70]
+    return "--" if value is None else json.dumps(value, ensure_ascii=False)[:60]
 
 
 for trace in mlflow.search_traces(locations=[argument], return_type="list"):
@@ -24,4 +24,5 @@ for trace in mlflow.search_traces(locations=[argument], return_type="list"):
         f"  tokens {info.token_usage}  assessments {len(info.assessments)}"
     )
     for span in trace.data.spans:
-        print(f"  {span.name:28} {span.span_type:10}  inputs {cell(span.inputs)}  outputs {cell(span.outputs)}")
+        kind = span.span_type or "--"
+        print(f"  {span.name:28} {kind:10}  inputs {cell(span.inputs)}  outputs {cell(span.outputs)}")

@@ -24,7 +24,7 @@ if "errors" in answer:
 
 
 def cell(value):
-    return "--" if value is None else json.dumps(value["value"], ensure_ascii=False)[:70]
+    return "--" if value is None else json.dumps(value["value"], ensure_ascii=False)[:60]
 
 
 for project in answer["data"]["projects"]["edges"]:

@@ -263,6 +263,9 @@ impl Provider for Wrapper {
 async fn nested_chat_spans_are_not_sound() {
     let trace = Recorder::new();
     Chat::new(Wrapper(Script::new().says("Hi."))).chat("Hi?").await.unwrap();
+    let calls = trace.spans_with_operation("chat");
+    let tokens = "gen_ai.usage.output_tokens";
+    assert_eq!(trace.span("invoke_agent")[tokens], calls[0][tokens], "the total counts one call");
     let panic = catch_unwind(AssertUnwindSafe(|| trace.assert_sound())).unwrap_err();
     let message = panic.downcast::<String>().unwrap();
     assert!(message.contains("`chat test-model` is a child of `chat test-model`"), "{message}");

@@ -45,6 +45,8 @@ struct Call {
     streams: bool,
     /// Whether a transparent provider answered by itself, so that there is no usage.
     by_wrapper: bool,
+    /// Whether the call is inside another call of the run.
+    is_nested: bool,
     started: Instant,
     first_chunk: Option<Instant>,
     last_chunk: Instant,
@@ -120,7 +122,7 @@ impl Inference {
         let name = Live::span_name(operation::CHAT, info.model.as_deref());
         let kind = if by_wrapper { SpanKind::Internal } else { SpanKind::Client };
         let scope = live.start_at(answered, parent, kind, name, list);
-        live.begin_model_call(scope.span_context(), by_wrapper);
+        let is_nested = live.begin_model_call(parent, scope.span_context(), by_wrapper);
         let input = capture_input(&live, &scope, info, request);
         Self(Some(Box::new(Call {
             scope,
@@ -131,6 +133,7 @@ impl Inference {
             input_modality,
             streams,
             by_wrapper,
+            is_nested,
             started,
             first_chunk: None,
             last_chunk: started,
@@ -243,7 +246,7 @@ impl Call {
             }
         };
         let usage = if self.by_wrapper { Usage::default() } else { completion.usage };
-        self.live.calls().usage += usage;
+        self.live.calls().end(self.scope.span_context().as_ref(), self.is_nested, usage);
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
             End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use opentelemetry::global::BoxedTracer;
-use opentelemetry::trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{
+    SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt as _, Tracer as _,
+};
 use opentelemetry::{Context, KeyValue};
 
 use super::attributes::without_empty;
@@ -43,6 +45,8 @@ pub(super) struct ModelCalls {
     pub(super) begun: u64,
     /// The number of calls that a transparent provider answered by itself.
     by_wrapper: u64,
+    /// The spans of the calls that have not ended.
+    open: Vec<SpanId>,
     /// The span of the last call, which feedback on the reply refers to.
     last: Option<SpanContext>,
     /// The usage that the spans of the calls report, including that of calls without a complete
@@ -54,6 +58,15 @@ impl ModelCalls {
     /// Returns the number of calls that have a span.
     pub(super) fn total(&self) -> u64 {
         self.begun + self.by_wrapper
+    }
+
+    /// Registers that a call has ended. Adds its usage, unless it is inside another call, which
+    /// reports the usage, too.
+    pub(super) fn end(&mut self, span: Option<&SpanContext>, is_nested: bool, usage: Usage) {
+        self.open.retain(|open| span.is_none_or(|span| span.span_id() != *open));
+        if !is_nested {
+            self.usage += usage;
+        }
     }
 }
 
@@ -164,15 +177,24 @@ impl Live {
         }
     }
 
-    /// Registers a model call that begins.
-    pub(super) fn begin_model_call(&self, span: Option<SpanContext>, by_wrapper: bool) {
+    /// Registers a model call that begins. Returns whether it is inside another call, because a
+    /// provider that forwards calls is not transparent.
+    pub(super) fn begin_model_call(
+        &self,
+        parent: &Context,
+        span: Option<SpanContext>,
+        by_wrapper: bool,
+    ) -> bool {
         let mut calls = self.calls();
+        let is_nested = calls.open.contains(&parent.span().span_context().span_id());
+        calls.open.extend(span.as_ref().map(SpanContext::span_id));
         if by_wrapper {
             calls.by_wrapper += 1;
         } else {
             calls.begun += 1;
         }
         calls.last = span.or(calls.last.take());
+        is_nested
     }
 
     pub(super) fn calls(&self) -> MutexGuard<'_, ModelCalls> {
