@@ -148,13 +148,14 @@ fn previews(span: &SpanData, kind: Kind) -> [Option<Preview>; 2] {
     })
 }
 
-/// Returns the text of the last message, if it consists of text only.
+/// Returns the text of the last message. Returns `None` if it has no text, or if it has tool calls or
+/// their results, which are its main content.
 fn last_text(messages: &Value) -> Option<String> {
     let parts = messages.as_array()?.last()?.get("parts")?.as_array()?;
     let text = |part: &Value| match part.get("type")?.as_str()? {
         "text" => Some(part.get("content")?.as_str()?.to_owned()),
-        "reasoning" => Some(String::new()),
-        _ => None,
+        kind if kind.contains("tool_call") => None,
+        _ => Some(String::new()),
     };
     let texts: Option<Vec<String>> = parts.iter().map(text).collect();
     Some(texts?.concat()).filter(|text| !text.is_empty())
@@ -197,7 +198,10 @@ mod tests {
         let text = |text: &str| json!({"type": "text", "content": text});
         let span = vec![
             KeyValue::new(names::OPERATION_NAME, "invoke_agent"),
-            KeyValue::new(content::INPUT_MESSAGES, messages("user", &json!([text("Where?")]))),
+            KeyValue::new(
+                content::INPUT_MESSAGES,
+                messages("user", &json!([text("Where?"), {"type": "uri", "uri": "https://a"}])),
+            ),
             KeyValue::new(
                 content::OUTPUT_MESSAGES,
                 messages("assistant", &json!([thinking, text("Os"), text("lo.")])),
