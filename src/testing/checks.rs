@@ -23,8 +23,8 @@ pub(super) fn faults(signals: &Signals) -> Vec<String> {
         check_span(span, &mut faults);
         let parent_key = (span.trace_id(), span.parent_id());
         match spans.get(&parent_key) {
-            // Feedback refers to a call that has ended, as spans of other processes do.
-            Some(_) if span.data().parent_span_is_remote => {}
+            // Feedback is given after the call has ended.
+            Some(_) if span.name() == names::event::EVALUATION => {}
             Some(parent) => check_nesting(span, parent, &mut faults),
             None if span.parent_id() == SpanId::INVALID => {
                 if !traces_with_root.insert(span.trace_id()) {
