@@ -38,6 +38,8 @@ pub struct Guard {
     pub(crate) metrics: Option<SdkMeterProvider>,
     pub(crate) logs: Option<SdkLoggerProvider>,
     pub(crate) losses: Losses,
+    #[cfg(feature = "live")]
+    pub(crate) live_url: Option<crate::live::Url>,
     timeout: Duration,
     /// Whether the providers are the global ones.
     installed: bool,
@@ -54,6 +56,8 @@ impl Guard {
             metrics: None,
             logs: None,
             losses: Losses::default(),
+            #[cfg(feature = "live")]
+            live_url: None,
             timeout,
             installed: false,
             is_shut_down: false,
@@ -104,6 +108,14 @@ impl Guard {
     /// not exported.
     pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
         self.logs.as_ref()
+    }
+
+    /// Returns the URL of the live page, or `None` without
+    /// [`Telemetry::with_live`](crate::Telemetry::with_live). It contains the token that grants
+    /// access to the page.
+    #[cfg(feature = "live")]
+    pub fn live_url(&self) -> Option<&str> {
+        self.live_url.as_ref().map(crate::live::Url::as_str)
     }
 
     /// Exports what is queued. Blocks the thread for at most the shutdown timeout.

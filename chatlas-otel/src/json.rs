@@ -144,7 +144,7 @@ fn points<T: Serialize + Copy>(metric: &Metric, data: &MetricData<T>) -> Vec<ser
     }
 }
 
-fn any_value(value: &AnyValue) -> serde_json::Value {
+pub(crate) fn any_value(value: &AnyValue) -> serde_json::Value {
     match value {
         AnyValue::Int(number) => json!(number),
         AnyValue::Double(number) => json!(number),

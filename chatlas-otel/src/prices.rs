@@ -59,6 +59,10 @@ impl Prices {
         self
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
     pub(crate) fn currency(&self) -> &str {
         &self.currency
     }

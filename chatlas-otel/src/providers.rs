@@ -1,6 +1,7 @@
 //! Builds the tracer, meter and logger provider of the SDK from the settings and the environment.
 
 use std::path::PathBuf;
+use std::sync::Weak;
 use std::time::Duration;
 
 use chatlas_core::telemetry::CAPTURE_VARIABLE;
@@ -23,7 +24,7 @@ use crate::env::Env;
 use crate::error::SetupError;
 use crate::file::{OtlpFile, OtlpLines};
 use crate::guard::{Guard, SHUTDOWN_TIMEOUT};
-use crate::html::Report;
+use crate::html::{Evaluations, Keep, Report};
 use crate::json::JsonLines;
 use crate::limits::{Limited, Limits};
 use crate::losses::{CountedEvents, CountedExporter, CountedSpans};
@@ -46,6 +47,9 @@ pub(crate) struct Settings {
     pub(crate) output: Output,
     pub(crate) files: Vec<PathBuf>,
     pub(crate) reports: Vec<PathBuf>,
+    /// The address of the live page.
+    #[cfg(feature = "live")]
+    pub(crate) live: Option<String>,
     pub(crate) receivers: Vec<Otlp>,
     pub(crate) service_name: Option<String>,
     pub(crate) attributes: Vec<KeyValue>,
@@ -57,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) metric_readers: Vec<Add<MeterProviderBuilder>>,
     pub(crate) log_processors: Vec<Add<LoggerProviderBuilder>>,
     pub(crate) shutdown_timeout: Duration,
+    /// The reports, which show evaluations.
+    pub(crate) evaluations: Vec<Weak<dyn Keep>>,
     /// Flushes when a thread ends, if no guard does.
     pub(crate) thread_end_processor: Option<Box<dyn SpanProcessor>>,
 }
@@ -71,6 +77,8 @@ impl Default for Settings {
             output: Output::default(),
             files: Vec::new(),
             reports: Vec::new(),
+            #[cfg(feature = "live")]
+            live: None,
             receivers: Vec::new(),
             service_name: None,
             attributes: Vec::new(),
@@ -82,6 +90,7 @@ impl Default for Settings {
             metric_readers: Vec::new(),
             log_processors: Vec::new(),
             shutdown_timeout: SHUTDOWN_TIMEOUT,
+            evaluations: Vec::new(),
             thread_end_processor: None,
         }
     }
@@ -155,7 +164,16 @@ impl Settings {
             processors.push(Box::new(SimpleSpanProcessor::new(exporter)));
         }
         for path in &self.reports {
-            processors.push(Box::new(Report::create(path, self.prices.clone())?));
+            let report = Report::create(path, self.prices.clone())?;
+            self.evaluations.push(report.evaluations());
+            processors.push(Box::new(report));
+        }
+        #[cfg(feature = "live")]
+        if let Some(address) = self.live.take() {
+            let live = crate::live::Live::start(&address, self.prices.clone())?;
+            self.evaluations.push(live.evaluations());
+            guard.live_url = Some(live.url().clone());
+            processors.push(Box::new(live));
         }
         for file in &shared.files {
             let account = guard.losses.open(Signal::Traces, file.name());
@@ -239,7 +257,12 @@ impl Settings {
             processors.push(Box::new(move |builder| builder.with_log_processor(counted)));
         }
         if processors.is_empty() {
+            // Without a receiver of events, evaluations are recorded as spans.
             return Ok(None);
+        }
+        if !self.evaluations.is_empty() {
+            let reports = Evaluations::new(std::mem::take(&mut self.evaluations));
+            processors.push(Box::new(move |builder| builder.with_log_processor(reports)));
         }
         let builder = SdkLoggerProvider::builder().with_resource(shared.resource.clone());
         Ok(Some(processors.into_iter().fold(builder, |builder, add| add(builder)).build()))

@@ -107,6 +107,28 @@ impl Telemetry {
         self
     }
 
+    /// Serves a page with the traces of the running program, as [`live`](crate::live()) does.
+    ///
+    /// `address` is a loopback address with a port: `127.0.0.1:4400`, `[::1]:4400` or
+    /// `localhost:4400`. Port 0 selects a free port; [`Guard::live_url`] returns the URL.
+    /// [`install`](Self::install) returns an error for the address of another interface, and if the
+    /// port is in use.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), chatlas::otel::SetupError> {
+    /// use chatlas::otel::Telemetry;
+    ///
+    /// let telemetry = Telemetry::new().with_env().with_live("127.0.0.1:0").install()?;
+    /// println!("{}", telemetry.live_url().unwrap_or_default());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "live")]
+    pub fn with_live(mut self, address: impl Into<String>) -> Self {
+        self.settings.live = Some(address.into());
+        self
+    }
+
     /// Sets the writer of waterfalls and JSON lines. Default: standard output.
     ///
     /// Waterfalls are written without colour, and write errors are ignored.
