@@ -45,8 +45,9 @@
 //! # Features
 //!
 //! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
-//! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `auto-init` sets
-//! telemetry up without code, `testing` adds `chatlas::testing`. `chrono`, `uuid` and `url` allow
+//! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `otel-live`
+//! adds the live page, `auto-init` sets telemetry up without code, `testing` adds
+//! `chatlas::testing`. `chrono`, `uuid` and `url` allow
 //! types of those crates as tool parameters.
 
 #![forbid(unsafe_code)]

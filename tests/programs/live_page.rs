@@ -76,8 +76,8 @@ impl Events {
                 return None;
             }
             match line.trim_end().split_once(": ") {
-                Some(("event", name)) => event = name.to_owned(),
-                Some(("data", text)) => data = text.to_owned(),
+                Some(("event", name)) => name.clone_into(&mut event),
+                Some(("data", text)) => text.clone_into(&mut data),
                 _ if line == "\n" && !event.is_empty() => return Some((event, data)),
                 _ => {}
             }

@@ -14,5 +14,6 @@ mod docs;
 mod five_questions;
 mod html_report;
 mod live_page;
+mod report_page;
 mod report_views;
 mod travel_assistant;

@@ -1,5 +1,5 @@
 //! What the HTML report shows to people who look for something: titles, search, groups, unknown
-//! values, failures, feedback, Markdown, the address of the page, and its keys.
+//! values, failures, feedback, Markdown, any operation.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use opentelemetry::{Context, KeyValue};
 use serde_json::{Value, json};
 
 use crate::html_report::{TraceBuilder, report};
-use crate::support::browser::{chromium, dom, evaluate, picture};
+use crate::support::browser::{chromium, dom, evaluate};
 
 /// Functions for the scripts of the tests.
 const HELPERS: &str = "
@@ -24,7 +24,7 @@ const HELPERS: &str = "
     window.addEventListener('error', (event) => errors.push(event.message));
 ";
 
-fn look(page: &Path, fragment: &str, script: &str) -> Value {
+pub(crate) fn look(page: &Path, fragment: &str, script: &str) -> Value {
     evaluate(page, fragment, &format!("{HELPERS}{script}"))
 }
 
@@ -38,19 +38,19 @@ fn message(role: &str, text: &str) -> Value {
 
 /// A model call.
 #[derive(Default)]
-struct Call<'a> {
-    begin: u64,
-    model: &'static str,
-    attributes: &'a [(&'static str, &'a str)],
-    tokens: Option<(i64, i64)>,
-    input: Option<Value>,
-    output: Option<Value>,
-    error: Option<&'static str>,
-    cancelled: bool,
+pub(crate) struct Call<'a> {
+    pub(crate) begin: u64,
+    pub(crate) model: &'static str,
+    pub(crate) attributes: &'a [(&'static str, &'a str)],
+    pub(crate) tokens: Option<(i64, i64)>,
+    pub(crate) input: Option<Value>,
+    pub(crate) output: Option<Value>,
+    pub(crate) error: Option<&'static str>,
+    pub(crate) cancelled: bool,
 }
 
 /// Records an agent with one model call, and returns the context of the call.
-fn agent(maker: &TraceBuilder, call: &Call<'_>) -> Context {
+pub(crate) fn agent(maker: &TraceBuilder, call: &Call<'_>) -> Context {
     let mut shared = pairs(call.attributes);
     if call.cancelled {
         shared.push(KeyValue::new("chatlas.cancelled", true));
@@ -147,7 +147,7 @@ fn traces_are_found_and_grouped_by_user_session_conversation_agent_model_and_err
         ("model:llama", json!(["Question 2"])),
         ("error:timeout", json!(["Question 1"])),
         ("status:failed", json!(["Question 1"])),
-        (r#""answer \"0""#, json!([])),
+        (r#"answer "0""#, json!(["Question 0"])),
         ("zürich", json!(["Question 2", "Question 1", "Question 0"])),
         ("user:ada planner", json!(["Question 0"])),
         ("constructor:x", json!([])),
@@ -346,7 +346,10 @@ fn markdown_is_formatted_and_runs_nothing() {
     let found = json!([["Plan"], ["bold"], ["code"], ["em"], ["1", "2"], [code], ["quote\nmore"]]);
     assert_eq!(seen["found"], found);
     let shown = seen["text"].as_str().unwrap();
-    for verbatim in ["[bad](javascript:document.title='broken')", "<b>html</b>", "\u{2028}"] {
+    // Characters that hide or reverse text are shown as escapes.
+    for verbatim in
+        ["[bad](javascript:document.title='broken')", "<b>html</b> \\u{2028} \\u{202e}rtl"]
+    {
         assert!(shown.contains(verbatim), "{verbatim}: {shown}");
     }
     assert!(seen["slow"].as_f64().unwrap() < 2_000.0, "{}", seen["slow"]);
@@ -398,90 +401,6 @@ fn feedback_is_shown_with_the_trace_that_it_judges() {
 }
 
 #[test]
-fn the_address_follows_the_chosen_trace_and_tab() {
-    if chromium().is_none() {
-        return;
-    }
-    let page = report("address", |maker| {
-        maker.assistant(0, "First", 1, None);
-        maker.assistant(60_000, "Second", 1, None);
-    });
-    let choose = "document.querySelectorAll('#list .row')[1].click();
-        document.querySelectorAll('#waterfall .row')[3].click();
-        const trace = location.hash;
-        document.querySelector('[data-tab=tools]').click();
-        return [trace, location.hash, all('#title')]";
-    let seen = look(&page, "", choose);
-    assert_eq!((&seen[1], &seen[2]), (&json!("#tools"), &json!(["First"])));
-    let address = seen[0].as_str().unwrap();
-    assert_eq!(address.split('/').map(str::len).collect::<Vec<_>>(), [7, 32, 16, 10], "{address}");
-    let state =
-        "return [all('#title'), all('#waterfall .row.chosen .name'), all('.pages [aria-current]')]";
-    let expected = json!([["First"], ["execute_tool get_weather"], ["Attributes"]]);
-    assert_eq!(look(&page, address, state), expected);
-    // The addresses of earlier reports, and invalid ones.
-    let earlier = format!("#trace-{}", address.split('/').nth(1).unwrap());
-    assert_eq!(look(&page, &earlier, "return all('#title')"), json!(["First"]));
-    for invalid in ["#traces/0/0/x", "#constructor", "#/////", "#%00"] {
-        assert_eq!(look(&page, invalid, "return all('#title')"), json!(["Second"]), "{invalid}");
-    }
-    std::fs::remove_file(page).unwrap();
-}
-
-#[test]
-fn the_report_is_operated_by_keys_and_each_control_has_a_name() {
-    if chromium().is_none() {
-        return;
-    }
-    let page = report("keys", |maker| {
-        maker.assistant(0, "First", 2, None);
-        maker.assistant(60_000, "Second", 2, None);
-    });
-    let seen = look(
-        &page,
-        "",
-        "const span = () => all('#waterfall .row.chosen .name')[0];
-         const seen = [];
-         key('j'); seen.push(all('#title')[0]);
-         key('k'); seen.push(all('#title')[0]);
-         key('ArrowDown'); seen.push(span());
-         key('ArrowLeft'); seen.push(span());
-         key('ArrowRight'); key('ArrowUp'); seen.push(span());
-         key('ArrowDown', $('list')); seen.push(all('#title')[0]);
-         key('2'); seen.push(location.hash);
-         key('/'); seen.push(document.activeElement.id, location.hash.slice(0, 7));
-         key('j', $('filter')); seen.push(all('#title')[0]);
-         key('Escape', $('filter')); key('?'); seen.push($('help').open);
-         return seen;",
-    );
-    let expected = json!([
-        "First",
-        "Second",
-        "chat gpt-4o",
-        "chat gpt-4o (+1)",
-        "invoke_agent travel_assistant",
-        "First",
-        "#models",
-        "filter",
-        "#traces",
-        "First",
-        true,
-    ]);
-    assert_eq!(seen, expected);
-    let unnamed = look(
-        &page,
-        "",
-        "select('group', 'user');
-         const named = (item) => item.getAttribute('aria-label') || item.textContent.trim();
-         const controls = [...document.querySelectorAll('button, input, select, [tabindex], [role=tree], [role=listbox], [role=region]')];
-         const inside = [...document.body.children].filter((item) => !['HEADER', 'MAIN', 'DIALOG', 'SCRIPT', 'NOSCRIPT'].includes(item.tagName));
-         return [controls.filter((item) => !named(item)).map((item) => item.outerHTML), inside.map((item) => item.outerHTML), errors];",
-    );
-    assert_eq!(unnamed, json!([[], [], []]));
-    std::fs::remove_file(page).unwrap();
-}
-
-#[test]
 fn any_operation_is_shown_with_readable_attributes_and_events() {
     if chromium().is_none() {
         return;
@@ -522,80 +441,6 @@ fn any_operation_is_shown_with_readable_attributes_and_events() {
     assert_eq!(seen[0], cells, "{seen:#}");
     assert!(seen[1].to_string().contains("__proto__"), "{seen:#}");
     assert_eq!((&seen[2], &seen[3]), (&json!(1), &json!([])));
-    std::fs::remove_file(page).unwrap();
-}
-
-#[test]
-fn the_report_fits_a_phone() {
-    if chromium().is_none() {
-        return;
-    }
-    let long = "Unbreakable".repeat(40);
-    let page = report("phone", |maker| {
-        maker.assistant(0, &long, 2, Some("timeout"));
-        agent(
-            maker,
-            &Call { model: "gpt-4o", attributes: &[("user.id", &long)], ..Call::default() },
-        );
-    });
-    // A frame has exactly this width; a window may have a minimum.
-    let frame = page.with_extension("frame.html");
-    let source = page.file_name().unwrap().to_str().unwrap();
-    let steps = "document.querySelector('#list .row').click(); add();
-        d.querySelectorAll('.pages button')[1]?.click(); add();
-        for (const tab of ['models', 'tools', 'errors', 'feedback', 'traces']) { d.querySelector(`[data-tab=${tab}]`).click(); add(); }";
-    let steps = steps.replace("document.", "d.");
-    std::fs::write(
-        &frame,
-        format!(
-            "<body><iframe width=390 height=844 src={source:?}></iframe><script>onload = () => {{
-             const d = frames[0].document; const seen = []; const add = () => seen.push(d.documentElement.scrollWidth);
-             add(); {steps} document.title = seen.join(); }}</script>"
-        ),
-    )
-    .unwrap();
-    let shown = crate::support::browser::browse(
-        &format!("file://{}", frame.display()),
-        &["--dump-dom", "--allow-file-access-from-files"],
-    );
-    let title = shown.split("<title>").nth(1).unwrap().split('<').next().unwrap();
-    assert!(
-        title.split(',').count() > 7 && title.split(',').all(|width| width == "390"),
-        "{title}"
-    );
-    std::fs::remove_file(frame).unwrap();
-    std::fs::remove_file(page).unwrap();
-}
-
-#[test]
-fn a_hundred_thousand_spans_stay_usable() {
-    if chromium().is_none() {
-        return;
-    }
-    let page = report("huge", |maker| {
-        // One trace with 40,000 spans, and many small ones.
-        let root = maker.span(&Context::new(), "batch".into(), (0, 90_000), vec![], None);
-        for n in 0..40_000 {
-            maker.span(&root, format!("step {n}"), (n, n + 5), vec![], None);
-        }
-        for n in 0..60_000 {
-            maker.span(&Context::new(), format!("job {n}"), (n, n + 5), vec![], None);
-        }
-    });
-    let seen = look(
-        &page,
-        "",
-        "const begin = performance.now();
-         const found = search('\"job 5999\"').length;
-         search('batch'); document.querySelector('#list .row').click();
-         key('ArrowDown'); search(''); select('group', 'status');
-         return [found, performance.now() - begin, document.querySelectorAll('*').length];",
-    );
-    assert_eq!(seen[0], 11, "the trace 5999, and the ten that start with these digits");
-    assert!(seen[1].as_f64().unwrap() < 5_000.0, "{seen:#}");
-    assert!(seen[2].as_u64().unwrap() < 1_500, "only visible rows are in the document: {seen:#}");
-    println!("100,001 spans, {} bytes: {seen}", std::fs::metadata(&page).unwrap().len());
-    picture(&page, "?theme=light", "huge-light.png");
     std::fs::remove_file(page).unwrap();
 }
 

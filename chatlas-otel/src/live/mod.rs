@@ -91,6 +91,8 @@ impl SpanProcessor for Live {
         if let Some(server) = server {
             server.stop(timeout);
         }
+        // The global tracer provider is not dropped at shutdown.
+        self.store.clear();
         Ok(())
     }
 

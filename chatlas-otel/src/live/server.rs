@@ -86,7 +86,7 @@ impl Server {
             .name("chatlas-otel-live".to_owned())
             .spawn(move || {
                 let _running = running;
-                run(&runtime, listener, Arc::new(site), stopped);
+                run(&runtime, listener, &Arc::new(site), stopped);
                 // Closes all sockets before the end is reported.
                 drop(runtime);
             })
@@ -116,9 +116,9 @@ fn is_equal(a: &str, b: &str) -> bool {
 }
 
 /// Accepts connections until the server is stopped.
-fn run(runtime: &Runtime, listener: TcpListener, site: Arc<Site>, stopped: oneshot::Receiver<()>) {
+fn run(runtime: &Runtime, listener: TcpListener, site: &Arc<Site>, stopped: oneshot::Receiver<()>) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let accepting = runtime.spawn(accept(listener, Arc::clone(&site), Arc::clone(&connections)));
+    let accepting = runtime.spawn(accept(listener, Arc::clone(site), Arc::clone(&connections)));
     runtime.block_on(async {
         // The sender is dropped.
         let _ = stopped.await;
@@ -165,10 +165,15 @@ async fn serve(stream: TokioIo<tokio::net::TcpStream>, site: Arc<Site>) {
             }
         }
     };
-    let (mut connection, mut stalled) = (pin!(connection), pin!(stalled));
-    poll_fn(|cx| match connection.as_mut().poll(cx) {
+    race(connection, stalled).await;
+}
+
+/// Waits until one of two futures is ready.
+async fn race(a: impl Future, b: impl Future) {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    poll_fn(|cx| match a.as_mut().poll(cx) {
         Poll::Ready(_) => Poll::Ready(()),
-        Poll::Pending => stalled.as_mut().poll(cx),
+        Poll::Pending => b.as_mut().poll(cx).map(drop),
     })
     .await;
 }
@@ -243,15 +248,10 @@ async fn send_events(site: Arc<Site>, mut position: Position, sender: mpsc::Send
                 let _ = sender.send("event: end\ndata:\n\n".into()).await;
                 return;
             }
-            let (mut changed, mut ended) = (pin!(changes.changed()), pin!(ending.changed()));
-            let next = poll_fn(|cx| match changed.as_mut().poll(cx) {
-                Poll::Ready(_) => Poll::Ready(()),
-                Poll::Pending => ended.as_mut().poll(cx).map(|_| ()),
-            });
-            if timeout(PING, next).await.is_ok() {
+            if timeout(PING, race(changes.changed(), ending.changed())).await.is_ok() {
                 continue;
             }
-            events = ":\n\n".to_owned();
+            events.push_str(":\n\n");
         }
         // Waits until the browser has read the previous events.
         if sender.send(events.into()).await.is_err() {

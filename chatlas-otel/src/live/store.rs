@@ -72,6 +72,11 @@ impl Store {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Drops all spans.
+    pub(super) fn clear(&self) {
+        *self.state() = State::default();
+    }
+
     pub(super) fn start(&self, span: &SpanContext, json: String) {
         let mut state = self.state();
         let number = state.spans.push(json);

@@ -1,10 +1,20 @@
 // Elements, and numbers for people. Text of the data is only ever set as text, never as HTML.
 const $ = (id) => document.getElementById(id);
 
+/** Characters that are invisible or change the direction of text, which can hide or disguise it. The joiners of emoji
+ *  and scripts are kept. */
+const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
+
+/** Shows hidden characters as escapes. */
+const visible = (text) => String(text).replace(HIDDEN, (char) => `\\u{${char.codePointAt(0).toString(16)}}`);
+
 function el(tag, className, ...children) {
   const element = document.createElement(tag);
   if (className) element.className = className;
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  for (const child of children) {
+    if (child instanceof Node) element.append(child);
+    else if (child !== null && child !== undefined && child !== "") element.append(visible(child));
+  }
   return element;
 }
 

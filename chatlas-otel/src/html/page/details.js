@@ -76,7 +76,7 @@ function valueNode(value) {
     const table = el("table", "records", el("tr", "", ...keys.map((key) => attributes(el("th", "", key), { scope: "col" }))), ...rows);
     return fold(table, data.length > 10, `${plural(data.length, "record")}`);
   }
-  if (Array.isArray(data) && data.every((item) => item === null || typeof item !== "object")) return document.createTextNode(data.map(String).join(", "));
+  if (Array.isArray(data) && data.every((item) => item === null || typeof item !== "object")) return document.createTextNode(visible(data.map(String).join(", ")));
   const content = plain(data);
   return fold(el("span", "value", content), content.length > 1000, `${content.slice(0, 120)}…`);
 }

@@ -67,7 +67,7 @@ function listRow(index) {
     trace.calls.length ? tokens(trace.usage.input, trace.usage.output) : plural(trace.spans.length, "span"), trace.calls.length ? costLabel(trace.usage, true) : "",
   ]);
   row.append(el("span", `state ${status}${trace.failures.length ? " failed" : ""}`), el("div", "lines", name, el("div", "sub", facts)), feedbackCell(trace));
-  row.title = `${titleOf(trace)}\n${facts}`;
+  row.title = visible(`${titleOf(trace)}\n${facts}`);
   attributes(row, {
     id: `row-${index}`, role: state.group ? "treeitem" : "option", "aria-selected": String(chosen), "aria-posinset": index + 1, "aria-setsize": listRows.length,
     "aria-level": state.group ? 2 : undefined,
@@ -88,7 +88,7 @@ function groupRow(group, index) {
     failures ? `✗ ${plural(failures, "error")}` : "", calls.length ? tokens(used.input, used.output) : "", calls.length ? costLabel(used, true) : "",
   ]);
   const row = el("div", "row group", el("span", "twist", closed ? "▸" : "▾"), el("div", "lines", el("div", "name", title), el("div", "sub", sub)));
-  row.title = `${title}\n${sub}`;
+  row.title = visible(`${title}\n${sub}`);
   row.onclick = () => foldGroup(group, !closed);
   return attributes(row, { id: `row-${index}`, role: "treeitem", "aria-level": 1, "aria-expanded": String(!closed), "aria-posinset": index + 1, "aria-setsize": listRows.length });
 }

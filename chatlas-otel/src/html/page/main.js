@@ -4,17 +4,25 @@ const state = {
   tab: "traces", query: "", group: "", sort: "newest", folded: new Set(),
   /** Whether the newest trace is shown, as long as the reader has not chosen one. */
   follow: true,
+  /** The address of a trace that has not been received yet. */
+  wanted: undefined,
 };
 
+/** Opens a trace that the reader has chosen. */
 function open(trace, span, page) {
   if (!trace) return;
+  state.follow = false;
+  state.wanted = undefined;
+  document.body.classList.add("reading");
+  show(trace, span, page);
+}
+
+function show(trace, span, page) {
   const same = trace === state.trace;
   state.trace = trace;
   state.span = span || (same && trace.byId.get(state.span?.id)) || trace.roots[0];
-  state.follow = false;
   if (!same) { state.closed.clear(); state.length = total(); state.view = [0, state.length]; $("waterfall").scrollTop = 0; }
   if (!same || page) state.page = page || (conversationCall(trace) ? "conversation" : "attributes");
-  document.body.classList.add("reading");
   paintList();
   drawHead();
   drawTrace();
@@ -35,7 +43,7 @@ function choose(span, page) {
 /** The title and the facts of the chosen trace. */
 function drawHead() {
   const { trace } = state;
-  $("title").textContent = titleOf(trace);
+  $("title").textContent = visible(titleOf(trace));
   const status = statusOf(trace);
   const badge = { ok: "", running: "… running", failed: "✗ failed", cancelled: "⊘ cancelled" }[status];
   $("status").textContent = badge;
@@ -126,16 +134,17 @@ function onKey(event) {
 
 function drawAll() {
   update();
+  if (state.wanted && traces.has(state.wanted.split("/")[1])) {
+    history.replaceState(null, "", state.wanted);
+    readHash();
+  }
   drawTotals();
   drawList();
   drawTab[state.tab]?.();
   if (!traces.has(state.trace?.id) || state.follow) {
     if (!ordered.length) { document.body.classList.add("nothing"); return; }
     document.body.classList.remove("nothing");
-    const wasReading = document.body.classList.contains("reading");
-    open(ordered[0]);
-    state.follow = true;
-    if (!wasReading) document.body.classList.remove("reading");
+    show(ordered[0]);
   } else redrawTrace();
   const dropped = head.dropped;
   $("dropped").hidden = !dropped;
@@ -174,7 +183,7 @@ function prepare() {
   document.addEventListener("keydown", onKey);
   window.addEventListener("hashchange", () => readHash());
   window.addEventListener("resize", perFrame(() => { paintList(); if (state.trace) { drawAxis(); paintRows(); } }));
-  $("service").textContent = head.service ? `of ${head.service}` : "";
+  $("service").textContent = head.service ? `of ${visible(head.service)}` : "";
 }
 
 function start() {
@@ -185,7 +194,7 @@ function start() {
   drawAll();
   for (const draw of Object.values(drawTab)) draw();
   const found = readHash();
-  document.body.classList.toggle("reading", found !== undefined);
+  if (!found && head.live) state.wanted = location.hash;
   ready = true;
   if (head.live) follow();
   else $("written").textContent = `Written ${new Date(head.written).toISOString().slice(0, 19).replace("T", " ")} UTC`;

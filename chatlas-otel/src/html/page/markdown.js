@@ -126,7 +126,7 @@ const INLINE = new RegExp([
 function inline(source, box, depth) {
   let end = 0;
   for (const match of depth > MAX_DEPTH ? [] : source.matchAll(INLINE)) {
-    box.append(source.slice(end, match.index));
+    box.append(visible(source.slice(end, match.index)));
     end = match.index + match[0].length;
     const nested = (tag, content) => { const element = el(tag); inline(content, element, depth + 1); box.append(element); };
     if (match[1] !== undefined) box.append(match[1]);
@@ -140,12 +140,12 @@ function inline(source, box, depth) {
       box.append(link(address, address, match[0]), match[11].slice(address.length));
     }
   }
-  box.append(source.slice(end));
+  box.append(visible(source.slice(end)));
 }
 
 /** Returns a link to the web or to a mail address, else the source of the link as text. */
 function link(address, label, source) {
-  if (!/^(?:https?:\/\/|mailto:)/i.test(address)) return document.createTextNode(source);
+  if (!/^(?:https?:\/\/|mailto:)/i.test(address)) return document.createTextNode(visible(source));
   const element = el("a", "", label || address);
   return attributes(element, { href: address, target: "_blank", rel: "noopener noreferrer nofollow", title: address });
 }

@@ -24,7 +24,12 @@ function kindOf(span) {
 function addSpan(span) {
   span.kind = kindOf(span);
   span.children = [];
-  if (span.kind === "evaluation" && addEvaluation(span)) return;
+  const judged = span.kind === "evaluation" && judgedBy(span);
+  if (judged) {
+    if (!span.running) keepEvaluation(judged.trace, judged.id, span.attributes, span.start);
+    // It is shown with the judged trace, unless it is part of another one.
+    if (!span.id || (judged.trace !== span.trace && !span.parent)) return;
+  }
   let trace = traces.get(span.trace);
   if (!trace) traces.set(span.trace, trace = { id: span.trace, byId: new Map(), feedback: [] });
   trace.byId.set(span.id, span);
@@ -34,14 +39,8 @@ function addSpan(span) {
   }
 }
 
-/** Adds the evaluation that a span records. Returns true if the span is not part of a trace of its own. */
-function addEvaluation(span) {
-  const [link] = span.links || [];
-  const judged = link ?? (span.parent ? { trace: span.trace, id: span.parent } : undefined);
-  if (!judged) return false;
-  keepEvaluation(judged.trace, judged.id, span.attributes, span.start);
-  return !span.id || (judged.trace !== span.trace && !span.parent);
-}
+/** Returns the span that an evaluation judges: the linked one, else its parent. */
+const judgedBy = (span) => span.links?.[0] ?? (span.parent ? { trace: span.trace, id: span.parent } : undefined);
 
 function keepEvaluation(trace, id, from, at) {
   const part = (name) => from[`gen_ai.evaluation.${name}`];

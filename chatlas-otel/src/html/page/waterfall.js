@@ -65,11 +65,11 @@ function drawRow(index) {
     span.cost === undefined ? (span.kind === "chat" && head.priced && !span.running ? `${UNKNOWN} cost` : "") : money(span.cost),
   ]);
   row.append(label, track(span, note, failed, cancelled));
-  row.title = joined([span.name, length, note], "\n");
+  row.title = visible(joined([span.name, length, note], "\n"));
   row.onclick = () => choose(span);
   attributes(row, {
     id: `span-${index}`, role: "treeitem", "aria-level": level + 1, "aria-selected": String(span === state.span),
-    "aria-expanded": span.children.length ? String(!closed) : undefined, "aria-label": joined([span.name, length, note], ", "),
+    "aria-expanded": span.children.length ? String(!closed) : undefined, "aria-label": visible(joined([span.name, length, note], ", ")),
   });
   if (span === state.span) $("waterfall").setAttribute("aria-activedescendant", row.id);
   return row;
