@@ -37,7 +37,8 @@ function attributes(element, pairs) {
 /** Shown for a value that is unknown. It is never shown as 0. */
 const UNKNOWN = "—";
 
-const integer = (number) => (number === undefined ? UNKNOWN : number.toLocaleString("en-US"));
+const { format } = new Intl.NumberFormat("en-US");
+const integer = (number) => (number === undefined ? UNKNOWN : format(number));
 const plural = (count, noun) => `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
 const joined = (parts, separator = " · ") => parts.filter(Boolean).join(separator);
 
