@@ -34,11 +34,12 @@ mod batching;
 mod console;
 mod env;
 mod error;
-mod exporters;
+mod export;
 mod facts;
 mod file;
 mod format;
 mod guard;
+mod health;
 mod html;
 mod json;
 mod limits;
@@ -52,6 +53,7 @@ mod propagation;
 mod providers;
 mod resource;
 mod sampling;
+mod signal;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -69,6 +71,7 @@ pub use guard::Guard;
 pub use otlp::{Otlp, Protocol, Signal};
 pub use prices::{Price, Prices};
 pub use propagation::context_from_headers;
+pub use signal::shutdown_signal;
 pub use telemetry::Telemetry;
 
 /// Draws each finished trace as a waterfall on standard output.

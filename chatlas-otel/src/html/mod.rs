@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use crate::error::SetupError;
 use crate::facts::{Facts, Kind};
 use crate::file::private_file_options;
+use crate::guard::LocalFile;
 use crate::json::{attributes, nanos};
 use crate::prices::Prices;
 
@@ -51,6 +53,10 @@ struct Shared {
     changed: AtomicBool,
     /// Held by the thread that writes the file.
     writing: Mutex<()>,
+    /// The error of the last write.
+    failure: Mutex<Option<String>>,
+    /// Ends the thread that rewrites the file when it is dropped.
+    alive: Mutex<Option<Sender<()>>>,
 }
 
 /// The spans, each as JSON that is escaped for HTML. Clones share the text of the spans.
@@ -65,12 +71,15 @@ struct Spans {
 impl Report {
     /// Creates a report, and writes it once to report errors early.
     pub(crate) fn create(path: &Path, prices: Prices) -> Result<Self, SetupError> {
+        let (alive, ended) = mpsc::channel();
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             prices,
             spans: Mutex::default(),
             changed: AtomicBool::new(true),
             writing: Mutex::new(()),
+            failure: Mutex::default(),
+            alive: Mutex::new(Some(alive)),
         });
         shared.write().map_err(|error| SetupError::File {
             setting: "Telemetry::with_html".to_owned(),
@@ -80,24 +89,43 @@ impl Report {
         let weak = Arc::downgrade(&shared);
         let thread = thread::Builder::new().name("chatlas-otel-html".to_owned());
         // Without the thread, the report is only written at shutdown.
-        let _ = thread.spawn(move || rewrite_while_alive(&weak));
+        let _ = thread.spawn(move || rewrite_while_alive(&weak, &ended));
         Ok(Self { shared })
     }
 
+    /// Returns the file, for the guard.
+    pub(crate) fn file(&self) -> Arc<dyn LocalFile> {
+        Arc::clone(&self.shared) as _
+    }
+
     fn write(&self) -> OTelSdkResult {
-        let failed = |error: io::Error| {
-            let path = self.shared.path.display();
-            OTelSdkError::InternalFailure(format!("cannot write the report {path}: {error}"))
-        };
-        self.shared.write().map_err(failed)
+        let written = self.shared.write().map_err(|error| {
+            format!("cannot write the report {}: {error}", self.shared.path.display())
+        });
+        *lock(&self.shared.failure) = written.clone().err();
+        written.map_err(OTelSdkError::InternalFailure)
     }
 }
 
-/// Rewrites the file at intervals until the report is dropped.
-fn rewrite_while_alive(report: &Weak<Shared>) {
+impl LocalFile for Shared {
+    fn close(&self) {
+        *self.spans() = Spans::default();
+        *lock(&self.alive) = None;
+    }
+
+    fn failure(&self) -> Option<String> {
+        lock(&self.failure).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Rewrites the file at intervals until the report is closed or dropped.
+fn rewrite_while_alive(report: &Weak<Shared>, ended: &Receiver<()>) {
     let mut pause = MIN_PAUSE;
-    loop {
-        thread::sleep(pause);
+    while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         let Some(shared) = report.upgrade() else { return };
         let start = Instant::now();
         // A full disk may have room later. The write at shutdown reports its error.
@@ -131,7 +159,7 @@ impl SpanProcessor for Report {
 
 impl Shared {
     fn spans(&self) -> MutexGuard<'_, Spans> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.spans)
     }
 
     /// Writes the file if spans have ended since the last write. The file is replaced at the end,
@@ -143,7 +171,19 @@ impl Shared {
         }
         // A copy, so that threads that end spans do not wait for the disk.
         let spans = self.spans().clone();
-        let mut temporary = self.path.clone().into_os_string();
+        let page = |file: fs::File| {
+            let mut file = BufWriter::new(file);
+            write_page(&mut file, &spans, &self.prices)?;
+            file.flush()
+        };
+        // The target of a link is replaced, not the link.
+        let path = fs::canonicalize(&self.path).or_else(|_| fs::read_link(&self.path));
+        let path = path.unwrap_or_else(|_| self.path.clone());
+        if fs::metadata(&path).is_ok_and(|existing| !existing.is_file()) {
+            // A device or a pipe cannot be replaced.
+            return private_file_options().write(true).open(&path).and_then(page);
+        }
+        let mut temporary = path.clone().into_os_string();
         temporary.push(".part");
         let written = private_file_options()
             .write(true)
@@ -152,15 +192,14 @@ impl Shared {
             .and_then(|file| {
                 // Keeps the permissions of an existing report. If that fails, only its owner can
                 // read the new one.
-                if let Ok(existing) = fs::metadata(&self.path) {
+                if let Ok(existing) = fs::metadata(&path) {
                     let _ = file.set_permissions(existing.permissions());
                 }
-                let mut file = BufWriter::new(file);
-                write_page(&mut file, &spans, &self.prices)?;
-                file.flush()
+                page(file)
             })
-            .and_then(|()| fs::rename(&temporary, &self.path));
+            .and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
+            let _ = fs::remove_file(&temporary);
             self.changed.store(true, Ordering::Release);
         }
         written

@@ -13,11 +13,11 @@ use crate::error::SetupError;
 /// The maximum duration of an export by default.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout that means no limit: a century, which no clock overflows.
-pub(super) const NO_LIMIT: Duration = Duration::new(100 * 365 * 24 * 60 * 60, 0);
+pub(crate) const NO_LIMIT: Duration = Duration::new(100 * 365 * 24 * 60 * 60, 0);
 
 /// Returns [`NO_LIMIT`] for a timeout of zero.
-pub(super) fn unlimited_if_zero(timeout: Duration) -> Duration {
-    if timeout.is_zero() { NO_LIMIT } else { timeout }
+pub(crate) fn unlimited_if_zero(timeout: Duration) -> Duration {
+    if timeout.is_zero() { NO_LIMIT } else { timeout.min(NO_LIMIT) }
 }
 
 /// The receiver of one signal.
