@@ -87,7 +87,9 @@ mod tests {
     /// <https://github.com/temporalio/temporal/issues/7520>
     #[test]
     fn exports_have_a_pause() {
-        for name in ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"] {
+        for name in
+            ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"]
+        {
             let zero = [(name, "0")];
             let error = Batching::from_env(Env::new(&lookup(&zero)), false).unwrap_err();
             let expected = format!("{name} must be an integer number of milliseconds, at least 1");

@@ -160,7 +160,10 @@ pub(crate) mod tests {
         assert!(env.timeout("N").is_err());
         assert!(env.interval("ZERO", Duration::ZERO).is_err(), "an export without a pause");
         assert_eq!(env.interval("HUGE", Duration::ZERO).unwrap(), Some(NO_LIMIT));
-        assert_eq!(env.interval("MS", Duration::from_secs(1)).unwrap(), Some(Duration::from_secs(1)));
+        assert_eq!(
+            env.interval("MS", Duration::from_secs(1)).unwrap(),
+            Some(Duration::from_secs(1))
+        );
         assert_eq!(env.timeout("ZERO").unwrap(), Some(NO_LIMIT));
         assert!(env.size("ZERO").is_err());
         assert!(env.size("HUGE").is_err(), "a huge queue would exhaust the memory");

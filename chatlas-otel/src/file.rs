@@ -97,7 +97,6 @@ impl OtlpFile {
             None => Err("the file is closed".to_owned()),
         }
     }
-
 }
 
 impl LocalFile for OtlpFile {

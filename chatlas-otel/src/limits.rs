@@ -164,9 +164,13 @@ fn truncated(key: &str, text: &str, length: usize) -> Option<StringValue> {
     );
     if is_json {
         // The result is limited in bytes, and may have more characters than the beginning.
-        let short = [end, length].into_iter().filter_map(|bytes| shortened_json(text, bytes));
-        if let Some(json) = short.into_iter().find(|json| json.chars().count() <= length) {
-            return Some(json.into());
+        let mut bytes = end;
+        while let Some(json) = shortened_json(text, bytes) {
+            let excess = json.chars().count().saturating_sub(length);
+            if excess == 0 {
+                return Some(json.into());
+            }
+            bytes = bytes.saturating_sub(excess.saturating_mul(4));
         }
     }
     Some(Arc::<str>::from(text.get(..end)?).into())
@@ -197,9 +201,8 @@ impl LogProcessor for LimitedEvents {
     fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
         let EventLimits { count, length } = self.limits;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let is_long = |(_, value): &(Key, AnyValue)| {
-            length.is_some_and(|length| exceeds(value, length))
-        };
+        let is_long =
+            |(_, value): &(Key, AnyValue)| length.is_some_and(|length| exceeds(value, length));
         if record.attributes_iter().count() <= count && !record.attributes_iter().any(is_long) {
             return;
         }

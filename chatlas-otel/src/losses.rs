@@ -262,7 +262,12 @@ mod tests {
              them in time"
         );
         spans.count_dropped();
-        assert!(check().unwrap_err().to_string().ends_with("4 spans could not be sent to a:1: the queue was full"));
+        assert!(
+            check()
+                .unwrap_err()
+                .to_string()
+                .ends_with("4 spans could not be sent to a:1: the queue was full")
+        );
         spans.count_delivery(&delivery(0, 3, "status 401"));
         events.count_queued();
         events.count_delivery(&delivery(0, 1, "the receiver rejected them: too old"));

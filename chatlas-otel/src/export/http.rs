@@ -44,11 +44,13 @@ impl Http {
             // The headers are for this receiver only.
             .redirect(Policy::none());
         #[cfg(feature = "_tls")]
-        let builder = if target.endpoint.scheme() == "https" {
-            builder.tls_backend_preconfigured(super::tls::client_config(&target.tls)?)
-        } else {
-            // Without certificates: the machine may have none.
-            builder.tls_certs_only([])
+        let builder = match super::tls::client_config(&target.tls) {
+            Ok(config) => builder.tls_backend_preconfigured(config),
+            // A machine without certificates can still send over plain HTTP.
+            Err(_) if target.endpoint.scheme() == "http" && target.tls.is_empty() => {
+                builder.tls_backend_preconfigured(super::tls::without_authorities()?)
+            }
+            Err(error) => return Err(error),
         };
         let client = builder.build().map_err(|error| SetupError::exporter(error.without_url()))?;
         Ok(Self { client, url: target.endpoint.clone(), headers, json, gzip: target.gzip })

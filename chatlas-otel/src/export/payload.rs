@@ -357,7 +357,8 @@ mod tests {
             data: Some(Data::Gauge(Gauge { data_points: points.map(point).collect() })),
             ..Metric::default()
         };
-        let scope = ScopeMetrics { metrics: vec![metric(0..5), metric(5..6)], ..Default::default() };
+        let scope =
+            ScopeMetrics { metrics: vec![metric(0..5), metric(5..6)], ..Default::default() };
         let resource = ResourceMetrics { scope_metrics: vec![scope], ..Default::default() };
         let mut first = ExportMetricsServiceRequest { resource_metrics: vec![resource] };
         let mut second = first.split_off_half().unwrap();

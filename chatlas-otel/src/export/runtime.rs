@@ -34,10 +34,13 @@ impl Runtime {
     }
 }
 
-/// Marks telemetry as suppressed until the thread ends. The clients of HTTP and gRPC are
-/// instrumented with `tracing`: without this, the spans of an export would cause another export.
+/// Suppresses telemetry until the thread ends. The clients of HTTP and gRPC are instrumented with
+/// `tracing`: without this, the spans of an export would cause another export.
 fn suppress_telemetry() {
     std::mem::forget(Context::enter_telemetry_suppressed_scope());
+    // The client of gRPC starts spans without a parent, which do not inherit the suppression.
+    #[cfg(feature = "otel-grpc")]
+    std::mem::forget(tracing_core::dispatcher::set_default(&tracing_core::Dispatch::none()));
 }
 
 impl Drop for Owned {

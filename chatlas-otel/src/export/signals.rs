@@ -127,8 +127,10 @@ impl LogProcessor for OtlpEvents {
 /// Converts a record to the form of OTLP: a scope with one record.
 fn scope_logs(record: &SdkLogRecord, scope: &InstrumentationScope) -> Option<ScopeLogs> {
     let records = [(record, scope)];
-    let resources =
-        group_logs_by_resource_and_scope(&LogBatch::new(&records), &ResourceAttributesWithSchema::default());
+    let resources = group_logs_by_resource_and_scope(
+        &LogBatch::new(&records),
+        &ResourceAttributesWithSchema::default(),
+    );
     resources.into_iter().flat_map(|resource| resource.scope_logs).next()
 }
 

@@ -4,9 +4,7 @@
 use opentelemetry_sdk::metrics::Temporality;
 
 use super::signal::{Protocol, Signal};
-use super::target::{
-    DEFAULT_TIMEOUT, NamedFile, Target, TlsFiles, header_map, parse_endpoint,
-};
+use super::target::{DEFAULT_TIMEOUT, NamedFile, Target, TlsFiles, header_map, parse_endpoint};
 use crate::env::{self, Env};
 use crate::error::SetupError;
 use crate::logfire;

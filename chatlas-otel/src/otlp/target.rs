@@ -56,6 +56,12 @@ pub(crate) struct TlsFiles {
 }
 
 impl TlsFiles {
+    /// Returns true if no file is set.
+    #[cfg(feature = "_tls")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.trusted.is_none() && self.certificate.is_none() && self.key.is_none()
+    }
+
     /// Returns an error if files are set without TLS, or a client certificate without its key.
     pub(super) fn validate(self) -> Result<Self, SetupError> {
         let any = self.trusted.as_ref().or(self.certificate.as_ref()).or(self.key.as_ref());
