@@ -196,6 +196,11 @@ impl Guard {
         self.check(&results, &queued)
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_process(&mut self, process: u32) {
+        self.process = process;
+    }
+
     /// Returns true in a process that was forked.
     fn is_forked(&self) -> bool {
         self.process != std::process::id()
@@ -226,6 +231,9 @@ impl Guard {
         }
         if self.is_forked() {
             INSTALLED.store(false, Ordering::Release);
+            // Dropped, they would wait for threads that exist in the parent only.
+            std::mem::forget((self.traces.take(), self.logs.take(), self.metrics.take()));
+            std::mem::forget(std::mem::take(&mut self.exporters));
             return Ok(());
         }
         let mut jobs = Vec::new();

@@ -58,6 +58,8 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tree;
+#[cfg(test)]
+mod variables;
 mod waterfall;
 
 use std::path::PathBuf;

@@ -85,6 +85,31 @@ fn the_longest_timeout_does_not_overflow() {
     assert!(error.to_string().contains("could not be sent"), "{error}");
 }
 
+/// The threads that export belong to the parent.
+#[test]
+fn guard_does_nothing_in_a_forked_process() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut guard = build_otlp(&silent.local_addr().unwrap().to_string());
+    end_span(&guard, "of the parent");
+    guard.set_process(0);
+    let start = Instant::now();
+    assert_eq!(guard.flush(), Ok(()));
+    assert_eq!(guard.shutdown(), Ok(()));
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn configuration_files_are_refused() {
+    let variables = [("OTEL_CONFIG_FILE", "/etc/otel.yaml")];
+    let error = Telemetry::new().with_env().build(Env::new(&lookup(&variables))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "OTEL_CONFIG_FILE must be unset: configuration files are not supported"
+    );
+    let console = Telemetry::new().with_console().with_writer(std::io::sink());
+    assert!(console.build(Env::new(&lookup(&variables))).is_ok());
+}
+
 #[test]
 fn shutdown_reports_spans_that_could_not_be_sent() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

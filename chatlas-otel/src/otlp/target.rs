@@ -46,6 +46,21 @@ impl Target {
     }
 }
 
+#[cfg(test)]
+impl Target {
+    /// Returns everything that a variable can change.
+    pub(crate) fn describe(&self) -> String {
+        let headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name, value.to_str())).collect();
+        let files = [&self.tls.trusted, &self.tls.certificate, &self.tls.key];
+        let files = files.map(|file| file.as_ref().map(|file| &file.path));
+        format!(
+            "{} {:?} {headers:?} {:?} {} {files:?} {:?}",
+            self.endpoint, self.protocol, self.timeout, self.gzip, self.temporality
+        )
+    }
+}
+
 /// The PEM files of TLS.
 #[derive(Clone, Default)]
 pub(crate) struct TlsFiles {
