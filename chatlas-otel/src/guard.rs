@@ -217,13 +217,20 @@ impl Guard {
     }
 
     fn shut_down(&mut self) -> Result<(), LostTelemetry> {
-        if self.is_shut_down.swap(true, Ordering::AcqRel) {
+        if self.is_shut_down.load(Ordering::Acquire) {
             return Ok(());
         }
-        signal::during_shutdown(|| self.export_and_stop())
+        if self.installed {
+            signal::during_shutdown(|| self.export_and_stop())
+        } else {
+            self.export_and_stop()
+        }
     }
 
     fn export_and_stop(&mut self) -> Result<(), LostTelemetry> {
+        if self.is_shut_down.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
         if self.installed {
             set_event_sink(None);
             set_default_capture(None);

@@ -119,7 +119,7 @@ pub fn html(path: impl Into<PathBuf>) -> Result<Guard, SetupError> {
 /// Appends traces, metrics and events to a file as lines of OTLP JSON, the format of the
 /// collector's file exporter and file receiver.
 ///
-/// The file grows without limit. A tool that rotates logs may rotate it by copying and truncating
+/// Each span is in the file when it ends. The file grows without limit. A tool that rotates logs may rotate it by copying and truncating
 /// (`copytruncate` of logrotate). A new file is readable by its owner only, because it may contain
 /// conversations; an existing file keeps its permissions.
 ///

@@ -46,7 +46,8 @@ pub async fn shutdown_signal() {
 /// Shuts the telemetry down and ends the program when it receives a signal.
 pub(crate) fn shut_down_on_signal(guard: Guard) -> io::Result<()> {
     static THREAD: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
-    *watched() = Some(guard);
+    let before = watched().replace(guard);
+    drop(before);
     THREAD.get_or_init(|| start_thread().map_err(|error| error.kind())).map_err(io::Error::from)
 }
 

@@ -113,10 +113,10 @@ fn shapes(children: &Children<'_>) -> HashMap<SpanId, usize> {
         next += 1;
     }
     let mut shapes = HashMap::new();
-    let mut numbers: HashMap<(&str, Option<&str>, bool, Vec<usize>), usize> = HashMap::new();
+    let mut numbers = HashMap::new();
     for span in order.into_iter().rev() {
         let below = children.get(&Some(span.id)).into_iter().flatten();
-        let below = below.filter_map(|child| shapes.get(&child.id).copied()).collect();
+        let below: Vec<usize> = below.filter_map(|child| shapes.get(&child.id).copied()).collect();
         let unused = numbers.len();
         let shape = (span.name.as_str(), span.error.as_deref(), span.cancelled, below);
         shapes.insert(span.id, *numbers.entry(shape).or_insert(unused));

@@ -4,6 +4,7 @@
 //! honoured, refused, or documented as unsupported in `docs/environment.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use opentelemetry::propagation::TextMapPropagator as _;
 
@@ -152,10 +153,11 @@ fn describe(pairs: &[(&str, &str)]) -> Result<String, SetupError> {
         .iter()
         .map(|(key, value)| (key.to_string(), value.to_string()))
         .collect();
-    text += &format!(" {resource:?}");
+    let _ = write!(text, " {resource:?}");
     for signal in Signal::ALL {
         let target = target_from_env(signal, env)?;
-        text += &format!(" {:?} {}", exporters_from_env(signal, env)?, target.describe());
+        let exporters = exporters_from_env(signal, env)?;
+        let _ = write!(text, " {exporters:?} {}", target.describe());
     }
     // Refuses what only the complete setup reads.
     if env.text("OTEL_CONFIG_FILE").is_some() {

@@ -139,7 +139,7 @@ impl Payload for ExportMetricsServiceRequest {
     const METHOD: &'static str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
     fn count(&self) -> usize {
-        self.metrics().map(|metric| data_points(metric)).sum()
+        self.metrics().map(data_points).sum()
     }
 
     fn split_off_half(&mut self) -> Option<Self> {
@@ -270,8 +270,8 @@ fn visit_value(value: &mut AnyValue, visit: &mut dyn FnMut(&mut f64)) {
     }
 }
 
-/// Encodes a request as OTLP JSON. ProtoJSON writes the numbers that JSON lacks as strings, which
-/// serde writes as `null`: <https://protobuf.dev/programming-guides/json/>.
+/// Encodes a request as OTLP JSON. Numbers that JSON lacks are strings in the
+/// [mapping of protobuf](https://protobuf.dev/programming-guides/json/), but `null` in serde.
 pub(crate) fn to_json(payload: &mut impl Payload) -> serde_json::Result<Vec<u8>> {
     payload.for_each_double(&mut |double| {
         if let Some((_, stand_in)) = STAND_INS.iter().find(|(value, _)| is_same(*value, *double)) {
@@ -297,7 +297,7 @@ fn is_same(a: f64, b: f64) -> bool {
     a == b || a.is_nan() && b.is_nan()
 }
 
-/// Writes the stand-ins as the strings of ProtoJSON.
+/// Writes the stand-ins as the strings of the mapping.
 struct ProtoJson;
 
 impl Formatter for ProtoJson {
