@@ -56,18 +56,29 @@ fn failures_of_a_file_and_a_report_are_both_reported() {
 fn report_is_written_through_a_link_and_to_a_device() {
     let _turn = turn();
     let (target, link) = (scratch("target.html"), scratch("link.html"));
+    let (missing, dangling) = (scratch("missing.html"), scratch("dangling.html"));
     std::fs::write(&target, "old").unwrap();
     std::os::unix::fs::symlink(&target, &link).unwrap();
-    let telemetry = Telemetry::new().with_html(&link).with_html("/dev/null").install().unwrap();
+    std::os::unix::fs::symlink(missing.file_name().unwrap(), &dangling).unwrap();
+    let telemetry = Telemetry::new()
+        .with_html(&link)
+        .with_html(&dangling)
+        .with_html("/dev/null")
+        .install()
+        .unwrap();
     span_with_text(10);
     assert_eq!(telemetry.shutdown(), Ok(()));
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-    assert!(std::fs::read_to_string(&target).unwrap().contains("work"));
+    assert!(std::fs::symlink_metadata(&dangling).unwrap().is_symlink());
+    for target in [&target, &missing] {
+        assert!(std::fs::read_to_string(target).unwrap().contains("work"));
+    }
     let device = std::fs::metadata("/dev/null").unwrap();
     assert!(!device.is_file(), "the device is not replaced");
     assert!(!std::path::Path::new("/dev/null.part").exists());
-    std::fs::remove_file(link).unwrap();
-    std::fs::remove_file(target).unwrap();
+    for file in [link, target, dangling, missing] {
+        std::fs::remove_file(file).unwrap();
+    }
 }
 
 #[cfg(target_os = "linux")]

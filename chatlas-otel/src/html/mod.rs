@@ -176,34 +176,51 @@ impl Shared {
             write_page(&mut file, &spans, &self.prices)?;
             file.flush()
         };
-        // The target of a link is replaced, not the link.
-        let path = fs::canonicalize(&self.path).or_else(|_| fs::read_link(&self.path));
-        let path = path.unwrap_or_else(|_| self.path.clone());
-        if fs::metadata(&path).is_ok_and(|existing| !existing.is_file()) {
+        let path = self.target();
+        let written = if fs::metadata(&path).is_ok_and(|existing| !existing.is_file()) {
             // A device or a pipe cannot be replaced.
-            return private_file_options().write(true).open(&path).and_then(page);
-        }
-        let mut temporary = path.clone().into_os_string();
-        temporary.push(".part");
-        let written = private_file_options()
-            .write(true)
-            .truncate(true)
-            .open(&temporary)
-            .and_then(|file| {
-                // Keeps the permissions of an existing report. If that fails, only its owner can
-                // read the new one.
-                if let Ok(existing) = fs::metadata(&path) {
-                    let _ = file.set_permissions(existing.permissions());
-                }
-                page(file)
-            })
-            .and_then(|()| fs::rename(&temporary, &path));
+            private_file_options().write(true).open(&path).and_then(page)
+        } else {
+            replace(&path, page)
+        };
         if written.is_err() {
-            let _ = fs::remove_file(&temporary);
             self.changed.store(true, Ordering::Release);
         }
         written
     }
+
+    /// Returns the file. A symbolic link stays a link: its target is replaced.
+    fn target(&self) -> PathBuf {
+        let missing = |_| {
+            let target = fs::read_link(&self.path).unwrap_or_default();
+            let directory = self.path.parent().unwrap_or(Path::new(""));
+            if target.as_os_str().is_empty() { self.path.clone() } else { directory.join(target) }
+        };
+        fs::canonicalize(&self.path).unwrap_or_else(missing)
+    }
+}
+
+/// Replaces a file at once, or leaves it unchanged.
+fn replace(path: &Path, write: impl FnOnce(fs::File) -> io::Result<()>) -> io::Result<()> {
+    let mut temporary = path.to_owned().into_os_string();
+    temporary.push(".part");
+    let replaced = private_file_options()
+        .write(true)
+        .truncate(true)
+        .open(&temporary)
+        .and_then(|file| {
+            // Keeps the permissions of an existing report. If that fails, only its owner can read
+            // the new one.
+            if let Ok(existing) = fs::metadata(path) {
+                let _ = file.set_permissions(existing.permissions());
+            }
+            write(file)
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if replaced.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    replaced
 }
 
 impl Spans {
