@@ -135,6 +135,8 @@ mod guides {
     struct Questions;
     #[doc = include_str!("../docs/backends.md")]
     struct Backends;
+    #[doc = include_str!("../docs/environment.md")]
+    struct Environment;
     #[doc = include_str!("../chatlas-macros/docs/tool.md")]
     struct ToolMacro;
     #[doc = include_str!("../chatlas-macros/docs/toolbox.md")]

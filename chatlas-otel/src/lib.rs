@@ -35,11 +35,12 @@ mod batching;
 mod console;
 mod env;
 mod error;
-mod exporters;
+mod export;
 mod facts;
 mod file;
 mod format;
 mod guard;
+mod health;
 mod html;
 mod json;
 mod limits;
@@ -55,10 +56,13 @@ mod propagation;
 mod providers;
 mod resource;
 mod sampling;
+mod signal;
 mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tree;
+#[cfg(test)]
+mod variables;
 mod waterfall;
 
 use std::path::PathBuf;
@@ -72,6 +76,7 @@ pub use guard::Guard;
 pub use otlp::{Otlp, Protocol, Signal};
 pub use prices::{Price, Prices};
 pub use propagation::context_from_headers;
+pub use signal::shutdown_signal;
 pub use telemetry::Telemetry;
 
 /// Draws each finished trace as a waterfall on standard output.
@@ -149,7 +154,7 @@ pub fn live() -> Result<Guard, SetupError> {
 /// Appends traces, metrics and events to a file as lines of OTLP JSON, the format of the
 /// collector's file exporter and file receiver.
 ///
-/// The file grows without limit. A tool that rotates logs may rotate it by copying and truncating
+/// Each span is in the file when it ends. The file grows without limit. A tool that rotates logs may rotate it by copying and truncating
 /// (`copytruncate` of logrotate). A new file is readable by its owner only, because it may contain
 /// conversations; an existing file keeps its permissions.
 ///

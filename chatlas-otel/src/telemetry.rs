@@ -13,7 +13,8 @@ use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, ShouldSample, SpanExporter, SpanProcessor};
 
-use crate::env::Env;
+use crate::auto;
+use crate::env::{self, Env};
 use crate::error::SetupError;
 use crate::guard::Guard;
 use crate::otlp::Otlp;
@@ -198,10 +199,10 @@ impl Telemetry {
         self
     }
 
-    /// Sets the maximum number of bytes of a string in a span. Default:
+    /// Sets the maximum number of characters of a string in a span. Default:
     /// `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`. Truncated content remains valid JSON.
-    pub fn with_value_length_limit(mut self, bytes: usize) -> Self {
-        self.settings.value_length_limit = Some(bytes);
+    pub fn with_value_length_limit(mut self, characters: usize) -> Self {
+        self.settings.value_length_limit = Some(characters);
         self
     }
 
@@ -253,9 +254,10 @@ impl Telemetry {
     /// Returns an error if a setting is invalid, or if telemetry is already set up.
     pub fn install(self) -> Result<Guard, SetupError> {
         // Checked before any file is opened, which the installed telemetry may be writing.
-        if Guard::is_installed() {
+        if Guard::is_installed() && !auto::shut_down() {
             return Err(SetupError::AlreadyInstalled);
         }
+        env::check_unicode(std::env::vars_os())?;
         let lookup = |name: &str| std::env::var(name).ok();
         let env = Env::new(&lookup);
         let capture = self.settings.capture;

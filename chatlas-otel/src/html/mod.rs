@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use self::page::Page;
 use self::spans::Spans;
 use crate::error::SetupError;
 use crate::file::private_file_options;
+use crate::guard::LocalFile;
 use crate::prices::Prices;
 
 /// The minimum time between two writes of the file.
@@ -48,11 +50,16 @@ struct Shared {
     changed: AtomicBool,
     /// Held by the thread that writes the file.
     writing: Mutex<()>,
+    /// The error of the last write.
+    failure: Mutex<Option<String>>,
+    /// Ends the thread that rewrites the file when it is dropped.
+    alive: Mutex<Option<Sender<()>>>,
 }
 
 impl Report {
     /// Creates a report, and writes it once to report errors early.
     pub(crate) fn create(path: &Path, prices: Prices) -> Result<Self, SetupError> {
+        let (alive, ended) = mpsc::channel();
         let shared = Arc::new(Shared {
             path: path.to_owned(),
             prices,
@@ -60,6 +67,8 @@ impl Report {
             spans: Mutex::default(),
             changed: AtomicBool::new(true),
             writing: Mutex::new(()),
+            failure: Mutex::default(),
+            alive: Mutex::new(Some(alive)),
         });
         shared.write().map_err(|error| SetupError::File {
             setting: "Telemetry::with_html".to_owned(),
@@ -69,7 +78,7 @@ impl Report {
         let weak = Arc::downgrade(&shared);
         let thread = thread::Builder::new().name("chatlas-otel-html".to_owned());
         // Without the thread, the report is only written at shutdown.
-        let _ = thread.spawn(move || rewrite_while_alive(&weak));
+        let _ = thread.spawn(move || rewrite_while_alive(&weak, &ended));
         Ok(Self { shared })
     }
 
@@ -79,20 +88,39 @@ impl Report {
         weak
     }
 
+    /// Returns the file, for the guard.
+    pub(crate) fn file(&self) -> Arc<dyn LocalFile> {
+        Arc::clone(&self.shared) as _
+    }
+
     fn write(&self) -> OTelSdkResult {
-        let failed = |error: io::Error| {
-            let path = self.shared.path.display();
-            OTelSdkError::InternalFailure(format!("cannot write the report {path}: {error}"))
-        };
-        self.shared.write().map_err(failed)
+        let written = self.shared.write().map_err(|error| {
+            format!("cannot write the report {}: {error}", self.shared.path.display())
+        });
+        *lock(&self.shared.failure) = written.clone().err();
+        written.map_err(OTelSdkError::InternalFailure)
     }
 }
 
-/// Rewrites the file at intervals until the report is dropped.
-fn rewrite_while_alive(report: &Weak<Shared>) {
+impl LocalFile for Shared {
+    fn close(&self) {
+        *self.spans() = Spans::default();
+        *lock(&self.alive) = None;
+    }
+
+    fn failure(&self) -> Option<String> {
+        lock(&self.failure).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Rewrites the file at intervals until the report is closed or dropped.
+fn rewrite_while_alive(report: &Weak<Shared>, ended: &Receiver<()>) {
     let mut pause = MIN_PAUSE;
-    loop {
-        thread::sleep(pause);
+    while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         let Some(shared) = report.upgrade() else { return };
         let start = Instant::now();
         // A full disk may have room later. The write at shutdown reports its error.
@@ -131,7 +159,7 @@ impl Keep for Shared {
 
 impl Shared {
     fn spans(&self) -> MutexGuard<'_, Spans> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.spans)
     }
 
     /// Writes the file if spans have ended since the last write. The file is replaced at the end,
@@ -143,30 +171,57 @@ impl Shared {
         }
         // A copy, so that threads that end spans do not wait for the disk.
         let spans = self.spans().clone();
-        let mut temporary = self.path.clone().into_os_string();
-        temporary.push(".part");
-        let written = private_file_options()
-            .write(true)
-            .truncate(true)
-            .open(&temporary)
-            .and_then(|file| {
-                // Keeps the permissions of an existing report. If that fails, only its owner can
-                // read the new one.
-                if let Ok(existing) = fs::metadata(&self.path) {
-                    let _ = file.set_permissions(existing.permissions());
-                }
-                let mut file = BufWriter::new(file);
-                let service = self.service.get().map_or("", String::as_str);
-                let page = Page { service, prices: &self.prices, spans: &spans, live: false };
-                page.write(&mut file)?;
-                file.flush()
-            })
-            .and_then(|()| fs::rename(&temporary, &self.path));
+        let page = |file: fs::File| {
+            let mut file = BufWriter::new(file);
+            let service = self.service.get().map_or("", String::as_str);
+            Page { service, prices: &self.prices, spans: &spans, live: false }.write(&mut file)?;
+            file.flush()
+        };
+        let path = self.target();
+        let written = if fs::metadata(&path).is_ok_and(|existing| !existing.is_file()) {
+            // A device or a pipe cannot be replaced.
+            private_file_options().write(true).open(&path).and_then(page)
+        } else {
+            replace(&path, page)
+        };
         if written.is_err() {
             self.changed.store(true, Ordering::Release);
         }
         written
     }
+
+    /// Returns the file. A symbolic link stays a link: its target is replaced.
+    fn target(&self) -> PathBuf {
+        let missing = |_| {
+            let target = fs::read_link(&self.path).unwrap_or_default();
+            let directory = self.path.parent().unwrap_or(Path::new(""));
+            if target.as_os_str().is_empty() { self.path.clone() } else { directory.join(target) }
+        };
+        fs::canonicalize(&self.path).unwrap_or_else(missing)
+    }
+}
+
+/// Replaces a file at once, or leaves it unchanged.
+fn replace(path: &Path, write: impl FnOnce(fs::File) -> io::Result<()>) -> io::Result<()> {
+    let mut temporary = path.to_owned().into_os_string();
+    temporary.push(".part");
+    let replaced = private_file_options()
+        .write(true)
+        .truncate(true)
+        .open(&temporary)
+        .and_then(|file| {
+            // Keeps the permissions of an existing report. If that fails, only its owner can read
+            // the new one.
+            if let Ok(existing) = fs::metadata(path) {
+                let _ = file.set_permissions(existing.permissions());
+            }
+            write(file)
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if replaced.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    replaced
 }
 
 #[cfg(test)]
