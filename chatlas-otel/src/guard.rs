@@ -267,7 +267,8 @@ impl Guard {
         if let Some(provider) = self.metrics.take() {
             jobs.push(job(move |timeout| provider.shutdown_with_timeout(timeout)));
         }
-        let results = self.losses.quiet().during(|| run(jobs, self.timeout));
+        self.losses.quiet().begin();
+        let results = run(jobs, self.timeout);
         let checked = self.check(&results, &self.losses.queued());
         self.files.iter().for_each(|file| file.close());
         if self.installed {

@@ -91,9 +91,14 @@ pub(crate) fn report(message: &dyn std::fmt::Display) {
 pub(crate) struct Quiet(Arc<AtomicUsize>);
 
 impl Quiet {
-    /// Runs a flush or shutdown.
-    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Begins a shutdown. Exports that are cancelled after it are no news.
+    pub(crate) fn begin(&self) {
         self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Runs a flush.
+    pub(crate) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.begin();
         let result = work();
         self.0.fetch_sub(1, Ordering::AcqRel);
         result

@@ -78,6 +78,13 @@ fn program() {
             Ok(_) => println!("set up"),
             Err(error) => println!("error: {error}"),
         },
+        "has no receiver" => {
+            let telemetry = chatlas::otel::init().unwrap();
+            span_with_text(10);
+            opentelemetry::global::meter("test").u64_counter("calls").build().add(1, &[]);
+            drop(telemetry);
+            std::thread::sleep(Duration::from_millis(500));
+        }
         "traces everything" => {
             let telemetry = chatlas::otel::init().unwrap();
             let tracer = telemetry.tracer_provider().unwrap().tracer("tracing");
@@ -209,6 +216,21 @@ fn standard_error_states_when_exports_fail_and_when_they_work_again() {
     lines.read_to_string(&mut line).unwrap();
     assert_eq!(line, "");
     child.wait().unwrap();
+}
+
+#[test]
+fn failures_during_a_shutdown_are_reported_once() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = command("has no receiver");
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{closed}"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    let expected = format!(
+        "chatlas::otel: telemetry was lost: 1 span, 1 metric export could not be sent to {closed}: \
+         Connection refused"
+    );
+    assert!(text.starts_with(&expected), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
 }
 
 /// Runs a program on a machine without certificates.

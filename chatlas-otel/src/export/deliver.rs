@@ -35,6 +35,7 @@ pub(super) enum Failure {
     /// The request is too large.
     TooLarge { reason: String },
     /// The request is too large, or a quota is exhausted.
+    #[cfg_attr(not(feature = "otel-grpc"), allow(dead_code))]
     MaybeTooLarge { reason: String },
     /// A retry will not succeed.
     Permanent { reason: String },

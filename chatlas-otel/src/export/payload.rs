@@ -19,6 +19,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 /// A request with the items of one signal.
 pub(crate) trait Payload: Message + Serialize + Send + Sized + 'static {
     /// The path of the gRPC method.
+    #[cfg_attr(not(feature = "otel-grpc"), allow(dead_code))]
     const METHOD: &'static str;
 
     /// Returns the number of spans, log records or data points.

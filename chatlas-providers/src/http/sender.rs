@@ -122,6 +122,7 @@ pub(crate) fn client_with(
 }
 
 /// Creates a client with these timeouts.
+#[cfg_attr(not(feature = "_tls"), allow(unused_variables))]
 fn build(
     connect_timeout: Duration,
     read_timeout: Duration,
