@@ -122,6 +122,15 @@ impl client::Decoder for Decoder {
         }
         Ok(())
     }
+
+    fn is_finished(&self) -> bool {
+        self.has_begun && self.stop_reason.is_some() && self.blocks.is_empty()
+    }
+
+    /// Some servers leave out the last event.
+    fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
+        if self.is_finished() { self.end_message(reply) } else { Err(client::truncated()) }
+    }
 }
 
 impl Decoder {
