@@ -390,7 +390,7 @@ mod grpc {
         many.block_on(async { tokio::spawn(async move { work() }).await }).unwrap();
         let kept = receiver.kept();
         assert_eq!(kept.len(), 3);
-        for (metadata, request) in kept.iter() {
+        for (metadata, request) in &kept {
             assert_eq!(metadata.get("x-team").unwrap(), "travel");
             assert_eq!(metadata.get("grpc-encoding").unwrap(), "gzip");
             let scope = &request.resource_spans[0].scope_spans[0];

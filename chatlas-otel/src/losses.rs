@@ -53,12 +53,12 @@ impl Account {
         self.health.failed(self.signal, QUEUE_FULL);
     }
 
-    /// Counts queued items that were delivered or lost.
+    /// Counts queued items that were delivered or lost. A loss is not reported on standard error.
     pub(crate) fn count_delivery(&self, delivery: &Delivery) {
         self.delivered.fetch_add(delivery.delivered, Ordering::Relaxed);
         self.failed.fetch_add(delivery.lost, Ordering::Relaxed);
         if delivery.lost > 0 {
-            self.note_failure(&delivery.reason, true);
+            self.note_failure(&delivery.reason);
         } else {
             self.health.recovered(self.signal);
         }
@@ -70,14 +70,19 @@ impl Account {
         let lost = u64::from(result.is_err());
         let reason = result.err().unwrap_or_default();
         self.count_delivery(&Delivery { delivered: 1 - lost, lost, reason });
+        if lost > 0 {
+            self.report_failure();
+        }
     }
 
-    /// Records why an export fails. If it is reported, standard error states it once.
-    pub(crate) fn note_failure(&self, reason: &str, is_reported: bool) {
+    /// Records why an export fails.
+    pub(crate) fn note_failure(&self, reason: &str) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-        if is_reported {
-            self.health.failed(self.signal, reason);
-        }
+    }
+
+    /// Reports the last failure on standard error, unless that was done before.
+    pub(crate) fn report_failure(&self) {
+        self.health.failed(self.signal, &self.reason());
     }
 
     /// Returns how many of the first `queued` items were lost, in addition to those that were not

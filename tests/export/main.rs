@@ -6,6 +6,9 @@ mod otlp;
 #[cfg(feature = "otel-grpc")]
 #[path = "../support/otlp_grpc.rs"]
 mod otlp_grpc;
+#[cfg(unix)]
+#[path = "../support/server.rs"]
+mod server;
 
 mod delivery;
 #[cfg(feature = "otel-grpc")]

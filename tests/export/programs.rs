@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use opentelemetry::trace::TracerProvider as _;
+use serde_json::json;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::otlp::Receiver;
 #[cfg(feature = "otel-grpc")]
 use super::otlp_grpc::GrpcReceiver;
+use super::server::{Answer, Server};
 use super::span_with_text;
 
 const PROGRAM: &str = "CHATLAS_TEST_PROGRAM";
@@ -248,7 +250,8 @@ fn plain_http_needs_no_certificates() {
     let receiver = Receiver::start();
     let url = receiver.url();
     let model = model();
-    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OPENAI_BASE_URL", &model)];
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OPENAI_BASE_URL", model.url())];
     let output = run_without_certificates("asks a model", &variables);
     assert!(output.contains("reply: Hello."), "{output}");
     assert!(!receiver.spans().is_empty());
@@ -267,30 +270,15 @@ fn https_without_certificates_is_an_error_that_names_the_cause() {
     assert!(output.contains("No CA certificates were loaded"), "{output}");
 }
 
-/// Starts a model server over plain HTTP that answers one request, and returns its URL.
-fn model() -> String {
-    use std::io::Write as _;
-
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut buffer = [0; 64 * 1024];
-        let _ = stream.read(&mut buffer).unwrap();
-        let text = r#"{"type": "output_text", "text": "Hello.", "annotations": []}"#;
-        let body = format!(
-            r#"{{"id": "resp_1", "object": "response", "status": "completed", "model": "gpt-4o",
-            "output": [{{"type": "message", "id": "msg_1", "role": "assistant",
-            "status": "completed", "content": [{text}]}}],
-            "usage": {{"input_tokens": 7, "output_tokens": 3}}}}"#
-        );
-        let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).unwrap();
-    });
-    url
+/// Starts a model server over plain HTTP.
+fn model() -> Server {
+    let text = json!({"type": "output_text", "text": "Hello.", "annotations": []});
+    let message = json!({"type": "message", "id": "msg_1", "role": "assistant",
+        "status": "completed", "content": [text]});
+    let response = json!({"id": "resp_1", "object": "response", "status": "completed",
+        "model": "gpt-4o", "output": [message],
+        "usage": {"input_tokens": 7, "output_tokens": 3}});
+    Server::start(vec![Answer::json(200, &response)])
 }
 
 /// <https://github.com/open-telemetry/opentelemetry-rust/issues/2877>

@@ -24,8 +24,9 @@ const MIN_REFUSED: usize = 16 * 1024;
 /// The delays before the first retry and between later ones.
 const MIN_DELAY: Duration = Duration::from_millis(100);
 const MAX_DELAY: Duration = Duration::from_secs(2);
-/// How long a request is retried before its failure is reported.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long exports fail before standard error states it. A program that ends sooner reports the loss
+/// itself.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ pub(super) enum Transport {
 }
 
 /// The result of a delivery.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Delivery {
     pub(crate) delivered: u64,
     pub(crate) lost: u64,
@@ -152,6 +153,14 @@ impl Courier {
         delivery
     }
 
+    /// Reports a loss on standard error, unless the program ends soon.
+    pub(super) async fn report(&self, delivery: &Delivery) {
+        if delivery.lost > 0 {
+            sleep(PATIENCE).await;
+            self.account.report_failure();
+        }
+    }
+
     /// Encodes a request, before compression.
     fn encode<P: Payload>(&self, payload: &mut P) -> serde_json::Result<Vec<u8>> {
         match &self.transport {
@@ -195,7 +204,10 @@ impl Courier {
                 Failure::MaybeTooLarge { .. } | Failure::Permanent { .. } => return Err(failure),
             };
             let pause = after.unwrap_or_default().max(delay).saturating_add(jitter());
-            self.account.note_failure(&reason, start.elapsed() >= PATIENCE);
+            self.account.note_failure(&reason);
+            if start.elapsed() >= PATIENCE {
+                self.account.report_failure();
+            }
             if end.saturating_duration_since(Instant::now()) <= pause {
                 return Err(Failure::Permanent { reason });
             }

@@ -49,6 +49,8 @@ impl PushMetricExporter for OtlpMetrics {
         };
         let delivery = Delivery { delivered: 1 - lost, lost, reason };
         self.account.count_delivery(&delivery);
+        let (courier, outcome) = (Arc::clone(&self.courier), delivery.clone());
+        self.runtime.spawn(async move { courier.report(&outcome).await });
         if lost == 0 { Ok(()) } else { Err(OTelSdkError::InternalFailure(delivery.reason)) }
     }
 

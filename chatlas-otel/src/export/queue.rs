@@ -210,6 +210,9 @@ impl<T: Item> Export<T> {
         };
         let delivery = courier.deliver(payload, settings.timeout).await;
         account.count_delivery(&delivery);
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        shared.courier.report(&delivery).await;
     }
 }
 
