@@ -1,7 +1,7 @@
 //! Builds the tracer, meter and logger provider of the SDK from the settings and the environment.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chatlas_core::telemetry::Capture;
@@ -23,7 +23,7 @@ use crate::env::Env;
 use crate::error::SetupError;
 use crate::file::{OtlpFile, OtlpLines};
 use crate::guard::{Guard, SHUTDOWN_TIMEOUT};
-use crate::html::{Evaluations, Keep, Report};
+use crate::html::Report;
 use crate::json::JsonLines;
 use crate::limits::{Limited, LimitedEvents, Limits};
 use crate::losses::CountedExporter;
@@ -64,8 +64,6 @@ pub(crate) struct Settings {
     pub(crate) metric_readers: Vec<Add<MeterProviderBuilder>>,
     pub(crate) log_processors: Vec<Add<LoggerProviderBuilder>>,
     pub(crate) shutdown_timeout: Duration,
-    /// The reports, which show evaluations.
-    pub(crate) evaluations: Vec<Weak<dyn Keep>>,
     /// Flushes when a thread ends, if no guard does.
     pub(crate) thread_end_processor: Option<Box<dyn SpanProcessor>>,
 }
@@ -94,7 +92,6 @@ impl Default for Settings {
             metric_readers: Vec::new(),
             log_processors: Vec::new(),
             shutdown_timeout: SHUTDOWN_TIMEOUT,
-            evaluations: Vec::new(),
             thread_end_processor: None,
         }
     }
@@ -170,8 +167,13 @@ impl Settings {
         };
         let custom = std::mem::take(&mut self.span_processors);
         let receives_events = !self.log_processors.is_empty();
+        #[cfg(feature = "live")]
+        let live = self.live.is_some();
+        #[cfg(not(feature = "live"))]
+        let live = false;
         guard.feedback_spans = self.console
             || console
+            || live
             || !self.reports.is_empty()
             || (!custom.is_empty() && !receives_events)
             || targets.iter().any(|target| !with_events.contains(&target.receiver()));
@@ -192,13 +194,11 @@ impl Settings {
         for path in &self.reports {
             let report = Report::create(path, self.prices.clone())?;
             guard.files.push(report.file());
-            self.evaluations.push(report.evaluations());
             processors.push(Box::new(report));
         }
         #[cfg(feature = "live")]
         if let Some(address) = self.live.take() {
             let live = crate::live::Live::start(&address, self.prices.clone())?;
-            self.evaluations.push(live.evaluations());
             guard.live_url = Some(live.url().clone());
             processors.push(Box::new(live));
         }
@@ -287,10 +287,6 @@ impl Settings {
         if processors.is_empty() {
             // Without a receiver of events, evaluations are recorded as spans.
             return Ok(None);
-        }
-        if !self.evaluations.is_empty() {
-            let reports = Evaluations::new(std::mem::take(&mut self.evaluations));
-            processors.push(add_processor(reports));
         }
         let builder = SdkLoggerProvider::builder()
             .with_resource(shared.resource.clone())

@@ -452,7 +452,7 @@ fn any_operation_is_shown_with_readable_attributes_and_events() {
 }
 
 #[test]
-fn feedback_as_an_event_reaches_the_report() {
+fn feedback_reaches_the_report_once_beside_a_receiver_of_events() {
     if chromium().is_none() {
         return;
     }
@@ -471,6 +471,8 @@ fn feedback_as_an_event_reaches_the_report() {
     telemetry.shutdown().unwrap();
     let shown = dom(&page, "");
     assert!(shown.contains("▲ up") && shown.contains("Right gate"), "{shown}");
+    let recorded = std::fs::read_to_string(&page).unwrap();
+    assert_eq!(recorded.matches("Right gate").count(), 1);
     std::fs::remove_file(page).unwrap();
     std::fs::remove_file(file).unwrap();
 }

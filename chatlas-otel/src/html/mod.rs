@@ -1,7 +1,6 @@
 //! Writes a report of all traces as one self-contained HTML file. The page (`page/`) is the same for
 //! every report. It contains the spans as JSON, and draws them when it is opened.
 
-mod evaluations;
 pub(crate) mod page;
 pub(crate) mod record;
 pub(crate) mod spans;
@@ -20,7 +19,6 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-pub(crate) use self::evaluations::{Evaluations, Keep};
 use self::page::Page;
 use self::spans::Spans;
 use crate::error::SetupError;
@@ -80,12 +78,6 @@ impl Report {
         // Without the thread, the report is only written at shutdown.
         let _ = thread.spawn(move || rewrite_while_alive(&weak, &ended));
         Ok(Self { shared })
-    }
-
-    /// Returns the report as the destination of evaluations.
-    pub(crate) fn evaluations(&self) -> Weak<dyn Keep> {
-        let weak: Weak<Shared> = Arc::downgrade(&self.shared);
-        weak
     }
 
     /// Returns the file, for the guard.
@@ -150,14 +142,12 @@ impl SpanProcessor for Report {
     }
 }
 
-impl Keep for Shared {
+impl Shared {
     fn keep(&self, json: String) {
         self.spans().push(json);
         self.changed.store(true, Ordering::Release);
     }
-}
 
-impl Shared {
     fn spans(&self) -> MutexGuard<'_, Spans> {
         lock(&self.spans)
     }

@@ -1,17 +1,14 @@
-//! Spans and evaluations as JSON, in the format of `page/model.js`.
+//! Spans as JSON, in the format of `page/model.js`.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use chatlas_core::telemetry::names::event;
-use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{SpanId, Status};
-use opentelemetry_sdk::logs::SdkLogRecord;
 use opentelemetry_sdk::trace::SpanData;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::page::escape;
 use crate::facts::{Facts, Kind};
-use crate::json::{any_value, attributes, nanos};
+use crate::json::{attributes, nanos};
 use crate::prices::Prices;
 
 fn micros(duration: Duration) -> u64 {
@@ -90,26 +87,4 @@ fn record(span: &SpanData, facts: Facts, more: [(&str, Value); 1]) -> Value {
     put("events", (!events.is_empty()).then(|| events.into()));
     put("links", (!links.is_empty()).then(|| links.into()));
     json
-}
-
-/// Returns the evaluation that an event records, or `None` if it records none or refers to no span.
-pub(crate) fn evaluation(record: &SdkLogRecord) -> Option<String> {
-    if record.event_name() != Some(event::EVALUATION) {
-        return None;
-    }
-    let judged = record.trace_context()?;
-    let pairs = record.attributes_iter();
-    let attributes: Map<String, Value> =
-        pairs.map(|(key, value): &(_, AnyValue)| (key.to_string(), any_value(value))).collect();
-    let time = record.timestamp().or(record.observed_timestamp()).unwrap_or_else(SystemTime::now);
-    Some(escape(&json!({
-        "trace": judged.trace_id.to_string(),
-        "id": "",
-        "parent": judged.span_id.to_string(),
-        "name": event::EVALUATION,
-        "kind": "other",
-        "start": nanos(time) / 1_000,
-        "duration": 0,
-        "attributes": attributes,
-    })))
 }

@@ -7,7 +7,7 @@ mod store;
 
 use std::fmt;
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use self::server::Server;
 use self::store::Store;
 use crate::error::SetupError;
-use crate::html::{Keep, record};
+use crate::html::record;
 use crate::prices::Prices;
 
 /// The setting that errors name.
@@ -62,12 +62,6 @@ impl Live {
     /// Returns the URL of the page.
     pub(crate) fn url(&self) -> &Url {
         &self.url
-    }
-
-    /// Returns the page as the destination of evaluations.
-    pub(crate) fn evaluations(&self) -> Weak<dyn Keep> {
-        let weak: Weak<Store> = Arc::downgrade(&self.store);
-        weak
     }
 }
 

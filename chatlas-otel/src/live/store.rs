@@ -8,7 +8,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 use tokio::sync::watch;
 
-use crate::html::Keep;
 use crate::html::page::Page;
 use crate::html::spans::Spans;
 use crate::prices::Prices;
@@ -100,6 +99,11 @@ impl Store {
         self.keep(json);
     }
 
+    fn keep(&self, json: String) {
+        self.state().spans.push(json);
+        self.changes.send_replace(());
+    }
+
     /// Returns the page without spans: it receives them as events.
     pub(super) fn page(&self) -> Vec<u8> {
         let service = self.service.get().map_or("", String::as_str);
@@ -128,13 +132,6 @@ impl Store {
             let _ = write!(events, "id: {number}\nevent: span\ndata: {json}\n\n");
         }
         events
-    }
-}
-
-impl Keep for Store {
-    fn keep(&self, json: String) {
-        self.state().spans.push(json);
-        self.changes.send_replace(());
     }
 }
 
