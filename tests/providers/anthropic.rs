@@ -98,11 +98,13 @@ async fn valid_stream_is_a_reply() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stream_without_its_last_event_is_truncated() {
-    for body in [begin(), begin() + &finish("end_turn")] {
-        let error = failed_stream(Answer::events(body)).await;
-        assert_eq!(error.kind(), Kind::TruncatedStream);
-    }
+async fn stream_without_a_stop_reason_is_truncated() {
+    let error = failed_stream(Answer::events(begin())).await;
+    assert_eq!(error.kind(), Kind::TruncatedStream);
+    // Some gateways omit the last event.
+    let server = Server::start(vec![Answer::events(begin() + &finish("end_turn"))]);
+    let (_, reply) = read_stream(&mut Chat::new(model(&server))).await;
+    assert_eq!(reply.expect("an answer").text(), "Hello");
     let error = failed_stream(Answer::events(begin()).truncated()).await;
     assert_eq!(error.kind(), Kind::TruncatedStream);
 }

@@ -135,6 +135,7 @@ pub(super) struct Counts<'a> {
     cached_content_token_count: Count,
     candidates_token_count: Count,
     thoughts_token_count: Count,
+    total_token_count: Count,
     #[serde(borrow)]
     prompt_tokens_details: List<Detail<'a>>,
     tool_use_prompt_tokens_details: List<Detail<'a>>,
@@ -150,7 +151,7 @@ struct Detail<'a> {
     token_count: Count,
 }
 
-/// The token counts so far. A chunk may leave out counts of the chunks before.
+/// The token counts so far. Counts are cumulative, and a chunk may leave out some.
 #[derive(Default)]
 pub(super) struct Tally {
     prompt: Tokens,
@@ -158,6 +159,7 @@ pub(super) struct Tally {
     cached: Tokens,
     candidates: Tokens,
     thoughts: Option<u64>,
+    total: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -168,29 +170,31 @@ struct Tokens {
 
 impl Tokens {
     fn update(&mut self, count: Count, details: &List<Detail<'_>>) {
-        self.count = count.0.or(self.count);
-        if !details.0.is_empty() {
-            self.by_modality = by_modality(&details.0);
+        if count.0 >= self.count {
+            self.count = count.0;
+            if !details.0.is_empty() {
+                self.by_modality = by_modality(&details.0);
+            }
         }
     }
 }
 
 impl Tally {
+    /// Adds a later report: of each count, the largest report is final.
     pub(super) fn update(&mut self, counts: &Counts<'_>) {
         self.prompt.update(counts.prompt_token_count, &counts.prompt_tokens_details);
         self.tool_prompt
             .update(counts.tool_use_prompt_token_count, &counts.tool_use_prompt_tokens_details);
         self.cached.update(counts.cached_content_token_count, &counts.cache_tokens_details);
         self.candidates.update(counts.candidates_token_count, &counts.candidates_tokens_details);
-        self.thoughts = counts.thoughts_token_count.0.or(self.thoughts);
+        self.thoughts = self.thoughts.max(counts.thoughts_token_count.0);
+        self.total = self.total.max(counts.total_token_count.0);
     }
 
-    /// Returns the counts in the terms of the conventions: Google counts the input of its own tools
-    /// beside the prompt, and the thoughts beside the answer.
+    /// Returns the counts in the terms of the conventions.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = Usage::default();
-        usage.input_tokens = sum(self.prompt.count, self.tool_prompt.count);
-        usage.output_tokens = sum(self.candidates.count, self.thoughts);
+        (usage.input_tokens, usage.output_tokens) = self.sums();
         usage.cache_read_tokens = self.cached.count;
         usage.reasoning_tokens = self.thoughts;
         usage.input_by_modality = self.prompt.by_modality;
@@ -198,6 +202,25 @@ impl Tally {
         usage.output_by_modality = self.candidates.by_modality;
         usage.cache_read_by_modality = self.cached.by_modality;
         usage
+    }
+
+    /// Returns the input and the output. Google counts the input of its own tools beside the prompt,
+    /// and the thoughts beside the answer; gateways may include them, or report the thoughts in the
+    /// total alone. The total decides.
+    fn sums(&self) -> (Option<u64>, Option<u64>) {
+        let (prompt, answer) = (self.prompt.count, self.candidates.count);
+        let all_input = sum(prompt, self.tool_prompt.count);
+        let all_output = sum(answer, self.thoughts);
+        let Some(total) = self.total else { return (all_input, all_output) };
+        let possible =
+            [(all_input, all_output), (all_input, answer), (prompt, all_output), (prompt, answer)];
+        let fits =
+            |(input, output): &(Option<u64>, Option<u64>)| sum(*input, *output) == Some(total);
+        if let Some(counts) = possible.into_iter().find(fits) {
+            return counts;
+        }
+        let rest = all_input.and_then(|input| total.checked_sub(input));
+        (all_input, if answer.is_some() { all_output.max(rest) } else { all_output })
     }
 }
 
