@@ -14,4 +14,6 @@ mod calls;
 mod counts;
 mod errors;
 mod requests;
+mod secrets;
 mod streams;
+mod vendor_streams;

@@ -12,7 +12,7 @@ use http_body::Body as _;
 use reqwest::{Body, Response};
 
 use super::{Decoder, Reply, malformed, with_request_id};
-use crate::http::{Secrets, broken_off};
+use crate::http::{Deadline, Secrets, broken_off};
 
 /// The maximum length of an event, and of a complete body. Images and audio are inside JSON.
 pub(crate) const MAX_EVENT: usize = 32 << 20;
@@ -63,6 +63,7 @@ pub(super) struct Incoming<D, F> {
     is_read: bool,
     error: Option<ProviderError>,
     wait_for_end: Option<Pin<Box<tokio::time::Sleep>>>,
+    deadline: Option<(Deadline, Pin<Box<tokio::time::Sleep>>)>,
     secrets: Secrets,
     request_id: Option<String>,
 }
@@ -84,9 +85,16 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
             is_read: false,
             error: None,
             wait_for_end: None,
+            deadline: None,
             secrets,
             request_id,
         }
+    }
+
+    /// Sets the time by which the reply has to be complete.
+    pub(super) fn with_deadline(mut self, deadline: Option<Deadline>) -> Self {
+        self.deadline = deadline.map(|deadline| (deadline, deadline.timer()));
+        self
     }
 
     /// Reads from the body, or from the piece of it that has arrived.
@@ -94,6 +102,11 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
         let Self { framing, decoder, reply, piece, .. } = self;
         if !piece.is_empty() {
             return Poll::Ready(framing.feed(piece, &mut |frame| decoder.event(frame, reply)));
+        }
+        if let Some((deadline, timer)) = &mut self.deadline
+            && timer.as_mut().poll(task).is_ready()
+        {
+            return Poll::Ready(Err(deadline.error()));
         }
         Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(task)) {
             Some(Ok(frame)) => {

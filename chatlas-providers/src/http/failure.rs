@@ -18,6 +18,8 @@ pub(super) struct SendError {
 enum SendErrorKind {
     Timeout,
     Connect,
+    /// The connection closed after it had been opened.
+    Closed,
     /// The request is invalid.
     Request,
     Other,
@@ -28,12 +30,17 @@ impl SendError {
         Self { kind: kind(error), cause: root_cause(error), may_pass: !is_untrusted(error) }
     }
 
+    /// Creates the error of an attempt that is not answered before the deadline.
+    pub(super) fn timeout() -> Self {
+        Self { kind: SendErrorKind::Timeout, cause: String::new(), may_pass: false }
+    }
+
     /// Returns the value of `error.type`.
     pub(super) fn error_type(&self) -> &'static str {
         match self.kind {
             SendErrorKind::Timeout => "timeout",
             SendErrorKind::Connect => "connect",
-            SendErrorKind::Request | SendErrorKind::Other => "_OTHER",
+            SendErrorKind::Closed | SendErrorKind::Request | SendErrorKind::Other => "_OTHER",
         }
     }
 
@@ -49,6 +56,13 @@ impl SendError {
             SendErrorKind::Timeout => {
                 (ProviderErrorKind::Timeout, format!("{host} did not answer in time"))
             }
+            SendErrorKind::Closed => (
+                ProviderErrorKind::Connection,
+                format!(
+                    "the connection to {host} broke before a response: {cause}; the server may \
+                     have processed the request"
+                ),
+            ),
             SendErrorKind::Request => (
                 ProviderErrorKind::InvalidRequest,
                 format!("the request to {host} could not be made: {cause}"),
@@ -96,7 +110,7 @@ fn kind(error: &(dyn Error + 'static)) -> SendErrorKind {
             _ if error.is_timeout() => SendErrorKind::Timeout,
             _ if error.is_connect() => SendErrorKind::Connect,
             _ if error.is_builder() => SendErrorKind::Request,
-            _ => SendErrorKind::Other,
+            _ => SendErrorKind::Closed,
         };
     }
     let io = chain(error).find_map(|error| error.downcast_ref::<io::Error>());

@@ -14,6 +14,16 @@ use crate::anthropic::request::OUTPUT_TOOL;
 use crate::client::json::{self, Maybe};
 use crate::client::{CallPiece, ChoiceMut, Frame, Reply, malformed, truncated};
 
+/// The types of the events that are read.
+const EVENTS: [&str; 6] = [
+    "contentBlockDelta",
+    "contentBlockStart",
+    "contentBlockStop",
+    "messageStart",
+    "messageStop",
+    "metadata",
+];
+
 /// Makes a reply of a response or of the events of a stream.
 pub(in crate::bedrock) struct Decoder {
     /// The vendor whose items these are.
@@ -84,6 +94,9 @@ impl Decoder {
         frame: Frame<'_>,
         reply: &mut Reply,
     ) -> Result<(), ProviderError> {
+        if !EVENTS.contains(&frame.kind) {
+            return Ok(());
+        }
         let mut repaired = String::new();
         let Maybe(event) = json::read::<Maybe<Event<'_>>>(frame.data, &mut repaired)?;
         let event = event.unwrap_or_default();
