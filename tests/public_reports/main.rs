@@ -10,6 +10,7 @@ mod support {
     pub mod timeout;
 }
 
+mod call_pieces;
 mod calls;
 mod counts;
 mod errors;

@@ -162,7 +162,8 @@ fn odd_deltas() -> Vec<Value> {
 fn odd_chunks() -> Vec<Value> {
     let chunk = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
     vec![
-        chunk(json!({"content": [{"type": "thinking", "thinking": ["a"]}, {"x": "b"}]})),
+        chunk(json!({"content": [{"type": "thinking", "thinking": ["a"]}]})),
+        chunk(json!({"content": [{"x": "b"}]})),
         chunk(json!({"reasoning_details": [3, {"type": "reasoning.text", "text": "a"}]})),
         chunk(
             json!({"tool_calls": [{"index": 0, "id": "t", "function": {"name": "count", "arguments": {}}}]}),

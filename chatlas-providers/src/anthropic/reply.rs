@@ -140,6 +140,10 @@ impl client::Decoder for Decoder {
         Ok(())
     }
 
+    fn is_finished(&self) -> bool {
+        self.has_stopped
+    }
+
     /// A reply that has stopped is complete: some gateways omit `message_stop`.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
         if self.has_stopped { self.end_message(reply) } else { Err(truncated()) }

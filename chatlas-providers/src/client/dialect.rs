@@ -178,6 +178,13 @@ pub trait Decoder: Send + Unpin + 'static {
     /// Reads an event of a streamed reply. The last one calls `Reply::end`.
     fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError>;
 
+    /// Returns whether the model has finished, so that only token counts or the end of the stream may
+    /// follow. Some servers never send that end: the client then calls [`end`](Self::end) shortly
+    /// after the last event.
+    fn is_finished(&self) -> bool {
+        false
+    }
+
     /// Is called at the end of a body whose reply has not ended. Fails, or calls `Reply::end`.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
         let _ = reply;

@@ -10,12 +10,15 @@ mod choice;
 mod decode;
 mod dialect;
 mod endpoint;
+pub(crate) mod failures;
 pub(crate) mod fields;
 pub(crate) mod json;
 mod provider;
 mod reply;
 mod settings;
 mod sse;
+pub(crate) mod surrogates;
+mod tokens;
 mod tools;
 mod wire;
 
@@ -29,6 +32,7 @@ pub(crate) use decode::MAX_EVENT;
 pub(crate) use dialect::truncated;
 pub(crate) use endpoint::set_header;
 pub use endpoint::{KeyIn, KeyNeeded};
+pub(crate) use tokens::TokenCounts;
 use wire::Wire;
 
 pub(crate) use crate::http::malformed;

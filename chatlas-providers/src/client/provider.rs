@@ -1,5 +1,6 @@
 //! The operations of a client.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,13 +11,14 @@ use chatlas_macros::provider;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response, Url};
 
-use super::decode::Incoming;
+use super::decode::{Incoming, read_events};
 use super::{
     Call, Client, Decoder as _, Dialect, Framing as _, KeyIn, MAX_EVENT, Operation, Reply,
-    ReplyHead, with_request_id,
+    ReplyHead, surrogates, with_request_id,
 };
 use crate::http::{
-    Deadline, Outgoing, Secrets, complete_before, content_type, malformed, read_body, send,
+    Deadline, Outgoing, Secrets, broken_off, complete_before, content_type, html_title, malformed,
+    read_body, send,
 };
 
 /// The maximum number of pages of a list of models.
@@ -25,6 +27,8 @@ const MAX_PAGES: usize = 100;
 /// A response with a success status.
 struct Answer {
     response: Response,
+    /// The part of the body that has been read.
+    first: Bytes,
     /// The strings that no error message may contain.
     secrets: Secrets,
     request_id: Option<String>,
@@ -37,10 +41,27 @@ impl Answer {
             .map_err(|error| self.secrets.hide(with_request_id(error, self.request_id.as_deref())))
     }
 
+    /// Reads the first bytes of the body that are not white space.
+    async fn begin(&mut self) -> Result<(), ProviderError> {
+        while self.first.trim_ascii().is_empty() {
+            let piece = self.response.chunk().await.map_err(|error| broken_off(&error));
+            match self.shown(piece)? {
+                Some(piece) => self.first = piece,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     /// Reads the complete body.
     async fn body(&mut self) -> Result<Vec<u8>, ProviderError> {
-        let body = read_body(&mut self.response, MAX_EVENT).await;
-        self.shown(body)
+        let rest = read_body(&mut self.response, MAX_EVENT).await;
+        let rest = self.shown(rest)?;
+        let body = if self.first.is_empty() { rest } else { [&self.first[..], &rest].concat() };
+        Ok(match surrogates::replaced(&body) {
+            Cow::Owned(replaced) => replaced,
+            Cow::Borrowed(_) => body,
+        })
     }
 }
 
@@ -117,7 +138,7 @@ impl<D: Dialect> Client<D> {
         match send(&endpoint.http, &connection.sender, outgoing, &secrets, &explain).await {
             Ok(response) => {
                 let request_id = request_id(response.headers());
-                Ok(Answer { response, secrets, request_id })
+                Ok(Answer { response, first: Bytes::new(), secrets, request_id })
             }
             Err(error) => {
                 if let (Some(tokens), Some(token), Some(401)) =
@@ -143,9 +164,19 @@ impl<D: Dialect> Client<D> {
         let mut decoder = self.dialect.decoder(&head, Some(request));
         let body = answer.body().await?;
         let mut reply = Reply::complete();
-        let result = decoder.complete(&body, &mut reply);
-        answer.shown(result)?;
-        Ok(reply.into_completion())
+        let result = if D::Framing::begins(&body) {
+            read_events::<_, D::Framing>(body, &mut decoder, &mut reply)
+        } else {
+            decoder.complete(&body, &mut reply)
+        };
+        match answer.shown(result) {
+            Ok(()) => Ok(reply.into_completion()),
+            Err(error) if error.partial().is_some() => Err(error),
+            Err(error) => Err(match reply.into_partial() {
+                Some(partial) => error.with_partial(partial),
+                None => error,
+            }),
+        }
     }
 }
 
@@ -167,23 +198,34 @@ impl<D: Dialect> chatlas_core::Provider for Client<D> {
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
         let deadline = self.endpoint.http.deadline();
         complete_before(deadline, async {
-            let answer = self.send(Operation::Stream, Some(&request), None, deadline).await?;
+            let mut answer = self.send(Operation::Stream, Some(&request), None, deadline).await?;
             let kind = content_type(&answer.response);
-            if kind == D::Framing::CONTENT_TYPE {
-                let Answer { response, secrets, request_id } = answer;
+            let is_stream = kind == D::Framing::CONTENT_TYPE || {
+                // Some servers send events as another media type, or without one.
+                answer.begin().await?;
+                D::Framing::begins(&answer.first)
+            };
+            if is_stream {
+                let Answer { response, first, secrets, request_id } = answer;
                 let head = self.head(response.status().as_u16(), response.headers());
                 let decoder = self.dialect.decoder(&head, Some(&request));
-                let incoming =
-                    Incoming::<D::Decoder, D::Framing>::new(response, decoder, secrets, request_id);
-                Ok(CompletionStream::accumulating(incoming.with_deadline(deadline)))
-            } else if kind == "application/json" {
-                // A server that does not stream sends a complete reply.
-                Ok(CompletionStream::from_completion(self.complete(answer, &request).await?))
-            } else {
-                answer.shown(Err(malformed(&format!(
-                    "an event stream was requested, but the content type is `{kind}`"
-                ))))
+                let incoming = Incoming::<D::Decoder, D::Framing>::new(
+                    first, response, decoder, secrets, request_id,
+                );
+                return Ok(CompletionStream::accumulating(incoming.with_deadline(deadline)));
             }
+            if kind == "application/json"
+                || matches!(answer.first.trim_ascii_start(), [b'{' | b'[', ..])
+            {
+                // A server that does not stream sends a complete reply.
+                let completion = self.complete(answer, &request).await?;
+                return Ok(CompletionStream::from_completion(completion));
+            }
+            let page = html_title(&String::from_utf8_lossy(&answer.first));
+            let page = page.map(|page| format!(": {page}")).unwrap_or_default();
+            answer.shown(Err(malformed(&format!(
+                "an event stream was requested, but the content type is `{kind}`{page}"
+            ))))
         })
         .await
     }

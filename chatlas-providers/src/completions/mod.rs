@@ -5,12 +5,13 @@
 //! `quirks` is how vendors differ, `error` and `models` serve the Responses API, too.
 
 pub(crate) mod error;
+mod finish;
 pub(crate) mod models;
 pub(crate) mod parts;
 mod quirks;
 mod reply;
 mod request;
-mod usage;
+pub(crate) mod usage;
 mod wire;
 
 use chatlas_core::provider::Vendor;

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use chatlas_core::content::{
     Content, Media, MediaSource, Replay, ServerTool, Text, Thinking, ToolRequest,
 };
-use chatlas_core::{FinishReason, ProviderError, ProviderErrorKind, Usage};
+use chatlas_core::turn::Modalities;
+use chatlas_core::{FinishReason, ProviderError, ProviderErrorKind};
 use serde_json::{Value, json};
 
 use super::media::server_tool;
 use super::sources::Sources;
-use super::wire::{Call, Candidate, Chunk, Part, Tally};
+use super::wire::{Call, Candidate, Chunk, Part};
 use super::{call_id, error};
 use crate::client::json::{List, Maybe, read};
-use crate::client::{self, ChoiceMut, Frame, Reply};
+use crate::client::{self, ChoiceMut, Frame, Reply, TokenCounts};
 use crate::http::malformed;
 
 /// Reads one reply.
@@ -21,7 +22,8 @@ pub struct Decoder {
     vendor: &'static str,
     /// By index.
     candidates: BTreeMap<usize, Progress>,
-    tally: Tally,
+    tokens: TokenCounts,
+    cached_by_modality: Modalities,
     /// The number of calls so far.
     calls: usize,
 }
@@ -39,11 +41,15 @@ impl client::Decoder for Decoder {
         if frame.data.trim_ascii() == b"[DONE]" { Ok(()) } else { self.chunks(frame.data, reply) }
     }
 
+    fn is_finished(&self) -> bool {
+        let is_finished = |candidate: &Progress| candidate.finish_reason.is_some();
+        !self.candidates.is_empty() && self.candidates.values().all(is_finished)
+    }
+
     /// The protocol has no last event: a reply is complete if each of its candidates has a finish
     /// reason.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
-        let is_unfinished = |candidate: &Progress| candidate.finish_reason.is_none();
-        if self.candidates.is_empty() || self.candidates.values().any(is_unfinished) {
+        if !self.is_finished() {
             return Err(client::truncated());
         }
         self.finish(reply)?;
@@ -54,7 +60,13 @@ impl client::Decoder for Decoder {
 
 impl Decoder {
     pub(super) fn new(vendor: &'static str) -> Self {
-        Self { vendor, candidates: BTreeMap::new(), tally: Tally::default(), calls: 0 }
+        Self {
+            vendor,
+            candidates: BTreeMap::new(),
+            tokens: TokenCounts::default(),
+            cached_by_modality: Modalities::default(),
+            calls: 0,
+        }
     }
 
     /// Reads a chunk, or a list of chunks.
@@ -76,11 +88,15 @@ impl Decoder {
         }
         // Before the contents and the error: the tokens are billed even if the reply fails.
         if let Some(counts) = &chunk.usage_metadata.0 {
-            self.tally.update(counts);
-            reply.set_usage(self.tally.usage());
+            self.tokens.merge(counts.tokens());
+            self.cached_by_modality =
+                counts.cached_by_modality().unwrap_or(self.cached_by_modality);
+            let mut usage = self.tokens.usage();
+            usage.cache_read_by_modality = self.cached_by_modality;
+            reply.set_usage(usage);
         }
         if let Some(error) = chunk.error.and_then(error::reported) {
-            let has_counts = self.tally.usage() != Usage::default();
+            let has_counts = self.tokens != TokenCounts::default();
             return Err(if has_counts { error.with_partial(reply.to_partial()) } else { error });
         }
         if let Some(feedback) = &chunk.prompt_feedback.0

@@ -15,7 +15,9 @@ mod token;
 mod url;
 
 pub(crate) use attempts::{Outgoing, send};
-pub(crate) use body::{broken_off, content_type, malformed, one_line, read_body, snippet};
+pub(crate) use body::{
+    broken_off, content_type, html_title, malformed, one_line, read_body, snippet,
+};
 pub(crate) use deadline::{Deadline, complete_before};
 pub use options::HttpOptions;
 pub(crate) use secret::{Secret, Secrets};

@@ -38,6 +38,8 @@ impl Secrets {
     const SHORTEST_KEY: usize = 4;
     /// Most header values are words, which errors may use.
     const SHORTEST_HEADER: usize = 16;
+    /// A shorter key may be the name of a field, such as `message`.
+    const SHORTEST_IN_NAME: usize = 12;
 
     pub(crate) fn new<'a>(
         keys: impl Iterator<Item = &'a Secret>,
@@ -82,8 +84,7 @@ impl Secrets {
     }
 
     /// Removes the secrets from a body, before it is truncated: the beginning of a key would not be
-    /// recognised. In JSON only the strings
-    /// and the names of fields are searched, so that a key which is a common word does
+    /// recognised. In JSON only the strings and the names of fields are searched, so that a key which is a common word does
     /// not change its structure.
     pub(crate) fn hide_in_body(&self, body: &str) -> String {
         match serde_json::from_str(body) {
@@ -102,12 +103,18 @@ impl Secrets {
             Value::Object(map) => {
                 let fields = std::mem::take(map).into_iter().map(|(name, mut json)| {
                     self.hide_in_json(&mut json);
-                    (self.hide_in(&name), json)
+                    (self.hide_in_name(&name), json)
                 });
                 *map = fields.collect();
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+
+    /// Removes the secrets from the name of a field, except for those that may be one.
+    fn hide_in_name(&self, name: &str) -> String {
+        let long = self.0.iter().filter(|secret| secret.0.len() >= Self::SHORTEST_IN_NAME);
+        long.fold(name.to_owned(), |name, secret| encoded::replace(&name, &secret.0))
     }
 
     /// Removes the secrets from a text.

@@ -258,7 +258,13 @@ fn unknown_and_invalid_values_are_skipped() {
     let mut events = strange.to_vec();
     events.push(end("completed", &output));
     let events = streamed(&events).unwrap();
-    let [CompletionEvent::Usage(_), CompletionEvent::Done(done)] = events.as_slice() else {
+    let [
+        CompletionEvent::Text(_),
+        CompletionEvent::Content(Content::Citation(_)),
+        CompletionEvent::Usage(_),
+        CompletionEvent::Done(done),
+    ] = events.as_slice()
+    else {
         panic!("{events:?}")
     };
     assert_eq!(done.contents, [Content::text("ok"), Content::Citation(Citation::default())]);
