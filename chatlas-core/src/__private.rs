@@ -92,7 +92,7 @@ const fn same(a: &str, b: &str) -> bool {
 }
 
 /// Returns the set of tools whose names [`assert_not_among`] has checked.
-pub const fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
+pub fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
     ToolSet::from_distinct(tools)
 }
 

@@ -13,8 +13,10 @@ mod support {
 mod call_pieces;
 mod calls;
 mod counts;
+mod cut_calls;
 mod errors;
 mod requests;
+mod runtime;
 mod secrets;
 mod streams;
 mod vendor_streams;

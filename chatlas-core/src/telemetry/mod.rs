@@ -35,6 +35,7 @@ pub(crate) mod tool_direct;
 pub(crate) mod traced;
 mod writer;
 
+pub(crate) use attributes::coerced;
 pub use capture::{
     CAPTURE_VARIABLE, Capture, CapturedContent, ContentKind, DEFAULT_CAPTURE_LIMIT,
     set_default_capture,

@@ -135,7 +135,8 @@ where
         self.spec.definition()
     }
 
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Outcome> {
+    fn call(&self, mut call: ToolCall) -> BoxFuture<'_, Outcome> {
+        call.coerce(&self.definition().parameters);
         (self.call)(call)
     }
 }

@@ -41,15 +41,15 @@ impl client::Decoder for Decoder {
         if frame.data.trim_ascii() == b"[DONE]" { Ok(()) } else { self.chunks(frame.data, reply) }
     }
 
+    /// Some servers send a finish reason with each chunk: then it announces nothing.
     fn is_finished(&self) -> bool {
-        let is_finished = |candidate: &Progress| candidate.finish_reason.is_some();
-        !self.candidates.is_empty() && self.candidates.values().all(is_finished)
+        self.has_finish_reasons() && !self.candidates.values().any(|c| c.repeats_finish_reason)
     }
 
     /// The protocol has no last event: a reply is complete if each of its candidates has a finish
     /// reason.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
-        if !self.is_finished() {
+        if !self.has_finish_reasons() {
             return Err(client::truncated());
         }
         self.finish(reply)?;
@@ -59,6 +59,11 @@ impl client::Decoder for Decoder {
 }
 
 impl Decoder {
+    fn has_finish_reasons(&self) -> bool {
+        let has_reason = |candidate: &Progress| candidate.finish_reason.is_some();
+        !self.candidates.is_empty() && self.candidates.values().all(has_reason)
+    }
+
     pub(super) fn new(vendor: &'static str) -> Self {
         Self {
             vendor,
@@ -167,6 +172,7 @@ struct Progress {
     /// The last call with its order, while the next part may continue its arguments.
     call: Option<(u64, ToolRequest)>,
     finish_reason: Option<String>,
+    repeats_finish_reason: bool,
     finish_message: Option<String>,
     sources: Sources,
 }
@@ -184,6 +190,7 @@ impl Progress {
         let reason = read.finish_reason.as_str().to_ascii_uppercase();
         let reason = reason.strip_prefix("FINISH_REASON_").unwrap_or(&reason);
         if !matches!(reason, "" | "UNSPECIFIED") {
+            self.repeats_finish_reason |= self.finish_reason.is_some();
             self.finish_reason = Some(reason.to_owned());
         }
         if let Some(message) = &read.finish_message.0 {

@@ -7,9 +7,10 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use opentelemetry::{Context, global};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
+use tokio::time::timeout;
 
 use super::deadline::before;
-use super::failure::SendError;
+use super::runtime::in_runtime;
 use super::sender::Sender;
 use super::span::AttemptSpan;
 use super::url::user_to_header;
@@ -75,7 +76,7 @@ pub(crate) async fn send(
             signer.sign(&mut request)?;
         }
         let result = before(deadline, sender.execute(request)).await;
-        let result = result.unwrap_or_else(|_| Err(SendError::timeout()));
+        let result = result.unwrap_or_else(|late| Err(late.into()));
         if let Some(span) = span {
             span.finish(&result);
         }
@@ -100,7 +101,10 @@ pub(crate) async fn send(
         // The error explains more than a timeout would.
         let wait = wait.filter(|wait| !deadline.is_some_and(|end| end.is_within(*wait)));
         let Some(wait) = wait else { return Err(error) };
-        tokio::time::sleep(wait).await;
+        // A function that sends requests needs no tokio runtime, so that there may be no timer.
+        if in_runtime(async { tokio::time::sleep(wait).await }).await.is_err() {
+            return Err(error);
+        }
         attempt += 1;
     }
 }
@@ -125,19 +129,23 @@ async fn refused(response: Response, secrets: &Secrets, explain: Explain<'_>) ->
     }
 }
 
-/// The beginning of a failure's body.
+/// The beginning of a failure's body, as far as it arrives in time.
 async fn beginning(mut response: Response) -> String {
     let mut body = Vec::new();
-    let read = async {
-        while body.len() < MAX_ERROR_BODY {
-            let Ok(Some(chunk)) = response.chunk().await else { break };
-            body.extend_from_slice(&chunk);
-        }
-    };
-    // The part that arrives in time.
-    let _ = tokio::time::timeout(MAX_ERROR_WAIT, read).await;
+    let read = async { timeout(MAX_ERROR_WAIT, read_beginning(&mut response, &mut body)).await };
+    // A function that sends requests needs no tokio runtime, so that there may be no timer.
+    if in_runtime(read).await.is_err() {
+        read_beginning(&mut response, &mut body).await;
+    }
     body.truncate(MAX_ERROR_BODY);
     String::from_utf8_lossy(&body).into_owned()
+}
+
+async fn read_beginning(response: &mut Response, body: &mut Vec<u8>) {
+    while body.len() < MAX_ERROR_BODY {
+        let Ok(Some(chunk)) = response.chunk().await else { break };
+        body.extend_from_slice(&chunk);
+    }
 }
 
 /// Adds the trace context to the headers: the span of the attempt, else the current one.

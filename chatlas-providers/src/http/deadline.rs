@@ -6,6 +6,9 @@ use std::time::Duration;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
+use super::failure::SendError;
+use super::runtime::{NoRuntime, in_runtime};
+
 /// The time by which an operation has to be complete.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
@@ -37,19 +40,30 @@ impl Deadline {
     }
 }
 
+/// Why a future was not awaited to its end.
+pub(super) enum Late {
+    Deadline(Deadline),
+    /// There is no timer.
+    NoRuntime(NoRuntime),
+}
+
+impl From<Late> for SendError {
+    fn from(late: Late) -> Self {
+        match late {
+            Late::Deadline(_) => Self::timeout(),
+            Late::NoRuntime(error) => error.into(),
+        }
+    }
+}
+
 /// Awaits a future until the deadline, if there is one.
-///
-/// # Errors
-///
-/// The deadline, if it is reached first.
 pub(super) async fn before<F: Future>(
     deadline: Option<Deadline>,
     future: F,
-) -> Result<F::Output, Deadline> {
-    match deadline {
-        None => Ok(future.await),
-        Some(deadline) => timeout_at(deadline.end, future).await.map_err(|_| deadline),
-    }
+) -> Result<F::Output, Late> {
+    let Some(deadline) = deadline else { return Ok(future.await) };
+    let result = in_runtime(async { timeout_at(deadline.end, future).await }).await;
+    result.map_err(Late::NoRuntime)?.map_err(|_| Late::Deadline(deadline))
 }
 
 /// Awaits an operation until the deadline, if there is one.
@@ -57,5 +71,10 @@ pub(crate) async fn complete_before<T>(
     deadline: Option<Deadline>,
     operation: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {
-    before(deadline, operation).await.unwrap_or_else(|deadline| Err(deadline.error()))
+    before(deadline, operation).await.unwrap_or_else(|late| {
+        Err(match late {
+            Late::Deadline(deadline) => deadline.error(),
+            Late::NoRuntime(error) => error.into(),
+        })
+    })
 }

@@ -6,6 +6,8 @@ use std::io;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::Url;
 
+use super::runtime::NoRuntime;
+
 /// Why there is no response to a request.
 #[derive(Debug)]
 pub(super) struct SendError {
@@ -22,7 +24,14 @@ enum SendErrorKind {
     Closed,
     /// The request is invalid.
     Request,
+    NoRuntime,
     Other,
+}
+
+impl From<NoRuntime> for SendError {
+    fn from(_: NoRuntime) -> Self {
+        Self { kind: SendErrorKind::NoRuntime, cause: String::new(), may_pass: false }
+    }
 }
 
 impl SendError {
@@ -40,6 +49,7 @@ impl SendError {
         match self.kind {
             SendErrorKind::Timeout => "timeout",
             SendErrorKind::Connect => "connect",
+            SendErrorKind::NoRuntime => ProviderErrorKind::NoRuntime.as_str(),
             SendErrorKind::Closed | SendErrorKind::Request | SendErrorKind::Other => "_OTHER",
         }
     }
@@ -67,6 +77,7 @@ impl SendError {
                 ProviderErrorKind::InvalidRequest,
                 format!("the request to {host} could not be made: {cause}"),
             ),
+            SendErrorKind::NoRuntime => return NoRuntime.into(),
             SendErrorKind::Connect | SendErrorKind::Other => (
                 ProviderErrorKind::Connection,
                 format!("cannot reach {host}: {cause}; check the base URL and the network"),

@@ -7,6 +7,7 @@ mod encoded;
 mod failure;
 mod options;
 mod retry;
+mod runtime;
 mod secret;
 mod sender;
 mod span;
