@@ -1,7 +1,13 @@
 //! Replies of Anthropic, Gemini and Bedrock, as people recorded them.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use chatlas::HttpOptions;
 use chatlas::prelude::*;
+use futures_util::{StreamExt as _, stream};
+use http_body_util::StreamBody;
+use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};
 
 use crate::support::protocols::{GEMINI, MESSAGES, Protocol};
@@ -135,6 +141,32 @@ async fn finish_reason_in_each_chunk_does_not_end_the_reply() {
     let mut chat = (GEMINI.chat)(server.root(), HttpOptions::default());
     let (text, reply) = read_stream(&mut chat).await;
     assert_eq!((text.as_str(), reply.expect("an answer").text().as_str()), ("Hello", "Hello"));
+}
+
+/// A pause after a finish reason ends the reply, unless the server sends one with each chunk.
+#[tokio::test(start_paused = true)]
+async fn pause_after_repeated_finish_reasons_loses_no_text() {
+    let chunks: Vec<Bytes> = ["He", "l", "lo"]
+        .map(|text| candidate(&json!([{"text": text}]), Some("STOP")).into())
+        .into();
+    let options = HttpOptions::default().with_sender(move |_| {
+        let pauses = stream::iter(chunks.clone()).enumerate().then(async |(number, chunk)| {
+            tokio::time::sleep(Duration::from_secs(if number == 2 { 60 } else { 0 })).await;
+            Ok::<_, Infallible>(Frame::data(chunk))
+        });
+        let body = reqwest::Body::wrap(StreamBody::new(Box::pin(pauses)));
+        let response = http::Response::builder().header("content-type", GEMINI.stream_type);
+        std::future::ready(response.body(body).map(reqwest::Response::from))
+    });
+    let mut chat = (GEMINI.chat)("http://pauses.example", options);
+    let mut events = chat.stream("hi");
+    let mut text = String::new();
+    while let Some(event) = events.next().await {
+        if let StreamEvent::Text(more) = event.expect("an answer") {
+            text.push_str(&more);
+        }
+    }
+    assert_eq!(text, "Hello");
 }
 
 /// An error that a compatible server sends in a list keeps its message.
