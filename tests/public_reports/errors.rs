@@ -157,10 +157,20 @@ async fn an_error_with_the_status_200_is_an_error() {
             let error = failure(&protocol, Answer::json(200, &body)).await;
             assert_eq!((error.message(), error.kind()), (message, kind), "{}", protocol.name);
         }
-        let server = Server::start(vec![Answer::events(format!("data: {body}\n\n"))]);
+    }
+    for event in [
+        json!({"type": "error", "message": "supplier failed"}),
+        json!({"object": "error", "message": "supplier failed"}),
+        json!({"code": 500, "message": "supplier failed"}),
+        json!({"detail": "supplier failed"}),
+        json!({"error": "supplier failed"}),
+        json!({"choices": null, "base_resp": {"status_code": 1, "status_msg": "supplier failed"}}),
+    ] {
+        let server = Server::start(vec![Answer::events(format!("data: {event}\n\n"))]);
         let options = HttpOptions::default().with_max_retries(0);
         let mut chat = (COMPLETIONS.chat)(server.root(), options);
-        read_stream(&mut chat).await.1.expect_err("an error");
+        let error = read_stream(&mut chat).await.1.expect_err("an error");
+        assert_eq!(error.message(), "supplier failed", "{event}");
     }
     // A reply with a status of success beside it is one.
     let mut reply = (COMPLETIONS.complete)("ok");

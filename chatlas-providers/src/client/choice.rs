@@ -296,10 +296,9 @@ impl ChoiceMut<'_> {
     pub(super) fn emit_content(&mut self, block: usize) {
         let Some(known) = self.choice.blocks.get_mut(block) else { return };
         match &mut known.kind {
-            Kind::Text | Kind::Thinking => return,
             Kind::Content(_) => {}
             Kind::Call(call) if call.is_named() => call.complete(),
-            Kind::Call(_) => return,
+            Kind::Text | Kind::Thinking | Kind::Call(_) => return,
         }
         if !std::mem::replace(&mut known.is_emitted, true) {
             self.emit(Pending::Content { block });

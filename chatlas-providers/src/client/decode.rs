@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chatlas_core::provider::AccumulatingStream;
-use chatlas_core::{Completion, CompletionEvent, ProviderError};
+use chatlas_core::{Completion, CompletionEvent, ProviderError, ProviderErrorKind};
 use futures_util::Stream;
 use http_body::Body as _;
 use reqwest::{Body, Response};
 
 use super::surrogates::Joiner;
-use super::{Decoder, Reply, malformed, with_request_id};
-use crate::http::{Deadline, Secrets, broken_off};
+use super::{Decoder, Origin, Reply, malformed};
+use crate::http::{Deadline, broken_off};
 
 /// The maximum length of an event, and of a complete body. Images and audio are inside JSON.
 pub(crate) const MAX_EVENT: usize = 32 << 20;
@@ -77,20 +77,13 @@ pub(super) struct Incoming<D, F> {
     deadline: Option<(Deadline, Pin<Box<tokio::time::Sleep>>)>,
     wait_for_tail: Option<Pin<Box<tokio::time::Sleep>>>,
     joiner: Joiner,
-    secrets: Secrets,
-    request_id: Option<String>,
+    origin: Origin,
 }
 
 impl<D: Decoder, F: Framing> Incoming<D, F> {
     /// Creates a reply that arrives with this response. `piece` is the part of its body that has been
     /// read.
-    pub(super) fn new(
-        piece: Bytes,
-        response: Response,
-        decoder: D,
-        secrets: Secrets,
-        request_id: Option<String>,
-    ) -> Self {
+    pub(super) fn new(piece: Bytes, response: Response, decoder: D, origin: Origin) -> Self {
         Self {
             body: response.into(),
             framing: F::default(),
@@ -104,8 +97,7 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
             deadline: None,
             wait_for_tail: None,
             joiner: Joiner::default(),
-            secrets,
-            request_id,
+            origin,
         }
     }
 
@@ -140,12 +132,10 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
                 }
                 Ok(())
             }
-            Some(Err(error)) => match self.end() {
-                // Everything has arrived but the end of the stream.
-                Ok(()) if self.decoder.is_finished() || self.reply.is_over() => self.end_reply(),
-                Ok(()) => Err(broken_off(&error)),
-                Err(error) => Err(error),
-            },
+            Some(Err(error)) => self.end_early().and_then(|()| {
+                // Everything may have arrived but the end of the stream.
+                if self.decoder.is_finished() { self.end_reply() } else { Err(broken_off(&error)) }
+            }),
             None => self.end().and_then(|()| self.end_reply()),
         })
     }
@@ -159,6 +149,14 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
         joiner.end(&mut on_frame)
     }
 
+    /// Passes the last events to the decoder. The body is not complete: its last event may be cut.
+    fn end_early(&mut self) -> Result<(), ProviderError> {
+        match self.end() {
+            Err(error) if error.kind() != ProviderErrorKind::MalformedReply => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn end_reply(&mut self) -> Result<(), ProviderError> {
         if self.reply.is_over() { Ok(()) } else { self.decoder.end(&mut self.reply) }
     }
@@ -170,7 +168,7 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
         }
         let sleep = || Box::pin(tokio::time::sleep(MAX_WAIT_FOR_TAIL));
         ready!(self.wait_for_tail.get_or_insert_with(sleep).as_mut().poll(task));
-        Poll::Ready(self.end().and_then(|()| self.end_reply()))
+        Poll::Ready(self.end_early().and_then(|()| self.end_reply()))
     }
 
     /// Reads the rest of a body whose reply has ended, if it arrives at once: a connection serves
@@ -233,8 +231,7 @@ impl<D: Decoder, F: Framing> Stream for Incoming<D, F> {
                 if error.partial().is_none() && this.reply.has_usage() {
                     error = error.with_partial(this.reply.to_partial());
                 }
-                let error = with_request_id(error, this.request_id.as_deref());
-                return Poll::Ready(Some(Err(this.secrets.hide(error))));
+                return Poll::Ready(Some(Err(this.origin.shown(error))));
             }
             if this.is_read {
                 return Poll::Ready(None);

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{malformed, surrogates};
+use crate::http::html_title;
 
 /// Parses an event or a body. A UTF-8 check of the complete input is cheaper than one per string.
 ///
@@ -29,14 +30,25 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(
     let text = std::str::from_utf8(data)
         .map_err(|error| malformed(&format!("it is not valid UTF-8 ({error})")))?;
     // serde's message contains the position, never the text.
-    let not_json = |error: serde_json::Error| malformed(&format!("it is not valid JSON ({error})"));
+    let not_json = |error: serde_json::Error| match html_title(text) {
+        Some(page) => malformed(&format!("it is {page}")),
+        None => malformed(&format!("it is not valid JSON ({error})")),
+    };
     match serde_json::from_str(text) {
         Err(error) if error.is_data() => {
             let value: Value = serde_json::from_str(text).map_err(not_json)?;
             *repaired = value.to_string();
             serde_json::from_str(repaired).map_err(not_json)
         }
-        result => result.map_err(not_json),
+        Err(error) => match surrogates::replaced(text.as_bytes()) {
+            Cow::Borrowed(_) => Err(not_json(error)),
+            // An event inside an event of AWS: others have been repaired before.
+            Cow::Owned(json) => {
+                *repaired = String::from_utf8_lossy(&json).into_owned();
+                serde_json::from_str(repaired).map_err(not_json)
+            }
+        },
+        Ok(read) => Ok(read),
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) use tokens::TokenCounts;
 use wire::Wire;
 
 pub(crate) use crate::http::malformed;
-use crate::http::{HttpOptions, variable};
+use crate::http::{HttpOptions, REPLY, Secrets, variable};
 
 // The bound of `Client` makes them public. They are for the dialects of this crate alone.
 #[cfg(feature = "bedrock")]
@@ -146,6 +146,28 @@ impl<D: Dialect> Protocol for Client<D> {
 
     fn with_http_spans(self, on: bool) -> Self {
         self.with_http_spans(on)
+    }
+}
+
+/// Where a response comes from, for the errors of reading it.
+struct Origin {
+    vendor: &'static str,
+    /// The strings that no error message may contain.
+    secrets: Secrets,
+    request_id: Option<String>,
+}
+
+impl Origin {
+    /// Adds the vendor and the request id to an error, and removes secrets.
+    fn shown(&self, error: ProviderError) -> ProviderError {
+        let error = match error.message().strip_prefix(REPLY) {
+            Some(rest) => {
+                let message = format!("the reply of `{}`{rest}", self.vendor);
+                error.with_message(message)
+            }
+            None => error,
+        };
+        self.secrets.hide(with_request_id(error, self.request_id.as_deref()))
     }
 }
 

@@ -13,43 +13,47 @@ use reqwest::{Method, Response, Url};
 
 use super::decode::{Incoming, read_events};
 use super::{
-    Call, Client, Decoder as _, Dialect, Framing as _, KeyIn, MAX_EVENT, Operation, Reply,
+    Call, Client, Decoder as _, Dialect, Framing as _, KeyIn, MAX_EVENT, Operation, Origin, Reply,
     ReplyHead, surrogates, with_request_id,
 };
 use crate::http::{
-    Deadline, Outgoing, Secrets, broken_off, complete_before, content_type, html_title, malformed,
+    Deadline, Outgoing, broken_off, complete_before, content_type, html_title, malformed,
     read_body, send,
 };
 
 /// The maximum number of pages of a list of models.
 const MAX_PAGES: usize = 100;
 
+/// The number of bytes, after white space, by which a body of events is recognized.
+const MIN_BEGINNING: usize = 8;
+/// The maximum number of bytes that are read for that.
+const MAX_BEGINNING: usize = 64 << 10;
+
 /// A response with a success status.
 struct Answer {
     response: Response,
     /// The part of the body that has been read.
     first: Bytes,
-    /// The strings that no error message may contain.
-    secrets: Secrets,
-    request_id: Option<String>,
+    origin: Origin,
 }
 
 impl Answer {
-    /// Removes secrets from the error of reading the response.
+    /// Completes the error of reading the response.
     fn shown<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
-        result
-            .map_err(|error| self.secrets.hide(with_request_id(error, self.request_id.as_deref())))
+        result.map_err(|error| self.origin.shown(error))
     }
 
-    /// Reads the first bytes of the body that are not white space.
+    /// Reads the first bytes of the body: enough of them to recognize events.
     async fn begin(&mut self) -> Result<(), ProviderError> {
-        while self.first.trim_ascii().is_empty() {
+        let mut first = Vec::new();
+        while first.trim_ascii_start().len() < MIN_BEGINNING && first.len() < MAX_BEGINNING {
             let piece = self.response.chunk().await.map_err(|error| broken_off(&error));
             match self.shown(piece)? {
-                Some(piece) => self.first = piece,
+                Some(piece) => first.extend_from_slice(&piece),
                 None => break,
             }
         }
+        self.first = first.into();
         Ok(())
     }
 
@@ -129,7 +133,9 @@ impl<D: Dialect> Client<D> {
         };
         let explain = |status: u16, headers: &HeaderMap, body: &str| {
             let head = self.head(status, headers);
-            let error = dialect.error(&head, body).with_status(status);
+            let body = surrogates::replaced(body.as_bytes());
+            let body = String::from_utf8_lossy(&body);
+            let error = dialect.error(&head, &body).with_status(status);
             with_request_id(error, request_id(headers).as_deref())
         };
         let method = if body.is_some() { Method::POST } else { Method::GET };
@@ -138,7 +144,8 @@ impl<D: Dialect> Client<D> {
         match send(&endpoint.http, &connection.sender, outgoing, &secrets, &explain).await {
             Ok(response) => {
                 let request_id = request_id(response.headers());
-                Ok(Answer { response, first: Bytes::new(), secrets, request_id })
+                let origin = Origin { vendor: endpoint.vendor().name, secrets, request_id };
+                Ok(Answer { response, first: Bytes::new(), origin })
             }
             Err(error) => {
                 if let (Some(tokens), Some(token), Some(401)) =
@@ -206,12 +213,11 @@ impl<D: Dialect> chatlas_core::Provider for Client<D> {
                 D::Framing::begins(&answer.first)
             };
             if is_stream {
-                let Answer { response, first, secrets, request_id } = answer;
+                let Answer { response, first, origin } = answer;
                 let head = self.head(response.status().as_u16(), response.headers());
                 let decoder = self.dialect.decoder(&head, Some(&request));
-                let incoming = Incoming::<D::Decoder, D::Framing>::new(
-                    first, response, decoder, secrets, request_id,
-                );
+                let incoming =
+                    Incoming::<D::Decoder, D::Framing>::new(first, response, decoder, origin);
                 return Ok(CompletionStream::accumulating(incoming.with_deadline(deadline)));
             }
             if kind == "application/json"

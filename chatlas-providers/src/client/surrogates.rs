@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use chatlas_core::ProviderError;
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use super::decode::{Frame, OnFrame};
 
@@ -59,8 +59,7 @@ fn replace(json: &mut [u8], lone: &[Lone]) {
 /// Returns the lone surrogates of a JSON text, in order.
 fn find(json: &[u8]) -> Vec<Lone> {
     let mut found = Vec::new();
-    // Most texts have no such escape.
-    let Some(mut at) = memmem::find(json, b"\\u").map(|_| 0) else { return found };
+    let mut at = 0;
     // The position after the last escape: a quote before it belongs to the string.
     let mut escaped = 0;
     while let Some(next) = json.get(at..).and_then(|rest| memchr(b'\\', rest)) {
@@ -74,7 +73,7 @@ fn find(json: &[u8]) -> Vec<Lone> {
         let follows_quote = start > escaped && json.get(start - 1) == Some(&b'"');
         match unit {
             0xd800..=0xdbff if matches!(self::unit(json, at), Some(0xdc00..=0xdfff)) => {
-                at += ESCAPE
+                at += ESCAPE;
             }
             0xd800..=0xdbff => {
                 let edge = (json.get(at) == Some(&b'"')).then_some(Edge::EndsString);

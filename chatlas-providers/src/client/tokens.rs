@@ -108,9 +108,10 @@ impl TokenCounts {
             .into_iter()
             .filter(|(is_beside, _)| *is_beside)
             .fold(exceeding | TOOL_INPUT, |set, (_, part)| set | part);
+        let Some(total) = self.total else { return documented };
         let explains = |set: &u8| {
             let (input, output) = self.with_beside(*set);
-            self.total == Some(sum(input, output))
+            total == sum(input, output)
         };
         let others = (0..=ALL).filter(|set| set & exceeding == exceeding);
         std::iter::once(documented).chain(others).find(explains).unwrap_or(documented)

@@ -4,7 +4,7 @@
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde_json::Value;
 
-use crate::client::{failures, json, surrogates};
+use crate::client::{failures, json};
 use crate::http::{one_line, snippet};
 
 /// The headers that may contain the id of a request.
@@ -31,7 +31,7 @@ const MAX_DEPTH: u8 = 4;
 
 /// Reads the body of a response with a failure status.
 pub(crate) fn read(status: u16, body: &str) -> ProviderError {
-    let parsed = json::tree(&surrogates::replaced(body.as_bytes()));
+    let parsed = json::tree(body.as_bytes());
     let found = Found::of(&parsed, MAX_DEPTH);
     // A code that repeats the status adds nothing.
     let code = found.code(&status.to_string());
@@ -87,7 +87,10 @@ pub(crate) fn in_reply(reply: &Value) -> Option<ProviderError> {
     let is_one = field("object") == "error"
         || (field("choices").is_null()
             && (field("error_code").is_string()
+                || field("type") == "error"
                 || is_error(field("errors"))
+                || is_error(field("detail"))
+                || (field("message").is_string() && !field("code").is_null())
                 || status.is_some_and(|status| status != 0)));
     is_one.then(|| reported(reply))
 }
@@ -140,7 +143,7 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// Finds the error in a body: under `error` (OpenAI), in a list (Google), under `errors`
-    /// (Cloudflare), `base_resp` (MiniMax), `fault` (Apigee), or the body itself.
+    /// (Cloudflare), `base_resp`, `fault` (Apigee), or the body itself.
     fn of(body: &'a Value, depth: u8) -> Self {
         let inner = ["error", "errors", "base_resp", "fault", "response"]
             .iter()
@@ -254,7 +257,7 @@ fn message(error: &Value, depth: u8) -> Option<String> {
     })
 }
 
-/// Returns a message, or the invalid fields of the request, which FastAPI servers list.
+/// Returns a message, or the invalid fields of the request, which some servers list.
 fn text_of(message: &Value, depth: u8) -> String {
     match message {
         Value::String(text) => text.clone(),

@@ -23,7 +23,7 @@ impl Parts {
         match content {
             Value::Array(parts) => parts.iter().for_each(|part| new.add(part)),
             Value::Object(part) if part.get("type").is_some_and(Value::is_string) => {
-                new.add(content)
+                new.add(content);
             }
             Value::Object(_) => new.text = content.to_string(),
             _ => {}

@@ -93,17 +93,17 @@ impl Decoder {
         let mut repaired = String::new();
         let read: Maybe<Chunk<'_>> = json::read(data, &mut repaired)?;
         let Some(chunk) = read.0 else { return Ok(()) };
-        chunk.add_tokens(&mut self.tokens);
+        let is_counted = chunk.add_tokens(&mut self.tokens);
         reply.set_id(chunk.id.as_str());
         reply.set_model(chunk.model.as_str());
         if reply.is_identified() {
             reply.start();
         }
-        if chunk.may_be_error() {
-            if let Some(error) = error::in_reply(&json::tree(data)) {
-                reply.set_usage(self.tokens.usage());
-                return Err(error);
-            }
+        if chunk.may_be_error()
+            && let Some(error) = error::in_reply(&json::tree(data))
+        {
+            reply.set_usage(self.tokens.usage());
+            return Err(error);
         }
         if self.is_openai {
             let (tier, print) = (&chunk.service_tier, &chunk.system_fingerprint);
@@ -132,7 +132,9 @@ impl Decoder {
         if self.choices.first().is_some_and(|first| first.finish.is_some()) {
             reply.first().end_calls();
         }
-        reply.set_usage(self.tokens.usage());
+        if is_counted {
+            reply.set_usage(self.tokens.usage());
+        }
         Ok(())
     }
 
@@ -430,7 +432,7 @@ fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) 
     );
 }
 
-fn first_non_empty<'t, const N: usize>(texts: [&'t str; N]) -> &'t str {
+fn first_non_empty<const N: usize>(texts: [&str; N]) -> &str {
     texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }
 

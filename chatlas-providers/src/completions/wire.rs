@@ -27,6 +27,10 @@ pub(super) struct Chunk<'a> {
     errors: Raw<'a>,
     error_code: Raw<'a>,
     base_resp: Raw<'a>,
+    detail: Raw<'a>,
+    code: Raw<'a>,
+    #[serde(rename = "type")]
+    kind: Text<'a>,
     object: Text<'a>,
 }
 
@@ -141,19 +145,24 @@ impl Chunk<'_> {
             || match &self.choices {
                 Some(choices) => choices.0.iter().any(|choice| choice.error.is_some()),
                 None => {
-                    self.errors.is_some() || self.error_code.is_some() || self.base_resp.is_some()
+                    let fields =
+                        [self.errors, self.error_code, self.base_resp, self.detail, self.code];
+                    self.kind.as_str() == "error" || fields.iter().any(Option::is_some)
                 }
             }
     }
 
-    /// Adds the token counts of the chunk to those so far.
-    pub(super) fn add_tokens(&self, tokens: &mut TokenCounts) {
+    /// Adds the token counts of the chunk to those so far. Returns whether it has any.
+    pub(super) fn add_tokens(&self, tokens: &mut TokenCounts) -> bool {
         let groq = self.x_groq.0.as_ref().and_then(|groq| groq.usage.0.as_ref());
         let choices = self.choices.iter().flat_map(|choices| &choices.0);
         let in_choices = choices.filter_map(|choice| choice.usage.0.as_deref());
+        let mut is_counted = false;
         for counts in groq.into_iter().chain(self.usage.0.as_deref()).chain(in_choices) {
             tokens.merge(counts.tokens());
+            is_counted = true;
         }
+        is_counted
     }
 }
 

@@ -21,6 +21,10 @@ const MEDIA_TYPES: [&str; 9] = [
     "text/xml",
 ];
 
+/// The beginning of the message about a reply that cannot be read. The client replaces it by the name
+/// of the vendor.
+pub(crate) const REPLY: &str = "the server's reply";
+
 /// Returns the media type of a response without its parameters; `unknown` if it is not in the list.
 pub(crate) fn content_type(response: &Response) -> &'static str {
     let value = response.headers().get(reqwest::header::CONTENT_TYPE);
@@ -65,7 +69,7 @@ pub(crate) fn broken_off(error: &reqwest::Error) -> ProviderError {
 pub(crate) fn malformed(why: &str) -> ProviderError {
     ProviderError::new(
         ProviderErrorKind::MalformedReply,
-        format!("the server's reply does not follow the protocol: {why}"),
+        format!("{REPLY} does not follow the protocol: {why}"),
     )
 }
 

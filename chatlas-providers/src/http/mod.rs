@@ -17,7 +17,7 @@ mod url;
 
 pub(crate) use attempts::{Outgoing, send};
 pub(crate) use body::{
-    broken_off, content_type, html_title, malformed, one_line, read_body, snippet,
+    REPLY, broken_off, content_type, html_title, malformed, one_line, read_body, snippet,
 };
 pub(crate) use deadline::{Deadline, complete_before};
 pub use options::HttpOptions;

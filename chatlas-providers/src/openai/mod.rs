@@ -12,10 +12,9 @@ use reqwest::Url;
 use serde_json::value::RawValue;
 
 use crate::client::fields;
-use crate::client::json::{Maybe, read};
+use crate::client::json::{self, Maybe, read};
 use crate::client::{Call, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Sse};
 use crate::completions::{BASE_URL_ENV, OPENAI, error, is_openai, models, record_service_tier};
-use crate::http::malformed;
 use reply::Decoder;
 use request::{Body, Prompt, Settings};
 use wire::Counted;
@@ -152,6 +151,9 @@ impl Dialect for Responses {
         let mut repaired = String::new();
         let counted: Maybe<Counted> = read(body, &mut repaired)?;
         let tokens = counted.0.and_then(|counted| counted.input_tokens.0);
-        tokens.ok_or_else(|| malformed("it has no `input_tokens`"))
+        tokens.ok_or_else(|| {
+            let error = error::in_body(&json::tree(body));
+            error.unwrap_or_else(|| json::unexpected("an object with `input_tokens`", body))
+        })
     }
 }
