@@ -162,6 +162,35 @@ async fn tools_of_run_time_schemas_receive_converted_arguments() {
     recorder.assert_sound();
 }
 
+/// Keeps a note.
+#[tool]
+fn keep(note: Value) -> Value {
+    note
+}
+
+/// Arguments that a stored conversation could not be read back with are invalid, and the conversation
+/// that contains them round-trips.
+#[tokio::test]
+async fn arguments_of_more_than_100_levels_are_invalid() {
+    for (levels, is_accepted) in [(99, true), (100, false), (124, false)] {
+        let note = (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        let model = Script::new().then(Answer::calls("keep", json!({"note": note}))).says("done");
+        let mut chat = Chat::new(model).with_tools(tools![keep]);
+        in_time(chat.chat("go")).await.unwrap();
+        let Content::ToolResult(result) = &chat.turns()[2].contents()[0] else {
+            panic!("a result")
+        };
+        match &result.outcome {
+            ToolOutcome::Value(value) => assert!(is_accepted && *value == note, "{levels}"),
+            ToolOutcome::Error(error) => assert!(!is_accepted && error.contains("100 levels")),
+            other => panic!("{other:?}"),
+        }
+        let stored = serde_json::to_string(chat.turns()).unwrap();
+        let read: Vec<Arc<Turn>> = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read, chat.turns());
+    }
+}
+
 /// A hook that approves calls sees the arguments that the tool receives.
 /// <https://github.com/quarkiverse/quarkus-langchain4j/pull/2642>
 #[tokio::test]
@@ -219,6 +248,11 @@ struct Book {
     pages: u32,
     #[serde(default)]
     sold_out: bool,
+}
+
+#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+struct Room {
+    n: u8,
 }
 
 async fn extract(text: &str) -> Result<Book, ChatError> {
@@ -284,6 +318,12 @@ async fn extract_converts_values_where_the_schema_leaves_no_doubt() {
         Chat::new(Script::new().says("```\n[\"1\", 2.0]\n```").says("{\"value\": \"3\"}"));
     assert_eq!(in_time(chat.extract::<Vec<u8>>("list")).await.unwrap().value, [1, 2]);
     assert_eq!(in_time(chat.extract::<u8>("one")).await.unwrap().value, 3);
+    // A footnote is no value, although serde reads a struct from an array.
+    let mut chat =
+        Chat::new(Script::new().says("It has 12 [1].").says("Room 4 [1]: {\"n\": \"4\"}"));
+    assert!(in_time(chat.extract::<Room>("room")).await.is_err());
+    let room = in_time(chat.extract::<Option<Room>>("room")).await.unwrap().value;
+    assert_eq!(room, Some(Room { n: 4 }));
     for text in
         [r#"{"title": 1984, "pages": 328}"#, "[\"Emma\", 474, true]", "Emma", "{\"title\": \"Em"]
     {

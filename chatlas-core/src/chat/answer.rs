@@ -63,7 +63,7 @@ impl Scan<'_> {
                 self.rest = after.trim_start_matches(marker.chars().next().unwrap_or_default());
                 self.fence = match self.fence {
                     None => {
-                        self.enter_fence();
+                        self.enter_fence(marker);
                         Some(marker)
                     }
                     Some(open) if open == marker => None,
@@ -80,21 +80,23 @@ impl Scan<'_> {
     }
 
     /// Skips the language of a fence, and reads a number or a string that is all of its content.
-    fn enter_fence(&mut self) {
-        let content = self.rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
-        let is_fence = |text: &str| FENCES.iter().any(|marker| text.starts_with(marker));
-        // A number or `true` in a fence on one line is content, not a language.
-        self.rest = if is_fence(content) { self.rest } else { content };
-        let mut values = Deserializer::from_str(self.rest).into_iter::<Value>();
-        if let Some(Ok(value)) = values.next()
-            && !(value.is_object() || value.is_array())
-        {
-            let after = self.rest.get(values.byte_offset()..).unwrap_or_default();
-            if is_fence(after.trim_start()) {
+    fn enter_fence(&mut self, marker: &str) {
+        let after_language = self.rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        let end = self.rest.find(marker);
+        // On one line, `true` and numbers are content, not a language.
+        for content in [self.rest, after_language] {
+            let length = end.and_then(|end| end.checked_sub(self.rest.len() - content.len()));
+            let content = length.and_then(|length| content.split_at_checked(length));
+            if let Some((content, after)) = content
+                && let Ok(value) = serde_json::from_str::<Value>(content.trim())
+                && !(value.is_array() || value.is_object())
+            {
                 self.fenced.push(value);
                 self.rest = after;
+                return;
             }
         }
+        self.rest = after_language;
     }
 
     /// Reads an object or an array, or skips what only begins like one.
