@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chatlas::HttpOptions;
 use chatlas::prelude::*;
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream;
 use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};

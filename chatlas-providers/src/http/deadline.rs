@@ -71,7 +71,11 @@ pub(crate) async fn complete_before<T>(
     deadline: Option<Deadline>,
     operation: impl Future<Output = Result<T, ProviderError>>,
 ) -> Result<T, ProviderError> {
-    before(deadline, operation).await.unwrap_or_else(|late| {
+    if deadline.is_none() {
+        return operation.await;
+    }
+    // The credentials of AWS make it large, and each of the futures around it would contain it.
+    before(deadline, Box::pin(operation)).await.unwrap_or_else(|late| {
         Err(match late {
             Late::Deadline(deadline) => deadline.error(),
             Late::NoRuntime(error) => error.into(),
