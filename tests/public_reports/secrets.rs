@@ -62,6 +62,23 @@ async fn echoed_key_is_hidden_in_every_encoding() {
     }
 }
 
+/// A key with a character inside that is not shown does not become visible as the key.
+#[tokio::test]
+async fn key_with_an_invisible_character_inside_is_not_put_together() {
+    for separator in ["\u{202e}", "\u{1b}", "\0", "\n"] {
+        let quoted = KEY.replace("ab", &format!("a{separator}b"));
+        for answer in [
+            Answer::new(400, "text/plain", format!("bad key {quoted}")),
+            Answer::json(400, &json!({"error": {"message": format!("bad key {quoted}")}})),
+        ] {
+            let server = Server::start(vec![answer]);
+            let model = OpenAiCompletions::new("m").with_api_key(KEY).with_base_url(server.url());
+            let error = fails(&mut Chat::new(model), false).await;
+            assert!(!error.to_string().contains(KEY), "{error}");
+        }
+    }
+}
+
 /// The message of a server cannot forge a line of a log, control a terminal or change the direction of
 /// writing.
 #[tokio::test]
@@ -78,7 +95,8 @@ async fn message_of_a_server_is_one_line_without_control_characters() {
             let mut chat = (protocol.chat)(server.root(), HttpOptions::default());
             let error = fails(&mut chat, streams).await;
             let shown = error.to_string();
-            assert!(shown.starts_with("no ERROR forged [31mred[0m txet"), "{shown:?}");
+            let visible = "no ERROR forged \u{fffd}[31mred\u{fffd}[0m \u{fffd}txet\u{fffd}";
+            assert!(shown.starts_with(visible), "{shown:?}");
             let is_harmful = |c: char| c.is_control() || ('\u{2000}'..'\u{2070}').contains(&c);
             assert!(!shown.contains(is_harmful), "{shown:?}");
             assert!(!format!("{error:?}").contains(is_harmful), "{error:?}");

@@ -270,14 +270,17 @@ impl fmt::Display for ProviderError {
 }
 
 /// Returns a text on one line, without the characters by which a server could forge lines of a log or
-/// control a terminal: control characters, and those that change the direction of writing.
+/// control a terminal: control characters, and those that change the direction of writing. Each of them
+/// is replaced: if it were removed, the parts of a key around it would become the key.
 fn one_line(text: &str) -> String {
-    let is_direction = |c: char| {
-        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().filter(|c| !c.is_control() && !is_direction(*c)).collect()
+    let shown = |c: char| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c };
+    words.join(" ").chars().map(shown).collect()
 }
 
 impl Error for ProviderError {
