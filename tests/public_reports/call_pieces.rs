@@ -1,50 +1,38 @@
 //! Tool calls that arrive in pieces: which pieces belong to one call.
 
 use chatlas::HttpOptions;
+use chatlas::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::protocols::{COMPLETIONS, RESPONSES};
+use crate::support::protocols::{COMPLETIONS, Protocol, RESPONSES};
 use crate::support::server::{Answer, Server};
-use crate::support::stream::read_stream;
+use crate::support::stream::{events, read_stream};
+use crate::support::timeout::in_time;
 
-/// Returns the calls of a streamed reply of Chat Completions with these lists of pieces, and its text.
+/// Returns the calls of a streamed reply of Chat Completions with these lists of pieces.
 async fn calls(lists: &[Value]) -> Vec<(String, String)> {
-    let mut body = String::new();
-    for list in lists {
-        let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": list}}]});
-        body.push_str(&format!("data: {chunk}\n\n"));
-    }
-    let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]});
-    body.push_str(&format!("data: {end}\n\ndata: [DONE]\n\n"));
-    requests(&COMPLETIONS, body).await
+    let chunk = |list| json!({"choices": [{"index": 0, "delta": {"tool_calls": list}}]});
+    let mut chunks: Vec<Value> = lists.iter().map(chunk).collect();
+    chunks.push(json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}));
+    requests(&COMPLETIONS, &chunks).await
 }
 
-/// Returns the tool calls that a chat keeps of a streamed reply.
-async fn requests(
-    protocol: &crate::support::protocols::Protocol,
-    body: String,
-) -> Vec<(String, String)> {
-    let server = Server::start(vec![Answer::events(body)]);
+/// Returns the tool calls that a chat keeps of a streamed reply with these events.
+async fn requests(protocol: &Protocol, chunks: &[Value]) -> Vec<(String, String)> {
+    let server = Server::start(vec![Answer::events(events(chunks))]);
     let options = HttpOptions::default().with_max_retries(0);
     let mut chat = (protocol.chat)(server.root(), options).with_max_rounds(1);
-    let _ = read_stream_of_calls(&mut chat).await;
-    let turn = chat.turns().iter().find_map(|turn| match &**turn {
-        chatlas::Turn::Assistant(turn) => Some(turn.clone()),
+    let mut stream = chat.stream("hi");
+    // It ends with the limit of rounds.
+    while let Some(Ok(_)) = in_time(stream.next()).await {}
+    drop(stream);
+    let mut turns = chat.turns().iter();
+    let turn = turns.find_map(|turn| match &**turn {
+        Turn::Assistant(turn) => Some(turn),
         _ => None,
     });
-    let turn = turn.expect("a reply");
-    turn.tool_requests().map(|call| (call.name.clone(), call.arguments.to_string())).collect()
-}
-
-/// Reads a stream that ends with the limit of rounds if it has calls.
-async fn read_stream_of_calls(chat: &mut chatlas::Chat) {
-    use chatlas::prelude::*;
-    let mut stream = chat.stream("hi");
-    while let Some(event) = crate::support::timeout::in_time(stream.next()).await {
-        if event.is_err() {
-            return;
-        }
-    }
+    let calls = turn.expect("a reply").tool_requests();
+    calls.map(|call| (call.name.clone(), call.arguments.to_string())).collect()
 }
 
 fn owned(calls: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -181,7 +169,6 @@ async fn arguments_in_events_of_their_own_are_kept() {
         vec![added.clone(), complete.clone(), end(json!([]))],
         vec![added, complete, end(json!([item]))],
     ] {
-        let body: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-        assert_eq!(requests(&RESPONSES, body).await, owned(&[("f", "{\"x\":1}")]), "{events:?}");
+        assert_eq!(requests(&RESPONSES, &events).await, owned(&[("f", "{\"x\":1}")]), "{events:?}");
     }
 }

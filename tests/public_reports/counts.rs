@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::protocols::{COMPLETIONS, Protocol, RESPONSES};
 use crate::support::server::{Answer, Server};
-use crate::support::stream::read_stream;
+use crate::support::stream::{events, read_stream};
 
 async fn usage(protocol: &Protocol, answer: Answer, is_streamed: bool) -> Usage {
     let server = Server::start(vec![answer]);
@@ -27,8 +27,7 @@ async fn counted(reported: Value) -> Usage {
 
 /// Returns the usage of a streamed reply of Chat Completions with these chunks.
 async fn streamed(chunks: &[Value]) -> Usage {
-    let events: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
-    usage(&COMPLETIONS, Answer::events(format!("{events}data: [DONE]\n\n")), true).await
+    usage(&COMPLETIONS, Answer::events(events(chunks) + "data: [DONE]\n\n"), true).await
 }
 
 fn sides(usage: &Usage) -> (Option<u64>, Option<u64>) {

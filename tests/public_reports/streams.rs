@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::protocols::{COMPLETIONS, GEMINI, MESSAGES, PROTOCOLS, Protocol, RESPONSES};
 use crate::support::server::{Answer, Server};
-use crate::support::stream::read_stream;
+use crate::support::stream::{events, read_stream};
 
 /// Reads a stream. The total time is bounded by the test.
 async fn read(protocol: &Protocol, answer: Answer) -> (String, Result<Reply, ProviderError>) {
@@ -23,11 +23,7 @@ async fn text(protocol: &Protocol, answer: Answer) -> String {
     text
 }
 
-fn events(events: &[Value]) -> String {
-    events.iter().map(|event| format!("data: {event}\n\n")).collect()
-}
-
-fn chunk(delta: Value) -> Value {
+fn chunk(delta: &Value) -> Value {
     json!({"id": "r", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]})
 }
 
@@ -40,7 +36,7 @@ fn counts() -> Value {
 }
 
 fn hello() -> Vec<Value> {
-    vec![chunk(json!({"content": "Hel"})), chunk(json!({"content": "lo"}))]
+    vec![chunk(&json!({"content": "Hel"})), chunk(&json!({"content": "lo"}))]
 }
 
 fn done(chunks: &[Value]) -> Answer {
@@ -123,7 +119,7 @@ async fn a_complete_message_in_the_last_chunk_is_not_repeated() {
         [hello(), vec![last("Hello")]].concat(),
         [hello(), vec![last("Hello\n")]].concat(),
         // It may contain more than the pieces, or everything.
-        vec![chunk(json!({"content": "Hel"})), last("Hello")],
+        vec![chunk(&json!({"content": "Hel"})), last("Hello")],
         vec![last("Hello")],
         vec![last("Hel"), last("Hello")],
     ] {
@@ -212,9 +208,8 @@ async fn text_that_the_last_event_lacks_is_kept() {
     };
     for output in [json!([]), json!(null), json!([thought]), json!([thought, empty])] {
         let pieces = [piece("Hel"), piece("lo"), all.clone(), end(output.clone())];
-        for events in [&pieces[..], &pieces[2..]] {
-            let body = self::events(events);
-            assert_eq!(text(&RESPONSES, Answer::events(body)).await, "Hello", "{output}");
+        for sent in [&pieces[..], &pieces[2..]] {
+            assert_eq!(text(&RESPONSES, Answer::events(events(sent))).await, "Hello", "{output}");
         }
     }
 }
@@ -264,11 +259,11 @@ async fn halves_of_a_character_are_joined_or_replaced() {
 #[tokio::test]
 async fn contents_of_unexpected_types_are_read() {
     let odd = [
-        chunk(json!({"content": [{"type": "thinking", "thinking": ["a"]}]})),
-        chunk(json!({"content": [{"type": "thinking", "thinking": [{"x": "b"}]}, {"x": "b"}, 3]})),
-        chunk(json!({"content": ["Hel", {"type": "text", "text": "lo"}]})),
-        chunk(json!({"reasoning_details": [["a"], 7, {"index": 0}, {"index": 0, "text": ["c"]}]})),
-        chunk(json!({"role": "robot", "tool_calls": null, "refusal": 4, "images": [3]})),
+        chunk(&json!({"content": [{"type": "thinking", "thinking": ["a"]}]})),
+        chunk(&json!({"content": [{"type": "thinking", "thinking": [{"x": "b"}]}, {"x": "b"}, 3]})),
+        chunk(&json!({"content": ["Hel", {"type": "text", "text": "lo"}]})),
+        chunk(&json!({"reasoning_details": [["a"], 7, {"index": 0}, {"index": 0, "text": ["c"]}]})),
+        chunk(&json!({"role": "robot", "tool_calls": null, "refusal": 4, "images": [3]})),
         json!({"choices": null}),
         finish("stop"),
     ];
@@ -278,7 +273,7 @@ async fn contents_of_unexpected_types_are_read() {
             if field != "reasoning" && !value.is_string() {
                 continue;
             }
-            let chunks = [chunk(json!({ field: value })), chunk(json!({"content": "Hello"}))];
+            let chunks = [chunk(&json!({ field: value })), chunk(&json!({"content": "Hello"}))];
             let (_, reply) = read(&COMPLETIONS, done(&chunks)).await;
             let turn = reply.expect("a reply").turn;
             let thought = turn.contents.iter().find_map(|content| match content {

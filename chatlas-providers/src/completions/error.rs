@@ -90,7 +90,7 @@ pub(crate) fn in_reply(reply: &Value) -> Option<ProviderError> {
                 || field("type") == "error"
                 || is_error(field("errors"))
                 || is_error(field("detail"))
-                || (field("message").is_string() && !field("code").is_null())
+                || (field("message").is_string() && is_failure_code(field("code")))
                 || status.is_some_and(|status| status != 0)));
     is_one.then(|| reported(reply))
 }
@@ -108,6 +108,14 @@ fn is_error(error: &Value) -> bool {
         Value::String(message) => !message.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
         Value::Array(list) => list.iter().any(is_error),
+        _ => false,
+    }
+}
+
+fn is_failure_code(code: &Value) -> bool {
+    match code {
+        Value::Number(code) => !matches!(code.as_u64(), Some(0 | 200)),
+        Value::String(code) => !matches!(code.as_str(), "" | "0" | "200" | "ok" | "success"),
         _ => false,
     }
 }

@@ -142,14 +142,14 @@ impl Chunk<'_> {
         self.error.is_some()
             || self.x_groq.0.as_ref().is_some_and(|groq| groq.error.is_some())
             || self.object.as_str() == "error"
-            || match &self.choices {
-                Some(choices) => choices.0.iter().any(|choice| choice.error.is_some()),
-                None => {
+            || self.choices.as_ref().map_or_else(
+                || {
                     let fields =
                         [self.errors, self.error_code, self.base_resp, self.detail, self.code];
                     self.kind.as_str() == "error" || fields.iter().any(Option::is_some)
-                }
-            }
+                },
+                |choices| choices.0.iter().any(|choice| choice.error.is_some()),
+            )
     }
 
     /// Adds the token counts of the chunk to those so far. Returns whether it has any.
