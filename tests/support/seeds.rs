@@ -47,6 +47,10 @@ pub(crate) fn seeds(protocol: &Protocol) -> Vec<Seed> {
                 format!("{{\"{0}\": \"\\u0063anary-key-1f2e3d {0}", super::protocols::KEY),
             ),
         ),
+        (
+            "refusal-invisible",
+            seed(REFUSAL, "bad canary-key-1f\u{202e}2e3d or canary-\u{0}key-1f2e3d"),
+        ),
     ];
     seeds.extend(models());
     seeds.extend(counts());
