@@ -92,7 +92,7 @@ fn sending(status: u16, kind: &'static str, body: Endless) -> HttpOptions {
 /// Performs an operation that is expected to fail.
 async fn fails(chat: &mut Chat, operation: Operation) -> ProviderError {
     let provider = Arc::clone(chat.provider());
-    let failed = match operation {
+    match operation {
         Operation::Complete => provider_error(chat.chat("hi").await.expect_err("an error")),
         Operation::Stream => read_stream(chat).await.1.expect_err("an error"),
         Operation::Models => provider.list_models().await.expect_err("an error"),
@@ -100,8 +100,7 @@ async fn fails(chat: &mut Chat, operation: Operation) -> ProviderError {
             let request = ChatRequest::new([Turn::user("hi")]);
             provider.count_tokens(request).await.expect_err("an error")
         }
-    };
-    failed
+    }
 }
 
 /// Returns whether the vendor cannot count tokens, so that there is no request.
@@ -224,7 +223,7 @@ async fn every_protocol_has_the_same_bounds() {
                 assert!(took >= timeout && took < 40 * timeout, "{name}: {took:?}");
                 assert!(error.message().contains("200ms"), "{error}");
             }
-            let text = error.partial().map(|partial| partial.text());
+            let text = error.partial().map(chatlas::AssistantTurn::text);
             assert_eq!(text.as_deref(), is_partial.then_some("Hel"), "{name}");
         }
     }

@@ -82,7 +82,7 @@ async fn stream_truncated_anywhere_is_an_error_unless_it_has_stopped() {
     for protocol in PROTOCOLS {
         let _trace = Recorder::new();
         let (begin, middle, end) = ((protocol.begin)(), (protocol.middle)(), (protocol.end)());
-        let begun = begin.len() + middle.len();
+        let stopped_at = begin.len() + middle.len();
         let body = [begin, middle, end].concat();
         // The last bytes may be a line break that is not needed.
         let cuts: Vec<usize> = (0..body.len() - 2).step_by(7).collect();
@@ -96,7 +96,7 @@ async fn stream_truncated_anywhere_is_an_error_unless_it_has_stopped() {
             let error = match result {
                 // Only events that some gateways omit are missing.
                 Ok(reply) => {
-                    assert!(cut > begun, "{} cut at {cut}", protocol.name);
+                    assert!(cut > stopped_at, "{} cut at {cut}", protocol.name);
                     assert_eq!(reply.text(), "Hello", "{} cut at {cut}", protocol.name);
                     assert_eq!(reply.turn.finish_reason, Some(FinishReason::Stop));
                     continue;
