@@ -22,6 +22,7 @@ pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
     ProviderInfo, SupportsTool, Vendor,
 };
+pub use crate::telemetry::forwarded::{forwarded_chat, forwarded_chat_stream};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::tool_direct::{StreamSpan, SyncSpan, direct};
 pub use crate::telemetry::traced::{traced_chat, traced_chat_stream};

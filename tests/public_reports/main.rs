@@ -15,7 +15,10 @@ mod calls;
 mod counts;
 mod cut_calls;
 mod errors;
+mod histories;
 mod requests;
+#[path = "../../chatlas-providers/tests/wire/histories/rules.rs"]
+mod rules;
 mod runtime;
 mod secrets;
 mod streams;

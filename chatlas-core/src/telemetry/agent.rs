@@ -58,8 +58,8 @@ struct Invocation {
     name: Option<Arc<str>>,
     model: Option<Arc<str>>,
     started: Option<Instant>,
-    /// The total usage of the model calls, if it is recorded.
-    usage: Option<Usage>,
+    /// Whether the total usage of the model calls is recorded.
+    records_usage: bool,
     last_reply: Option<AssistantTurn>,
     tool_calls: u64,
 }
@@ -113,12 +113,11 @@ impl AgentSpan {
         }
     }
 
-    /// Records a reply and the usage of its model call. If the turn was paused, `turn` includes the
-    /// contents before the pause, and `usage` does not include their usage.
+    /// Records a reply. If the turn was paused, it includes the contents before the pause.
     #[inline]
-    pub(crate) fn record_reply(&mut self, usage: &Usage, turn: &AssistantTurn) {
+    pub(crate) fn record_reply(&mut self, turn: &AssistantTurn) {
         if let Some(run) = &mut self.0 {
-            run.record_reply(usage, turn);
+            run.record_reply(turn);
         }
     }
 
@@ -187,7 +186,7 @@ impl Invocation {
             name: name.cloned(),
             model: info.model.as_ref().filter(is_set).cloned(),
             started,
-            usage: records_usage.then(Usage::default),
+            records_usage,
             last_reply: None,
             tool_calls: 0,
         }
@@ -212,10 +211,7 @@ impl Invocation {
         self.scope.set(list);
     }
 
-    fn record_reply(&mut self, usage: &Usage, turn: &AssistantTurn) {
-        if let Some(total) = &mut self.usage {
-            *total += *usage;
-        }
+    fn record_reply(&mut self, turn: &AssistantTurn) {
         self.tool_calls += turn.tool_requests().count() as u64;
         self.last_reply = Some(self.recorded_part(turn));
     }
@@ -239,17 +235,14 @@ impl Invocation {
         if let End::Failed(AgentFailure::Provider(error)) = end {
             self.last_reply = error.partial().map(|turn| self.recorded_part(turn));
         }
-        let ModelCalls { begun: inference_calls, lost, .. } = mem::take(&mut *self.live.calls());
-        if let Some(usage) = &mut self.usage {
-            *usage += lost;
-        }
+        let ModelCalls { begun: inference_calls, usage, .. } = mem::take(&mut *self.live.calls());
         let error_type = match end {
             End::Failed(failure) => Some(failure.error_type()),
             End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
             End::Completed | End::Cancelled => None,
         };
         if self.scope.is_recording() {
-            let mut list = self.reply_attributes();
+            let mut list = self.reply_attributes(&usage);
             push(&mut list, names::ERROR_TYPE, error_type.clone());
             push(&mut list, names::CANCELLED, matches!(end, End::Cancelled).then_some(true));
             self.scope.set(list);
@@ -276,10 +269,10 @@ impl Invocation {
         }
     }
 
-    fn reply_attributes(&self) -> Vec<KeyValue> {
+    fn reply_attributes(&self, usage: &Usage) -> Vec<KeyValue> {
         let mut list = Vec::with_capacity(5);
         list.push(finish_reasons(self.last_reply.as_ref()));
-        if let Some(usage) = &self.usage {
+        if self.records_usage {
             push_total_usage(&mut list, usage);
         }
         if let Some(turn) = self.last_reply.as_ref().filter(|_| self.records_content()) {

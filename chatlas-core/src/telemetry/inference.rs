@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::SpanKind;
@@ -22,7 +22,7 @@ use super::scope::{SpanScope, in_context, observe_panic};
 use super::shield::shielded;
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{ChatRequest, Completion, CompletionEvent, ProviderError, ProviderInfo};
-use crate::turn::Turn;
+use crate::turn::{Turn, Usage};
 
 /// The smallest total consumer delay that is recorded on the span.
 const MIN_CONSUMER_TIME: Duration = Duration::from_millis(100);
@@ -43,6 +43,10 @@ struct Call {
     vendor_keys: Vec<Key>,
     input_modality: &'static str,
     streams: bool,
+    /// Whether a transparent provider answered by itself, so that there is no usage.
+    by_wrapper: bool,
+    /// Whether the call is inside another call of the run.
+    is_nested: bool,
     started: Instant,
     first_chunk: Option<Instant>,
     last_chunk: Instant,
@@ -59,7 +63,7 @@ struct Call {
 /// The captured input of a call.
 struct CapturedInput {
     system: Option<String>,
-    messages: InputMessages,
+    messages: Arc<InputMessages>,
     tools: Option<Arc<str>>,
 }
 
@@ -79,18 +83,46 @@ impl Inference {
         request: &ChatRequest,
         streams: bool,
     ) -> Self {
+        Self::start_at(None, live, info, request, streams, &Context::current())
+    }
+
+    /// Starts the span of a call that a transparent provider answered by itself, when it has done so.
+    pub(super) fn of_wrapper(
+        live: Arc<Live>,
+        info: &ProviderInfo,
+        request: &ChatRequest,
+        streams: bool,
+        started: SystemTime,
+        parent: &Context,
+    ) -> Self {
+        Self::start_at(Some(started), live, info, request, streams, parent)
+    }
+
+    /// Starts a span. `answered` is when a transparent provider began to answer by itself.
+    fn start_at(
+        answered: Option<SystemTime>,
+        live: Arc<Live>,
+        info: &ProviderInfo,
+        request: &ChatRequest,
+        streams: bool,
+        parent: &Context,
+    ) -> Self {
         let started = Instant::now();
-        let parent = Context::current();
+        let by_wrapper = answered.is_some();
         let mut list = span_attributes();
         push_request(&mut list, info, request, streams);
-        live.push_settings(&mut list, &parent, operation::CHAT);
+        push(&mut list, names::ANSWERED_BY_WRAPPER, by_wrapper.then_some(true));
+        live.push_settings(&mut list, parent, operation::CHAT);
         let vendor_keys = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event_attributes = live.sink.is_some().then(|| list.clone());
-        let metric_attributes =
-            if live.instruments.is_some() { metric_attributes(info) } else { Vec::new() };
+        let (metric_attributes, input_modality) = match &live.instruments {
+            Some(_) if !by_wrapper => (metric_attributes(info), input_modality(request)),
+            _ => (Vec::new(), names::modality::UNKNOWN),
+        };
         let name = Live::span_name(operation::CHAT, info.model.as_deref());
-        let scope = live.start(&parent, SpanKind::Client, name, list);
-        live.begin_model_call(scope.span_context());
+        let kind = if by_wrapper { SpanKind::Internal } else { SpanKind::Client };
+        let scope = live.start_at(answered, parent, kind, name, list);
+        let is_nested = live.begin_model_call(parent, scope.span_context(), by_wrapper);
         let input = capture_input(&live, &scope, info, request);
         Self(Some(Box::new(Call {
             scope,
@@ -98,8 +130,10 @@ impl Inference {
             input,
             metric_attributes,
             vendor_keys,
-            input_modality: input_modality(request),
+            input_modality,
             streams,
+            by_wrapper,
+            is_nested,
             started,
             first_chunk: None,
             last_chunk: started,
@@ -208,10 +242,11 @@ impl Call {
             End::Completed(completion) => *completion,
             End::Failed(_) | End::Panicked | End::Cancelled => {
                 partial = self.take_partial(end);
-                self.live.calls().lost += partial.usage;
                 &*partial
             }
         };
+        let usage = if self.by_wrapper { Usage::default() } else { completion.usage };
+        self.live.calls().end(self.scope.span_context().as_ref(), self.is_nested, usage);
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
             End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
@@ -219,7 +254,7 @@ impl Call {
         };
         let seconds_to_first_chunk =
             self.first_chunk.map(|first| first.duration_since(self.started).as_secs_f64());
-        let mut list = response_attributes(completion, seconds_to_first_chunk);
+        let mut list = response_attributes(completion, &usage, seconds_to_first_chunk);
         list.extend(self.vendor_attributes(completion).cloned());
         let consumer_time = Some(self.consumer_time).filter(|time| *time >= MIN_CONSUMER_TIME);
         push(&mut list, names::CONSUMER_SECONDS, consumer_time.map(|time| time.as_secs_f64()));
@@ -259,6 +294,9 @@ impl Call {
         seconds_to_first_chunk: Option<f64>,
     ) {
         let Some(instruments) = &self.live.instruments else { return };
+        if self.by_wrapper {
+            return;
+        }
         let mut attributes = std::mem::take(&mut self.metric_attributes);
         push(&mut attributes, response::MODEL, completion.model.clone());
         let of_response = self
@@ -355,13 +393,17 @@ fn push_request(
 }
 
 /// Returns the attributes of the response.
-fn response_attributes(completion: &Completion, first_chunk: Option<f64>) -> Vec<KeyValue> {
+fn response_attributes(
+    completion: &Completion,
+    usage: &Usage,
+    first_chunk: Option<f64>,
+) -> Vec<KeyValue> {
     let mut list = Vec::with_capacity(12);
     push(&mut list, response::ID, completion.response_id.clone());
     push(&mut list, response::MODEL, completion.model.clone());
     list.push(finish_reasons(Some(completion)));
     push(&mut list, response::TIME_TO_FIRST_CHUNK, first_chunk);
-    push_usage(&mut list, &completion.usage);
+    push_usage(&mut list, usage);
     list
 }
 

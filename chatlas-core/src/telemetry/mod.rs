@@ -2,12 +2,12 @@
 //!
 //! There is one file for each operation; it records the span, the metrics and the events of that
 //! operation: `agent` (a run), `inference` (a model call), `tool` (a tool call) and `operation` (other
-//! calls of a provider). `traced` and `tool_direct` wrap the code that the macros annotate.
+//! calls of a provider). `traced`, `forwarded` and `tool_direct` wrap the code that the macros annotate.
 //!
 //! They share `run` (the tracer, instruments and settings of one run), `installed` (which parts of
 //! an SDK are installed), `scope` (a span that is current while its work is polled), `attributes`,
 //! `names`, `failure`, `shield`, `metrics` and `events`. Content is controlled by `capture` and
-//! `settings`, rendered by `messages`, `message_cache` and `writer`, and truncated by `cut`.
+//! `settings`, rendered by `messages`, `message_cache`, `writer` and `json`, and truncated by `cut`.
 //! `feedback` records feedback on replies.
 //!
 //! Telemetry only reads data. It never changes the outcome of a call.
@@ -19,8 +19,10 @@ mod cut;
 mod events;
 mod failure;
 mod feedback;
+pub(crate) mod forwarded;
 mod inference;
 mod installed;
+mod json;
 mod message_cache;
 mod messages;
 mod metrics;

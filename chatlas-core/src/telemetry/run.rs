@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use opentelemetry::global::BoxedTracer;
-use opentelemetry::trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{
+    SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt as _, Tracer as _,
+};
 use opentelemetry::{Context, KeyValue};
 
 use super::attributes::without_empty;
@@ -41,11 +43,35 @@ pub(super) struct Live {
 pub(super) struct ModelCalls {
     /// The number of calls. A provider that wraps others may make several calls per round.
     pub(super) begun: u64,
+    /// The number of calls that a transparent provider answered by itself.
+    by_wrapper: u64,
+    /// The spans of the calls that have not ended.
+    open: Vec<SpanId>,
     /// The span of the last call, which feedback on the reply refers to.
     last: Option<SpanContext>,
-    /// The usage of the calls that returned no complete reply.
-    pub(super) lost: Usage,
+    /// The usage that the spans of the calls report, including that of calls without a complete
+    /// reply. The usage in a reply is not: a cache returns it again.
+    pub(super) usage: Usage,
 }
+
+impl ModelCalls {
+    /// Returns the number of calls that have a span.
+    pub(super) fn total(&self) -> u64 {
+        self.begun + self.by_wrapper
+    }
+
+    /// Registers that a call has ended. Adds its usage, unless it is inside another call, which
+    /// reports the usage, too.
+    pub(super) fn end(&mut self, span: Option<&SpanContext>, is_nested: bool, usage: Usage) {
+        self.open.retain(|open| span.is_none_or(|span| span.span_id() != *open));
+        if !is_nested {
+            self.usage += usage;
+        }
+    }
+}
+
+/// The run that the calls of a transparent provider belong to, in the context of its work.
+pub(super) struct ForwardedRun(pub(super) Arc<Live>);
 
 impl Run {
     /// Looks up the global providers for a call outside a chat.
@@ -58,13 +84,18 @@ impl Run {
         Self(Live::find(Some((settings, cache))))
     }
 
-    /// Returns the run that the request belongs to, or a new one if the request is made outside a
-    /// chat.
+    /// Returns the run that the request belongs to. A request without one belongs to the run of the
+    /// transparent provider that makes it, or to a new run.
     #[inline]
     pub(crate) fn for_request(request: &ChatRequest) -> Self {
         match &request.run {
             Some(RunExtension(run)) => Self(run.clone().and_then(|run| run.downcast().ok())),
-            None => Self::for_single_call(),
+            None => match Context::map_current(|context| {
+                context.get::<ForwardedRun>().map(|run| Arc::clone(&run.0))
+            }) {
+                Some(live) => Self(Some(live)),
+                None => Self::for_single_call(),
+            },
         }
     }
 
@@ -99,11 +130,24 @@ impl Live {
         parent: &Context,
         kind: SpanKind,
         name: Cow<'static, str>,
+        attributes: Vec<KeyValue>,
+    ) -> SpanScope {
+        self.start_at(None, parent, kind, name, attributes)
+    }
+
+    /// Starts a span at a time in the past, or now.
+    pub(super) fn start_at(
+        &self,
+        time: Option<SystemTime>,
+        parent: &Context,
+        kind: SpanKind,
+        name: Cow<'static, str>,
         mut attributes: Vec<KeyValue>,
     ) -> SpanScope {
         let Some(tracer) = &self.tracer else { return SpanScope::off() };
         without_empty(&mut attributes);
-        let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
+        let mut builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
+        builder.start_time = time;
         let span = shielded(|| tracer.build_with_context(builder, parent));
         span.map_or(SpanScope::off(), |span| SpanScope::new(parent.with_span(span)))
     }
@@ -133,11 +177,24 @@ impl Live {
         }
     }
 
-    /// Registers a model call that begins.
-    pub(super) fn begin_model_call(&self, span: Option<SpanContext>) {
+    /// Registers a model call that begins. Returns whether it is inside another call, because a
+    /// provider that forwards calls is not transparent.
+    pub(super) fn begin_model_call(
+        &self,
+        parent: &Context,
+        span: Option<SpanContext>,
+        by_wrapper: bool,
+    ) -> bool {
         let mut calls = self.calls();
-        calls.begun += 1;
+        let is_nested = calls.open.contains(&parent.span().span_context().span_id());
+        calls.open.extend(span.as_ref().map(SpanContext::span_id));
+        if by_wrapper {
+            calls.by_wrapper += 1;
+        } else {
+            calls.begun += 1;
+        }
         calls.last = span.or(calls.last.take());
+        is_nested
     }
 
     pub(super) fn calls(&self) -> MutexGuard<'_, ModelCalls> {

@@ -314,10 +314,9 @@ impl Decoder {
             }
             Kind::Thinking => {
                 let thinking = first.thinking_mut(index);
-                if !string(&fields, "signature").is_empty() {
-                    fields.insert("thinking".to_owned(), thinking.text.as_str().into());
-                    thinking.replay = Some(self.replay(fields));
-                }
+                // Other servers with this API sign nothing, and require the thinking back, too.
+                fields.insert("thinking".to_owned(), thinking.text.as_str().into());
+                thinking.replay = Some(self.replay(fields));
             }
             Kind::Call => {
                 // Other fields, such as the caller of the tool, are sent back with the call.

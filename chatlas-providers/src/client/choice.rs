@@ -87,6 +87,8 @@ pub struct CallPiece<'a> {
     pub name: &'a str,
     /// The next piece of the arguments' JSON.
     pub arguments: &'a str,
+    /// The item that the vendor requires back with the call.
+    pub replay: Option<&'a Replay>,
     /// Whether `arguments` replaces the arguments that have arrived.
     pub has_all_arguments: bool,
     /// Whether this is a complete call, not a piece of one.
@@ -231,6 +233,9 @@ impl ChoiceMut<'_> {
             piece.name.clone_into(&mut call.name);
         } else {
             call.name.push_str(piece.name);
+        }
+        if let Some(replay) = piece.replay {
+            call.replay = Some(replay.clone());
         }
         if piece.has_all_arguments || call.is_repeated_by(&piece) {
             call.arguments.clear();

@@ -12,6 +12,7 @@ mod dialect;
 mod endpoint;
 pub(crate) mod failures;
 pub(crate) mod fields;
+mod history;
 pub(crate) mod json;
 mod provider;
 mod reply;
@@ -32,6 +33,7 @@ pub(crate) use decode::MAX_EVENT;
 pub(crate) use dialect::truncated;
 pub(crate) use endpoint::set_header;
 pub use endpoint::{KeyIn, KeyNeeded};
+pub(crate) use history::NO_TEXT;
 pub(crate) use tokens::TokenCounts;
 use wire::Wire;
 
@@ -49,6 +51,7 @@ pub use {
     decode::{Frame, Framing, OnFrame},
     dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead},
     endpoint::Endpoint,
+    history::{CallIds, Rules},
     reply::Reply,
     sse::Sse,
 };

@@ -12,6 +12,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response, Url};
 
 use super::decode::{Incoming, read_events};
+use super::history::{self, Receiver};
 use super::{
     Call, Client, Decoder as _, Dialect, Framing as _, KeyIn, MAX_EVENT, Operation, Origin, Reply,
     ReplyHead, surrogates, with_request_id,
@@ -81,7 +82,15 @@ impl<D: Dialect> Client<D> {
         let write = || self.dialect.tools(model, &request.tools);
         let tools = self.wire.tools.get(&request.tools, write)?;
         let vendor = self.endpoint.vendor();
-        let call = Call { vendor, model, request, operation, tools: &tools };
+        let (turns, is_home) = (request.turns.as_slice(), self.endpoint.is_home());
+        let call = Call { vendor, model, request, turns, is_home, operation, tools: &tools };
+        let receiver = Receiver {
+            rules: self.dialect.rules(&call),
+            is_message: &|content| self.dialect.is_message(&call, content),
+            check_media: &|content| self.dialect.check_media(&call, content),
+        };
+        let turns = history::fit(&receiver, turns)?;
+        let call = Call { turns: &turns, ..call };
         let mut body = self.wire.new_body();
         self.dialect.write(&call, &mut body)?;
         self.wire.keep_length(&body);

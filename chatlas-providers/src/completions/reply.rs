@@ -11,6 +11,7 @@ use super::error;
 use super::finish::{finish_reason, is_failure};
 use super::parts::{Parts, add_detail, add_thought, citation, image, words};
 use super::quirks::ThinkingReplay;
+use super::request::EXTRA_CONTENT;
 use super::wire::{Audio, Choice, Chunk, Delta, ToolCall, has_elements};
 use crate::client::json::{self, Maybe, Mixed, Raw};
 use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply, TokenCounts};
@@ -126,7 +127,7 @@ impl Decoder {
                 self.choices.resize_with(index + 1, State::default);
             }
             if let Some(state) = self.choices.get_mut(index) {
-                state.add(choice, &mut target);
+                state.add(self.vendor, choice, &mut target);
             }
         }
         if self.choices.first().is_some_and(|first| first.finish.is_some()) {
@@ -286,7 +287,7 @@ impl client::Decoder for Decoder {
 }
 
 impl State {
-    fn add(&mut self, piece: Choice<'_>, choice: &mut ChoiceMut<'_>) {
+    fn add(&mut self, vendor: &str, piece: Choice<'_>, choice: &mut ChoiceMut<'_>) {
         let is_message = piece.delta.0.is_none();
         // The last chunk of some servers repeats the complete message.
         let is_repeated = is_message && !choice.is_empty();
@@ -333,9 +334,9 @@ impl State {
             }
         }
         if !is_repeated || !choice.has_calls() {
-            add_calls(&delta.tool_calls.0, is_message, choice);
+            add_calls(vendor, &delta.tool_calls.0, is_message, choice);
             if let Some(function) = delta.function_call.0 {
-                add_call(&ToolCall::new(function), false, choice);
+                add_call(vendor, &ToolCall::new(function), false, choice);
             }
         }
         for (kept, reason) in [
@@ -399,17 +400,17 @@ impl Rare {
     }
 }
 
-fn add_calls(calls: &[ToolCall<'_>], is_complete: bool, choice: &mut ChoiceMut<'_>) {
+fn add_calls(vendor: &str, calls: &[ToolCall<'_>], is_complete: bool, choice: &mut ChoiceMut<'_>) {
     for (position, call) in calls.iter().enumerate() {
         // Two names in one list are two calls, even if they share the index.
         let is_other = calls.iter().take(position).any(|other| {
             other.index == call.index && !call.name().is_empty() && other.name() != call.name()
         });
-        add_call(call, is_complete || is_other, choice);
+        add_call(vendor, call, is_complete || is_other, choice);
     }
 }
 
-fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) {
+fn add_call(vendor: &str, call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) {
     let json;
     let (arguments, has_all_arguments) = match call.arguments() {
         Mixed::Text(text) => (&**text, false),
@@ -419,9 +420,13 @@ fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) 
         }
         Mixed::None => ("", false),
     };
+    let extra = call.extra_content.map(|_| json::value(call.extra_content));
+    let replay = extra.filter(|extra| !extra.is_null());
+    let replay = replay.map(|extra| Replay::new(vendor, json!({(EXTRA_CONTENT): extra})));
     choice.call(
         order::CALL,
         CallPiece {
+            replay: replay.as_ref(),
             index: call.index.0,
             id: call.id.0.as_str(),
             name: call.name(),

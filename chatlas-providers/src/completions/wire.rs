@@ -96,6 +96,8 @@ pub(super) struct ToolCall<'a> {
     #[serde(borrow)]
     pub(super) id: Label<'a>,
     pub(super) function: Maybe<Function<'a>>,
+    /// The signature of a thought (Google).
+    pub(super) extra_content: Raw<'a>,
     // Cloudflare writes the fields of `function` here.
     name: Text<'a>,
     arguments: Mixed<'a>,
