@@ -32,7 +32,8 @@
 //! | define tools | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
 //! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
 //! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
-//! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
+//! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
+| handle errors | [`ChatError`], [`ProviderErrorKind`] |
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
 //! | test without a network | `chatlas::testing` |
@@ -55,16 +56,20 @@
 pub use chatlas_core::__private;
 pub use chatlas_core::{
     Approval, AssistantTurn, CancellationToken, Chat, ChatError, ChatRequest, ChatStream,
-    Completion, CompletionEvent, CompletionStream, Content, DuplicateTool, DynTool, FinishReason,
-    Modalities, Model, ModelParams, OutputSchema, OwnedChatStream, Prompt, Provide, Provider,
-    ProviderError, ProviderErrorKind, ProviderInfo, Reply, ServerToolDefinition, StreamEvent, Tool,
-    ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
-    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, provider, schema,
-    schemars, serde, serde_json, telemetry, tool, turn,
+    Completion, CompletionEvent, CompletionStream, Content, Document, DuplicateTool, DynTool,
+    FinishReason, HostedAgent, Judged, MemoryRecord, MemoryStore, Modalities, Model, ModelParams,
+    OperationError, OutputSchema, OwnedChatStream, Prompt, Provide, Provider, ProviderError,
+    ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition, StreamEvent,
+    Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
+    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, operations,
+    provider, schema, schemars, serde, serde_json, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{
-    face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
+    face_agent as agent, face_evaluator as evaluator, face_hosted_agent as hosted_agent,
+    face_memory as memory, face_plan as plan, face_provider as provider,
+    face_retriever as retriever, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
+    face_workflow as workflow,
 };
 #[cfg(feature = "otel")]
 #[doc(inline)]

@@ -5,6 +5,7 @@
 //! and `tools` the tool calls of one reply; `stream` yields events; `calls`, `extract` and `parallel`
 //! are the methods that start a run. `rehearsal` is for benchmarks.
 
+mod as_tool;
 mod calls;
 #[expect(
     clippy::module_inception,
@@ -26,6 +27,7 @@ mod settings;
 mod stream;
 mod tools;
 
+pub use as_tool::ChatTool;
 pub use chat::{Chat, DEFAULT_MAX_ROUNDS, ToolMode};
 pub use error::{ChatError, OutputError, OutputErrorKind};
 pub use extract::Extracted;

@@ -12,7 +12,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{ToolError, ToolOutput};
+use crate::chat::{ChatError, Prompt, Reply};
 use crate::content::Content;
+use crate::operations::OperationError;
+use crate::provider::ProviderError;
 use crate::telemetry::names::error::UNSERIALIZABLE_RESULT;
 
 /// A value that a `#[tool]` function can return.
@@ -79,6 +82,8 @@ pub trait Rich: Clone + Into<ToolOutput> {}
 impl Rich for ToolOutput {}
 impl Rich for Content {}
 impl Rich for Vec<Content> {}
+impl Rich for Prompt {}
+impl Rich for Reply {}
 impl<T: Rich> Rich for Option<T> {}
 
 impl<T: Rich> Returned<&T> {
@@ -95,6 +100,27 @@ impl Returned<&ToolError> {
     /// Returns the error with the `error.type` that the tool chose.
     pub fn error(self, _: fn(&ToolError) -> ToolError) -> ToolError {
         self.0.clone()
+    }
+}
+
+impl Returned<&ChatError> {
+    /// Returns the error with the `error.type` of the failed run.
+    pub fn error(self, _: fn(&ChatError) -> ToolError) -> ToolError {
+        ToolError::new(self.0.error_type(), self.0.to_string())
+    }
+}
+
+impl Returned<&OperationError> {
+    /// Returns the error with its `error.type`.
+    pub fn error(self, _: fn(&OperationError) -> ToolError) -> ToolError {
+        self.0.clone().into()
+    }
+}
+
+impl Returned<&ProviderError> {
+    /// Returns the error with the `error.type` of the failed call.
+    pub fn error(self, _: fn(&ProviderError) -> ToolError) -> ToolError {
+        ToolError::new(self.0.error_type(), self.0.to_string())
     }
 }
 
