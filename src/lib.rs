@@ -33,7 +33,7 @@
 //! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
 //! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
 //! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
-| handle errors | [`ChatError`], [`ProviderErrorKind`] |
+//! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
 //! | test without a network | `chatlas::testing` |
@@ -114,6 +114,7 @@ pub use chatlas_providers::vendors::Portkey;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 
+pub mod stores;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -25,20 +25,16 @@ pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
     ProviderInfo, SupportsTool, Vendor,
 };
-pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
-pub use crate::telemetry::memory::{found_records, memory_span, new_ids};
-pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::agent_function::{agent_span, plan_span, workflow_span};
 pub use crate::telemetry::evaluation::{evaluation_span, score_output};
 pub use crate::telemetry::facts::{Facts, FieldValue, field_value};
 pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
+pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
+pub use crate::telemetry::memory::{found_records, memory_span, new_ids};
+pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::retrieval::retrieval_span;
 pub use crate::telemetry::shown::{ShowContents, ShowJson, ShowNothing, ShowText, Shown};
 pub use crate::telemetry::tool::tool_span;
-pub use crate::{
-    __documents as documents, __failure as failure, __hidden as hidden, __outcome as outcome,
-    __records as records, __score as score, __show as show,
-};
 pub use crate::telemetry::traced::{traced_chat, traced_chat_stream};
 pub use crate::tool::args::{Args, Param, Parameter, ToolParameter};
 pub use crate::tool::function::{
@@ -50,6 +46,10 @@ pub use crate::tool::stream::drain;
 pub use crate::tool::{
     BoxFuture, DuplicateTool, IntoTools, Tool, ToolCall, ToolContext, ToolError, ToolOutput,
     ToolSet, Toolbox,
+};
+pub use crate::{
+    __documents as documents, __failure as failure, __hidden as hidden, __outcome as outcome,
+    __records as records, __score as score, __show as show,
 };
 
 /// The name of a tool, or an empty name for a type that is not a tool: the compiler reports that

@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use super::chat::Chat;
 use super::{ChatError, Reply};
 use crate::telemetry::names::error::INVALID_ARGUMENTS;
-use crate::tool::{
-    BoxFuture, InvalidTool, Tool, ToolCall, ToolDefinition, ToolError, ToolOutput,
-};
+use crate::tool::{BoxFuture, InvalidTool, Tool, ToolCall, ToolDefinition, ToolError, ToolOutput};
 
 /// An agent that another agent can call: a [`Chat`] as a tool, created by [`Chat::into_tool`].
 ///
@@ -121,9 +119,9 @@ fn prompt(arguments: &Value) -> Result<String, ToolError> {
         other => other,
     };
     let prompt = arguments.get("prompt").and_then(Value::as_str);
-    prompt.map(str::to_owned).ok_or_else(|| {
-        ToolError::new(INVALID_ARGUMENTS, "missing argument: `prompt`, a string")
-    })
+    prompt
+        .map(str::to_owned)
+        .ok_or_else(|| ToolError::new(INVALID_ARGUMENTS, "missing argument: `prompt`, a string"))
 }
 
 /// The text of the answer.

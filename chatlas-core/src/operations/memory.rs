@@ -35,8 +35,7 @@ pub trait MemoryStore: Send + Sync + 'static {
     /// # Errors
     ///
     /// Any failure of the store.
-    async fn search(&self, query: &str, top_k: usize)
-    -> Result<Vec<MemoryRecord>, OperationError>;
+    async fn search(&self, query: &str, top_k: usize) -> Result<Vec<MemoryRecord>, OperationError>;
 
     /// Adds records, and returns their ids. A record without an id gets one.
     ///
@@ -87,11 +86,7 @@ impl<M: MemoryStore + ?Sized> MemoryStore for Arc<M> {
         (**self).delete_store().await
     }
 
-    async fn search(
-        &self,
-        query: &str,
-        top_k: usize,
-    ) -> Result<Vec<MemoryRecord>, OperationError> {
+    async fn search(&self, query: &str, top_k: usize) -> Result<Vec<MemoryRecord>, OperationError> {
         (**self).search(query, top_k).await
     }
 

@@ -12,10 +12,10 @@ mod judge;
 mod memory;
 mod retriever;
 
-pub use document::{Document, MemoryRecord, RetrievedDocument};
-pub(crate) use document::to_json;
 #[doc(hidden)]
 pub use document::documents;
+pub(crate) use document::to_json;
+pub use document::{Document, MemoryRecord, RetrievedDocument};
 pub use error::OperationError;
 pub use evaluation::{Judged, Score, ToScore};
 pub use hosted::{AgentInfo, HostedAgent, NewAgent};

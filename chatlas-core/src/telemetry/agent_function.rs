@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use opentelemetry::trace::SpanKind;
 use opentelemetry::Context;
+use opentelemetry::trace::SpanKind;
 
 use super::agent_run::{AgentRun, Calls};
 use super::attributes::push_total_usage;
@@ -83,7 +83,9 @@ impl Invocation {
             push_total_usage(&mut list, &calls.usage);
         }
         self.scope.set(list);
+        // `null` is the output of a function that returns nothing, or whose output is skipped.
         if let End::Completed(Some(output)) = end
+            && *output != ToolOutput::Value(serde_json::Value::Null)
             && self.live.records_content(&self.scope)
         {
             let turn = AssistantTurn {
@@ -149,11 +151,9 @@ struct Plan {
 pub fn plan_span(describe: &mut dyn FnMut(&mut Facts)) -> FunctionSpan {
     FunctionSpan::start(|live| {
         let mut facts = Facts::read(false, describe);
-        let name: Option<Arc<str>> =
-            facts.name.map(Into::into).or_else(|| live.agent.name.clone());
+        let name: Option<Arc<str>> = facts.name.map(Into::into).or_else(|| live.agent.name.clone());
         let own = [(agent::NAME, name.clone().map(Into::into))];
-        let scope =
-            facts.start(&live, SpanKind::Internal, (operation::PLAN, name.as_deref()), own);
+        let scope = facts.start(&live, SpanKind::Internal, (operation::PLAN, name.as_deref()), own);
         Some(Box::new(Plan { live, scope }))
     })
 }

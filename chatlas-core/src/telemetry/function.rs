@@ -49,9 +49,7 @@ pub struct FunctionSpan(Option<Box<dyn Operation>>);
 
 impl FunctionSpan {
     /// Starts an operation if an SDK is installed.
-    pub(super) fn start(
-        operation: impl FnOnce(Arc<Live>) -> Option<Box<dyn Operation>>,
-    ) -> Self {
+    pub(super) fn start(operation: impl FnOnce(Arc<Live>) -> Option<Box<dyn Operation>>) -> Self {
         Self(Run::for_single_call().0.and_then(operation))
     }
 
@@ -161,11 +159,7 @@ pin_project! {
 
 /// Runs an async function inside its span. Called when the function's future is first polled.
 #[inline]
-pub fn direct<F: Future>(
-    span: FunctionSpan,
-    body: F,
-    to_output: ToOutput<F::Output>,
-) -> Direct<F> {
+pub fn direct<F: Future>(span: FunctionSpan, body: F, to_output: ToOutput<F::Output>) -> Direct<F> {
     Direct { span, body: Some(body), to_output }
 }
 

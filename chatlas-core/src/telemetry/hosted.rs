@@ -79,17 +79,14 @@ where
             scope.set_content(names::tool::DEFINITIONS, tools.to_string());
         }
     }
-    span.run(
-        async move { body(request).await },
-        |recording, reply| {
-            let mut list = vec![finish_reasons(Some(reply))];
-            push_usage(&mut list, &reply.usage);
-            if let Some((live, _)) = recording {
-                list.push(KeyValue::new(content::OUTPUT_MESSAGES, live.writer.output(reply)));
-            }
-            list
-        },
-    )
+    span.run(async move { body(request).await }, |recording, reply| {
+        let mut list = vec![finish_reasons(Some(reply))];
+        push_usage(&mut list, &reply.usage);
+        if let Some((live, _)) = recording {
+            list.push(KeyValue::new(content::OUTPUT_MESSAGES, live.writer.output(reply)));
+        }
+        list
+    })
     .await
 }
 

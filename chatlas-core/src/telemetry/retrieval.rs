@@ -37,8 +37,7 @@ pub fn retrieval_span(describe: &mut dyn FnMut(&mut Facts)) -> FunctionSpan {
             (names::DATA_SOURCE_ID, source.map(Into::into)),
             (retrieval::TOP_K, facts.top_k.map(Into::into)),
         ];
-        let scope =
-            facts.start(&live, SpanKind::Internal, (operation::RETRIEVAL, None), own);
+        let scope = facts.start(&live, SpanKind::Internal, (operation::RETRIEVAL, None), own);
         live.record_query(&scope, retrieval::QUERY, facts.input.take());
         Some(Box::new(Retrieval { live, scope, metric_attributes }))
     })

@@ -76,7 +76,9 @@ impl From<Prompt> for ToolOutput {
 macro_rules! __show {
     ($value:expr) => {{
         #[allow(unused_imports)]
-        use $crate::__private::{ShowContents as _, ShowJson as _, ShowNothing as _, ShowText as _};
+        use $crate::__private::{
+            ShowContents as _, ShowJson as _, ShowNothing as _, ShowText as _,
+        };
         (&&&&$crate::__private::Shown(&$value)).show()
     }};
 }

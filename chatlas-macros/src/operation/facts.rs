@@ -35,7 +35,11 @@ impl<'a> Facts<'a> {
     }
 
     /// Adds the value of an expression, which is a `FieldValue`.
-    pub(super) fn value(&mut self, method: &str, value: &(impl quote::ToTokens + syn::spanned::Spanned)) {
+    pub(super) fn value(
+        &mut self,
+        method: &str,
+        value: &(impl quote::ToTokens + syn::spanned::Spanned),
+    ) {
         let value = self.checked(value);
         self.constant(method, value);
     }

@@ -37,7 +37,9 @@ pub(super) fn expand(
     let is_tool = arguments.bool("tool").is_some();
     let facts = facts(operation, &arguments, &function, &parameters, &private, &mut errors);
     let stream = match Returns::read(&function.sig.output, &mut Errors::default()) {
-        Returns::Stream(items) if operation == Operation::Agent || operation == Operation::Workflow => {
+        Returns::Stream(items)
+            if operation == Operation::Agent || operation == Operation::Workflow =>
+        {
             Some(items)
         }
         _ => None,
@@ -97,7 +99,10 @@ impl Parameters {
             let is_marked = remove(typed, "input");
             let Pat::Ident(name) = &*typed.pat else {
                 if is_marked {
-                    errors.at(&typed.pat, "the input must be a plain name; destructure it in the body");
+                    errors.at(
+                        &typed.pat,
+                        "the input must be a plain name; destructure it in the body",
+                    );
                 }
                 continue;
             };
@@ -117,7 +122,9 @@ impl Parameters {
         read.input = marked.or(read.input);
         if read.input.is_none() {
             let missing = match operation {
-                Operation::Retriever => "a query; take `query: &str`, or mark the query with `#[input]`",
+                Operation::Retriever => {
+                    "a query; take `query: &str`, or mark the query with `#[input]`"
+                }
                 Operation::Evaluator => "the answer to evaluate; take `judged: &Judged`",
                 _ => return read,
             };
@@ -189,7 +196,8 @@ fn facts<'a>(
         Operation::Memory | Operation::HostedAgent => {}
     }
     let records_input = !matches!(operation, Operation::Plan | Operation::Evaluator);
-    if let Some(input) = parameters.input.as_ref().filter(|input| records_input && !skipped(input)) {
+    if let Some(input) = parameters.input.as_ref().filter(|input| records_input && !skipped(input))
+    {
         facts.input(&quote!(#input));
     }
     facts.fields(arguments.fields("fields"));

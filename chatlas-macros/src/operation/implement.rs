@@ -45,6 +45,9 @@ pub(super) fn expand(
                 // With `async`, rustc reports no further error.
                 method.sig.asyncness = Some(Token![async](method.sig.fn_token.span));
             }
+            if operation != Operation::HostedAgent {
+                name_parameters(method);
+            }
             skippable.extend(parameters(method).into_iter().flatten().map(|name| name.to_string()));
             impl_.wrap(method);
         }
@@ -97,6 +100,18 @@ fn add_provider(
             block.items.push(parse_quote! {
                 fn provider(&self) -> &#private::ProviderInfo { loop {} }
             });
+        }
+    }
+}
+
+/// Gives a name to each parameter that is `_`, because the span records it.
+fn name_parameters(method: &mut ImplItemFn) {
+    for (index, input) in method.sig.inputs.iter_mut().enumerate() {
+        if let FnArg::Typed(typed) = input
+            && matches!(*typed.pat, Pat::Wild(_))
+        {
+            let name = quote::format_ident!("__argument{index}");
+            *typed.pat = parse_quote!(#name);
         }
     }
 }
@@ -212,7 +227,11 @@ impl Impl<'_> {
             ("create" | "update" | "upsert", Some(records)) => {
                 let with_content = !self.is_skipped(&records.to_string());
                 facts.constant("records", quote!(&#records, #with_content));
-                if name == "update" { quote!(#private::hidden!()) } else { quote!(#private::records!(ids)) }
+                if name == "update" {
+                    quote!(#private::hidden!())
+                } else {
+                    quote!(#private::records!(ids))
+                }
             }
             ("delete", Some(ids)) => {
                 facts.constant("ids", quote!(&#ids));

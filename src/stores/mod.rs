@@ -1,0 +1,10 @@
+//! Stores for what agents remember: implementations of [`MemoryStore`](crate::MemoryStore).
+//!
+//! | store | records are kept |
+//! |---|---|
+//! | [`InMemoryStore`] | in this process |
+//! | `SqliteStore` (feature `sqlite`) | in a SQLite file |
+
+mod in_memory;
+
+pub use in_memory::InMemoryStore;
