@@ -148,4 +148,18 @@ mod guides {
     struct ToolsMacro;
     #[doc = include_str!("../chatlas-macros/docs/provider.md")]
     struct ProviderMacro;
+    #[doc = include_str!("../chatlas-macros/docs/agent.md")]
+    struct AgentMacro;
+    #[doc = include_str!("../chatlas-macros/docs/workflow.md")]
+    struct WorkflowMacro;
+    #[doc = include_str!("../chatlas-macros/docs/plan.md")]
+    struct PlanMacro;
+    #[doc = include_str!("../chatlas-macros/docs/retriever.md")]
+    struct RetrieverMacro;
+    #[doc = include_str!("../chatlas-macros/docs/memory.md")]
+    struct MemoryMacro;
+    #[doc = include_str!("../chatlas-macros/docs/evaluator.md")]
+    struct EvaluatorMacro;
+    #[doc = include_str!("../chatlas-macros/docs/hosted_agent.md")]
+    struct HostedAgentMacro;
 }

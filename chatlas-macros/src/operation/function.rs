@@ -63,6 +63,8 @@ pub(super) fn expand(
     }
     if errors.any() {
         let errors = errors.to_tokens();
+        // Another attribute of chatlas would report further errors.
+        function.attrs.retain(|attr| !valid::is_operation(attr));
         return quote!(#[allow(unused)] #function #errors);
     }
     let Function { attrs, vis, sig, .. } = &function;

@@ -103,7 +103,7 @@ impl Operation {
                 ("skip", Kind::Names),
                 ("fields", Kind::Fields),
             ]),
-            Self::HostedAgent => Grammar(&[("provider", Kind::Text), ("fields", Kind::Fields)]),
+            Self::HostedAgent => Grammar(&[("provider", Kind::Text)]),
         }
     }
 }

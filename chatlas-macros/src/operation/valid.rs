@@ -48,13 +48,9 @@ pub(super) fn target(operation: Operation, item: &TokenStream) -> syn::Result<Ta
 
 /// Reports other attributes of chatlas on the same function: one attribute decides.
 pub(crate) fn stacked(this: &str, attrs: &[Attribute], errors: &mut Errors) {
-    for attr in attrs {
+    for attr in attrs.iter().filter(|attr| is_operation(attr)) {
         let last = attr.path().segments.last().map(|segment| segment.ident.to_string());
         let word = last.unwrap_or_default();
-        let is_operation = Operation::ALL.iter().any(|operation| operation.name() == word);
-        if !is_operation && !is_tool(attr) {
-            continue;
-        }
         let message = match [this, word.as_str()] {
             [other, "tool"] | ["tool", other] if matches!(other, "agent" | "retriever") => {
                 format!(
@@ -70,6 +66,13 @@ pub(crate) fn stacked(this: &str, attrs: &[Attribute], errors: &mut Errors) {
         };
         errors.at(attr, message);
     }
+}
+
+/// Returns whether an attribute is `#[tool]` or one of this family, under any path.
+pub(super) fn is_operation(attr: &Attribute) -> bool {
+    let last = attr.path().segments.last();
+    let is_named = |name: &str| last.is_some_and(|segment| segment.ident == name);
+    is_tool(attr) || Operation::ALL.iter().any(|operation| is_named(operation.name()))
 }
 
 /// Checks the name of an agent, a workflow or an evaluator.
