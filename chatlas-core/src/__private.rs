@@ -17,9 +17,10 @@ pub use std::sync::Arc;
 pub use std::vec;
 pub use std::vec::Vec;
 
+pub use crate::__show as show;
 pub use crate::chat::rehearsal::rehearse;
 pub use crate::operations::{
-    AgentInfo, HostedAgent, MemoryRecord, NewAgent, OperationError, Retriever, documents,
+    AgentInfo, Documents, HostedAgent, MemoryRecord, NewAgent, OperationError, Retriever, ToScore,
 };
 pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
@@ -27,7 +28,7 @@ pub use crate::provider::{
 };
 pub use crate::telemetry::agent_function::{agent_span, plan_span, workflow_span};
 pub use crate::telemetry::evaluation::{evaluation_span, score_output};
-pub use crate::telemetry::facts::{Facts, FieldValue, field_value};
+pub use crate::telemetry::facts::{Facts, FieldValue};
 pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
 pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
 pub use crate::telemetry::memory::{found_records, memory_span, new_ids};
@@ -46,10 +47,6 @@ pub use crate::tool::stream::drain;
 pub use crate::tool::{
     BoxFuture, DuplicateTool, IntoTools, Tool, ToolCall, ToolContext, ToolError, ToolOutput,
     ToolSet, Toolbox,
-};
-pub use crate::{
-    __documents as documents, __failure as failure, __hidden as hidden, __outcome as outcome,
-    __records as records, __score as score, __show as show,
 };
 
 /// The name of a tool, or an empty name for a type that is not a tool: the compiler reports that

@@ -94,6 +94,7 @@ pub trait RetrievedDocument {
     fn to_document(&self) -> Document;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> RetrievedDocument for T
 where
     for<'a> &'a T: Into<Document>,
@@ -103,10 +104,34 @@ where
     }
 }
 
-/// Returns documents as JSON. Called by macro expansions.
-pub fn documents<T: RetrievedDocument>(documents: &[T]) -> ToolOutput {
-    let list = documents.iter().map(RetrievedDocument::to_document);
-    ToolOutput::Value(list.map(|document| to_json(&document)).collect())
+/// What a `#[retriever]` function can return: a list of documents.
+#[diagnostic::on_unimplemented(
+    message = "a retriever cannot return `{Self}`",
+    label = "not a list of documents",
+    note = "return a `Vec<Document>`, or a `Result` of one"
+)]
+pub trait Documents {
+    #[doc(hidden)]
+    fn to_output(&self) -> ToolOutput;
+}
+
+impl<T: RetrievedDocument> Documents for [T] {
+    fn to_output(&self) -> ToolOutput {
+        let list = self.iter().map(RetrievedDocument::to_document);
+        ToolOutput::Value(list.map(|document| to_json(&document)).collect())
+    }
+}
+
+impl<T: RetrievedDocument> Documents for Vec<T> {
+    fn to_output(&self) -> ToolOutput {
+        self.as_slice().to_output()
+    }
+}
+
+impl<T: RetrievedDocument, const N: usize> Documents for [T; N] {
+    fn to_output(&self) -> ToolOutput {
+        self.as_slice().to_output()
+    }
 }
 
 /// Returns a document or a memory record as JSON.

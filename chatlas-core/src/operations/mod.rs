@@ -12,10 +12,8 @@ mod judge;
 mod memory;
 mod retriever;
 
-#[doc(hidden)]
-pub use document::documents;
 pub(crate) use document::to_json;
-pub use document::{Document, MemoryRecord, RetrievedDocument};
+pub use document::{Document, Documents, MemoryRecord, RetrievedDocument};
 pub use error::OperationError;
 pub use evaluation::{Judged, Score, ToScore};
 pub use hosted::{AgentInfo, HostedAgent, NewAgent};

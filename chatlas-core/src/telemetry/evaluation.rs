@@ -15,7 +15,7 @@ use super::function::{End, FunctionSpan, Operation, direct};
 use super::names::{self, error, event, response};
 use super::run::Live;
 use crate::chat::ChatError;
-use crate::operations::{Judged, Score, ToScore};
+use crate::operations::{Judged, Score};
 use crate::tool::{ToolError, ToolOutput};
 
 struct Evaluation {
@@ -46,14 +46,14 @@ pub(crate) fn evaluate(
     work: impl Future<Output = Result<Score, ChatError>> + Send,
 ) -> impl Future<Output = Result<Score, ChatError>> + Send {
     direct(evaluation_span(name, &[], judged), work, |result, _| match result {
-        Ok(score) => Ok(score_output(score)),
+        Ok(score) => Ok(score_output(score.clone())),
         Err(error) => Err(ToolError::new(error.error_type(), error.to_string())),
     })
 }
 
 /// Returns a score as the output of a function. Called by macro expansions.
-pub fn score_output(score: &impl ToScore) -> ToolOutput {
-    ToolOutput::Value(serde_json::to_value(score.to_score()).unwrap_or_default())
+pub fn score_output(score: Score) -> ToolOutput {
+    ToolOutput::Value(serde_json::to_value(score).unwrap_or_default())
 }
 
 impl Evaluation {
@@ -105,20 +105,4 @@ impl Operation for Evaluation {
         let severity = Some(Severity::Info);
         sink.emit(Event { name: event::EVALUATION, severity, span: self.id.span(), attributes });
     }
-}
-
-/// Returns the conversion of an evaluator's return value.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __score {
-    () => {
-        |output, _| {
-            #[allow(unused_imports)]
-            use $crate::__private::Plain as _;
-            match $crate::__private::Returned(output).split() {
-                Ok(value) => Ok($crate::__private::score_output(value)),
-                Err(error) => Err($crate::__failure!(*error)),
-            }
-        }
-    };
 }

@@ -27,6 +27,7 @@ pub struct Facts {
     pub(super) top_k: Option<i64>,
     pub(super) record_count: Option<i64>,
     pub(super) record_id: Option<Arc<str>>,
+    pub(super) skips_output: bool,
     /// The memory records of a call, with capture on.
     pub(super) records: Option<Vec<serde_json::Value>>,
     /// The input, with capture on.
@@ -68,23 +69,23 @@ impl Facts {
     }
 
     /// Sets the id of the conversation.
-    pub fn conversation(&mut self, id: &dyn FieldValue) {
+    pub fn conversation(&mut self, id: Option<Value>) {
         self.conversation_id = text(id);
     }
 
     /// Sets the id of the memory store.
-    pub fn store(&mut self, id: &dyn FieldValue) {
+    pub fn store(&mut self, id: Option<Value>) {
         self.store_id = text(id);
     }
 
     /// Sets the id of the data source.
-    pub fn data_source(&mut self, id: &dyn FieldValue) {
+    pub fn data_source(&mut self, id: Option<Value>) {
         self.data_source_id = text(id);
     }
 
     /// Sets the maximum number of documents.
-    pub fn top_k(&mut self, count: &dyn FieldValue) {
-        self.top_k = match count.to_value() {
+    pub fn top_k(&mut self, count: Option<Value>) {
+        self.top_k = match count {
             Some(Value::I64(count)) => Some(count),
             _ => None,
         };
@@ -96,9 +97,9 @@ impl Facts {
     }
 
     /// Sets an attribute of the program. Keys that the library writes are ignored.
-    pub fn field(&mut self, key: &'static str, value: &dyn FieldValue) {
+    pub fn field(&mut self, key: &'static str, value: Option<Value>) {
         if !names::is_reserved(key) {
-            self.fields.extend(value.to_value().map(|value| KeyValue::new(key, value)));
+            self.fields.extend(value.map(|value| KeyValue::new(key, value)));
         }
     }
 
@@ -125,13 +126,8 @@ impl Facts {
     }
 }
 
-/// Returns a value of a type that the macro cannot check.
-pub fn field_value(value: &impl FieldValue) -> &dyn FieldValue {
-    value
-}
-
-fn text(value: &dyn FieldValue) -> Option<Arc<str>> {
-    value.to_value().map(|value| value.as_str().as_ref().into())
+fn text(value: Option<Value>) -> Option<Arc<str>> {
+    value.map(|value| value.as_str().as_ref().into())
 }
 
 /// A value of an attribute of a span: a text, a number or a `bool`, or an `Option` of one.

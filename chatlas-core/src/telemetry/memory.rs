@@ -23,6 +23,7 @@ struct Memory {
     metric_attributes: Vec<KeyValue>,
     /// Whether the records are given at the start, and not returned.
     has_records: bool,
+    skips_output: bool,
     has_record_id: bool,
 }
 
@@ -49,6 +50,7 @@ pub fn memory_span(
             scope,
             metric_attributes,
             has_records: facts.record_count.is_some(),
+            skips_output: facts.skips_output,
             has_record_id: facts.record_id.is_some(),
         };
         if let Some(records) = facts.records {
@@ -95,7 +97,7 @@ impl Operation for Memory {
     }
 
     fn wants_output(&self) -> bool {
-        self.live.records_content(&self.scope)
+        !self.skips_output && self.live.records_content(&self.scope)
     }
 
     fn end(mut self: Box<Self>, end: End<'_>) {
@@ -131,6 +133,11 @@ impl Facts {
         }
     }
 
+    /// Prevents that returned records are recorded.
+    pub fn skip_output(&mut self) {
+        self.skips_output = true;
+    }
+
     fn set_count(&mut self, count: usize) {
         self.record_count = Some(i64::try_from(count).unwrap_or(i64::MAX));
     }
@@ -147,29 +154,4 @@ pub fn found_records(records: &[MemoryRecord], with_content: bool) -> ToolOutput
 /// Returns the ids of new records. Called by macro expansions.
 pub fn new_ids(ids: &[String]) -> ToolOutput {
     ToolOutput::Value(ids.into())
-}
-
-/// Returns the conversion of the return value of a memory operation: `found_records` or `new_ids`.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __records {
-    (found) => {
-        $crate::__records!(|value, wanted| $crate::__private::found_records(value, wanted))
-    };
-    (hidden) => {
-        $crate::__records!(|value, _wanted| $crate::__private::found_records(value, false))
-    };
-    (ids) => {
-        $crate::__records!(|value, _wanted| $crate::__private::new_ids(value))
-    };
-    (|$value:ident, $wanted:ident| $convert:expr) => {
-        |output, $wanted| {
-            #[allow(unused_imports)]
-            use $crate::__private::Plain as _;
-            match $crate::__private::Returned(output).split() {
-                Ok($value) => Ok($convert),
-                Err(error) => Err($crate::__failure!(*error)),
-            }
-        }
-    };
 }

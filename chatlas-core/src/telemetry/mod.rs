@@ -51,6 +51,7 @@ pub use capture::{
 pub(crate) use cut::MIN_LIMIT as MIN_CAPTURE_LIMIT;
 pub use cut::shortened_json;
 pub use events::{EventSink, SEMCONV_OPT_IN, SEMCONV_OPT_IN_VARIABLE, set_event_sink};
+pub use facts::FieldValue;
 pub use feedback::{FeedbackValue, ReplyId};
 pub use installed::has_tracer_provider;
 pub(crate) use message_cache::MessageCache;

@@ -88,20 +88,3 @@ impl Operation for Retrieval {
         }
     }
 }
-
-/// Returns the conversion of a retriever's return value.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __documents {
-    () => {
-        |output, wanted| {
-            #[allow(unused_imports)]
-            use $crate::__private::Plain as _;
-            match $crate::__private::Returned(output).split() {
-                Ok(value) if wanted => Ok($crate::__private::documents(value)),
-                Ok(_) => Ok($crate::__private::null_output()),
-                Err(error) => Err($crate::__failure!(*error)),
-            }
-        }
-    };
-}

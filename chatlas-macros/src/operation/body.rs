@@ -4,6 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::{ReturnType, Signature};
 
+use super::outcome::Outcome;
 use crate::tool::returns::Items;
 
 /// The parts of a body inside its span.
@@ -14,7 +15,7 @@ pub(super) struct Body<'a> {
     /// The expression that starts the span.
     pub(super) span: TokenStream,
     /// The conversion of the return value, or of the items of a stream.
-    pub(super) outcome: TokenStream,
+    pub(super) outcome: Outcome,
     /// The stream, if the function returns one.
     pub(super) stream: Option<Items<'a>>,
 }
@@ -25,23 +26,30 @@ impl Body<'_> {
         let Self { sig, statements, span: start, outcome, stream } = self;
         let local = |name| Ident::new(name, Span::mixed_site());
         let (span, output, error) = (local("span"), local("output"), local("error"));
+        let failed = local("failed");
         let is_async = sig.asyncness.is_some();
         let typed = self.typed();
+        let convert = outcome.closure(private);
         if let Some(items) = stream {
             let open = if is_async {
                 quote!(#span.open_async(async move { #typed #statements }).await)
             } else {
                 quote!(#span.open(move || { #typed #statements }))
             };
-            let follow = quote!(#span.follow(#output, #outcome));
+            let follow = quote!(#span.follow(#output, #convert));
             let follow =
                 if items.boxed { quote!(#private::Box::pin(#follow) as _) } else { follow };
             let end = if items.error.is_some() {
+                let failure = outcome.failure(&failed, private);
                 quote! {
                     match #output {
                         #private::Result::Ok(#output) => #private::Result::Ok(#follow),
                         #private::Result::Err(#error) => {
-                            #span.fail(&#private::failure!(#error));
+                            {
+                                use #private::Plain as _;
+                                let #failed = &#error;
+                                #span.fail(&#failure);
+                            }
                             #private::Result::Err(#error)
                         }
                     }
@@ -58,13 +66,13 @@ impl Body<'_> {
         if is_async {
             return quote! {
                 let #span = #start;
-                #private::direct(#span, async move { #typed #statements }, #outcome).await
+                #private::direct(#span, async move { #typed #statements }, #convert).await
             };
         }
         quote! {
             let #span = #private::SyncSpan::enter(#start);
             let #output = #private::call(move || { #typed #statements });
-            #span.finish(&#output, #outcome);
+            #span.finish(&#output, #convert);
             #output
         }
     }

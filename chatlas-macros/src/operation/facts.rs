@@ -72,10 +72,8 @@ impl<'a> Facts<'a> {
     /// Returns a reference to a value. The compiler reports an unsuitable type at the expression.
     fn checked(&self, value: &(impl quote::ToTokens + syn::spanned::Spanned)) -> TokenStream {
         let span = at_call_site(value.span());
-        let check = respan(span, &{
-            let private = self.private;
-            quote!(#private::field_value)
-        });
+        let private = self.private;
+        let check = respan(span, &quote!(#private::FieldValue::to_value));
         quote_spanned!(span=> #check(&(#value)))
     }
 

@@ -1,18 +1,19 @@
 //! An annotated function: reads its input, and runs its body inside the span of its operation.
 
 use proc_macro2::{Group, Ident, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{FnArg, Pat, PatType, Type};
+use syn::{FnArg, Pat, PatType, ReturnType, Type};
 
 use super::body::Body;
 use super::facts::Facts;
+use super::outcome::{Outcome, Recorded};
 use super::{Operation, valid};
 use crate::attr::Arguments;
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::span::{at_call_site, respan};
+use crate::span::at_call_site;
 use crate::tool::Tool;
 use crate::tool::doc::Doc;
 use crate::tool::returns::Returns;
@@ -46,7 +47,7 @@ pub(super) fn expand(
     };
     let evaluated = name(&arguments, &function, &mut Errors::default());
     let span = start(operation, &arguments, &facts, &parameters, (&evaluated, &private));
-    let outcome = outcome(operation, &arguments, &function, &private);
+    let outcome = outcome(operation, &arguments, &function);
     let body =
         Body { sig: &function.sig, statements: function.body.stream(), span, outcome, stream };
     let traced = body.expand(&private);
@@ -239,22 +240,18 @@ fn start(
 }
 
 /// Returns the conversion of the return value.
-fn outcome(
-    operation: Operation,
-    arguments: &Arguments,
-    function: &Function,
-    private: &TokenStream,
-) -> TokenStream {
-    let is_hidden = arguments.names("skip").iter().any(|name| name == "output");
-    // The compiler reports an unsuitable return type there.
-    let span = at_call_site(function.sig.output.span());
-    let convert = match operation {
-        _ if is_hidden => quote!(#private::hidden!()),
-        Operation::Retriever => quote!(#private::documents!()),
-        Operation::Evaluator => quote!(#private::score!()),
-        Operation::Plan => quote!(#private::hidden!()),
-        _ => quote!(#private::outcome!()),
+fn outcome(operation: Operation, arguments: &Arguments, function: &Function) -> Outcome {
+    let is_skipped = arguments.names("skip").iter().any(|name| name == "output");
+    let recorded = match operation {
+        _ if is_skipped => Recorded::Nothing,
+        Operation::Plan => Recorded::Nothing,
+        Operation::Retriever => Recorded::Documents,
+        Operation::Evaluator => Recorded::Score,
+        _ => Recorded::Value,
     };
-    let convert = respan(span, &convert);
-    quote_spanned!(span=> #convert)
+    let span = match &function.sig.output {
+        ReturnType::Type(_, ty) => ty.span(),
+        ReturnType::Default => function.sig.ident.span(),
+    };
+    Outcome { recorded, span: at_call_site(span) }
 }

@@ -1,11 +1,12 @@
 //! The impl of a trait: runs the body of each of its calls inside a span.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, Pat, ReturnType, Token, parse_quote};
 
 use super::body::Body;
 use super::facts::Facts;
+use super::outcome::{Outcome, Recorded};
 use super::{Operation, valid};
 use crate::attr::Arguments;
 use crate::errors::Errors;
@@ -155,7 +156,7 @@ impl Impl<'_> {
             return;
         }
         let statements = &method.block.stmts;
-        let (span, outcome) = match self.operation {
+        let (span, recorded) = match self.operation {
             Operation::Memory => self.memory(method),
             _ => self.retriever(method),
         };
@@ -163,7 +164,8 @@ impl Impl<'_> {
             sig: &method.sig,
             statements: quote!(#(#statements)*),
             span,
-            outcome,
+            // The trait fixes the types.
+            outcome: Outcome { recorded, span: Span::call_site() },
             stream: None,
         };
         let traced = body.expand(private);
@@ -183,7 +185,7 @@ impl Impl<'_> {
         }
     }
 
-    fn retriever(&self, method: &ImplItemFn) -> (TokenStream, TokenStream) {
+    fn retriever(&self, method: &ImplItemFn) -> (TokenStream, Recorded) {
         let private = self.private;
         let mut facts = Facts::new(private);
         let parameters = parameters(method);
@@ -196,15 +198,12 @@ impl Impl<'_> {
         self.input(&mut facts, parameters.first());
         facts.fields(self.arguments.fields("fields"));
         let facts = facts.closure();
-        let outcome = if self.is_skipped("output") {
-            quote!(#private::hidden!())
-        } else {
-            quote!(#private::documents!())
-        };
-        (quote!(#private::retrieval_span(#facts)), outcome)
+        let recorded =
+            if self.is_skipped("output") { Recorded::Nothing } else { Recorded::Documents };
+        (quote!(#private::retrieval_span(#facts)), recorded)
     }
 
-    fn memory(&self, method: &ImplItemFn) -> (TokenStream, TokenStream) {
+    fn memory(&self, method: &ImplItemFn) -> (TokenStream, Recorded) {
         let private = self.private;
         let name = method.sig.ident.to_string();
         let operation = memory_operation(&name).unwrap_or_default();
@@ -215,34 +214,29 @@ impl Impl<'_> {
             facts.constant("provider", provider);
         }
         let first = parameters.first().and_then(Option::as_ref);
-        let outcome = match (name.as_str(), first) {
+        let recorded = match (name.as_str(), first) {
             ("search", _) => {
                 self.input(&mut facts, parameters.first());
                 if self.is_skipped("output") {
-                    quote!(#private::records!(hidden))
-                } else {
-                    quote!(#private::records!(found))
+                    facts.constant("skip_output", quote!());
                 }
+                Recorded::Records
             }
             ("create" | "update" | "upsert", Some(records)) => {
                 let with_content = !self.is_skipped(&records.to_string());
                 facts.constant("records", quote!(&#records, #with_content));
-                if name == "update" {
-                    quote!(#private::hidden!())
-                } else {
-                    quote!(#private::records!(ids))
-                }
+                if name == "update" { Recorded::Nothing } else { Recorded::Ids }
             }
             ("delete", Some(ids)) => {
                 facts.constant("ids", quote!(&#ids));
-                quote!(#private::hidden!())
+                Recorded::Nothing
             }
-            _ => quote!(#private::hidden!()),
+            _ => Recorded::Nothing,
         };
         facts.fields(self.arguments.fields("fields"));
         let facts = facts.closure();
         let in_process = self.arguments.bool("in_process").is_some();
-        (quote!(#private::memory_span(#operation, #in_process, #facts)), outcome)
+        (quote!(#private::memory_span(#operation, #in_process, #facts)), recorded)
     }
 
     fn wrap_hosted(&self, method: &mut ImplItemFn) {

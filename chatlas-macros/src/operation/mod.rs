@@ -1,12 +1,14 @@
 //! The attributes of operations: `#[agent]`, `#[workflow]`, `#[plan]`, `#[retriever]` and
 //! `#[evaluator]` on a function (`function`, checked by `valid`); `#[retriever]`, `#[memory]` and
 //! `#[hosted_agent]` on the impl of a trait (`implement`). `facts` writes what a span records at its
-//! start, and `body` runs a body inside its span.
+//! start, `outcome` what it records of the return value, and `body` runs
+//! a body inside its span.
 
 mod body;
 mod facts;
 mod function;
 mod implement;
+mod outcome;
 mod valid;
 
 use proc_macro2::TokenStream;

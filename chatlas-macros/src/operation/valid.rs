@@ -92,10 +92,7 @@ pub(super) fn fields(fields: &[Field], errors: &mut Errors) {
         if text.is_empty() {
             errors.at(key, "the key is empty; write the name of an attribute");
         } else if reserved {
-            errors.at(
-                key,
-                format!("`{text}` is set by chatlas; use a key of your own, such as `app.{text}`"),
-            );
+            errors.at(key, format!("the key `{text}` is reserved for chatlas; use another one"));
         } else if seen.contains(&text) {
             errors.at(key, format!("duplicate field `{text}`; remove one"));
         }

@@ -152,7 +152,7 @@ fn description(function: &Function, arguments: &Arguments, errors: &mut Errors) 
     // An invalid argument is already reported.
     if description.is_empty() && (given.is_some() || !arguments.has("description")) {
         let message = "missing description, by which the model selects a tool; write a doc comment \
-                       or `#[tool(description = \"...\")]`";
+                       or the argument `description = \"...\"`";
         match given {
             Some(literal) => errors.at(literal, message),
             None => errors.at(&function.sig.ident, message),

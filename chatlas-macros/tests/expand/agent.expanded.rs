@@ -9,12 +9,21 @@ pub async fn research(
             facts.name("researcher");
             facts.description("Finds facts.");
             facts.model("gpt-4o");
-            facts.conversation(::chatlas::__private::field_value(&(session.id)));
+            facts
+                .conversation(::chatlas::__private::FieldValue::to_value(&(session.id)));
             if facts.captures() {
                 facts.input(::chatlas::__private::show!(prompt));
             }
-            facts.field("app.tenant", ::chatlas::__private::field_value(&(tenant)));
-            facts.field("user.id", ::chatlas::__private::field_value(&(session.user)));
+            facts
+                .field(
+                    "app.tenant",
+                    ::chatlas::__private::FieldValue::to_value(&(tenant)),
+                );
+            facts
+                .field(
+                    "user.id",
+                    ::chatlas::__private::FieldValue::to_value(&(session.user)),
+                );
         },
     );
     ::chatlas::__private::direct(
@@ -32,7 +41,23 @@ pub async fn research(
                 let answer = ask(prompt).await?;
                 Ok(answer)
             },
-            ::chatlas::__private::hidden!(),
+            |output, _| {
+                #[allow(unused_imports)]
+                use ::chatlas::__private::Plain as _;
+                match ::chatlas::__private::Returned(output).split() {
+                    ::chatlas::__private::Result::Ok(_) => {
+                        ::chatlas::__private::Result::Ok(
+                            ::chatlas::__private::null_output(),
+                        )
+                    }
+                    ::chatlas::__private::Result::Err(error) => {
+                        ::chatlas::__private::Result::Err(
+                            ::chatlas::__private::Returned(error)
+                                .error(::chatlas::__private::ToolFailure::to_error),
+                        )
+                    }
+                }
+            },
         )
         .await
 }

@@ -48,7 +48,28 @@ impl research {
                     }
                     ask(&question).await
                 },
-                ::chatlas::__private::outcome!(),
+                |output, wanted| {
+                    #[allow(unused_imports)]
+                    use ::chatlas::__private::Plain as _;
+                    match ::chatlas::__private::Returned(output).split() {
+                        ::chatlas::__private::Result::Ok(value) if wanted => {
+                            ::chatlas::__private::Result::Ok(
+                                ::chatlas::__private::show!(* value),
+                            )
+                        }
+                        ::chatlas::__private::Result::Ok(_) => {
+                            ::chatlas::__private::Result::Ok(
+                                ::chatlas::__private::null_output(),
+                            )
+                        }
+                        ::chatlas::__private::Result::Err(error) => {
+                            ::chatlas::__private::Result::Err(
+                                ::chatlas::__private::Returned(error)
+                                    .error(::chatlas::__private::ToolFailure::to_error),
+                            )
+                        }
+                    }
+                },
             )
             .await
     }

@@ -18,7 +18,25 @@ async fn brevity(judged: &Judged) -> Score {
                 }
                 measure(&judged.output)
             },
-            ::chatlas::__private::score!(),
+            |output, _| {
+                #[allow(unused_imports)]
+                use ::chatlas::__private::Plain as _;
+                match ::chatlas::__private::Returned(output).split() {
+                    ::chatlas::__private::Result::Ok(value) => {
+                        ::chatlas::__private::Result::Ok(
+                            ::chatlas::__private::score_output(
+                                ::chatlas::__private::ToScore::to_score(value),
+                            ),
+                        )
+                    }
+                    ::chatlas::__private::Result::Err(error) => {
+                        ::chatlas::__private::Result::Err(
+                            ::chatlas::__private::Returned(error)
+                                .error(::chatlas::__private::ToolFailure::to_error),
+                        )
+                    }
+                }
+            },
         )
         .await
 }

@@ -9,7 +9,7 @@ impl MemoryStore for Notes {
             "search_memory",
             true,
             &mut |facts: &mut ::chatlas::__private::Facts| {
-                facts.store(::chatlas::__private::field_value(&("notes")));
+                facts.store(::chatlas::__private::FieldValue::to_value(&("notes")));
                 if facts.captures() {
                     facts.input(::chatlas::__private::show!(query));
                 }
@@ -29,7 +29,23 @@ impl MemoryStore for Notes {
                     }
                     Ok(self.find(query))
                 },
-                ::chatlas::__private::records!(found),
+                |output, wanted| {
+                    #[allow(unused_imports)]
+                    use ::chatlas::__private::Plain as _;
+                    match ::chatlas::__private::Returned(output).split() {
+                        ::chatlas::__private::Result::Ok(value) => {
+                            ::chatlas::__private::Result::Ok(
+                                ::chatlas::__private::found_records(value, wanted),
+                            )
+                        }
+                        ::chatlas::__private::Result::Err(error) => {
+                            ::chatlas::__private::Result::Err(
+                                ::chatlas::__private::Returned(error)
+                                    .error(::chatlas::__private::ToolFailure::to_error),
+                            )
+                        }
+                    }
+                },
             )
             .await
     }
@@ -41,7 +57,7 @@ impl MemoryStore for Notes {
             "create_memory",
             true,
             &mut |facts: &mut ::chatlas::__private::Facts| {
-                facts.store(::chatlas::__private::field_value(&("notes")));
+                facts.store(::chatlas::__private::FieldValue::to_value(&("notes")));
                 facts.records(&records, true);
             },
         );
@@ -59,7 +75,23 @@ impl MemoryStore for Notes {
                     }
                     Ok(self.insert(records))
                 },
-                ::chatlas::__private::records!(ids),
+                |output, _| {
+                    #[allow(unused_imports)]
+                    use ::chatlas::__private::Plain as _;
+                    match ::chatlas::__private::Returned(output).split() {
+                        ::chatlas::__private::Result::Ok(value) => {
+                            ::chatlas::__private::Result::Ok(
+                                ::chatlas::__private::new_ids(value),
+                            )
+                        }
+                        ::chatlas::__private::Result::Err(error) => {
+                            ::chatlas::__private::Result::Err(
+                                ::chatlas::__private::Returned(error)
+                                    .error(::chatlas::__private::ToolFailure::to_error),
+                            )
+                        }
+                    }
+                },
             )
             .await
     }
@@ -68,7 +100,7 @@ impl MemoryStore for Notes {
             "delete_memory",
             true,
             &mut |facts: &mut ::chatlas::__private::Facts| {
-                facts.store(::chatlas::__private::field_value(&("notes")));
+                facts.store(::chatlas::__private::FieldValue::to_value(&("notes")));
                 facts.ids(&ids);
             },
         );
@@ -86,7 +118,23 @@ impl MemoryStore for Notes {
                     }
                     Ok(self.remove(&ids))
                 },
-                ::chatlas::__private::hidden!(),
+                |output, _| {
+                    #[allow(unused_imports)]
+                    use ::chatlas::__private::Plain as _;
+                    match ::chatlas::__private::Returned(output).split() {
+                        ::chatlas::__private::Result::Ok(_) => {
+                            ::chatlas::__private::Result::Ok(
+                                ::chatlas::__private::null_output(),
+                            )
+                        }
+                        ::chatlas::__private::Result::Err(error) => {
+                            ::chatlas::__private::Result::Err(
+                                ::chatlas::__private::Returned(error)
+                                    .error(::chatlas::__private::ToolFailure::to_error),
+                            )
+                        }
+                    }
+                },
             )
             .await
     }

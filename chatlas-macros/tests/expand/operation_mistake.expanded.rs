@@ -1,5 +1,4 @@
 #[allow(unused)]
-#[tool]
 async fn research(prompt: &str) -> String {
     prompt.into()
 }
@@ -8,7 +7,7 @@ async fn research(prompt: &str) -> String {
     "`#[tool]` and `#[agent]` cannot be combined; write one attribute: `#[agent(tool)]`",
 )
 ::core::compile_error!(
-    "`gen_ai.agent.name` is set by chatlas; use a key of your own, such as `app.gen_ai.agent.name`",
+    "the key `gen_ai.agent.name` is reserved for chatlas; use another one",
 )
 ::core::compile_error!(
     "there is no parameter `missing`; `skip` takes names of parameters (`prompt`) and `output` for the return value",

@@ -18,7 +18,23 @@ async fn plan(steps: Vec<Step>) {
                 }
                 sort(steps).await
             },
-            ::chatlas::__private::hidden!(),
+            |output, _| {
+                #[allow(unused_imports)]
+                use ::chatlas::__private::Plain as _;
+                match ::chatlas::__private::Returned(output).split() {
+                    ::chatlas::__private::Result::Ok(_) => {
+                        ::chatlas::__private::Result::Ok(
+                            ::chatlas::__private::null_output(),
+                        )
+                    }
+                    ::chatlas::__private::Result::Err(error) => {
+                        ::chatlas::__private::Result::Err(
+                            ::chatlas::__private::Returned(error)
+                                .error(::chatlas::__private::ToolFailure::to_error),
+                        )
+                    }
+                }
+            },
         )
         .await
 }

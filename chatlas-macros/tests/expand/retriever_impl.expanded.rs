@@ -7,8 +7,11 @@ impl Retriever for Index {
     ) -> Result<Vec<Document>, OperationError> {
         let span = ::chatlas::__private::retrieval_span(
             &mut |facts: &mut ::chatlas::__private::Facts| {
-                facts.data_source(::chatlas::__private::field_value(&(self.name)));
-                facts.top_k(::chatlas::__private::field_value(&(top_k)));
+                facts
+                    .data_source(
+                        ::chatlas::__private::FieldValue::to_value(&(self.name)),
+                    );
+                facts.top_k(::chatlas::__private::FieldValue::to_value(&(top_k)));
                 if facts.captures() {
                     facts.input(::chatlas::__private::show!(query));
                 }
@@ -28,7 +31,28 @@ impl Retriever for Index {
                     }
                     self.search(query, top_k).await
                 },
-                ::chatlas::__private::documents!(),
+                |output, wanted| {
+                    #[allow(unused_imports)]
+                    use ::chatlas::__private::Plain as _;
+                    match ::chatlas::__private::Returned(output).split() {
+                        ::chatlas::__private::Result::Ok(value) if wanted => {
+                            ::chatlas::__private::Result::Ok(
+                                ::chatlas::__private::Documents::to_output(value),
+                            )
+                        }
+                        ::chatlas::__private::Result::Ok(_) => {
+                            ::chatlas::__private::Result::Ok(
+                                ::chatlas::__private::null_output(),
+                            )
+                        }
+                        ::chatlas::__private::Result::Err(error) => {
+                            ::chatlas::__private::Result::Err(
+                                ::chatlas::__private::Returned(error)
+                                    .error(::chatlas::__private::ToolFailure::to_error),
+                            )
+                        }
+                    }
+                },
             )
             .await
     }
