@@ -47,7 +47,7 @@
 //!
 //! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
 //! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `auto-init` sets
-//! telemetry up without code, `testing` adds `chatlas::testing`. `chrono`, `uuid` and `url` allow
+//! telemetry up without code, `testing` adds `chatlas::testing`, `sqlite` a memory in a SQLite file. `chrono`, `uuid` and `url` allow
 //! types of those crates as tool parameters.
 
 #![forbid(unsafe_code)]

@@ -6,5 +6,9 @@
 //! | `SqliteStore` (feature `sqlite`) | in a SQLite file |
 
 mod in_memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use in_memory::InMemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;

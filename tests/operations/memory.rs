@@ -113,6 +113,64 @@ async fn store_in_this_process_finds_what_was_stored() {
     assert!(trace.spans().iter().all(|span| span.kind() == SpanKind::Internal));
 }
 
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use chatlas::stores::SqliteStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn store_in_sqlite_finds_what_was_stored() {
+        let trace = Recorder::new();
+        stores_and_finds(&SqliteStore::open_in_memory().unwrap()).await;
+        trace.assert_sound();
+    }
+
+    #[tokio::test]
+    async fn records_survive_in_the_file_and_are_shared_between_connections() {
+        let folder = std::env::temp_dir().join(format!("chatlas-memory-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("memory.sqlite");
+        let (first, second) =
+            (SqliteStore::open(&path).unwrap(), SqliteStore::open(&path).unwrap());
+        first.create(vec![MemoryRecord::new("Über Zürich").with_metadata("n", 1)]).await.unwrap();
+        let found = second.search("zürich", 1).await.unwrap();
+        assert_eq!(
+            (found[0].content.as_str(), &found[0].metadata["n"]),
+            ("Über Zürich", &json!(1))
+        );
+        let writes = (0..20).map(|n| {
+            let store = if n % 2 == 0 { first.clone() } else { second.clone() };
+            async move { store.create(vec![MemoryRecord::new("concurrent")]).await }
+        });
+        for written in futures_util::future::join_all(writes).await {
+            written.unwrap();
+        }
+        drop((first, second));
+        let reopened = SqliteStore::open(&path).unwrap();
+        assert_eq!(reopened.search("concurrent", 100).await.unwrap().len(), 20);
+        drop(reopened);
+        std::fs::write(&path, "This is no database, but a text of some length.".repeat(100))
+            .unwrap();
+        let error = SqliteStore::open(&path).unwrap_err();
+        assert_eq!(error.error_type(), "NotADatabase");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn failed_call_changes_nothing() {
+        let memory = SqliteStore::open_in_memory().unwrap();
+        memory.create(vec![MemoryRecord::new("first").with_id("a")]).await.unwrap();
+        let both = vec![MemoryRecord::new("new"), MemoryRecord::new("again").with_id("a")];
+        memory.create(both).await.unwrap_err();
+        assert!(memory.search("new", 5).await.unwrap().is_empty());
+        memory.delete_store().await.unwrap();
+        memory.search("first", 1).await.unwrap_err();
+        memory.create_store().await.unwrap();
+        assert!(memory.search("first", 1).await.unwrap().is_empty());
+    }
+}
+
 /// What every store does.
 async fn stores_and_finds(memory: &impl MemoryStore) {
     memory.create_store().await.unwrap();
