@@ -39,7 +39,7 @@ pub use crate::telemetry::tool::tool_span;
 pub use crate::telemetry::traced::{traced_chat, traced_chat_stream};
 pub use crate::tool::args::{Args, Param, Parameter, ToolParameter};
 pub use crate::tool::function::{
-    Name, NamedTool, Spec, StatelessTool, ToolFunction, bound, function,
+    Name, NamedTool, Spec, StatelessTool, TextDefault, ToolFunction, bound, function,
 };
 pub use crate::tool::returned::{Plain, Returned, ToolFailure, ToolReturn};
 pub use crate::tool::state::{CloneState, Supply};
@@ -104,7 +104,7 @@ const fn same(a: &str, b: &str) -> bool {
 }
 
 /// Returns the set of tools whose names [`assert_not_among`] has checked.
-pub const fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
+pub fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
     ToolSet::from_distinct(tools)
 }
 

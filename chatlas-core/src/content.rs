@@ -6,6 +6,22 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The maximum number of levels of arrays and objects in the arguments or the result of a tool call.
+/// `serde_json` reads 127, of which a stored conversation needs some for its turns and contents.
+pub(crate) const MAX_NESTING: usize = 100;
+
+/// Returns whether a value has more than that many levels of arrays and objects.
+pub(crate) fn is_nested_deeper(value: &Value, levels: usize) -> bool {
+    let Some(left) = levels.checked_sub(1) else {
+        return value.is_array() || value.is_object();
+    };
+    match value {
+        Value::Array(items) => items.iter().any(|item| is_nested_deeper(item, left)),
+        Value::Object(fields) => fields.values().any(|field| is_nested_deeper(field, left)),
+        _ => false,
+    }
+}
+
 /// A part of a message.
 ///
 /// A prompt may have several:
@@ -152,7 +168,8 @@ pub struct ToolRequest {
     pub id: String,
     /// The name of the tool.
     pub name: String,
-    /// The arguments: a JSON object. If the model wrote invalid JSON, the string that it wrote.
+    /// The arguments: a JSON object. If the model wrote invalid JSON, or JSON of more than 100 levels,
+    /// which a stored conversation could not be read back with, the string that it wrote.
     pub arguments: Value,
     /// The item that the vendor requires back with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,6 +207,13 @@ impl ToolResult {
     pub fn new(id: impl Into<String>, name: impl Into<String>, outcome: ToolOutcome) -> Self {
         Self { id: id.into(), name: name.into(), outcome }
     }
+
+    /// Creates the result of a call that did not run to its end, or whose result is missing. Vendors
+    /// require a result for each call.
+    pub fn interrupted(call: &ToolRequest) -> Self {
+        const MESSAGE: &str = "The conversation was interrupted before this tool call finished.";
+        Self::new(&*call.id, &*call.name, ToolOutcome::Error(MESSAGE.to_owned()))
+    }
 }
 
 /// The outcome of a tool call.
@@ -197,7 +221,8 @@ impl ToolResult {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ToolOutcome {
-    /// A value. A string is sent to the model verbatim, any other value as JSON.
+    /// A value. A string is sent to the model verbatim, any other value as JSON. A [`Chat`](crate::Chat)
+    /// stores a value of more than 100 levels as the string of its JSON.
     Value(Value),
     /// Text, images and documents, in that order.
     Contents(Vec<Content>),

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod chat;
+mod coerce;
 pub mod content;
 pub mod operations;
 pub mod provider;

@@ -222,7 +222,7 @@ async fn invalid_arguments_are_described() {
     assert!(message.starts_with("argument `city`: "), "{message}");
     let message = invalid("get_weather", json!({"city": "Tokyo", "country": "JP"})).await;
     assert_eq!(message, "unknown argument `country`: this tool takes `city`, `days`");
-    let message = invalid("nothing", json!([])).await;
+    let message = invalid("nothing", json!([1])).await;
     assert_eq!(message, "the arguments must be a JSON object, not an array");
 }
 

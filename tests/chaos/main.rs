@@ -1,5 +1,5 @@
-//! Thirty thousand random runs, a hundred thousand in the gate: whatever the model, the tools and the program do, the spans are
-//! sound and the next run works.
+//! Thirty thousand random runs, a hundred thousand in the gate: whatever the model, the tools and the
+//! program do, the spans are sound and the next run works.
 //!
 //! Each run draws random replies of the model (text, tool calls, errors, panics, stalls), random
 //! behaviour of the tools, and how the program cancels (not at all, at any poll, after any event, by

@@ -156,7 +156,6 @@ fn calls() -> Vec<(&'static str, Value, Outcome)> {
         ("works", json!([1]), Outcome::Fails(INVALID, "")),
         ("works", Value::Null, Outcome::Fails(INVALID, "")),
         ("is_not_there", json!({}), Outcome::Fails("unknown_tool", "works, works_blocking")),
-        ("", json!({}), Outcome::Fails("unknown_tool", "no tool named")),
         ("works\n\u{0}", json!({}), Outcome::Fails("unknown_tool", "no tool named")),
     ]
 }

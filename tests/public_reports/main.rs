@@ -12,6 +12,8 @@ mod support {
 
 mod calls;
 mod counts;
+mod cut_calls;
 mod errors;
 mod requests;
+mod runtime;
 mod streams;

@@ -26,7 +26,8 @@ impl Chat {
     /// # Errors
     ///
     /// [`ChatError::Provider`] if a model call fails, [`ChatError::TooManyRounds`] if the model keeps
-    /// requesting tools. A failed tool call is not an error: its message is sent to the model.
+    /// requesting tools, [`ChatError::TruncatedCall`] if the token limit cuts a tool call off twice in
+    /// succession. A failed tool call is not an error: its message is sent to the model.
     pub fn chat(
         &mut self,
         prompt: impl Into<Prompt>,

@@ -20,6 +20,10 @@ pub enum ChatError {
         /// The maximum, as set by [`Chat::with_max_rounds`](super::Chat::with_max_rounds).
         limit: usize,
     },
+    /// Two replies in succession ended (by the token limit or a content filter) before the arguments
+    /// of a tool call were complete. The call was not run; the model had been informed of the first
+    /// one. The history keeps both turns.
+    TruncatedCall,
     /// The token of [`Chat::with_cancellation`](super::Chat::with_cancellation) was cancelled. The
     /// history keeps the complete turns and what had arrived of the reply.
     Cancelled,
@@ -34,6 +38,7 @@ impl ChatError {
         match self {
             Self::Provider(error) => error.error_type(),
             Self::TooManyRounds { .. } => Cow::Borrowed(names::error::TOO_MANY_ROUNDS),
+            Self::TruncatedCall => Cow::Borrowed(names::error::ARGUMENTS_TRUNCATED),
             Self::Cancelled => Cow::Borrowed(names::error::CANCELLED),
             Self::Output(error) => Cow::Borrowed(error.kind().as_str()),
         }
@@ -50,6 +55,10 @@ impl fmt::Display for ChatError {
                 "the model was not done after {limit} model calls: \
                  raise the limit with `Chat::with_max_rounds` if that is expected"
             ),
+            Self::TruncatedCall => f.write_str(
+                "the token limit (or a content filter) cut the arguments of a tool call off, twice in \
+                 succession: raise `Chat::with_max_tokens`, or request less",
+            ),
             Self::Cancelled => f.write_str("the run was cancelled"),
         }
     }
@@ -62,7 +71,7 @@ impl Error for ChatError {
         match self {
             Self::Provider(error) => error.source(),
             Self::Output(error) => error.source(),
-            Self::TooManyRounds { .. } | Self::Cancelled => None,
+            Self::TooManyRounds { .. } | Self::TruncatedCall | Self::Cancelled => None,
         }
     }
 }

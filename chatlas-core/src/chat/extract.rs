@@ -6,12 +6,14 @@ use std::sync::Arc;
 use opentelemetry::Context;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::chat::Chat;
-use super::{ChatError, OutputError, OutputErrorKind, Prompt, Reply, run};
+use super::{ChatError, OutputError, OutputErrorKind, Prompt, Reply, answer, run};
+use crate::coerce::{accepts_kind, coerce};
 use crate::content::Content;
-use crate::provider::output;
+use crate::provider::{OutputSchema, output};
+use crate::telemetry::agent::AgentSpan;
 use crate::turn::FinishReason;
 
 /// An answer as a value, with its reply.
@@ -47,6 +49,11 @@ impl Chat {
     /// # }
     /// ```
     ///
+    /// Models without schema enforcement write more than the JSON: it is also read from a code fence,
+    /// after thinking between `<think>` and `</think>`, and between sentences. If there are several
+    /// values of the type, the last one counts, one in a fence before others. Values that do not fit
+    /// the schema are converted where it leaves no doubt, such as `"36"` to a number.
+    ///
     /// # Errors
     ///
     /// Those of [`chat`](Self::chat), and [`ChatError::Output`] if the answer is truncated, refused,
@@ -59,66 +66,143 @@ impl Chat {
         T: DeserializeOwned + JsonSchema,
     {
         let (schema, wrapped) = output::schema_of::<T>();
-        let read = move |reply| read(reply, wrapped);
+        let schema = Arc::new(schema);
+        let expected = Expected { schema: Arc::clone(&schema), wrapped };
+        let read = move |reply, span: &mut AgentSpan| expected.read(reply, span);
         // Boxed, because a run is large and callers embed it in futures of their own.
         Box::pin(run::run_and_read(
             self,
             prompt.into(),
             Context::current(),
             None,
-            Some(Arc::new(schema)),
+            Some(schema),
             read,
         ))
     }
 }
 
-/// Reads a reply as a value. If `wrapped`, the value is a field of an object.
-fn read<T: DeserializeOwned>(reply: Reply, wrapped: bool) -> Result<Extracted<T>, ChatError> {
-    use OutputErrorKind::{Invalid, Refused, Truncated};
-    let fail = |kind, message: String, reply| {
-        Err(ChatError::Output(OutputError::new(kind, message, reply)))
-    };
-    let refusal = reply.turn.contents.iter().find_map(|content| match content {
-        Content::Refusal(refusal) => Some(refusal.text.as_str()),
-        _ => None,
-    });
-    if let Some(refusal) = refusal {
-        return fail(Refused, format!("the model declined: {refusal}"), reply);
-    }
-    match &reply.turn.finish_reason {
-        Some(FinishReason::Length) => {
-            let message = "the token limit cut the answer off before it was complete: \
-                           raise `Chat::with_max_tokens`, or request less";
-            return fail(Truncated, message.to_owned(), reply);
-        }
-        Some(FinishReason::ContentFilter) => {
-            let message = "a content filter stopped the answer before it was complete";
-            return fail(Refused, message.to_owned(), reply);
-        }
-        _ => {}
-    }
-    let text = reply.turn.text();
-    match value_in(&text, wrapped) {
-        Ok(value) => Ok(Extracted { value, reply }),
-        Err(error) => {
-            fail(Invalid, format!("the answer is not the requested JSON: {error}"), reply)
-        }
-    }
+/// The position of the schema of a value in that of the wrapping object.
+const WRAPPED_SCHEMA: &str = "/properties/value";
+
+/// The schema of an answer.
+struct Expected {
+    schema: Arc<OutputSchema>,
+    /// Whether the value is a field of an object.
+    wrapped: bool,
 }
 
-fn value_in<T: DeserializeOwned>(text: &str, wrapped: bool) -> serde_json::Result<T> {
-    let text = without_fence(text.trim());
-    if !wrapped {
-        return serde_json::from_str(text);
+impl Expected {
+    /// Reads a reply as a value.
+    fn read<T: DeserializeOwned>(
+        &self,
+        reply: Reply,
+        span: &mut AgentSpan,
+    ) -> Result<Extracted<T>, ChatError> {
+        use OutputErrorKind::{Invalid, Refused, Truncated};
+        let fail = |kind, message: String, reply| {
+            Err(ChatError::Output(OutputError::new(kind, message, reply)))
+        };
+        let refusal = reply.turn.contents.iter().find_map(|content| match content {
+            Content::Refusal(refusal) => Some(refusal.text.as_str()),
+            _ => None,
+        });
+        if let Some(refusal) = refusal {
+            return fail(Refused, format!("the model declined: {refusal}"), reply);
+        }
+        match &reply.turn.finish_reason {
+            Some(FinishReason::Length) => {
+                let message = "the token limit cut the answer off before it was complete: \
+                               raise `Chat::with_max_tokens`, or request less";
+                return fail(Truncated, message.to_owned(), reply);
+            }
+            Some(FinishReason::ContentFilter) => {
+                let message = "a content filter stopped the answer before it was complete";
+                return fail(Refused, message.to_owned(), reply);
+            }
+            _ => {}
+        }
+        match self.value_in(&reply.turn.text()) {
+            Ok((value, notes)) => {
+                span.record_coerced(notes);
+                Ok(Extracted { value, reply })
+            }
+            Err(error) => {
+                let expected = self.describe();
+                let message = format!("the answer is not the requested JSON ({expected}): {error}");
+                fail(Invalid, message, reply)
+            }
+        }
     }
-    let mut object: Value = serde_json::from_str(text)?;
-    // A model without schema enforcement may omit the wrapping object.
-    let inner = object.get_mut(output::WRAPPING).map(Value::take);
-    T::deserialize(inner.unwrap_or(object))
-}
 
-/// Removes a Markdown code fence, which models without schema enforcement put around JSON.
-fn without_fence(text: &str) -> &str {
-    let inner = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
-    inner.map_or(text, |inner| inner.strip_prefix("json").unwrap_or(inner).trim())
+    /// Returns the value in a text, and what was converted to fit the schema.
+    fn value_in<T: DeserializeOwned>(&self, text: &str) -> serde_json::Result<(T, Vec<String>)> {
+        let text = text.trim();
+        if !self.wrapped
+            && let Ok(value) = serde_json::from_str(text)
+        {
+            return Ok((value, Vec::new()));
+        }
+        let mut first_error = match serde_json::from_str(text) {
+            Ok(value) => return self.decode(value),
+            Err(error) => Err(error),
+        };
+        for candidate in answer::values_in(text).into_iter().filter(|found| self.may_be(found)) {
+            match self.decode(candidate) {
+                Ok(read) => return Ok(read),
+                // The text as a JSON document is the least interesting of several errors.
+                Err(error) if first_error.as_ref().is_err_and(|first| !first.is_data()) => {
+                    first_error = Err(error);
+                }
+                Err(_) => {}
+            }
+        }
+        first_error
+    }
+
+    /// Returns whether a value in a text is of the requested kind: serde would read the fields of a
+    /// struct from an array, such as a footnote `[1]`.
+    fn may_be(&self, found: &Value) -> bool {
+        let OutputSchema { schema, .. } = &*self.schema;
+        if !(found.is_array() || found.is_object()) {
+            return true;
+        }
+        match schema.pointer(WRAPPED_SCHEMA).filter(|_| self.wrapped) {
+            Some(inner) => {
+                found.get(output::WRAPPING).is_some() || accepts_kind(found, inner, schema)
+            }
+            None => accepts_kind(found, schema, schema),
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(
+        &self,
+        mut value: Value,
+    ) -> serde_json::Result<(T, Vec<String>)> {
+        // A model without schema enforcement may omit the wrapping object.
+        if self.wrapped && value.get(output::WRAPPING).is_none() {
+            value = json!({ output::WRAPPING: value });
+        }
+        if let Ok(read) = T::deserialize(self.unwrapped(&value)) {
+            return Ok((read, Vec::new()));
+        }
+        let notes = coerce(&mut value, &self.schema.schema);
+        Ok((T::deserialize(self.unwrapped(&value))?, notes))
+    }
+
+    fn unwrapped<'v>(&self, value: &'v Value) -> &'v Value {
+        value.get(output::WRAPPING).filter(|_| self.wrapped).unwrap_or(value)
+    }
+
+    /// Returns a description of the requested value, for a message.
+    fn describe(&self) -> String {
+        let OutputSchema { name, schema, .. } = &*self.schema;
+        let fields = schema["properties"].as_object().filter(|_| !self.wrapped);
+        let fields: Vec<&str> =
+            fields.into_iter().flat_map(Map::keys).map(String::as_str).collect();
+        if fields.is_empty() {
+            format!("the type `{name}`")
+        } else {
+            format!("the type `{name}`, an object with `{}`", fields.join("`, `"))
+        }
+    }
 }

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
-use crate::turn::{AssistantTurn, Turn, UserTurn};
+use serde_json::Value;
 
-/// The result of a tool call that did not run to its end.
-const INTERRUPTED: &str = "The conversation was interrupted before this tool call finished.";
+use crate::content::{
+    Content, MAX_NESTING, ToolOutcome, ToolRequest, ToolResult, is_nested_deeper,
+};
+use crate::turn::{AssistantTurn, Turn, UserTurn};
 
 /// The turns of a chat during a run.
 pub(super) struct History<'a> {
@@ -21,16 +22,20 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// Adds the prompt. Open tool requests of an earlier run get results first.
+    /// Adds the prompt. Open tool requests of an earlier run that it does not answer get results
+    /// first.
     pub(super) fn begin(turns: &'a mut Vec<Arc<Turn>>, prompt: Vec<Content>) -> Self {
         let before = Some((turns.len(), turns.last().cloned()));
-        let mut contents = missing_results(turns);
+        let mut added = Vec::new();
         // Merge two consecutive user turns: an earlier run ended after its tools.
         if let Some(Turn::User(last)) = turns.last().map(AsRef::as_ref) {
-            contents.extend(last.contents.iter().cloned());
+            added.clone_from(&last.contents);
             turns.pop();
+            remove_replaced(&mut added, &prompt);
         }
-        contents.extend(prompt);
+        added.extend(prompt);
+        let mut contents = missing_results(turns.last().map(AsRef::as_ref), &added);
+        contents.append(&mut added);
         turns.push(Arc::new(Turn::User(UserTurn::new(contents))));
         Self { turns, before, partial: AssistantTurn::default(), results: Vec::new() }
     }
@@ -41,7 +46,8 @@ impl<'a> History<'a> {
     }
 
     /// Keeps the partial reply of a stream that was not completed.
-    pub(super) fn keep_partial(&mut self, partial: AssistantTurn) {
+    pub(super) fn keep_partial(&mut self, mut partial: AssistantTurn) {
+        partial.contents.retain_mut(make_storable);
         self.partial = partial;
     }
 
@@ -52,7 +58,10 @@ impl<'a> History<'a> {
     }
 
     /// Adds a complete reply. Returns the turn, with what preceded a pause.
-    pub(super) fn add_reply(&mut self, turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
+    pub(super) fn add_reply(&mut self, mut turn: Arc<AssistantTurn>) -> Arc<AssistantTurn> {
+        if !turn.tool_requests().all(is_storable) {
+            Arc::make_mut(&mut turn).contents.retain_mut(make_storable);
+        }
         self.partial = AssistantTurn::default();
         self.before = None;
         self.results = turn.tool_requests().map(|request| (request.clone(), None)).collect();
@@ -81,7 +90,12 @@ impl<'a> History<'a> {
     }
 
     /// Sets the result of the request at that index.
-    pub(super) fn set_result(&mut self, index: usize, result: ToolResult) {
+    pub(super) fn set_result(&mut self, index: usize, mut result: ToolResult) {
+        if let ToolOutcome::Value(value) = &mut result.outcome
+            && is_nested_deeper(value, MAX_NESTING)
+        {
+            *value = value.to_string().into();
+        }
         if let Some((_, slot)) = self.results.get_mut(index) {
             *slot = Some(result);
         }
@@ -92,7 +106,7 @@ impl<'a> History<'a> {
         let contents: Vec<Content> = std::mem::take(&mut self.results)
             .into_iter()
             .map(|(request, result)| {
-                Content::ToolResult(result.unwrap_or_else(|| interrupted(&request)))
+                Content::ToolResult(result.unwrap_or_else(|| ToolResult::interrupted(&request)))
             })
             .collect();
         if !contents.is_empty() {
@@ -125,35 +139,59 @@ fn is_worth_keeping(content: &Content) -> bool {
     !matches!(content, Content::Thinking(_))
 }
 
-/// Returns a result for each tool request of the last assistant turn that has none. There are such
-/// requests if the conversation was stored while tools ran, or was built by the program.
-fn missing_results(turns: &[Arc<Turn>]) -> Vec<Content> {
-    let (requesting, answered) = match turns {
-        [.., requesting, last] if matches!(last.as_ref(), Turn::User(_)) => {
-            (requesting, last.contents())
+/// Returns whether a request is a call, and can be read back when the conversation was stored.
+fn is_storable(request: &ToolRequest) -> bool {
+    !request.name.is_empty() && !is_nested_deeper(&request.arguments, MAX_NESTING)
+}
+
+/// Replaces arguments that could not be read back by their JSON. Returns false for a request without
+/// a name, which some servers send beside a text: it calls no tool, and vendors reject it.
+fn make_storable(content: &mut Content) -> bool {
+    let Content::ToolRequest(request) = content else { return true };
+    if is_nested_deeper(&request.arguments, MAX_NESTING) {
+        request.arguments = request.arguments.to_string().into();
+    }
+    !request.name.is_empty()
+}
+
+/// Removes the results of interrupted calls for which the prompt has a result.
+fn remove_replaced(contents: &mut Vec<Content>, prompt: &[Content]) {
+    for id in prompt.iter().filter_map(result_id) {
+        let is_replaced = |content: &Content| match content {
+            Content::ToolResult(result) => result.id == id && is_interrupted(result),
+            _ => false,
+        };
+        if let Some(index) = contents.iter().position(is_replaced) {
+            contents.remove(index);
         }
-        [.., last] => (last, [].as_slice()),
-        [] => return Vec::new(),
-    };
-    let Turn::Assistant(requesting) = requesting.as_ref() else { return Vec::new() };
-    let results_of = |id: &str| {
-        answered.iter().filter(|c| matches!(c, Content::ToolResult(r) if r.id == id)).count()
-    };
+    }
+}
+
+fn is_interrupted(result: &ToolResult) -> bool {
+    let call = ToolRequest::new(&*result.id, &*result.name, Value::Null);
+    *result == ToolResult::interrupted(&call)
+}
+
+fn result_id(content: &Content) -> Option<&str> {
+    if let Content::ToolResult(result) = content { Some(&result.id) } else { None }
+}
+
+/// Returns a result for each tool request of the last turn that `contents` does not answer. There are
+/// such requests if the conversation was stored while tools ran, or was built by the program.
+fn missing_results(last: Option<&Turn>, contents: &[Content]) -> Vec<Content> {
+    let Some(Turn::Assistant(requesting)) = last else { return Vec::new() };
+    let results_of =
+        |id: &str| contents.iter().filter(|content| result_id(content) == Some(id)).count();
     // Some vendors give two calls the same id: each needs a result of its own.
     let mut seen: Vec<&str> = Vec::new();
     let mut missing = Vec::new();
     for request in requesting.tool_requests() {
         seen.push(&request.id);
         if seen.iter().filter(|id| **id == request.id).count() > results_of(&request.id) {
-            missing.push(Content::ToolResult(interrupted(request)));
+            missing.push(Content::ToolResult(ToolResult::interrupted(request)));
         }
     }
     missing
-}
-
-fn interrupted(request: &ToolRequest) -> ToolResult {
-    let outcome = ToolOutcome::Error(INTERRUPTED.to_owned());
-    ToolResult::new(&*request.id, &*request.name, outcome)
 }
 
 #[cfg(test)]
@@ -272,5 +310,71 @@ mod tests {
         };
         assert!(matches!(&turn.contents[0], Content::ToolResult(r) if r.outcome.is_error()));
         assert_eq!(turn.contents[1], Content::text("go on"));
+    }
+
+    fn results(turn: &Turn) -> Vec<(&str, bool)> {
+        let results = turn.contents().iter().filter_map(|content| match content {
+            Content::ToolResult(result) => Some((result.id.as_str(), result.outcome.is_error())),
+            _ => None,
+        });
+        results.collect()
+    }
+
+    #[test]
+    fn a_result_in_the_prompt_answers_an_open_request() {
+        let answer = ToolResult::new("1", "look", ToolOutcome::Value(json!(7)));
+        let mut turns = vec![Arc::new(Turn::from(requesting(&["1", "2"])))];
+        let contents = vec![Content::ToolResult(answer), Content::text("go on")];
+        let history = History::begin(&mut turns, contents);
+        let last = history.turns().last().unwrap();
+        assert_eq!(results(last), [("2", true), ("1", false)]);
+    }
+
+    #[test]
+    fn a_result_in_the_prompt_replaces_that_of_an_interrupted_call() {
+        let mut turns = Vec::new();
+        let mut history = History::begin(&mut turns, prompt("a"));
+        history.add_reply(Arc::new(requesting(&["1", "2"])));
+        drop(history);
+        assert_eq!(results(&turns[2]), [("1", true), ("2", true)]);
+        let answer = ToolResult::new("1", "look", ToolOutcome::Value(json!(7)));
+        let history = History::begin(&mut turns, vec![Content::ToolResult(answer)]);
+        assert_eq!(results(history.turns().last().unwrap()), [("2", true), ("1", false)]);
+    }
+
+    #[test]
+    fn a_request_without_a_name_is_not_kept() {
+        let nameless = || Content::ToolRequest(ToolRequest::new("1", "", json!({})));
+        let mut turns = Vec::new();
+        let mut history = History::begin(&mut turns, prompt("a"));
+        let turn =
+            history.add_reply(Arc::new(AssistantTurn::new([Content::text("4"), nameless()])));
+        assert_eq!(turn.contents, [Content::text("4")]);
+        assert!(history.requests().is_empty());
+        drop(history);
+        let mut history = History::begin(&mut turns, prompt("b"));
+        history.keep_partial(AssistantTurn::new([Content::text("5"), nameless()]));
+        drop(history);
+        assert_eq!(turns[3].contents(), [Content::text("5")]);
+    }
+
+    #[test]
+    fn deeply_nested_arguments_and_results_can_be_read_back() {
+        let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+        for (levels, is_kept) in [(MAX_NESTING, true), (MAX_NESTING + 1, false), (126, false)] {
+            let request = ToolRequest::new("1", "look", nested(levels));
+            let mut turns = Vec::new();
+            let mut history = History::begin(&mut turns, prompt("a"));
+            history.add_reply(Arc::new(AssistantTurn::new([Content::ToolRequest(request)])));
+            assert_eq!(history.requests()[0].arguments.is_array(), is_kept, "{levels}");
+            let outcome = ToolOutcome::Value(nested(levels));
+            let text = outcome.to_model_text();
+            history.set_result(0, ToolResult::new("1", "look", outcome));
+            drop(history);
+            let Content::ToolResult(result) = &turns[2].contents()[0] else { panic!("{turns:?}") };
+            assert_eq!(result.outcome.to_model_text(), text);
+            let stored = serde_json::to_string(&turns).unwrap();
+            assert_eq!(serde_json::from_str::<Vec<Arc<Turn>>>(&stored).unwrap(), turns);
+        }
     }
 }

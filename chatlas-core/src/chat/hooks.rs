@@ -9,13 +9,14 @@ use futures_util::FutureExt as _;
 
 use crate::content::{ToolRequest, ToolResult};
 use crate::telemetry::names::error;
-use crate::tool::{BoxFuture, ToolContext, ToolDefinition, ToolError};
+use crate::tool::{BoxFuture, ToolCall, ToolContext, ToolDefinition, ToolError};
 
 /// A tool call before it runs, as passed to a hook of [`Chat::on_tool_request`](super::Chat::on_tool_request).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PendingCall {
-    /// The request of the model. Its arguments have not been validated against the schema yet.
+    /// The request of the model, with the arguments that the tool receives: those that did not fit the
+    /// schema are converted where that was possible, and have not been validated yet.
     pub request: ToolRequest,
     /// The definition of the tool, with the hints about its effects.
     pub definition: ToolDefinition,
@@ -121,14 +122,14 @@ impl Hooks {
     pub(super) async fn before(
         &self,
         request: &ToolRequest,
+        call: &ToolCall,
         definition: &ToolDefinition,
-        context: &ToolContext,
     ) -> Result<(), ToolError> {
         for hook in &self.request {
             let call = PendingCall {
-                request: request.clone(),
+                request: ToolRequest { arguments: call.arguments.clone(), ..request.clone() },
                 definition: definition.clone(),
-                context: context.clone(),
+                context: call.context.clone(),
             };
             if let Approval::Rejected(reason) = call_hook(hook, call, &request.name).await? {
                 return Err(rejected(format!("The tool call was rejected: {reason}")));

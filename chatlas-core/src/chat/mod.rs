@@ -2,9 +2,10 @@
 //!
 //! The files depend on each other from the top down: `chat` holds the state; `settings`,
 //! `observability` and `hooks` configure it; `history` keeps the turns consistent; `run` is the loop
-//! and `tools` the tool calls of one reply; `stream` yields events; `calls`, `extract` and `parallel`
-//! are the methods that start a run. `rehearsal` is for benchmarks.
+//! and `tools` the tool calls of one reply; `stream` yields events; `calls`, `extract` (which reads the JSON
+//! that `answer` finds in a text) and `parallel` are the methods that start a run. `rehearsal` is for benchmarks.
 
+mod answer;
 mod as_tool;
 mod calls;
 #[expect(

@@ -62,7 +62,7 @@ pub enum StreamEvent {
     Thinking(String),
     /// Another complete content, such as a citation or a call of the vendor's own tool.
     Content(Content),
-    /// A tool call that the model requests and that is about to run.
+    /// A tool call that the model requests and that is about to run, unless it was cut off.
     ToolRequest(ToolRequest),
     /// A partial result or a progress report of a running tool.
     ToolProgress {

@@ -31,7 +31,7 @@ pub(super) async fn run(
     parent: Context,
     events: Option<Events>,
 ) -> Result<Reply, ChatError> {
-    run_and_read(chat, prompt, parent, events, None, Ok).await
+    run_and_read(chat, prompt, parent, events, None, |reply, _| Ok(reply)).await
 }
 
 /// Runs a prompt and converts the reply with `read`, inside the span. `output` is the schema of the
@@ -42,7 +42,7 @@ pub(super) async fn run_and_read<T>(
     parent: Context,
     events: Option<Events>,
     output: Option<Arc<OutputSchema>>,
-    read: impl FnOnce(Reply) -> Result<T, ChatError>,
+    read: impl FnOnce(Reply, &mut AgentSpan) -> Result<T, ChatError>,
 ) -> Result<T, ChatError> {
     let telemetry = Run::for_chat(&chat.settings, &chat.message_cache);
     let facts = || AgentFacts {
@@ -86,7 +86,7 @@ pub(super) async fn run_and_read<T>(
             }
             None => agent.run_rounds(history, &mut span).await,
         };
-        result.and_then(read)
+        result.and_then(|reply| read(reply, &mut span))
     };
     let rounds = AssertUnwindSafe(rounds).catch_unwind();
     match stop.run_until_cancelled(rounds).await {
@@ -114,12 +114,14 @@ pub(super) fn agent_failure(error: &ChatError) -> AgentFailure<'_> {
             message: output,
             quotes_content: true,
         },
-        ChatError::TooManyRounds { .. } | ChatError::Cancelled => AgentFailure::Run {
-            error_type: error.error_type(),
-            exception_type: exception::CHAT_ERROR,
-            message: error,
-            quotes_content: false,
-        },
+        ChatError::TooManyRounds { .. } | ChatError::TruncatedCall | ChatError::Cancelled => {
+            AgentFailure::Run {
+                error_type: error.error_type(),
+                exception_type: exception::CHAT_ERROR,
+                message: error,
+                quotes_content: false,
+            }
+        }
     }
 }
 
@@ -149,6 +151,7 @@ impl Agent<'_> {
         span: &mut AgentSpan,
     ) -> Result<Reply, ChatError> {
         let mut usage = Usage::default();
+        let mut was_cut = false;
         for round in 1..=self.max_rounds {
             span.begin_model_call();
             let turn = self.call_model(&mut history).await?;
@@ -168,8 +171,13 @@ impl Agent<'_> {
             for request in &requests {
                 self.emit(|| StreamEvent::ToolRequest(request.clone())).await;
             }
-            self.run_tools(&requests, &mut history).await;
+            let is_cut = self.run_tools(&requests, &turn, &mut history).await;
             history.add_results();
+            // The model has been informed of the first one.
+            if is_cut && was_cut {
+                return Err(ChatError::TruncatedCall);
+            }
+            was_cut = is_cut;
         }
         Err(ChatError::TooManyRounds { limit: self.max_rounds })
     }

@@ -1,44 +1,79 @@
 //! The tool calls of one reply.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::Value;
 
 use super::StreamEvent;
 use super::chat::ToolMode;
 use super::history::History;
 use super::run::Agent;
-use crate::content::{ToolOutcome, ToolRequest, ToolResult};
+use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
 use crate::telemetry::in_context;
 use crate::telemetry::names::error;
 use crate::telemetry::tool::{Subject, ToolFacts, ToolSpan};
 use crate::tool::{Caller, Progress, Tool, ToolCall, ToolContext, ToolError, ToolOutput};
+use crate::turn::{AssistantTurn, FinishReason};
 
 impl Agent<'_> {
-    /// Runs the tool calls of one reply, and adds their results to the history.
-    pub(super) async fn run_tools(&self, requests: &[ToolRequest], history: &mut History<'_>) {
+    /// Runs the tool calls of one reply, and adds their results to the history. Returns whether the
+    /// end of the reply cut a call off, which is not run.
+    pub(super) async fn run_tools(
+        &self,
+        requests: &[ToolRequest],
+        reply: &AssistantTurn,
+        history: &mut History<'_>,
+    ) -> bool {
+        let cut: Vec<Option<Cut>> =
+            requests.iter().map(|request| self.cut_of(request, reply)).collect();
+        let calls = requests.iter().zip(&cut).enumerate();
         match self.tool_mode {
             ToolMode::Sequential => {
-                for (index, request) in requests.iter().enumerate() {
-                    let result = self.run_tool(request).await;
+                for (index, (request, cut)) in calls {
+                    let result = self.run_tool(request, *cut).await;
                     self.add_result(history, index, result).await;
                 }
             }
             ToolMode::Concurrent => {
-                let mut running: FuturesUnordered<_> = requests
-                    .iter()
-                    .enumerate()
-                    .map(|(index, request)| async move { (index, self.run_tool(request).await) })
-                    .collect();
+                let run = |(index, (request, cut)): (usize, (_, &Option<Cut>))| {
+                    let cut = *cut;
+                    async move { (index, self.run_tool(request, cut).await) }
+                };
+                let mut running: FuturesUnordered<_> = calls.map(run).collect();
                 while let Some((index, result)) = running.next().await {
                     self.add_result(history, index, result).await;
                 }
             }
         }
+        cut.iter().any(Option::is_some)
+    }
+
+    /// Returns how the reply ended, if that may have cut off the arguments of a call.
+    ///
+    /// Only the last content can be incomplete, and [arguments that are no object]. Vendors that parse
+    /// the arguments themselves send `{}`, or the fields that had arrived; [Anthropic] recommends to
+    /// repeat such a request with a higher limit.
+    ///
+    /// [arguments that are no object]: ToolRequest::arguments
+    /// [Anthropic]: https://docs.claude.com/en/api/handling-stop-reasons
+    fn cut_of(&self, request: &ToolRequest, reply: &AssistantTurn) -> Option<Cut> {
+        let cut = match reply.finish_reason {
+            Some(FinishReason::Length) => Cut::Limit,
+            Some(FinishReason::ContentFilter) => Cut::Filter,
+            _ => return None,
+        };
+        let tool = self.tools.get(&request.name);
+        let has_all =
+            tool.is_some_and(|tool| has_all(&request.arguments, &tool.definition().parameters));
+        let is_last =
+            matches!(reply.contents.last(), Some(Content::ToolRequest(last)) if last == request);
+        let is_complete = if is_last { has_all } else { request.arguments.is_object() };
+        (!is_complete).then_some(cut)
     }
 
     async fn add_result(&self, history: &mut History<'_>, index: usize, result: ToolResult) {
@@ -47,7 +82,7 @@ impl Agent<'_> {
     }
 
     /// Runs a tool call in its `execute_tool` span. Always returns a result for the model.
-    async fn run_tool(&self, request: &ToolRequest) -> ToolResult {
+    async fn run_tool(&self, request: &ToolRequest, cut: Option<Cut>) -> ToolResult {
         let tool = self.tools.get(&request.name);
         let facts = || ToolFacts {
             subject: tool
@@ -57,7 +92,7 @@ impl Agent<'_> {
             conversation_id: self.conversation_id,
         };
         let span = ToolSpan::start(&self.telemetry, facts);
-        let outcome = in_context(span.context(), self.call_with_hooks(tool, request)).await;
+        let outcome = in_context(span.context(), self.call_with_hooks(tool, request, cut)).await;
         span.finish(outcome.as_ref());
         tool_result(request, outcome)
     }
@@ -66,6 +101,7 @@ impl Agent<'_> {
         &self,
         tool: Option<&Arc<dyn Tool>>,
         request: &ToolRequest,
+        cut: Option<Cut>,
     ) -> Result<ToolOutput, ToolError> {
         let token = self.cancellation.child_token();
         let _cancel_when_done = token.clone().drop_guard();
@@ -76,9 +112,10 @@ impl Agent<'_> {
         let progress = self.events.clone().map(|e| Arc::new(e) as Arc<dyn Progress>);
         let id: Arc<str> = request.id.as_str().into();
         let context = ToolContext::for_loop(id.clone(), caller, token, progress);
-        let outcome = match tool {
-            Some(tool) => self.call_if_approved(&**tool, request, id, &context).await,
-            None => Err(self.unknown_tool(&request.name)),
+        let outcome = match (cut, tool) {
+            (Some(cut), _) => Err(cut.error()),
+            (None, Some(tool)) => self.call_if_approved(&**tool, request, id, &context).await,
+            (None, None) => Err(self.unknown_tool(&request.name)),
         };
         self.hooks.after(request, || tool_result(request, outcome.clone()), &context).await?;
         outcome
@@ -92,9 +129,11 @@ impl Agent<'_> {
         context: &ToolContext,
     ) -> Result<ToolOutput, ToolError> {
         let definition = tool.definition();
-        self.hooks.before(request, definition, context).await?;
         let arguments = request.arguments.clone();
-        let call = ToolCall { id, arguments, context: context.clone() };
+        let mut call = ToolCall { id, arguments, context: context.clone() };
+        // Before the hooks, so that they decide on the arguments that the tool receives.
+        call.coerce(&definition.parameters);
+        self.hooks.before(request, &call, definition).await?;
         // `Tool::call` itself may panic, before it returns a future.
         let calling = with_timeout(definition.timeout, async move { tool.call(call).await });
         AssertUnwindSafe(calling).catch_unwind().await.unwrap_or_else(|_| {
@@ -112,13 +151,49 @@ impl Agent<'_> {
     }
 }
 
+/// How a reply ended before a tool call in it was complete.
+#[derive(Clone, Copy)]
+enum Cut {
+    Limit,
+    Filter,
+}
+
+impl Cut {
+    fn error(self) -> ToolError {
+        let message = match self {
+            Self::Limit => {
+                "The reply reached the token limit before the arguments of this call were complete, so \
+                 the call was not run. Call the tool again with shorter arguments, or split the work \
+                 into several calls."
+            }
+            Self::Filter => {
+                "A content filter ended the reply before the arguments of this call were complete, so \
+                 the call was not run."
+            }
+        };
+        ToolError::new(error::ARGUMENTS_TRUNCATED, message)
+    }
+}
+
+/// Returns whether arguments have all fields that the tool's schema names, and at least one.
+fn has_all(arguments: &Value, schema: &Value) -> bool {
+    let Some(arguments) = arguments.as_object().filter(|fields| !fields.is_empty()) else {
+        return false;
+    };
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.is_some_and(|names| names.keys().all(|name| arguments.contains_key(name)))
+}
+
 /// Returns the output of a future, or an error if it exceeds the time limit.
 async fn with_timeout<T>(
     timeout: Option<Duration>,
     future: impl Future<Output = Result<T, ToolError>>,
 ) -> Result<T, ToolError> {
     let Some(timeout) = timeout else { return future.await };
-    if tokio::runtime::Handle::try_current().is_err() {
+    // The timer of a runtime may be disabled; then a sleep panics when it is created.
+    let has_timer = tokio::runtime::Handle::try_current().is_ok()
+        && catch_unwind(|| tokio::time::sleep(timeout)).is_ok();
+    if !has_timer {
         return Err(ToolError::new(
             error::NO_TIMER,
             "A tool with a timeout needs a tokio runtime with a timer.",

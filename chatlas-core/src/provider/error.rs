@@ -37,6 +37,9 @@ pub enum ProviderErrorKind {
     TruncatedStream,
     /// The vendor does not support the operation.
     Unsupported,
+    /// The HTTP client was called outside of a tokio runtime, or in one whose timer or I/O is
+    /// disabled.
+    NoRuntime,
     /// Anything else.
     Other,
 }
@@ -57,6 +60,7 @@ impl ProviderErrorKind {
             Self::MalformedReply => "malformed_reply",
             Self::TruncatedStream => "truncated_stream",
             Self::Unsupported => "unsupported",
+            Self::NoRuntime => "no_runtime",
             Self::Other => "_OTHER",
         }
     }

@@ -10,7 +10,9 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 
 use super::agent_run::{AgentRun, Calls};
-use super::attributes::{finish_reasons, push, push_params, push_total_usage, span_attributes};
+use super::attributes::{
+    coerced, finish_reasons, push, push_params, push_total_usage, span_attributes,
+};
 use super::failure::describe;
 use super::metrics::AgentFigures;
 use super::names::{self, content, operation, request};
@@ -118,6 +120,13 @@ impl AgentSpan {
     pub(crate) fn record_reply(&mut self, usage: &Usage, turn: &AssistantTurn) {
         if let Some(run) = &mut self.0 {
             run.record_reply(usage, turn);
+        }
+    }
+
+    /// Records the values of the answer that were converted to fit their schema.
+    pub(crate) fn record_coerced(&self, notes: Vec<String>) {
+        if let Some(run) = self.0.as_ref().filter(|_| !notes.is_empty()) {
+            run.scope.set(vec![KeyValue::new(names::COERCED, coerced(notes))]);
         }
     }
 

@@ -42,6 +42,11 @@ pub(super) fn push_params(list: &mut Vec<KeyValue>, params: &ModelParams, json: 
     push(list, names::OUTPUT_TYPE, json.then_some("json"));
 }
 
+/// Returns the value of `chatlas.coerced`.
+pub(crate) fn coerced(notes: Vec<String>) -> Value {
+    Value::Array(Array::String(notes.into_iter().map(StringValue::from).collect()))
+}
+
 /// Adds the total token counts that are set.
 pub(super) fn push_total_usage(list: &mut Vec<KeyValue>, usage: &Usage) {
     push_tokens(list, names::usage::INPUT_TOKENS, usage.input_tokens);

@@ -44,6 +44,7 @@ pub(crate) mod tool;
 pub(crate) mod traced;
 mod writer;
 
+pub(crate) use attributes::coerced;
 pub use capture::{
     CAPTURE_VARIABLE, Capture, CapturedContent, ContentKind, DEFAULT_CAPTURE_LIMIT, RedactionHook,
     set_default_capture, set_default_redaction,

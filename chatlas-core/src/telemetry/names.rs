@@ -42,6 +42,10 @@ pub const CONSUMER_SECONDS: &str = "chatlas.consumer.seconds";
 /// Specific to chatlas: the tokens that a vendor counted in a request without running the model.
 /// This is not usage, so it does not add to a sum over `gen_ai.usage.*`.
 pub const COUNTED_TOKENS: &str = "chatlas.counted_tokens";
+/// Specific to chatlas: the values of a model that were converted to fit their JSON schema, each as
+/// its path and the two kinds, such as `$.days: a string to an integer`. On `execute_tool` spans, and
+/// on the `invoke_agent` span of an extraction.
+pub const COERCED: &str = "chatlas.coerced";
 
 /// Returns the instrumentation scope of the GenAI spans, metrics and events.
 pub(super) fn instrumentation_scope() -> InstrumentationScope {
@@ -334,6 +338,8 @@ pub mod error {
     pub const OTHER: &str = "_OTHER";
     /// The model's arguments do not match the tool's parameters.
     pub const INVALID_ARGUMENTS: &str = "invalid_arguments";
+    /// The reply ended before the arguments of the tool call were complete.
+    pub const ARGUMENTS_TRUNCATED: &str = "arguments_truncated";
     /// The model requested a tool that the chat does not have.
     pub const UNKNOWN_TOOL: &str = "unknown_tool";
     /// The work panicked.

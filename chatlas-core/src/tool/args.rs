@@ -7,6 +7,8 @@ use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::{Map, Value, json};
 
 use super::ToolError;
+use crate::coerce::kind;
+use crate::content::{MAX_NESTING, is_nested_deeper};
 use crate::schema::{generator, of_part};
 
 /// A type that a `#[tool]` function can take as a parameter from the model.
@@ -159,27 +161,27 @@ pub(super) fn object_schema(params: &[Param]) -> Value {
 pub struct Args(Map<String, Value>);
 
 impl Args {
-    /// Parses the arguments of a call of the tool with these parameters.
+    /// Takes the arguments of a call of the tool with these parameters, which have been coerced.
     ///
     /// # Errors
     ///
     /// `invalid_arguments` if they are not a JSON object, or contain an unknown name.
     pub fn new(arguments: Value, params: &[Param]) -> Result<Self, ToolError> {
-        let map = match arguments {
-            Value::Object(map) => map,
-            // Some vendors send nothing at all for a tool without parameters.
-            Value::Null => Map::new(),
-            Value::String(text) if text.trim().is_empty() => Map::new(),
-            Value::String(text) => serde_json::from_str(&text).map_err(|error| {
-                invalid(format!("the arguments are not a JSON object: {error}"))
-            })?,
-            other => {
-                let kind = kind(&other);
-                return Err(invalid(format!("the arguments must be a JSON object, not {kind}")));
+        let problem = match arguments {
+            Value::Object(map) => {
+                refuse_unknown(&map, params)?;
+                return Ok(Self(map));
             }
+            Value::String(text) => match serde_json::from_str::<Value>(&text) {
+                Err(error) => format!("the arguments are not a JSON object: {error}"),
+                Ok(value) if is_nested_deeper(&value, MAX_NESTING) => {
+                    format!("the arguments are nested more than {MAX_NESTING} levels deep")
+                }
+                Ok(value) => format!("the arguments must be a JSON object, not {}", kind(&value)),
+            },
+            other => format!("the arguments must be a JSON object, not {}", kind(&other)),
         };
-        refuse_unknown(&map, params)?;
-        Ok(Self(map))
+        Err(invalid(problem))
     }
 }
 
@@ -201,17 +203,6 @@ fn refuse_unknown(map: &Map<String, Value>, params: &[Param]) -> Result<(), Tool
 
 fn invalid(message: String) -> ToolError {
     ToolError::new(crate::telemetry::names::error::INVALID_ARGUMENTS, message)
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// The value of an argument, or `None` if the model did not send one: then only types that accept

@@ -15,6 +15,10 @@ type Run = dyn Fn(ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>>
 ///
 /// The chat loop records the same `execute_tool` span as for any other tool.
 ///
+/// The function receives the arguments as JSON. Values that do not fit the schema are converted where
+/// it leaves no doubt: `2.0` and `"2"` to the integer 2, a string of JSON to the array or object in it.
+/// Other values are passed unchanged, so check them.
+///
 /// ```
 /// use chatlas_core::tool::DynTool;
 /// use chatlas_core::{ToolError, ToolSet};
@@ -93,7 +97,8 @@ impl Tool for DynTool {
         &self.definition
     }
 
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
+    fn call(&self, mut call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
+        call.coerce(&self.definition.parameters);
         (self.run)(call)
     }
 }

@@ -23,7 +23,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::coerce::coerce_arguments;
 use crate::content::Content;
+use crate::telemetry::{coerced, names};
 
 pub use crate::content::ToolOutcome;
 pub use args::ToolParameter;
@@ -31,6 +33,8 @@ pub use built_in::{WebFetch, WebSearch};
 pub use context::ToolContext;
 pub(crate) use context::{Caller, Progress};
 pub use dynamic::{DynTool, InvalidTool};
+#[doc(hidden)]
+pub use function::TextDefault;
 pub use function::ToolFunction;
 pub use returned::{ToolFailure, ToolReturn};
 pub use set::{DuplicateTool, ToolSet};
@@ -46,6 +50,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A tool that the model may call.
 ///
 /// The chat loop records the `execute_tool` span around [`call`](Self::call).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tool",
+    note = "list `#[tool]` functions by their names in `tools![...]`, which returns a `ToolSet`; a value \
+            is a tool if its type implements `Tool`"
+)]
 pub trait Tool: Send + Sync + 'static {
     /// Returns the definition that is sent to the model.
     fn definition(&self) -> &ToolDefinition;
@@ -251,7 +260,8 @@ impl ToolDefinition {
 pub struct ToolCall {
     /// The vendor's id of the call.
     pub id: Arc<str>,
-    /// The arguments: a JSON object, or the string that the model wrote instead.
+    /// The arguments: a JSON object, or the string that the model wrote instead. Values that do not
+    /// fit the schema have been converted where it leaves no doubt, such as `"2"` to an integer.
     pub arguments: Value,
     /// The context of the call: the caller, the span, the cancellation.
     pub context: ToolContext,
@@ -262,6 +272,15 @@ impl ToolCall {
     pub fn new(id: impl Into<Arc<str>>, arguments: Value) -> Self {
         let id = id.into();
         Self { context: ToolContext::new(id.clone()), id, arguments }
+    }
+
+    /// Converts the arguments that do not fit their schema, as far as that is possible, and records
+    /// the conversions on the span of the call.
+    pub(crate) fn coerce(&mut self, schema: &Value) {
+        let notes = coerce_arguments(&mut self.arguments, schema);
+        if !notes.is_empty() {
+            self.context.set_attribute(names::COERCED, coerced(notes));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`ToolSet`]: the tools of a chat, with unique names.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -13,14 +15,16 @@ use super::{Tool, ToolDefinition};
 #[derive(Clone, Default)]
 pub struct ToolSet {
     tools: Vec<Arc<dyn Tool>>,
+    /// The index of each tool by its name.
+    names: HashMap<Cow<'static, str>, usize>,
     /// The definitions of the tools, collected once.
     definitions: OnceLock<Arc<[ToolDefinition]>>,
 }
 
 impl ToolSet {
     /// Creates an empty set.
-    pub const fn new() -> Self {
-        Self::from_distinct(Vec::new())
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Adds a tool.
@@ -52,21 +56,23 @@ impl ToolSet {
         for tool in other.iter() {
             self.check_free(&tool.definition().name)?;
         }
-        self.tools.extend(other.tools);
-        self.definitions = OnceLock::new();
+        other.tools.into_iter().for_each(|tool| self.push(tool));
         Ok(())
     }
 
     /// Removes the tool with that name and returns it.
     pub fn remove(&mut self, name: &str) -> Option<Arc<dyn Tool>> {
-        let index = self.tools.iter().position(|tool| tool.definition().name == name)?;
+        let index = self.names.remove(name)?;
+        for later in self.names.values_mut().filter(|later| **later > index) {
+            *later -= 1;
+        }
         self.definitions = OnceLock::new();
         Some(self.tools.remove(index))
     }
 
     /// Returns the tool with that name.
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Tool>> {
-        self.tools.iter().find(|tool| tool.definition().name == name)
+        self.tools.get(*self.names.get(name)?)
     }
 
     /// Returns an iterator over the tools, in the order in which they were added.
@@ -91,11 +97,14 @@ impl ToolSet {
     }
 
     /// Creates a set of tools whose names are distinct, as `tools![]` has checked.
-    pub(crate) const fn from_distinct(tools: Vec<Arc<dyn Tool>>) -> Self {
-        Self { tools, definitions: OnceLock::new() }
+    pub(crate) fn from_distinct(tools: Vec<Arc<dyn Tool>>) -> Self {
+        let name = |tool: &Arc<dyn Tool>| tool.definition().name.clone();
+        let names = tools.iter().map(name).zip(0..).collect();
+        Self { tools, names, definitions: OnceLock::new() }
     }
 
     fn push(&mut self, tool: Arc<dyn Tool>) {
+        self.names.insert(tool.definition().name.clone(), self.tools.len());
         self.tools.push(tool);
         self.definitions = OnceLock::new();
     }
@@ -193,5 +202,16 @@ mod tests {
         assert!(Arc::ptr_eq(&set.definitions(), &set.clone().definitions()));
         assert!(set.remove("a").is_some() && set.remove("a").is_none());
         assert!(set.definitions().is_empty());
+    }
+
+    #[test]
+    fn tools_are_found_after_an_earlier_one_is_removed() {
+        let mut set: ToolSet = ["a", "b", "c"].map(|name| tool(name, "")).into_iter().collect();
+        set.remove("b");
+        set.merge([tool("d", "")].into_iter().collect()).unwrap();
+        for name in ["a", "c", "d"] {
+            assert_eq!(set.get(name).unwrap().definition().name, name);
+        }
+        assert!(set.get("b").is_none());
     }
 }

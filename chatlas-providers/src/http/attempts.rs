@@ -6,6 +6,7 @@ use opentelemetry::{Context, global};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
 
+use super::runtime::in_runtime;
 use super::sender::Sender;
 use super::span::AttemptSpan;
 use super::url::user_to_header;
@@ -81,7 +82,10 @@ pub(crate) async fn send(
             .then(|| retry::wait_before(attempt + 1, &error))
             .flatten();
         let Some(wait) = wait else { return Err(error) };
-        tokio::time::sleep(wait).await;
+        // A function that sends requests needs no tokio runtime, so that there may be no timer.
+        if in_runtime(async { tokio::time::sleep(wait).await }).await.is_err() {
+            return Err(error);
+        }
         attempt += 1;
     }
 }

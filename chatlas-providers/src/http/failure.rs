@@ -6,6 +6,8 @@ use std::io;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::Url;
 
+use super::runtime::NoRuntime;
+
 /// Why there is no response to a request.
 #[derive(Debug)]
 pub(super) struct SendError {
@@ -20,7 +22,14 @@ enum SendErrorKind {
     Connect,
     /// The request is invalid.
     Request,
+    NoRuntime,
     Other,
+}
+
+impl From<NoRuntime> for SendError {
+    fn from(_: NoRuntime) -> Self {
+        Self { kind: SendErrorKind::NoRuntime, cause: String::new(), may_pass: false }
+    }
 }
 
 impl SendError {
@@ -33,6 +42,7 @@ impl SendError {
         match self.kind {
             SendErrorKind::Timeout => "timeout",
             SendErrorKind::Connect => "connect",
+            SendErrorKind::NoRuntime => ProviderErrorKind::NoRuntime.as_str(),
             SendErrorKind::Request | SendErrorKind::Other => "_OTHER",
         }
     }
@@ -52,6 +62,12 @@ impl SendError {
             SendErrorKind::Request => (
                 ProviderErrorKind::InvalidRequest,
                 format!("the request to {host} could not be made: {cause}"),
+            ),
+            SendErrorKind::NoRuntime => (
+                ProviderErrorKind::NoRuntime,
+                "the HTTP client needs a tokio runtime with its timer and I/O enabled: call it in \
+                 `#[tokio::main]`, or in a runtime built with `enable_all()`"
+                    .to_owned(),
             ),
             SendErrorKind::Connect | SendErrorKind::Other => (
                 ProviderErrorKind::Connection,

@@ -5,6 +5,7 @@ mod body;
 mod failure;
 mod options;
 mod retry;
+mod runtime;
 mod secret;
 mod sender;
 mod span;

@@ -9,6 +9,7 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::{Client, Request, Response};
 
 use super::failure::SendError;
+use super::runtime::in_runtime;
 use super::{malformed, tls};
 
 /// The default of the maximum time to open a connection.
@@ -49,7 +50,8 @@ impl Sender {
     pub(super) async fn execute(&self, request: Request) -> Result<Response, SendError> {
         match self {
             Self::Client(client) => {
-                client.execute(request).await.map_err(|e| SendError::from_error(&e))
+                let sent = in_runtime(async { client.execute(request).await }).await?;
+                sent.map_err(|e| SendError::from_error(&e))
             }
             Self::Function(function) => (function.0)(request).await,
         }

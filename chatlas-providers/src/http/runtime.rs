@@ -1,0 +1,32 @@
+//! The tokio runtime that the HTTP client needs: a call outside of one fails with an error, where
+//! tokio panics.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use futures_util::FutureExt as _;
+
+/// The current thread is in no tokio runtime, or in one whose timer or I/O is disabled.
+#[derive(Debug)]
+pub(super) struct NoRuntime;
+
+/// Awaits a future that uses tokio.
+pub(super) async fn in_runtime<T>(future: impl Future<Output = T>) -> Result<T, NoRuntime> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return Err(NoRuntime);
+    }
+    // tokio has no way to ask whether the timer and the I/O of a runtime are enabled.
+    AssertUnwindSafe(future)
+        .catch_unwind()
+        .await
+        .map_err(|panic| if is_disabled(&*panic) { NoRuntime } else { resume_unwind(panic) })
+}
+
+/// Returns whether this is tokio's panic about a disabled timer or I/O.
+fn is_disabled(panic: &(dyn Any + Send)) -> bool {
+    let message = panic.downcast_ref::<&str>().copied();
+    let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    message.is_some_and(|message| {
+        message.contains("A Tokio 1.x context was found, but") && message.contains("disabled")
+    })
+}
