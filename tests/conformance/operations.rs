@@ -29,7 +29,7 @@ async fn search(query: &str) -> Result<Vec<Document>, String> {
 
 /// Notes.
 #[tool]
-async fn note(text: String) -> usize {
+fn note(text: String) -> usize {
     text.len()
 }
 
@@ -42,7 +42,7 @@ async fn make_plan(model: &impl Provider) -> Result<String, ProviderError> {
 #[agent(name = "researcher", model = "m", conversation = "c-1")]
 async fn research(model: &impl Provider, prompt: &str) -> Result<String, ProviderError> {
     make_plan(model).await?;
-    note(prompt.to_owned()).await;
+    note(prompt.to_owned());
     Ok(model.chat(ChatRequest::new([Turn::user(prompt)])).await?.text())
 }
 
