@@ -26,21 +26,19 @@ pub async fn research(
                 );
         },
     );
+    #[allow(clippy::async_yields_async)]
+    let output = async move {
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
+        if false {
+            let never: Result<String, Error> = loop {};
+            return never;
+        }
+        let answer = ask(prompt).await?;
+        Ok(answer)
+    };
     ::chatlas::__private::direct(
             span,
-            async move {
-                #[allow(
-                    unreachable_code,
-                    clippy::diverging_sub_expression,
-                    clippy::empty_loop
-                )]
-                if false {
-                    let never: Result<String, Error> = loop {};
-                    return never;
-                }
-                let answer = ask(prompt).await?;
-                Ok(answer)
-            },
+            output,
             |output, _| {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Plain as _;
