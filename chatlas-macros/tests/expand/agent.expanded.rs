@@ -6,6 +6,8 @@ pub async fn research(
 ) -> Result<String, Error> {
     let span = ::chatlas::__private::agent_span(
         &mut |facts: &mut ::chatlas::__private::Facts| {
+            const _: () = ::chatlas::__private::assert_custom("app.tenant");
+            const _: () = ::chatlas::__private::assert_custom("user.id");
             facts.name("researcher");
             facts.description("Finds facts.");
             facts.model("gpt-4o");
