@@ -37,6 +37,8 @@ pub struct Guard {
     pub(crate) traces: Option<SdkTracerProvider>,
     pub(crate) metrics: Option<SdkMeterProvider>,
     pub(crate) logs: Option<SdkLoggerProvider>,
+    /// Whether a destination of traces receives no events.
+    pub(crate) feedback_spans: bool,
     pub(crate) losses: Losses,
     timeout: Duration,
     /// Whether the providers are the global ones.
@@ -53,6 +55,7 @@ impl Guard {
             traces: None,
             metrics: None,
             logs: None,
+            feedback_spans: false,
             losses: Losses::default(),
             timeout,
             installed: false,
@@ -84,7 +87,8 @@ impl Guard {
             global::set_meter_provider(provider.clone());
         }
         if let Some(provider) = &self.logs {
-            set_event_sink(Some(EventSink::new(provider)));
+            let sink = EventSink::new(provider).with_feedback_spans(self.feedback_spans);
+            set_event_sink(Some(sink));
         }
         Ok(self)
     }

@@ -31,11 +31,14 @@
 
 mod auto;
 mod batching;
+mod compatibility;
 mod console;
+mod destination;
 mod env;
 mod error;
 mod exporters;
 mod facts;
+mod feedback;
 mod file;
 mod format;
 mod guard;
@@ -64,6 +67,7 @@ pub use opentelemetry_sdk as sdk;
 
 #[doc(hidden)]
 pub use auto::auto_init;
+pub use compatibility::Compatibility;
 pub use error::{LostTelemetry, SetupError};
 pub use guard::Guard;
 pub use otlp::{Otlp, Protocol, Signal};

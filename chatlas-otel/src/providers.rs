@@ -18,7 +18,9 @@ use opentelemetry_sdk::trace::{
 };
 
 use crate::batching::Batching;
+use crate::compatibility::Compatibility;
 use crate::console::Console;
+use crate::destination::Destination;
 use crate::env::Env;
 use crate::error::SetupError;
 use crate::file::{OtlpFile, OtlpLines};
@@ -52,6 +54,7 @@ pub(crate) struct Settings {
     pub(crate) sampler: Option<Box<dyn ShouldSample>>,
     pub(crate) capture: Option<Capture>,
     pub(crate) value_length_limit: Option<usize>,
+    pub(crate) compatibility: Option<Vec<Compatibility>>,
     pub(crate) prices: Prices,
     pub(crate) span_processors: Vec<Box<dyn SpanProcessor>>,
     pub(crate) metric_readers: Vec<Add<MeterProviderBuilder>>,
@@ -77,6 +80,7 @@ impl Default for Settings {
             sampler: None,
             capture: None,
             value_length_limit: None,
+            compatibility: None,
             prices: Prices::default(),
             span_processors: Vec::new(),
             metric_readers: Vec::new(),
@@ -143,7 +147,24 @@ impl Settings {
         guard: &mut Guard,
     ) -> Result<Option<SdkTracerProvider>, SetupError> {
         let (console, targets) = self.destinations(Signal::Traces, shared.env)?;
-        let mut processors = std::mem::take(&mut self.span_processors);
+        // The destinations that receive events, too, do not receive feedback as spans.
+        let (_, with_events) = self.destinations(Signal::Logs, shared.env)?;
+        let with_events: Vec<_> = with_events.iter().map(Target::receiver).collect();
+        let compatibility = match self.compatibility.take() {
+            Some(list) => list,
+            None => Compatibility::from_env(shared.env)?,
+        };
+        let custom = std::mem::take(&mut self.span_processors);
+        let receives_events = !self.log_processors.is_empty();
+        guard.feedback_spans = self.console
+            || console
+            || !self.reports.is_empty()
+            || (!custom.is_empty() && !receives_events)
+            || targets.iter().any(|target| !with_events.contains(&target.receiver()));
+        let mut processors: Vec<Box<dyn SpanProcessor>> = Vec::new();
+        for processor in custom {
+            processors.push(Destination::adapt(processor, receives_events, &[]));
+        }
         if self.console || console {
             let style = waterfall::Style::new(shared.env, &self.output)
                 .with_messages(self.console_messages)
@@ -151,8 +172,8 @@ impl Settings {
             processors.push(Box::new(Console::new(self.output.clone(), style)));
         }
         if self.json {
-            let exporter = JsonLines::new(self.output.clone());
-            processors.push(Box::new(SimpleSpanProcessor::new(exporter)));
+            let lines = SimpleSpanProcessor::new(JsonLines::new(self.output.clone()));
+            processors.push(Destination::adapt(Box::new(lines), true, &[]));
         }
         for path in &self.reports {
             processors.push(Box::new(Report::create(path, self.prices.clone())?));
@@ -161,13 +182,16 @@ impl Settings {
             let account = guard.losses.open(Signal::Traces, file.name());
             let exporter = CountedExporter::new(OtlpLines::new(file.clone()), &account);
             let queue = span_queue(exporter, &shared.batching);
-            processors.push(Box::new(CountedSpans { queue, account }));
+            let counted = Box::new(CountedSpans { queue, account });
+            processors.push(Destination::adapt(counted, true, &[]));
         }
         for target in targets {
+            let receives_events = with_events.contains(&target.receiver());
             let account = guard.losses.open(Signal::Traces, target.receiver());
             let exporter = guard.exporters.spans(target, &account)?;
             let queue = span_queue(exporter, &shared.batching);
-            processors.push(Box::new(CountedSpans { queue, account }));
+            let counted = Box::new(CountedSpans { queue, account });
+            processors.push(Destination::adapt(counted, receives_events, &compatibility));
         }
         if processors.is_empty() {
             return Ok(None);

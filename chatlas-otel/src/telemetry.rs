@@ -13,6 +13,7 @@ use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, ShouldSample, SpanExporter, SpanProcessor};
 
+use crate::compatibility::Compatibility;
 use crate::env::Env;
 use crate::error::SetupError;
 use crate::guard::Guard;
@@ -180,6 +181,16 @@ impl Telemetry {
     /// `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`. Truncated content remains valid JSON.
     pub fn with_value_length_limit(mut self, bytes: usize) -> Self {
         self.settings.value_length_limit = Some(bytes);
+        self
+    }
+
+    /// Adds attributes to the spans that are sent to OTLP receivers, so that the user interface of a
+    /// backend shows previews of the content. Default: the variable `CHATLAS_OTEL_COMPATIBILITY`, a
+    /// list of `openinference` and `langfuse`.
+    ///
+    /// Content is added only if it is captured. The spans grow by the size of the previews.
+    pub fn with_compatibility(mut self, compatibility: Compatibility) -> Self {
+        self.settings.compatibility.get_or_insert_default().push(compatibility);
         self
     }
 

@@ -193,17 +193,17 @@ pub const MESSAGES: Protocol = Protocol {
         ]
         .concat()
     },
-    middle: || {
+    middle: || message_text("lo"),
+    // Some servers omit the `message_stop` that Anthropic sends after these.
+    end: || {
         let reason = json!({"stop_reason": "end_turn"});
         [
-            message_text("lo"),
             sse_json(&json!({"type": "content_block_stop", "index": 0})),
             sse_json(&json!({"type": "message_delta", "delta": reason,
                 "usage": {"output_tokens": 2}})),
         ]
         .concat()
     },
-    end: || sse_json(&json!({"type": "message_stop"})),
     event: sse,
     text: message_text,
     failure_event: |message| {

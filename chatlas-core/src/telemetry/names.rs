@@ -36,6 +36,9 @@ pub const SERVER_PORT: &str = "server.port";
 pub const ERROR_TYPE: &str = "error.type";
 /// Specific to chatlas: the program cancelled the operation before its end.
 pub const CANCELLED: &str = "chatlas.cancelled";
+/// Specific to chatlas: a transparent provider answered the call by itself, for example from a cache.
+/// No tokens were used, so the span has no usage. Only ever true.
+pub const ANSWERED_BY_WRAPPER: &str = "chatlas.answered_by_wrapper";
 /// Specific to chatlas: how many seconds a streamed reply waited for its consumer, if that was a
 /// noticeable delay. The span's duration includes them; the metric of time per chunk does not.
 pub const CONSUMER_SECONDS: &str = "chatlas.consumer.seconds";
@@ -219,6 +222,7 @@ pub(crate) fn is_reserved(key: &str) -> bool {
                 | SERVER_ADDRESS
                 | SERVER_PORT
                 | CANCELLED
+                | ANSWERED_BY_WRAPPER
                 | CONSUMER_SECONDS
                 | COUNTED_TOKENS
         )

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, MutexGuard};
+use std::time::SystemTime;
 
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt as _, Tracer as _};
@@ -39,6 +40,9 @@ pub(super) struct Live {
     pub(super) agent: AgentRun,
 }
 
+/// The run that the calls of a transparent provider belong to, in the context of its work.
+pub(super) struct ForwardedRun(pub(super) Arc<Live>);
+
 impl Run {
     /// Looks up the global providers for a call outside a chat's loop. The call counts for the
     /// nearest agent around it, whose settings it has.
@@ -51,13 +55,18 @@ impl Run {
         Self(Live::find(Some((settings, cache))))
     }
 
-    /// Returns the run that the request belongs to, or a new one if the request is made outside a
-    /// chat.
+    /// Returns the run that the request belongs to. A request without one belongs to the run of the
+    /// transparent provider that makes it, or to a new run.
     #[inline]
     pub(crate) fn for_request(request: &ChatRequest) -> Self {
         match &request.run {
             Some(RunExtension(run)) => Self(run.clone().and_then(|run| run.downcast().ok())),
-            None => Self::for_single_call(),
+            None => match Context::map_current(|context| {
+                context.get::<ForwardedRun>().map(|run| Arc::clone(&run.0))
+            }) {
+                Some(live) => Self(Some(live)),
+                None => Self::for_single_call(),
+            },
         }
     }
 
@@ -100,9 +109,21 @@ impl Live {
         parent: &Context,
         kind: SpanKind,
         name: Cow<'static, str>,
+        attributes: Vec<KeyValue>,
+    ) -> SpanScope {
+        self.start_at(None, parent, kind, name, attributes)
+    }
+
+    /// Starts a span at a time in the past, or now.
+    pub(super) fn start_at(
+        &self,
+        time: Option<SystemTime>,
+        parent: &Context,
+        kind: SpanKind,
+        name: Cow<'static, str>,
         mut attributes: Vec<KeyValue>,
     ) -> SpanScope {
-        let start = Start::now();
+        let start = Start::at(time);
         let Some(tracer) = &self.tracer else { return SpanScope::new(None, start) };
         without_empty(&mut attributes);
         let builder = SpanBuilder::from_name(name)
@@ -138,13 +159,20 @@ impl Live {
         self.writer.capture.on_spans() && scope.is_recording()
     }
 
-    /// Registers a model call that begins.
-    pub(super) fn begin_model_call(&self, span: Option<SpanContext>) {
+    /// Registers a model call that begins. Returns whether it is inside another call, because a
+    /// provider that forwards calls is not transparent.
+    pub(super) fn begin_model_call(
+        &self,
+        parent: &Context,
+        span: Option<SpanContext>,
+        by_wrapper: bool,
+    ) -> bool {
         let mut calls = self.calls();
-        calls.inference += 1;
+        let is_nested = calls.begin(parent.span().span_context(), span.as_ref(), by_wrapper);
         if self.is_chat && span.is_some() {
             calls.last = span;
         }
+        is_nested
     }
 
     pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {

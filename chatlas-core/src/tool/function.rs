@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args::{Param, object_schema};
 use super::{BoxFuture, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput};
-use crate::schema::make_strict;
+use crate::schema::to_strict;
 
 type Outcome = Result<ToolOutput, ToolError>;
 
@@ -101,10 +101,7 @@ impl Spec {
         self.definition.get_or_init(|| {
             let mut schema = object_schema(self.params);
             if self.strict == Some(true) {
-                let mut exact = schema.clone();
-                if make_strict(&mut exact) {
-                    schema = exact;
-                }
+                schema = to_strict(&schema).unwrap_or(schema);
             }
             let mut definition = ToolDefinition::new(self.name, self.description.trim(), schema);
             definition.annotations = ToolAnnotations {

@@ -3,7 +3,7 @@
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde_json::Value;
 
-use crate::client::ReplyHead;
+use crate::client::{ReplyHead, failures};
 use crate::http::snippet;
 
 /// The headers that may contain Anthropic's id of the request.
@@ -71,14 +71,9 @@ fn kind(status: Option<u16>, code: Option<&str>, message: &str) -> ProviderError
 /// Returns the kind of an error whose code is `invalid_request_error` for several kinds. Bedrock
 /// uses the same messages.
 pub(crate) fn kind_of_message(message: &str) -> Option<ProviderErrorKind> {
-    let contains = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
-    if contains(&["prompt is too long", "exceed context limit", "Input is too long"]) {
-        Some(ProviderErrorKind::ContextTooLong)
-    } else if contains(&["blocked by content filtering policy"]) {
-        Some(ProviderErrorKind::ContentFilter)
-    } else if contains(&["credit balance is too low"]) {
-        Some(ProviderErrorKind::RateLimit)
-    } else {
-        None
-    }
+    failures::kind_of_message(message).filter(|kind| match kind {
+        ProviderErrorKind::ContextTooLong | ProviderErrorKind::ContentFilter => true,
+        ProviderErrorKind::RateLimit => message.contains("credit balance is too low"),
+        _ => false,
+    })
 }

@@ -122,6 +122,15 @@ impl client::Decoder for Decoder {
         }
         Ok(())
     }
+
+    fn is_finished(&self) -> bool {
+        self.has_begun && self.stop_reason.is_some() && self.blocks.is_empty()
+    }
+
+    /// Some servers leave out the last event.
+    fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
+        if self.is_finished() { self.end_message(reply) } else { Err(client::truncated()) }
+    }
 }
 
 impl Decoder {
@@ -254,10 +263,9 @@ impl Decoder {
             }
             Kind::Thinking => {
                 let thinking = first.thinking_mut(index);
-                if !string(&fields, "signature").is_empty() {
-                    fields.insert("thinking".to_owned(), thinking.text.as_str().into());
-                    thinking.replay = Some(self.replay(fields));
-                }
+                // Other servers with this API sign nothing, and require the thinking back, too.
+                fields.insert("thinking".to_owned(), thinking.text.as_str().into());
+                thinking.replay = Some(self.replay(fields));
             }
             Kind::Call => {
                 // Other fields, such as the caller of the tool, are sent back with the call.

@@ -293,10 +293,15 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Returns whether requests go to the vendor's own host.
+    pub(super) fn is_home(&self) -> bool {
+        self.info.server_address == self.home
+    }
+
     /// Fails if a key is needed and there are no credentials.
     pub(super) fn check_key(&self) -> Result<(), ProviderError> {
         let is_needed = match self.key_needed {
-            KeyNeeded::AtHome => self.info.server_address == self.home,
+            KeyNeeded::AtHome => self.is_home(),
             KeyNeeded::Always => true,
             KeyNeeded::Never => false,
         };

@@ -39,6 +39,11 @@ impl client::Decoder for Decoder {
         if frame.data.trim_ascii() == b"[DONE]" { Ok(()) } else { self.chunks(frame.data, reply) }
     }
 
+    fn is_finished(&self) -> bool {
+        let is_finished = |candidate: &Progress| candidate.finish_reason.is_some();
+        !self.candidates.is_empty() && self.candidates.values().all(is_finished)
+    }
+
     /// The protocol has no last event: a reply is complete if each of its candidates has a finish
     /// reason.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {

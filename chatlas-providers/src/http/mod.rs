@@ -14,7 +14,9 @@ mod token;
 mod url;
 
 pub(crate) use attempts::{Outgoing, send};
-pub(crate) use body::{broken_off, content_type, malformed, one_line, read_body, snippet};
+pub(crate) use body::{
+    REPLY, broken_off, content_type, html_title, malformed, one_line, read_body, snippet,
+};
 pub use options::HttpOptions;
 pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sender::Sender;

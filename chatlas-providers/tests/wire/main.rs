@@ -34,6 +34,21 @@ mod environment;
 mod fixed;
 #[cfg(feature = "google")]
 mod google;
+#[cfg(all(
+    feature = "anthropic",
+    feature = "azure",
+    feature = "bedrock",
+    feature = "cloudflare",
+    feature = "databricks",
+    feature = "deepseek",
+    feature = "google",
+    feature = "mistral",
+    feature = "openai",
+    feature = "openrouter",
+    feature = "perplexity",
+    feature = "vertex",
+))]
+mod histories;
 #[cfg(feature = "openai")]
 mod http;
 #[cfg(feature = "openai")]

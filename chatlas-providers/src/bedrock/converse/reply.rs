@@ -69,6 +69,10 @@ impl Decoder {
         Ok(())
     }
 
+    pub(in crate::bedrock) fn is_finished(&self) -> bool {
+        self.stop_reason.is_some()
+    }
+
     /// Reads an event of a stream.
     pub(in crate::bedrock) fn event(
         &mut self,
