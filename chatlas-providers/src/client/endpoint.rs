@@ -158,6 +158,11 @@ impl Endpoint {
     }
 
     /// Sets the base URL: everything before the path of an operation.
+    /// Returns whether requests are sent without TLS.
+    pub(super) fn is_plain_http(&self) -> bool {
+        Url::parse(&self.base_url.0).is_ok_and(|url| url.scheme() == "http")
+    }
+
     pub(crate) fn set_base_url(&mut self, url: impl Into<String>) {
         self.base_url = BaseUrl(url.into());
         self.info.server_address = None;

@@ -139,10 +139,10 @@ impl HttpOptions {
     }
 
     /// Returns the sender of requests: the program's, or a shared client.
-    pub(crate) fn sender(&self) -> Result<Sender, ProviderError> {
+    pub(crate) fn sender(&self, plain_http: bool) -> Result<Sender, ProviderError> {
         match &self.sender {
             Some(sender) => Ok(sender.clone()),
-            None => shared(self.connect_timeout, self.read_timeout).map(Sender::Client),
+            None => shared(self.connect_timeout, self.read_timeout, plain_http).map(Sender::Client),
         }
     }
 }

@@ -50,6 +50,14 @@ pub(super) fn client_config(files: &TlsFiles) -> Result<ClientConfig, SetupError
     Ok(config)
 }
 
+/// Returns a configuration that trusts no server.
+pub(super) fn without_authorities() -> Result<ClientConfig, SetupError> {
+    let builder = ClientConfig::builder_with_provider(crypto_provider())
+        .with_safe_default_protocol_versions()
+        .map_err(SetupError::exporter)?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
 /// Returns the certificates of a PEM file, or none if one of them cannot be parsed.
 fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().unwrap_or_default()
