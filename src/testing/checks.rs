@@ -125,9 +125,9 @@ fn check_totals(
     let mut totals: HashMap<_, [i64; 2]> = HashMap::new();
     for call in signals.spans.iter().filter(|span| is_inference(span)) {
         let parent = |span: &RecordedSpan| spans.get(&(span.trace_id(), span.parent_id())).copied();
-        // The run of a call is its nearest ancestor with an operation.
+        // A call counts for the nearest agent around it, unless it is inside another call.
         let mut ancestor = parent(call);
-        while let Some(span) = ancestor.filter(|span| span[names::OPERATION_NAME].is_null()) {
+        while let Some(span) = ancestor.filter(|span| !is_agent(span) && !is_inference(span)) {
             ancestor = parent(span);
         }
         let Some(run) = ancestor else { continue };
@@ -136,7 +136,7 @@ fn check_totals(
         }
     }
     for run in &signals.spans {
-        if run[names::OPERATION_NAME] != names::operation::INVOKE_AGENT {
+        if !is_agent(run) {
             continue;
         }
         let of_calls = totals.get(&run.id()).copied().unwrap_or_default();
@@ -149,6 +149,11 @@ fn check_totals(
             }
         }
     }
+}
+
+/// Returns whether the span is that of an agent in this program, whose model calls have spans.
+fn is_agent(span: &RecordedSpan) -> bool {
+    span[names::OPERATION_NAME] == names::operation::INVOKE_AGENT && span.kind() != SpanKind::Client
 }
 
 fn is_inference(span: &RecordedSpan) -> bool {
