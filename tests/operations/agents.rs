@@ -8,7 +8,7 @@ use chatlas::{agent, plan, workflow};
 use opentelemetry::trace::SpanKind;
 use serde_json::json;
 
-/// Asks a model once.
+/// Sends one request to a model.
 pub(super) async fn ask(model: &impl Provider, prompt: &str) -> Result<String, ProviderError> {
     Ok(model.chat(ChatRequest::new([Turn::user(prompt)])).await?.text())
 }

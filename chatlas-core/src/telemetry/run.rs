@@ -36,7 +36,8 @@ pub(super) struct Live {
     pub(super) settings: Option<Arc<Settings>>,
     /// Whether this is the run of a chat, whose loop counts its calls.
     pub(super) is_chat: bool,
-    /// The agent that the calls count for: the chat, the nearest agent, or nobody's.
+    /// The agent that the calls count for: the chat, or the nearest agent. Without one, the
+    /// counts are dropped.
     pub(super) agent: AgentRun,
 }
 

@@ -28,8 +28,8 @@ pub(super) fn kind(span_type: &str) -> Option<SpanKind> {
     (span_type == "gen_ai.retrieval.client").then_some(SpanKind::Internal)
 }
 
-/// Returns whether the server of a type of span is unknown: an annotated function does not tell where
-/// its data is.
+/// Returns whether the server of a type of span is unknown: an annotated function
+/// does not state where its data is.
 pub(super) fn has_no_server(span_type: &str) -> bool {
     matches!(span_type, "gen_ai.retrieval.client" | "gen_ai.memory.client")
 }
