@@ -58,12 +58,13 @@ pub use chatlas_core::__private;
 pub use chatlas_core::{
     Approval, AssistantTurn, CancellationToken, Chat, ChatError, ChatRequest, ChatStream,
     Completion, CompletionEvent, CompletionStream, Content, Document, DuplicateTool, DynTool,
-    FinishReason, HostedAgent, Judged, MemoryRecord, MemoryStore, Modalities, Model, ModelParams,
-    OperationError, OutputSchema, OwnedChatStream, Prompt, Provide, Provider, ProviderError,
-    ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition, StreamEvent,
-    Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
-    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, operations,
-    provider, schema, schemars, serde, serde_json, telemetry, tool, turn,
+    EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, MemoryRecord,
+    MemoryStore, Modalities, Model, ModelParams, OperationError, OutputSchema, OwnedChatStream,
+    Prompt, Provide, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever,
+    Score, ServerToolDefinition, StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext,
+    ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn,
+    WebFetch, WebSearch, chat, content, operations, provider, schema, schemars, serde, serde_json,
+    telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{

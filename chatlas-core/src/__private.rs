@@ -23,10 +23,11 @@ pub use crate::operations::{
     AgentInfo, Documents, HostedAgent, MemoryRecord, NewAgent, OperationError, Retriever, ToScore,
 };
 pub use crate::provider::{
-    ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
-    ProviderInfo, SupportsTool, Vendor,
+    ChatRequest, Completion, CompletionStream, EmbeddingRequest, Embeddings, Model, Protocol,
+    Provider, ProviderError, ProviderInfo, SupportsTool, Vendor,
 };
 pub use crate::telemetry::agent_function::{agent_span, plan_span, workflow_span};
+pub use crate::telemetry::embeddings::traced_embed;
 pub use crate::telemetry::evaluation::{evaluation_span, score_output};
 pub use crate::telemetry::facts::{Facts, FieldValue};
 pub use crate::telemetry::forwarded::{forwarded_chat, forwarded_chat_stream};

@@ -46,6 +46,8 @@ pub(super) struct Instruments {
     reasoning: Counter<u64>,
     input_per_call: Histogram<u64>,
     output_per_call: Histogram<u64>,
+    embeddings_duration: Histogram<f64>,
+    embeddings_input: Histogram<u64>,
     operation_duration: Histogram<f64>,
     agent_duration: Histogram<f64>,
     agent_inference_calls: Histogram<u64>,
@@ -113,6 +115,8 @@ impl Instruments {
             reasoning: counter(metric::USAGE_REASONING),
             input_per_call: tokens(metric::INPUT_TOKENS),
             output_per_call: tokens(metric::OUTPUT_TOKENS),
+            embeddings_duration: seconds(metric::EMBEDDINGS_DURATION, &SECONDS),
+            embeddings_input: tokens(metric::EMBEDDINGS_INPUT_TOKENS),
             operation_duration: seconds(metric::OPERATION_DURATION, &SECONDS),
             agent_duration: seconds(metric::AGENT_DURATION, &AGENT_SECONDS),
             agent_inference_calls: calls(metric::AGENT_INFERENCE_CALLS, "{inference_call}"),
@@ -171,6 +175,28 @@ impl Instruments {
     /// Records another finished call of a provider.
     pub(super) fn record_operation(&self, duration: Duration, attributes: &[KeyValue]) {
         self.operation_duration.record(duration.as_secs_f64(), attributes);
+    }
+
+    /// Records a finished request for embeddings.
+    pub(super) fn record_embeddings(
+        &self,
+        duration: Duration,
+        attributes: &[KeyValue],
+        error: Option<&str>,
+        tokens: Option<u64>,
+    ) {
+        let with_error = with(attributes, names::ERROR_TYPE, error);
+        self.embeddings_duration.record(duration.as_secs_f64(), &with_error);
+        if let Some(tokens) = tokens {
+            self.embeddings_input.record(tokens, attributes);
+        }
+        if let Some(old) = &self.old {
+            self.operation_duration.record(duration.as_secs_f64(), &with_error);
+            if let Some(tokens) = tokens {
+                let of_input = with(attributes, metric::OLD_TOKEN_TYPE, Some("input"));
+                old.token_usage.record(tokens, &of_input);
+            }
+        }
     }
 
     /// Records a finished run of an agent or a workflow.

@@ -99,6 +99,8 @@ pub mod operation {
     pub const UPSERT_MEMORY: &str = "upsert_memory";
     /// The deletion of memory records.
     pub const DELETE_MEMORY: &str = "delete_memory";
+    /// A request for embeddings.
+    pub const EMBEDDINGS: &str = "embeddings";
     /// Listing a vendor's models. Not defined by the conventions; recorded on metrics only.
     pub const LIST_MODELS: &str = "list_models";
     /// Counting the tokens of a request. Not defined by the conventions; recorded on metrics only.
@@ -121,6 +123,7 @@ pub mod request {
     pub const REASONING_LEVEL: &str = "gen_ai.request.reasoning.level";
     pub const CHOICE_COUNT: &str = "gen_ai.request.choice.count";
     pub const PREVIOUS_RESPONSE_ID: &str = "gen_ai.request.previous_response.id";
+    pub const ENCODING_FORMATS: &str = "gen_ai.request.encoding_formats";
 }
 
 /// Attributes of the response.
@@ -149,6 +152,12 @@ pub mod usage {
     pub const TEXT_CACHE_READ_TOKENS: &str = "gen_ai.usage.text.cache_read.input_tokens";
     pub const IMAGE_CACHE_READ_TOKENS: &str = "gen_ai.usage.image.cache_read.input_tokens";
     pub const AUDIO_CACHE_READ_TOKENS: &str = "gen_ai.usage.audio.cache_read.input_tokens";
+}
+
+/// Attributes of embeddings.
+#[allow(missing_docs)]
+pub mod embeddings {
+    pub const DIMENSION_COUNT: &str = "gen_ai.embeddings.dimension.count";
 }
 
 /// Attributes of the agent.
@@ -290,6 +299,8 @@ pub mod metric {
     pub const USAGE_REASONING: &str = "gen_ai.client.inference.usage.reasoning.output_tokens";
     pub const INPUT_TOKENS: &str = "gen_ai.client.inference.operation.input_tokens";
     pub const OUTPUT_TOKENS: &str = "gen_ai.client.inference.operation.output_tokens";
+    pub const EMBEDDINGS_DURATION: &str = "gen_ai.client.embeddings.duration";
+    pub const EMBEDDINGS_INPUT_TOKENS: &str = "gen_ai.client.embeddings.operation.input_tokens";
     pub const OPERATION_DURATION: &str = "gen_ai.client.operation.duration";
     pub const AGENT_DURATION: &str = "gen_ai.invoke_agent.duration";
     pub const AGENT_INFERENCE_CALLS: &str = "gen_ai.invoke_agent.inference_calls";
