@@ -5,6 +5,7 @@
 mod agents;
 mod chat_as_tool;
 mod content;
+mod embeddings;
 mod counting;
 mod evaluation;
 mod events;
