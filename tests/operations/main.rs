@@ -5,8 +5,8 @@
 mod agents;
 mod chat_as_tool;
 mod content;
-mod embeddings;
 mod counting;
+mod embeddings;
 mod evaluation;
 mod events;
 mod hosted;

@@ -152,7 +152,8 @@ async fn gemini_embeds_a_batch_with_the_task_as_parameter_or_in_the_text() {
 
 #[tokio::test]
 async fn gemini_tokens_are_read_where_they_are_sent() {
-    let answer = json!({"embeddings": [{"values": [0.5]}], "usageMetadata": {"promptTokenCount": 3}});
+    let answer =
+        json!({"embeddings": [{"values": [0.5]}], "usageMetadata": {"promptTokenCount": 3}});
     let server = Server::start(vec![Answer::json(200, &answer)]);
     let model = Gemini::new("gemini-embedding-2").with_base_url(server.url()).with_api_key("k");
     assert_eq!(embed(&model, EmbeddingRequest::new(["a"])).await.unwrap().tokens, Some(3));
@@ -237,7 +238,8 @@ mod bedrock {
 
     #[tokio::test]
     async fn cohere_vectors_are_read_in_both_forms_and_tokens_from_the_header() {
-        for embeddings in [json!([[0.5], [1.0]]), json!({"int8": [[1], [2]], "float": [[0.5], [1.0]]})]
+        for embeddings in
+            [json!([[0.5], [1.0]]), json!({"int8": [[1], [2]], "float": [[0.5], [1.0]]})]
         {
             let answer = json!({"id": "e-1", "embeddings": embeddings, "texts": ["a", "b"],
                 "response_type": "embeddings_floats"});
@@ -295,9 +297,10 @@ mod bedrock {
 
 #[tokio::test]
 async fn vendors_without_embeddings_are_unsupported() {
-    let error = embed(&chatlas::Anthropic::new("m").with_api_key("k"), EmbeddingRequest::new(["a"]))
-        .await
-        .unwrap_err();
+    let error =
+        embed(&chatlas::Anthropic::new("m").with_api_key("k"), EmbeddingRequest::new(["a"]))
+            .await
+            .unwrap_err();
     assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
     assert!(error.message().contains("anthropic"), "{error}");
 }
@@ -339,7 +342,8 @@ async fn errors_of_the_vendor_name_its_limits() {
     let model = OpenAi::new("m").with_base_url(server.url());
     let error = embed(&model, EmbeddingRequest::new(["a"])).await.unwrap_err();
     assert_eq!(error.status(), Some(400));
-    for part in ["too long; openai accepts at most 2048 inputs", "300000 tokens", "8192 tokens per"] {
+    for part in ["too long; openai accepts at most 2048 inputs", "300000 tokens", "8192 tokens per"]
+    {
         assert!(error.message().contains(part), "{error}");
     }
 }

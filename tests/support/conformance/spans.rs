@@ -57,6 +57,7 @@ fn span_type(span: &SpanData) -> Option<&'static str> {
         ("execute_tool", _) => Some("gen_ai.execute_tool.internal"),
         ("invoke_workflow", _) => Some("gen_ai.invoke_workflow.internal"),
         ("plan", _) => Some("gen_ai.plan.internal"),
+        ("embeddings", _) => Some("gen_ai.embeddings.client"),
         ("retrieval", _) => Some("gen_ai.retrieval.client"),
         ("create_agent", _) => Some("gen_ai.create_agent.client"),
         (operation, _) if operation.contains("_memory") => Some("gen_ai.memory.client"),
