@@ -1,4 +1,4 @@
-//! A real embedding model over the APIs of OpenAI and Ollama. Each test is skipped unless
+//! A real embedding model over the APIs of OpenAI and Ollama. The test is skipped unless
 //! `CHATLAS_LIVE_EMBED` contains the address of its server (`http://127.0.0.1:4050`).
 
 use crate::support::timeout::in_time;
@@ -42,13 +42,9 @@ async fn assert_embeds(model: impl Provider) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn real_model_embeds_over_the_api_of_openai() {
+async fn real_model_embeds_over_the_apis_of_openai_and_ollama() {
     let Some(url) = server() else { return };
+    // One after the other: the server is slow when it computes several requests at a time.
     assert_embeds(OpenAiCompletions::new(MODEL).with_base_url(format!("{url}/v1"))).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn real_model_embeds_over_the_api_of_ollama() {
-    let Some(url) = server() else { return };
     assert_embeds(Ollama::new(MODEL).with_base_url(format!("{url}/v1"))).await;
 }

@@ -98,6 +98,9 @@ struct Guardrail {
 /// the other input tokens: the input is the sum of the three. For `Converse`, which returns neither,
 /// the id of the response on spans is the id of the request, and its model is the requested one.
 ///
+/// **Embeddings.** Titan and Nova embed one input in each request, Cohere at most 96. Without a kind,
+/// inputs are documents for Cohere and Nova, which require one.
+///
 /// ```
 /// use chatlas_providers::bedrock::{Bedrock, BedrockApi};
 ///

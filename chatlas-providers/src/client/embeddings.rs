@@ -16,8 +16,8 @@ use crate::http::Deadline;
 
 /// The maximum number of requests of one call that run at the same time.
 const CONCURRENT: usize = 4;
-/// A token has at least as many bytes in nearly all texts. The estimate is low on purpose: a request
-/// above the limit fails, and is then split.
+/// The number of bytes per token by which tokens are estimated. It is low on purpose: smaller requests
+/// are cheaper than one that fails and has to be split.
 const BYTES_PER_TOKEN: usize = 2;
 
 /// The limits of one request for embeddings.
@@ -69,15 +69,11 @@ impl EmbeddingLimits {
     }
 
     fn describe(self, vendor: &str) -> String {
-        let mut text = format!("{vendor} accepts at most {} inputs", self.inputs);
-        if let Some(tokens) = self.tokens {
-            text += &format!(" and {tokens} tokens");
-        }
-        text += " in one request";
-        if let Some(length) = self.of_input {
-            text += &format!(", and {length} per input");
-        }
-        text
+        let inputs = self.inputs;
+        let tokens = self.tokens.map(|tokens| format!(" and {tokens} tokens")).unwrap_or_default();
+        let length = self.of_input.map(|length| format!(", and {length} per input"));
+        let length = length.unwrap_or_default();
+        format!("{vendor} accepts at most {inputs} inputs{tokens} in one request{length}")
     }
 }
 
@@ -167,7 +163,7 @@ impl<D: Dialect> Client<D> {
     }
 }
 
-/// Returns whether a request is too large as a whole, so that a smaller one may be accepted.
+/// Returns whether a request has too many inputs or tokens, so that a smaller one may be accepted.
 fn is_too_large(error: &ProviderError) -> bool {
     error.status() == Some(413) || error.code() == Some("max_tokens_per_request")
 }

@@ -13,7 +13,7 @@ use reqwest::Url;
 /// OpenAI's limits, which Azure has too.
 const OPENAI: EmbeddingLimits =
     EmbeddingLimits::new(2048).with_tokens(300_000).with_input("8192 tokens");
-/// The limit for a server that documents none. Larger requests gain nothing there.
+/// The limit for servers that document none.
 const OTHERS: EmbeddingLimits = EmbeddingLimits::new(128);
 
 /// How a vendor that speaks Chat Completions offers embeddings.
@@ -28,6 +28,14 @@ pub enum EmbeddingApi {
     Ollama,
     /// Not at all.
     None,
+}
+
+/// Returns the limits of a vendor.
+pub(crate) fn limits(vendor: &str) -> EmbeddingLimits {
+    match vendor {
+        "openai" | "azure.ai.openai" => OPENAI,
+        _ => OTHERS,
+    }
 }
 
 #[derive(Serialize)]
@@ -64,13 +72,6 @@ impl EmbeddingApi {
                 endpoint.url(&["deployments", endpoint.model(), "embeddings"])
             }
             _ => endpoint.url(&["embeddings"]),
-        }
-    }
-
-    pub(crate) fn limits(self, vendor: &str) -> EmbeddingLimits {
-        match vendor {
-            "openai" | "azure.ai.openai" => OPENAI,
-            _ => OTHERS,
         }
     }
 

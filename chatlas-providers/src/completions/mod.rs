@@ -57,6 +57,10 @@ pub(crate) const BASE_URL_ENV: &str = "OPENAI_BASE_URL";
 /// reasoning. A stream requests them (`stream_options.include_usage`). If a server counts a part
 /// beside the total, the part is added to it.
 ///
+/// **Embeddings.** [`embed`](chatlas_core::Provider::embed) requests base64 and also reads numbers.
+/// OpenAI's limits apply: 2,048 inputs and 300,000 tokens in one request. Other vendors get at most
+/// 128 inputs. A request that the server finds too large is split.
+///
 /// ```
 /// use chatlas_providers::completions::OpenAiCompletions;
 ///
@@ -230,7 +234,7 @@ impl Dialect for ChatCompletions {
     }
 
     fn embedding_limits(&self, endpoint: &Endpoint) -> EmbeddingLimits {
-        self.quirks.embeddings.limits(endpoint.vendor().name)
+        embeddings::limits(endpoint.vendor().name)
     }
 
     fn write_embeddings(

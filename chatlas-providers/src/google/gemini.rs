@@ -44,6 +44,10 @@ static GEMINI: Vendor =
 /// **Token counts.** The input is the prompt and the input of Google's own tools. The output is the
 /// answer and the thoughts. Cached tokens are a part of the input, thoughts of the output.
 ///
+/// **Embeddings.** [`embed`](chatlas_core::Provider::embed) sends at most 100 inputs in one request.
+/// `gemini-embedding-2` reads the kind of an input from a prefix of its text, which is added. Vectors
+/// with fewer dimensions than the model's own may not be normalized.
+///
 /// ```
 /// use chatlas_core::{Provider, WebSearch};
 /// use chatlas_providers::google::Gemini;

@@ -19,7 +19,7 @@ use crate::client::{
     ReplyHead, Rules, Sse,
 };
 use crate::completions::{
-    BASE_URL_ENV, EmbeddingApi, OPENAI, error, is_openai, models, record_service_tier,
+    BASE_URL_ENV, EmbeddingApi, OPENAI, embeddings, error, is_openai, models, record_service_tier,
 };
 use reply::Decoder;
 use request::{Body, Prompt, Settings};
@@ -40,6 +40,8 @@ use wire::Counted;
 ///
 /// **Token counts.** As OpenAI reports them: the input includes cached tokens, the output includes
 /// reasoning.
+///
+/// **Embeddings.** As [`OpenAiCompletions`](crate::completions::OpenAiCompletions).
 ///
 /// ```
 /// let model = chatlas_providers::openai::OpenAi::new("gpt-4o").with_http_spans(true);
@@ -175,7 +177,7 @@ impl Dialect for Responses {
     }
 
     fn embedding_limits(&self, endpoint: &Endpoint) -> EmbeddingLimits {
-        EmbeddingApi::OpenAi.limits(endpoint.vendor().name)
+        embeddings::limits(endpoint.vendor().name)
     }
 
     fn write_embeddings(
