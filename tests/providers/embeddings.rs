@@ -412,8 +412,11 @@ async fn batches_are_joined_in_order_below_one_span() {
         let model = model.with_http_spans(true);
         let texts = (1..=4098).map(|length: usize| "a".repeat(length % 97 + 1));
         let request = EmbeddingRequest::new(texts);
-        let lengths: Vec<Vec<f32>> =
-            request.inputs.iter().map(|text| vec![text.len() as f32]).collect();
+        let lengths: Vec<Vec<f32>> = request
+            .inputs
+            .iter()
+            .map(|text| vec![f32::from(u16::try_from(text.len()).unwrap())])
+            .collect();
         let found = embed(&model, request).await.unwrap();
         assert_eq!(found.vectors, lengths);
         assert_eq!(found.tokens, Some(4098));
