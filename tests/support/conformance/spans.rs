@@ -197,7 +197,7 @@ fn check_status(seen: &Seen<'_>, findings: &mut Findings) {
 fn check_name(seen: &Seen<'_>, kind: &str, findings: &mut Findings) {
     let operation = seen.text("gen_ai.operation.name").unwrap_or_default();
     let subject = match kind {
-        "gen_ai.client.inference" => "gen_ai.request.model",
+        "gen_ai.client.inference" | "gen_ai.embeddings.client" => "gen_ai.request.model",
         "gen_ai.execute_tool.internal" => "gen_ai.tool.name",
         _ => "gen_ai.agent.name",
     };
