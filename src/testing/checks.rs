@@ -73,7 +73,10 @@ fn check_span(span: &RecordedSpan, faults: &mut Vec<String>) {
     }
     let kind = match span[names::OPERATION_NAME].as_str() {
         _ if is_inference(span) => SpanKind::Client,
-        Some("invoke_agent" | "execute_tool") => SpanKind::Internal,
+        Some("create_agent" | "embeddings" | "fetch_response") => SpanKind::Client,
+        Some("execute_tool" | "invoke_workflow" | "plan" | "retrieval") => SpanKind::Internal,
+        // A hosted agent has the kind client.
+        Some("invoke_agent") if span.kind() != SpanKind::Client => SpanKind::Internal,
         _ => return,
     };
     if span.kind() != kind {

@@ -123,7 +123,7 @@ impl ProviderError {
     }
 
     /// Creates the error of an operation that the provider does not support.
-    pub(super) fn unsupported(info: &ProviderInfo, what: &str) -> Self {
+    pub(crate) fn unsupported(info: &ProviderInfo, what: &str) -> Self {
         let message = format!("the provider `{}` cannot {what}", info.name);
         Self::new(ProviderErrorKind::Unsupported, message)
     }

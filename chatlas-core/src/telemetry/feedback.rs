@@ -92,7 +92,7 @@ impl ReplyId {
         true
     }
 
-    fn span(&self) -> Option<SpanContext> {
+    pub(super) fn span(&self) -> Option<SpanContext> {
         let trace = TraceId::from_hex(&self.trace_id).ok()?;
         let span = SpanId::from_hex(&self.span_id).ok()?;
         Some(SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE))

@@ -43,7 +43,6 @@ struct Call {
     vendor_keys: Vec<Key>,
     input_modality: &'static str,
     streams: bool,
-    started: Instant,
     first_chunk: Option<Instant>,
     last_chunk: Instant,
     /// The seconds from each chunk of output to the next, without the consumer's time.
@@ -79,7 +78,6 @@ impl Inference {
         request: &ChatRequest,
         streams: bool,
     ) -> Self {
-        let started = Instant::now();
         let parent = Context::current();
         let mut list = span_attributes();
         push_request(&mut list, info, request, streams);
@@ -93,20 +91,19 @@ impl Inference {
         live.begin_model_call(scope.span_context());
         let input = capture_input(&live, &scope, info, request);
         Self(Some(Box::new(Call {
-            scope,
             event_attributes,
             input,
             metric_attributes,
             vendor_keys,
             input_modality: input_modality(request),
             streams,
-            started,
             first_chunk: None,
-            last_chunk: started,
+            last_chunk: scope.started(),
             chunk_seconds: Vec::new(),
             consumer_time: Duration::ZERO,
             consumer_time_since_chunk: Duration::ZERO,
             partial: None,
+            scope,
             live,
         })))
     }
@@ -208,7 +205,6 @@ impl Call {
             End::Completed(completion) => *completion,
             End::Failed(_) | End::Panicked | End::Cancelled => {
                 partial = self.take_partial(end);
-                self.live.calls().lost += partial.usage;
                 &*partial
             }
         };
@@ -218,7 +214,8 @@ impl Call {
             End::Completed(_) | End::Cancelled => None,
         };
         let seconds_to_first_chunk =
-            self.first_chunk.map(|first| first.duration_since(self.started).as_secs_f64());
+            self.first_chunk.map(|first| first.duration_since(self.scope.started()).as_secs_f64());
+        self.report_to_agent(completion, end);
         let mut list = response_attributes(completion, seconds_to_first_chunk);
         list.extend(self.vendor_attributes(completion).cloned());
         let consumer_time = Some(self.consumer_time).filter(|time| *time >= MIN_CONSUMER_TIME);
@@ -239,16 +236,37 @@ impl Call {
             self.scope.set(list);
         }
         match end {
-            End::Failed(error) => self.live.record_provider_error(&self.scope, error),
+            End::Failed(error) => {
+                self.live.record_provider_error(
+                    &self.scope,
+                    error,
+                    Some(event::INFERENCE_EXCEPTION),
+                );
+            }
             End::Panicked => self.scope.fail_with_panic(),
             End::Completed(_) | End::Cancelled => {}
         }
         if let Some(attributes) = event_attributes {
             self.emit_event(attributes, output.as_deref());
         }
-        let duration = self.started.elapsed();
-        self.scope.end();
+        let duration = self.scope.end();
         self.record_metrics(completion, duration, error_type.as_deref(), seconds_to_first_chunk);
+    }
+
+    /// Reports the usage, and what the agent's span records of its last call, to the agent. A chat's
+    /// loop counts complete replies itself.
+    fn report_to_agent(&self, completion: &Completion, end: &End<'_>) {
+        let mut calls = self.live.calls();
+        let is_complete = matches!(end, End::Completed(_));
+        if !self.live.is_chat {
+            calls.finish_reasons = Some(finish_reasons(Some(completion)));
+            calls.usage += completion.usage;
+        } else if !is_complete {
+            calls.usage += completion.usage;
+            if matches!(end, End::Panicked | End::Cancelled) {
+                calls.partial = Some(Box::new(completion.clone()));
+            }
+        }
     }
 
     fn record_metrics(
@@ -259,8 +277,10 @@ impl Call {
         seconds_to_first_chunk: Option<f64>,
     ) {
         let Some(instruments) = &self.live.instruments else { return };
-        let mut attributes = std::mem::take(&mut self.metric_attributes);
-        push(&mut attributes, response::MODEL, completion.model.clone());
+        let mut chunk_attributes = std::mem::take(&mut self.metric_attributes);
+        push(&mut chunk_attributes, response::MODEL, completion.model.clone());
+        without_empty(&mut chunk_attributes);
+        let mut attributes = chunk_attributes.clone();
         let of_response = self
             .vendor_attributes(completion)
             .filter(|attribute| attribute.key.as_str().starts_with(openai::RESPONSE_PREFIX));
@@ -269,6 +289,7 @@ impl Call {
         shielded(|| {
             instruments.record_inference(&InferenceFigures {
                 attributes: &attributes,
+                chunk_attributes: &chunk_attributes,
                 duration,
                 error_type,
                 usage: completion.usage,

@@ -290,10 +290,14 @@ impl ToolError {
         Self { error_type: error_type.into(), message: message.into() }
     }
 
-    /// Creates an error from an error value. The `error.type` is the name of its type. The message is
-    /// its alternate `Display` form, which includes the causes of an `anyhow::Error`.
+    /// Creates an error from an error value. The `error.type` is the name of its type, or `_OTHER`
+    /// for a `Box<dyn Error>`, which hides the type. The message is its alternate `Display` form,
+    /// which includes the causes of an `anyhow::Error`.
     pub fn from_error<E: fmt::Display + ?Sized>(error: &E) -> Self {
-        Self::new(std::any::type_name::<E>(), format!("{error:#}"))
+        let name = std::any::type_name::<E>();
+        let hides_type = name.starts_with("alloc::boxed::Box<dyn ");
+        let error_type = if hides_type { crate::telemetry::names::error::OTHER } else { name };
+        Self::new(error_type, format!("{error:#}"))
     }
 
     /// Returns the value of `error.type`.
