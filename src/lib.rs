@@ -33,6 +33,7 @@
 //! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
 //! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
 //! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
+//! | use the tools of MCP servers, serve tools over MCP | `chatlas::mcp` |
 //! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
@@ -47,7 +48,8 @@
 //!
 //! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
 //! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `auto-init` sets
-//! telemetry up without code, `testing` adds `chatlas::testing`, `sqlite` a memory in a SQLite file. `chrono`, `uuid` and `url` allow
+//! telemetry up without code, `testing` adds `chatlas::testing`, `sqlite` a memory in a SQLite file, `mcp` a client and a server of the
+//! Model Context Protocol. `chrono`, `uuid` and `url` allow
 //! types of those crates as tool parameters.
 
 #![forbid(unsafe_code)]
@@ -71,6 +73,9 @@ pub use chatlas_macros::{
     face_retriever as retriever, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
     face_workflow as workflow,
 };
+#[cfg(feature = "mcp")]
+#[doc(inline)]
+pub use chatlas_mcp as mcp;
 #[cfg(feature = "otel")]
 #[doc(inline)]
 pub use chatlas_otel as otel;

@@ -31,6 +31,9 @@ pub use crate::telemetry::evaluation::{evaluation_span, score_output};
 pub use crate::telemetry::facts::{Facts, FieldValue};
 pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
 pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
+pub use crate::telemetry::mcp::{
+    McpConnection, McpRequest, McpSide, McpSpan, McpStart, McpSubject, record_mcp_session,
+};
 pub use crate::telemetry::memory::{found_records, memory_span, new_ids};
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::retrieval::retrieval_span;
@@ -42,6 +45,7 @@ pub use crate::tool::function::{
     Name, NamedTool, Spec, StatelessTool, ToolFunction, bound, function,
 };
 pub use crate::tool::returned::{Plain, Returned, ToolFailure, ToolReturn};
+pub use crate::tool::run::run_tool_for_client;
 pub use crate::tool::state::{CloneState, Supply};
 pub use crate::tool::stream::drain;
 pub use crate::tool::{

@@ -28,6 +28,7 @@ pub(crate) mod function;
 pub(crate) mod hosted;
 mod inference;
 mod installed;
+pub(crate) mod mcp;
 pub(crate) mod memory;
 mod message_cache;
 mod messages;

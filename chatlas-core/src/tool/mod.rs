@@ -8,6 +8,7 @@ mod context;
 mod dynamic;
 pub(crate) mod function;
 pub(crate) mod returned;
+pub(crate) mod run;
 mod set;
 pub(crate) mod state;
 pub(crate) mod stream;
@@ -35,6 +36,7 @@ pub(crate) use context::{Caller, Progress};
 pub use dynamic::{DynTool, InvalidTool};
 pub use function::ToolFunction;
 pub use returned::{ToolFailure, ToolReturn};
+pub(crate) use run::run_tool;
 pub use set::{DuplicateTool, ToolSet};
 pub use state::Provide;
 // Named in error messages of the compiler.

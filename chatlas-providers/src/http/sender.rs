@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, ClientBuilder, Request, Response};
 
 use super::failure::SendError;
 use super::runtime::in_runtime;
@@ -119,9 +119,21 @@ pub(crate) fn client_with(
 
 /// Creates a client with these timeouts.
 fn build(connect_timeout: Duration, read_timeout: Duration) -> Result<Client, ProviderError> {
-    let builder = Client::builder()
+    configured(connect_timeout, |builder| builder.read_timeout(read_timeout))
+}
+
+/// Creates a client with the TLS of the library and without a read timeout, for servers that keep
+/// streams open.
+pub fn http_client(connect_timeout: Duration) -> Result<Client, ProviderError> {
+    configured(connect_timeout, |builder| builder)
+}
+
+fn configured(
+    connect_timeout: Duration,
+    set: impl FnOnce(ClientBuilder) -> ClientBuilder,
+) -> Result<Client, ProviderError> {
+    let builder = set(Client::builder())
         .connect_timeout(connect_timeout)
-        .read_timeout(read_timeout)
         // A key is for the host that it was given for.
         .redirect(reqwest::redirect::Policy::none());
     tls::configure(builder)?.build().map_err(|error| {
