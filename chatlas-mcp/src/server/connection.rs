@@ -92,7 +92,7 @@ impl Connection {
             };
             value.map(str::to_owned)
         };
-        let ambient = ambient.map_or_else(Context::new, |ambient| ambient.0.clone());
+        let ambient = ambient.map_or_else(Context::current, |ambient| ambient.0.clone());
         McpSpan::start_server(&request, &get, &ambient)
     }
 
