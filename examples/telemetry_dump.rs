@@ -1,12 +1,15 @@
 //! Prints the telemetry of one conversation as lines of JSON: its spans, metrics and events. The reply
-//! is streamed, a tool is called, and content capture is on. The example uses no network.
+//! is streamed, a tool is called, feedback is given, and content capture is on. The example uses no
+//! network.
 //!
 //! ```text
 //! cargo run --example telemetry_dump | jq .
 //! ```
+//!
+//! If `OTEL_EXPORTER_OTLP_ENDPOINT` is set, the telemetry is also exported over OTLP.
 
 use chatlas::Content;
-use chatlas::otel;
+use chatlas::otel::Telemetry;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::testing::{Answer, Script};
@@ -41,7 +44,7 @@ fn model() -> Script {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let telemetry = otel::json()?;
+    let telemetry = Telemetry::new().with_json().with_env().install()?;
     let reply = converse().await?;
     reply.feedback("helpfulness", (0.8, "good"), "The answer was short.");
     telemetry.shutdown()?;

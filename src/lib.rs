@@ -47,9 +47,10 @@
 //! # Features
 //!
 //! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
-//! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `auto-init` sets
-//! telemetry up without code, `testing` adds `chatlas::testing`, `sqlite` a memory in a SQLite file, `mcp` a client and a server of the
-//! Model Context Protocol. `chrono`, `uuid` and `url` allow
+//! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `otel-live`
+//! adds the live page, `auto-init` sets telemetry up without code, `testing` adds
+//! `chatlas::testing`, `sqlite` adds a memory in a SQLite file, `mcp` adds a client
+//! and a server of the Model Context Protocol. `chrono`, `uuid` and `url` allow
 //! types of those crates as tool parameters.
 
 #![forbid(unsafe_code)]
@@ -145,6 +146,8 @@ mod guides {
     struct Questions;
     #[doc = include_str!("../docs/backends.md")]
     struct Backends;
+    #[doc = include_str!("../docs/environment.md")]
+    struct Environment;
     #[doc = include_str!("../chatlas-macros/docs/tool.md")]
     struct ToolMacro;
     #[doc = include_str!("../chatlas-macros/docs/toolbox.md")]

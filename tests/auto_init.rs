@@ -54,6 +54,12 @@ fn program(name: &str) {
                 std::thread::sleep(Duration::from_mins(1));
             }
         }
+        "with a late setup" => {
+            current().block_on(chat());
+            let telemetry = chatlas::otel::console().expect("it replaces the automatic setup");
+            current().block_on(chat());
+            telemetry.shutdown().expect("a console takes everything");
+        }
         "with an explicit setup" => {
             let telemetry = chatlas::otel::console().expect("no other setup");
             current().block_on(chat());
@@ -171,11 +177,23 @@ fn explicit_setup_takes_precedence() {
     assert!(names(&receiver).is_empty());
 }
 
+/// <https://github.com/langfuse/langfuse/issues/6885>
+fn late_setup_replaces_the_automatic_one() {
+    let (model, receiver) = (model(), Receiver::start());
+    let mut command = command("with a late setup", &model);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url());
+    let (output, out, err) = run(&mut command);
+    assert!(output.status.success(), "{err}");
+    assert_eq!(err, "");
+    assert_eq!(names(&receiver), ["chat gpt-4o", "invoke_agent"], "the first chat");
+    assert_eq!(out.matches("└── chat gpt-4o").count(), 1, "the second chat: {out}");
+}
+
 fn main() {
     if let Ok(name) = std::env::var(PROGRAM) {
         return program(&name);
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 7] = [
         (
             "telemetry_of_programs_without_setup_is_exported_completely",
             telemetry_of_programs_without_setup_is_exported_completely,
@@ -191,6 +209,7 @@ fn main() {
             unreachable_receiver_is_reported_without_delay,
         ),
         ("explicit_setup_takes_precedence", explicit_setup_takes_precedence),
+        ("late_setup_replaces_the_automatic_one", late_setup_replaces_the_automatic_one),
     ];
     for (name, test) in tests {
         test();

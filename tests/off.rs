@@ -1,17 +1,23 @@
 //! Counts of allocations. Without an SDK, telemetry makes a fixed small number of them, and a round of
 //! a conversation copies neither the tools nor the text. Telemetry is on as soon as an SDK is installed.
+//! Content capture allocates for the messages that are recorded, and not for those that are omitted.
 
 #[path = "../benches/runs/mod.rs"]
 mod runs;
 
+use std::sync::Arc;
+
 use chatlas::prelude::*;
+use chatlas::telemetry::{Capture, EventSink, set_event_sink};
 use chatlas::testing::Script;
-use chatlas::{DynTool, ToolCall, ToolMode};
+use chatlas::{DynTool, ToolCall, ToolMode, Turn};
 use opentelemetry::global;
 use opentelemetry::trace::noop::NoopTracerProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
-use runs::{Bare, Canned};
+use runs::{Bare, Canned, Quiet};
 use serde_json::json;
 
 /// The allocation with which a run, or a call outside a run, finds out that no SDK is installed.
@@ -39,6 +45,9 @@ fn allocations_are_bounded_and_telemetry_starts_with_a_provider() {
     without_an_sdk_a_run_or_call_makes_one_allocation();
     tracer_provider_is_used_from_the_next_call_on();
     meter_provider_is_used_while_the_program_holds_the_previous_one();
+    capture_costs_nothing_for_omitted_turns();
+    capture_of_a_sliding_window_renders_new_turns_only();
+    capture_cache_is_released_with_the_turns();
 }
 
 /// Returns the bytes that three more rounds of a run allocate, with this number of tools and this
@@ -170,4 +179,79 @@ fn meter_provider_is_used_while_the_program_holds_the_previous_one() {
     assert!(!exporter.get_finished_metrics().unwrap().is_empty());
     drop(previous);
     global::set_meter_provider(opentelemetry::metrics::noop::NoopMeterProvider::new());
+}
+
+/// Returns a chat with `turns` turns of 300 bytes, after its first prompt.
+fn captured_chat(turns: usize, capture: Capture) -> Chat {
+    let turns = (0..turns).map(|number| match number % 2 {
+        0 => Turn::user("q".repeat(300)),
+        _ => Turn::assistant("a".repeat(300)),
+    });
+    let mut chat = Chat::new(Quiet::new()).with_capture(capture).with_turns(turns);
+    runs::done(chat.chat("And now?")).unwrap();
+    chat
+}
+
+/// Installs an SDK, and a sink if events record content.
+fn install_sdk(capture: Capture) {
+    let sdk = SdkTracerProvider::builder().with_simple_exporter(runs::Discard).build();
+    global::set_tracer_provider(sdk);
+    let logger = SdkLoggerProvider::builder().with_simple_exporter(NoLogs).build();
+    set_event_sink(capture.on_events().then(|| EventSink::new(&logger)));
+}
+
+fn bytes(work: impl FnOnce()) -> u64 {
+    allocation_counter::measure(work).bytes_total
+}
+
+fn capture_costs_nothing_for_omitted_turns() {
+    for capture in [Capture::Spans, Capture::Events] {
+        install_sdk(capture);
+        let of_prompt = |turns, capture| {
+            let mut chat = captured_chat(turns, capture);
+            bytes(|| drop(runs::done(chat.chat("And now?")).unwrap()))
+        };
+        let of_capture = |turns| of_prompt(turns, capture) - of_prompt(turns, Capture::Nothing);
+        let (some, many) = (of_capture(1_000), of_capture(20_000));
+        assert!(many <= some + some / 50, "{capture:?}: {some} bytes, then {many}");
+    }
+}
+
+fn capture_of_a_sliding_window_renders_new_turns_only() {
+    for capture in [Capture::Spans, Capture::Events] {
+        install_sdk(capture);
+        let mut chat = captured_chat(150, capture);
+        let growing = bytes(|| drop(runs::done(chat.chat("And now?")).unwrap()));
+        let window = chat.turns()[2..].to_vec();
+        let sliding = bytes(|| {
+            chat.set_turns(window);
+            drop(runs::done(chat.chat("And now?")).unwrap());
+        });
+        assert!(sliding <= growing + growing / 50, "{capture:?}: {growing}, then {sliding} bytes");
+    }
+}
+
+fn capture_cache_is_released_with_the_turns() {
+    install_sdk(Capture::Spans);
+    let released = |capture, turns: &dyn Fn(&Chat) -> Vec<Arc<Turn>>| {
+        let mut chat = captured_chat(150, capture);
+        let turns = turns(&chat);
+        -allocation_counter::measure(|| chat.set_turns(turns)).bytes_current
+    };
+    let none = |_: &Chat| Vec::new();
+    let last = |chat: &Chat| chat.turns().last().cloned().into_iter().collect();
+    for turns in [&none as &dyn Fn(&Chat) -> Vec<Arc<Turn>>, &last] {
+        let cache = released(Capture::Spans, turns) - released(Capture::Nothing, turns);
+        assert!(cache >= 150 * 300, "{cache} bytes");
+    }
+}
+
+/// An exporter that discards all events.
+#[derive(Debug)]
+struct NoLogs;
+
+impl LogExporter for NoLogs {
+    async fn export(&self, _: LogBatch<'_>) -> OTelSdkResult {
+        Ok(())
+    }
 }

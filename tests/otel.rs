@@ -2,6 +2,9 @@
 
 #[path = "support/otlp.rs"]
 mod otlp;
+#[cfg(feature = "otel-grpc")]
+#[path = "support/otlp_grpc.rs"]
+mod otlp_grpc;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -168,11 +171,11 @@ fn a_sampler_and_a_limit_in_code_hold() {
         .install()
         .unwrap();
     let mut work = global::tracer("test").start("work");
-    work.set_attribute(opentelemetry::KeyValue::new("text", "ä".repeat(10)));
+    work.set_attribute(opentelemetry::KeyValue::new("text", "ä".repeat(12)));
     drop(work);
     telemetry.shutdown().unwrap();
     let text = attribute(&receiver.spans()[0].attributes, "text").unwrap();
-    assert_eq!(text, "ä".repeat(5));
+    assert_eq!(text, "ä".repeat(10), "the limit is in characters");
 }
 
 #[test]
@@ -352,61 +355,22 @@ mod tls {
 /// A receiver that speaks gRPC.
 #[cfg(feature = "otel-grpc")]
 mod grpc {
-    use std::net::SocketAddr;
-
-    use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-        TraceService, TraceServiceServer,
-    };
-    use opentelemetry_proto::tonic::collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
-    };
-    use tonic::codec::CompressionEncoding;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
     use tonic::transport::Server;
-    use tonic::{Request, Response, Status};
 
+    use super::otlp_grpc::GrpcReceiver;
     use super::*;
 
-    type Kept = Arc<Mutex<Vec<(tonic::metadata::MetadataMap, ExportTraceServiceRequest)>>>;
-
-    struct Keeper(Kept);
-
-    #[tonic::async_trait]
-    impl TraceService for Keeper {
-        async fn export(
-            &self,
-            request: Request<ExportTraceServiceRequest>,
-        ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-            let (metadata, _, body) = request.into_parts();
-            self.0.lock().unwrap().push((metadata, body));
-            Ok(Response::new(ExportTraceServiceResponse::default()))
-        }
-    }
-
-    fn start(server: Server) -> (SocketAddr, Kept) {
-        let kept = Kept::default();
-        let keeper = Keeper(Arc::clone(&kept));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                let incoming = tonic::transport::server::TcpIncoming::from(listener);
-                let service =
-                    TraceServiceServer::new(keeper).accept_compressed(CompressionEncoding::Gzip);
-                let mut server = server;
-                server.add_service(service).serve_with_incoming(incoming).await.unwrap();
-            });
-        });
-        (address, kept)
+    /// Starts a receiver that accepts every request.
+    fn start(server: Server) -> GrpcReceiver {
+        GrpcReceiver::start(server, |_| Ok(ExportTraceServiceResponse::default()))
     }
 
     #[test]
     fn grpc_carries_headers_and_works_in_any_runtime() {
         let _turn = turn();
-        let (address, kept) = start(Server::builder());
+        let receiver = start(Server::builder());
+        let address = receiver.address;
         let work = move || {
             let target = Otlp::new(format!("http://{address}"))
                 .with_protocol(Protocol::Grpc)
@@ -424,9 +388,9 @@ mod grpc {
         one.block_on(async { work() });
         let many = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         many.block_on(async { tokio::spawn(async move { work() }).await }).unwrap();
-        let kept = kept.lock().unwrap();
+        let kept = receiver.kept();
         assert_eq!(kept.len(), 3);
-        for (metadata, request) in kept.iter() {
+        for (metadata, request) in &kept {
             assert_eq!(metadata.get("x-team").unwrap(), "travel");
             assert_eq!(metadata.get("grpc-encoding").unwrap(), "gzip");
             let scope = &request.resource_spans[0].scope_spans[0];
@@ -447,8 +411,8 @@ mod grpc {
         let config = ServerTlsConfig::new()
             .identity(Identity::from_pem(certificate, key))
             .client_ca_root(Certificate::from_pem(std::fs::read(&files.trusted).unwrap()));
-        let (address, kept) = start(Server::builder().tls_config(config).unwrap());
-        let target = Otlp::new(format!("https://localhost:{}", address.port()))
+        let receiver = start(Server::builder().tls_config(config).unwrap());
+        let target = Otlp::new(format!("https://localhost:{}", receiver.address.port()))
             .with_protocol(Protocol::Grpc)
             .with_certificate(&files.trusted)
             .with_client_certificate(&files.certificate, &files.key)
@@ -456,7 +420,7 @@ mod grpc {
         let telemetry = Telemetry::new().with_otlp(target).install().unwrap();
         span("work");
         assert_eq!(telemetry.shutdown(), Ok(()));
-        assert_eq!(kept.lock().unwrap().len(), 1);
+        assert_eq!(receiver.kept().len(), 1);
     }
 
     #[test]

@@ -29,12 +29,14 @@ pub use crate::provider::{
 pub use crate::telemetry::agent_function::{agent_span, plan_span, workflow_span};
 pub use crate::telemetry::evaluation::{evaluation_span, score_output};
 pub use crate::telemetry::facts::{Facts, FieldValue};
+pub use crate::telemetry::forwarded::{forwarded_chat, forwarded_chat_stream};
 pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
 pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
 pub use crate::telemetry::mcp::{
     McpConnection, McpRequest, McpSide, McpSpan, McpStart, McpSubject, record_mcp_session,
 };
 pub use crate::telemetry::memory::{found_records, memory_span, new_ids};
+pub use crate::telemetry::names::assert_custom;
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
 pub use crate::telemetry::retrieval::retrieval_span;
 pub use crate::telemetry::shown::{ShowContents, ShowJson, ShowNothing, ShowText, Shown};
@@ -42,7 +44,7 @@ pub use crate::telemetry::tool::tool_span;
 pub use crate::telemetry::traced::{traced_chat, traced_chat_stream};
 pub use crate::tool::args::{Args, Param, Parameter, ToolParameter};
 pub use crate::tool::function::{
-    Name, NamedTool, Spec, StatelessTool, ToolFunction, bound, function,
+    Name, NamedTool, Spec, StatelessTool, TextDefault, ToolFunction, bound, function,
 };
 pub use crate::tool::returned::{Plain, Returned, ToolFailure, ToolReturn};
 pub use crate::tool::run::run_tool_for_client;
@@ -83,28 +85,13 @@ pub const fn assert_not_among(name: Name, others: &[Name]) {
     while i < others.len() {
         if name.hash == others[i].hash {
             assert!(
-                name.text.is_empty() || !same(name.text, others[i].text),
+                name.text.is_empty() || !crate::telemetry::names::same(name.text, others[i].text),
                 "another tool in this list has the same name; rename one with \
                  `#[tool(name = \"...\")]`"
             );
         }
         i += 1;
     }
-}
-
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
 }
 
 /// Returns the set of tools whose names [`assert_not_among`] has checked.

@@ -10,6 +10,35 @@ use serde_json::{Map, Value, json};
 const STRICT_FORMATS: [&str; 9] =
     ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
 
+/// The keywords that strict schemas do not support, and without which a schema has another meaning.
+const NEVER_STRICT: [&str; 12] = [
+    "allOf",
+    "dependencies",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "not",
+    "patternProperties",
+    "prefixItems",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+/// The keywords that strict schemas do not support, and that only narrow a value: the strict form
+/// moves them to the description.
+const DESCRIBED: [&str; 9] = [
+    "contains",
+    "maxContains",
+    "maxLength",
+    "maxProperties",
+    "minContains",
+    "minLength",
+    "minProperties",
+    "propertyNames",
+    "uniqueItems",
+];
+
 /// Returns a generator that inlines subschemas.
 pub(crate) fn generator() -> SchemaGenerator {
     let mut settings = SchemaSettings::draft07();
@@ -55,17 +84,28 @@ fn portable(schema: &mut Schema) {
     }
 }
 
+/// Returns a schema in the [strict
+/// form](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas), or `None` if
+/// it has none. For providers.
+#[doc(hidden)]
+pub fn to_strict(schema: &Value) -> Option<Value> {
+    let mut exact = schema.clone();
+    make_strict(&mut exact).then_some(exact)
+}
+
 /// Converts a schema to the [strict
 /// form](https://platform.openai.com/docs/guides/structured-outputs#supported-schemas).
 ///
 /// Returns whether that was possible. If not, the schema is left half converted and must be discarded.
-pub(crate) fn make_strict(schema: &mut Value) -> bool {
+fn make_strict(schema: &mut Value) -> bool {
     // The schema `true` accepts any value.
     let Value::Object(map) = schema else { return false };
-    if ["allOf", "prefixItems", "patternProperties", "not"].iter().any(|key| map.contains_key(*key))
-    {
+    if NEVER_STRICT.iter().any(|key| map.contains_key(*key)) {
         return false;
     }
+    let removed = DESCRIBED.iter().filter_map(|key| Some((*key, map.remove(*key)?)));
+    let described = removed.map(|(key, value)| format!("{}: {value}", words(key))).collect();
+    describe(map, described);
     // A reference must have no other keywords.
     if map.contains_key("$ref") {
         map.retain(|key, _| key == "$ref" || key == "definitions");
@@ -93,6 +133,28 @@ pub(crate) fn make_strict(schema: &mut Value) -> bool {
         ("properties" | "definitions", Value::Object(map)) => map.values_mut().all(make_strict),
         _ => true,
     })
+}
+
+/// Returns a keyword as words: `unique items` for `uniqueItems`.
+fn words(keyword: &str) -> String {
+    let words = keyword.chars().flat_map(|c| {
+        let space = c.is_ascii_uppercase().then_some(' ');
+        space.into_iter().chain([c.to_ascii_lowercase()])
+    });
+    words.collect()
+}
+
+/// Adds keywords that a vendor does not enforce to the description of a schema, where the model reads
+/// them. For providers.
+#[doc(hidden)]
+pub fn describe(schema: &mut Map<String, Value>, mut keywords: Vec<String>) {
+    if keywords.is_empty() {
+        return;
+    }
+    keywords.sort();
+    let before = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let description = format!("{before}\n\n{{{}}}", keywords.join(", "));
+    schema.insert("description".to_owned(), description.trim_start().into());
 }
 
 fn make_strict_object(map: &mut Map<String, Value>) -> bool {
@@ -134,7 +196,8 @@ pub fn is_strict(schema: &Value) -> bool {
     } else if object.get("type").is_some_and(|kind| kind == "object") {
         return false;
     }
-    if ["oneOf", "allOf", "prefixItems"].iter().any(|key| object.contains_key(*key)) {
+    let mut unsupported = ["default", "oneOf"].iter().chain(&NEVER_STRICT).chain(&DESCRIBED);
+    if unsupported.any(|key| object.contains_key(*key)) {
         return false;
     }
     if has_unsupported_format(object) {
@@ -172,8 +235,9 @@ fn has_type(map: &Map<String, Value>, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn strict(mut schema: Value) -> Option<Value> {
-        make_strict(&mut schema).then_some(schema)
+    #[allow(clippy::needless_pass_by_value)]
+    fn strict(schema: Value) -> Option<Value> {
+        to_strict(&schema)
     }
 
     #[test]
@@ -203,6 +267,21 @@ mod tests {
     }
 
     #[test]
+    fn make_strict_moves_unsupported_limits_to_the_description() {
+        let tags = json!({"type": "array", "items": {"type": "string", "minLength": 1},
+            "uniqueItems": true, "description": "The tags."});
+        let written = json!({"type": "array",
+            "items": {"type": "string", "description": "{min length: 1}"},
+            "description": "The tags.\n\n{unique items: true}"});
+        let found = strict(tags).unwrap();
+        assert_eq!(found, written);
+        assert!(is_strict(&found));
+        for key in NEVER_STRICT {
+            assert_eq!(strict(json!({"type": "string", (key): {}})), None, "{key}");
+        }
+    }
+
+    #[test]
     fn is_strict_rejects_open_objects_and_optional_properties() {
         let closed = json!({
             "type": "object", "additionalProperties": false, "required": ["a"],
@@ -214,6 +293,11 @@ mod tests {
             json!({"type": "integer", "format": "uint8"}),
             json!({"type": "array", "items": {}, "prefixItems": [{"type": "string"}]}),
             json!({"$ref": "#/definitions/Node", "description": "The left one."}),
+            json!({"type": "array", "items": {"type": "string"}, "uniqueItems": true}),
+            json!({"type": "string", "maxLength": 3}),
+            json!({"type": "string", "default": "a"}),
+            json!({"type": "string", "not": {"enum": ["a"]}}),
+            json!({"anyOf": [{"type": "object", "patternProperties": {"^a": {"type": "string"}}}]}),
         ] {
             let mut schema = closed.clone();
             schema["properties"] = json!({"refused": refused});

@@ -258,7 +258,7 @@ impl Kind {
             Self::Bool if !input.peek(Token![=]) => Value::Bool(true),
             Self::Paths => Value::Paths(list(input, Path::parse_mod_style)?),
             Self::Names => Value::Names(list(input, Ident::parse_any)?),
-            Self::Texts => Value::Texts(list(input, |input| input.parse())?),
+            Self::Texts => Value::Texts(list(input, <LitStr as Parse>::parse)?),
             Self::Fields => Value::Fields(list(input, Field::parse)?),
             Self::Bool | Self::Text | Self::Path | Self::Expr => {
                 input.parse::<Token![=]>()?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chatlas_core::provider::{Protocol, Vendor};
-use chatlas_core::{ChatRequest, Completion, Provider, ProviderError, ToolCall};
+use chatlas_core::{ChatRequest, Completion, CompletionStream, Provider, ProviderError, ToolCall};
 use chatlas_macros::{provider, tool, tools};
 use opentelemetry::trace::Status;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -42,6 +42,10 @@ impl Provider for Wrapper {
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
         self.0.chat(request).await
+    }
+
+    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
+        self.0.chat_stream(request).await
     }
 }
 
@@ -119,6 +123,9 @@ async fn each_direct_or_model_call_has_one_span() {
     let finished = spans();
     assert_eq!(finished.len(), 1, "a transparent wrapper records no span");
     assert_eq!(attribute(&finished[0], "gen_ai.provider.name").as_deref(), Some("silent"));
+
+    Wrapper(Silent).chat_stream(ChatRequest::default()).await.expect("a stream");
+    assert_eq!(spans().len(), 1);
 
     let quiet = Quiet::new("quiet-1");
     quiet.chat(ChatRequest::default()).await.expect("a reply");

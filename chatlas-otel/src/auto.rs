@@ -5,10 +5,8 @@
 //! end, including the main thread: a thread that has ended spans flushes telemetry when it ends.
 
 use std::cell::Cell;
-use std::fmt::Display;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Once, OnceLock};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use chatlas_core::telemetry::has_tracer_provider;
@@ -18,11 +16,13 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use crate::error::SetupError;
 use crate::guard::Guard;
+use crate::health::report;
 use crate::telemetry::Telemetry;
 
-static GUARD: OnceLock<Guard> = OnceLock::new();
+static GUARD: Mutex<Option<Guard>> = Mutex::new(None);
 
-/// Sets telemetry up from the environment, once, unless the program has done so itself.
+/// Sets telemetry up from the environment, once, unless the program has done so itself. A program
+/// that does so later replaces it.
 pub fn auto_init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -30,10 +30,7 @@ pub fn auto_init() {
             return;
         }
         match Telemetry::new().unattended(FlushAtThreadEnd).install() {
-            Ok(guard) => {
-                // `call_once` sets it once.
-                let _ = GUARD.set(guard);
-            }
+            Ok(guard) => *self::guard() = Some(guard),
             // The program has set up metrics or events, but no traces.
             Err(SetupError::AlreadyInstalled) => {}
             Err(error) => report(&error),
@@ -41,9 +38,16 @@ pub fn auto_init() {
     });
 }
 
-/// Writes an error to standard error, because there is no caller to return it to.
-fn report(error: &dyn Display) {
-    let _ = writeln!(std::io::stderr(), "chatlas::otel: {error}");
+fn guard() -> MutexGuard<'static, Option<Guard>> {
+    GUARD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shuts down the telemetry that was set up automatically, if any, so that the program can set up
+/// its own. Returns false if there is none.
+pub(crate) fn shut_down() -> bool {
+    let Some(guard) = guard().take() else { return false };
+    drop(guard); // reports its error
+    true
 }
 
 /// Records which threads end spans.
@@ -82,7 +86,8 @@ impl Drop for ThreadEnd {
         if !self.has_ended_spans.get() {
             return;
         }
-        if let Some(Err(error)) = GUARD.get().map(Guard::flush)
+        let flushed = guard().as_ref().map(Guard::flush);
+        if let Some(Err(error)) = flushed
             && !REPORTED.swap(true, Ordering::Relaxed)
         {
             report(&error);

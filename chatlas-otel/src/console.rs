@@ -9,6 +9,8 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use crate::facts::{Facts, Kind};
+use crate::feedback::{self, is_feedback};
+use crate::format;
 use crate::messages::{self, Message};
 use crate::output::Output;
 use crate::waterfall::{self, Style};
@@ -47,6 +49,12 @@ impl SpanProcessor for Console {
 
     fn on_end(&self, span: SpanData) {
         let trace = span.span_context.trace_id();
+        if is_feedback(&span) {
+            let (trace, summary) = (trace.to_string(), feedback::summary(&span));
+            let line = format!("\ntrace {}  feedback {summary}\n", format::truncate(&trace, 8));
+            self.output.write(&line);
+            return;
+        }
         let is_root = span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote;
         let facts = Facts::from_span(&span, &self.style.prices);
         // Each call repeats the earlier messages, so the last call of a trace contains all of them.
@@ -126,13 +134,15 @@ impl OpenTraces {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::Context;
+    use chatlas_core::telemetry::names;
     use opentelemetry::trace::{
         Span as _, SpanContext, TraceContextExt as _, TraceFlags, TraceState, Tracer as _,
         TracerProvider as _,
     };
+    use opentelemetry::{Context, KeyValue};
     use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
+    use crate::feedback::tests::finished;
     use crate::output::tests::SharedWriter;
 
     use super::*;
@@ -193,6 +203,19 @@ mod tests {
         assert_eq!(names(&written.text()), ["root"]);
         provider.shutdown().unwrap();
         assert_eq!(names(&written.text()), ["root", "late"]);
+    }
+
+    #[test]
+    fn feedback_is_a_line_of_its_own() {
+        let written = SharedWriter::default();
+        let output = Output::from_writer(written.clone());
+        let console = Console::new(output, Style { width: 80, ..Style::default() });
+        let name = KeyValue::new(names::event::EVALUATION_NAME, "thumbs");
+        let label = KeyValue::new(names::event::EVALUATION_LABEL, "up");
+        let span = finished(names::event::EVALUATION, vec![name, label]);
+        let trace = span.span_context.trace_id().to_string();
+        console.on_end(span);
+        assert_eq!(written.text(), format!("\ntrace {}  feedback thumbs: up\n", &trace[..8]));
     }
 
     #[test]

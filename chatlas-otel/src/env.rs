@@ -1,12 +1,14 @@
 //! Reads the standard environment variables. Invalid values are errors here: the SDK ignores them
 //! and then behaves differently from what the operator configured.
 
+use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
 use crate::error::SetupError;
+use crate::otlp::{NO_LIMIT, unlimited_if_zero};
 
 /// A lookup of environment variables.
 #[derive(Clone, Copy)]
@@ -32,6 +34,11 @@ impl<'a> Env<'a> {
         self.text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
+    /// Returns the value in lower case. Names of the specification are case-insensitive.
+    pub(crate) fn name(self, name: &str) -> Option<String> {
+        self.text(name).map(|value| value.to_ascii_lowercase())
+    }
+
     /// Returns an integer.
     pub(crate) fn count<T: FromStr>(self, name: &str) -> Result<Option<T>, SetupError> {
         self.text(name).map(|value| parse(name, &value, "an integer")).transpose()
@@ -49,15 +56,30 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// Returns a duration in milliseconds.
-    pub(crate) fn millis(self, name: &str) -> Result<Option<Duration>, SetupError> {
+    /// Returns the time between two exports, which is at least `min`: without a pause, an exporter
+    /// would occupy a processor.
+    pub(crate) fn interval(
+        self,
+        name: &str,
+        min: Duration,
+    ) -> Result<Option<Duration>, SetupError> {
+        let expected = "an integer number of milliseconds, at least 1";
+        let millis = self.text(name).map(|value| parse::<u64>(name, &value, expected));
+        match millis.transpose()? {
+            Some(0) => Err(SetupError::InvalidValue { setting: name.to_owned(), expected }),
+            millis => Ok(millis.map(|millis| Duration::from_millis(millis).clamp(min, NO_LIMIT))),
+        }
+    }
+
+    /// Returns a timeout in milliseconds. Zero means no limit.
+    pub(crate) fn timeout(self, name: &str) -> Result<Option<Duration>, SetupError> {
         let millis = self.text(name).map(|value| parse(name, &value, MILLISECONDS));
-        Ok(millis.transpose()?.map(Duration::from_millis))
+        Ok(millis.transpose()?.map(|millis| unlimited_if_zero(Duration::from_millis(millis))))
     }
 }
 
 /// The valid values of a duration.
-pub(crate) const MILLISECONDS: &str = "an integer number of milliseconds";
+const MILLISECONDS: &str = "an integer number of milliseconds";
 
 /// Parses the value of a variable.
 pub(crate) fn parse<T: FromStr>(
@@ -92,6 +114,21 @@ pub(crate) fn parse_pairs(setting: &str, list: &str) -> Result<Vec<(String, Stri
         .collect()
 }
 
+/// Returns an error if a variable of OpenTelemetry or Logfire is not Unicode. The standard library
+/// reports such a variable as one that is not set.
+pub(crate) fn check_unicode(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(), SetupError> {
+    for (name, value) in variables {
+        let name = name.to_string_lossy();
+        if (name.starts_with("OTEL_") || name.starts_with("LOGFIRE_")) && value.to_str().is_none() {
+            let setting = name.into_owned();
+            return Err(SetupError::InvalidValue { setting, expected: "valid Unicode" });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -120,11 +157,31 @@ pub(crate) mod tests {
         let env = Env::new(&variables);
         let error = env.count::<u32>("N").unwrap_err();
         assert_eq!(error.to_string(), "N must be an integer");
-        assert!(env.millis("N").is_err());
+        assert!(env.timeout("N").is_err());
+        assert!(env.interval("ZERO", Duration::ZERO).is_err(), "an export without a pause");
+        assert_eq!(env.interval("HUGE", Duration::ZERO).unwrap(), Some(NO_LIMIT));
+        assert_eq!(
+            env.interval("MS", Duration::from_secs(1)).unwrap(),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(env.timeout("ZERO").unwrap(), Some(NO_LIMIT));
         assert!(env.size("ZERO").is_err());
         assert!(env.size("HUGE").is_err(), "a huge queue would exhaust the memory");
-        assert_eq!(env.millis("MS").unwrap(), Some(Duration::from_millis(250)));
+        assert_eq!(env.timeout("MS").unwrap(), Some(Duration::from_millis(250)));
         assert_eq!(env.count::<u32>("UNSET").unwrap(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn values_that_are_not_unicode_are_errors() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let variable = |name: &str, value: &[u8]| (name.into(), OsString::from_vec(value.into()));
+        let check = |name| check_unicode([variable(name, b"x-key=\xe9")]);
+        let error = check("OTEL_EXPORTER_OTLP_HEADERS").unwrap_err();
+        assert_eq!(error.to_string(), "OTEL_EXPORTER_OTLP_HEADERS must be valid Unicode");
+        assert!(check("LANG").is_ok());
+        assert!(check_unicode([variable("OTEL_SERVICE_NAME", "ä".as_bytes())]).is_ok());
     }
 
     #[test]

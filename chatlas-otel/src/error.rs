@@ -2,6 +2,7 @@
 //! flushing it and shutting it down.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::{fmt, io};
 
@@ -58,6 +59,16 @@ pub enum SetupError {
         setting: String,
         /// The path of the file.
         path: PathBuf,
+        /// The error of the operating system.
+        error: io::Error,
+    },
+    /// The address of the live page cannot be bound, for example because the port is in use.
+    #[non_exhaustive]
+    Listen {
+        /// The method that sets the address.
+        setting: String,
+        /// The address.
+        address: SocketAddr,
         /// The error of the operating system.
         error: io::Error,
     },
@@ -120,6 +131,11 @@ impl fmt::Display for SetupError {
             Self::File { setting, path, error } => {
                 write!(f, "{setting}: {}: {error}", path.display())
             }
+            Self::Listen { setting, address, error } => write!(
+                f,
+                "{setting}: cannot listen on {address}: {error}: use another port, or port 0 for \
+                 any free one"
+            ),
             Self::InvalidFile { setting, path, problem } => {
                 write!(f, "{setting}: {}: {problem}", path.display())
             }
@@ -132,7 +148,7 @@ impl Error for SetupError {
     /// Returns the source of the underlying error, whose own message is part of this one.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::File { error, .. } => error.source(),
+            Self::File { error, .. } | Self::Listen { error, .. } => error.source(),
             Self::Exporter { error } => error.source(),
             _ => None,
         }

@@ -39,6 +39,8 @@ pub(crate) struct Facts {
     /// The `error.type` of a failed span, or `error` if it has none.
     pub(crate) error: Option<String>,
     pub(crate) cost: Option<f64>,
+    /// Whether the program cancelled the work.
+    pub(crate) cancelled: bool,
 }
 
 impl Facts {
@@ -70,7 +72,15 @@ impl Facts {
             tool: text(span, names::tool::NAME).filter(|_| kind == Kind::ToolCall),
             error: failed.then(|| text(span, names::ERROR_TYPE).unwrap_or_else(|| "error".into())),
             cost: cost.filter(|_| is_call && tokens.billed() != BilledTokens::default()),
+            cancelled: find(span, names::CANCELLED) == Some(&Value::Bool(true)),
         }
+    }
+
+    /// Returns whether this is a model call whose cost is unknown. A failed call without tokens has
+    /// none.
+    pub(crate) fn has_unknown_cost(&self) -> bool {
+        let is_billed = self.error.is_none() || self.tokens != Tokens::default();
+        self.kind == Kind::ModelCall && self.cost.is_none() && is_billed
     }
 
     pub(crate) fn duration(&self) -> Duration {
@@ -101,6 +111,7 @@ pub(crate) struct Tokens {
     pub(crate) input: Option<u64>,
     pub(crate) output: Option<u64>,
     pub(crate) cached: Option<u64>,
+    pub(crate) cache_write: Option<u64>,
 }
 
 impl Tokens {
@@ -113,6 +124,7 @@ impl Tokens {
             input: count(names::usage::INPUT_TOKENS),
             output: count(names::usage::OUTPUT_TOKENS),
             cached: count(names::usage::CACHE_READ_TOKENS),
+            cache_write: count(names::usage::CACHE_WRITE_TOKENS),
         }
     }
 
@@ -120,6 +132,7 @@ impl Tokens {
         BilledTokens {
             input: self.input.unwrap_or(0),
             cached: self.cached.unwrap_or(0),
+            cache_write: self.cache_write.unwrap_or(0),
             output: self.output.unwrap_or(0),
         }
     }
@@ -133,6 +146,7 @@ impl Tokens {
             input: sum(self.input, other.input),
             output: sum(self.output, other.output),
             cached: sum(self.cached, other.cached),
+            cache_write: sum(self.cache_write, other.cache_write),
         }
     }
 

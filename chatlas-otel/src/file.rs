@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -16,14 +17,16 @@ use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scop
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::logs::{LogBatch, LogExporter};
+use opentelemetry_sdk::logs::{LogBatch, LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use serde::Serialize;
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use crate::error::SetupError;
+use crate::export::{Payload, to_json};
+use crate::guard::LocalFile;
+use crate::losses::Account;
 
 /// Returns options that create a file which only its owner can read, because it may contain
 /// conversations. On systems other than Unix, the default permissions apply.
@@ -39,7 +42,8 @@ pub(crate) fn private_file_options() -> OpenOptions {
 #[derive(Clone, Debug)]
 pub(crate) struct OtlpFile {
     path: PathBuf,
-    lines: Arc<Mutex<Lines<File>>>,
+    /// `None` after shutdown.
+    lines: Arc<Mutex<Option<Lines<File>>>>,
 }
 
 /// A writer of lines.
@@ -74,7 +78,7 @@ impl OtlpFile {
     pub(crate) fn open(path: impl AsRef<Path>) -> Result<Self, SetupError> {
         let path = path.as_ref().to_path_buf();
         match private_file_options().append(true).open(&path) {
-            Ok(file) => Ok(Self { path, lines: Arc::new(Mutex::new(Lines::new(file))) }),
+            Ok(file) => Ok(Self { path, lines: Arc::new(Mutex::new(Some(Lines::new(file)))) }),
             Err(error) => {
                 Err(SetupError::File { setting: "Telemetry::with_file".to_owned(), path, error })
             }
@@ -86,31 +90,58 @@ impl OtlpFile {
         self.path.display().to_string()
     }
 
-    fn write(&self, batch: &impl Serialize) -> OTelSdkResult {
-        let failed = |error: String| OTelSdkError::InternalFailure(error);
-        let line = serde_json::to_vec(batch).map_err(|error| failed(error.to_string()))?;
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.write(line).map_err(|error| failed(error.to_string()))
+    fn write(&self, mut batch: impl Payload) -> Result<(), String> {
+        let line = to_json(&mut batch).map_err(|error| error.to_string())?;
+        match &mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(lines) => lines.write(line).map_err(|error| error.to_string()),
+            None => Err("the file is closed".to_owned()),
+        }
     }
 }
 
-/// An exporter that appends to an [`OtlpFile`].
+impl LocalFile for OtlpFile {
+    fn close(&self) {
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn failure(&self) -> Option<String> {
+        // The losses contain it.
+        None
+    }
+}
+
+/// A processor that appends spans and events to an [`OtlpFile`]. Each is written when it ends: a
+/// queue would lose the last ones of a program that is killed, and those beyond its size.
 #[derive(Debug)]
 pub(crate) struct OtlpLines {
     file: OtlpFile,
     resource: ResourceAttributesWithSchema,
+    account: Arc<Account>,
 }
 
 impl OtlpLines {
-    pub(crate) fn new(file: OtlpFile) -> Self {
-        Self { file, resource: ResourceAttributesWithSchema::default() }
+    pub(crate) fn new(file: OtlpFile, account: Arc<Account>) -> Self {
+        Self { file, resource: ResourceAttributesWithSchema::default(), account }
     }
 }
 
-impl SpanExporter for OtlpLines {
-    fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
-        ready(self.file.write(&ExportTraceServiceRequest { resource_spans }))
+impl SpanProcessor for OtlpLines {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            let resource_spans = group_spans_by_resource_and_scope(vec![span], &self.resource);
+            let written = self.file.write(ExportTraceServiceRequest { resource_spans });
+            self.account.count_written(written);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -118,10 +149,21 @@ impl SpanExporter for OtlpLines {
     }
 }
 
-impl LogExporter for OtlpLines {
-    fn export(&self, batch: LogBatch<'_>) -> impl Future<Output = OTelSdkResult> + Send {
+impl LogProcessor for OtlpLines {
+    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
+        let records = [(&*record, scope)];
+        let batch = LogBatch::new(&records);
         let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
-        ready(self.file.write(&ExportLogsServiceRequest { resource_logs }))
+        let written = self.file.write(ExportLogsServiceRequest { resource_logs });
+        self.account.count_written(written);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -129,9 +171,10 @@ impl LogExporter for OtlpLines {
     }
 }
 
-impl PushMetricExporter for OtlpLines {
+impl PushMetricExporter for OtlpFile {
     fn export(&self, metrics: &ResourceMetrics) -> impl Future<Output = OTelSdkResult> + Send {
-        ready(self.file.write(&ExportMetricsServiceRequest::from(metrics)))
+        let written = self.write(ExportMetricsServiceRequest::from(metrics));
+        ready(written.map_err(OTelSdkError::InternalFailure))
     }
 
     fn force_flush(&self) -> OTelSdkResult {

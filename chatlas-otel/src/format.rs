@@ -12,10 +12,30 @@ pub(crate) fn truncate(text: &str, max: usize) -> &str {
     &text[..end]
 }
 
-/// Replaces control characters, which a terminal would interpret.
+/// Replaces control characters, which a terminal would interpret, and writes invisible characters as
+/// escapes: they would change the order of a line, break it, or hide a difference.
 pub(crate) fn printable(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    text.chars().map(plain).collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            _ if c.is_control() => out.push(char::REPLACEMENT_CHARACTER),
+            // Soft hyphen, marks of direction, zero-width characters, line and paragraph separators,
+            // embeddings, isolates, invisible operators, byte order mark, annotations, tags.
+            '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}' => {
+                out.extend(c.escape_unicode());
+            }
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 /// Pads or shortens the text to exactly `width` columns.
@@ -88,6 +108,15 @@ mod tests {
         assert_eq!(truncate("äöü", 3), "ä");
         assert_eq!(truncate("äöü", 4), "äö");
         assert_eq!(truncate("ab", 9), "ab");
+    }
+
+    #[test]
+    fn invisible_characters_are_escapes() {
+        assert_eq!(
+            printable("a\u{202e}b\u{200b}c\u{2028}d\u{feff}"),
+            "a\\u{202e}b\\u{200b}c\\u{2028}d\\u{feff}"
+        );
+        assert_eq!(printable("\u{1b}[31m ä 漢"), "\u{fffd}[31m ä 漢");
     }
 
     #[test]

@@ -5,21 +5,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{SpanId, Status};
-use opentelemetry::{Array, KeyValue, Value};
+use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord};
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, Metric, MetricData, ResourceMetrics, ScopeMetrics,
+    AggregatedMetrics, ExponentialBucket, Metric, MetricData, ResourceMetrics, ScopeMetrics,
 };
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use serde::Serialize;
 use serde_json::{Map, json};
 
 use crate::output::Output;
 
-/// An exporter that writes each span, each data point of a metric and each event as a line.
+/// Writes each span, each data point of a metric and each event as a line. It is a processor: the
+/// simple processors of the SDK block on a future, which panics in another `block_on`.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonLines {
     output: Output,
@@ -40,17 +41,35 @@ impl JsonLines {
     }
 }
 
-impl SpanExporter for JsonLines {
-    fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
-        self.write(batch.iter().map(span_line));
-        ready(Ok(()))
+impl SpanProcessor for JsonLines {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() {
+            self.write(std::iter::once(span_line(&span)));
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
     }
 }
 
-impl LogExporter for JsonLines {
-    fn export(&self, batch: LogBatch<'_>) -> impl Future<Output = OTelSdkResult> + Send {
-        self.write(batch.iter().map(|(record, _)| event_line(record)));
-        ready(Ok(()))
+impl LogProcessor for JsonLines {
+    fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
+        self.write(std::iter::once(event_line(record)));
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
     }
 }
 
@@ -139,15 +158,35 @@ fn points<T: Serialize + Copy>(metric: &Metric, data: &MetricData<T>) -> Vec<ser
                 line(point.attributes().collect(), histogram.time(), facts)
             })
             .collect(),
-        // chatlas records no exponential histograms.
-        MetricData::ExponentialHistogram(_) => Vec::new(),
+        MetricData::ExponentialHistogram(histogram) => histogram
+            .data_points()
+            .map(|point| {
+                let buckets = |buckets: &ExponentialBucket| {
+                    json!({
+                        "offset": buckets.offset(),
+                        "bucket_counts": buckets.counts().collect::<Vec<_>>(),
+                    })
+                };
+                let facts = json!({
+                    "count": point.count(),
+                    "sum": point.sum(),
+                    "min": point.min(),
+                    "max": point.max(),
+                    "scale": point.scale(),
+                    "zero_count": point.zero_count(),
+                    "positive": buckets(point.positive_bucket()),
+                    "negative": buckets(point.negative_bucket()),
+                });
+                line(point.attributes().collect(), histogram.time(), facts)
+            })
+            .collect(),
     }
 }
 
-fn any_value(value: &AnyValue) -> serde_json::Value {
+pub(crate) fn any_value(value: &AnyValue) -> serde_json::Value {
     match value {
         AnyValue::Int(number) => json!(number),
-        AnyValue::Double(number) => json!(number),
+        AnyValue::Double(number) => double(*number),
         AnyValue::String(text) => json!(text.as_str()),
         AnyValue::Boolean(flag) => json!(flag),
         AnyValue::ListAny(list) => list.iter().map(any_value).collect(),
@@ -208,12 +247,23 @@ fn value(value: &Value) -> serde_json::Value {
     match value {
         Value::Bool(b) => json!(b),
         Value::I64(n) => json!(n),
-        Value::F64(n) => json!(n),
+        Value::F64(n) => double(*n),
         Value::Array(Array::Bool(list)) => json!(list),
         Value::Array(Array::I64(list)) => json!(list),
-        Value::Array(Array::F64(list)) => json!(list),
+        Value::Array(Array::F64(list)) => list.iter().copied().map(double).collect(),
         Value::Array(Array::String(list)) => list.iter().map(|text| json!(text.as_str())).collect(),
         other => json!(other.as_str()),
+    }
+}
+
+/// Returns a number, or its name if JSON lacks it.
+fn double(number: f64) -> serde_json::Value {
+    if number.is_nan() {
+        json!("NaN")
+    } else if number.is_infinite() {
+        json!(if number > 0.0 { "Infinity" } else { "-Infinity" })
+    } else {
+        json!(number)
     }
 }
 
@@ -230,7 +280,7 @@ mod tests {
     fn a_span_is_written_as_one_line() {
         let written = SharedWriter::default();
         let exporter = JsonLines::new(Output::from_writer(written.clone()));
-        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter).build();
+        let provider = SdkTracerProvider::builder().with_span_processor(exporter).build();
         let at = |nanos| UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
         let tracer = provider.tracer("test");
         let mut span = tracer
@@ -243,6 +293,7 @@ mod tests {
             KeyValue::new("text", "x"),
             KeyValue::new("count", 76),
             KeyValue::new("share", 0.5),
+            KeyValue::new("unknown", f64::NAN),
             KeyValue::new("flag", true),
             KeyValue::new("list", Value::Array(Array::String(words))),
         ]);
@@ -266,7 +317,8 @@ mod tests {
             "end_time_unix_nano": 1_000_000_009,
             "status": "error",
             "status_description": "broken",
-            "attributes": {"text": "x", "count": 76, "share": 0.5, "flag": true, "list": ["a", "b"]},
+            "attributes": {"text": "x", "count": 76, "share": 0.5, "unknown": "NaN", "flag": true,
+                           "list": ["a", "b"]},
             "events": [{"name": "exception", "time_unix_nano": 5, "attributes": {"k": "v"}}],
         });
         assert_eq!(line, expected);

@@ -22,6 +22,7 @@
 //!   builds a `reqwest::Client` itself must first install a default cryptography provider:
 //!   `rustls::crypto::ring::default_provider().install_default()`.
 //! - `otel-grpc`: OTLP over gRPC.
+//! - `live`: a page that shows the traces of the running program.
 //!
 //! An exporter uses the process-wide cryptography provider if the program has installed one, and
 //! the provider of the feature otherwise. This crate never installs one: it changes no state that
@@ -31,17 +32,23 @@
 
 mod auto;
 mod batching;
+mod compatibility;
 mod console;
+mod destination;
 mod env;
 mod error;
-mod exporters;
+mod export;
 mod facts;
+mod feedback;
 mod file;
 mod format;
 mod guard;
+mod health;
 mod html;
 mod json;
 mod limits;
+#[cfg(feature = "live")]
+mod live;
 mod logfire;
 mod losses;
 mod messages;
@@ -52,10 +59,13 @@ mod propagation;
 mod providers;
 mod resource;
 mod sampling;
+mod signal;
 mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tree;
+#[cfg(test)]
+mod variables;
 mod waterfall;
 
 use std::path::PathBuf;
@@ -64,11 +74,13 @@ pub use opentelemetry_sdk as sdk;
 
 #[doc(hidden)]
 pub use auto::auto_init;
+pub use compatibility::Compatibility;
 pub use error::{LostTelemetry, SetupError};
 pub use guard::Guard;
 pub use otlp::{Otlp, Protocol, Signal};
 pub use prices::{Price, Prices};
 pub use propagation::context_from_headers;
+pub use signal::shutdown_signal;
 pub use telemetry::Telemetry;
 
 /// Draws each finished trace as a waterfall on standard output.
@@ -96,8 +108,9 @@ pub fn json() -> Result<Guard, SetupError> {
 
 /// Writes a report of all traces to an HTML file.
 ///
-/// The report contains the waterfalls, the tokens and durations per model and tool, the errors,
-/// and the captured conversations. A browser shows it without network access.
+/// The report contains the waterfalls, the tokens, durations and costs per model and tool, the
+/// errors, the feedback, and the captured conversations. It can be searched, and grouped by user,
+/// session, conversation, agent, model and error. A browser shows it without network access.
 ///
 /// The file is rewritten every few seconds while spans end (less often if it is large), and at
 /// shutdown. The report keeps at most 64 MiB of spans in memory; beyond that it drops the oldest
@@ -111,10 +124,41 @@ pub fn html(path: impl Into<PathBuf>) -> Result<Guard, SetupError> {
     Telemetry::new().with_html(path).install()
 }
 
+/// Serves a page with the traces of the running program, on `http://127.0.0.1:4400`.
+///
+/// The page is that of the [HTML report](html()). New traces appear when they start, and their spans
+/// grow until they end. The URL is written to standard error: it contains a random token, so that
+/// other users of the machine cannot read the page. The page and its port are closed at shutdown; an
+/// open page keeps what it shows.
+///
+/// The server runs on a thread of its own and listens on the loopback interface only. It keeps at
+/// most 64 MiB of spans in memory; beyond that it drops the oldest. It is meant for development:
+/// traces of a deployed service belong in a backend.
+///
+/// Requires the feature `live` (in `chatlas`: `otel-live`).
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let telemetry = chatlas::otel::live()?;
+/// // … chats …
+/// telemetry.shutdown()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Returns the same errors as [`console`], and an error if port 4400 is in use: select another with
+/// [`Telemetry::with_live`].
+#[cfg(feature = "live")]
+pub fn live() -> Result<Guard, SetupError> {
+    Telemetry::new().with_live("127.0.0.1:4400").install()
+}
+
 /// Appends traces, metrics and events to a file as lines of OTLP JSON, the format of the
 /// collector's file exporter and file receiver.
 ///
-/// The file grows without limit. A tool that rotates logs may rotate it by copying and truncating
+/// Each span is in the file when it ends. The file grows without limit. A tool that rotates logs may rotate it by copying and truncating
 /// (`copytruncate` of logrotate). A new file is readable by its owner only, because it may contain
 /// conversations; an existing file keeps its permissions.
 ///

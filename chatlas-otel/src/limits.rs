@@ -1,26 +1,29 @@
 //! The limits of the [specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#attribute-limits):
-//! the number of attributes, events and links of a span, and the length of a value. The SDK applies
-//! the counts. This module applies the length, before a span is queued.
+//! the number of attributes, events and links, and the length of a value in characters. The SDK
+//! applies the counts of spans. This module applies the others, before an item is queued.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chatlas_core::telemetry::{names, shortened_json};
-use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _};
+use opentelemetry::{Array, Context, InstrumentationScope, Key, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanLimits, SpanProcessor};
 
 use crate::env::Env;
 use crate::error::SetupError;
-use crate::format::truncate;
 
 /// The limits of spans.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     pub(crate) counts: SpanLimits,
-    /// The maximum number of bytes of a string.
+    /// The maximum number of characters of a string in a span.
     pub(crate) length: Option<usize>,
+    /// The limits of log records.
+    pub(crate) events: EventLimits,
 }
 
 impl Limits {
@@ -38,11 +41,23 @@ impl Limits {
                 *limit = count;
             }
         }
+        let general_length = env.count("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")?;
         let length = env.count("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")?;
-        let length = length.or(env.count("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")?);
-        Ok(Self { counts, length })
+        let event_length = env.count("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT")?;
+        let event_count = env.count("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT")?.or(general);
+        Ok(Self {
+            counts,
+            length: length.or(general_length),
+            events: EventLimits {
+                count: event_count.unwrap_or(DEFAULT_COUNT),
+                length: event_length.or(general_length),
+            },
+        })
     }
 }
+
+/// The default number of attributes of the specification.
+const DEFAULT_COUNT: u32 = 128;
 
 /// Forwards spans to processors, with their strings truncated to the limit.
 #[derive(Debug)]
@@ -58,7 +73,15 @@ impl Limited {
 
     fn all(&self, act: impl Fn(&dyn SpanProcessor) -> OTelSdkResult) -> OTelSdkResult {
         let results: Vec<_> = self.processors.iter().map(|each| act(&**each)).collect();
-        results.into_iter().collect()
+        let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+        match errors.len() {
+            0 => Ok(()),
+            1 => errors.into_iter().try_for_each(Err),
+            _ => {
+                let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+                Err(OTelSdkError::InternalFailure(errors.join("; ")))
+            }
+        }
     }
 }
 
@@ -108,12 +131,16 @@ fn truncate_span(span: &mut SpanData, length: usize) {
 fn truncate_attributes(attributes: &mut [KeyValue], length: usize) {
     for KeyValue { key, value, .. } in attributes {
         match value {
-            Value::String(text) if text.as_str().len() > length => {
-                *text = truncate_value(key.as_str(), text.as_str(), length);
+            Value::String(text) => {
+                if let Some(short) = truncated(key.as_str(), text.as_str(), length) {
+                    *text = short;
+                }
             }
             Value::Array(Array::String(list)) => {
-                for text in list.iter_mut().filter(|text| text.as_str().len() > length) {
-                    *text = truncate_value("", text.as_str(), length);
+                for text in list {
+                    if let Some(short) = truncated("", text.as_str(), length) {
+                        *text = short;
+                    }
                 }
             }
             _ => {}
@@ -121,9 +148,11 @@ fn truncate_attributes(attributes: &mut [KeyValue], length: usize) {
     }
 }
 
-/// Truncates a string. Captured content remains valid JSON if the limit leaves room for any.
-fn truncate_value(key: &str, text: &str, length: usize) -> StringValue {
+/// Returns a truncated string, or `None` if it has at most `length` characters. Captured content
+/// remains valid JSON if the limit leaves room for any.
+fn truncated(key: &str, text: &str, length: usize) -> Option<StringValue> {
     use names::{content, tool};
+    let (end, _) = text.char_indices().nth(length)?;
     let is_json = matches!(
         key,
         content::SYSTEM_INSTRUCTIONS
@@ -133,15 +162,130 @@ fn truncate_value(key: &str, text: &str, length: usize) -> StringValue {
             | tool::CALL_ARGUMENTS
             | tool::CALL_RESULT
     );
-    if is_json && let Some(json) = shortened_json(text, length) {
-        return json.into();
+    if is_json {
+        // The result is limited in bytes, and may have more characters than the beginning.
+        let mut bytes = end;
+        while let Some(json) = shortened_json(text, bytes) {
+            let excess = json.chars().count().saturating_sub(length);
+            if excess == 0 {
+                return Some(json.into());
+            }
+            bytes = bytes.saturating_sub(excess.saturating_mul(4));
+        }
     }
-    Arc::<str>::from(truncate(text, length)).into()
+    Some(Arc::<str>::from(text.get(..end)?).into())
+}
+
+/// The limits of log records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EventLimits {
+    count: u32,
+    length: Option<usize>,
+}
+
+/// A log processor that applies the limits. It precedes the processors that export.
+#[derive(Debug)]
+pub(crate) struct LimitedEvents {
+    limits: EventLimits,
+    /// Creates records: the SDK has no other way.
+    logger: SdkLogger,
+}
+
+impl LimitedEvents {
+    pub(crate) fn new(limits: EventLimits) -> Self {
+        Self { limits, logger: SdkLoggerProvider::builder().build().logger("") }
+    }
+}
+
+impl LogProcessor for LimitedEvents {
+    fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
+        let EventLimits { count, length } = self.limits;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let is_long =
+            |(_, value): &(Key, AnyValue)| length.is_some_and(|length| exceeds(value, length));
+        if record.attributes_iter().count() <= count && !record.attributes_iter().any(is_long) {
+            return;
+        }
+        // Attributes of a record cannot be changed.
+        let mut limited = self.logger.create_log_record();
+        for (key, value) in record.attributes_iter().take(count) {
+            let mut value = value.clone();
+            if let Some(length) = length {
+                truncate_any(key.as_str(), &mut value, length);
+            }
+            limited.add_attribute(key.clone(), value);
+        }
+        copy_without_attributes(record, &mut limited);
+        *record = limited;
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+fn copy_without_attributes(from: &SdkLogRecord, to: &mut SdkLogRecord) {
+    if let Some(name) = from.event_name() {
+        to.set_event_name(name);
+    }
+    if let Some(target) = from.target() {
+        to.set_target(target.clone());
+    }
+    if let Some(time) = from.timestamp() {
+        to.set_timestamp(time);
+    }
+    if let Some(time) = from.observed_timestamp() {
+        to.set_observed_timestamp(time);
+    }
+    if let Some(text) = from.severity_text() {
+        to.set_severity_text(text);
+    }
+    if let Some(number) = from.severity_number() {
+        to.set_severity_number(number);
+    }
+    if let Some(body) = from.body() {
+        to.set_body(body.clone());
+    }
+    if let Some(context) = from.trace_context() {
+        to.set_trace_context(context.trace_id, context.span_id, context.trace_flags);
+    }
+}
+
+/// Returns true if a string in the value has more than `length` characters.
+fn exceeds(value: &AnyValue, length: usize) -> bool {
+    match value {
+        AnyValue::String(text) => text.as_str().chars().nth(length).is_some(),
+        AnyValue::ListAny(list) => list.iter().any(|value| exceeds(value, length)),
+        AnyValue::Map(map) => map.values().any(|value| exceeds(value, length)),
+        _ => false,
+    }
+}
+
+fn truncate_any(key: &str, value: &mut AnyValue, length: usize) {
+    match value {
+        AnyValue::String(text) => {
+            if let Some(short) = truncated(key, text.as_str(), length) {
+                *text = short;
+            }
+        }
+        AnyValue::ListAny(list) => {
+            list.iter_mut().for_each(|value| truncate_any("", value, length));
+        }
+        AnyValue::Map(map) => {
+            map.values_mut().for_each(|value| truncate_any("", value, length));
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
+    use opentelemetry_sdk::logs::InMemoryLogExporter;
     use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SimpleSpanProcessor};
 
     use crate::env::tests::lookup;
@@ -162,6 +306,7 @@ mod tests {
         assert_eq!((counts.max_attributes_per_span, counts.max_attributes_per_event), (10, 3));
         assert_eq!((counts.max_links_per_span, counts.max_events_per_span), (4, 128));
         assert_eq!(limits.length, Some(50));
+        assert_eq!((limits.events.count, limits.events.length), (10, Some(100)));
         let invalid = lookup(&[("OTEL_SPAN_EVENT_COUNT_LIMIT", "few")]);
         let error = Limits::from_env(Env::new(&invalid)).unwrap_err();
         assert_eq!(error.to_string(), "OTEL_SPAN_EVENT_COUNT_LIMIT must be an integer");
@@ -191,19 +336,56 @@ mod tests {
             let find = |key: &str| {
                 span.attributes.iter().find(|pair| pair.key.as_str() == key).unwrap().value.clone()
             };
-            assert_eq!(
-                find("text").as_str().len(),
-                600,
-                "truncated at the boundary of a character"
-            );
+            let characters = |text: &str| text.chars().count();
+            assert_eq!(characters(&find("text").as_str()), 601);
             assert_eq!(find("count"), Value::I64(7));
             let Value::Array(Array::String(list)) = find("list") else { panic!() };
-            assert_eq!((list[0].as_str().len(), list[1].as_str()), (600, "short"));
+            assert_eq!((characters(list[0].as_str()), list[1].as_str()), (601, "short"));
             let text = find(names::content::INPUT_MESSAGES).to_string();
-            assert!(text.len() <= 601, "{}", text.len());
+            assert!(characters(&text) <= 601, "{text}");
+            assert!(characters(&text) > 300, "{text}");
             let json: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!(json[0]["role"], "user");
             assert_eq!(span.events.events[0].attributes[0].value.as_str().len(), 601);
         }
+    }
+    /// <https://github.com/open-telemetry/opentelemetry-dotnet/issues/4156>
+    #[test]
+    fn limits_hold_for_log_records() {
+        let variables = lookup(&[
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "100"),
+            ("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4"),
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "5"),
+            ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "2"),
+        ]);
+        let limits = Limits::from_env(Env::new(&variables)).unwrap();
+        let exporter = InMemoryLogExporter::default();
+        let provider = SdkLoggerProvider::builder()
+            .with_log_processor(LimitedEvents::new(limits.events))
+            .with_simple_exporter(exporter.clone())
+            .build();
+        let logger = provider.logger("test");
+        let mut record = logger.create_log_record();
+        record.set_event_name("event");
+        record.set_body("unlimited body".into());
+        let list = AnyValue::ListAny(Box::new(vec!["äöüßé".into(), 7.into()]));
+        record.add_attributes([("list", list), ("text", "short".into()), ("third", 3.into())]);
+        logger.emit(record);
+        let records = exporter.get_emitted_logs().unwrap();
+        let record = &records[0].record;
+        assert_eq!(record.event_name(), Some("event"));
+        assert_eq!(record.body(), Some(&"unlimited body".into()));
+        let attributes: Vec<_> = record.attributes_iter().cloned().collect();
+        let list = AnyValue::ListAny(Box::new(vec!["äöüß".into(), 7.into()]));
+        assert_eq!(attributes, [("list".into(), list), ("text".into(), "shor".into())]);
+    }
+
+    /// <https://github.com/open-telemetry/opentelemetry-go/issues/6004>
+    #[test]
+    fn lengths_are_counted_in_characters() {
+        assert_eq!(truncated("", &"ä".repeat(100), 150), None);
+        let short = truncated("", &"ä".repeat(200), 150).unwrap();
+        assert_eq!(short.as_str(), "ä".repeat(150));
+        assert_eq!(truncated("", "text", 0).unwrap().as_str(), "");
     }
 }

@@ -1,133 +1,157 @@
-//! Counts the telemetry that is queued and the telemetry that is delivered. The SDK reports success
-//! when a receiver was never reached, and silently drops what does not fit into its queue.
+//! Counts the telemetry that is queued, delivered and lost. The providers of the SDK report success
+//! when a receiver was never reached.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::InstrumentationScope;
-use opentelemetry::logs::Severity;
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::logs::{
-    BatchLogProcessor, LogBatch, LogExporter, LogProcessor, SdkLogRecord,
-};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 
 use crate::error::LostTelemetry;
+use crate::export::Delivery;
 use crate::format;
+use crate::health::{Health, Quiet};
 use crate::otlp::Signal;
 
 /// The counts of one exporter.
 #[derive(Debug)]
 pub(crate) struct Account {
     signal: Signal,
-    receiver: String,
+    health: Arc<Health>,
     queued: AtomicU64,
     delivered: AtomicU64,
-    /// Items whose export failed.
+    /// Queued items that were not delivered.
     failed: AtomicU64,
+    /// Items that were not queued.
+    dropped: AtomicU64,
     failure: Mutex<Option<String>>,
-    /// The network error of the current export, which the exporter does not forward.
-    network_error: Mutex<Option<String>>,
 }
 
 impl Account {
-    fn new(signal: Signal, receiver: String) -> Self {
+    fn new(signal: Signal, health: Arc<Health>) -> Self {
         Self {
             signal,
-            receiver,
+            health,
             queued: AtomicU64::new(0),
             delivered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             failure: Mutex::default(),
-            network_error: Mutex::default(),
         }
     }
 
-    fn count_queued(&self) {
+    pub(crate) fn count_queued(&self) {
         self.queued.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts an export. An export of metrics counts as one item.
-    fn count_export(&self, count: usize, result: Result<(), String>) {
-        let count = u64::try_from(count).unwrap_or(u64::MAX);
-        if self.signal == Signal::Metrics {
-            self.count_queued();
-        }
-        let network_error =
-            self.network_error.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match result {
-            Ok(()) => {
-                self.delivered.fetch_add(count, Ordering::Relaxed);
-            }
-            Err(error) => {
-                self.failed.fetch_add(count, Ordering::Relaxed);
-                self.set_failure(match network_error {
-                    Some(network_error) => format!("{error}: {network_error}"),
-                    None => error,
-                });
-            }
+    /// Counts an item that did not fit into the queue.
+    pub(crate) fn count_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        self.health.failed(self.signal, QUEUE_FULL);
+    }
+
+    /// Counts queued items that were delivered or lost. A loss is not reported on standard error.
+    pub(crate) fn count_delivery(&self, delivery: &Delivery) {
+        self.delivered.fetch_add(delivery.delivered, Ordering::Relaxed);
+        self.failed.fetch_add(delivery.lost, Ordering::Relaxed);
+        if delivery.lost > 0 {
+            self.note_failure(&delivery.reason);
+        } else {
+            self.health.recovered(self.signal);
         }
     }
 
-    /// Records the network error of the current export.
-    pub(crate) fn set_network_error(&self, error: String) {
-        *self.network_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    /// Counts one item that was written immediately.
+    pub(crate) fn count_written(&self, result: Result<(), String>) {
+        self.count_queued();
+        let lost = u64::from(result.is_err());
+        let reason = result.err().unwrap_or_default();
+        self.count_delivery(&Delivery { delivered: 1 - lost, lost, reason });
+        if lost > 0 {
+            self.report_failure();
+        }
     }
 
-    /// Counts items that the receiver rejected although it accepted the export.
-    pub(crate) fn count_rejected(&self, count: u64, reason: &str) {
-        // The complete export is still going to be counted as delivered.
-        self.queued.fetch_add(count, Ordering::Relaxed);
-        self.failed.fetch_add(count, Ordering::Relaxed);
-        self.set_failure(format!("the receiver rejected them: {reason}"));
+    /// Records why an export fails.
+    pub(crate) fn note_failure(&self, reason: &str) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
     }
 
-    fn set_failure(&self, failure: String) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    /// Reports the last failure on standard error, unless that was done before.
+    pub(crate) fn report_failure(&self) {
+        self.health.failed(self.signal, &self.reason());
     }
 
-    fn lost(&self) -> u64 {
-        let queued = self.queued.load(Ordering::Relaxed);
-        queued.saturating_sub(self.delivered.load(Ordering::Relaxed))
+    /// Returns how many of the first `queued` items were lost, in addition to those that were not
+    /// queued.
+    fn lost(&self, queued: u64) -> u64 {
+        let failed = self.failed.load(Ordering::Relaxed);
+        let finished = failed.saturating_add(self.delivered.load(Ordering::Relaxed));
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        failed.saturating_add(dropped).saturating_add(queued.saturating_sub(finished))
     }
 
     /// Returns the last failure, or why no export was attempted.
-    fn reason(&self, in_time: bool) -> String {
+    fn reason(&self) -> String {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let not_exported = self.lost().saturating_sub(self.failed.load(Ordering::Relaxed));
-        match failure {
-            Some(failure) => failure,
-            None if not_exported > 0 && in_time => "the queue was full".to_owned(),
-            None => "the receiver did not accept them in time".to_owned(),
-        }
+        failure.unwrap_or_else(|| match self.dropped.load(Ordering::Relaxed) {
+            0 => "the receiver did not accept them in time".to_owned(),
+            _ => QUEUE_FULL.to_owned(),
+        })
     }
 }
 
+const QUEUE_FULL: &str = "the queue was full";
+
 /// The accounts of all exporters.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Losses(Vec<Arc<Account>>);
+pub(crate) struct Losses {
+    accounts: Vec<Arc<Account>>,
+    quiet: Quiet,
+}
+
+/// The number of items that each exporter had queued at one time.
+pub(crate) struct Queued(Vec<u64>);
 
 impl Losses {
     pub(crate) fn open(&mut self, signal: Signal, receiver: String) -> Arc<Account> {
-        let account = Arc::new(Account::new(signal, receiver));
-        self.0.push(Arc::clone(&account));
+        let existing = self.accounts.iter().find(|account| account.health.receiver() == receiver);
+        let health = match existing {
+            Some(account) => Arc::clone(&account.health),
+            None => Arc::new(Health::new(receiver, self.quiet.clone())),
+        };
+        let account = Arc::new(Account::new(signal, health));
+        self.accounts.push(Arc::clone(&account));
         account
     }
 
-    /// Returns an error if telemetry was lost. `in_time` is true if all exporters have finished.
-    pub(crate) fn check(&self, in_time: bool) -> Result<(), LostTelemetry> {
+    /// Prevents lines on standard error while the caller waits for the result.
+    pub(crate) fn quiet(&self) -> &Quiet {
+        &self.quiet
+    }
+
+    /// Returns how much is queued now.
+    pub(crate) fn queued(&self) -> Queued {
+        Queued(self.accounts.iter().map(|each| each.queued.load(Ordering::Relaxed)).collect())
+    }
+
+    /// Returns an error if telemetry was lost. Items that were queued later are no losses.
+    pub(crate) fn check(&self, queued: &Queued) -> Result<(), LostTelemetry> {
         let mut receivers: Vec<(&str, Counts, String)> = Vec::new();
-        for account in self.0.iter().filter(|account| account.lost() > 0) {
-            let counts = Counts::new(account.signal, account.lost());
-            let receiver = receivers.iter_mut().find(|(name, ..)| *name == account.receiver);
+        for (account, queued) in self.accounts.iter().zip(&queued.0) {
+            let lost = account.lost(*queued);
+            if lost == 0 {
+                continue;
+            }
+            let counts = Counts::new(account.signal, lost);
+            let name = account.health.receiver();
+            let receiver = receivers.iter_mut().find(|(receiver, ..)| *receiver == name);
             match receiver {
                 Some((_, sum, _)) => *sum = sum.plus(counts),
-                None => receivers.push((&account.receiver, counts, account.reason(in_time))),
+                None => receivers.push((name, counts, account.reason())),
             }
         }
         if receivers.is_empty() {
@@ -180,70 +204,7 @@ impl Counts {
     }
 }
 
-/// A batch processor of spans that counts the spans it queues.
-#[derive(Debug)]
-pub(crate) struct CountedSpans {
-    pub(crate) queue: BatchSpanProcessor,
-    pub(crate) account: Arc<Account>,
-}
-
-impl SpanProcessor for CountedSpans {
-    fn on_start(&self, span: &mut Span, context: &opentelemetry::Context) {
-        self.queue.on_start(span, context);
-    }
-
-    fn on_end(&self, span: SpanData) {
-        // The queue skips spans that are not sampled.
-        if span.span_context.is_sampled() {
-            self.account.count_queued();
-        }
-        self.queue.on_end(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.queue.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.queue.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.queue.set_resource(resource);
-    }
-}
-
-/// A batch processor of events that counts the events it queues.
-#[derive(Debug)]
-pub(crate) struct CountedEvents {
-    pub(crate) queue: BatchLogProcessor,
-    pub(crate) account: Arc<Account>,
-}
-
-impl LogProcessor for CountedEvents {
-    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        self.account.count_queued();
-        self.queue.emit(record, scope);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.queue.force_flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.queue.shutdown_with_timeout(timeout)
-    }
-
-    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        self.queue.event_enabled(level, target, name)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.queue.set_resource(resource);
-    }
-}
-
-/// An exporter that counts the items it delivers and records its failures.
+/// An exporter of metrics that counts its exports and records its failures.
 #[derive(Debug)]
 pub(crate) struct CountedExporter<E> {
     exporter: E,
@@ -251,43 +212,20 @@ pub(crate) struct CountedExporter<E> {
 }
 
 impl<E> CountedExporter<E> {
-    pub(crate) fn new(exporter: E, account: &Arc<Account>) -> Self {
-        Self { exporter, account: Arc::clone(account) }
-    }
-
-    fn count(&self, count: usize, result: OTelSdkResult) -> OTelSdkResult {
-        let outcome = match &result {
-            Ok(()) => Ok(()),
-            Err(OTelSdkError::InternalFailure(error)) => Err(error.clone()),
-            Err(error) => Err(error.to_string()),
-        };
-        self.account.count_export(count, outcome);
-        result
-    }
-}
-
-impl<E: SpanExporter> SpanExporter for CountedExporter<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let count = batch.len();
-        self.count(count, self.exporter.export(batch).await)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.exporter.force_flush()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
+    pub(crate) fn new(exporter: E, account: Arc<Account>) -> Self {
+        Self { exporter, account }
     }
 }
 
 impl<E: PushMetricExporter> PushMetricExporter for CountedExporter<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        self.count(1, self.exporter.export(metrics).await)
+        let result = self.exporter.export(metrics).await;
+        self.account.count_written(match &result {
+            Ok(()) => Ok(()),
+            Err(OTelSdkError::InternalFailure(error)) => Err(error.clone()),
+            Err(error) => Err(error.to_string()),
+        });
+        result
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -303,67 +241,61 @@ impl<E: PushMetricExporter> PushMetricExporter for CountedExporter<E> {
     }
 }
 
-impl<E: LogExporter> LogExporter for CountedExporter<E> {
-    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let count = batch.iter().count();
-        self.count(count, self.exporter.export(batch).await)
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        self.exporter.event_enabled(level, target, name)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn delivery(delivered: u64, lost: u64, reason: &str) -> Delivery {
+        Delivery { delivered, lost, reason: reason.to_owned() }
+    }
 
     #[test]
     fn queued_items_that_were_not_delivered_are_lost() {
         let mut losses = Losses::default();
         let spans = losses.open(Signal::Traces, "a:1".to_owned());
         let events = losses.open(Signal::Logs, "b:2".to_owned());
-        assert_eq!(losses.check(true), Ok(()));
+        let check = || losses.check(&losses.queued());
+        assert_eq!(check(), Ok(()));
         for _ in 0..5 {
             spans.count_queued();
         }
-        spans.count_export(2, Ok(()));
-        let error = losses.check(true).unwrap_err().to_string();
+        spans.count_delivery(&delivery(2, 0, ""));
+        let error = check().unwrap_err().to_string();
         assert_eq!(
             error,
-            "telemetry was lost: 3 spans could not be sent to a:1: the queue was full"
+            "telemetry was lost: 3 spans could not be sent to a:1: the receiver did not accept \
+             them in time"
         );
-        assert!(losses.check(false).unwrap_err().to_string().ends_with("in time"));
-        spans.count_export(3, Err("status 401".to_owned()));
+        spans.count_dropped();
+        assert!(
+            check()
+                .unwrap_err()
+                .to_string()
+                .ends_with("4 spans could not be sent to a:1: the queue was full")
+        );
+        spans.count_delivery(&delivery(0, 3, "status 401"));
         events.count_queued();
-        events.count_export(1, Ok(()));
-        events.count_rejected(1, "too old");
-        let lost = losses.check(true).unwrap_err();
-        assert_eq!((lost.spans, lost.events, lost.metric_exports), (3, 1, 0));
+        events.count_delivery(&delivery(0, 1, "the receiver rejected them: too old"));
+        let lost = check().unwrap_err();
+        assert_eq!((lost.spans, lost.events, lost.metric_exports), (4, 1, 0));
         assert_eq!(
             lost.reason,
-            "3 spans could not be sent to a:1: status 401; \
+            "4 spans could not be sent to a:1: status 401; \
              1 event could not be sent to b:2: the receiver rejected them: too old"
         );
     }
 
     #[test]
-    fn an_export_of_metrics_counts_as_one_item() {
+    fn items_that_are_queued_during_a_flush_are_not_lost() {
         let mut losses = Losses::default();
-        let metrics = losses.open(Signal::Metrics, "a:1".to_owned());
-        metrics.count_export(1, Ok(()));
-        assert_eq!(losses.check(true), Ok(()));
-        metrics.count_export(1, Err("status 500".to_owned()));
-        let error = losses.check(true).unwrap_err().to_string();
-        assert!(error.contains("1 metric export could not be sent"), "{error}");
+        let spans = losses.open(Signal::Traces, "a:1".to_owned());
+        spans.count_queued();
+        let queued = losses.queued();
+        spans.count_queued();
+        spans.count_queued();
+        spans.count_delivery(&delivery(1, 0, ""));
+        assert_eq!(losses.check(&queued), Ok(()));
+        assert_eq!(losses.check(&losses.queued()).unwrap_err().spans, 2);
     }
 
     #[test]

@@ -20,6 +20,12 @@ pub(crate) fn resource(
 ) -> Result<Resource, SetupError> {
     let setting = "OTEL_RESOURCE_ATTRIBUTES";
     let from_env = match env.text(setting) {
+        Some(list) if has_invalid_escape(&list) => {
+            return Err(SetupError::InvalidValue {
+                setting: setting.to_owned(),
+                expected: "`name=value` pairs in which `%` is followed by two hexadecimal digits",
+            });
+        }
         Some(list) => env::parse_pairs(setting, &list)?,
         None => Vec::new(),
     };
@@ -33,6 +39,14 @@ pub(crate) fn resource(
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes(all)
         .build())
+}
+
+/// Returns true if a `%` does not begin an escape. In headers, such a `%` is a literal one.
+fn has_invalid_escape(list: &str) -> bool {
+    list.split('%').skip(1).any(|rest| {
+        let digits = rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count();
+        digits < 2
+    })
 }
 
 /// Returns the name that the specification defines for a service without a name.
@@ -69,6 +83,16 @@ mod tests {
             (get(&resource, "service.name"), get(&resource, "team")),
             ("c".into(), "code".into())
         );
+    }
+
+    /// <https://github.com/open-telemetry/opentelemetry-specification/issues/4847>
+    #[test]
+    fn invalid_escapes_are_errors() {
+        for list in ["d=%zz", "d=1%", "d=%4", "a=b,d=%%41"] {
+            let variables = [("OTEL_RESOURCE_ATTRIBUTES", list)];
+            let error = super::resource(None, &[], Env::new(&lookup(&variables))).unwrap_err();
+            assert!(error.to_string().starts_with("OTEL_RESOURCE_ATTRIBUTES must be"), "{error}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 /// Returns the sampler selected by the environment. Default: `parentbased_always_on`.
 pub(crate) fn sampler(env: Env<'_>) -> Result<Sampler, SetupError> {
     let parent_based = |sampler| Sampler::ParentBased(Box::new(sampler));
-    let Some(name) = env.text(SAMPLER) else { return Ok(parent_based(Sampler::AlwaysOn)) };
+    let Some(name) = env.name(SAMPLER) else { return Ok(parent_based(Sampler::AlwaysOn)) };
     Ok(match name.as_str() {
         "always_on" => Sampler::AlwaysOn,
         "always_off" => Sampler::AlwaysOff,
@@ -55,6 +55,7 @@ mod tests {
         };
         assert_eq!(selected("", "").unwrap(), "ParentBased(AlwaysOn)");
         assert_eq!(selected("always_off", "").unwrap(), "AlwaysOff");
+        assert_eq!(selected("ALWAYS_ON", "").unwrap(), "AlwaysOn");
         assert_eq!(selected("traceidratio", "0.25").unwrap(), "TraceIdRatioBased(0.25)");
         let based = selected("parentbased_traceidratio", "").unwrap();
         assert_eq!(based, "ParentBased(TraceIdRatioBased(1.0))");

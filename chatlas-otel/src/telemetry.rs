@@ -13,7 +13,9 @@ use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, ShouldSample, SpanExporter, SpanProcessor};
 
-use crate::env::Env;
+use crate::auto;
+use crate::compatibility::Compatibility;
+use crate::env::{self, Env};
 use crate::error::SetupError;
 use crate::guard::Guard;
 use crate::otlp::Otlp;
@@ -107,6 +109,28 @@ impl Telemetry {
         self
     }
 
+    /// Serves a page with the traces of the running program, as [`live`](crate::live()) does.
+    ///
+    /// `address` is a loopback address with a port: `127.0.0.1:4400`, `[::1]:4400` or
+    /// `localhost:4400`. Port 0 selects a free port; [`Guard::live_url`] returns the URL.
+    /// [`install`](Self::install) returns an error for the address of another interface, and if the
+    /// port is in use.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), chatlas::otel::SetupError> {
+    /// use chatlas::otel::Telemetry;
+    ///
+    /// let telemetry = Telemetry::new().with_env().with_live("127.0.0.1:0").install()?;
+    /// println!("{}", telemetry.live_url().unwrap_or_default());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "live")]
+    pub fn with_live(mut self, address: impl Into<String>) -> Self {
+        self.settings.live = Some(address.into());
+        self
+    }
+
     /// Sets the writer of waterfalls and JSON lines. Default: standard output.
     ///
     /// Waterfalls are written without colour, and write errors are ignored.
@@ -176,10 +200,20 @@ impl Telemetry {
         self
     }
 
-    /// Sets the maximum number of bytes of a string in a span. Default:
+    /// Sets the maximum number of characters of a string in a span. Default:
     /// `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`. Truncated content remains valid JSON.
-    pub fn with_value_length_limit(mut self, bytes: usize) -> Self {
-        self.settings.value_length_limit = Some(bytes);
+    pub fn with_value_length_limit(mut self, characters: usize) -> Self {
+        self.settings.value_length_limit = Some(characters);
+        self
+    }
+
+    /// Adds attributes to the spans that are sent to OTLP receivers, so that the user interface of a
+    /// backend shows previews of the content. Default: the variable `CHATLAS_OTEL_COMPATIBILITY`, a
+    /// list of `openinference` and `langfuse`.
+    ///
+    /// Content is added only if it is captured. The spans grow by the size of the previews.
+    pub fn with_compatibility(mut self, compatibility: Compatibility) -> Self {
+        self.settings.compatibility.get_or_insert_default().push(compatibility);
         self
     }
 
@@ -231,9 +265,10 @@ impl Telemetry {
     /// Returns an error if a setting is invalid, or if telemetry is already set up.
     pub fn install(self) -> Result<Guard, SetupError> {
         // Checked before any file is opened, which the installed telemetry may be writing.
-        if Guard::is_installed() {
+        if Guard::is_installed() && !auto::shut_down() {
             return Err(SetupError::AlreadyInstalled);
         }
+        env::check_unicode(std::env::vars_os())?;
         let lookup = |name: &str| std::env::var(name).ok();
         let env = Env::new(&lookup);
         let capture = self.settings.capture;

@@ -85,6 +85,68 @@ fn the_longest_timeout_does_not_overflow() {
     assert!(error.to_string().contains("could not be sent"), "{error}");
 }
 
+/// The threads that export belong to the parent.
+#[test]
+fn guard_does_nothing_in_a_forked_process() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut guard = build_otlp(&silent.local_addr().unwrap().to_string());
+    end_span(&guard, "of the parent");
+    guard.set_process(0);
+    let start = Instant::now();
+    assert_eq!(guard.flush(), Ok(()));
+    assert_eq!(guard.shutdown(), Ok(()));
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+/// <https://github.com/open-telemetry/opentelemetry-python/issues/1860>
+#[test]
+fn export_of_a_batch_ends_after_its_timeout() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let pairs = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_BSP_EXPORT_TIMEOUT", "300")];
+    let guard = Telemetry::new().with_env().build(Env::new(&lookup(&pairs))).unwrap();
+    end_span(&guard, "work");
+    let start = Instant::now();
+    let lost = guard.shutdown().unwrap_err();
+    assert!(lost.reason.ends_with("the receiver did not answer in time"), "{lost}");
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+/// <https://github.com/open-telemetry/opentelemetry-rust/issues/3433>
+#[test]
+fn histograms_have_the_buckets_that_the_environment_selects() {
+    use opentelemetry::metrics::MeterProvider as _;
+
+    let path = std::env::temp_dir().join(format!("chatlas-buckets-{}.jsonl", std::process::id()));
+    for (value, expected) in [
+        ("base2_exponential_bucket_histogram", "\"exponentialHistogram\""),
+        ("explicit_bucket_histogram", "\"explicitBounds\":[1.0,2.0]"),
+    ] {
+        let pairs = [("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", value)];
+        let telemetry = Telemetry::new().with_env().with_file(&path);
+        let guard = telemetry.build(Env::new(&lookup(&pairs))).unwrap();
+        let meter = guard.meter_provider().unwrap().meter("test");
+        let histogram = meter.f64_histogram("duration").with_boundaries(vec![1.0, 2.0]).build();
+        histogram.record(1.5, &[]);
+        assert_eq!(guard.shutdown(), Ok(()));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(expected), "{text}");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
+fn configuration_files_are_refused() {
+    let variables = [("OTEL_CONFIG_FILE", "/etc/otel.yaml")];
+    let error = Telemetry::new().with_env().build(Env::new(&lookup(&variables))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "OTEL_CONFIG_FILE must be unset: configuration files are not supported"
+    );
+    let console = Telemetry::new().with_console().with_writer(std::io::sink());
+    assert!(console.build(Env::new(&lookup(&variables))).is_ok());
+}
+
 #[test]
 fn shutdown_reports_spans_that_could_not_be_sent() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

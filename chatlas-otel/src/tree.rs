@@ -27,6 +27,8 @@ pub(crate) struct Row<'a> {
     pub(crate) longest: Duration,
     pub(crate) tokens: Tokens,
     pub(crate) cost: Option<f64>,
+    /// The number of model calls whose cost is unknown.
+    pub(crate) without_cost: usize,
 }
 
 impl<'a> Row<'a> {
@@ -42,6 +44,7 @@ impl<'a> Row<'a> {
             longest: durations.max().unwrap_or_default(),
             tokens: spans.iter().fold(Tokens::default(), |sum, span| sum.plus(span.tokens)),
             cost: spans.iter().filter_map(|span| span.cost).reduce(|a, b| a + b),
+            without_cost: spans.iter().filter(|span| span.has_unknown_cost()).count(),
         }
     }
 }
@@ -100,7 +103,7 @@ fn children_by_parent(spans: &[Facts]) -> Children<'_> {
 }
 
 /// Returns a number for each span. Spans with the same number are similar: they and their
-/// descendants have the same names and errors.
+/// descendants have the same names and results.
 fn shapes(children: &Children<'_>) -> HashMap<SpanId, usize> {
     // Breadth first, to be visited in reverse: children before parents.
     let mut order: Vec<&Facts> = children.get(&None).cloned().unwrap_or_default();
@@ -110,12 +113,12 @@ fn shapes(children: &Children<'_>) -> HashMap<SpanId, usize> {
         next += 1;
     }
     let mut shapes = HashMap::new();
-    let mut numbers: HashMap<(&str, Option<&str>, Vec<usize>), usize> = HashMap::new();
+    let mut numbers = HashMap::new();
     for span in order.into_iter().rev() {
         let below = children.get(&Some(span.id)).into_iter().flatten();
-        let below = below.filter_map(|child| shapes.get(&child.id).copied()).collect();
+        let below: Vec<usize> = below.filter_map(|child| shapes.get(&child.id).copied()).collect();
         let unused = numbers.len();
-        let shape = (span.name.as_str(), span.error.as_deref(), below);
+        let shape = (span.name.as_str(), span.error.as_deref(), span.cancelled, below);
         shapes.insert(span.id, *numbers.entry(shape).or_insert(unused));
     }
     shapes

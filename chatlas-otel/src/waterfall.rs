@@ -1,11 +1,14 @@
 //! Draws a trace as text: a tree of spans with their bars on one time axis, durations, tokens, costs
 //! and errors.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use opentelemetry::trace::SpanId;
+
 use crate::env::Env;
-use crate::facts::{Facts, Tokens};
+use crate::facts::{Facts, Kind, Tokens};
 use crate::format::{self, fit, money, printable, wrap};
 use crate::messages::Message;
 use crate::output::Output;
@@ -48,11 +51,27 @@ impl Style {
         Self { prices, ..self }
     }
 
+    /// Returns a cost as text, or `None` if there is none. States how many calls it lacks if
+    /// `counted`.
+    fn cost(&self, cost: Option<f64>, without: usize, counted: bool) -> Option<String> {
+        if self.prices.is_empty() || cost.is_none() && without == 0 {
+            return None;
+        }
+        let sum =
+            cost.map_or_else(|| UNKNOWN.to_owned(), |cost| money(cost, self.prices.currency()));
+        if without == 0 || !counted {
+            return Some(sum);
+        }
+        Some(format!("{sum} without {} of unknown price", format::count(without, "call")))
+    }
+
     fn paint(&self, colour: &str, text: &str) -> String {
         if self.colour { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
+/// What is shown for an unknown value.
+const UNKNOWN: &str = "—";
 const RED: &str = "31";
 const DIM: &str = "2";
 const BOLD: &str = "1";
@@ -131,22 +150,36 @@ fn header(
         (Some(root), None) => duration(root),
         _ => total,
     };
-    let errors = spans.iter().filter(|span| span.error.is_some()).count();
+    let errors = count_causes(spans, |span| span.error.is_some());
+    let cancelled = count_causes(spans, |span| span.cancelled);
     let tokens = spans.iter().fold(Tokens::default(), |sum, span| sum.plus(span.tokens));
     let cost = spans.iter().filter_map(|span| span.cost).reduce(|a, b| a + b);
+    let without_cost = spans.iter().filter(|span| span.has_unknown_cost()).count();
     let short: String = trace.chars().take(8).collect();
     let facts = [
         Some(style.paint(BOLD, &format!("trace {short}"))),
         Some(format::duration(duration)),
         Some(format::count(spans.len(), "span")),
         tokens.label(),
-        cost.map(|cost| money(cost, style.prices.currency())),
+        style.cost(cost, without_cost, true),
+        (cancelled > 0).then(|| format!("{cancelled} cancelled")),
         (errors > 0).then(|| style.paint(RED, &format::count(errors, "error"))),
         rows.iter()
             .any(|row| first_chunk(row).is_some())
             .then(|| style.paint(DIM, &format!("{FIRST_CHUNK} first chunk"))),
     ];
     format!("{}\n", facts.into_iter().flatten().collect::<Vec<_>>().join(" · "))
+}
+
+/// Returns how many spans have a property that is not a consequence of the same property of a child.
+/// The failure of a model call fails the agent, too. That of a tool does not.
+fn count_causes(spans: &[Facts], has: impl Fn(&Facts) -> bool) -> usize {
+    let effects: HashSet<SpanId> = spans
+        .iter()
+        .filter(|span| has(span) && span.kind != Kind::ToolCall)
+        .map(|span| span.parent)
+        .collect();
+    spans.iter().filter(|span| has(span) && !effects.contains(&span.id)).count()
 }
 
 fn note(row: &Row<'_>, style: &Style) -> String {
@@ -156,8 +189,11 @@ fn note(row: &Row<'_>, style: &Style) -> String {
         format!("⌀ {mean}, longest {}", format::duration(row.longest))
     });
     let error = row.first.error.as_ref().map(|kind| format!("✗ {}", printable(kind)));
-    let cost = row.cost.map(|cost| money(cost, style.prices.currency()));
-    [row.tokens.label(), cost, each, error].into_iter().flatten().collect::<Vec<_>>().join("  ")
+    let cancelled = row.first.cancelled.then(|| "⊘ cancelled".to_owned());
+    let is_call = row.first.kind == Kind::ModelCall;
+    let tokens = row.tokens.label().or_else(|| is_call.then(|| UNKNOWN.to_owned()));
+    let cost = style.cost(row.cost, row.without_cost, row.count > 1);
+    [tokens, cost, each, cancelled, error].into_iter().flatten().collect::<Vec<_>>().join("  ")
 }
 
 /// Cells filled from the left, by eighths.
@@ -231,7 +267,7 @@ const MAX_MESSAGE_WIDTH: usize = 100;
 
 /// Writes a message: the role, then the text with its lines aligned.
 fn write_message(out: &mut String, message: &Message, style: &Style) {
-    let role = format!("{:>9}  ", message.role);
+    let role = format!("{:>9}  ", printable(&message.role));
     let width = style.width.min(MAX_MESSAGE_WIDTH).saturating_sub(role.chars().count()).max(20);
     let mut first = true;
     for line in message.text.lines().flat_map(|line| wrap(&printable(line), width)) {
@@ -246,11 +282,10 @@ fn write_message(out: &mut String, message: &Message, style: &Style) {
 #[cfg(test)]
 mod tests {
     use opentelemetry::KeyValue;
-    use opentelemetry::trace::{Span as _, SpanId, Status, Tracer as _, TracerProvider as _};
+    use opentelemetry::trace::{Span as _, Status, Tracer as _, TracerProvider as _};
     use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracer, SdkTracerProvider, SpanData};
 
     use crate::env::tests::lookup;
-    use crate::facts::Kind;
     use crate::output::tests::SharedWriter;
     use crate::prices::Price;
 
@@ -271,6 +306,7 @@ mod tests {
             tool: None,
             error: None,
             cost: None,
+            cancelled: false,
         }
     }
 
@@ -284,7 +320,7 @@ mod tests {
 
     fn guide() -> Vec<Facts> {
         let with = |mut span: Facts, (input, output)| {
-            span.tokens = Tokens { input: Some(input), output: Some(output), cached: None };
+            span.tokens = Tokens { input: Some(input), output: Some(output), ..Tokens::default() };
             span
         };
         vec![
@@ -362,6 +398,54 @@ invoke_agent                  ████████████████�
         let drawn = draw("t", &facts, &[], &style);
         assert!(drawn.starts_with("trace t · ") && drawn.contains(" · $0.000340\n"), "{drawn}");
         assert!(drawn.contains("76 in → 15 out  $0.000340\n"), "{drawn}");
+    }
+
+    #[test]
+    fn partial_and_unknown_costs_are_marked() {
+        let prices = Prices::new("$").with_price("gpt-4o", Price::new(2.5, 10.0));
+        let style = plain(120).with_prices(prices);
+        let call = |id: u64, cost| Facts {
+            kind: Kind::ModelCall,
+            tokens: Tokens { input: Some(76), output: Some(15), ..Tokens::default() },
+            cost,
+            ..span(id, 0, if cost.is_some() { "chat gpt-4o" } else { "chat other" }, 0, 10)
+        };
+        let drawn = draw("t", &[call(1, Some(0.00034)), call(2, None)], &[], &style);
+        let header = drawn.lines().next().unwrap();
+        assert!(header.ends_with(" · $0.000340 without 1 call of unknown price"), "{drawn}");
+        let rows: Vec<_> = drawn.lines().skip(1).collect();
+        assert!(rows[0].ends_with("76 in → 15 out  $0.000340"), "{drawn}");
+        assert!(rows[1].ends_with("76 in → 15 out  —"), "{drawn}");
+        let unknown = draw("t", &[call(1, None)], &[], &style);
+        assert!(unknown.contains(" · — without 1 call of unknown price\n"), "{unknown}");
+        assert!(!draw("t", &[call(1, None)], &[], &plain(120)).contains('—'), "without prices");
+    }
+
+    #[test]
+    fn cancelled_and_failed_calls_are_marked_and_counted_once() {
+        let mut spans = [
+            span(1, 0, "invoke_agent", 0, 10),
+            span(2, 1, "chat gpt-4o", 0, 10),
+            span(3, 0, "invoke_agent", 10, 20),
+            span(4, 3, "chat gpt-4o", 10, 20),
+            span(5, 3, "execute_tool look_up", 10, 12),
+        ];
+        for span in &mut spans[..2] {
+            span.cancelled = true;
+        }
+        for span in &mut spans[2..] {
+            span.error = Some("timeout".to_owned());
+        }
+        for index in [1, 3] {
+            spans[index].kind = Kind::ModelCall;
+        }
+        spans[4].kind = Kind::ToolCall;
+        let drawn = draw("t", &spans, &[], &plain(120));
+        let header = drawn.lines().next().unwrap();
+        assert!(header.ends_with(" · 1 cancelled · 2 errors"), "{drawn}");
+        let row = drawn.lines().nth(2).unwrap();
+        assert!(row.ends_with("—  ⊘ cancelled"), "tokens are unknown: {drawn}");
+        assert_eq!(drawn.matches("⊘ cancelled").count(), 2);
     }
 
     #[test]

@@ -433,6 +433,13 @@ impl Provider for Fallback {
             reply => reply,
         }
     }
+
+    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
+        match self.0.chat_stream(request.clone()).await {
+            Err(_) => self.1.chat_stream(request).await,
+            reply => reply,
+        }
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,10 @@ impl Provider for Switchable {
         self.1.chat(request).await
     }
 
+    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
+        self.1.chat_stream(request).await
+    }
+
     fn for_model(&self, model: &str) -> Result<Arc<dyn Provider>, ProviderError> {
         Ok(Arc::new(Self(self.0.clone().with_model(model), self.1.clone())))
     }

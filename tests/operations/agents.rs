@@ -1,12 +1,14 @@
 //! `#[agent]`, `#[workflow]` and `#[plan]`: their spans and metrics.
 
+#![allow(clippy::float_cmp)] // the metrics are counts
+
 use chatlas::prelude::*;
 use chatlas::testing::{Answer, Recorder, Script};
 use chatlas::{agent, plan, workflow};
 use opentelemetry::trace::SpanKind;
 use serde_json::json;
 
-/// Asks a model once.
+/// Sends one request to a model.
 pub(super) async fn ask(model: &impl Provider, prompt: &str) -> Result<String, ProviderError> {
     Ok(model.chat(ChatRequest::new([Turn::user(prompt)])).await?.text())
 }
@@ -85,7 +87,7 @@ async fn failed_agent_has_the_error_type_of_the_call_and_counts_it() {
 async fn dropped_agent_ends_its_spans_and_is_marked_as_cancelled() {
     let trace = Recorder::new();
     let model =
-        Script::new().then(Answer::says("late").with_delay(std::time::Duration::from_secs(60)));
+        Script::new().then(Answer::says("late").with_delay(std::time::Duration::from_mins(1)));
     let call = research(&model, "gates", None, 1);
     assert!(tokio::time::timeout(std::time::Duration::from_millis(20), call).await.is_err());
     trace.assert_sound();

@@ -1,5 +1,8 @@
 //! Which agent a model call or a tool call counts for.
 
+#![allow(clippy::float_cmp)] // the metrics are counts
+#![allow(clippy::unused_async)] // some tools have nothing to await
+
 use chatlas::agent;
 use chatlas::prelude::*;
 use chatlas::testing::{Answer, Recorder, Script};

@@ -32,9 +32,9 @@ impl Desk {
 }
 
 #[agent]
-async fn generic<T: Display + Sync, const N: usize>(values: [T; N]) -> String
+async fn generic<T, const N: usize>(values: [T; N]) -> String
 where
-    T: Send,
+    T: Display + Send + Sync,
 {
     values.iter().map(ToString::to_string).collect()
 }

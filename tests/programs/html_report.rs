@@ -1,8 +1,6 @@
-//! The HTML report in headless Chromium, if it is installed. If `CHATLAS_SCREENSHOTS` names a
-//! directory, screenshots are written to it.
+//! The HTML report in headless Chromium, if it is installed.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use chatlas::otel::sdk::trace::SdkTracerProvider;
@@ -12,58 +10,16 @@ use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tr
 use opentelemetry::{Context, KeyValue};
 use serde_json::json;
 
-/// Returns the browser, or `None` where none is installed. Panics if `CI=true`.
-fn chromium() -> Option<&'static str> {
-    let there =
-        |name: &&str| Command::new(name).arg("--version").stdout(Stdio::null()).status().is_ok();
-    let found = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(there);
-    if found.is_none() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "install Chromium");
-        eprintln!("skipped: Chromium is not installed");
-    }
-    found
-}
-
-fn browse(page: &str, more: &[&str]) -> String {
-    let browser = chromium().expect("checked before");
-    let profile = scratch(&format!("profile-{:?}", std::thread::current().id()));
-    let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--hide-scrollbars", "--virtual-time-budget=20000"])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .args(more)
-        .arg(page)
-        .output()
-        .expect("Chromium runs");
-    let _ = std::fs::remove_dir_all(profile);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("a page is text")
-}
-
-fn dom(page: &Path, more: &str) -> String {
-    browse(&format!("file://{}{more}", page.display()), &["--dump-dom"])
-}
-
-fn picture(page: &Path, more: &str, name: &str) {
-    let Ok(directory) = std::env::var("CHATLAS_SCREENSHOTS") else { return };
-    let file = Path::new(&directory).join(name);
-    let page = format!("file://{}{more}", page.display());
-    browse(&page, &[&format!("--screenshot={}", file.display()), "--window-size=1440,900"]);
-}
-
-fn scratch(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
-}
+use crate::support::browser::{browse, chromium, dom, picture, scratch};
 
 /// Creates traces with given times.
-struct TraceBuilder {
-    provider: SdkTracerProvider,
-    now: SystemTime,
+pub(crate) struct TraceBuilder {
+    pub(crate) provider: SdkTracerProvider,
+    pub(crate) now: SystemTime,
 }
 
 impl TraceBuilder {
-    fn span(
+    pub(crate) fn span(
         &self,
         parent: &Context,
         name: String,
@@ -89,7 +45,13 @@ impl TraceBuilder {
     }
 
     /// Creates the trace of an assistant: a model call, tool calls, a second model call.
-    fn assistant(&self, begin: u64, prompt: &str, tools: u64, error: Option<&'static str>) {
+    pub(crate) fn assistant(
+        &self,
+        begin: u64,
+        prompt: &str,
+        tools: u64,
+        error: Option<&'static str>,
+    ) {
         let tracer = self.provider.tracer("test");
         let at = |millis| self.now + Duration::from_millis(begin + millis);
         let mut root = tracer
@@ -172,9 +134,9 @@ impl TraceBuilder {
 }
 
 /// Reports are created one after the other, because the SDK is global.
-static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+pub(crate) static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-fn report(name: &str, make: impl FnOnce(&TraceBuilder)) -> PathBuf {
+pub(crate) fn report(name: &str, make: impl FnOnce(&TraceBuilder)) -> PathBuf {
     let file = scratch(name).with_extension("html");
     let prices =
         Prices::new("$").with_price("gpt-4o", Price::new(2.5, 10.0).with_cached_input(1.25));

@@ -3,6 +3,7 @@
 
 #[path = "../support"]
 mod support {
+    pub mod browser;
     pub mod otlp;
     pub mod programs;
 }
@@ -12,4 +13,7 @@ mod backends;
 mod docs;
 mod five_questions;
 mod html_report;
+mod live_page;
+mod report_page;
+mod report_views;
 mod travel_assistant;

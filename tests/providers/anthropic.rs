@@ -98,13 +98,20 @@ async fn valid_stream_is_a_reply() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stream_without_its_last_event_is_truncated() {
-    for body in [begin(), begin() + &finish("end_turn")] {
-        let error = failed_stream(Answer::events(body)).await;
-        assert_eq!(error.kind(), Kind::TruncatedStream);
-    }
+async fn stream_without_a_stop_reason_is_truncated() {
+    let error = failed_stream(Answer::events(begin())).await;
+    assert_eq!(error.kind(), Kind::TruncatedStream);
     let error = failed_stream(Answer::events(begin()).truncated()).await;
     assert_eq!(error.kind(), Kind::TruncatedStream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_with_a_stop_reason_needs_no_last_event() {
+    for body in [begin() + &finish("end_turn"), begin() + &finish("end_turn") + &stop()] {
+        let server = Server::start(vec![Answer::events(body)]);
+        let (text, reply) = read_stream(&mut Chat::new(model(&server))).await;
+        assert_eq!((text.as_str(), reply.expect("a reply").text().as_str()), ("Hello", "Hello"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,10 +10,16 @@ mod support {
     pub mod timeout;
 }
 
+mod call_pieces;
 mod calls;
 mod counts;
 mod cut_calls;
 mod errors;
+mod histories;
 mod requests;
+#[path = "../../chatlas-providers/tests/wire/histories/rules.rs"]
+mod rules;
 mod runtime;
+mod secrets;
 mod streams;
+mod vendor_streams;

@@ -196,6 +196,20 @@ fn normalize(value: &mut Value) {
             if map.contains_key("schema") && map.get("description") == Some(&json!("")) {
                 map.remove("description");
             }
+            // Texts are sent as a string, which is the same message.
+            if map.contains_key("role")
+                && let Some(Value::Array(parts)) = map.get("content")
+                && parts.iter().all(|part| part["type"] == "text")
+            {
+                let texts: Vec<&str> =
+                    parts.iter().filter_map(|part| part["text"].as_str()).collect();
+                let separator = if map["role"] == "assistant" { "" } else { "\n" };
+                let text = texts.join(separator);
+                map.insert("content".to_owned(), text.into());
+            }
+            if map.contains_key("tool_calls") && map.get("content") == Some(&Value::Null) {
+                map.remove("content");
+            }
             map.values_mut().for_each(normalize);
         }
         Value::Array(list) => list.iter_mut().for_each(normalize),

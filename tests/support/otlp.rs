@@ -95,7 +95,16 @@ impl Receiver {
 
     /// Starts a receiver that sends this response to every request.
     pub fn answering(status: &'static str, kind: &'static str, body: &'static str) -> Self {
-        Self::with(move |stream, kept| serve(stream, kept, status, kind, body))
+        Self::with(move |stream, kept| serve(stream, kept, |_| (status, kind, body)))
+    }
+
+    /// Starts a receiver that decides the status of each request. It keeps the accepted requests.
+    pub fn deciding(
+        decide: impl Fn(&Received) -> &'static str + Clone + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(move |stream, kept| {
+            serve(stream, kept, |received| (decide(received), "application/x-protobuf", ""))
+        })
     }
 
     /// Starts a receiver with TLS that accepts every request.
@@ -103,14 +112,27 @@ impl Receiver {
         Self::with(move |stream, kept| {
             let connection = rustls::ServerConnection::new(Arc::clone(&config));
             let stream = rustls::StreamOwned::new(connection.expect("a configuration"), stream);
-            serve(stream, kept, "200 OK", "application/x-protobuf", "")
+            serve(stream, kept, |_| ("200 OK", "application/x-protobuf", ""))
         })
     }
 
     fn with(
         work: impl Fn(TcpStream, &Kept) -> std::io::Result<()> + Clone + Send + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        Self::on(TcpListener::bind(("127.0.0.1", 0)).expect("a free port"), work)
+    }
+
+    /// Starts a receiver on this listener that accepts every request.
+    pub fn listening(listener: TcpListener) -> Self {
+        Self::on(listener, |stream, kept| {
+            serve(stream, kept, |_| ("200 OK", "application/x-protobuf", ""))
+        })
+    }
+
+    fn on(
+        listener: TcpListener,
+        work: impl Fn(TcpStream, &Kept) -> std::io::Result<()> + Clone + Send + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("an address").to_string();
         let kept = Arc::new(Kept::default());
         let shared = Arc::clone(&kept);
@@ -162,9 +184,7 @@ fn paths(received: &[Received]) -> Vec<&str> {
 fn serve<S: Read + Write>(
     stream: S,
     kept: &Kept,
-    status: &str,
-    kind: &str,
-    body: &str,
+    answer: impl Fn(&Received) -> (&'static str, &'static str, &'static str),
 ) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
@@ -195,8 +215,11 @@ fn serve<S: Read + Write>(
         let json = find("content-type").is_some_and(|kind| kind.starts_with("application/json"));
         let payload = payload(&path, &sent, json);
         let received = Received { path, headers, bytes, payload };
-        kept.received.lock().expect("the lock is not poisoned").push(received);
-        kept.more.notify_all();
+        let (status, kind, body) = answer(&received);
+        if status.starts_with('2') {
+            kept.received.lock().expect("the lock is not poisoned").push(received);
+            kept.more.notify_all();
+        }
         let length = body.len();
         let head = format!(
             "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"

@@ -139,6 +139,13 @@ fn normalize(value: &mut Value) {
             {
                 *arguments = parsed;
             }
+            // A text of the model is sent in the simple form, which is the same message.
+            if map.get("type") == Some(&"message".into())
+                && let Some(text) = map["content"][0]["text"].as_str().map(str::to_owned)
+            {
+                map.retain(|key, _| key == "role" || key == "phase");
+                map.insert("content".to_owned(), text.into());
+            }
             map.values_mut().for_each(normalize);
         }
         Value::Array(list) => list.iter_mut().for_each(normalize),

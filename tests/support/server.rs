@@ -17,14 +17,26 @@ pub struct Answer {
     ends: bool,
     /// Whether the connection stays open after the last piece, without sending more.
     stall: bool,
+    /// Bytes that are sent again and again after the last piece.
+    heartbeat: Option<&'static str>,
     /// The delay before the response.
     wait: Duration,
 }
 
 impl Answer {
     pub fn new(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Self {
-        let head = format!("HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\n");
-        Self { head, pieces: vec![body.into()], ends: true, stall: false, wait: Duration::ZERO }
+        let head = match kind {
+            "" => format!("HTTP/1.1 {status} Status\r\n"),
+            kind => format!("HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\n"),
+        };
+        Self {
+            head,
+            pieces: vec![body.into()],
+            ends: true,
+            stall: false,
+            heartbeat: None,
+            wait: Duration::ZERO,
+        }
     }
 
     pub fn json(status: u16, body: &serde_json::Value) -> Self {
@@ -78,6 +90,12 @@ impl Answer {
         self
     }
 
+    /// Sends this text every 100 ms after the last piece, for ten seconds.
+    pub fn beating(mut self, text: &'static str) -> Self {
+        (self.ends, self.heartbeat) = (false, Some(text));
+        self
+    }
+
     fn write(&self, connection: &mut TcpStream) -> std::io::Result<()> {
         std::thread::sleep(self.wait);
         if self.head.is_empty() {
@@ -100,6 +118,10 @@ impl Answer {
         }
         connection.write_all(&bytes)?;
         connection.flush()?;
+        for text in self.heartbeat.iter().cycle().take(100) {
+            std::thread::sleep(Duration::from_millis(100));
+            connection.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())?;
+        }
         if self.stall {
             std::thread::sleep(Duration::from_secs(30));
         }

@@ -21,6 +21,12 @@ pub async fn read_stream(chat: &mut Chat) -> (String, Result<Reply, ProviderErro
     }
 }
 
+/// Returns the body of a stream with these events.
+pub fn events(events: &[serde_json::Value]) -> String {
+    let events: Vec<String> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    events.concat()
+}
+
 /// Returns the provider's error in `error`.
 pub fn provider_error(error: ChatError) -> ProviderError {
     match error {

@@ -21,3 +21,4 @@ mod metrics;
 mod recorder;
 mod spans;
 mod weaknesses;
+mod wrappers;

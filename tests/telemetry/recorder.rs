@@ -15,8 +15,10 @@ use chatlas::{
     ProviderInfo,
 };
 use opentelemetry::logs::Severity;
-use opentelemetry::trace::{FutureExt as _, Span as _, SpanKind, Status, Tracer as _};
-use opentelemetry::{KeyValue, global};
+use opentelemetry::trace::{
+    FutureExt as _, Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _,
+};
+use opentelemetry::{Context, KeyValue, global};
 use serde_json::json;
 
 /// The program under test: an agent with a tool that creates its own span.
@@ -261,10 +263,46 @@ impl Provider for Wrapper {
 async fn nested_chat_spans_are_not_sound() {
     let trace = Recorder::new();
     Chat::new(Wrapper(Script::new().says("Hi."))).chat("Hi?").await.unwrap();
+    let calls = trace.spans_with_operation("chat");
+    let tokens = "gen_ai.usage.output_tokens";
+    assert_eq!(trace.span("invoke_agent")[tokens], calls[0][tokens], "the total counts one call");
     let panic = catch_unwind(AssertUnwindSafe(|| trace.assert_sound())).unwrap_err();
     let message = panic.downcast::<String>().unwrap();
     assert!(message.contains("`chat test-model` is a child of `chat test-model`"), "{message}");
     assert!(message.contains("#[provider(transparent)]"), "{message}");
+}
+
+#[tokio::test]
+async fn run_with_more_tokens_than_its_calls_is_not_sound() {
+    let trace = Recorder::new();
+    let tracer = global::tracer("chatlas");
+    let start = |name: &'static str, kind, attributes: &[KeyValue], parent: &Context| {
+        let builder = tracer.span_builder(name).with_kind(kind);
+        let builder = builder.with_attributes(attributes.to_vec());
+        parent.with_span(tracer.build_with_context(builder, parent))
+    };
+    let operation = |name: &'static str| KeyValue::new("gen_ai.operation.name", name);
+    let tokens = |count: i64| KeyValue::new("gen_ai.usage.input_tokens", count);
+    let run = [operation("invoke_agent"), tokens(9)];
+    let run = start("run", SpanKind::Internal, &run, &Context::current());
+    let cached = [operation("chat"), tokens(4), KeyValue::new("chatlas.answered_by_wrapper", true)];
+    let calls = [
+        start("cached", SpanKind::Internal, &cached, &run),
+        start("called", SpanKind::Client, &[operation("chat"), tokens(4)], &run),
+    ];
+    for call in &calls {
+        call.span().end();
+    }
+    run.span().end();
+    let panic = catch_unwind(AssertUnwindSafe(|| trace.assert_sound())).unwrap_err();
+    let message = panic.downcast::<String>().unwrap();
+    for fault in [
+        "`run` has `gen_ai.usage.input_tokens` = 9, but its model calls have 8 in total",
+        "`cached` has usage, but no model was called",
+    ] {
+        assert!(message.contains(fault), "{message}");
+    }
+    assert!(!message.contains("the kind"), "{message}");
 }
 
 #[tokio::test]

@@ -197,7 +197,7 @@ fn missing_results(last: Option<&Turn>, contents: &[Content]) -> Vec<Content> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Thinking;
+    use crate::content::{Thinking, ToolOutcome};
     use serde_json::json;
 
     fn requesting(ids: &[&str]) -> AssistantTurn {

@@ -64,7 +64,7 @@ async fn run_calls(
         span.begin_model_call();
         let request = request(chat, Some(run));
         let reply = traced_chat(info, request, move |_| ready(Ok(reply))).await?;
-        span.record_reply(&reply.usage, &reply);
+        span.record_reply(&reply);
         for call in reply.tool_requests() {
             let tool = chat.tools.get(&call.name);
             let facts = || ToolFacts {

@@ -155,10 +155,9 @@ impl Agent<'_> {
         for round in 1..=self.max_rounds {
             span.begin_model_call();
             let turn = self.call_model(&mut history).await?;
-            let usage_of_call = turn.usage;
-            usage += usage_of_call;
+            usage += turn.usage;
             let turn = history.add_reply(turn);
-            span.record_reply(&usage_of_call, &turn);
+            span.record_reply(&turn);
             let requests = history.requests();
             if requests.is_empty() && turn.finish_reason == Some(FinishReason::Pause) {
                 continue;

@@ -48,6 +48,7 @@ impl Chat {
     /// Replaces the turns of the conversation.
     pub fn set_turns<T: Into<Arc<Turn>>>(&mut self, turns: impl IntoIterator<Item = T>) {
         self.turns = turns.into_iter().map(Into::into).collect();
+        self.message_cache.replace_turns(&self.turns);
     }
 
     /// Replaces the turns of the conversation.

@@ -10,7 +10,7 @@ use super::{Judged, Score};
 use crate::chat::{Chat, ChatError};
 use crate::telemetry::evaluation::evaluate;
 
-/// An evaluator that asks a model.
+/// An evaluator that is a model.
 ///
 /// The model receives the criteria, the question, the answer, and the expected answer and the
 /// documents if there are any, and returns a score from 0 to 1 with its reason. Each result is the

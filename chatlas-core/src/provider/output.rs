@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use crate::schema::{generator, make_strict};
+use crate::schema::{generator, to_strict};
 
 /// The JSON schema that a reply has to follow.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,9 +50,9 @@ pub(crate) fn schema_of<T: JsonSchema>() -> (OutputSchema, bool) {
     if wrapped {
         schema = wrap(schema);
     }
-    let mut exact = schema.clone();
-    let strict = make_strict(&mut exact);
-    let schema = if strict { exact } else { schema };
+    let exact = to_strict(&schema);
+    let strict = exact.is_some();
+    let schema = exact.unwrap_or(schema);
     (OutputSchema { name: name_of::<T>(), schema, strict }, wrapped)
 }
 

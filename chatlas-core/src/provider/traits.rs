@@ -15,7 +15,9 @@ use super::{
 /// span for each call; an impl without it does not compile.
 ///
 /// A provider that only forwards calls to another one (a fallback, a cache, a retry) is
-/// `#[provider(transparent)]`: the inner provider records the span, so no token is counted twice.
+/// `#[provider(transparent)]`: the inner provider records the span, so no token is counted twice. If
+/// the outer one answers by itself, a `chat` span with the attribute `chatlas.answered_by_wrapper` and
+/// without usage is recorded.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
     /// Returns the facts about this provider that are recorded on every span.

@@ -59,8 +59,8 @@ struct Invocation {
     context: Context,
     name: Option<Arc<str>>,
     model: Option<Arc<str>>,
-    /// The total usage of the model calls, if it is recorded.
-    usage: Option<Usage>,
+    /// Whether the total usage of the model calls is recorded.
+    records_usage: bool,
     last_reply: Option<AssistantTurn>,
     tool_calls: u64,
 }
@@ -114,12 +114,11 @@ impl AgentSpan {
         }
     }
 
-    /// Records a reply and the usage of its model call. If the turn was paused, `turn` includes the
-    /// contents before the pause, and `usage` does not include their usage.
+    /// Records a reply. If the turn was paused, it includes the contents before the pause.
     #[inline]
-    pub(crate) fn record_reply(&mut self, usage: &Usage, turn: &AssistantTurn) {
+    pub(crate) fn record_reply(&mut self, turn: &AssistantTurn) {
         if let Some(run) = &mut self.0 {
-            run.record_reply(usage, turn);
+            run.record_reply(turn);
         }
     }
 
@@ -192,7 +191,7 @@ impl Invocation {
             scope,
             name: name.cloned(),
             model: info.model.as_ref().filter(is_set).cloned(),
-            usage: records_usage.then(Usage::default),
+            records_usage,
             last_reply: None,
             tool_calls: 0,
         }
@@ -217,10 +216,7 @@ impl Invocation {
         self.scope.set(list);
     }
 
-    fn record_reply(&mut self, usage: &Usage, turn: &AssistantTurn) {
-        if let Some(total) = &mut self.usage {
-            *total += *usage;
-        }
+    fn record_reply(&mut self, turn: &AssistantTurn) {
         self.tool_calls += turn.tool_requests().count() as u64;
         self.last_reply = Some(self.recorded_part(turn));
     }
@@ -244,11 +240,7 @@ impl Invocation {
         if let End::Failed(AgentFailure::Provider(error)) = end {
             self.last_reply = error.partial().map(|turn| self.recorded_part(turn));
         }
-        let Calls { inference, tools, usage: outside_loop, partial, .. } =
-            mem::take(&mut *self.live.calls());
-        if let Some(usage) = &mut self.usage {
-            *usage += outside_loop;
-        }
+        let Calls { inference, tools, usage, partial, .. } = mem::take(&mut *self.live.calls());
         if let (None, Some(partial)) = (&self.last_reply, partial) {
             self.last_reply = Some(self.recorded_part(&partial));
         }
@@ -258,7 +250,7 @@ impl Invocation {
             End::Completed | End::Cancelled => None,
         };
         if self.scope.is_recording() {
-            let mut list = self.reply_attributes();
+            let mut list = self.reply_attributes(&usage);
             push(&mut list, names::ERROR_TYPE, error_type.clone());
             push(&mut list, names::CANCELLED, matches!(end, End::Cancelled).then_some(true));
             self.scope.set(list);
@@ -283,10 +275,10 @@ impl Invocation {
         }
     }
 
-    fn reply_attributes(&self) -> Vec<KeyValue> {
+    fn reply_attributes(&self, usage: &Usage) -> Vec<KeyValue> {
         let mut list = Vec::with_capacity(5);
         list.push(finish_reasons(self.last_reply.as_ref()));
-        if let Some(usage) = &self.usage {
+        if self.records_usage {
             push_total_usage(&mut list, usage);
         }
         if let Some(turn) = self.last_reply.as_ref().filter(|_| self.records_content()) {

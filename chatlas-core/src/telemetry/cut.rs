@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::json;
+
 /// The smallest limit of an attribute: below it, the shape of a message would not fit.
 pub(crate) const MIN_LIMIT: usize = 512;
 /// The smallest limit of a part of an attribute.
@@ -14,23 +16,35 @@ const MIN_FIELDS: usize = 8;
 /// raised to it.
 pub(super) fn to_text(value: &Value, limit: usize) -> String {
     let limit = limit.max(MIN_PART_LIMIT);
-    let text = value.to_string();
-    if text.len() <= limit {
-        return text;
+    // A text that alone is too long is not written to find out.
+    if longest_text(value) <= limit {
+        let text = json::to_text(value);
+        if text.len() <= limit {
+            return text;
+        }
     }
-    let total = text.len();
-    drop(text);
     // Shortens texts and lists more and more until the value fits. Stops before structural fields
     // such as types would be cut.
     let mut longest = limit / 2;
     while longest >= 64 {
-        let text = shortened(value, longest, (longest / 16).max(1)).to_string();
+        let text = json::to_text(&shortened(value, longest, (longest / 16).max(1)));
         if text.len() <= limit {
             return text;
         }
         longest /= 2;
     }
+    let total = value.to_string().len();
     note_in_shape_of(value, &format!("[cut: {total} bytes]")).to_string()
+}
+
+/// Returns the number of bytes of the longest text in a value.
+fn longest_text(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(longest_text).max().unwrap_or(0),
+        Value::Object(map) => map.values().map(longest_text).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// Returns the note alone, in the shape of the value.

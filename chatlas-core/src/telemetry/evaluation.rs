@@ -1,18 +1,17 @@
-//! An evaluation: the event `gen_ai.evaluation.result` in the context of the judged model call. The
-//! conventions define no span for it.
+//! An evaluation: the event `gen_ai.evaluation.result` in the context of the judged model call, or a
+//! span where feedback is one. The conventions define no span for the evaluation itself.
 
 use std::future::Future;
 use std::sync::Arc;
 
-use opentelemetry::logs::{AnyValue, Severity};
-use opentelemetry::{Context, Key};
+use opentelemetry::{Context, KeyValue};
 
+use super::attributes::push;
 use super::capture::ContentKind;
-use super::events::Event;
 use super::failure::low_cardinality;
 use super::feedback::ReplyId;
 use super::function::{End, FunctionSpan, Operation, direct};
-use super::names::{self, error, event, response};
+use super::names::{self, error, event};
 use super::run::Live;
 use crate::chat::ChatError;
 use crate::operations::{Judged, Score};
@@ -33,9 +32,7 @@ pub fn evaluation_span(
     judged: &Judged,
 ) -> FunctionSpan {
     FunctionSpan::start(|live| {
-        let id = judged.id.clone();
-        let has_sink = live.sink.is_some();
-        has_sink.then(|| Box::new(Evaluation { live, name, labels, id }) as Box<dyn Operation>)
+        Some(Box::new(Evaluation { live, name, labels, id: judged.id.clone() }))
     })
 }
 
@@ -58,20 +55,20 @@ pub fn score_output(score: Score) -> ToolOutput {
 
 impl Evaluation {
     /// Returns the attributes of the result.
-    fn attributes(&self, score: Score) -> Vec<(Key, AnyValue)> {
+    fn attributes(&self, score: Score) -> Vec<KeyValue> {
         let Score { value, label, explanation } = score;
-        let is_listed = |label: &String| self.labels.contains(&label.as_str());
-        let label = label.filter(|label| !label.is_empty()).map(|label| {
-            if self.labels.is_empty() || is_listed(&label) { label } else { error::OTHER.into() }
-        });
+        let is_listed = |label: &String| {
+            label.is_empty() || self.labels.is_empty() || self.labels.contains(&label.as_str())
+        };
+        let label = label.map(|label| if is_listed(&label) { label } else { error::OTHER.into() });
         let explanation = explanation
-            .filter(|text| !text.is_empty() && self.live.writer.capture.on_events())
+            .filter(|_| self.live.writer.capture.on_events())
             .map(|text| self.live.writer.to_text(ContentKind::Explanation, text.into()));
-        let texts =
-            [(event::EVALUATION_LABEL, label), (event::EVALUATION_EXPLANATION, explanation)];
-        let value = value.map(|value| (event::EVALUATION_SCORE.into(), value.into()));
-        let texts = texts.into_iter().filter_map(|(key, text)| Some((key.into(), text?.into())));
-        value.into_iter().chain(texts).collect()
+        let mut list = Vec::with_capacity(5);
+        push(&mut list, event::EVALUATION_SCORE, value);
+        push(&mut list, event::EVALUATION_LABEL, label);
+        push(&mut list, event::EVALUATION_EXPLANATION, explanation);
+        list
     }
 }
 
@@ -85,24 +82,17 @@ impl Operation for Evaluation {
     }
 
     fn end(self: Box<Self>, end: End<'_>) {
-        let result = match end {
+        let mut list = match end {
             End::Completed(Some(ToolOutput::Value(score))) => {
                 self.attributes(serde_json::from_value(score.clone()).unwrap_or_default())
             }
             End::Failed(error) => {
-                let kind = low_cardinality(error.error_type().clone()).into_owned();
-                vec![(names::ERROR_TYPE.into(), kind.into())]
+                vec![KeyValue::new(names::ERROR_TYPE, low_cardinality(error.error_type().clone()))]
             }
-            End::Panicked => vec![(names::ERROR_TYPE.into(), error::PANIC.into())],
+            End::Panicked => vec![KeyValue::new(names::ERROR_TYPE, error::PANIC)],
             End::Completed(_) | End::Cancelled => return,
         };
-        let Some(sink) = &self.live.sink else { return };
-        let mut attributes: Vec<(Key, AnyValue)> =
-            vec![(event::EVALUATION_NAME.into(), self.name.into())];
-        attributes.extend(result);
-        let response = self.id.response_id.clone().filter(|id| !id.is_empty());
-        attributes.extend(response.map(|id| (response::ID.into(), id.into())));
-        let severity = Some(Severity::Info);
-        sink.emit(Event { name: event::EVALUATION, severity, span: self.id.span(), attributes });
+        list.push(KeyValue::new(event::EVALUATION_NAME, self.name));
+        self.id.record_evaluation(list);
     }
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger, LoggerProvider, Severity};
 use opentelemetry::trace::SpanContext;
-use opentelemetry::{Array, Key, KeyValue, Value};
+use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
 use super::attributes::without_empty;
 use super::names;
@@ -27,7 +27,10 @@ pub const SEMCONV_OPT_IN: &str = "gen_ai/dup";
 
 /// A destination of events: a logger of the program's `LoggerProvider`.
 #[derive(Clone)]
-pub struct EventSink(Arc<dyn Emit>);
+pub struct EventSink {
+    logger: Arc<dyn Emit>,
+    pub(super) feedback_spans: bool,
+}
 
 impl EventSink {
     /// Creates a sink that emits through this provider.
@@ -36,11 +39,21 @@ impl EventSink {
         P: LoggerProvider,
         P::Logger: Send + Sync + 'static,
     {
-        Self(Arc::new(provider.logger_with_scope(names::instrumentation_scope())))
+        let logger = Arc::new(provider.logger_with_scope(names::instrumentation_scope()));
+        Self { logger, feedback_spans: false }
     }
 
-    pub(super) fn emit(&self, event: Event) {
-        shielded(|| self.0.emit_event(event));
+    /// Sets whether feedback is recorded as a span, too. Default: false. Turn it on if the traces
+    /// have a destination that receives no events; see [`ReplyId::feedback`](super::ReplyId::feedback).
+    #[must_use]
+    pub fn with_feedback_spans(mut self, on: bool) -> Self {
+        self.feedback_spans = on;
+        self
+    }
+
+    /// Emits an event. Returns whether the logger accepts events of this kind.
+    pub(super) fn emit(&self, event: Event) -> bool {
+        shielded(|| self.logger.emit_event(event)).unwrap_or(false)
     }
 }
 
@@ -106,14 +119,14 @@ pub(super) fn old_names_enabled() -> bool {
 }
 
 trait Emit: Send + Sync {
-    fn emit_event(&self, event: Event);
+    fn emit_event(&self, event: Event) -> bool;
 }
 
 impl<L: Logger + Send + Sync> Emit for L {
-    fn emit_event(&self, event: Event) {
+    fn emit_event(&self, event: Event) -> bool {
         let severity = event.severity.unwrap_or(Severity::Info);
         if !self.event_enabled(severity, names::SCOPE_NAME, Some(event.name)) {
-            return;
+            return false;
         }
         let mut record = self.create_log_record();
         record.set_event_name(event.name);
@@ -127,6 +140,7 @@ impl<L: Logger + Send + Sync> Emit for L {
         }
         record.add_attributes(event.attributes);
         self.emit(record);
+        true
     }
 }
 
@@ -150,9 +164,13 @@ fn any(value: Value) -> AnyValue {
     }
 }
 
-/// Converts JSON to the structured values of events. Skips `null`, which those cannot represent.
+/// Converts JSON to the structured values of events, which cannot represent `null`. In a list, `null`
+/// becomes a string, so that the other items keep their positions; elsewhere it is skipped.
+///
+/// Texts are shared by all clones of the result.
 pub(super) fn any_json(value: &serde_json::Value) -> Option<AnyValue> {
     use serde_json::Value as Json;
+    let shared = |text: &str| StringValue::from(Arc::<str>::from(text));
     Some(match value {
         Json::Null => return None,
         Json::Bool(flag) => (*flag).into(),
@@ -160,14 +178,25 @@ pub(super) fn any_json(value: &serde_json::Value) -> Option<AnyValue> {
             Some(integer) => integer.into(),
             None => number.as_f64().unwrap_or(f64::NAN).into(),
         },
-        Json::String(text) => text.clone().into(),
+        Json::String(text) => AnyValue::String(shared(text)),
         Json::Array(list) => {
-            AnyValue::ListAny(Box::new(list.iter().filter_map(any_json).collect()))
+            let item = |item| any_json(item).unwrap_or_else(|| "null".into());
+            AnyValue::ListAny(Box::new(list.iter().map(item).collect()))
         }
         Json::Object(map) => AnyValue::Map(Box::new(
             map.iter()
-                .filter_map(|(key, value)| Some((Key::from(key.clone()), any_json(value)?)))
+                .filter_map(|(key, value)| Some((any_key(key), any_json(value)?)))
                 .collect::<HashMap<_, _>>(),
         )),
     })
+}
+
+/// Returns a key that is cheap to clone.
+fn any_key(text: &str) -> Key {
+    // The fields of most messages.
+    let fields = ["role", "parts", "type", "content", "finish_reason"];
+    match fields.into_iter().find(|field| *field == text) {
+        Some(field) => field.into(),
+        None => Arc::<str>::from(text).into(),
+    }
 }

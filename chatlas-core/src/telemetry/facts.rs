@@ -24,7 +24,7 @@ pub struct Facts {
     pub(super) conversation_id: Option<Arc<str>>,
     pub(super) store_id: Option<Arc<str>>,
     pub(super) data_source_id: Option<Arc<str>>,
-    pub(super) top_k: Option<i64>,
+    pub(super) top_k: Option<Value>,
     pub(super) record_count: Option<i64>,
     pub(super) record_id: Option<Arc<str>>,
     pub(super) skips_output: bool,
@@ -85,10 +85,7 @@ impl Facts {
 
     /// Sets the maximum number of documents.
     pub fn top_k(&mut self, count: Option<Value>) {
-        self.top_k = match count {
-            Some(Value::I64(count)) => Some(count),
-            _ => None,
-        };
+        self.top_k = count.filter(|count| matches!(count, Value::I64(_)));
     }
 
     /// Sets the input.

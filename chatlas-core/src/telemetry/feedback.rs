@@ -1,12 +1,19 @@
-//! Feedback on replies: an evaluation event that refers to the model call that returned the reply.
+//! Feedback on replies: an evaluation event, or a span, that refers to the model call that returned
+//! the reply.
 
-use opentelemetry::logs::AnyValue;
-use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
-use opentelemetry::{Key, logs};
+use opentelemetry::logs::Severity;
+use opentelemetry::trace::{
+    Link, Span as _, SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt as _, TraceFlags,
+    TraceId, TraceState, Tracer as _,
+};
+use opentelemetry::{Context, KeyValue};
 use serde::{Deserialize, Serialize};
 
-use super::events::{Event, event_sink};
+use super::attributes::{push, without_empty};
+use super::events::{Event, any_attributes, event_sink};
+use super::installed::tracer;
 use super::names::{event, response};
+use super::shield::shielded;
 
 /// Identifies a reply in the traces. Store it with the reply to record feedback later.
 ///
@@ -62,40 +69,74 @@ impl ReplyId {
         Self { trace_id: trace_id.into(), span_id: span_id.into(), response_id }
     }
 
-    /// Records feedback on the reply: the event `gen_ai.evaluation.result`, in the context of the
-    /// model call that returned the reply.
+    /// Records feedback on the reply, in the trace of the model call that returned it.
     ///
     /// `name` is the aspect that is evaluated; use a small set of names. `explanation` is recorded
-    /// verbatim, whether or not capture is on. Returns whether an
-    /// [event sink](super::set_event_sink) is set, so that the event was emitted.
+    /// verbatim, whether or not capture is on.
+    ///
+    /// With an [event sink](super::set_event_sink), feedback is the event
+    /// `gen_ai.evaluation.result` of the
+    /// [conventions](https://github.com/open-telemetry/semantic-conventions-genai). Without one, and
+    /// with [`EventSink::with_feedback_spans`](super::EventSink::with_feedback_spans), it is a span
+    /// of that name with the same attributes, because many backends receive traces only. Its parent
+    /// is the model call, to which it also has a link.
+    ///
+    /// Returns whether the event was emitted or the span is recorded. A sampler that drops the span,
+    /// or a logger that rejects the event, records nothing.
     pub fn feedback<'a>(
         &self,
         name: impl Into<String>,
         value: impl Into<FeedbackValue>,
         explanation: impl Into<Option<&'a str>>,
     ) -> bool {
-        let Some(sink) = event_sink() else { return false };
         let FeedbackValue { score, label } = value.into();
-        let label = label.filter(|label| !label.is_empty());
-        let mut attributes: Vec<(Key, AnyValue)> =
-            vec![(event::EVALUATION_NAME.into(), name.into().into())];
-        attributes.extend(score.map(|score| (event::EVALUATION_SCORE.into(), score.into())));
-        attributes.extend(label.map(|label| (event::EVALUATION_LABEL.into(), label.into())));
-        let explanation = explanation.into().filter(|text| !text.is_empty());
-        attributes.extend(
-            explanation.map(|text| (event::EVALUATION_EXPLANATION.into(), text.to_owned().into())),
-        );
-        let response = self.response_id.clone().filter(|id| !id.is_empty());
-        attributes.extend(response.map(|id| (response::ID.into(), id.into())));
-        let severity = Some(logs::Severity::Info);
-        sink.emit(Event { name: event::EVALUATION, severity, span: self.span(), attributes });
-        true
+        let mut attributes = vec![KeyValue::new(event::EVALUATION_NAME, name.into())];
+        push(&mut attributes, event::EVALUATION_SCORE, score);
+        push(&mut attributes, event::EVALUATION_LABEL, label);
+        let explanation = explanation.into().map(str::to_owned);
+        push(&mut attributes, event::EVALUATION_EXPLANATION, explanation);
+        self.record_evaluation(attributes)
+    }
+
+    /// Records an evaluation with these attributes. Returns whether it is recorded.
+    pub(super) fn record_evaluation(&self, mut attributes: Vec<KeyValue>) -> bool {
+        push(&mut attributes, response::ID, self.response_id.clone());
+        without_empty(&mut attributes);
+        let Some(sink) = event_sink() else { return self.record_span(attributes) };
+        let recorded = sink.feedback_spans && self.record_span(attributes.clone());
+        let emitted = sink.emit(Event {
+            name: event::EVALUATION,
+            severity: Some(Severity::Info),
+            span: self.span(),
+            attributes: any_attributes(attributes),
+        });
+        emitted || recorded
+    }
+
+    /// Records a span with these attributes. Returns whether the SDK records it.
+    fn record_span(&self, attributes: Vec<KeyValue>) -> bool {
+        let record = || {
+            let mut parent = Context::current();
+            let mut builder = SpanBuilder::from_name(event::EVALUATION)
+                .with_kind(SpanKind::Internal)
+                .with_attributes(attributes);
+            if let Some(judged) = self.span() {
+                builder = builder.with_links(vec![Link::with_context(judged.clone())]);
+                parent = parent.with_remote_span_context(judged);
+            }
+            let mut span = tracer()?.build_with_context(builder, &parent);
+            let is_recording = span.is_recording();
+            span.end();
+            Some(is_recording)
+        };
+        shielded(record).flatten().unwrap_or(false)
     }
 
     pub(super) fn span(&self) -> Option<SpanContext> {
         let trace = TraceId::from_hex(&self.trace_id).ok()?;
         let span = SpanId::from_hex(&self.span_id).ok()?;
-        Some(SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE))
+        let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
+        Some(context).filter(SpanContext::is_valid)
     }
 }
 

@@ -14,6 +14,7 @@ use super::operation::Operation;
 use super::run::Run;
 use crate::operations::{AgentInfo, NewAgent};
 use crate::provider::{ChatRequest, Completion, ProviderError, ProviderInfo};
+use crate::turn::Usage;
 
 /// Calls `create` of a hosted agent inside its span.
 pub async fn traced_create_agent<Fut>(
@@ -81,7 +82,8 @@ where
     }
     span.run(async move { body(request).await }, |recording, reply| {
         let mut list = vec![finish_reasons(Some(reply))];
-        push_usage(&mut list, &reply.usage);
+        // The conventions list no reasoning tokens for hosted agents.
+        push_usage(&mut list, &Usage { reasoning_tokens: None, ..reply.usage });
         if let Some((live, _)) = recording {
             list.push(KeyValue::new(content::OUTPUT_MESSAGES, live.writer.output(reply)));
         }

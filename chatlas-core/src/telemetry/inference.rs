@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::SpanKind;
@@ -22,7 +22,7 @@ use super::scope::{SpanScope, in_context, observe_panic};
 use super::shield::shielded;
 use crate::content::{Content, ToolOutcome};
 use crate::provider::{ChatRequest, Completion, CompletionEvent, ProviderError, ProviderInfo};
-use crate::turn::Turn;
+use crate::turn::{Turn, Usage};
 
 /// The smallest total consumer delay that is recorded on the span.
 const MIN_CONSUMER_TIME: Duration = Duration::from_millis(100);
@@ -43,6 +43,10 @@ struct Call {
     vendor_keys: Vec<Key>,
     input_modality: &'static str,
     streams: bool,
+    /// Whether a transparent provider answered by itself, so that there is no usage.
+    by_wrapper: bool,
+    /// Whether the call is inside another call of the run.
+    is_nested: bool,
     first_chunk: Option<Instant>,
     last_chunk: Instant,
     /// The seconds from each chunk of output to the next, without the consumer's time.
@@ -58,7 +62,7 @@ struct Call {
 /// The captured input of a call.
 struct CapturedInput {
     system: Option<String>,
-    messages: InputMessages,
+    messages: Arc<InputMessages>,
     tools: Option<Arc<str>>,
 }
 
@@ -78,25 +82,55 @@ impl Inference {
         request: &ChatRequest,
         streams: bool,
     ) -> Self {
-        let parent = Context::current();
+        Self::start_at(None, live, info, request, streams, &Context::current())
+    }
+
+    /// Starts the span of a call that a transparent provider answered by itself, when it has done so.
+    pub(super) fn of_wrapper(
+        live: Arc<Live>,
+        info: &ProviderInfo,
+        request: &ChatRequest,
+        streams: bool,
+        started: SystemTime,
+        parent: &Context,
+    ) -> Self {
+        Self::start_at(Some(started), live, info, request, streams, parent)
+    }
+
+    /// Starts a span. `answered` is when a transparent provider began to answer by itself.
+    fn start_at(
+        answered: Option<SystemTime>,
+        live: Arc<Live>,
+        info: &ProviderInfo,
+        request: &ChatRequest,
+        streams: bool,
+        parent: &Context,
+    ) -> Self {
+        let by_wrapper = answered.is_some();
         let mut list = span_attributes();
         push_request(&mut list, info, request, streams);
-        live.push_settings(&mut list, &parent, operation::CHAT);
+        push(&mut list, names::ANSWERED_BY_WRAPPER, by_wrapper.then_some(true));
+        live.push_settings(&mut list, parent, operation::CHAT);
         let vendor_keys = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
         let event_attributes = live.sink.is_some().then(|| list.clone());
-        let metric_attributes =
-            if live.instruments.is_some() { metric_attributes(info) } else { Vec::new() };
+        let (metric_attributes, input_modality) = match &live.instruments {
+            Some(_) if !by_wrapper => (metric_attributes(info), input_modality(request)),
+            _ => (Vec::new(), names::modality::UNKNOWN),
+        };
         let name = Live::span_name(operation::CHAT, info.model.as_deref());
-        let scope = live.start(&parent, SpanKind::Client, name, list);
-        live.begin_model_call(scope.span_context());
+        let kind = if by_wrapper { SpanKind::Internal } else { SpanKind::Client };
+        let scope = live.start_at(answered, parent, kind, name, list);
+        let is_nested = live.begin_model_call(parent, scope.span_context(), by_wrapper);
         let input = capture_input(&live, &scope, info, request);
         Self(Some(Box::new(Call {
             event_attributes,
             input,
             metric_attributes,
             vendor_keys,
-            input_modality: input_modality(request),
+            input_modality,
             streams,
+            by_wrapper,
+            is_nested,
             first_chunk: None,
             last_chunk: scope.started(),
             chunk_seconds: Vec::new(),
@@ -208,6 +242,8 @@ impl Call {
                 &*partial
             }
         };
+        let usage = if self.by_wrapper { Usage::default() } else { completion.usage };
+        self.report_to_agent(completion, usage, end);
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
             End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
@@ -215,8 +251,7 @@ impl Call {
         };
         let seconds_to_first_chunk =
             self.first_chunk.map(|first| first.duration_since(self.scope.started()).as_secs_f64());
-        self.report_to_agent(completion, end);
-        let mut list = response_attributes(completion, seconds_to_first_chunk);
+        let mut list = response_attributes(completion, &usage, seconds_to_first_chunk);
         list.extend(self.vendor_attributes(completion).cloned());
         let consumer_time = Some(self.consumer_time).filter(|time| *time >= MIN_CONSUMER_TIME);
         push(&mut list, names::CONSUMER_SECONDS, consumer_time.map(|time| time.as_secs_f64()));
@@ -253,19 +288,14 @@ impl Call {
         self.record_metrics(completion, duration, error_type.as_deref(), seconds_to_first_chunk);
     }
 
-    /// Reports the usage, and what the agent's span records of its last call, to the agent. A chat's
-    /// loop counts complete replies itself.
-    fn report_to_agent(&self, completion: &Completion, end: &End<'_>) {
+    /// Reports the usage, and what the agent's span records of its last call, to the agent.
+    fn report_to_agent(&self, completion: &Completion, usage: Usage, end: &End<'_>) {
         let mut calls = self.live.calls();
-        let is_complete = matches!(end, End::Completed(_));
+        calls.end(self.scope.span_context().as_ref(), self.is_nested, usage);
         if !self.live.is_chat {
             calls.finish_reasons = Some(finish_reasons(Some(completion)));
-            calls.usage += completion.usage;
-        } else if !is_complete {
-            calls.usage += completion.usage;
-            if matches!(end, End::Panicked | End::Cancelled) {
-                calls.partial = Some(Box::new(completion.clone()));
-            }
+        } else if matches!(end, End::Panicked | End::Cancelled) {
+            calls.partial = Some(Box::new(completion.clone()));
         }
     }
 
@@ -277,6 +307,9 @@ impl Call {
         seconds_to_first_chunk: Option<f64>,
     ) {
         let Some(instruments) = &self.live.instruments else { return };
+        if self.by_wrapper {
+            return;
+        }
         let mut chunk_attributes = std::mem::take(&mut self.metric_attributes);
         push(&mut chunk_attributes, response::MODEL, completion.model.clone());
         without_empty(&mut chunk_attributes);
@@ -376,13 +409,17 @@ fn push_request(
 }
 
 /// Returns the attributes of the response.
-fn response_attributes(completion: &Completion, first_chunk: Option<f64>) -> Vec<KeyValue> {
+fn response_attributes(
+    completion: &Completion,
+    usage: &Usage,
+    first_chunk: Option<f64>,
+) -> Vec<KeyValue> {
     let mut list = Vec::with_capacity(12);
     push(&mut list, response::ID, completion.response_id.clone());
     push(&mut list, response::MODEL, completion.model.clone());
     list.push(finish_reasons(Some(completion)));
     push(&mut list, response::TIME_TO_FIRST_CHUNK, first_chunk);
-    push_usage(&mut list, &completion.usage);
+    push_usage(&mut list, usage);
     list
 }
 

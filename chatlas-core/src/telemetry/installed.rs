@@ -38,7 +38,7 @@ impl Installed {
 }
 
 /// Returns a tracer of the current global provider, or `None` if no SDK is installed.
-fn tracer() -> Option<BoxedTracer> {
+pub(super) fn tracer() -> Option<BoxedTracer> {
     Some(global::tracer_with_scope(names::instrumentation_scope())).filter(|it| !is_noop(it))
 }
 

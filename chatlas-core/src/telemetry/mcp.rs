@@ -145,7 +145,7 @@ pub struct McpStart(Start);
 impl McpStart {
     /// Returns the current time.
     pub fn now() -> Self {
-        Self(Start::now())
+        Self(Start::at(None))
     }
 }
 
@@ -176,14 +176,14 @@ impl McpSpan {
                 list.push(KeyValue::new(key::SERVER_TOOL_NAME, name.to_owned()));
             }
             shielded(|| context.context().span().set_attributes(list));
-            let scope = SpanScope::new(None, Start::now());
+            let scope = SpanScope::new(None, Start::at(None));
             return Self::new(live, request, scope, Some(context.context().clone()));
         }
         if request.subject.is_tool() {
             live.calls().tools += 1;
         }
         let parent = tool_call.map_or_else(Context::current, |context| context.context().clone());
-        Self::start(live, request, Start::now(), &parent, Vec::new())
+        Self::start(live, request, Start::at(None), &parent, Vec::new())
     }
 
     /// Records a finished handshake, which the SDK of the protocol makes.
@@ -214,7 +214,7 @@ impl McpSpan {
             _ => Vec::new(),
         };
         let parent = remote.unwrap_or_else(|| ambient.clone());
-        Self::start(live, request, Start::now(), &parent, links)
+        Self::start(live, request, Start::at(None), &parent, links)
     }
 
     fn start(
@@ -237,7 +237,7 @@ impl McpSpan {
             McpSide::Server => SpanKind::Server,
         };
         let name = Live::span_name(request.method, name.as_deref());
-        let scope = live.start_at(start, parent, kind, name, list, links);
+        let scope = live.start_linked(start, parent, kind, name, list, links);
         if let Some(arguments) = request.arguments
             && live.records_content(&scope)
         {

@@ -2,13 +2,13 @@
 //!
 //! There is one file for each operation; it records the span, the metrics and the events of that
 //! operation: `agent` (a run of a chat), `inference` (a model call), `tool` (a tool call) and
-//! `operation` (other calls of a provider). `traced` and `function` wrap the code that the macros
-//! annotate, and `agent_run` counts the calls that it makes.
+//! `operation` (other calls of a provider). `traced`, `forwarded` and `function` wrap the code that
+//! the macros annotate, and `agent_run` counts the calls that it makes.
 //!
 //! They share `run` (the tracer, instruments and settings of one run), `installed` (which parts of
 //! an SDK are installed), `scope` (a span that is current while its work is polled), `attributes`,
 //! `names`, `failure`, `shield`, `metrics` and `events`. Content is controlled by `capture` and
-//! `settings`, rendered by `messages`, `message_cache` and `writer`, and truncated by `cut`.
+//! `settings`, rendered by `messages`, `message_cache`, `writer` and `json`, and truncated by `cut`.
 //! `feedback` records feedback on replies.
 //!
 //! Telemetry only reads data. It never changes the outcome of a call.
@@ -24,10 +24,12 @@ mod events;
 pub(crate) mod facts;
 mod failure;
 mod feedback;
+pub(crate) mod forwarded;
 pub(crate) mod function;
 pub(crate) mod hosted;
 mod inference;
 mod installed;
+mod json;
 pub(crate) mod mcp;
 pub(crate) mod memory;
 mod message_cache;

@@ -36,6 +36,9 @@ pub const SERVER_PORT: &str = "server.port";
 pub const ERROR_TYPE: &str = "error.type";
 /// Specific to chatlas: the program cancelled the operation before its end.
 pub const CANCELLED: &str = "chatlas.cancelled";
+/// Specific to chatlas: a transparent provider answered the call by itself, for example from a cache.
+/// No tokens were used, so the span has no usage. Only ever true.
+pub const ANSWERED_BY_WRAPPER: &str = "chatlas.answered_by_wrapper";
 /// Specific to chatlas: how many seconds a streamed reply waited for its consumer, if that was a
 /// noticeable delay. The span's duration includes them; the metric of time per chunk does not.
 pub const CONSUMER_SECONDS: &str = "chatlas.consumer.seconds";
@@ -243,9 +246,45 @@ pub(crate) fn is_reserved(key: &str) -> bool {
                 | SERVER_ADDRESS
                 | SERVER_PORT
                 | CANCELLED
+                | ANSWERED_BY_WRAPPER
                 | CONSUMER_SECONDS
                 | COUNTED_TOKENS
         )
+}
+
+/// The prefix of the attributes that are specific to this library.
+const CHATLAS_PREFIX: &str = "chatlas.";
+
+/// Panics at compile time if only this library may write that key.
+#[doc(hidden)]
+#[track_caller]
+pub const fn assert_custom(key: &str) {
+    let is_reserved = starts_with(key, GEN_AI_PREFIX)
+        || starts_with(key, CHATLAS_PREFIX)
+        || same(key, ERROR_TYPE)
+        || same(key, SERVER_ADDRESS)
+        || same(key, SERVER_PORT);
+    assert!(!is_reserved, "this key is reserved for chatlas; use another one");
+}
+
+/// Returns whether two texts are equal, at compile time.
+pub(crate) const fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && starts_with(a, b)
+}
+
+const fn starts_with(text: &str, prefix: &str) -> bool {
+    let (text, prefix) = (text.as_bytes(), prefix.as_bytes());
+    if text.len() < prefix.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < prefix.len() {
+        if text[i] != prefix[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 /// Returns the one operation whose span has that key, for keys of the GenAI conventions that the

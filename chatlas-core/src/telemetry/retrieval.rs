@@ -35,7 +35,7 @@ pub fn retrieval_span(describe: &mut dyn FnMut(&mut Facts)) -> FunctionSpan {
         push(&mut metric_attributes, names::DATA_SOURCE_ID, source.clone());
         let own = [
             (names::DATA_SOURCE_ID, source.map(Into::into)),
-            (retrieval::TOP_K, facts.top_k.map(Into::into)),
+            (retrieval::TOP_K, facts.top_k.take()),
         ];
         let scope = facts.start(&live, SpanKind::Internal, (operation::RETRIEVAL, None), own);
         live.record_query(&scope, retrieval::QUERY, facts.input.take());

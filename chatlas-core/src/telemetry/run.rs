@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, MutexGuard};
+use std::time::SystemTime;
 
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{
@@ -37,9 +38,13 @@ pub(super) struct Live {
     pub(super) settings: Option<Arc<Settings>>,
     /// Whether this is the run of a chat, whose loop counts its calls.
     pub(super) is_chat: bool,
-    /// The agent that the calls count for: the chat, the nearest agent, or nobody's.
+    /// The agent that the calls count for: the chat, or the nearest agent. Without one, the
+    /// counts are dropped.
     pub(super) agent: AgentRun,
 }
+
+/// The run that the calls of a transparent provider belong to, in the context of its work.
+pub(super) struct ForwardedRun(pub(super) Arc<Live>);
 
 impl Run {
     /// Looks up the global providers for a call outside a chat's loop. The call counts for the
@@ -53,13 +58,18 @@ impl Run {
         Self(Live::find(Some((settings, cache))))
     }
 
-    /// Returns the run that the request belongs to, or a new one if the request is made outside a
-    /// chat.
+    /// Returns the run that the request belongs to. A request without one belongs to the run of the
+    /// transparent provider that makes it, or to a new run.
     #[inline]
     pub(crate) fn for_request(request: &ChatRequest) -> Self {
         match &request.run {
             Some(RunExtension(run)) => Self(run.clone().and_then(|run| run.downcast().ok())),
-            None => Self::for_single_call(),
+            None => match Context::map_current(|context| {
+                context.get::<ForwardedRun>().map(|run| Arc::clone(&run.0))
+            }) {
+                Some(live) => Self(Some(live)),
+                None => Self::for_single_call(),
+            },
         }
     }
 
@@ -104,11 +114,23 @@ impl Live {
         name: Cow<'static, str>,
         attributes: Vec<KeyValue>,
     ) -> SpanScope {
-        self.start_at(Start::now(), parent, kind, name, attributes, Vec::new())
+        self.start_at(None, parent, kind, name, attributes)
+    }
+
+    /// Starts a span at a time in the past, or now.
+    pub(super) fn start_at(
+        &self,
+        time: Option<SystemTime>,
+        parent: &Context,
+        kind: SpanKind,
+        name: Cow<'static, str>,
+        attributes: Vec<KeyValue>,
+    ) -> SpanScope {
+        self.start_linked(Start::at(time), parent, kind, name, attributes, Vec::new())
     }
 
     /// Starts a span that began at `start`, with links to other spans.
-    pub(super) fn start_at(
+    pub(super) fn start_linked(
         &self,
         start: Start,
         parent: &Context,
@@ -153,13 +175,20 @@ impl Live {
         self.writer.capture.on_spans() && scope.is_recording()
     }
 
-    /// Registers a model call that begins.
-    pub(super) fn begin_model_call(&self, span: Option<SpanContext>) {
+    /// Registers a model call that begins. Returns whether it is inside another call, because a
+    /// provider that forwards calls is not transparent.
+    pub(super) fn begin_model_call(
+        &self,
+        parent: &Context,
+        span: Option<SpanContext>,
+        by_wrapper: bool,
+    ) -> bool {
         let mut calls = self.calls();
-        calls.inference += 1;
+        let is_nested = calls.begin(parent.span().span_context(), span.as_ref(), by_wrapper);
         if self.is_chat && span.is_some() {
             calls.last = span;
         }
+        is_nested
     }
 
     pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {

@@ -35,8 +35,9 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) fn now() -> Self {
-        Self { time: SystemTime::now(), instant: Instant::now() }
+    /// Creates a start at a time in the past, or now.
+    pub(super) fn at(time: Option<SystemTime>) -> Self {
+        Self { time: time.unwrap_or_else(SystemTime::now), instant: Instant::now() }
     }
 
     /// Returns the end time and the duration, which agree unless the system clock was set meanwhile.

@@ -1,4 +1,4 @@
-//! Conversion of any value to recorded content: contents as they are, then the `Display` form, then
+//! Conversion of any value to recorded content: contents unchanged, then the `Display` form, then
 //! JSON, and `null` for a value without any of them.
 //!
 //! A macro sees tokens, not types, so method resolution selects the conversion: the compiler prefers

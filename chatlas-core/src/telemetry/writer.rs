@@ -16,7 +16,7 @@ use super::messages::{
     turn_messages,
 };
 use super::settings::Settings;
-use crate::provider::ServerToolDefinition;
+use crate::provider::{ChatRequest, ServerToolDefinition};
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{AssistantTurn, Turn};
 
@@ -41,6 +41,22 @@ impl Writer {
         }
     }
 
+    /// Returns the request without its turns and its system prompt, unless they are recorded.
+    pub(super) fn recorded_part(&self, request: &ChatRequest) -> ChatRequest {
+        if self.capture != Capture::Nothing {
+            return request.clone();
+        }
+        ChatRequest {
+            system_prompt: None,
+            turns: Vec::new(),
+            tools: Arc::clone(&request.tools),
+            params: Arc::clone(&request.params),
+            output: request.output.clone(),
+            conversation_id: request.conversation_id.clone(),
+            run: None,
+        }
+    }
+
     /// Returns the system prompt as JSON.
     pub(super) fn system_instructions(&self, prompt: &str) -> String {
         let parts = json!([{"type": "text", "content": prompt}]);
@@ -48,8 +64,8 @@ impl Writer {
     }
 
     /// Returns the input messages of a call.
-    pub(super) fn input(&self, turns: &[Arc<Turn>]) -> InputMessages {
-        InputMessages::new(self.cache.render(turns, |turn| self.render(turn)), self.limit)
+    pub(super) fn input(&self, turns: &[Arc<Turn>]) -> Arc<InputMessages> {
+        self.cache.select(turns, self.limit, |turn| self.render(turn))
     }
 
     fn render(&self, turn: &Arc<Turn>) -> RenderedTurn {

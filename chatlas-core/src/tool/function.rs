@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args::{Param, object_schema};
 use super::{BoxFuture, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput};
-use crate::schema::make_strict;
+use crate::schema::to_strict;
 
 type Outcome = Result<ToolOutput, ToolError>;
 
@@ -101,10 +101,7 @@ impl Spec {
         self.definition.get_or_init(|| {
             let mut schema = object_schema(self.params);
             if self.strict == Some(true) {
-                let mut exact = schema.clone();
-                if make_strict(&mut exact) {
-                    schema = exact;
-                }
+                schema = to_strict(&schema).unwrap_or(schema);
             }
             let mut definition = ToolDefinition::new(self.name, self.description.trim(), schema);
             definition.annotations = ToolAnnotations {
@@ -209,4 +206,22 @@ impl<T: StatelessTool, S> ToolFunction<S, ()> for T {
 pub trait ToolFunction<State, Sources> {
     /// Returns the tool with this state.
     fn tool(state: &Arc<State>) -> Arc<dyn Tool>;
+}
+
+/// A type of parameters whose default can be a text: every type that implements `From<&str>`.
+#[diagnostic::on_unimplemented(
+    message = "the default of a parameter of the type `{Self}` cannot be a text",
+    label = "a text is not a value of `{Self}`",
+    note = "write a value of the type `{Self}`: `#[default(value)]`"
+)]
+pub trait TextDefault {
+    /// Returns the value.
+    fn from_text(text: &'static str) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: From<&'static str>> TextDefault for T {
+    fn from_text(text: &'static str) -> Self {
+        text.into()
+    }
 }

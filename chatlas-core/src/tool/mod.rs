@@ -34,6 +34,8 @@ pub use built_in::{WebFetch, WebSearch};
 pub use context::ToolContext;
 pub(crate) use context::{Caller, Progress};
 pub use dynamic::{DynTool, InvalidTool};
+#[doc(hidden)]
+pub use function::TextDefault;
 pub use function::ToolFunction;
 pub use returned::{ToolFailure, ToolReturn};
 pub(crate) use run::run_tool;
@@ -50,6 +52,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A tool that the model may call.
 ///
 /// The chat loop records the `execute_tool` span around [`call`](Self::call).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tool",
+    note = "list `#[tool]` functions by their names in `tools![...]`, which returns a `ToolSet`; a value \
+            is a tool if its type implements `Tool`"
+)]
 pub trait Tool: Send + Sync + 'static {
     /// Returns the definition that is sent to the model.
     fn definition(&self) -> &ToolDefinition;

@@ -66,7 +66,10 @@ impl Body<'_> {
         if is_async {
             return quote! {
                 let #span = #start;
-                #private::direct(#span, async move { #typed #statements }, #convert).await
+                // A function may return a future, unlike the block that it becomes.
+                #[allow(clippy::async_yields_async)]
+                let #output = async move { #typed #statements };
+                #private::direct(#span, #output, #convert).await
             };
         }
         quote! {

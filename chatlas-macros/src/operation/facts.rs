@@ -12,13 +12,15 @@ pub(super) struct Facts<'a> {
     private: &'a TokenStream,
     /// The variable of the closure, which the user's expressions cannot see.
     variable: Ident,
+    /// Constants that the compiler evaluates to check the keys.
+    checks: TokenStream,
     calls: TokenStream,
 }
 
 impl<'a> Facts<'a> {
     pub(super) fn new(private: &'a TokenStream) -> Self {
         let variable = Ident::new("facts", Span::mixed_site());
-        Self { private, variable, calls: TokenStream::new() }
+        Self { private, variable, checks: TokenStream::new(), calls: TokenStream::new() }
     }
 
     /// Adds a constant.
@@ -54,7 +56,9 @@ impl<'a> Facts<'a> {
     /// Adds the attributes of the program.
     pub(super) fn fields(&mut self, fields: &[Field]) {
         for Field { key, value } in fields {
-            let (facts, value) = (&self.variable, self.checked(value));
+            let (facts, private, value) = (&self.variable, self.private, self.checked(value));
+            let assert = respan(at_call_site(key.span()), &quote!(#private::assert_custom(#key)));
+            self.checks.extend(quote!(const _: () = #assert;));
             self.calls.extend(quote!(#facts.field(#key, #value);));
         }
     }
@@ -79,7 +83,7 @@ impl<'a> Facts<'a> {
 
     /// Returns the closure.
     pub(super) fn closure(&self) -> TokenStream {
-        let Self { private, variable, calls } = self;
-        quote!(&mut |#variable: &mut #private::Facts| { #calls })
+        let Self { private, variable, checks, calls } = self;
+        quote!(&mut |#variable: &mut #private::Facts| { #checks #calls })
     }
 }

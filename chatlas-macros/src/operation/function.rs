@@ -30,6 +30,11 @@ pub(super) fn expand(
     let private = arguments.private(root);
     valid::stacked(operation.name(), &function.attrs, &mut errors);
     valid::fields(arguments.fields("fields"), &mut errors);
+    if let Some(token) = &function.sig.constness {
+        let message =
+            format!("`#[{}]` cannot be used on a `const fn`; remove `const`", operation.name());
+        errors.at(token, message);
+    }
     if function.sig.asyncness.is_none() {
         valid::future(operation, &function.sig.output, &mut errors);
     }

@@ -82,17 +82,13 @@ pub(super) fn name(text: &LitStr, errors: &mut Errors) {
     }
 }
 
-/// Checks the attributes of the program.
+/// Checks the attributes of the program. The compiler reports reserved keys.
 pub(super) fn fields(fields: &[Field], errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
     for Field { key, .. } in fields {
         let text = key.value();
-        let reserved = ["gen_ai.", "chatlas."].iter().any(|prefix| text.starts_with(prefix))
-            || ["error.type", "server.address", "server.port"].contains(&text.as_str());
         if text.is_empty() {
             errors.at(key, "the key is empty; write the name of an attribute");
-        } else if reserved {
-            errors.at(key, format!("the key `{text}` is reserved for chatlas; use another one"));
         } else if seen.contains(&text) {
             errors.at(key, format!("duplicate field `{text}`; remove one"));
         }

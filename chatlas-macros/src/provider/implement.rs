@@ -39,7 +39,7 @@ fn complete(
 ) {
     let transparent = arguments.bool("transparent").is_some();
     let has = |name: &str| methods(block).any(|method| method.sig.ident == name);
-    let (info, chat) = (has("info"), has("chat"));
+    let (info, chat, chat_stream) = (has("info"), has("chat"), has("chat_stream"));
     if !chat {
         errors.at(
             &block.self_ty,
@@ -50,7 +50,26 @@ fn complete(
                 -> #private::Result<#private::Completion, #private::ProviderError> { loop {} }
         });
     }
+    if transparent && !chat_stream {
+        errors.at(
+            &block.self_ty,
+            "missing method: without it, replies of the inner provider are not streamed; write \
+             `async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, \
+             ProviderError>`, which calls `chat_stream` of the inner provider",
+        );
+    }
     match arguments.text("name") {
+        Some(name) if transparent => {
+            let message = "a transparent provider has the name of the inner provider; remove \
+                           `name` and write `fn info(&self) -> &ProviderInfo`, which returns the \
+                           `info` of the inner provider";
+            errors.at(name, message);
+            if !info {
+                block.items.push(parse_quote! {
+                    fn info(&self) -> &#private::ProviderInfo { loop {} }
+                });
+            }
+        }
         Some(name) if info => {
             errors.at(name, "`name` and `fn info` contradict each other; remove one");
         }
@@ -66,7 +85,13 @@ fn complete(
         None if info => {}
         None => {
             // An invalid name is already reported.
-            if !arguments.has("name") {
+            if transparent {
+                errors.at(
+                    &block.self_ty,
+                    "missing method; write `fn info(&self) -> &ProviderInfo`, which returns the \
+                     `info` of the inner provider",
+                );
+            } else if !arguments.has("name") {
                 errors.at(
                     &block.self_ty,
                     "missing name; write `#[provider(name = \"...\")]`, or \
@@ -78,11 +103,11 @@ fn complete(
             });
         }
     }
-    if !transparent {
-        for item in &mut block.items {
-            if let ImplItem::Fn(method) = item {
-                wrap(method, private, errors);
-            }
+    for item in &mut block.items {
+        if let ImplItem::Fn(method) = item
+            && let Some(wrapper) = wrapper(method, transparent)
+        {
+            wrap(method, &wrapper, private, errors);
         }
     }
     block.items.push(parse_quote! {
@@ -97,20 +122,26 @@ fn methods(block: &ItemImpl) -> impl Iterator<Item = &ImplItemFn> {
     })
 }
 
-/// Returns the function that records the span of a method, if the method has one.
-fn traced(method: &ImplItemFn) -> Option<TokenStream> {
-    match method.sig.ident.to_string().as_str() {
-        "chat" => Some(quote!(traced_chat)),
-        "chat_stream" => Some(quote!(traced_chat_stream)),
-        "count_tokens" => Some(quote!(traced_count_tokens)),
-        "list_models" => Some(quote!(traced_list_models)),
+/// Returns the function that the body of a method is passed to, if it records a span.
+fn wrapper(method: &ImplItemFn, transparent: bool) -> Option<TokenStream> {
+    match (method.sig.ident.to_string().as_str(), transparent) {
+        ("chat", false) => Some(quote!(traced_chat)),
+        ("chat_stream", false) => Some(quote!(traced_chat_stream)),
+        ("count_tokens", false) => Some(quote!(traced_count_tokens)),
+        ("list_models", false) => Some(quote!(traced_list_models)),
+        ("chat", true) => Some(quote!(forwarded_chat)),
+        ("chat_stream", true) => Some(quote!(forwarded_chat_stream)),
         _ => None,
     }
 }
 
-/// Wraps the body of a call in its span.
-fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
-    let Some(traced) = traced(method) else { return };
+/// Passes the body of a call to its wrapper.
+fn wrap(
+    method: &mut ImplItemFn,
+    wrapper: &TokenStream,
+    private: &TokenStream,
+    errors: &mut Errors,
+) {
     if method.sig.asyncness.is_none() {
         let message = format!("`{}` must be an `async fn`; add `async`", method.sig.ident);
         errors.at(method.sig.fn_token, message);
@@ -131,7 +162,7 @@ fn wrap(method: &mut ImplItemFn, private: &TokenStream, errors: &mut Errors) {
     let (items, statements) = split(&method.block);
     method.block = parse_quote! {{
         #(#items)*
-        #private::#traced(#private::Provider::info(self), #request move |#pattern| async move {
+        #private::#wrapper(#private::Provider::info(self), #request move |#pattern| async move {
             // This branch is never taken. It gives the block its type, so that the result of the body
             // is coerced to it, as in a function.
             #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]

@@ -6,6 +6,8 @@ pub async fn research(
 ) -> Result<String, Error> {
     let span = ::chatlas::__private::agent_span(
         &mut |facts: &mut ::chatlas::__private::Facts| {
+            const _: () = ::chatlas::__private::assert_custom("app.tenant");
+            const _: () = ::chatlas::__private::assert_custom("user.id");
             facts.name("researcher");
             facts.description("Finds facts.");
             facts.model("gpt-4o");
@@ -26,21 +28,19 @@ pub async fn research(
                 );
         },
     );
+    #[allow(clippy::async_yields_async)]
+    let output = async move {
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
+        if false {
+            let never: Result<String, Error> = loop {};
+            return never;
+        }
+        let answer = ask(prompt).await?;
+        Ok(answer)
+    };
     ::chatlas::__private::direct(
             span,
-            async move {
-                #[allow(
-                    unreachable_code,
-                    clippy::diverging_sub_expression,
-                    clippy::empty_loop
-                )]
-                if false {
-                    let never: Result<String, Error> = loop {};
-                    return never;
-                }
-                let answer = ask(prompt).await?;
-                Ok(answer)
-            },
+            output,
             |output, _| {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Plain as _;

@@ -34,20 +34,22 @@ impl research {
                 }
             },
         );
+        #[allow(clippy::async_yields_async)]
+        let output = async move {
+            #[allow(
+                unreachable_code,
+                clippy::diverging_sub_expression,
+                clippy::empty_loop
+            )]
+            if false {
+                let never: Result<String, Error> = loop {};
+                return never;
+            }
+            ask(&question).await
+        };
         ::chatlas::__private::direct(
                 span,
-                async move {
-                    #[allow(
-                        unreachable_code,
-                        clippy::diverging_sub_expression,
-                        clippy::empty_loop
-                    )]
-                    if false {
-                        let never: Result<String, Error> = loop {};
-                        return never;
-                    }
-                    ask(&question).await
-                },
+                output,
                 |output, wanted| {
                     #[allow(unused_imports)]
                     use ::chatlas::__private::Plain as _;

@@ -4,20 +4,18 @@ async fn brevity(judged: &Judged) -> Score {
         &["short", "long"],
         &judged,
     );
+    #[allow(clippy::async_yields_async)]
+    let output = async move {
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
+        if false {
+            let never: Score = loop {};
+            return never;
+        }
+        measure(&judged.output)
+    };
     ::chatlas::__private::direct(
             span,
-            async move {
-                #[allow(
-                    unreachable_code,
-                    clippy::diverging_sub_expression,
-                    clippy::empty_loop
-                )]
-                if false {
-                    let never: Score = loop {};
-                    return never;
-                }
-                measure(&judged.output)
-            },
+            output,
             |output, _| {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Plain as _;

@@ -15,20 +15,22 @@ impl MemoryStore for Notes {
                 }
             },
         );
+        #[allow(clippy::async_yields_async)]
+        let output = async move {
+            #[allow(
+                unreachable_code,
+                clippy::diverging_sub_expression,
+                clippy::empty_loop
+            )]
+            if false {
+                let never: Result<Vec<MemoryRecord>, OperationError> = loop {};
+                return never;
+            }
+            Ok(self.find(query))
+        };
         ::chatlas::__private::direct(
                 span,
-                async move {
-                    #[allow(
-                        unreachable_code,
-                        clippy::diverging_sub_expression,
-                        clippy::empty_loop
-                    )]
-                    if false {
-                        let never: Result<Vec<MemoryRecord>, OperationError> = loop {};
-                        return never;
-                    }
-                    Ok(self.find(query))
-                },
+                output,
                 |output, wanted| {
                     #[allow(unused_imports)]
                     use ::chatlas::__private::Plain as _;
@@ -61,20 +63,22 @@ impl MemoryStore for Notes {
                 facts.records(&records, true);
             },
         );
+        #[allow(clippy::async_yields_async)]
+        let output = async move {
+            #[allow(
+                unreachable_code,
+                clippy::diverging_sub_expression,
+                clippy::empty_loop
+            )]
+            if false {
+                let never: Result<Vec<String>, OperationError> = loop {};
+                return never;
+            }
+            Ok(self.insert(records))
+        };
         ::chatlas::__private::direct(
                 span,
-                async move {
-                    #[allow(
-                        unreachable_code,
-                        clippy::diverging_sub_expression,
-                        clippy::empty_loop
-                    )]
-                    if false {
-                        let never: Result<Vec<String>, OperationError> = loop {};
-                        return never;
-                    }
-                    Ok(self.insert(records))
-                },
+                output,
                 |output, _| {
                     #[allow(unused_imports)]
                     use ::chatlas::__private::Plain as _;
@@ -104,20 +108,22 @@ impl MemoryStore for Notes {
                 facts.ids(&ids);
             },
         );
+        #[allow(clippy::async_yields_async)]
+        let output = async move {
+            #[allow(
+                unreachable_code,
+                clippy::diverging_sub_expression,
+                clippy::empty_loop
+            )]
+            if false {
+                let never: Result<(), OperationError> = loop {};
+                return never;
+            }
+            Ok(self.remove(&ids))
+        };
         ::chatlas::__private::direct(
                 span,
-                async move {
-                    #[allow(
-                        unreachable_code,
-                        clippy::diverging_sub_expression,
-                        clippy::empty_loop
-                    )]
-                    if false {
-                        let never: Result<(), OperationError> = loop {};
-                        return never;
-                    }
-                    Ok(self.remove(&ids))
-                },
+                output,
                 |output, _| {
                     #[allow(unused_imports)]
                     use ::chatlas::__private::Plain as _;

@@ -7,8 +7,5 @@ async fn research(prompt: &str) -> String {
     "`#[tool]` and `#[agent]` cannot be combined; write one attribute: `#[agent(tool)]`",
 )
 ::core::compile_error!(
-    "the key `gen_ai.agent.name` is reserved for chatlas; use another one",
-)
-::core::compile_error!(
     "there is no parameter `missing`; `skip` takes names of parameters (`prompt`) and `output` for the return value",
 )

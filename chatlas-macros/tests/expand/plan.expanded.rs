@@ -4,20 +4,18 @@ async fn plan(steps: Vec<Step>) {
             facts.name("scheduler");
         },
     );
+    #[allow(clippy::async_yields_async)]
+    let output = async move {
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
+        if false {
+            let never: () = loop {};
+            return never;
+        }
+        sort(steps).await
+    };
     ::chatlas::__private::direct(
             span,
-            async move {
-                #[allow(
-                    unreachable_code,
-                    clippy::diverging_sub_expression,
-                    clippy::empty_loop
-                )]
-                if false {
-                    let never: () = loop {};
-                    return never;
-                }
-                sort(steps).await
-            },
+            output,
             |output, _| {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Plain as _;

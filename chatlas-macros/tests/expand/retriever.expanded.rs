@@ -8,20 +8,18 @@ async fn search(query: &str, top_k: usize) -> Result<Vec<Document>, Error> {
             }
         },
     );
+    #[allow(clippy::async_yields_async)]
+    let output = async move {
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
+        if false {
+            let never: Result<Vec<Document>, Error> = loop {};
+            return never;
+        }
+        index().search(query, top_k).await
+    };
     ::chatlas::__private::direct(
             span,
-            async move {
-                #[allow(
-                    unreachable_code,
-                    clippy::diverging_sub_expression,
-                    clippy::empty_loop
-                )]
-                if false {
-                    let never: Result<Vec<Document>, Error> = loop {};
-                    return never;
-                }
-                index().search(query, top_k).await
-            },
+            output,
             |output, wanted| {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Plain as _;

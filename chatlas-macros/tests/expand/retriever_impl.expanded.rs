@@ -17,20 +17,22 @@ impl Retriever for Index {
                 }
             },
         );
+        #[allow(clippy::async_yields_async)]
+        let output = async move {
+            #[allow(
+                unreachable_code,
+                clippy::diverging_sub_expression,
+                clippy::empty_loop
+            )]
+            if false {
+                let never: Result<Vec<Document>, OperationError> = loop {};
+                return never;
+            }
+            self.search(query, top_k).await
+        };
         ::chatlas::__private::direct(
                 span,
-                async move {
-                    #[allow(
-                        unreachable_code,
-                        clippy::diverging_sub_expression,
-                        clippy::empty_loop
-                    )]
-                    if false {
-                        let never: Result<Vec<Document>, OperationError> = loop {};
-                        return never;
-                    }
-                    self.search(query, top_k).await
-                },
+                output,
                 |output, wanted| {
                     #[allow(unused_imports)]
                     use ::chatlas::__private::Plain as _;

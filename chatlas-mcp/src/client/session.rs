@@ -148,7 +148,7 @@ fn http_transport(
         value.set_sensitive(true);
         headers.insert(key, value);
     }
-    let client = chatlas_providers::__private::http_client(endpoint.connect_timeout)
+    let client = chatlas_providers::__private::http_client(endpoint.connect_timeout, !url.starts_with("https:"))
         .map_err(|error| invalid(error.to_string()))?;
     let client = NotingClient { client, session };
     let config = StreamableHttpClientTransportConfig::with_uri(url).custom_headers(headers);

@@ -1,14 +1,10 @@
 //! The exporters and the receiver that the environment selects: `OTEL_…_EXPORTER` and
 //! `OTEL_EXPORTER_OTLP_…`.
 
-use std::time::Duration;
-
 use opentelemetry_sdk::metrics::Temporality;
 
 use super::signal::{Protocol, Signal};
-use super::target::{
-    DEFAULT_TIMEOUT, NamedFile, Target, TlsFiles, header_map, parse_endpoint, unlimited_if_zero,
-};
+use super::target::{DEFAULT_TIMEOUT, NamedFile, Target, TlsFiles, header_map, parse_endpoint};
 use crate::env::{self, Env};
 use crate::error::SetupError;
 use crate::logfire;
@@ -37,7 +33,7 @@ pub(crate) fn exporters_from_env(
     };
     let mut exporters = Vec::new();
     for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        let exporter = match name {
+        let exporter = match name.to_ascii_lowercase().as_str() {
             "otlp" => Exporter::Otlp,
             "console" => Exporter::Console,
             "none" => continue,
@@ -71,6 +67,17 @@ pub(crate) fn target_from_env(signal: Signal, env: Env<'_>) -> Result<Target, Se
     // service defines the path.
     let signal_path =
         (setting != signal_variable && protocol != Protocol::Grpc).then(|| signal.path());
+    let url = if protocol == Protocol::Grpc && !url.contains("://") {
+        // Only such an endpoint has no scheme, and only then does the variable apply:
+        // https://opentelemetry.io/docs/specs/otel/protocol/exporter/#configuration-options
+        let is_insecure = match value("INSECURE") {
+            Some((_, insecure)) => insecure.eq_ignore_ascii_case("true"),
+            None => false,
+        };
+        format!("{}://{url}", if is_insecure { "http" } else { "https" })
+    } else {
+        url
+    };
     let endpoint = parse_endpoint(&setting, &url, signal_path)?;
     let mut headers = logfire.map(|logfire| logfire.header).into_iter().collect::<Vec<_>>();
     let mut headers_setting = logfire::TOKEN.to_owned();
@@ -87,12 +94,8 @@ pub(crate) fn target_from_env(signal: Signal, env: Env<'_>) -> Result<Target, Se
         }
     };
     let timeout = match value("TIMEOUT") {
-        Some((setting, millis)) => unlimited_if_zero(Duration::from_millis(env::parse(
-            &setting,
-            &millis,
-            env::MILLISECONDS,
-        )?)),
-        None => DEFAULT_TIMEOUT,
+        Some((setting, _)) => env.timeout(&setting)?,
+        None => None,
     };
     let file = |suffix| value(suffix).map(|(setting, path)| NamedFile::new(setting, path));
     let tls = TlsFiles {
@@ -104,7 +107,7 @@ pub(crate) fn target_from_env(signal: Signal, env: Env<'_>) -> Result<Target, Se
         endpoint,
         protocol,
         headers: header_map(&headers_setting, headers)?,
-        timeout,
+        timeout: timeout.unwrap_or(DEFAULT_TIMEOUT),
         gzip,
         tls: tls.validate()?,
         temporality: temporality(env)?,
@@ -112,7 +115,7 @@ pub(crate) fn target_from_env(signal: Signal, env: Env<'_>) -> Result<Target, Se
 }
 
 fn parse_protocol(setting: String, protocol: String) -> Result<Protocol, SetupError> {
-    match protocol.as_str() {
+    match protocol.to_ascii_lowercase().as_str() {
         "http/protobuf" => Ok(Protocol::HttpProtobuf),
         "http/json" => Ok(Protocol::HttpJson),
         "grpc" if cfg!(feature = "otel-grpc") => Ok(Protocol::Grpc),
@@ -122,8 +125,7 @@ fn parse_protocol(setting: String, protocol: String) -> Result<Protocol, SetupEr
 
 fn temporality(env: Env<'_>) -> Result<Temporality, SetupError> {
     let setting = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-    let preference = env.text(setting).map(|preference| preference.to_ascii_lowercase());
-    match preference.as_deref() {
+    match env.name(setting).as_deref() {
         None | Some("cumulative") => Ok(Temporality::Cumulative),
         Some("delta") => Ok(Temporality::Delta),
         Some("lowmemory") => Ok(Temporality::LowMemory),
@@ -134,8 +136,30 @@ fn temporality(env: Env<'_>) -> Result<Temporality, SetupError> {
     }
 }
 
+/// The buckets of histograms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Histograms {
+    Explicit,
+    Exponential,
+}
+
+/// Returns the buckets of histograms.
+pub(crate) fn histograms_from_env(env: Env<'_>) -> Result<Histograms, SetupError> {
+    let setting = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+    match env.name(setting).as_deref() {
+        None | Some("explicit_bucket_histogram") => Ok(Histograms::Explicit),
+        Some("base2_exponential_bucket_histogram") => Ok(Histograms::Exponential),
+        Some(_) => Err(SetupError::InvalidValue {
+            setting: setting.to_owned(),
+            expected: "`explicit_bucket_histogram` or `base2_exponential_bucket_histogram`",
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::env::tests::lookup;
 
     use super::super::target::NO_LIMIT;
@@ -170,6 +194,8 @@ mod tests {
     fn exporters_are_a_list_and_unknown_names_are_errors() {
         let list = [("OTEL_TRACES_EXPORTER", "console, otlp, console")];
         assert_eq!(exporters(Signal::Traces, &list), [Exporter::Console, Exporter::Otlp]);
+        let upper = [("OTEL_TRACES_EXPORTER", "OTLP,Console,NONE")];
+        assert_eq!(exporters(Signal::Traces, &upper), [Exporter::Otlp, Exporter::Console]);
         let none = [("OTEL_TRACES_EXPORTER", "none"), (BASE, "http://x")];
         assert_eq!(exporters(Signal::Traces, &none), []);
         let zipkin = lookup(&[("OTEL_TRACES_EXPORTER", "zipkin")]);
@@ -219,6 +245,29 @@ mod tests {
         } else {
             assert!(target.err().unwrap().to_string().contains("`otel-grpc`"));
         }
+    }
+
+    /// <https://github.com/open-telemetry/opentelemetry-python/issues/1801>
+    #[cfg(feature = "otel-grpc")]
+    #[test]
+    fn grpc_endpoint_may_lack_a_scheme() {
+        const INSECURE: &str = "OTEL_EXPORTER_OTLP_INSECURE";
+        const TRACES_INSECURE: &str = "OTEL_EXPORTER_OTLP_TRACES_INSECURE";
+        let endpoint = |url: &str, variables: &[(&str, &str)]| {
+            let mut pairs = vec![("OTEL_EXPORTER_OTLP_PROTOCOL", "gRPC"), (BASE, url)];
+            pairs.extend(variables);
+            target(Signal::Traces, &pairs).map(|target| target.endpoint.to_string())
+        };
+        let bare = "127.0.0.1:4317";
+        assert_eq!(endpoint(bare, &[(INSECURE, "TRUE")]).unwrap(), "http://127.0.0.1:4317/");
+        let own = [(INSECURE, "false"), (TRACES_INSECURE, "true")];
+        assert_eq!(endpoint(bare, &own).unwrap(), "http://127.0.0.1:4317/");
+        let kept = endpoint("http://localhost:4317", &[(INSECURE, "false")]);
+        assert_eq!(kept.unwrap(), "http://localhost:4317/", "the scheme takes precedence");
+        if cfg!(feature = "_tls") {
+            assert_eq!(endpoint("localhost:4317", &[]).unwrap(), "https://localhost:4317/");
+        }
+        assert!(endpoint("grpc://localhost:4317", &[]).is_err());
     }
 
     #[test]

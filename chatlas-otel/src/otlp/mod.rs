@@ -12,9 +12,11 @@ use opentelemetry_sdk::metrics::Temporality;
 
 use crate::error::SetupError;
 
-pub(crate) use from_env::{Exporter, exporters_from_env, target_from_env};
+pub(crate) use from_env::{
+    Exporter, Histograms, exporters_from_env, histograms_from_env, target_from_env,
+};
 pub use signal::{Protocol, Signal};
-pub(crate) use target::{Target, TlsFiles};
+pub(crate) use target::{NO_LIMIT, Target, TlsFiles, unlimited_if_zero};
 
 /// An OTLP receiver that is set in code.
 ///

@@ -13,11 +13,11 @@ use crate::error::SetupError;
 /// The maximum duration of an export by default.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout that means no limit: a century, which no clock overflows.
-pub(super) const NO_LIMIT: Duration = Duration::new(100 * 365 * 24 * 60 * 60, 0);
+pub(crate) const NO_LIMIT: Duration = Duration::new(100 * 365 * 24 * 60 * 60, 0);
 
 /// Returns [`NO_LIMIT`] for a timeout of zero.
-pub(super) fn unlimited_if_zero(timeout: Duration) -> Duration {
-    if timeout.is_zero() { NO_LIMIT } else { timeout }
+pub(crate) fn unlimited_if_zero(timeout: Duration) -> Duration {
+    if timeout.is_zero() { NO_LIMIT } else { timeout.min(NO_LIMIT) }
 }
 
 /// The receiver of one signal.
@@ -46,6 +46,21 @@ impl Target {
     }
 }
 
+#[cfg(test)]
+impl Target {
+    /// Returns everything that a variable can change.
+    pub(crate) fn describe(&self) -> String {
+        let headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name, value.to_str())).collect();
+        let files = [&self.tls.trusted, &self.tls.certificate, &self.tls.key];
+        let files = files.map(|file| file.as_ref().map(|file| &file.path));
+        format!(
+            "{} {:?} {headers:?} {:?} {} {files:?} {:?}",
+            self.endpoint, self.protocol, self.timeout, self.gzip, self.temporality
+        )
+    }
+}
+
 /// The PEM files of TLS.
 #[derive(Clone, Default)]
 pub(crate) struct TlsFiles {
@@ -56,6 +71,12 @@ pub(crate) struct TlsFiles {
 }
 
 impl TlsFiles {
+    /// Returns true if no file is set.
+    #[cfg(feature = "_tls")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.trusted.is_none() && self.certificate.is_none() && self.key.is_none()
+    }
+
     /// Returns an error if files are set without TLS, or a client certificate without its key.
     pub(super) fn validate(self) -> Result<Self, SetupError> {
         let any = self.trusted.as_ref().or(self.certificate.as_ref()).or(self.key.as_ref());

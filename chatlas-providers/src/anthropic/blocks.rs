@@ -6,15 +6,16 @@ use std::ops::Not;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chatlas_core::Turn;
-use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome, ToolResult};
+use chatlas_core::content::{
+    Content, Media, MediaSource, Replay, ServerTool, ToolOutcome, ToolResult,
+};
 use serde::Serialize;
-use serde::ser::{SerializeMap as _, Serializer};
+use serde::ser::Serializer;
 use serde_json::{Map, Value, json};
 
+use crate::client::fields::Arguments;
+use crate::client::{Call, NO_TEXT};
 use crate::data_url;
-
-/// The text that is sent where the API requires one and the conversation has none.
-pub(crate) const NO_TEXT: &str = "[empty string]";
 
 /// A message of a request.
 #[derive(Serialize)]
@@ -50,15 +51,15 @@ enum Body<'a> {
         citations: Option<Value>,
     },
     ToolUse {
-        id: Cow<'a, str>,
+        id: &'a str,
         name: &'a str,
-        input: Input<'a>,
+        input: Arguments<'a>,
         /// The other fields that the vendor sent in the block.
         #[serde(flatten)]
         others: Others<'a>,
     },
     ToolResult {
-        tool_use_id: Cow<'a, str>,
+        tool_use_id: &'a str,
         content: Output<'a>,
         #[serde(skip_serializing_if = "Not::not")]
         is_error: bool,
@@ -76,14 +77,17 @@ enum Output<'a> {
     Blocks(Vec<Block<'a>>),
 }
 
-/// The fields of a call that are not part of every call.
+/// The fields of a call that are not part of every call. Some gateways put a text into a call, which the
+/// API rejects.
 struct Others<'a>(Option<&'a Map<String, Value>>);
 
 impl Serialize for Others<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let others = self.0.into_iter().flatten();
         serializer.collect_map(
-            others.filter(|(key, _)| !matches!(key.as_str(), "type" | "id" | "name" | "input")),
+            others.filter(|(key, _)| {
+                !matches!(key.as_str(), "type" | "id" | "name" | "input" | "text")
+            }),
         )
     }
 }
@@ -92,16 +96,11 @@ impl Serialize for Others<'_> {
 ///
 /// Calls of the vendor's own tools that have no result are omitted: their turn was cut off. They are
 /// kept in the last message, where a paused turn continues with them, and beside a call of the
-/// program's tools, whose result continues the turn. The last text of the model ends without white
-/// space.
-pub(super) fn messages<'a>(
-    provider: &str,
-    cites: bool,
-    cache: Option<Value>,
-    turns: impl ExactSizeIterator<Item = &'a Turn>,
-) -> Vec<Message<'a>> {
-    let mut messages = Vec::with_capacity(turns.len());
-    messages.extend(turns.filter_map(|turn| message(provider, cites, turn)));
+/// program's tools whose result is the last message, and continues the turn. The last text of the
+/// model ends without white space.
+pub(super) fn messages<'a>(call: &Call<'a>, cites: bool, cache: Option<Value>) -> Vec<Message<'a>> {
+    let mut messages = Vec::with_capacity(call.turns.len());
+    messages.extend(call.turns.iter().filter_map(|turn| message(call, cites, turn)));
     remove_unanswered_calls(&mut messages);
     if let Some(last) = messages.last_mut() {
         if last.role == "assistant"
@@ -117,7 +116,7 @@ pub(super) fn messages<'a>(
 }
 
 /// Returns a turn as a message, or `None` if nothing of it can be sent.
-fn message<'a>(provider: &str, cites: bool, turn: &'a Turn) -> Option<Message<'a>> {
+fn message<'a>(call: &Call<'a>, cites: bool, turn: &'a Turn) -> Option<Message<'a>> {
     let (role, content) = match turn {
         Turn::User(turn) => {
             // The API requires the results of its calls before anything else.
@@ -126,16 +125,9 @@ fn message<'a>(provider: &str, cites: bool, turn: &'a Turn) -> Option<Message<'a
             let rest = turn.contents.iter().filter(|content| !is_result(content));
             let mut blocks = Vec::with_capacity(turn.contents.len().max(1));
             blocks.extend(results.chain(rest).filter_map(|content| of_user(content, cites)));
-            if blocks.is_empty() {
-                blocks.push(Body::Text { text: NO_TEXT }.into());
-            }
             ("user", blocks)
         }
-        Turn::Assistant(turn) => {
-            let mut blocks = Vec::with_capacity(turn.contents.len());
-            turn.contents.iter().for_each(|content| of_model(provider, content, &mut blocks));
-            ("assistant", blocks)
-        }
+        Turn::Assistant(turn) => ("assistant", of_model_turn(call, &turn.contents)),
         _ => return None,
     };
     (!content.is_empty()).then_some(Message { role, content })
@@ -149,19 +141,28 @@ fn remove_unanswered_calls(messages: &mut Vec<Message<'_>>) {
         return;
     }
     let mut answered: Vec<String> = Vec::new();
-    let mut is_last = true;
-    for message in messages.iter_mut().rev() {
+    for (distance, message) in messages.iter_mut().rev().enumerate() {
         let content = &mut message.content;
         answered.extend(content.iter().filter_map(|block| block.body.answers()));
-        if !is_last && !content.iter().any(|block| block.body.kind() == "tool_use") {
+        let calls = || content.iter().any(|block| block.body.kind() == "tool_use");
+        let is_continued = distance == 0 || distance == 1 && calls();
+        if !is_continued {
             content.retain(|block| {
                 let id = block.body.field("id").unwrap_or_default();
                 !block.body.is_server_call() || answered.iter().any(|answered| answered == id)
             });
+            while content.pop_if(|block| block.body.kind().ends_with("thinking")).is_some() {}
         }
-        is_last = false;
     }
-    messages.retain(|message| !message.content.is_empty());
+    // A message that is empty now is removed, and its neighbours become one.
+    let mut remaining: Vec<Message<'_>> = Vec::with_capacity(messages.len());
+    for message in messages.drain(..).filter(|message| !message.content.is_empty()) {
+        match remaining.last_mut() {
+            Some(last) if last.role == message.role => last.content.extend(message.content),
+            _ => remaining.push(message),
+        }
+    }
+    *messages = remaining;
 }
 
 /// Returns whether a content refers to an uploaded file.
@@ -198,7 +199,7 @@ fn of_user(content: &Content, cites: bool) -> Option<Block<'_>> {
             None => Body::Text { text: "[a document that cannot be sent]" },
         },
         Content::ToolResult(result) => Body::ToolResult {
-            tool_use_id: call_id(&result.id),
+            tool_use_id: &result.id,
             content: match &result.outcome {
                 ToolOutcome::Contents(contents) => Output::Blocks(
                     contents.iter().filter_map(|content| of_user(content, cites)).collect(),
@@ -218,41 +219,59 @@ fn of_user(content: &Content, cites: bool) -> Option<Block<'_>> {
     Some(body.into())
 }
 
-fn of_model<'a>(provider: &str, content: &'a Content, blocks: &mut Vec<Block<'a>>) {
-    let of = |replay: &'a Option<Replay>| item(provider, replay.as_ref()?);
+/// Returns the blocks of a turn of the model. Thinking at the end is omitted: the API rejects it there.
+fn of_model_turn<'a>(call: &Call<'_>, contents: &'a [Content]) -> Vec<Block<'a>> {
+    let mut blocks: Vec<Block<'a>> = Vec::with_capacity(contents.len());
+    let mut end = 0;
+    for content in contents {
+        let before = blocks.len();
+        match content {
+            Content::ServerTool(tool) if call.is_own(&tool.replay) => {
+                blocks.extend(items(tool).map(Block::from));
+            }
+            content => blocks.extend(of_model(call, content)),
+        }
+        if blocks.len() > before && !matches!(content, Content::Thinking(_)) {
+            end = blocks.len();
+        }
+    }
+    blocks.truncate(end);
+    blocks
+}
+
+fn of_model<'a>(call: &Call<'_>, content: &'a Content) -> Option<Block<'a>> {
+    let of = |replay: &'a Option<Replay>| item(call, replay.as_ref()?);
     match content {
         Content::Text(content) => {
             // The vendor's block has the sources. It is outdated if the text was changed since.
             let same = |item: &&Map<String, Value>| {
                 item.get("text").is_some_and(|text| *text == content.text.as_str())
             };
-            blocks.extend(text(&content.text).map(
-                |plain| match of(&content.replay).filter(same) {
-                    Some(item) => item.into(),
-                    None => plain,
-                },
-            ));
+            let plain = text(&content.text)?;
+            Some(of(&content.replay).filter(same).map_or(plain, Block::from))
         }
-        Content::Refusal(refusal) => blocks.extend(text(&refusal.text)),
-        Content::ToolRequest(request) => blocks.push(
+        Content::Refusal(refusal) => text(&refusal.text),
+        Content::ToolRequest(request) => Some(
             Body::ToolUse {
-                id: call_id(&request.id),
+                id: &request.id,
                 name: &request.name,
-                input: Input(&request.arguments),
+                input: Arguments(&request.arguments),
                 others: Others(of(&request.replay)),
             }
             .into(),
         ),
-        // The API rejects thinking without its signature.
-        Content::Thinking(thinking) => blocks.extend(of(&thinking.replay).map(Block::from)),
-        Content::ServerTool(tool) if tool.replay.provider == provider => {
-            let items = match &tool.replay.item {
-                Value::Array(items) => items.as_slice(),
-                item => std::slice::from_ref(item),
+        Content::Thinking(thinking) => {
+            // Anthropic rejects thinking without its signature. Other servers with this API sign
+            // nothing, and require it.
+            let is_accepted = |item: &&Map<String, Value>| {
+                !call.is_home
+                    || ["signature", "data"]
+                        .iter()
+                        .any(|key| item.get(*key).is_some_and(|proof| *proof != ""))
             };
-            blocks.extend(items.iter().filter_map(typed).map(Block::from));
+            of(&thinking.replay).filter(is_accepted).map(Block::from)
         }
-        _ => {}
+        _ => None,
     }
 }
 
@@ -270,8 +289,17 @@ impl<'a> From<&'a Map<String, Value>> for Block<'a> {
 
 /// Returns an item if it is a block of this API. A vendor may have a second API, whose items have
 /// no `type`.
-fn item<'a>(provider: &str, replay: &'a Replay) -> Option<&'a Map<String, Value>> {
-    if replay.provider == provider { typed(&replay.item) } else { None }
+fn item<'a>(call: &Call<'_>, replay: &'a Replay) -> Option<&'a Map<String, Value>> {
+    if call.is_own(replay) { typed(&replay.item) } else { None }
+}
+
+/// Returns the blocks of a call of a tool that the vendor runs.
+pub(crate) fn items(tool: &ServerTool) -> impl Iterator<Item = &Map<String, Value>> {
+    let items = match &tool.replay.item {
+        Value::Array(items) => items.as_slice(),
+        item => std::slice::from_ref(item),
+    };
+    items.iter().filter_map(typed)
 }
 
 fn typed(item: &Value) -> Option<&Map<String, Value>> {
@@ -305,7 +333,7 @@ impl Body<'_> {
     /// Returns the id of the call that the block is the result of.
     fn answers(&self) -> Option<String> {
         match self {
-            Self::ToolResult { tool_use_id, .. } => Some(tool_use_id.clone().into_owned()),
+            Self::ToolResult { tool_use_id, .. } => Some((*tool_use_id).to_owned()),
             _ => self.field("tool_use_id").map(str::to_owned),
         }
     }
@@ -330,35 +358,6 @@ impl Body<'_> {
             _ => {}
         }
     }
-}
-
-/// The arguments of a call as an object, the only form that the API accepts: other arguments are
-/// wrapped.
-pub(crate) struct Input<'a>(pub(crate) &'a Value);
-
-impl Serialize for Input<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = match self.0 {
-            Value::Object(arguments) => return arguments.serialize(serializer),
-            _ => serializer.serialize_map(None)?,
-        };
-        match self.0 {
-            Value::Null => {}
-            Value::String(raw) => map.serialize_entry("INVALID_JSON", raw)?,
-            other => map.serialize_entry("INVALID_JSON", &other.to_string())?,
-        }
-        map.end()
-    }
-}
-
-/// Returns the id of a call in the characters that the API accepts. Another vendor's id may have
-/// others.
-pub(crate) fn call_id(id: &str) -> Cow<'_, str> {
-    let accepted = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if id.chars().all(accepted) {
-        return Cow::Borrowed(id);
-    }
-    Cow::Owned(id.chars().map(|c| if accepted(c) { c } else { '_' }).collect())
 }
 
 /// The location of the bytes of an image or document.

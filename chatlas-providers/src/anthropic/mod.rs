@@ -9,6 +9,7 @@ pub(crate) mod schema;
 pub(crate) mod settings;
 pub(crate) mod wire;
 
+use chatlas_core::content::Content;
 use chatlas_core::provider::{SupportsTool, Vendor};
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
@@ -18,7 +19,7 @@ use serde_json::value::RawValue;
 
 use crate::client::fields;
 use crate::client::{
-    Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse, set_header,
+    Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Rules, Sse, set_header,
 };
 use reply::Decoder;
 use request::{Body, Service};
@@ -119,9 +120,16 @@ impl Dialect for Messages {
         request::tools(tools)
     }
 
+    fn rules(&self, _: &Call<'_>) -> Rules {
+        request::RULES
+    }
+
+    fn is_message(&self, call: &Call<'_>, content: &Content) -> bool {
+        request::is_message(call, content)
+    }
+
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
         let service = Service {
-            provider: self.provider,
             api: "Anthropic's Messages API",
             has_output_format: request::has_output_format(call.model),
         };

@@ -1,7 +1,12 @@
 //! Writes a request of the Messages API.
 
+use std::collections::BTreeSet;
+
+use chatlas_core::content::{Content, Refusal, Text, Thinking as Thought};
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ChatRequest, ModelParams, OutputSchema, ProviderError, WebFetch, WebSearch};
+use chatlas_core::{
+    ChatRequest, ModelParams, OutputSchema, ProviderError, Turn, WebFetch, WebSearch,
+};
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
 use serde_json::value::RawValue;
@@ -11,7 +16,7 @@ use super::blocks::{self, Message};
 use super::schema;
 use super::settings::{Settings, Thinking};
 use crate::client::fields::{Fields, fragments, refuse};
-use crate::client::{Call, json, malformed};
+use crate::client::{Call, CallIds, Rules, json, malformed};
 
 /// The limit on output tokens if the program sets none: the API requires one.
 pub(crate) const DEFAULT_MAX_TOKENS: u32 = 4096;
@@ -39,11 +44,30 @@ pub(super) const WEB_SEARCH: &str = "web_search_20250305";
 /// The vendor's type of the web fetch tool.
 pub(super) const WEB_FETCH: &str = "web_fetch_20250910";
 
+/// What the APIs of Claude require of a history.
+pub(crate) const RULES: Rules = Rules {
+    call_ids: CallIds::Plain,
+    names_begin_with_letter: false,
+    starts_with_user: true,
+    has_stored_calls: false,
+};
+
+/// Returns whether a content of the model is a message by itself.
+pub(crate) fn is_message(call: &Call<'_>, content: &Content) -> bool {
+    match content {
+        Content::Text(Text { text, .. }) | Content::Refusal(Refusal { text, .. }) => {
+            !text.trim().is_empty()
+        }
+        Content::ServerTool(tool) => {
+            call.is_own(&tool.replay) && blocks::items(tool).next().is_some()
+        }
+        content => matches!(content, Content::ToolRequest(_)),
+    }
+}
+
 /// How the services that run Claude differ.
 #[derive(Clone, Copy)]
 pub(crate) struct Service {
-    /// The provider whose items are sent back.
-    pub(crate) provider: &'static str,
     /// The name of the API in errors.
     pub(crate) api: &'static str,
     /// Whether the model supports `output_config.format`.
@@ -82,10 +106,14 @@ impl<'a> Body<'a> {
             .filter(|_| service.has_output_format)
             .and_then(|output| schema::enforced(&output.schema));
         let by_tool = output.filter(|_| format.is_none());
-        let tools = Tools {
-            own: call.tools,
-            others: server_tools(settings).chain(by_tool.map(output_tool)).collect(),
-        };
+        let mut others: Vec<Value> =
+            server_tools(settings).chain(by_tool.map(output_tool)).collect();
+        let mut choice = by_tool.map(|_| tool_choice(settings, call.tools.len() + others.len()));
+        if call.tools.is_empty() && others.is_empty() {
+            others = past_tools(call).map(|name| tool(name, PAST, past_schema(), false)).collect();
+            choice = (!others.is_empty()).then(|| json!({"type": "none"}));
+        }
+        let tools = Tools { own: call.tools, others };
         // The limit includes the budget for thinking.
         let max_tokens = params.max_tokens.unwrap_or(match settings.thinking {
             Some(Thinking::Enabled { budget_tokens }) if budget_tokens >= DEFAULT_MAX_TOKENS => {
@@ -115,12 +143,11 @@ impl<'a> Body<'a> {
             ("top_p", params.top_p.map(Value::from)),
             ("top_k", params.top_k.map(Value::from)),
             ("stop_sequences", (!stops.is_empty()).then(|| json!(stops))),
-            ("thinking", settings.thinking.map(|thinking| json!(thinking))),
-            ("tool_choice", by_tool.map(|_| tool_choice(settings, tools.len()))),
+            ("thinking", thinking(settings, call).map(|thinking| json!(thinking))),
+            ("tool_choice", choice),
             ("output_config", object_of(config)),
         ]);
-        let turns = request.turns.iter().map(|turn| &**turn);
-        let messages = blocks::messages(service.provider, settings.cites_documents, cache, turns);
+        let messages = blocks::messages(call, settings.cites_documents, cache);
         Ok(Self { messages, tools, fields, extra: &params.extra, only: None })
     }
 
@@ -144,6 +171,25 @@ impl Serialize for Body<'_> {
     }
 }
 
+/// The description of a tool that the conversation has used and the request does not offer.
+pub(crate) const PAST: &str = "This tool is not available any more.";
+
+/// Returns the names of the tools that the history calls. A request with calls in its history has to
+/// define tools, even if it offers none.
+pub(crate) fn past_tools<'a>(call: &Call<'a>) -> impl Iterator<Item = &'a str> {
+    let calls = call.turns.iter().filter_map(|turn| match &**turn {
+        Turn::Assistant(turn) => Some(turn.tool_requests()),
+        _ => None,
+    });
+    let names: BTreeSet<&str> = calls.flatten().map(|call| &*call.name).collect();
+    names.into_iter()
+}
+
+/// Returns the schema of a tool that is not available any more.
+pub(crate) fn past_schema() -> Value {
+    json!({"type": "object", "properties": {}})
+}
+
 /// Returns the parameters that the APIs of Claude do not have, and whether they are set.
 pub(crate) fn unsupported(params: &ModelParams) -> [(&'static str, bool); 5] {
     [
@@ -160,6 +206,25 @@ pub(crate) fn object_of<const N: usize>(fields: [(&str, Option<Value>); N]) -> O
     let set = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let object: Map<String, Value> = set.collect();
     (!object.is_empty()).then(|| object.into())
+}
+
+/// Returns how the model thinks. With a budget, the API rejects a request whose last calls do not begin
+/// with thinking: another model made them, so that this request goes without.
+pub(crate) fn thinking(settings: &Settings, call: &Call<'_>) -> Option<Thinking> {
+    let last = call.turns.iter().rev().find_map(|turn| match &**turn {
+        Turn::Assistant(turn) => Some(turn),
+        _ => None,
+    });
+    let is_thought = |content: &Content| match content {
+        Content::Thinking(Thought { replay: Some(replay), .. }) => call.is_own(replay),
+        _ => false,
+    };
+    let has_thought = last.is_none_or(|turn| {
+        turn.tool_requests().next().is_none() || turn.contents.first().is_some_and(is_thought)
+    });
+    let is_possible =
+        |thinking: &Thinking| has_thought || !matches!(thinking, Thinking::Enabled { .. });
+    settings.thinking.filter(is_possible)
 }
 
 /// Returns how a model is made to return its output by the tool.

@@ -3,6 +3,7 @@
 //! The API rejects other keywords, so they are moved to the description, where the model reads them.
 
 use chatlas_core::ToolDefinition;
+use chatlas_core::schema::describe;
 use serde_json::{Map, Value, json};
 
 /// The keywords that are sent unchanged.
@@ -50,20 +51,15 @@ pub(crate) fn enforced(schema: &Value) -> Option<Value> {
         written.entry("properties").or_insert_with(|| Map::new().into());
         written.insert("additionalProperties".to_owned(), false.into());
     }
-    if !described.is_empty() {
-        described.sort();
-        let before = written.get("description").and_then(Value::as_str).unwrap_or_default();
-        let description = format!("{before}\n\n{{{}}}", described.join(", "));
-        written.insert("description".to_owned(), description.trim_start().into());
-    }
+    describe(&mut written, described);
     Some(written.into())
 }
 
-/// Returns the schema of a tool's arguments, and whether the tool is strict: then the schema is in a
-/// form that is enforced, if there is one.
+/// Returns the schema of a tool's arguments, and whether the tool is strict: it is if the definition
+/// is, and if the schema has a form that is enforced. A schema that refers to itself has none.
 pub(crate) fn of_tool(tool: &ToolDefinition) -> (Value, bool) {
-    let is_strict = tool.strict == Some(true);
-    let enforced = if is_strict { enforced(&tool.parameters) } else { None };
+    let enforced = if tool.strict == Some(true) { enforced(&tool.parameters) } else { None };
+    let is_strict = enforced.is_some();
     (enforced.unwrap_or_else(|| Value::clone(&tool.parameters)), is_strict)
 }
 

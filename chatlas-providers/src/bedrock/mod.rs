@@ -19,6 +19,7 @@ pub use aws_credential_types::credential_fn::provide_credentials_fn;
 pub use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
+use chatlas_core::content::Content;
 use chatlas_core::provider::Vendor;
 use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
@@ -33,7 +34,7 @@ use crate::anthropic::request::{self, Service};
 use crate::anthropic::settings::{Caching, ClaudeDialect, Settings};
 use crate::client::fields;
 use crate::client::{
-    AwsEventStream, Call, Client, Dialect, Endpoint, KeyNeeded, Operation, Page, ReplyHead,
+    AwsEventStream, Call, Client, Dialect, Endpoint, KeyNeeded, Operation, Page, ReplyHead, Rules,
     malformed, set_header,
 };
 use credentials::{Account, without_region};
@@ -110,7 +111,6 @@ pub type Bedrock = Client<BedrockDialect>;
 /// The APIs of Bedrock.
 #[derive(Clone, Debug)]
 pub struct BedrockDialect {
-    provider: &'static str,
     /// The API that is set; otherwise the model decides.
     chosen_api: Option<BedrockApi>,
     /// The API of the current model.
@@ -154,7 +154,6 @@ impl Dialect for BedrockDialect {
     fn new((): (), endpoint: &mut Endpoint) -> Self {
         endpoint.set_key_needed(KeyNeeded::Never);
         let mut dialect = Self {
-            provider: endpoint.vendor().name,
             chosen_api: None,
             api: BedrockApi::Converse,
             account: Account::from_env(),
@@ -229,6 +228,24 @@ impl Dialect for BedrockDialect {
         }
     }
 
+    fn rules(&self, _: &Call<'_>) -> Rules {
+        request::RULES
+    }
+
+    fn is_message(&self, call: &Call<'_>, content: &Content) -> bool {
+        match self.api {
+            BedrockApi::InvokeModel => request::is_message(call, content),
+            BedrockApi::Converse => converse::blocks::is_message(call, content),
+        }
+    }
+
+    fn check_media(&self, _: &Call<'_>, content: &Content) -> Result<(), ProviderError> {
+        match self.api {
+            BedrockApi::InvokeModel => Ok(()),
+            BedrockApi::Converse => converse::blocks::check_media(content),
+        }
+    }
+
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
         let is_count = call.operation == Operation::Count;
         match self.api {
@@ -243,8 +260,7 @@ impl Dialect for BedrockDialect {
             BedrockApi::InvokeModel => self.write_invoke(call, body),
             BedrockApi::Converse => {
                 let guardrail = self.guardrail.as_ref();
-                let request =
-                    converse::request::Body::new(self.provider, &self.settings, guardrail, call)?;
+                let request = converse::request::Body::new(&self.settings, guardrail, call)?;
                 if is_count {
                     fields::write(body, &request.counted())
                 } else {
@@ -275,7 +291,6 @@ impl BedrockDialect {
     /// Writes a request of the Messages API. The model and the kind of reply are part of the URL.
     fn write_invoke(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
         let service = Service {
-            provider: self.provider,
             api: "Claude on Bedrock",
             // All of its models return structured output by a tool call.
             has_output_format: false,

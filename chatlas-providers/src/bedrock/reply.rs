@@ -93,6 +93,13 @@ impl client::Decoder for Decoder {
         }
     }
 
+    fn is_finished(&self) -> bool {
+        match &self.api {
+            Api::InvokeModel { decoder, .. } => decoder.is_finished(),
+            Api::Converse(decoder) => decoder.is_finished(),
+        }
+    }
+
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
         match &mut self.api {
             Api::InvokeModel { decoder, .. } => decoder.end(reply),

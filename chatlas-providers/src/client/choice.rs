@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use chatlas_core::FinishReason;
 use chatlas_core::content::{Content, Replay, Text, Thinking, ToolRequest};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::json;
@@ -86,6 +87,8 @@ pub struct CallPiece<'a> {
     pub name: &'a str,
     /// The next piece of the arguments' JSON.
     pub arguments: &'a str,
+    /// The item that the vendor requires back with the call.
+    pub replay: Option<&'a Replay>,
     /// Whether `arguments` replaces the arguments that have arrived.
     pub has_all_arguments: bool,
     /// Whether this is a complete call, not a piece of one.
@@ -177,16 +180,36 @@ impl ChoiceMut<'_> {
         }
     }
 
-    /// Replaces all blocks by the contents of the complete reply. `emit` is whether nothing of them
-    /// has been emitted before.
-    pub(crate) fn replace_all(&mut self, contents: Vec<Content>, emit: bool) {
-        self.choice.blocks.clear();
+    /// Replaces all blocks by the contents of the complete reply, and emits what has not been
+    /// emitted. Does nothing if the contents lack a text or a tool call that has arrived: some
+    /// servers leave items out of the complete reply.
+    pub(crate) fn replace_all(&mut self, contents: Vec<Content>) {
+        let replaced = |kind: fn(&Content) -> bool| contents.iter().any(kind);
+        let lacks_text = !self.choice.text_of(&Kind::Text).is_empty()
+            && !replaced(|content| matches!(content, Content::Text(_) | Content::Refusal(_)));
+        let lacks_call =
+            self.has_calls() && !replaced(|content| matches!(content, Content::ToolRequest(_)));
+        if lacks_text || lacks_call {
+            return;
+        }
+        let mut text = self.choice.text_of(&Kind::Text);
+        let mut thinking = self.choice.text_of(&Kind::Thinking);
+        let mut emitted = std::mem::take(&mut self.choice.blocks);
+        emitted.retain(|block| block.is_emitted);
         for (order, content) in (0..).zip(contents) {
-            if emit {
-                self.content(order, content);
-            } else {
-                let block = Block::from_content(order, content);
-                self.choice.push(Block { is_emitted: true, ..block });
+            let seen = match &content {
+                Content::Text(new) => Some((&mut text, &new.text)),
+                Content::Thinking(new) => Some((&mut thinking, &new.text)),
+                _ => None,
+            };
+            let piece = seen.map(|(seen, new)| unseen(seen, new));
+            let is_emitted = emitted.iter().any(|block| block.announces(&content));
+            let block = self.choice.push(Block::from_content(order, content));
+            match piece {
+                Some(piece) if !piece.is_empty() => self.emit(Pending::Words { block, piece }),
+                None if is_emitted => self.choice.blocks[block].is_emitted = true,
+                None => self.emit_content(block),
+                Some(_) => {}
             }
         }
     }
@@ -199,14 +222,22 @@ impl ChoiceMut<'_> {
             self.choice.push(Block::new(order, Kind::Call(call.into())))
         });
         let Some(call) = self.choice.blocks[block].call_mut() else { return };
+        if piece.index.is_some() {
+            call.index = piece.index;
+        }
         if call.id.is_empty() {
             piece.id.clone_into(&mut call.id);
         }
-        // Some servers repeat the name with each piece.
-        if call.name != piece.name {
+        // Some servers repeat the name with each piece, or the part of it that has arrived.
+        if piece.name.starts_with(&call.name) {
+            piece.name.clone_into(&mut call.name);
+        } else {
             call.name.push_str(piece.name);
         }
-        if piece.has_all_arguments {
+        if let Some(replay) = piece.replay {
+            call.replay = Some(replay.clone());
+        }
+        if piece.has_all_arguments || call.is_repeated_by(&piece) {
             call.arguments.clear();
         }
         if !piece.arguments.is_empty() {
@@ -244,7 +275,7 @@ impl ChoiceMut<'_> {
     /// Returns whether the model requests tool calls.
     pub(crate) fn has_calls(&self) -> bool {
         self.choice.blocks.iter().any(|block| match &block.kind {
-            Kind::Call(_) => true,
+            Kind::Call(call) => call.is_named(),
             Kind::Content(content) => matches!(**content, Content::ToolRequest(_)),
             Kind::Text | Kind::Thinking => false,
         })
@@ -270,9 +301,9 @@ impl ChoiceMut<'_> {
     pub(super) fn emit_content(&mut self, block: usize) {
         let Some(known) = self.choice.blocks.get_mut(block) else { return };
         match &mut known.kind {
-            Kind::Text | Kind::Thinking => return,
             Kind::Content(_) => {}
-            Kind::Call(call) => call.complete(),
+            Kind::Call(call) if call.is_named() => call.complete(),
+            Kind::Text | Kind::Thinking | Kind::Call(_) => return,
         }
         if !std::mem::replace(&mut known.is_emitted, true) {
             self.emit(Pending::Content { block });
@@ -298,6 +329,12 @@ impl Choice {
         self.find_words(order, &kind).unwrap_or_else(|| self.push(Block::new(order, kind)))
     }
 
+    /// Returns the text of all blocks of a kind, in the order of the final turn.
+    fn text_of(&self, kind: &Kind) -> String {
+        let blocks = self.in_order().into_iter().map(|position| &self.blocks[position]);
+        blocks.filter(|block| block.kind == *kind).map(|block| block.words.text.as_str()).collect()
+    }
+
     fn find_words(&self, order: u64, kind: &Kind) -> Option<usize> {
         // It is the last block almost always.
         self.blocks.iter().rposition(|block| block.order == order && block.kind == *kind)
@@ -305,22 +342,23 @@ impl Choice {
 
     /// Returns the position of the call that a piece belongs to; `None` if it begins a new call.
     ///
-    /// Some servers leave out the index, or give all calls the same one. Then the id identifies the
-    /// call, and without an id a name begins a new call.
+    /// The index identifies a call, then the id, then the order of arrival. Some servers leave out
+    /// the index, or give all calls the same index, or the same id: [`Call::is_before`] recognizes
+    /// the first piece of the next call.
     fn find_call(&self, piece: &CallPiece<'_>) -> Option<usize> {
         let last = |is_wanted: &dyn Fn(&Call) -> bool| {
             self.blocks.iter().rposition(|block| block.call().is_some_and(is_wanted))
         };
-        match piece.index {
-            Some(_) => last(&|call| call.index == piece.index).filter(|block| {
-                let is_same = |call: &Call| call.id.is_empty() || call.id == piece.id;
-                let call = self.blocks[*block].call();
-                piece.name.is_empty() || piece.id.is_empty() || call.is_some_and(is_same)
-            }),
-            None if !piece.id.is_empty() => last(&|call| call.id == piece.id),
-            None if piece.name.is_empty() => last(&|_| true),
-            None => None,
-        }
+        let has_id = |call: &Call| !piece.id.is_empty() && call.id == piece.id;
+        let found = match piece.index {
+            Some(_) => last(&|call| call.index == piece.index)
+                .or_else(|| last(&|call| has_id(call) && call.is_repeated_at_another_index(piece))),
+            None if !piece.id.is_empty() => last(&has_id),
+            None => last(&|_| true),
+        };
+        found.filter(|block| {
+            self.blocks.get(*block).and_then(Block::call).is_some_and(|call| !call.is_before(piece))
+        })
     }
 
     /// Returns the positions of the blocks, in the order of the final turn.
@@ -363,16 +401,32 @@ impl Block {
         if let Kind::Call(call) = &mut self.kind { Some(call) } else { None }
     }
 
+    /// Returns whether the event of this block has announced that content, complete or not.
+    fn announces(&self, content: &Content) -> bool {
+        match (&self.kind, content) {
+            (Kind::Call(call), Content::ToolRequest(new)) => call.id == new.id,
+            (Kind::Content(old), new) => match (&**old, new) {
+                (Content::ToolRequest(old), Content::ToolRequest(new)) => old.id == new.id,
+                (Content::ServerTool(old), Content::ServerTool(new)) if old.id.is_some() => {
+                    old.id == new.id
+                }
+                (old, new) => old == new,
+            },
+            _ => false,
+        }
+    }
+
     pub(super) fn is_thinking(&self) -> bool {
         self.kind == Kind::Thinking
     }
 
-    /// Returns the content of the final turn. `None` for an empty text without further fields.
+    /// Returns the content of the final turn. `None` for an empty text without further fields, and
+    /// for a call without a name.
     pub(super) fn into_content(self) -> Option<Content> {
         let Words { text, replay, logprobs } = self.words;
         match self.kind {
             Kind::Content(content) => Some(*content),
-            Kind::Call(call) => Some(call.into_content()),
+            Kind::Call(call) => call.is_named().then(|| call.into_content()),
             _ if text.is_empty() && replay.is_none() && logprobs.is_none() => None,
             Kind::Thinking => {
                 let mut thinking = Thinking::new(text);
@@ -410,7 +464,70 @@ impl Block {
     }
 }
 
+/// Removes the beginning of `seen` that is `text`, or a beginning of it. Returns the rest of `text`,
+/// which has not been seen.
+fn unseen(seen: &mut String, text: &str) -> String {
+    if let Some(rest) = text.strip_prefix(seen.as_str()) {
+        seen.clear();
+        return rest.to_owned();
+    }
+    let length = if seen.starts_with(text) { text.len() } else { seen.len() };
+    seen.drain(..length);
+    String::new()
+}
+
 impl Call {
+    /// Returns whether the server sent a name. A call without one cannot be run: some servers send an
+    /// empty call with each reply.
+    fn is_named(&self) -> bool {
+        !self.name.trim().is_empty()
+    }
+
+    /// Returns whether a piece with the index or the id of this call begins the next call: a piece
+    /// with a new name, or with more arguments after complete ones.
+    fn is_before(&self, piece: &CallPiece<'_>) -> bool {
+        // Nothing but the first piece of a call has to have a name.
+        if piece.name.is_empty() || self.name.is_empty() {
+            return false;
+        }
+        let is_other_id = !piece.id.is_empty() && !self.id.is_empty() && piece.id != self.id;
+        let has_arguments = !self.arguments.trim().is_empty();
+        if is_other_id {
+            return true;
+        }
+        if !piece.name.starts_with(&self.name) {
+            // Without an id, it may be the next piece of a name.
+            return has_arguments || !piece.id.is_empty();
+        }
+        let is_anonymous = piece.index.is_none() && piece.id.is_empty();
+        let has_more = !piece.arguments.trim().is_empty();
+        if !has_arguments {
+            return is_anonymous && !has_more;
+        }
+        let is_repeated = !piece.id.is_empty() && self.arguments == piece.arguments;
+        (is_anonymous || has_more) && !is_repeated && self.has_complete_arguments()
+    }
+
+    /// Returns whether a piece at another index, with the id of this call, repeats this call.
+    fn is_repeated_at_another_index(&self, piece: &CallPiece<'_>) -> bool {
+        self.name == piece.name
+            && !piece.arguments.is_empty()
+            && (self.arguments.is_empty() || self.arguments == piece.arguments)
+    }
+
+    /// Returns whether a piece of this call repeats its complete arguments, or replaces the empty
+    /// object that some servers send before the arguments.
+    fn is_repeated_by(&self, piece: &CallPiece<'_>) -> bool {
+        let more = piece.arguments.trim_start();
+        more.starts_with('{')
+            && (self.arguments == piece.arguments || self.arguments.trim() == "{}")
+    }
+
+    fn has_complete_arguments(&self) -> bool {
+        self.arguments.trim_end().ends_with(['}', ']'])
+            && serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok()
+    }
+
     /// Parses the arguments, and invents an id if the server gave none: the result has to carry one.
     fn complete(&mut self) {
         if self.id.is_empty() {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chatlas_core::provider::AccumulatingStream;
-use chatlas_core::{Completion, CompletionEvent, ProviderError};
+use chatlas_core::{Completion, CompletionEvent, ProviderError, ProviderErrorKind};
 use futures_util::Stream;
 use http_body::Body as _;
 use reqwest::{Body, Response};
 
-use super::{Decoder, Reply, malformed, with_request_id};
-use crate::http::{Secrets, broken_off};
+use super::surrogates::Joiner;
+use super::{Decoder, Origin, Reply, malformed};
+use crate::http::{Deadline, broken_off};
 
 /// The maximum length of an event, and of a complete body. Images and audio are inside JSON.
 pub(crate) const MAX_EVENT: usize = 32 << 20;
@@ -20,6 +21,9 @@ pub(crate) const MAX_EVENT: usize = 32 << 20;
 const MAX_STREAM: usize = 256 << 20;
 /// How long to wait for the end of a body after the last event.
 const MAX_WAIT_FOR_END: Duration = Duration::from_millis(20);
+/// How long to wait for the last events of a reply whose model has finished. Some servers do not
+/// send them and keep the connection open. Comments and empty events do not prolong it.
+const MAX_WAIT_FOR_TAIL: Duration = Duration::from_secs(2);
 
 /// An event, as a [`Framing`] finds it.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +44,13 @@ pub type OnFrame<'a> = &'a mut dyn FnMut(Frame<'_>) -> Result<(), ProviderError>
 pub trait Framing: Default + Send + Unpin + 'static {
     /// The media type of such a body.
     const CONTENT_TYPE: &'static str;
+
+    /// Returns whether a body that begins like this consists of such events, whatever its media type
+    /// is.
+    fn begins(body: &[u8]) -> bool {
+        let _ = body;
+        false
+    }
 
     /// Reads at most one event from the front of `piece` and passes it on. Takes from `piece` the
     /// bytes that it has read: all of them if the event is not complete.
@@ -63,37 +74,52 @@ pub(super) struct Incoming<D, F> {
     is_read: bool,
     error: Option<ProviderError>,
     wait_for_end: Option<Pin<Box<tokio::time::Sleep>>>,
-    secrets: Secrets,
-    request_id: Option<String>,
+    deadline: Option<(Deadline, Pin<Box<tokio::time::Sleep>>)>,
+    wait_for_tail: Option<Pin<Box<tokio::time::Sleep>>>,
+    joiner: Joiner,
+    origin: Origin,
 }
 
 impl<D: Decoder, F: Framing> Incoming<D, F> {
-    pub(super) fn new(
-        response: Response,
-        decoder: D,
-        secrets: Secrets,
-        request_id: Option<String>,
-    ) -> Self {
+    /// Creates a reply that arrives with this response. `piece` is the part of its body that has been
+    /// read.
+    pub(super) fn new(piece: Bytes, response: Response, decoder: D, origin: Origin) -> Self {
         Self {
             body: response.into(),
             framing: F::default(),
             decoder,
             reply: Reply::streamed(),
-            piece: Bytes::new(),
-            length: 0,
+            length: piece.len(),
+            piece,
             is_read: false,
             error: None,
             wait_for_end: None,
-            secrets,
-            request_id,
+            deadline: None,
+            wait_for_tail: None,
+            joiner: Joiner::default(),
+            origin,
         }
+    }
+
+    /// Sets the time by which the reply has to be complete.
+    pub(super) fn with_deadline(mut self, deadline: Option<Deadline>) -> Self {
+        self.deadline = deadline.map(|deadline| (deadline, deadline.timer()));
+        self
     }
 
     /// Reads from the body, or from the piece of it that has arrived.
     fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ProviderError>> {
-        let Self { framing, decoder, reply, piece, .. } = self;
+        let Self { framing, decoder, reply, piece, joiner, .. } = self;
         if !piece.is_empty() {
-            return Poll::Ready(framing.feed(piece, &mut |frame| decoder.event(frame, reply)));
+            let mut on_frame = |frame: Frame<'_>| decode(decoder, frame, reply);
+            return Poll::Ready(
+                framing.feed(piece, &mut |frame| joiner.pass(frame, &mut on_frame)),
+            );
+        }
+        if let Some((deadline, timer)) = &mut self.deadline
+            && timer.as_mut().poll(task).is_ready()
+        {
+            return Poll::Ready(Err(deadline.error()));
         }
         Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(task)) {
             Some(Ok(frame)) => {
@@ -106,14 +132,43 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
                 }
                 Ok(())
             }
-            Some(Err(error)) => Err(broken_off(&error)),
-            None => {
-                self.is_read = true;
-                framing
-                    .end(&mut |frame| decoder.event(frame, reply))
-                    .and_then(|()| if reply.is_over() { Ok(()) } else { decoder.end(reply) })
-            }
+            Some(Err(error)) => self.end_early().and_then(|()| {
+                // Everything may have arrived but the end of the stream.
+                if self.decoder.is_finished() { self.end_reply() } else { Err(broken_off(&error)) }
+            }),
+            None => self.end().and_then(|()| self.end_reply()),
         })
+    }
+
+    /// Passes the last events to the decoder. Nothing more is read from the body.
+    fn end(&mut self) -> Result<(), ProviderError> {
+        let Self { framing, decoder, reply, joiner, .. } = self;
+        self.is_read = true;
+        let mut on_frame = |frame: Frame<'_>| decode(decoder, frame, reply);
+        framing.end(&mut |frame| joiner.pass(frame, &mut on_frame))?;
+        joiner.end(&mut on_frame)
+    }
+
+    /// Passes the last events to the decoder. The body is not complete: its last event may be cut.
+    fn end_early(&mut self) -> Result<(), ProviderError> {
+        match self.end() {
+            Err(error) if error.kind() != ProviderErrorKind::MalformedReply => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn end_reply(&mut self) -> Result<(), ProviderError> {
+        if self.reply.is_over() { Ok(()) } else { self.decoder.end(&mut self.reply) }
+    }
+
+    /// Ends a reply whose model has finished, if no event has arrived for too long.
+    fn poll_tail(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ProviderError>> {
+        if !self.decoder.is_finished() {
+            return Poll::Pending;
+        }
+        let sleep = || Box::pin(tokio::time::sleep(MAX_WAIT_FOR_TAIL));
+        ready!(self.wait_for_tail.get_or_insert_with(sleep).as_mut().poll(task));
+        Poll::Ready(self.end_early().and_then(|()| self.end_reply()))
     }
 
     /// Reads the rest of a body whose reply has ended, if it arrives at once: a connection serves
@@ -132,6 +187,31 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
     }
 }
 
+/// Passes an event to a decoder, unless its reply has ended.
+fn decode(
+    decoder: &mut impl Decoder,
+    frame: Frame<'_>,
+    reply: &mut Reply,
+) -> Result<(), ProviderError> {
+    if reply.is_over() { Ok(()) } else { decoder.event(frame, reply) }
+}
+
+/// Reads a complete body that consists of events.
+pub(super) fn read_events<D: Decoder, F: Framing>(
+    body: Vec<u8>,
+    decoder: &mut D,
+    reply: &mut Reply,
+) -> Result<(), ProviderError> {
+    let (mut framing, mut joiner, mut piece) = (F::default(), Joiner::default(), Bytes::from(body));
+    let mut on_frame = |frame: Frame<'_>| decode(decoder, frame, reply);
+    while !piece.is_empty() {
+        framing.feed(&mut piece, &mut |frame| joiner.pass(frame, &mut on_frame))?;
+    }
+    framing.end(&mut |frame| joiner.pass(frame, &mut on_frame))?;
+    joiner.end(&mut on_frame)?;
+    if reply.is_over() { Ok(()) } else { decoder.end(reply) }
+}
+
 impl<D: Decoder, F: Framing> Stream for Incoming<D, F> {
     type Item = Result<CompletionEvent, ProviderError>;
 
@@ -144,16 +224,23 @@ impl<D: Decoder, F: Framing> Stream for Incoming<D, F> {
                 this.is_read = true;
             }
             if let Some(event) = this.reply.next_event() {
+                this.wait_for_tail = None;
                 return Poll::Ready(Some(Ok(event)));
             }
-            if let Some(error) = this.error.take() {
-                let error = with_request_id(error, this.request_id.as_deref());
-                return Poll::Ready(Some(Err(this.secrets.hide(error))));
+            if let Some(mut error) = this.error.take() {
+                if error.partial().is_none() && this.reply.has_usage() {
+                    error = error.with_partial(this.reply.to_partial());
+                }
+                return Poll::Ready(Some(Err(this.origin.shown(error))));
             }
             if this.is_read {
                 return Poll::Ready(None);
             }
-            if let Err(error) = ready!(this.poll_read(task)) {
+            let read = match this.poll_read(task) {
+                Poll::Pending => ready!(this.poll_tail(task)),
+                Poll::Ready(read) => read,
+            };
+            if let Err(error) = read {
                 this.is_read = true;
                 this.error = Some(error);
             }

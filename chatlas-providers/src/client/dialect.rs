@@ -4,14 +4,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chatlas_core::content::{Content, Replay};
 use chatlas_core::provider::Vendor;
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ChatRequest, Model, ProviderError, ProviderErrorKind};
+use chatlas_core::{ChatRequest, Model, ProviderError, ProviderErrorKind, Turn};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
-use super::{Endpoint, Frame, Framing, Reply};
+use super::{Endpoint, Frame, Framing, Reply, Rules};
 use crate::http::attempts::Signer;
 
 /// An operation of a provider.
@@ -35,6 +36,10 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// The request.
     pub request: &'a ChatRequest,
+    /// The turns of the request, in the form that [`Dialect::rules`] require.
+    pub turns: &'a [Arc<Turn>],
+    /// Whether the vendor itself receives the request, not another server with its protocol.
+    pub is_home: bool,
     /// The operation: [`Operation::Models`] has no body.
     pub operation: Operation,
     /// The tool definitions as [`Dialect::tools`] wrote them.
@@ -45,6 +50,11 @@ impl Call<'_> {
     /// Returns whether the reply is to be streamed.
     pub fn is_streamed(&self) -> bool {
         self.operation == Operation::Stream
+    }
+
+    /// Returns whether the vendor sent an item, and so takes it back.
+    pub(crate) fn is_own(&self, replay: &Replay) -> bool {
+        replay.provider == self.vendor.name
     }
 }
 
@@ -145,6 +155,27 @@ pub trait Dialect: Clone + fmt::Debug + Sized + Send + Sync + 'static {
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError>;
 
+    /// Returns what the vendor requires of a history.
+    fn rules(&self, call: &Call<'_>) -> Rules;
+
+    /// Returns whether a content of the model is a message by itself. Thinking is not: no vendor
+    /// accepts a message of thinking alone.
+    fn is_message(&self, call: &Call<'_>, content: &Content) -> bool {
+        match content {
+            Content::Text(text) => !text.text.trim().is_empty(),
+            Content::Refusal(refusal) => !refusal.text.trim().is_empty(),
+            Content::ToolRequest(_) => true,
+            Content::ServerTool(tool) => call.is_own(&tool.replay),
+            _ => false,
+        }
+    }
+
+    /// Refuses an image or a document of the user that the vendor does not support.
+    fn check_media(&self, call: &Call<'_>, content: &Content) -> Result<(), ProviderError> {
+        let _ = (call, content);
+        Ok(())
+    }
+
     /// Writes the body of a request. Refuses what the protocol cannot express before it writes the
     /// first byte, since an error inside `Serialize` loses its kind.
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError>;
@@ -177,6 +208,13 @@ pub trait Decoder: Send + Unpin + 'static {
 
     /// Reads an event of a streamed reply. The last one calls `Reply::end`.
     fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError>;
+
+    /// Returns whether the model has finished, so that only token counts or the end of the stream may
+    /// follow. Some servers never send that end: the client then calls [`end`](Self::end) shortly
+    /// after the last event.
+    fn is_finished(&self) -> bool {
+        false
+    }
 
     /// Is called at the end of a body whose reply has not ended. Fails, or calls `Reply::end`.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {

@@ -158,6 +158,11 @@ impl Endpoint {
     }
 
     /// Sets the base URL: everything before the path of an operation.
+    /// Returns whether requests are sent without TLS.
+    pub(super) fn is_plain_http(&self) -> bool {
+        Url::parse(&self.base_url.0).is_ok_and(|url| url.scheme() == "http")
+    }
+
     pub(crate) fn set_base_url(&mut self, url: impl Into<String>) {
         self.base_url = BaseUrl(url.into());
         self.info.server_address = None;
@@ -293,10 +298,15 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Returns whether requests go to the vendor's own host.
+    pub(super) fn is_home(&self) -> bool {
+        self.info.server_address == self.home
+    }
+
     /// Fails if a key is needed and there are no credentials.
     pub(super) fn check_key(&self) -> Result<(), ProviderError> {
         let is_needed = match self.key_needed {
-            KeyNeeded::AtHome => self.info.server_address == self.home,
+            KeyNeeded::AtHome => self.is_home(),
             KeyNeeded::Always => true,
             KeyNeeded::Never => false,
         };

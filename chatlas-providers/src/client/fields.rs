@@ -1,5 +1,7 @@
 //! Views that write JSON without building a tree of it.
 
+use std::borrow::Cow;
+
 use chatlas_core::content::ToolOutcome;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde::ser::{Error as _, SerializeMap};
@@ -117,6 +119,42 @@ pub(crate) fn fragment(view: &impl Serialize) -> Result<Box<RawValue>, ProviderE
 fn not_written(error: &serde_json::Error) -> ProviderError {
     let message = format!("the request cannot be written as JSON: {error}");
     ProviderError::new(ProviderErrorKind::InvalidRequest, message)
+}
+
+/// Returns the arguments of a call as an object, the only form that all vendors accept. A string that
+/// contains an object is that object; other arguments, such as JSON that was cut off, are wrapped.
+pub(crate) fn arguments(value: &Value) -> Cow<'_, Map<String, Value>> {
+    let raw = match value {
+        Value::Object(arguments) => return Cow::Borrowed(arguments),
+        Value::Null => return Cow::Owned(Map::new()),
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(arguments) => return Cow::Owned(arguments),
+            Err(_) => text.clone(),
+        },
+        other => other.to_string(),
+    };
+    Cow::Owned(Map::from_iter([("INVALID_JSON".to_owned(), raw.into())]))
+}
+
+/// The arguments of a call as an object.
+pub(crate) struct Arguments<'a>(pub(crate) &'a Value);
+
+impl Serialize for Arguments<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        arguments(self.0).serialize(serializer)
+    }
+}
+
+/// The arguments of a call as the JSON text of an object.
+pub(crate) struct ArgumentsText<'a>(pub(crate) &'a Value);
+
+impl Serialize for ArgumentsText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match arguments(self.0) {
+            Cow::Borrowed(_) => serializer.collect_str(self.0),
+            Cow::Owned(object) => serializer.collect_str(&Value::Object(object)),
+        }
+    }
 }
 
 /// JSON as a string. A string is written verbatim: it is what a model wrote that is not JSON.

@@ -14,7 +14,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::malformed;
+use super::{malformed, surrogates};
+use crate::http::html_title;
 
 /// Parses an event or a body. A UTF-8 check of the complete input is cheaper than one per string.
 ///
@@ -29,15 +30,54 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(
     let text = std::str::from_utf8(data)
         .map_err(|error| malformed(&format!("it is not valid UTF-8 ({error})")))?;
     // serde's message contains the position, never the text.
-    let not_json = |error: serde_json::Error| malformed(&format!("it is not valid JSON ({error})"));
+    let not_json = |error: serde_json::Error| match html_title(text) {
+        Some(page) => malformed(&format!("it is {page}")),
+        None => malformed(&format!("it is not valid JSON ({error})")),
+    };
     match serde_json::from_str(text) {
         Err(error) if error.is_data() => {
             let value: Value = serde_json::from_str(text).map_err(not_json)?;
             *repaired = value.to_string();
             serde_json::from_str(repaired).map_err(not_json)
         }
-        result => result.map_err(not_json),
+        Err(error) => match surrogates::replaced(text.as_bytes()) {
+            Cow::Borrowed(_) => Err(not_json(error)),
+            // An event inside an event of AWS: others have been repaired before.
+            Cow::Owned(json) => {
+                *repaired = String::from_utf8_lossy(&json).into_owned();
+                serde_json::from_str(repaired).map_err(not_json)
+            }
+        },
+        Ok(read) => Ok(read),
     }
+}
+
+/// Parses an event or a body into a tree, which is `null` if it is not JSON. For errors, which are
+/// rare and have many forms.
+pub(crate) fn tree(data: &[u8]) -> Value {
+    serde_json::from_slice(data.trim_ascii()).unwrap_or_default()
+}
+
+/// Returns the error of a body that is JSON, but not of the form of this protocol.
+pub(crate) fn unexpected(expected: &str, data: &[u8]) -> ProviderError {
+    let found = match tree(data) {
+        Value::Null => "`null`".to_owned(),
+        Value::Bool(value) => format!("`{value}`"),
+        Value::Number(_) => "a number".to_owned(),
+        Value::String(_) => "a string".to_owned(),
+        Value::Array(list) => format!("a list of {}", list.len()),
+        Value::Object(fields) if fields.is_empty() => "an empty object".to_owned(),
+        Value::Object(fields) => {
+            // The names of fields are short and contain no content; others are not quoted.
+            let is_name = |name: &&String| {
+                name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+            };
+            let names: Vec<&str> =
+                fields.keys().filter(is_name).take(5).map(String::as_str).collect();
+            format!("an object with `{}`", names.join("`, `"))
+        }
+    };
+    malformed(&format!("expected {expected}, found {found}"))
 }
 
 /// A string.
@@ -62,6 +102,10 @@ impl Text<'_> {
     }
 }
 
+/// A name or an id, which some servers write as a number.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Label<'a>(pub(crate) Text<'a>);
+
 /// A count, which some servers write as a string or with a decimal point.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Count(pub(crate) Option<u64>);
@@ -70,7 +114,8 @@ pub(crate) struct Count(pub(crate) Option<u64>);
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Flag(pub(crate) Option<bool>);
 
-/// A list of objects (or other values). Elements of an unexpected kind are skipped.
+/// A list of objects (or other values). Elements of an unexpected kind are skipped. An object instead
+/// of the list is its only element.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
@@ -81,7 +126,7 @@ impl<T> Default for List<T> {
 }
 
 /// An object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Maybe<T>(pub(crate) Option<T>);
 
 impl<T> Default for Maybe<T> {
@@ -133,7 +178,9 @@ pub(crate) fn arguments(text: &str) -> Value {
     let read = if text.trim().is_empty() {
         Value::Null
     } else {
-        serde_json::from_str(text).unwrap_or_else(|_| text.into())
+        serde_json::from_str(text)
+            .or_else(|_| serde_json::from_slice(&surrogates::replaced(text.as_bytes())))
+            .unwrap_or_else(|_| text.into())
     };
     if read.is_null() { Value::Object(Map::new()) } else { read }
 }
@@ -229,6 +276,7 @@ macro_rules! deserialize {
 }
 
 deserialize!(['de: 'a, 'a] Text<'a>);
+deserialize!(['de: 'a, 'a] Label<'a>);
 deserialize!(['de] Count);
 deserialize!(['de] Flag);
 deserialize!(['de, T: Deserialize<'de>] List<T>);
@@ -238,6 +286,16 @@ deserialize!(['de: 'a, 'a] Mixed<'a>);
 impl<'de: 'a, 'a> Lenient<'de> for Text<'a> {
     fn from_text(text: Cow<'de, str>) -> Self {
         Self(Some(text))
+    }
+}
+
+impl<'de: 'a, 'a> Lenient<'de> for Label<'a> {
+    fn from_u64(number: u64) -> Self {
+        Self(Text(Some(Cow::Owned(number.to_string()))))
+    }
+
+    fn from_text(text: Cow<'de, str>) -> Self {
+        Self(Text(Some(text)))
     }
 }
 
@@ -251,7 +309,8 @@ impl<'de> Lenient<'de> for Count {
     }
 
     fn from_text(text: Cow<'de, str>) -> Self {
-        Self(text.trim().parse().ok())
+        let text = text.trim();
+        Self(text.parse().ok().or_else(|| Self::from_f64(text.parse().ok()?).0))
     }
 }
 
@@ -268,6 +327,10 @@ impl<'de, T: Deserialize<'de>> Lenient<'de> for List<T> {
             list.extend(item);
         }
         Ok(Self(list))
+    }
+
+    fn from_map<A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(|item| Self(vec![item]))
     }
 }
 

@@ -10,12 +10,16 @@ mod choice;
 mod decode;
 mod dialect;
 mod endpoint;
+pub(crate) mod failures;
 pub(crate) mod fields;
+mod history;
 pub(crate) mod json;
 mod provider;
 mod reply;
 mod settings;
 mod sse;
+pub(crate) mod surrogates;
+mod tokens;
 mod tools;
 mod wire;
 
@@ -29,10 +33,12 @@ pub(crate) use decode::MAX_EVENT;
 pub(crate) use dialect::truncated;
 pub(crate) use endpoint::set_header;
 pub use endpoint::{KeyIn, KeyNeeded};
+pub(crate) use history::NO_TEXT;
+pub(crate) use tokens::TokenCounts;
 use wire::Wire;
 
 pub(crate) use crate::http::malformed;
-use crate::http::{HttpOptions, variable};
+use crate::http::{HttpOptions, REPLY, Secrets, variable};
 
 // The bound of `Client` makes them public. They are for the dialects of this crate alone.
 #[cfg(feature = "bedrock")]
@@ -45,6 +51,7 @@ pub use {
     decode::{Frame, Framing, OnFrame},
     dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead},
     endpoint::Endpoint,
+    history::{CallIds, Rules},
     reply::Reply,
     sse::Sse,
 };
@@ -142,6 +149,28 @@ impl<D: Dialect> Protocol for Client<D> {
 
     fn with_http_spans(self, on: bool) -> Self {
         self.with_http_spans(on)
+    }
+}
+
+/// Where a response comes from, for the errors of reading it.
+struct Origin {
+    vendor: &'static str,
+    /// The strings that no error message may contain.
+    secrets: Secrets,
+    request_id: Option<String>,
+}
+
+impl Origin {
+    /// Adds the vendor and the request id to an error, and removes secrets.
+    fn shown(&self, error: ProviderError) -> ProviderError {
+        let error = match error.message().strip_prefix(REPLY) {
+            Some(rest) => {
+                let message = format!("the reply of `{}`{rest}", self.vendor);
+                error.with_message(message)
+            }
+            None => error,
+        };
+        self.secrets.hide(with_request_id(error, self.request_id.as_deref()))
     }
 }
 

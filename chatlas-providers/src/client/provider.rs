@@ -1,5 +1,6 @@
 //! The operations of a client.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,35 +11,62 @@ use chatlas_macros::provider;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, Response, Url};
 
-use super::decode::Incoming;
+use super::decode::{Incoming, read_events};
+use super::history::{self, Receiver};
 use super::{
-    Call, Client, Decoder as _, Dialect, Framing as _, KeyIn, MAX_EVENT, Operation, Reply,
-    ReplyHead, with_request_id,
+    Call, Client, Decoder as _, Dialect, Framing as _, KeyIn, MAX_EVENT, Operation, Origin, Reply,
+    ReplyHead, surrogates, with_request_id,
 };
-use crate::http::{Outgoing, Secrets, content_type, malformed, read_body, send};
+use crate::http::{
+    Deadline, Outgoing, broken_off, complete_before, content_type, html_title, malformed,
+    read_body, send,
+};
 
 /// The maximum number of pages of a list of models.
 const MAX_PAGES: usize = 100;
 
+/// The number of bytes, after white space, by which a body of events is recognized.
+const MIN_BEGINNING: usize = 8;
+/// The maximum number of bytes that are read for that.
+const MAX_BEGINNING: usize = 64 << 10;
+
 /// A response with a success status.
 struct Answer {
     response: Response,
-    /// The strings that no error message may contain.
-    secrets: Secrets,
-    request_id: Option<String>,
+    /// The part of the body that has been read.
+    first: Bytes,
+    origin: Origin,
 }
 
 impl Answer {
-    /// Removes secrets from the error of reading the response.
+    /// Completes the error of reading the response.
     fn shown<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
-        result
-            .map_err(|error| self.secrets.hide(with_request_id(error, self.request_id.as_deref())))
+        result.map_err(|error| self.origin.shown(error))
+    }
+
+    /// Reads the first bytes of the body: enough of them to recognize events.
+    async fn begin(&mut self) -> Result<(), ProviderError> {
+        let mut first = Vec::new();
+        while first.trim_ascii_start().len() < MIN_BEGINNING && first.len() < MAX_BEGINNING {
+            let piece = self.response.chunk().await.map_err(|error| broken_off(&error));
+            match self.shown(piece)? {
+                Some(piece) => first.extend_from_slice(&piece),
+                None => break,
+            }
+        }
+        self.first = first.into();
+        Ok(())
     }
 
     /// Reads the complete body.
     async fn body(&mut self) -> Result<Vec<u8>, ProviderError> {
-        let body = read_body(&mut self.response, MAX_EVENT).await;
-        self.shown(body)
+        let rest = read_body(&mut self.response, MAX_EVENT).await;
+        let rest = self.shown(rest)?;
+        let body = if self.first.is_empty() { rest } else { [&self.first[..], &rest].concat() };
+        Ok(match surrogates::replaced(&body) {
+            Cow::Owned(replaced) => replaced,
+            Cow::Borrowed(_) => body,
+        })
     }
 }
 
@@ -54,7 +82,15 @@ impl<D: Dialect> Client<D> {
         let write = || self.dialect.tools(model, &request.tools);
         let tools = self.wire.tools.get(&request.tools, write)?;
         let vendor = self.endpoint.vendor();
-        let call = Call { vendor, model, request, operation, tools: &tools };
+        let (turns, is_home) = (request.turns.as_slice(), self.endpoint.is_home());
+        let call = Call { vendor, model, request, turns, is_home, operation, tools: &tools };
+        let receiver = Receiver {
+            rules: self.dialect.rules(&call),
+            is_message: &|content| self.dialect.is_message(&call, content),
+            check_media: &|content| self.dialect.check_media(&call, content),
+        };
+        let turns = history::fit(&receiver, turns)?;
+        let call = Call { turns: &turns, ..call };
         let mut body = self.wire.new_body();
         self.dialect.write(&call, &mut body)?;
         self.wire.keep_length(&body);
@@ -68,6 +104,7 @@ impl<D: Dialect> Client<D> {
         operation: Operation,
         request: Option<&ChatRequest>,
         url: Option<&Url>,
+        deadline: Option<Deadline>,
     ) -> Result<Answer, ProviderError> {
         let Self { dialect, endpoint, wire } = self;
         let body = request.map(|request| self.body(request, operation)).transpose()?;
@@ -105,15 +142,19 @@ impl<D: Dialect> Client<D> {
         };
         let explain = |status: u16, headers: &HeaderMap, body: &str| {
             let head = self.head(status, headers);
-            let error = dialect.error(&head, body).with_status(status);
+            let body = surrogates::replaced(body.as_bytes());
+            let body = String::from_utf8_lossy(&body);
+            let error = dialect.error(&head, &body).with_status(status);
             with_request_id(error, request_id(headers).as_deref())
         };
         let method = if body.is_some() { Method::POST } else { Method::GET };
-        let outgoing = Outgoing { method, url, headers, body, signer: signer.as_deref() };
+        let signer = signer.as_deref();
+        let outgoing = Outgoing { method, url, headers, body, signer, deadline };
         match send(&endpoint.http, &connection.sender, outgoing, &secrets, &explain).await {
             Ok(response) => {
                 let request_id = request_id(response.headers());
-                Ok(Answer { response, secrets, request_id })
+                let origin = Origin { vendor: endpoint.vendor().name, secrets, request_id };
+                Ok(Answer { response, first: Bytes::new(), origin })
             }
             Err(error) => {
                 if let (Some(tokens), Some(token), Some(401)) =
@@ -121,7 +162,7 @@ impl<D: Dialect> Client<D> {
                 {
                     tokens.forget(token);
                 }
-                if let Some(signer) = &signer {
+                if let Some(signer) = signer {
                     signer.rejected(&error);
                 }
                 Err(error)
@@ -139,9 +180,19 @@ impl<D: Dialect> Client<D> {
         let mut decoder = self.dialect.decoder(&head, Some(request));
         let body = answer.body().await?;
         let mut reply = Reply::complete();
-        let result = decoder.complete(&body, &mut reply);
-        answer.shown(result)?;
-        Ok(reply.into_completion())
+        let result = if D::Framing::begins(&body) {
+            read_events::<_, D::Framing>(body, &mut decoder, &mut reply)
+        } else {
+            decoder.complete(&body, &mut reply)
+        };
+        match answer.shown(result) {
+            Ok(()) => Ok(reply.into_completion()),
+            Err(error) if error.partial().is_some() => Err(error),
+            Err(error) => Err(match reply.into_partial() {
+                Some(partial) => error.with_partial(partial),
+                None => error,
+            }),
+        }
     }
 }
 
@@ -152,58 +203,84 @@ impl<D: Dialect> chatlas_core::Provider for Client<D> {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        let answer = self.send(Operation::Chat, Some(&request), None).await?;
-        self.complete(answer, &request).await
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, async {
+            let answer = self.send(Operation::Chat, Some(&request), None, deadline).await?;
+            self.complete(answer, &request).await
+        })
+        .await
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let answer = self.send(Operation::Stream, Some(&request), None).await?;
-        let kind = content_type(&answer.response);
-        if kind == D::Framing::CONTENT_TYPE {
-            let Answer { response, secrets, request_id } = answer;
-            let head = self.head(response.status().as_u16(), response.headers());
-            let decoder = self.dialect.decoder(&head, Some(&request));
-            let incoming =
-                Incoming::<D::Decoder, D::Framing>::new(response, decoder, secrets, request_id);
-            Ok(CompletionStream::accumulating(incoming))
-        } else if kind == "application/json" {
-            // A server that does not stream sends a complete reply.
-            Ok(CompletionStream::from_completion(self.complete(answer, &request).await?))
-        } else {
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, async {
+            let mut answer = self.send(Operation::Stream, Some(&request), None, deadline).await?;
+            let kind = content_type(&answer.response);
+            let is_stream = kind == D::Framing::CONTENT_TYPE || {
+                // Some servers send events as another media type, or without one.
+                answer.begin().await?;
+                D::Framing::begins(&answer.first)
+            };
+            if is_stream {
+                let Answer { response, first, origin } = answer;
+                let head = self.head(response.status().as_u16(), response.headers());
+                let decoder = self.dialect.decoder(&head, Some(&request));
+                let incoming =
+                    Incoming::<D::Decoder, D::Framing>::new(first, response, decoder, origin);
+                return Ok(CompletionStream::accumulating(incoming.with_deadline(deadline)));
+            }
+            if kind == "application/json"
+                || matches!(answer.first.trim_ascii_start(), [b'{' | b'[', ..])
+            {
+                // A server that does not stream sends a complete reply.
+                let completion = self.complete(answer, &request).await?;
+                return Ok(CompletionStream::from_completion(completion));
+            }
+            let page = html_title(&String::from_utf8_lossy(&answer.first));
+            let page = page.map(|page| format!(": {page}")).unwrap_or_default();
             answer.shown(Err(malformed(&format!(
-                "an event stream was requested, but the content type is `{kind}`"
+                "an event stream was requested, but the content type is `{kind}`{page}"
             ))))
-        }
+        })
+        .await
     }
 
     async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
-        let first = self.wire.url(&self.dialect, &self.endpoint, Operation::Models)?;
-        let (mut urls, mut models) = (vec![first.clone()], Vec::new());
-        loop {
-            let mut answer = self.send(Operation::Models, None, urls.last()).await?;
-            let body = answer.body().await?;
-            let page = answer.shown(self.dialect.models(&body))?;
-            models.extend(page.models);
-            if page.next.is_empty() {
-                return Ok(models);
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, async {
+            let first = self.wire.url(&self.dialect, &self.endpoint, Operation::Models)?;
+            let (mut urls, mut models) = (vec![first.clone()], Vec::new());
+            loop {
+                let mut answer = self.send(Operation::Models, None, urls.last(), deadline).await?;
+                let body = answer.body().await?;
+                let page = answer.shown(self.dialect.models(&body))?;
+                models.extend(page.models);
+                if page.next.is_empty() {
+                    return Ok(models);
+                }
+                let mut next = first.clone();
+                next.query_pairs_mut().extend_pairs(page.next);
+                if urls.contains(&next) {
+                    return answer.shown(Err(malformed("its list of models repeats a page")));
+                }
+                if urls.len() == MAX_PAGES {
+                    let problem = format!("its list of models has more than {MAX_PAGES} pages");
+                    return answer.shown(Err(malformed(&problem)));
+                }
+                urls.push(next);
             }
-            let mut next = first.clone();
-            next.query_pairs_mut().extend_pairs(page.next);
-            if urls.contains(&next) {
-                return answer.shown(Err(malformed("its list of models repeats a page")));
-            }
-            if urls.len() == MAX_PAGES {
-                let problem = format!("its list of models has more than {MAX_PAGES} pages");
-                return answer.shown(Err(malformed(&problem)));
-            }
-            urls.push(next);
-        }
+        })
+        .await
     }
 
     async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
-        let mut answer = self.send(Operation::Count, Some(&request), None).await?;
-        let body = answer.body().await?;
-        answer.shown(self.dialect.count(&body))
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, async {
+            let mut answer = self.send(Operation::Count, Some(&request), None, deadline).await?;
+            let body = answer.body().await?;
+            answer.shown(self.dialect.count(&body))
+        })
+        .await
     }
 
     fn for_model(&self, model: &str) -> Result<Arc<dyn Provider>, ProviderError> {

@@ -99,9 +99,9 @@ impl Reply {
         self.attributes.push(attribute);
     }
 
-    /// Returns the token counts so far.
-    pub(crate) fn usage(&self) -> Usage {
-        self.usage
+    /// Returns whether token counts have arrived.
+    pub(crate) fn has_usage(&self) -> bool {
+        self.usage != Usage::default()
     }
 
     /// Sets the token counts, and emits them if they differ from those so far.
@@ -170,6 +170,17 @@ impl Reply {
     /// Returns the complete reply.
     pub(crate) fn into_completion(mut self) -> Completion {
         self.take_completion()
+    }
+
+    /// Returns what has been read of a complete reply that failed. `None` if that is nothing.
+    pub(crate) fn into_partial(mut self) -> Option<Completion> {
+        let contents = self.first().to_contents();
+        if contents.is_empty() && !self.has_usage() {
+            return None;
+        }
+        let mut partial = self.to_partial();
+        partial.contents = contents;
+        Some(partial)
     }
 
     /// Returns a block of the first choice.

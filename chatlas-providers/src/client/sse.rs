@@ -7,6 +7,7 @@ use bytes::{Buf as _, Bytes};
 use chatlas_core::ProviderError;
 use memchr::memchr2;
 use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
 use super::decode::{Frame, Framing, MAX_EVENT, OnFrame};
 use super::malformed;
@@ -41,10 +42,20 @@ struct Event {
     joined: Option<Vec<u8>>,
     /// Lines that are JSON by themselves: some servers report a failure without an event.
     bare: Vec<u8>,
+    /// Whether the type of the event is `error`.
+    is_error: bool,
+    /// The failure in the field `error` (llama.cpp), as an event of the protocols.
+    failure: Option<Vec<u8>>,
 }
 
 impl Framing for Sse {
     const CONTENT_TYPE: &'static str = "text/event-stream";
+
+    fn begins(body: &[u8]) -> bool {
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start();
+        let fields = [&b":"[..], b"data:", b"event:", b"id:", b"retry:", b"error:"];
+        fields.iter().any(|field| body.starts_with(field))
+    }
 
     fn feed(&mut self, piece: &mut Bytes, on_frame: OnFrame<'_>) -> Result<(), ProviderError> {
         if std::mem::take(&mut self.after_return) && piece.first() == Some(&b'\n') {
@@ -83,6 +94,9 @@ impl Framing for Sse {
         let carry = std::mem::take(&mut self.carry);
         if let Some(line) = carry.get(self.event.line..) {
             self.event.other_line(line);
+        }
+        if let Some(failure) = self.event.failure.take() {
+            return on_frame(Frame { kind: "", is_exception: false, data: &failure });
         }
         let mut bare = std::mem::take(&mut self.event.bare);
         if bare.is_empty() {
@@ -135,6 +149,7 @@ impl Sse {
         let data = match (&event.joined, &event.data) {
             (Some(joined), _) => joined.as_slice(),
             (None, Some(range)) => &bytes[range.clone()],
+            (None, None) if event.failure.is_some() => event.failure.as_deref().unwrap_or_default(),
             (None, None) => {
                 if !event.bare.is_empty() {
                     self.bare = event.bare;
@@ -146,7 +161,7 @@ impl Sse {
         if data.trim_ascii().is_empty() {
             return Ok(());
         }
-        on_frame(Frame { kind: "", is_exception: false, data })
+        on_frame(Frame { kind: "", is_exception: event.is_error, data })
     }
 }
 
@@ -170,8 +185,20 @@ impl Event {
         }
     }
 
-    /// Adds a line to the JSON that is not in the form of an event, if the line belongs to it.
+    /// Reads the fields `event` and `error`, and adds a line to the JSON that is not in the form of an
+    /// event, if the line belongs to it.
     fn other_line(&mut self, line: &[u8]) {
+        if let Some(kind) = line.strip_prefix(b"event:") {
+            self.is_error = kind.trim_ascii() == b"error";
+            return;
+        }
+        if let Some(failure) = line.strip_prefix(b"error:") {
+            let failure = String::from_utf8_lossy(failure.trim_ascii());
+            let failure: Value = serde_json::from_str(&failure).unwrap_or_else(|_| failure.into());
+            self.failure =
+                Some(json!({"type": "error", "error": failure}).to_string().into_bytes());
+            return;
+        }
         let begins = matches!(line.first(), Some(b'{' | b'['));
         if (begins || !self.bare.is_empty()) && self.bare.len() + line.len() < MAX_BARE {
             self.bare.extend_from_slice(line);
@@ -226,6 +253,26 @@ mod tests {
         assert_eq!(piece, "data: y\n\n");
         sse.feed(&mut piece, &mut inside).unwrap();
         assert!(piece.is_empty());
+    }
+
+    #[test]
+    fn a_body_of_events_is_recognized_by_its_first_line() {
+        for body in ["data: 1", "\u{feff}data:1", "\r\n: hello", "event: a", "id: 1", "retry: 3"] {
+            assert!(Sse::begins(body.as_bytes()), "{body}");
+        }
+        for body in ["", "{\"data\": 1}", "[1]", "<html>", "data", "\"data:\""] {
+            assert!(!Sse::begins(body.as_bytes()), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_field_error_is_a_failure() {
+        let failure = "{\"error\":{\"message\":\"full\"},\"type\":\"error\"}";
+        for end in ["\n\ndata: [DONE]\n\n", "\n\n", ""] {
+            let text = format!("error: {{\"message\":\"full\"}}{end}");
+            assert_eq!(events(&text, 100)[0], failure);
+        }
+        assert_eq!(events("error: full\n\n", 7), ["{\"error\":\"full\",\"type\":\"error\"}"]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Wire {
     pub(super) fn connection(&self, endpoint: &Endpoint) -> Result<&Connection, ProviderError> {
         let connect = || {
             Ok(Connection {
-                sender: endpoint.http.sender()?,
+                sender: endpoint.http.sender(endpoint.is_plain_http())?,
                 headers: endpoint.header_map()?,
                 secrets: endpoint.secrets(),
             })

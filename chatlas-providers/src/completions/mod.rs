@@ -2,17 +2,20 @@
 //! vendors and local servers speak.
 //!
 //! `request` writes, `reply` reads (`wire` is the JSON of a reply, `parts` its rare contents),
-//! `quirks` is how vendors differ, `error` and `models` serve the Responses API, too.
+//! `quirks` is how vendors differ, `error`, `models` and `schema` serve the Responses API, too.
 
 pub(crate) mod error;
+mod finish;
 pub(crate) mod models;
 pub(crate) mod parts;
 mod quirks;
 mod reply;
 mod request;
-mod usage;
+pub(crate) mod schema;
+pub(crate) mod usage;
 mod wire;
 
+use chatlas_core::content::{Content, Text};
 use chatlas_core::provider::Vendor;
 use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
@@ -21,8 +24,10 @@ use reqwest::Url;
 use serde_json::value::RawValue;
 
 use crate::client::fields;
-use crate::client::{Call, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Sse};
-pub use quirks::{DocumentUrls, Quirks, ThinkingReplay};
+use crate::client::{
+    Call, CallIds, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Rules, Sse,
+};
+pub use quirks::{ContentOfCalls, DocumentUrls, Quirks, ThinkingReplay};
 use reply::Decoder;
 use request::{Body, Settings, Tool};
 
@@ -43,7 +48,7 @@ pub(crate) const BASE_URL_ENV: &str = "OPENAI_BASE_URL";
 /// `previous_response_id` are sent if they are set; setting one of these is an error. Images are
 /// sent by URL or as data, documents as data or by the id of an uploaded file. Images and documents
 /// that a tool returned follow its result as a user message, because a tool message takes text
-/// alone.
+/// alone. A message that consists of text is a string.
 ///
 /// **Token counts.** As the server reports them: input includes cached tokens, output includes
 /// reasoning. A stream requests them (`stream_options.include_usage`). If a server counts a part
@@ -159,6 +164,36 @@ impl Dialect for ChatCompletions {
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError> {
         fields::fragments(tools.iter().map(Tool))
+    }
+
+    fn rules(&self, call: &Call<'_>) -> Rules {
+        let is_openai = is_openai(call.vendor);
+        Rules {
+            call_ids: match () {
+                () if self.quirks.short_call_ids => CallIds::Nine,
+                // Another vendor may have written more than a name into an id.
+                () if is_openai || self.quirks.deployments => CallIds::Short,
+                () => CallIds::Free,
+            },
+            names_begin_with_letter: false,
+            starts_with_user: !is_openai,
+            has_stored_calls: false,
+        }
+    }
+
+    fn is_message(&self, call: &Call<'_>, content: &Content) -> bool {
+        match content {
+            Content::Text(Text { text, replay, .. }) => {
+                let own = replay.as_ref().filter(|replay| call.is_own(replay));
+                !text.trim().is_empty() || own.is_some_and(|own| own.item.get("audio").is_some())
+            }
+            Content::Refusal(refusal) => !refusal.text.trim().is_empty(),
+            content => matches!(content, Content::ToolRequest(_)),
+        }
+    }
+
+    fn check_media(&self, call: &Call<'_>, content: &Content) -> Result<(), ProviderError> {
+        request::check_media(call, &self.quirks, content)
     }
 
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {

@@ -2,12 +2,10 @@
 
 use chatlas_core::{Model, ProviderError};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::error;
 use crate::client::Page;
 use crate::client::json::{self, Count, List, Maybe, Raw, Text};
-use crate::http::malformed;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -49,8 +47,8 @@ pub(crate) fn page(body: &[u8]) -> Result<Page, ProviderError> {
     if let Some(data) = data.filter(|data| data.get().starts_with('[')) {
         return Ok(Page::only(models(json::parse(Some(data)).unwrap_or_default())));
     }
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    Err(error::in_reply(&body).unwrap_or_else(|| malformed("it is not a list of models")))
+    let error = error::in_body(&json::tree(body));
+    Err(error.unwrap_or_else(|| json::unexpected("a list of models", body)))
 }
 
 fn models(entries: List<Entry<'_>>) -> Vec<Model> {
@@ -71,7 +69,7 @@ fn model(entry: Entry<'_>) -> Option<Model> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -22,6 +22,9 @@ impl Parts {
         let mut new = Self::default();
         match content {
             Value::Array(parts) => parts.iter().for_each(|part| new.add(part)),
+            Value::Object(part) if part.get("type").is_some_and(Value::is_string) => {
+                new.add(content);
+            }
             Value::Object(_) => new.text = content.to_string(),
             _ => {}
         }
@@ -31,22 +34,27 @@ impl Parts {
     fn add(&mut self, part: &Value) {
         match part["type"].as_str() {
             Some("thinking" | "reasoning") => {
-                self.thinking.push_str(&words(&part["thinking"]));
-                self.thinking.push_str(&words(&part["summary"]));
+                self.thinking.push_str(&words(part));
                 self.thoughts.push(part.clone());
             }
             Some("image_url") => self.images.extend(image(part)),
             Some("refusal") => self.refusal.push_str(&words(&part["refusal"])),
-            _ => self.text.push_str(&words(&part["text"])),
+            _ => self.text.push_str(&words(part)),
         }
     }
 }
 
-/// A text, or the texts of a list of parts.
-fn words(content: &Value) -> String {
+/// A text, the text of a part, or the texts of a list of parts.
+pub(super) fn words(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
-        parts => list(parts).iter().filter_map(|part| part["text"].as_str()).collect(),
+        Value::Array(parts) => parts.iter().map(words).collect(),
+        Value::Object(part) => {
+            let fields = ["text", "thinking", "reasoning", "summary", "content", "value"];
+            let texts = fields.iter().filter_map(|field| part.get(*field));
+            texts.map(words).find(|text| !text.is_empty()).unwrap_or_default()
+        }
+        _ => String::new(),
     }
 }
 
@@ -98,7 +106,7 @@ fn grow(known: &mut Value, piece: &Value) {
             (Value::Array(parts), Value::Array(more)) => {
                 for part in more {
                     match parts.last_mut() {
-                        Some(last) if last["type"] == part["type"] => grow(last, part),
+                        Some(last) if is_continued(last, part) => grow(last, part),
                         _ => parts.push(part.clone()),
                     }
                 }
@@ -107,6 +115,10 @@ fn grow(known: &mut Value, piece: &Value) {
             _ => {}
         }
     }
+}
+
+fn is_continued(part: &Value, next: &Value) -> bool {
+    part.is_object() && next.is_object() && part.get("type") == next.get("type")
 }
 
 /// A source with the passage of the answer that it supports.

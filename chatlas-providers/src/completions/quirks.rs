@@ -26,12 +26,13 @@ pub struct Quirks {
     pub(super) max_tokens_field: &'static str,
     pub(super) seed_field: &'static str,
     pub(super) stream_options: bool,
-    pub(super) plain_text: bool,
     pub(super) reasoning_object: bool,
     pub(super) json_object: bool,
     pub(super) top_k: bool,
     pub(super) model_list: bool,
     pub(super) short_call_ids: bool,
+    pub(super) separate_results: bool,
+    pub(super) content_of_calls: ContentOfCalls,
     /// Whether the model is a part of the URL.
     pub(super) deployments: bool,
     pub(super) thinking_replay: ThinkingReplay,
@@ -49,10 +50,23 @@ pub struct Quirks {
 pub enum ThinkingReplay {
     /// Not at all.
     None,
-    /// The text, as `reasoning_content`.
+    /// The text, as `reasoning_content`. The field is sent with all tool calls, also with those of
+    /// another vendor's model.
     ReasoningContent,
     /// The list `reasoning_details`.
     ReasoningDetails,
+}
+
+/// The content of a message of the model that consists of tool calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContentOfCalls {
+    /// The field is omitted.
+    Omitted,
+    /// `null`.
+    Null,
+    /// An empty string.
+    Empty,
 }
 
 /// The form in which a document is sent of which only the URL is known.
@@ -80,12 +94,13 @@ impl Quirks {
             max_tokens_field: "max_completion_tokens",
             seed_field: "seed",
             stream_options: true,
-            plain_text: false,
             reasoning_object: false,
             json_object: false,
             top_k: false,
             model_list: true,
             short_call_ids: false,
+            separate_results: false,
+            content_of_calls: ContentOfCalls::Omitted,
             deployments: false,
             thinking_replay: ThinkingReplay::None,
             document_urls: DocumentUrls::Unsupported,
@@ -112,12 +127,6 @@ impl Quirks {
     /// send the counts without it.
     pub const fn with_stream_options(mut self, on: bool) -> Self {
         self.stream_options = on;
-        self
-    }
-
-    /// Sets whether a message that consists of text is sent as a string, not as a list of parts.
-    pub const fn with_plain_text_messages(mut self, on: bool) -> Self {
-        self.plain_text = on;
         self
     }
 
@@ -150,6 +159,19 @@ impl Quirks {
     /// replaced.
     pub const fn with_short_call_ids(mut self, on: bool) -> Self {
         self.short_call_ids = on;
+        self
+    }
+
+    /// Sets whether the vendor rejects a message of the user after the results of tools. A short
+    /// message of the model is then sent between them.
+    pub const fn with_separate_results(mut self, on: bool) -> Self {
+        self.separate_results = on;
+        self
+    }
+
+    /// Sets the content of a message that consists of tool calls.
+    pub const fn with_content_of_calls(mut self, content: ContentOfCalls) -> Self {
+        self.content_of_calls = content;
         self
     }
 

@@ -8,12 +8,14 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::error;
-use super::parts::{Parts, add_detail, add_thought, citation, image};
+use super::finish::{finish_reason, is_failure};
+use super::parts::{Parts, add_detail, add_thought, citation, image, words};
 use super::quirks::ThinkingReplay;
-use super::wire::{Audio, Choice, Chunk, Delta, Function, ToolCall, has_elements};
+use super::request::EXTRA_CONTENT;
+use super::wire::{Audio, Choice, Chunk, Delta, ToolCall, has_elements};
 use crate::client::json::{self, Maybe, Mixed, Raw};
-use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply};
-use crate::http::malformed;
+use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply, TokenCounts};
+use crate::http::one_line;
 
 /// The blocks of a choice, in the order of the final turn.
 mod order {
@@ -39,6 +41,7 @@ pub struct Decoder {
     service_tier: Option<String>,
     fingerprint: Option<String>,
     choices: Vec<State>,
+    tokens: TokenCounts,
     /// The sources of the complete reply, with titles or as URLs alone (Perplexity).
     search_results: Option<Box<RawValue>>,
     citations: Option<Box<RawValue>>,
@@ -48,6 +51,7 @@ pub struct Decoder {
 #[derive(Debug, Default)]
 struct State {
     finish: Option<String>,
+    native_finish: Option<String>,
     refusal: String,
     rare: Box<Rare>,
 }
@@ -79,6 +83,7 @@ impl Decoder {
             service_tier: None,
             fingerprint: None,
             choices: Vec::new(),
+            tokens: TokenCounts::default(),
             search_results: None,
             citations: None,
         }
@@ -89,16 +94,17 @@ impl Decoder {
         let mut repaired = String::new();
         let read: Maybe<Chunk<'_>> = json::read(data, &mut repaired)?;
         let Some(chunk) = read.0 else { return Ok(()) };
-        if chunk.may_be_error() {
-            let value: Value = serde_json::from_slice(data).unwrap_or_default();
-            if let Some(error) = error::in_reply(&value) {
-                return Err(error);
-            }
-        }
+        let is_counted = chunk.add_tokens(&mut self.tokens);
         reply.set_id(chunk.id.as_str());
         reply.set_model(chunk.model.as_str());
         if reply.is_identified() {
             reply.start();
+        }
+        if chunk.may_be_error()
+            && let Some(error) = error::in_reply(&json::tree(data))
+        {
+            reply.set_usage(self.tokens.usage());
+            return Err(error);
         }
         if self.is_openai {
             let (tier, print) = (&chunk.service_tier, &chunk.system_fingerprint);
@@ -113,8 +119,6 @@ impl Decoder {
                 *kept = list.map(ToOwned::to_owned);
             }
         }
-        let mut usage = reply.usage();
-        chunk.add_usage(&mut usage);
         for (position, choice) in chunk.choices.unwrap_or_default().0.into_iter().enumerate() {
             let index = choice.index.0.map(|index| usize::try_from(index).unwrap_or(usize::MAX));
             let index = index.unwrap_or(position);
@@ -122,17 +126,21 @@ impl Decoder {
             if self.choices.len() <= index {
                 self.choices.resize_with(index + 1, State::default);
             }
-            self.choices[index].add(choice, &mut target);
+            if let Some(state) = self.choices.get_mut(index) {
+                state.add(self.vendor, choice, &mut target);
+            }
         }
         if self.choices.first().is_some_and(|first| first.finish.is_some()) {
             reply.first().end_calls();
         }
-        reply.set_usage(usage);
+        if is_counted {
+            reply.set_usage(self.tokens.usage());
+        }
         Ok(())
     }
 
     /// Makes the last blocks of the reply and ends it.
-    fn finish(&mut self, reply: &mut Reply) {
+    fn finish(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
         for (key, value) in [
             (names::openai::RESPONSE_SERVICE_TIER, self.service_tier.take()),
             (names::openai::RESPONSE_SYSTEM_FINGERPRINT, self.fingerprint.take()),
@@ -142,6 +150,14 @@ impl Decoder {
             }
         }
         let choices = std::mem::take(&mut self.choices);
+        if let Some(reason) = choices.first().and_then(State::failure)
+            && reply.first().to_contents().is_empty()
+        {
+            let message = format!("the server ended the reply with `{}`", one_line(reason));
+            return Err(
+                ProviderError::new(ProviderErrorKind::Overloaded, message).with_code(reason)
+            );
+        }
         let mut states = choices.into_iter();
         reply.for_each_choice(|mut choice| {
             let state = states.next().unwrap_or_default();
@@ -155,12 +171,26 @@ impl Decoder {
             reply.first().late_content(order::SOURCE, source_citation(source));
         }
         reply.end();
+        Ok(())
+    }
+
+    /// Ends a reply whose end is certain, whatever else the server leaves out.
+    fn finish_complete(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
+        for state in &mut self.choices {
+            state.finish.get_or_insert_with(|| "stop".to_owned());
+        }
+        self.finish(reply)
     }
 
     fn finish_choice(&self, state: State, choice: &mut ChoiceMut<'_>) {
-        let State { finish, refusal, rare } = state;
+        let is_failed = state.failure().is_some();
+        let State { finish, refusal, rare, .. } = state;
         let Rare { details, thoughts, logprobs, annotations, images, audio_id, audio } = *rare;
         let replay = |item: Value| Replay::new(self.vendor, item);
+        if choice.thinking_so_far(order::THINKING).is_empty() {
+            let detailed: String = details.iter().map(words).collect();
+            choice.thinking(order::THINKING, &detailed);
+        }
         let thinking = choice.thinking_so_far(order::THINKING);
         if !thinking.is_empty() || !details.is_empty() || !thoughts.is_empty() {
             let item = match self.thinking_replay {
@@ -202,7 +232,10 @@ impl Decoder {
             choice.late_content(order::REFUSAL, Content::Refusal(Refusal::new(refusal)));
         }
         if let Some(reason) = finish {
-            choice.set_finish(finish_reason(reason, choice.has_calls(), is_refused));
+            choice.set_finish(match finish_reason(reason, choice.has_calls(), is_refused) {
+                FinishReason::Stop | FinishReason::Other(_) if is_failed => FinishReason::Error,
+                reason => reason,
+            });
         }
     }
 }
@@ -211,21 +244,24 @@ impl client::Decoder for Decoder {
     fn complete(&mut self, body: &[u8], reply: &mut Reply) -> Result<(), ProviderError> {
         self.add(body, reply)?;
         if reply.choice_count() == 0 {
-            return Err(malformed("it has no `choices`"));
+            let error = error::in_body(&json::tree(body));
+            return Err(error.unwrap_or_else(|| json::unexpected("an object with `choices`", body)));
         }
-        for state in &mut self.choices {
-            // It is complete, whatever else a server leaves out.
-            state.finish.get_or_insert_with(|| "stop".to_owned());
-        }
-        self.finish(reply);
-        Ok(())
+        self.finish_complete(reply)
     }
 
     fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
-        if frame.data.trim_ascii() == b"[DONE]" {
-            return self.end(reply);
+        if frame.is_exception {
+            return Err(error::event(frame.data));
         }
-        self.add(frame.data, reply)
+        if frame.data.trim_ascii() != b"[DONE]" {
+            return self.add(frame.data, reply);
+        }
+        if self.choices.is_empty() { self.end(reply) } else { self.finish_complete(reply) }
+    }
+
+    fn is_finished(&self) -> bool {
+        !self.choices.is_empty() && self.choices.iter().all(|choice| choice.finish.is_some())
     }
 
     /// The end of the body is that of the reply if the model has finished.
@@ -246,60 +282,93 @@ impl client::Decoder for Decoder {
                 "the reply broke off before its end: it has no finish reason",
             ));
         }
-        self.finish(reply);
-        Ok(())
+        self.finish(reply)
     }
 }
 
 impl State {
-    fn add(&mut self, piece: Choice<'_>, choice: &mut ChoiceMut<'_>) {
-        let is_complete = piece.delta.0.is_none();
+    fn add(&mut self, vendor: &str, piece: Choice<'_>, choice: &mut ChoiceMut<'_>) {
+        let is_message = piece.delta.0.is_none();
+        // The last chunk of some servers repeats the complete message.
+        let is_repeated = is_message && !choice.is_empty();
         let message = || json::parse::<Maybe<Delta<'_>>>(piece.message).unwrap_or_default();
         let delta = piece.delta.0.or_else(|| message().0).unwrap_or_default();
         let parts = match &delta.content {
             Mixed::Other(content) => Parts::of(content),
             Mixed::Text(_) | Mixed::None => Parts::default(),
         };
-        let text = if parts.text.is_empty() { delta.content.as_str() } else { &parts.text };
-        let mut thinking = parts.thinking.as_str();
-        for field in [&delta.reasoning_content, &delta.reasoning] {
-            if thinking.is_empty() {
-                thinking = field.as_str();
-            }
+        let texts = [&*parts.text, delta.content.as_str(), piece.text.as_str()];
+        let mut text = first_non_empty(texts);
+        let reasoning = match &delta.reasoning {
+            Mixed::Other(reasoning) => words(reasoning),
+            Mixed::Text(_) | Mixed::None => String::new(),
+        };
+        let thoughts = [
+            &*parts.thinking,
+            delta.reasoning_content.as_str(),
+            delta.reasoning.as_str(),
+            delta.thinking.as_str(),
+            &*reasoning,
+        ];
+        let mut thinking = first_non_empty(thoughts);
+        let details = if has_elements(delta.reasoning_details) {
+            parse_list(delta.reasoning_details)
+        } else {
+            Vec::new()
+        };
+        if is_repeated {
+            text = missing(choice.text_so_far(order::TEXT), text);
+            thinking = missing(choice.thinking_so_far(order::THINKING), thinking);
         }
         choice.thinking(order::THINKING, thinking);
         choice.text(order::TEXT, text);
-        self.refusal.push_str(&parts.refusal);
-        self.refusal.push_str(delta.refusal.as_str());
-        self.add_rare(parts, &delta, piece.logprobs.0.and_then(|logprobs| logprobs.content));
-        if let Some(audio) = &delta.audio.0 {
-            self.add_audio(audio, choice);
+        if !is_repeated || self.refusal.is_empty() {
+            self.refusal.push_str(&parts.refusal);
+            self.refusal.push_str(delta.refusal.as_str());
         }
-        for call in &delta.tool_calls.0 {
-            add_call(call, is_complete, choice);
+        if !is_repeated || self.rare.is_empty() {
+            let logprobs = piece.logprobs.0.and_then(|logprobs| logprobs.content);
+            self.add_rare(parts, details, &delta, logprobs);
+            if let Some(audio) = &delta.audio.0 {
+                self.add_audio(audio, choice);
+            }
         }
-        if let Some(function) = delta.function_call.0 {
-            add_call(
-                &ToolCall { function: Maybe(Some(function)), ..ToolCall::default() },
-                false,
-                choice,
-            );
+        if !is_repeated || !choice.has_calls() {
+            add_calls(vendor, &delta.tool_calls.0, is_message, choice);
+            if let Some(function) = delta.function_call.0 {
+                add_call(vendor, &ToolCall::new(function), false, choice);
+            }
         }
-        if self.finish.is_none() {
-            self.finish = piece.finish_reason.to_owned();
+        for (kept, reason) in [
+            (&mut self.finish, piece.finish_reason),
+            (&mut self.native_finish, piece.native_finish_reason),
+        ] {
+            if kept.is_none() {
+                *kept = reason.to_owned();
+            }
         }
     }
 
-    fn add_rare(&mut self, parts: Parts, delta: &Delta<'_>, logprobs: Raw<'_>) {
+    /// Returns the finish reason if it names a failure of the server.
+    fn failure(&self) -> Option<&str> {
+        let reasons = [&self.finish, &self.native_finish].into_iter().flatten();
+        reasons.map(String::as_str).find(|reason| is_failure(reason))
+    }
+
+    fn add_rare(
+        &mut self,
+        parts: Parts,
+        details: Vec<Value>,
+        delta: &Delta<'_>,
+        logprobs: Raw<'_>,
+    ) {
         let rare = &mut self.rare;
         rare.images.extend(parts.images);
         for thought in parts.thoughts {
             add_thought(&mut rare.thoughts, thought);
         }
-        if has_elements(delta.reasoning_details) {
-            for detail in parse_list(delta.reasoning_details) {
-                add_detail(&mut rare.details, detail);
-            }
+        for detail in details {
+            add_detail(&mut rare.details, detail);
         }
         if has_elements(delta.images) {
             rare.images.extend(parse_list(delta.images).iter().filter_map(image));
@@ -320,29 +389,65 @@ impl State {
     }
 }
 
-fn add_call(call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) {
-    let default = Function::default();
-    let function = call.function.0.as_ref().unwrap_or(&default);
-    let object;
-    let (arguments, has_all_arguments) = match &function.arguments {
+impl Rare {
+    fn is_empty(&self) -> bool {
+        self.details.is_empty()
+            && self.thoughts.is_empty()
+            && self.logprobs.is_empty()
+            && self.annotations.is_empty()
+            && self.images.is_empty()
+            && self.audio.is_empty()
+    }
+}
+
+fn add_calls(vendor: &str, calls: &[ToolCall<'_>], is_complete: bool, choice: &mut ChoiceMut<'_>) {
+    for (position, call) in calls.iter().enumerate() {
+        // Two names in one list are two calls, even if they share the index.
+        let is_other = calls.iter().take(position).any(|other| {
+            other.index == call.index && !call.name().is_empty() && other.name() != call.name()
+        });
+        add_call(vendor, call, is_complete || is_other, choice);
+    }
+}
+
+fn add_call(vendor: &str, call: &ToolCall<'_>, is_complete: bool, choice: &mut ChoiceMut<'_>) {
+    let json;
+    let (arguments, has_all_arguments) = match call.arguments() {
         Mixed::Text(text) => (&**text, false),
-        Mixed::Other(value @ Value::Object(_)) => {
-            object = value.to_string();
-            (object.as_str(), true)
+        Mixed::Other(value) => {
+            json = value.to_string();
+            (json.as_str(), true)
         }
-        Mixed::Other(_) | Mixed::None => ("", false),
+        Mixed::None => ("", false),
     };
+    let extra = call.extra_content.map(|_| json::value(call.extra_content));
+    let replay = extra.filter(|extra| !extra.is_null());
+    let replay = replay.map(|extra| Replay::new(vendor, json!({(EXTRA_CONTENT): extra})));
     choice.call(
         order::CALL,
         CallPiece {
+            replay: replay.as_ref(),
             index: call.index.0,
-            id: call.id.as_str(),
-            name: function.name.as_str(),
+            id: call.id.0.as_str(),
+            name: call.name(),
             arguments,
             has_all_arguments,
             is_complete,
         },
     );
+}
+
+fn first_non_empty<const N: usize>(texts: [&str; N]) -> &str {
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+}
+
+/// Returns the part of a complete text that has not arrived. A text that does not begin with what
+/// has arrived is a piece.
+fn missing<'t>(arrived: &str, text: &'t str) -> &'t str {
+    if text.trim() == arrived.trim() {
+        return "";
+    }
+    text.strip_prefix(arrived).unwrap_or(text)
 }
 
 fn parse_list(list: Raw<'_>) -> Vec<Value> {
@@ -359,29 +464,4 @@ fn source_citation(source: &Value) -> Content {
         *text = text.take().filter(|text| !text.is_empty());
     }
     Content::Citation(citation)
-}
-
-fn finish_reason(reason: String, has_calls: bool, is_refused: bool) -> FinishReason {
-    // Some servers report `stop` with tool calls, too.
-    match reason.as_str() {
-        _ if has_calls && !is_cut(&reason) => FinishReason::ToolCall,
-        "stop" if is_refused => FinishReason::ContentFilter,
-        "tool_calls" | "function_call" => FinishReason::ToolCall,
-        "model_length" | "max_tokens" => FinishReason::Length,
-        "eos" | "eos_token" | "end_turn" | "stop_sequence" => FinishReason::Stop,
-        _ => FinishReason::from(reason),
-    }
-}
-
-/// Whether a reply that ended for this reason may be incomplete.
-fn is_cut(reason: &str) -> bool {
-    matches!(
-        reason,
-        "length"
-            | "model_length"
-            | "max_tokens"
-            | "content_filter"
-            | "insufficient_system_resource"
-            | "error"
-    )
 }

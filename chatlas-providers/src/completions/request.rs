@@ -1,11 +1,11 @@
 //! Writes a request for Chat Completions.
 
 use std::borrow::Cow;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::iter;
 
 use chatlas_core::content::{
-    Content, Media, MediaSource, Replay, Text, Thinking, ToolOutcome, ToolRequest, ToolResult,
+    Content, Media, MediaSource, Refusal, Replay, Text, Thinking, ToolOutcome, ToolRequest,
+    ToolResult,
 };
 use chatlas_core::provider::OutputSchema;
 use chatlas_core::tool::ToolDefinition;
@@ -14,9 +14,17 @@ use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::quirks::{DocumentUrls, Quirks};
+use super::quirks::{ContentOfCalls, DocumentUrls, Quirks, ThinkingReplay};
+use super::schema::Parameters;
 use crate::client::Call;
-use crate::client::fields::{DataUrl, Fields, JsonText, ModelText, refuse};
+use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText, refuse};
+
+/// The field of a call that has Google's signature of a thought.
+pub(super) const EXTRA_CONTENT: &str = "extra_content";
+/// The field of thinking.
+const REASONING: &str = "reasoning_content";
+/// The message of the model between the results of tools and a message of the user.
+const ACKNOWLEDGEMENT: &str = "Understood.";
 
 /// The settings beside the parameters of the model.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +42,7 @@ pub(super) struct Body<'a> {
 }
 
 impl Body<'_> {
-    /// Refuses what the API cannot express: a parameter that would be dropped in silence, a document
-    /// that cannot be sent.
+    /// Refuses a parameter that the API does not have.
     pub(super) fn check(&self) -> Result<(), ProviderError> {
         let params = &self.call.request.params;
         let api = format!("the Chat Completions API of `{}`", self.call.vendor.name);
@@ -45,47 +52,13 @@ impl Body<'_> {
                 ("top_k", params.top_k.is_some() && !self.quirks.top_k),
                 ("previous_response_id", params.previous_response_id.is_some()),
             ],
-        )?;
-        for turn in &self.call.request.turns {
-            if let Turn::User(turn) = &**turn {
-                turn.contents
-                    .iter()
-                    .flat_map(with_returned)
-                    .try_for_each(|c| self.check_media(c))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn check_media(&self, content: &Content) -> Result<(), ProviderError> {
-        let takes_urls = self.quirks.document_urls != DocumentUrls::Unsupported;
-        let message = match content {
-            Content::Image(Media { source, .. }) => match source {
-                MediaSource::Url { .. } | MediaSource::Base64 { .. } => return Ok(()),
-                _ => {
-                    "the Chat Completions API takes images by URL or as data, not by the id of an \
-                      uploaded file"
-                        .to_owned()
-                }
-            },
-            Content::Document(Media { source, .. }) => match source {
-                MediaSource::Base64 { .. } | MediaSource::File { .. } => return Ok(()),
-                MediaSource::Url { .. } if takes_urls => return Ok(()),
-                MediaSource::Url { .. } => format!(
-                    "the Chat Completions API of `{}` takes no document by its URL: \
-                     send its bytes, or the id of an uploaded file",
-                    self.call.vendor.name
-                ),
-                _ => "the Chat Completions API does not support this document".to_owned(),
-            },
-            _ => return Ok(()),
-        };
-        Err(ProviderError::new(ProviderErrorKind::InvalidRequest, message))
+        )
     }
 
     /// The system prompt, with the schema if the vendor has no other field for it.
     fn system(&self) -> Option<Cow<'_, str>> {
         let prompt = self.call.request.system_prompt.as_deref();
+        let prompt = prompt.filter(|text| !text.trim().is_empty());
         let Some(output) = self.call.request.output.as_ref().filter(|_| self.quirks.json_object)
         else {
             return prompt.map(Cow::Borrowed);
@@ -94,22 +67,36 @@ impl Body<'_> {
             format!("Answer with a JSON object that follows this schema: {}", output.schema);
         Some(prompt.map_or(schema.clone(), |prompt| format!("{prompt}\n\n{schema}")).into())
     }
+}
 
-    /// The id of a tool call, in a form that the vendor accepts: the same for the same id.
-    fn call_id<'a>(&self, id: &'a str) -> Cow<'a, str> {
-        let is_short = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if is_short || !self.quirks.short_call_ids {
-            return id.into();
-        }
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        // Nine hexadecimal digits are 36 bits.
-        format!("{:09x}", hasher.finish() >> 28).into()
-    }
-
-    fn is_own(&self, replay: &Replay) -> bool {
-        replay.provider == self.call.vendor.name
-    }
+/// Refuses an image or a document that the API cannot express.
+pub(super) fn check_media(
+    call: &Call<'_>,
+    quirks: &Quirks,
+    content: &Content,
+) -> Result<(), ProviderError> {
+    let message = match content {
+        Content::Image(Media { source, .. }) => match source {
+            MediaSource::Url { .. } | MediaSource::Base64 { .. } => return Ok(()),
+            _ => "the Chat Completions API takes images by URL or as data, not by the id of an \
+                 uploaded file"
+                .to_owned(),
+        },
+        Content::Document(Media { source, .. }) => match source {
+            MediaSource::Base64 { .. } | MediaSource::File { .. } => return Ok(()),
+            MediaSource::Url { .. } if quirks.document_urls != DocumentUrls::Unsupported => {
+                return Ok(());
+            }
+            MediaSource::Url { .. } => format!(
+                "the Chat Completions API of `{}` takes no document by its URL: \
+                 send its bytes, or the id of an uploaded file",
+                call.vendor.name
+            ),
+            _ => "the Chat Completions API does not support this document".to_owned(),
+        },
+        _ => return Ok(()),
+    };
+    Err(ProviderError::new(ProviderErrorKind::InvalidRequest, message))
 }
 
 #[derive(Serialize)]
@@ -203,28 +190,30 @@ impl Serialize for Messages<'_> {
         if let Some(prompt) = body.system() {
             list.serialize_element(&Message { role: "system", content: &prompt })?;
         }
-        for turn in &body.call.request.turns {
+        for turn in body.call.turns {
             match &**turn {
                 Turn::User(turn) => {
                     // Results have to follow the requests directly.
                     for result in turn.tool_results() {
                         list.serialize_element(&ToolMessage {
                             role: "tool",
-                            tool_call_id: &body.call_id(&result.id),
+                            tool_call_id: &result.id,
                             content: ModelText(&result.outcome),
                         })?;
                     }
                     let parts = user_parts(&turn.contents, body.quirks);
                     if parts.clone().next().is_some() {
-                        let content = &Parts { body, parts };
+                        if body.quirks.separate_results && turn.tool_results().next().is_some() {
+                            let content = ACKNOWLEDGEMENT;
+                            list.serialize_element(&Message { role: "assistant", content })?;
+                        }
+                        let content = &Parts { parts, separator: "\n" };
                         list.serialize_element(&Message { role: "user", content })?;
                     }
                 }
                 Turn::Assistant(turn) => {
                     let message = AssistantMessage { body, contents: &turn.contents };
-                    if !message.is_empty() {
-                        list.serialize_element(&message)?;
-                    }
+                    list.serialize_element(&message)?;
                 }
                 _ => {}
             }
@@ -252,9 +241,6 @@ struct ToolMessage<'a> {
 enum Part<'a> {
     Text {
         text: Cow<'a, str>,
-    },
-    Refusal {
-        refusal: &'a str,
     },
     ImageUrl {
         image_url: ImageUrl<'a>,
@@ -302,7 +288,7 @@ impl Serialize for Source<'_> {
             MediaSource::Base64 { mime_type, data } => {
                 DataUrl { mime_type, data }.serialize(serializer)
             }
-            // `Body::check` has refused the others.
+            // `check_media` has refused the others.
             _ => serializer.serialize_str(""),
         }
     }
@@ -327,7 +313,9 @@ fn user_parts<'a>(
 ) -> impl Iterator<Item = Part<'a>> + Clone {
     contents.iter().flat_map(move |content| {
         let own = match content {
-            Content::Text(text) => Some(Part::Text { text: (&*text.text).into() }),
+            Content::Text(Text { text, .. }) if !text.trim().is_empty() => {
+                Some(Part::Text { text: (&**text).into() })
+            }
             Content::ToolResult(ToolResult { id, name, .. }) => {
                 let has_media = with_returned(content).any(|c| media_part(c, quirks).is_some());
                 let intro = || format!("The tool call {id} of `{name}` returned:").into();
@@ -364,22 +352,25 @@ fn media_part<'a>(content: &'a Content, quirks: &Quirks) -> Option<Part<'a>> {
     })
 }
 
-/// The parts of a message, as the vendor takes them.
-struct Parts<'a, I> {
-    body: &'a Body<'a>,
+/// The content of a message: a string if all parts are texts, which all servers accept, otherwise the
+/// list of parts.
+struct Parts<I> {
     parts: I,
+    /// The separator of the texts in a string.
+    separator: &'static str,
 }
 
-impl<'a, I: Iterator<Item = Part<'a>> + Clone> Serialize for Parts<'a, I> {
+impl<'a, I: Iterator<Item = Part<'a>> + Clone> Serialize for Parts<I> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.body.quirks.plain_text {
-            let texts: Option<Vec<Cow<'_, str>>> =
-                self.parts.clone().map(Part::into_text).collect();
-            if let Some(texts) = texts {
-                return serializer.serialize_str(&texts.join("\n"));
-            }
+        let mut parts = self.parts.clone();
+        if let (Some(Part::Text { text }), None) = (parts.next(), parts.next()) {
+            return serializer.serialize_str(&text);
         }
-        serializer.collect_seq(self.parts.clone())
+        let texts: Option<Vec<Cow<'_, str>>> = self.parts.clone().map(Part::into_text).collect();
+        match texts {
+            Some(texts) => serializer.serialize_str(&texts.join(self.separator)),
+            None => serializer.collect_seq(self.parts.clone()),
+        }
     }
 }
 
@@ -416,7 +407,7 @@ impl<'a> AssistantMessage<'a> {
         match content {
             Content::Text(Text { replay: Some(replay), .. })
             | Content::Thinking(Thinking { replay: Some(replay), .. })
-                if self.body.is_own(replay) =>
+                if self.body.call.is_own(replay) && is_of_message(&replay.item) =>
             {
                 Some(replay)
             }
@@ -432,9 +423,11 @@ impl<'a> AssistantMessage<'a> {
             let own = match content {
                 _ if replay.is_some() => None,
                 // Some servers reject a text of blanks.
-                Content::Text(text) if text.text.trim().is_empty() => None,
-                Content::Text(text) => Some(Part::Text { text: (&*text.text).into() }),
-                Content::Refusal(refusal) => Some(Part::Refusal { refusal: &refusal.text }),
+                Content::Text(Text { text, .. }) | Content::Refusal(Refusal { text, .. })
+                    if !text.trim().is_empty() =>
+                {
+                    Some(Part::Text { text: (&**text).into() })
+                }
                 // Citations are in the text; items of other vendors are not sent.
                 _ => None,
             };
@@ -449,12 +442,22 @@ impl<'a> AssistantMessage<'a> {
         })
     }
 
-    /// Whether the API would take nothing of the turn back. Thinking alone is not a message.
-    fn is_empty(&self) -> bool {
-        self.parts().next().is_none()
-            && self.calls().next().is_none()
-            && !self.replayed_fields().any(|fields| fields.contains_key("audio"))
+    /// The thinking that is sent beside calls which came without `reasoning_content`: DeepSeek
+    /// requires the field, and rejects an empty one.
+    fn reasoning(&self) -> String {
+        let texts = self.contents.iter().filter_map(|content| match content {
+            Content::Thinking(thinking) => Some(&*thinking.text),
+            _ => None,
+        });
+        let text: String = texts.collect();
+        if text.is_empty() { " ".to_owned() } else { text }
     }
+}
+
+/// Whether an item is a field of a message, or its parts. A vendor may have a second API, whose items
+/// have other fields.
+fn is_of_message(item: &Value) -> bool {
+    ["content", REASONING, "reasoning_details", "audio"].iter().any(|key| item.get(key).is_some())
 }
 
 fn has_parts(fields: &Map<String, Value>) -> bool {
@@ -463,14 +466,26 @@ fn has_parts(fields: &Map<String, Value>) -> bool {
 
 impl Serialize for AssistantMessage<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let quirks = self.body.quirks;
         let (has_parts, has_calls) = (self.parts().next().is_some(), self.calls().next().is_some());
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("role", "assistant")?;
         if has_parts {
-            map.serialize_entry("content", &Parts { body: self.body, parts: self.parts() })?;
+            map.serialize_entry("content", &Parts { parts: self.parts(), separator: "" })?;
+        } else if has_calls {
+            match quirks.content_of_calls {
+                ContentOfCalls::Omitted => {}
+                ContentOfCalls::Null => map.serialize_entry("content", &())?,
+                ContentOfCalls::Empty => map.serialize_entry("content", "")?,
+            }
         }
         if has_calls {
             map.serialize_entry("tool_calls", &Calls(self))?;
+            if quirks.thinking_replay == ThinkingReplay::ReasoningContent
+                && !self.replayed_fields().any(|fields| fields.contains_key(REASONING))
+            {
+                map.serialize_entry(REASONING, &self.reasoning())?;
+            }
         }
         let mut replayed = self.replayed_fields();
         while let Some(fields) = replayed.next() {
@@ -492,22 +507,31 @@ struct Calls<'a>(&'a AssistantMessage<'a>);
 
 impl Serialize for Calls<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct View<'a> {
-            id: Cow<'a, str>,
-            r#type: &'static str,
-            function: Function<'a>,
-        }
+        serializer.collect_seq(self.0.calls().map(|call| CallView(self.0.body, call)))
+    }
+}
+
+/// A call, with the fields that the vendor requires back.
+struct CallView<'a>(&'a Body<'a>, &'a ToolRequest);
+
+impl Serialize for CallView<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Function<'a> {
             name: &'a str,
-            arguments: JsonText<'a>,
+            arguments: ArgumentsText<'a>,
         }
-        serializer.collect_seq(self.0.calls().map(|request| View {
-            id: self.0.body.call_id(&request.id),
-            r#type: "function",
-            function: Function { name: &request.name, arguments: JsonText(&request.arguments) },
-        }))
+        let Self(body, ToolRequest { id, name, arguments, replay, .. }) = self;
+        let mut fields = Fields::new(serializer, None)?;
+        fields.set("id", id)?;
+        fields.set("type", "function")?;
+        fields.set("function", &Function { name, arguments: ArgumentsText(arguments) })?;
+        if let Some(replay) = replay.as_ref().filter(|replay| body.call.is_own(replay))
+            && let Some(extra) = replay.item.get(EXTRA_CONTENT)
+        {
+            fields.set(EXTRA_CONTENT, extra)?;
+        }
+        fields.end()
     }
 }
 
@@ -525,12 +549,15 @@ impl Serialize for Tool<'_> {
         struct Function<'a> {
             name: &'a str,
             description: &'a str,
-            parameters: &'a Value,
+            parameters: Parameters<'a>,
             #[serde(skip_serializing_if = "Option::is_none")]
             strict: Option<bool>,
         }
-        let Self(ToolDefinition { name, description, parameters, strict, .. }) = self;
-        let function = Function { name, description, parameters, strict: *strict };
+        let Self(tool) = self;
+        let ToolDefinition { name, description, .. } = tool;
+        let (parameters, is_strict) = Parameters::new(tool);
+        let strict = tool.strict.map(|strict| strict && is_strict);
+        let function = Function { name, description, parameters, strict };
         View { r#type: "function", function }.serialize(serializer)
     }
 }

@@ -1,24 +1,39 @@
-//! The token counts of a reply, as the servers of this family report them.
+//! The object `usage` of Chat Completions and Responses, in the spellings of all servers.
 
-use chatlas_core::Usage;
 use chatlas_core::turn::Modalities;
 use serde::Deserialize;
 
+use crate::client::TokenCounts;
 use crate::client::json::{Count, Maybe};
 
-/// The object `usage`.
+/// The object `usage`. Servers that report a count in two fields may leave one of them zero.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Counts {
+#[allow(clippy::struct_field_names)]
+pub(crate) struct Counts {
     prompt_tokens: Count,
+    input_tokens: Count,
     completion_tokens: Count,
+    output_tokens: Count,
+    total_tokens: Count,
     prompt_tokens_details: Maybe<Details>,
+    prompt_token_details: Maybe<Details>,
+    input_tokens_details: Maybe<Details>,
+    input_token_details: Maybe<Details>,
     completion_tokens_details: Maybe<Details>,
-    // DeepSeek, Databricks, Moonshot.
+    completion_token_details: Maybe<Details>,
+    output_tokens_details: Maybe<Details>,
+    output_token_details: Maybe<Details>,
+    // DeepSeek, Databricks, Moonshot, Mistral.
     prompt_cache_hit_tokens: Count,
     cache_read_input_tokens: Count,
+    cache_read_tokens: Count,
     cached_tokens: Count,
+    cached_prompt_tokens: Count,
+    num_cached_tokens: Count,
     cache_creation_input_tokens: Count,
+    cache_creation_tokens: Count,
+    cache_write_tokens: Count,
     // Perplexity.
     reasoning_tokens: Count,
 }
@@ -29,7 +44,10 @@ pub(super) struct Counts {
 #[allow(clippy::struct_field_names)]
 struct Details {
     cached_tokens: Count,
+    cache_read_tokens: Count,
     cache_write_tokens: Count,
+    cache_creation_tokens: Count,
+    cached_creation_tokens: Count,
     reasoning_tokens: Count,
     text_tokens: Count,
     image_tokens: Count,
@@ -37,37 +55,59 @@ struct Details {
 }
 
 impl Counts {
-    /// Adds the counts to those so far. A later chunk may repeat some of them: none is a sum.
-    pub(super) fn update(&self, usage: &mut Usage) {
-        let newer = |now: &mut Option<u64>, later: Option<u64>| *now = later.or(*now);
-        let input = self.prompt_tokens_details.0.unwrap_or_default();
-        let output = self.completion_tokens_details.0.unwrap_or_default();
-        let cache_read = (input.cached_tokens.0)
-            .or(self.prompt_cache_hit_tokens.0)
-            .or(self.cache_read_input_tokens.0)
-            .or(self.cached_tokens.0);
-        let cache_write = input.cache_write_tokens.0.or(self.cache_creation_input_tokens.0);
-        let reasoning = output.reasoning_tokens.0.or(self.reasoning_tokens.0);
-        let cached = cache_read.unwrap_or(0).saturating_add(cache_write.unwrap_or(0));
-        newer(&mut usage.input_tokens, total(self.prompt_tokens.0, cached));
-        newer(&mut usage.output_tokens, total(self.completion_tokens.0, reasoning.unwrap_or(0)));
-        newer(&mut usage.cache_read_tokens, cache_read);
-        newer(&mut usage.cache_write_tokens, cache_write);
-        newer(&mut usage.reasoning_tokens, reasoning);
-        for (now, later) in [
-            (&mut usage.input_by_modality, input.modalities()),
-            (&mut usage.output_by_modality, output.modalities()),
-        ] {
-            if !later.is_empty() {
-                *now = later;
-            }
+    pub(crate) fn tokens(&self) -> TokenCounts {
+        let details = |spellings: [Maybe<Details>; 4]| {
+            spellings.into_iter().find_map(|details| details.0).unwrap_or_default()
+        };
+        let input = details([
+            self.prompt_tokens_details,
+            self.prompt_token_details,
+            self.input_tokens_details,
+            self.input_token_details,
+        ]);
+        let output = details([
+            self.completion_tokens_details,
+            self.completion_token_details,
+            self.output_tokens_details,
+            self.output_token_details,
+        ]);
+        let is_anthropic = self.prompt_tokens.0.unwrap_or(0) == 0
+            && (self.cache_read_input_tokens.0.is_some()
+                || self.cache_creation_input_tokens.0.is_some());
+        TokenCounts {
+            input: largest(&[self.prompt_tokens, self.input_tokens]),
+            output: largest(&[self.completion_tokens, self.output_tokens]),
+            total: self.total_tokens.0,
+            cache_read: largest(&[
+                input.cached_tokens,
+                input.cache_read_tokens,
+                self.prompt_cache_hit_tokens,
+                self.cache_read_input_tokens,
+                self.cache_read_tokens,
+                self.cached_tokens,
+                self.cached_prompt_tokens,
+                self.num_cached_tokens,
+            ]),
+            cache_write: largest(&[
+                input.cache_write_tokens,
+                input.cache_creation_tokens,
+                input.cached_creation_tokens,
+                self.cache_creation_input_tokens,
+                self.cache_creation_tokens,
+                self.cache_write_tokens,
+            ]),
+            reasoning: largest(&[output.reasoning_tokens, self.reasoning_tokens]),
+            input_by_modality: input.modalities(),
+            output_by_modality: output.modalities(),
+            // https://docs.anthropic.com/en/api/messages: `input_tokens` excludes cached tokens.
+            is_cache_beside: is_anthropic,
+            ..TokenCounts::default()
         }
     }
 }
 
-/// The total of a count. A server whose part exceeds the total counts the part beside it.
-fn total(count: Option<u64>, part: u64) -> Option<u64> {
-    count.map(|count| if part > count { count.saturating_add(part) } else { count })
+fn largest(spellings: &[Count]) -> Option<u64> {
+    spellings.iter().filter_map(|count| count.0).max()
 }
 
 impl Details {
@@ -84,19 +124,14 @@ impl Details {
 
 #[cfg(test)]
 mod tests {
+    use chatlas_core::Usage;
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn update(usage: &mut Usage, reported: Value) {
-        let counts: Maybe<Counts> = serde_json::from_value(reported).unwrap();
-        counts.0.unwrap_or_default().update(usage);
-    }
-
     fn usage(reported: Value) -> Usage {
-        let mut usage = Usage::default();
-        update(&mut usage, reported);
-        usage
+        let counts: Maybe<Counts> = serde_json::from_value(reported).unwrap();
+        counts.0.unwrap_or_default().tokens().usage()
     }
 
     #[test]
@@ -126,10 +161,33 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_a_later_chunk_leaves_out_is_kept() {
-        let mut known = usage(json!({"prompt_tokens": 9, "completion_tokens": null}));
-        update(&mut known, json!({"prompt_tokens": 9, "completion_tokens": 7}));
-        update(&mut known, json!({}));
-        assert_eq!((known.input_tokens, known.output_tokens), (Some(9), Some(7)));
+    fn every_spelling_of_cached_tokens_is_read() {
+        let base = json!({"prompt_tokens": 90, "completion_tokens": 7, "total_tokens": 97});
+        for (field, details) in [
+            ("num_cached_tokens", json!(32)),
+            ("cached_tokens", json!("32")),
+            ("cached_prompt_tokens", json!(32.0)),
+            ("cache_read_tokens", json!(32)),
+            ("cache_read_input_tokens", json!("32.0")),
+            ("prompt_tokens_details", json!({"cached_tokens": 32})),
+            ("prompt_token_details", json!({"cached_tokens": 32})),
+            ("input_tokens_details", json!({"cached_tokens": 32})),
+            ("input_token_details", json!({"cached_tokens": 32})),
+        ] {
+            let mut reported = base.clone();
+            reported[field] = details;
+            // Some servers report a zero in the fields that they do not use.
+            for zero in ["prompt_cache_hit_tokens", "input_tokens", "output_tokens"] {
+                reported[zero] = json!(0);
+            }
+            assert_eq!(usage(reported), Usage::new(90, 7).with_cache_read_tokens(32), "{field}");
+        }
+    }
+
+    #[test]
+    fn cached_tokens_in_the_fields_of_anthropic_are_beside_the_input() {
+        let reported = json!({"input_tokens": 10, "output_tokens": 5,
+            "cache_read_input_tokens": 6, "cache_creation_input_tokens": 2});
+        assert_eq!(usage(reported).input_tokens, Some(18));
     }
 }

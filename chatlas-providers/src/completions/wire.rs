@@ -1,11 +1,11 @@
 //! The JSON of a reply, complete or chunk by chunk. Servers of many vendors send it, so that every
 //! field may be missing or of another type.
 
-use chatlas_core::Usage;
 use serde::Deserialize;
 
 use super::usage::Counts;
-use crate::client::json::{Count, List, Maybe, Mixed, Raw, Text};
+use crate::client::TokenCounts;
+use crate::client::json::{Count, Label, List, Maybe, Mixed, Raw, Text};
 
 /// A chunk of a stream, or a complete reply.
 #[derive(Debug, Default, Deserialize)]
@@ -26,6 +26,11 @@ pub(super) struct Chunk<'a> {
     error: Raw<'a>,
     errors: Raw<'a>,
     error_code: Raw<'a>,
+    base_resp: Raw<'a>,
+    detail: Raw<'a>,
+    code: Raw<'a>,
+    #[serde(rename = "type")]
+    kind: Text<'a>,
     object: Text<'a>,
 }
 
@@ -48,7 +53,13 @@ pub(super) struct Choice<'a> {
     // Perplexity streams both: what is new, and everything so far. It is parsed if there is no delta.
     pub(super) message: Raw<'a>,
     pub(super) finish_reason: Text<'a>,
+    /// The finish reason of the server behind OpenRouter.
+    pub(super) native_finish_reason: Text<'a>,
+    /// The text of a legacy completion.
+    pub(super) text: Text<'a>,
     pub(super) logprobs: Maybe<Logprobs<'a>>,
+    /// Moonshot.
+    usage: Maybe<Box<Counts>>,
     error: Raw<'a>,
 }
 
@@ -66,7 +77,8 @@ pub(super) struct Delta<'a> {
     #[serde(borrow)]
     pub(super) content: Mixed<'a>,
     pub(super) reasoning_content: Text<'a>,
-    pub(super) reasoning: Text<'a>,
+    pub(super) reasoning: Mixed<'a>,
+    pub(super) thinking: Text<'a>,
     pub(super) refusal: Text<'a>,
     pub(super) tool_calls: List<ToolCall<'a>>,
     /// The form of a tool call when a reply had at most one.
@@ -82,8 +94,13 @@ pub(super) struct Delta<'a> {
 pub(super) struct ToolCall<'a> {
     pub(super) index: Count,
     #[serde(borrow)]
-    pub(super) id: Text<'a>,
+    pub(super) id: Label<'a>,
     pub(super) function: Maybe<Function<'a>>,
+    /// The signature of a thought (Google).
+    pub(super) extra_content: Raw<'a>,
+    // Cloudflare writes the fields of `function` here.
+    name: Text<'a>,
+    arguments: Mixed<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,6 +109,24 @@ pub(super) struct Function<'a> {
     #[serde(borrow)]
     pub(super) name: Text<'a>,
     pub(super) arguments: Mixed<'a>,
+}
+
+impl<'a> ToolCall<'a> {
+    pub(super) fn new(function: Function<'a>) -> Self {
+        Self { function: Maybe(Some(function)), ..Self::default() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        let name = self.function.0.as_ref().and_then(|function| function.name.non_empty());
+        name.unwrap_or(self.name.as_str())
+    }
+
+    pub(super) fn arguments(&self) -> &Mixed<'a> {
+        match &self.function.0 {
+            Some(function) if !matches!(function.arguments, Mixed::None) => &function.arguments,
+            _ => &self.arguments,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -109,18 +144,27 @@ impl Chunk<'_> {
         self.error.is_some()
             || self.x_groq.0.as_ref().is_some_and(|groq| groq.error.is_some())
             || self.object.as_str() == "error"
-            || match &self.choices {
-                Some(choices) => choices.0.iter().any(|choice| choice.error.is_some()),
-                None => self.errors.is_some() || self.error_code.is_some(),
-            }
+            || self.choices.as_ref().map_or_else(
+                || {
+                    let fields =
+                        [self.errors, self.error_code, self.base_resp, self.detail, self.code];
+                    self.kind.as_str() == "error" || fields.iter().any(Option::is_some)
+                },
+                |choices| choices.0.iter().any(|choice| choice.error.is_some()),
+            )
     }
 
-    /// Adds the token counts of the chunk to those so far.
-    pub(super) fn add_usage(&self, usage: &mut Usage) {
+    /// Adds the token counts of the chunk to those so far. Returns whether it has any.
+    pub(super) fn add_tokens(&self, tokens: &mut TokenCounts) -> bool {
         let groq = self.x_groq.0.as_ref().and_then(|groq| groq.usage.0.as_ref());
-        for counts in groq.into_iter().chain(self.usage.0.as_deref()) {
-            counts.update(usage);
+        let choices = self.choices.iter().flat_map(|choices| &choices.0);
+        let in_choices = choices.filter_map(|choice| choice.usage.0.as_deref());
+        let mut is_counted = false;
+        for counts in groq.into_iter().chain(self.usage.0.as_deref()).chain(in_choices) {
+            tokens.merge(counts.tokens());
+            is_counted = true;
         }
+        is_counted
     }
 }
 

@@ -1,42 +1,45 @@
 //! The conversation as `contents`: the parts of the user, of the tools and of the model.
 
-use std::sync::Arc;
-
-use chatlas_core::Turn;
 use chatlas_core::content::{Content, Replay, ToolOutcome, ToolRequest, ToolResult};
+use chatlas_core::{ProviderError, Turn};
 use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::media::{Medium, is_server_tool};
 use super::{call_id, model_name};
-use crate::client::fields::{Fields, ModelText};
+use crate::client::Call as Request;
+use crate::client::fields::{Arguments, Fields, ModelText};
 
-/// The text of a user's turn without any: the API requires one.
-const NO_TEXT: &str = "[empty string]";
 const SIGNATURE: &str = "thoughtSignature";
 
-/// The turns in order.
-pub(super) struct Contents<'a> {
-    /// The vendor whose items are sent back.
-    pub(super) vendor: &'a str,
-    pub(super) model: &'a str,
-    pub(super) turns: &'a [Arc<Turn>],
-}
+/// The signature of a call that another model made, or that has lost its own: Gemini 3 and later
+/// [require one](https://ai.google.dev/gemini-api/docs/thought-signatures).
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// The turns of a request, in order.
+pub(super) struct Contents<'a>(pub(super) &'a Request<'a>);
 
 impl Serialize for Contents<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(request) = *self;
+        let is_third = model_name::generation(request.model).is_some_and(|number| number >= 3);
         let mut contents = serializer.serialize_seq(None)?;
         let mut parts = Vec::new();
-        for turn in self.turns {
+        for turn in request.turns {
             parts.clear();
             let role = match &**turn {
                 Turn::User(turn) => {
-                    user_parts(self.model, &turn.contents, &mut parts);
+                    user_parts(is_third, &turn.contents, &mut parts);
                     "user"
                 }
                 Turn::Assistant(turn) => {
-                    model_parts(self.vendor, &turn.contents, &mut parts);
+                    model_parts(request, &turn.contents, &mut parts);
+                    let mut calls =
+                        parts.iter_mut().filter(|part| matches!(part.data, Data::Call(_)));
+                    if let Some(call) = calls.next().filter(|_| is_third) {
+                        call.signature.get_or_insert(NO_SIGNATURE);
+                    }
                     "model"
                 }
                 _ => continue,
@@ -47,6 +50,30 @@ impl Serialize for Contents<'_> {
             }
         }
         contents.end()
+    }
+}
+
+/// Returns whether a content of the model is a message by itself.
+pub(super) fn is_message(request: &Request<'_>, content: &Content) -> bool {
+    let own = |replay: &Replay| replay.item.is_object() && request.is_own(replay);
+    match content {
+        Content::Text(text) => {
+            !text.text.trim().is_empty() || text.replay.as_ref().is_some_and(own)
+        }
+        Content::Refusal(refusal) => !refusal.text.trim().is_empty(),
+        Content::ServerTool(tool) => {
+            own(&tool.replay) && tool.replay.item.as_object().is_some_and(is_server_tool)
+        }
+        Content::ToolRequest(_) | Content::Image(_) | Content::Document(_) => true,
+        _ => false,
+    }
+}
+
+/// Refuses an image or a document from an unsupported source.
+pub(super) fn check_media(content: &Content) -> Result<(), ProviderError> {
+    match content {
+        Content::Image(media) | Content::Document(media) => Medium(media).check(),
+        _ => Ok(()),
     }
 }
 
@@ -80,7 +107,7 @@ impl<'a> From<Data<'a>> for Part<'a> {
     }
 }
 
-fn user_parts<'a>(model: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>>) {
+fn user_parts<'a>(inside: bool, contents: &'a [Content], parts: &mut Vec<Part<'a>>) {
     for content in contents {
         match content {
             // Google refuses a blank text.
@@ -90,7 +117,6 @@ fn user_parts<'a>(model: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>
                 parts.push(Data::Medium(Medium(media)).into());
             }
             Content::ToolResult(result) => {
-                let inside = model_name::generation(model).is_some_and(|number| number >= 3);
                 parts.push(Data::Result(result, inside).into());
                 if !inside {
                     parts.extend(media_of(result).map(|medium| Data::Medium(medium).into()));
@@ -99,15 +125,12 @@ fn user_parts<'a>(model: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>
             _ => {}
         }
     }
-    if parts.is_empty() {
-        parts.push(Data::Text(NO_TEXT).into());
-    }
 }
 
 /// The parts of a model's turn, with their signatures.
-fn model_parts<'a>(vendor: &str, contents: &'a [Content], parts: &mut Vec<Part<'a>>) {
+fn model_parts<'a>(request: &Request<'_>, contents: &'a [Content], parts: &mut Vec<Part<'a>>) {
     let own = |replay: &'a Replay| -> Option<&'a Map<String, Value>> {
-        (replay.provider == vendor).then(|| replay.item.as_object()).flatten()
+        replay.item.as_object().filter(|_| request.is_own(replay))
     };
     let own_signature = |replay: Option<&'a Replay>| replay.and_then(own)?.get(SIGNATURE)?.as_str();
     // The signature of a part that follows it, such as an image.
@@ -116,12 +139,12 @@ fn model_parts<'a>(vendor: &str, contents: &'a [Content], parts: &mut Vec<Part<'
         let mut part = Part::from(match content {
             Content::Text(text) => {
                 let replay = text.replay.as_ref();
-                if text.text.is_empty() && replay.and_then(own).is_none() {
+                if text.text.trim().is_empty() && replay.and_then(own).is_none() {
                     continue;
                 }
                 Data::Text(&text.text)
             }
-            Content::Refusal(refusal) if refusal.text.is_empty() => continue,
+            Content::Refusal(refusal) if refusal.text.trim().is_empty() => continue,
             Content::Refusal(refusal) => Data::Text(&refusal.text),
             Content::Thinking(thinking) => match thinking.replay.as_ref().and_then(own) {
                 Some(item) if item.get("thought") == Some(&Value::Bool(true)) => {
@@ -182,19 +205,9 @@ impl Serialize for Call<'_> {
         let mut fields = Fields::new(serializer, None)?;
         fields.set_some("id", &call_id::own(&self.0.id))?;
         fields.set("name", &self.0.name)?;
-        match &self.0.arguments {
-            Value::Null => fields.set("args", &Map::new())?,
-            object @ Value::Object(_) => fields.set("args", object)?,
-            // The arguments of another vendor's model; Google accepts objects only.
-            other => fields.set("args", &Arguments { arguments: other })?,
-        }
+        fields.set("args", &Arguments(&self.0.arguments))?;
         fields.end()
     }
-}
-
-#[derive(Serialize)]
-struct Arguments<'a> {
-    arguments: &'a Value,
 }
 
 struct Response<'a> {
@@ -221,11 +234,23 @@ impl Serialize for Outcome<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = Fields::new(serializer, None)?;
         match self.0 {
+            // Google reads a `$ref` as a reference to a medium.
+            ToolOutcome::Value(value) if has_reference(value) => {
+                fields.set("result", &value.to_string())?;
+            }
             ToolOutcome::Value(value) => fields.set("result", value)?,
             ToolOutcome::Error(message) => fields.set("error", message)?,
             contents => fields.set("result", &ModelText(contents))?,
         }
         fields.end()
+    }
+}
+
+fn has_reference(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.contains_key("$ref") || fields.values().any(has_reference),
+        Value::Array(list) => list.iter().any(has_reference),
+        _ => false,
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::client::failures;
 use crate::client::json::{Count, List, Maybe, Text, value};
 use crate::http::snippet;
 
@@ -101,8 +102,8 @@ fn kind(status: u16, code: &str, reason: &str, message: &str) -> ProviderErrorKi
     if matches!(reason, "API_KEY_INVALID" | "API_KEY_EXPIRED") {
         return Kind::Authentication;
     }
-    // Google has no code for this error.
-    if code == "INVALID_ARGUMENT" && message.contains("maximum number of tokens") {
+    // Google has no code for this error, and some gateways send no code at all.
+    if matches!(code, "" | "INVALID_ARGUMENT") && failures::is_too_long(message) {
         return Kind::ContextTooLong;
     }
     match code {

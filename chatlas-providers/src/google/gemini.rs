@@ -1,5 +1,6 @@
 //! The dialect of `generateContent`, and the Gemini API.
 
+use chatlas_core::content::Content;
 use chatlas_core::provider::{SupportsTool, Vendor};
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
@@ -12,9 +13,11 @@ use super::reply::Decoder;
 use super::request::{self, Body, CountBody, Settings};
 #[cfg(feature = "vertex")]
 use super::resource::Resource;
-use super::{error, models};
+use super::{contents, error, models};
 use crate::client::fields;
-use crate::client::{Call, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Sse};
+use crate::client::{
+    Call, CallIds, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Rules, Sse,
+};
 
 /// The Gemini API. Google's own libraries also prefer `GOOGLE_API_KEY` to `GEMINI_API_KEY`.
 static GEMINI: Vendor =
@@ -128,15 +131,32 @@ impl Dialect for GenerateContent {
         _: &str,
         tools: &[ToolDefinition],
     ) -> Result<Vec<Box<RawValue>>, ProviderError> {
+        request::check_names(tools)?;
         fields::fragments(request::tools(tools, &self.settings))
+    }
+
+    fn rules(&self, _: &Call<'_>) -> Rules {
+        Rules {
+            call_ids: CallIds::Free,
+            names_begin_with_letter: true,
+            starts_with_user: true,
+            has_stored_calls: false,
+        }
+    }
+
+    fn is_message(&self, call: &Call<'_>, content: &Content) -> bool {
+        contents::is_message(call, content)
+    }
+
+    fn check_media(&self, _: &Call<'_>, content: &Content) -> Result<(), ProviderError> {
+        contents::check_media(content)
     }
 
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
         let Self { quirks, settings, .. } = self;
-        let Call { vendor, model, request, operation, tools } = *call;
-        request::check(quirks, &request.params, settings)?;
-        let view = Body { quirks, vendor: vendor.name, model, settings, request, tools };
-        if operation == Operation::Count {
+        request::check(quirks, &call.request.params, settings)?;
+        let view = Body { quirks, settings, call };
+        if call.operation == Operation::Count {
             fields::write(body, &CountBody(view))
         } else {
             fields::write(body, &view)

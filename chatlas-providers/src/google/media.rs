@@ -1,6 +1,7 @@
 //! Images, documents and the tools that Google runs, as parts of a content.
 
 use chatlas_core::content::{Media, MediaSource};
+use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -8,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::client::fields::Fields;
 use crate::data_url;
 
+const UNSUPPORTED: &str = "Google accepts no image or document from this source";
 /// The URL of the File API: the address of a file is its id behind this.
 const FILES: &str = "https://generativelanguage.googleapis.com/v1beta/";
 
@@ -61,6 +63,16 @@ struct FileData<'a> {
 }
 
 impl Medium<'_> {
+    /// Refuses an unsupported source.
+    pub(super) fn check(&self) -> Result<(), ProviderError> {
+        match self.0.source {
+            MediaSource::Base64 { .. } | MediaSource::Url { .. } | MediaSource::File { .. } => {
+                Ok(())
+            }
+            _ => Err(ProviderError::new(ProviderErrorKind::InvalidRequest, UNSUPPORTED)),
+        }
+    }
+
     /// Writes the field of the part.
     pub(super) fn write<M: SerializeMap>(
         &self,
@@ -86,7 +98,7 @@ impl Medium<'_> {
                     fields.set("fileData", &file(id, mime_type))
                 }
             }
-            _ => Err(M::Error::custom("Google accepts no image or document from this source")),
+            _ => Err(M::Error::custom(UNSUPPORTED)),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The request body of `generateContent`, written straight from the conversation.
 
-use chatlas_core::{ChatRequest, ModelParams, ProviderError, ToolDefinition, WebFetch, WebSearch};
+use chatlas_core::{
+    ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, WebFetch, WebSearch,
+};
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::contents::Contents;
 use super::quirks::Quirks;
 use super::{model_name, schema};
+use crate::client::Call;
 use crate::client::fields::{Fields, refuse};
 
 /// The settings that only Google has.
@@ -23,18 +25,13 @@ pub(super) struct Settings {
 /// The body of a request for a reply.
 pub(super) struct Body<'a> {
     pub(super) quirks: &'a Quirks,
-    /// The vendor whose items are sent back.
-    pub(super) vendor: &'a str,
-    pub(super) model: &'a str,
     pub(super) settings: &'a Settings,
-    pub(super) request: &'a ChatRequest,
-    /// The tool definitions, as [`tools`] wrote them.
-    pub(super) tools: &'a [Box<RawValue>],
+    pub(super) call: &'a Call<'a>,
 }
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        WithExtra { body: self, extra: &self.request.params.extra }.serialize(serializer)
+        WithExtra { body: self, extra: &self.call.request.params.extra }.serialize(serializer)
     }
 }
 
@@ -46,9 +43,10 @@ struct WithExtra<'a> {
 
 impl Serialize for WithExtra<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Body { vendor, model, request, tools, .. } = *self.body;
+        let call = self.body.call;
+        let Call { request, tools, .. } = *call;
         let mut fields = Fields::new(serializer, Some(self.extra))?;
-        fields.set("contents", &Contents { vendor, model, turns: &request.turns })?;
+        fields.set("contents", &Contents(call))?;
         // Google refuses an empty text.
         let prompt = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
         if let Some(text) = prompt {
@@ -75,8 +73,10 @@ impl Body<'_> {
     fn tool_config(&self) -> Option<ToolConfig> {
         let Settings { web_search, web_fetch, code_execution, .. } = self.settings;
         let has_server_tools = web_search.is_some() || web_fetch.is_some() || *code_execution;
-        (self.quirks.reports_server_tools && has_server_tools && !self.request.tools.is_empty())
-            .then_some(ToolConfig { include_server_side_tool_invocations: true })
+        (self.quirks.reports_server_tools
+            && has_server_tools
+            && !self.call.request.tools.is_empty())
+        .then_some(ToolConfig { include_server_side_tool_invocations: true })
     }
 }
 
@@ -103,13 +103,14 @@ pub(super) struct CountBody<'a>(pub(super) Body<'a>);
 impl Serialize for CountBody<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let body = &self.0;
-        let mut extra = body.request.params.extra.clone();
+        let mut extra = body.call.request.params.extra.clone();
         if !body.quirks.counts_whole_requests {
             extra.remove("toolConfig");
             return WithExtra { body, extra: &extra }.serialize(serializer);
         }
-        let collection = if body.model.contains('/') { "" } else { "models/" };
-        extra.insert("model".to_owned(), format!("{collection}{}", body.model).into());
+        let model = body.call.model;
+        let collection = if model.contains('/') { "" } else { "models/" };
+        extra.insert("model".to_owned(), format!("{collection}{model}").into());
         let mut fields = Fields::new(serializer, None)?;
         fields.set("generateContentRequest", &WithExtra { body, extra: &extra })?;
         fields.end()
@@ -141,6 +142,21 @@ pub(super) fn check(
             ("blocked_domains of web_fetch", fetch.is_some_and(|f| !f.blocked_domains.is_empty())),
         ],
     )
+}
+
+/// Refuses a tool whose name the API rejects: it has to begin with a letter or `_`.
+pub(super) fn check_names(tools: &[ToolDefinition]) -> Result<(), ProviderError> {
+    let begins = |name: &str| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    match tools.iter().find(|tool| !begins(&tool.name)) {
+        None => Ok(()),
+        Some(tool) => Err(ProviderError::new(
+            ProviderErrorKind::InvalidRequest,
+            format!(
+                "Google requires the name of a tool to begin with a letter or `_`: `{}`",
+                tool.name
+            ),
+        )),
+    }
 }
 
 /// The tools of a request: those that Google runs, then the functions.
@@ -198,7 +214,7 @@ struct GenerationConfig<'a>(&'a Body<'a>);
 
 impl Serialize for GenerationConfig<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Body { model, settings, request, .. } = self.0;
+        let Body { settings, call: Call { model, request, .. }, .. } = self.0;
         let params = &request.params;
         let mut fields = Fields::new(serializer, None)?;
         fields.set_some("temperature", &params.temperature)?;

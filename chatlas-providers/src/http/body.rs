@@ -21,6 +21,10 @@ const MEDIA_TYPES: [&str; 9] = [
     "text/xml",
 ];
 
+/// The beginning of the message about a reply that cannot be read. The client replaces it by the name
+/// of the vendor.
+pub(crate) const REPLY: &str = "the server's reply";
+
 /// Returns the media type of a response without its parameters; `unknown` if it is not in the list.
 pub(crate) fn content_type(response: &Response) -> &'static str {
     let value = response.headers().get(reqwest::header::CONTENT_TYPE);
@@ -65,7 +69,7 @@ pub(crate) fn broken_off(error: &reqwest::Error) -> ProviderError {
 pub(crate) fn malformed(why: &str) -> ProviderError {
     ProviderError::new(
         ProviderErrorKind::MalformedReply,
-        format!("the server's reply does not follow the protocol: {why}"),
+        format!("{REPLY} does not follow the protocol: {why}"),
     )
 }
 
@@ -75,7 +79,28 @@ pub(crate) fn snippet(body: &str) -> String {
     if text.is_empty() {
         return "the server gave no reason".to_owned();
     }
+    if let Some(page) = html_title(body) {
+        return format!("the server answered with {page}");
+    }
     format!("the server answered: {text}")
+}
+
+/// Returns a description of an HTML page by its title; `None` if the body is not an HTML page.
+/// Gateways and proxies answer with pages.
+pub(crate) fn html_title(body: &str) -> Option<String> {
+    let lower = body.to_ascii_lowercase();
+    let start = lower.trim_start();
+    if !start.starts_with("<!doctype html") && !start.starts_with("<html") {
+        return None;
+    }
+    let between = |open: &str, close: &str| {
+        let start = lower.find(open)? + open.len();
+        let end = start + lower.get(start..)?.find(close)?;
+        // ASCII letters have the same length in lower case.
+        Some(one_line(body.get(start..end)?)).filter(|title| !title.is_empty())
+    };
+    let title = between("<title>", "</title>").or_else(|| between("<h1>", "</h1>"));
+    Some(title.map_or_else(|| "an HTML page".to_owned(), |title| format!("the HTML page: {title}")))
 }
 
 /// Returns the beginning of a text, on one line and without control characters.

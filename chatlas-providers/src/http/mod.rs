@@ -2,6 +2,8 @@
 
 pub(crate) mod attempts;
 mod body;
+mod deadline;
+mod encoded;
 mod failure;
 mod options;
 mod retry;
@@ -14,7 +16,10 @@ mod token;
 mod url;
 
 pub(crate) use attempts::{Outgoing, send};
-pub(crate) use body::{broken_off, content_type, malformed, one_line, read_body, snippet};
+pub(crate) use body::{
+    REPLY, broken_off, content_type, html_title, malformed, one_line, read_body, snippet,
+};
+pub(crate) use deadline::{Deadline, complete_before};
 pub use options::HttpOptions;
 pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sender::Sender;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use reqwest::{Client, ClientBuilder, Request, Response};
+use reqwest::{Client, Request, Response};
 
-use super::failure::SendError;
+use super::failure::{SendError, root_cause};
 use super::runtime::in_runtime;
 use super::{malformed, tls};
 
@@ -82,21 +82,24 @@ const MAX_CLIENTS: usize = 16;
 struct ClientKey {
     connect_timeout: Duration,
     read_timeout: Duration,
+    plain_http: bool,
     runtime: Option<tokio::runtime::Id>,
 }
 
-/// Returns the client that all providers with the same timeouts share.
+/// Returns the client that all providers with the same timeouts share. For plain HTTP, the machine
+/// needs no certificates.
 pub(super) fn shared(
     connect_timeout: Duration,
     read_timeout: Duration,
+    plain_http: bool,
 ) -> Result<Client, ProviderError> {
     let runtime = tokio::runtime::Handle::try_current().ok().map(|handle| handle.id());
-    let key = ClientKey { connect_timeout, read_timeout, runtime };
+    let key = ClientKey { connect_timeout, read_timeout, plain_http, runtime };
     let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, client)) = clients.iter().find(|(existing, _)| *existing == key) {
         return Ok(client.clone());
     }
-    let client = build(connect_timeout, read_timeout)?;
+    let client = build(connect_timeout, Some(read_timeout), plain_http)?;
     if clients.len() == MAX_CLIENTS {
         clients.remove(0);
     }
@@ -114,33 +117,46 @@ pub(crate) fn client_with(
     shared(
         connect_timeout.unwrap_or(DEFAULT_CONNECT_TIMEOUT),
         read_timeout.unwrap_or(DEFAULT_READ_TIMEOUT),
+        false,
     )
 }
 
-/// Creates a client with these timeouts.
-fn build(connect_timeout: Duration, read_timeout: Duration) -> Result<Client, ProviderError> {
-    configured(connect_timeout, |builder| builder.read_timeout(read_timeout))
-}
-
-/// Creates a client with the TLS of the library and without a read timeout, for servers that keep
+/// Returns a new client with the TLS of the library and without a read timeout, for servers that keep
 /// streams open.
-pub fn http_client(connect_timeout: Duration) -> Result<Client, ProviderError> {
-    configured(connect_timeout, |builder| builder)
+pub fn http_client(connect_timeout: Duration, plain_http: bool) -> Result<Client, ProviderError> {
+    build(connect_timeout, None, plain_http)
 }
 
-fn configured(
+/// Creates a client with these timeouts.
+#[cfg_attr(not(feature = "_tls"), allow(unused_variables))]
+fn build(
     connect_timeout: Duration,
-    set: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    read_timeout: Option<Duration>,
+    plain_http: bool,
 ) -> Result<Client, ProviderError> {
-    let builder = set(Client::builder())
-        .connect_timeout(connect_timeout)
-        // A key is for the host that it was given for.
-        .redirect(reqwest::redirect::Policy::none());
-    tls::configure(builder)?.build().map_err(|error| {
-        let why = error.without_url();
-        ProviderError::new(
-            ProviderErrorKind::Other,
-            format!("the HTTP client could not be created: {why}"),
-        )
-    })
+    let builder = || {
+        let builder = Client::builder()
+            .connect_timeout(connect_timeout)
+            // A key is for the host that it was given for.
+            .redirect(reqwest::redirect::Policy::none());
+        match read_timeout {
+            Some(timeout) => builder.read_timeout(timeout),
+            None => builder,
+        }
+    };
+    let client = tls::configure(builder()).and_then(|builder| builder.build().map_err(failed));
+    match client {
+        // A machine without certificates can still send over plain HTTP.
+        #[cfg(feature = "_tls")]
+        Err(_) if plain_http => {
+            tls::without_authorities(builder()).and_then(|builder| builder.build().map_err(failed))
+        }
+        client => client,
+    }
+}
+
+fn failed(error: reqwest::Error) -> ProviderError {
+    let why = root_cause(&error.without_url());
+    let message = format!("the HTTP client could not be created: {why}");
+    ProviderError::new(ProviderErrorKind::Other, message)
 }

@@ -17,30 +17,48 @@ pub(super) fn configure(builder: ClientBuilder) -> Result<ClientBuilder, Provide
     Ok(builder)
 }
 
+/// Sets up a client that trusts no server.
+#[cfg(feature = "rustls")]
+#[allow(clippy::unnecessary_wraps)] // the other one can fail
+pub(super) fn without_authorities(builder: ClientBuilder) -> Result<ClientBuilder, ProviderError> {
+    Ok(builder.tls_certs_only([]))
+}
+
 /// Sets up the TLS of a client: the provider that the program has installed, else ring. The
 /// operating system verifies the server, as reqwest has it by default.
 #[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
 pub(super) fn configure(builder: ClientBuilder) -> Result<ClientBuilder, ProviderError> {
-    use std::sync::Arc;
-
-    use chatlas_core::ProviderErrorKind;
-    use rustls::ClientConfig;
-    use rustls::crypto::{CryptoProvider, ring};
     use rustls_platform_verifier::BuilderVerifierExt as _;
 
-    let provider = CryptoProvider::get_default()
-        .cloned()
-        .unwrap_or_else(|| Arc::new(ring::default_provider()));
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_platform_verifier())
-        .map_err(|error| {
-            let message = format!("the TLS of the HTTP client could not be set up: {error}");
-            ProviderError::new(ProviderErrorKind::Other, message)
-        })?;
+    let config = config()?.with_platform_verifier().map_err(|error| failed(&error))?;
     let mut config = config.with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(builder.tls_backend_preconfigured(config))
+}
+
+/// Sets up a client that trusts no server.
+#[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
+pub(super) fn without_authorities(builder: ClientBuilder) -> Result<ClientBuilder, ProviderError> {
+    let config = config()?.with_root_certificates(rustls::RootCertStore::empty());
+    Ok(builder.tls_backend_preconfigured(config.with_no_client_auth()))
+}
+
+#[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
+fn config()
+-> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>, ProviderError> {
+    use rustls::crypto::{CryptoProvider, ring};
+
+    let provider = CryptoProvider::get_default().cloned();
+    let provider = provider.unwrap_or_else(|| std::sync::Arc::new(ring::default_provider()));
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&error))
+}
+
+#[cfg(all(feature = "rustls-ring", not(feature = "rustls")))]
+fn failed(error: &rustls::Error) -> ProviderError {
+    let message = format!("the TLS of the HTTP client could not be set up: {error}");
+    ProviderError::new(chatlas_core::ProviderErrorKind::Other, message)
 }
 
 #[cfg(all(test, feature = "_tls"))]

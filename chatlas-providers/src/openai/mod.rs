@@ -4,6 +4,7 @@ mod reply;
 mod request;
 mod wire;
 
+use chatlas_core::content::Content;
 use chatlas_core::provider::{SupportsTool, Vendor};
 use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
@@ -12,10 +13,11 @@ use reqwest::Url;
 use serde_json::value::RawValue;
 
 use crate::client::fields;
-use crate::client::json::{Maybe, read};
-use crate::client::{Call, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Sse};
+use crate::client::json::{self, Maybe, read};
+use crate::client::{
+    Call, CallIds, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Rules, Sse,
+};
 use crate::completions::{BASE_URL_ENV, OPENAI, error, is_openai, models, record_service_tier};
-use crate::http::malformed;
 use reply::Decoder;
 use request::{Body, Prompt, Settings};
 use wire::Counted;
@@ -125,10 +127,27 @@ impl Dialect for Responses {
         fields::fragments(request::tools(tools, &self.settings))
     }
 
+    fn rules(&self, call: &Call<'_>) -> Rules {
+        Rules {
+            call_ids: CallIds::Short,
+            names_begin_with_letter: false,
+            starts_with_user: false,
+            has_stored_calls: call.request.params.previous_response_id.is_some(),
+        }
+    }
+
+    fn is_message(&self, call: &Call<'_>, content: &Content) -> bool {
+        request::is_message(call, content)
+    }
+
+    fn check_media(&self, _: &Call<'_>, content: &Content) -> Result<(), ProviderError> {
+        request::check_media(content)
+    }
+
     fn write(&self, call: &Call<'_>, body: &mut Vec<u8>) -> Result<(), ProviderError> {
-        let Call { vendor, model, request, operation, tools } = *call;
+        let Call { vendor, model, request, turns, operation, tools, .. } = *call;
         let settings = &self.settings;
-        let prompt = Prompt { model, vendor: vendor.name, settings, request, tools };
+        let prompt = Prompt { model, vendor: vendor.name, settings, request, turns, tools };
         if operation == Operation::Count {
             return fields::write(body, &prompt);
         }
@@ -152,6 +171,9 @@ impl Dialect for Responses {
         let mut repaired = String::new();
         let counted: Maybe<Counted> = read(body, &mut repaired)?;
         let tokens = counted.0.and_then(|counted| counted.input_tokens.0);
-        tokens.ok_or_else(|| malformed("it has no `input_tokens`"))
+        tokens.ok_or_else(|| {
+            let error = error::in_body(&json::tree(body));
+            error.unwrap_or_else(|| json::unexpected("an object with `input_tokens`", body))
+        })
     }
 }

@@ -1,17 +1,18 @@
 //! Reads a reply of the Responses API, complete or event by event. Unknown events are skipped,
 //! unknown items are kept for the vendor that sent them.
 
+use std::borrow::Cow;
+
 use chatlas_core::content::{Content, Refusal, Replay, ServerTool, Text, Thinking, ToolRequest};
 use chatlas_core::telemetry::names;
 use chatlas_core::{Completion, FinishReason, ProviderError, ProviderErrorKind, Usage};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::wire::{Counts, Event, Item, Part, Response};
+use super::wire::{Event, Item, Part, Response};
 use crate::client::json::{self, Maybe, Mixed, read};
 use crate::client::{self, Frame, Reply};
 use crate::completions::{error, parts::citation};
-use crate::http::malformed;
 
 /// Reads one reply.
 #[derive(Debug)]
@@ -22,6 +23,22 @@ pub struct Decoder {
     has_started: bool,
     outputs: Outputs,
     found: Found,
+    calls: Vec<OpenCall>,
+    /// The refusal that has arrived in pieces.
+    refusal: String,
+}
+
+/// A tool call whose arguments arrive in events of their own. Some servers leave them, or the call,
+/// out of the items.
+#[derive(Debug, Default)]
+struct OpenCall {
+    index: Option<u64>,
+    item_id: String,
+    call_id: String,
+    name: String,
+    arguments: String,
+    /// Whether the complete item has arrived.
+    is_done: bool,
 }
 
 /// The positions of the output items that have arrived.
@@ -59,6 +76,9 @@ impl client::Decoder for Decoder {
 
     fn event(&mut self, frame: Frame<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
         let data = frame.data;
+        if frame.is_exception {
+            return Err(error::event(data));
+        }
         if data.trim_ascii() == b"[DONE]" {
             return Ok(());
         }
@@ -74,6 +94,33 @@ impl client::Decoder for Decoder {
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 let order = self.outputs.piece(event.output_index.0, event.delta.as_str());
                 reply.first().thinking(order, event.delta.as_str());
+            }
+            // Some servers send the complete texts alone.
+            "response.output_text.done" => {
+                let order = self.outputs.piece(event.output_index.0, event.text.as_str());
+                if reply.first().text_so_far(order).is_empty() {
+                    reply.first().text(order, event.text.as_str());
+                }
+            }
+            "response.reasoning_summary_text.done" | "response.reasoning_text.done" => {
+                let order = self.outputs.piece(event.output_index.0, event.text.as_str());
+                if reply.first().thinking_so_far(order).is_empty() {
+                    reply.first().thinking(order, event.text.as_str());
+                }
+            }
+            "response.refusal.delta" => self.refusal.push_str(event.delta.as_str()),
+            "response.refusal.done" if self.refusal.is_empty() => {
+                event.refusal.as_str().clone_into(&mut self.refusal);
+            }
+            "response.output_item.added" => self.begin_call(&event),
+            "response.function_call_arguments.delta" => {
+                self.open_call(&event).arguments.push_str(event.delta.as_str());
+            }
+            "response.function_call_arguments.done" => {
+                let arguments = text_of(&event.arguments);
+                if !arguments.is_empty() {
+                    self.open_call(&event).arguments = arguments.into_owned();
+                }
             }
             "response.output_item.done" => {
                 let contents = event.item.map(|item| self.contents(item)).unwrap_or_default();
@@ -99,9 +146,9 @@ impl client::Decoder for Decoder {
             "response.failed" => {
                 return Err(failed(&json::parse(event.response).unwrap_or_default()));
             }
-            "error" => return Err(error::reported(&tree(data))),
+            "error" => return Err(error::reported(&json::tree(data))),
             // Gateways report errors in their own form.
-            "" => return error::in_reply(&tree(data)).map_or(Ok(()), Err),
+            "" => return error::in_reply(&json::tree(data)).map_or(Ok(()), Err),
             _ => {}
         }
         Ok(())
@@ -116,6 +163,60 @@ impl Decoder {
             has_started: false,
             outputs: Outputs::default(),
             found: Found::default(),
+            calls: Vec::new(),
+            refusal: String::new(),
+        }
+    }
+
+    /// Returns the call that an event about arguments, or about an item, belongs to.
+    fn open_call(&mut self, event: &Event<'_>) -> &mut OpenCall {
+        let (index, id) = (event.output_index.0, event.item_id.as_str());
+        let found = self.calls.iter().position(|call| {
+            if id.is_empty() || call.item_id.is_empty() {
+                call.index == index
+            } else {
+                call.item_id == id
+            }
+        });
+        let position = found.unwrap_or_else(|| {
+            self.calls.push(OpenCall { index, item_id: id.to_owned(), ..OpenCall::default() });
+            self.calls.len() - 1
+        });
+        &mut self.calls[position]
+    }
+
+    /// Notes the id and the name of a call whose item begins.
+    fn begin_call(&mut self, event: &Event<'_>) {
+        let Some(item) = json::parse::<Maybe<Item<'_>>>(event.item).unwrap_or_default().0 else {
+            return;
+        };
+        if item.kind.as_str() != "function_call" {
+            return;
+        }
+        self.calls.push(OpenCall {
+            index: event.output_index.0,
+            item_id: item.id.as_str().to_owned(),
+            call_id: item.call_id.0.as_str().to_owned(),
+            name: item.name.as_str().to_owned(),
+            arguments: text_of(&item.arguments).into_owned(),
+            is_done: false,
+        });
+    }
+
+    /// Adds the calls and the refusal whose items have not arrived.
+    fn add_open(&mut self, reply: &mut Reply) {
+        for call in std::mem::take(&mut self.calls) {
+            if !call.is_done && !call.name.is_empty() {
+                let order = self.outputs.item(call.index, &[]);
+                self.found.call = true;
+                reply.first().content(order, Content::ToolRequest(call.into_request()));
+            }
+        }
+        let refusal = std::mem::take(&mut self.refusal);
+        if !refusal.is_empty() && !self.found.refusal {
+            self.found.refusal = true;
+            let order = self.outputs.end;
+            reply.first().content(order, Content::Refusal(Refusal::new(refusal)));
         }
     }
 
@@ -126,19 +227,22 @@ impl Decoder {
         body: &[u8],
         reply: &mut Reply,
     ) -> Result<(), ProviderError> {
-        if response.status.as_str() == "failed" || response.error.is_some_and(is_object) {
+        if response.status.as_str() == "failed" || response.error.is_some_and(is_error) {
             return Err(failed(response));
         }
         let items: Option<Vec<&RawValue>> = json::parse(response.output);
         if items.is_none() && response.status.0.is_none() && reply.first().is_empty() {
-            let error = error::in_reply(&tree(body));
-            return Err(error.unwrap_or_else(|| malformed("it has neither `output` nor `status`")));
+            let error = error::in_body(&json::tree(body));
+            let expected = "an object with `output` and `status`";
+            return Err(error.unwrap_or_else(|| json::unexpected(expected, body)));
         }
-        // Some servers leave the items out of the last event.
-        if let Some(items) = items.filter(|items| !items.is_empty()) {
-            self.found = Found::default();
-            let contents = items.into_iter().flat_map(|item| self.contents(item)).collect();
-            reply.first().replace_all(contents, self.outputs.is_empty());
+        // Some servers leave the items, or some of them, out of the last event.
+        let items = items.unwrap_or_default();
+        let contents: Vec<Content> =
+            items.into_iter().flat_map(|item| self.contents(item)).collect();
+        self.add_open(reply);
+        if !contents.is_empty() {
+            reply.first().replace_all(contents);
         }
         reply.set_id(response.id.as_str());
         reply.set_model(response.model.as_str());
@@ -148,6 +252,25 @@ impl Decoder {
             reply.set_attribute(names::openai::RESPONSE_SERVICE_TIER, tier);
         }
         Ok(())
+    }
+
+    /// Returns the request of a call, with the arguments of its events if the item has none.
+    fn function_call(&mut self, item: &Item<'_>) -> ToolRequest {
+        let (id, call_id) = (item.id.as_str(), item.call_id.0.as_str());
+        let open = self.calls.iter_mut().find(|call| {
+            (!id.is_empty() && call.item_id == id)
+                || (!call_id.is_empty() && call.call_id == call_id)
+        });
+        let mut arguments = text_of(&item.arguments);
+        if let Some(open) = open {
+            open.is_done = true;
+            if arguments.trim().is_empty() {
+                arguments = Cow::Borrowed(&open.arguments);
+            }
+        }
+        // The result carries the id of the call. The id of the item is a last resort.
+        let id = if call_id.is_empty() { id } else { call_id };
+        ToolRequest::new(id, item.name.as_str(), json::arguments(&arguments))
     }
 
     /// Returns the contents of an output item.
@@ -173,9 +296,11 @@ impl Decoder {
                 let thinking = Thinking::new(text.unwrap_or_default());
                 vec![Content::Thinking(thinking.with_replay(replay(json::value(Some(item)))))]
             }
+            // A call without a name is no call.
+            "function_call" if read.name.as_str().trim().is_empty() => Vec::new(),
             "function_call" => {
                 self.found.call = true;
-                vec![Content::ToolRequest(function_call(read))]
+                vec![Content::ToolRequest(self.function_call(&read))]
             }
             "" => Vec::new(),
             // Calls of tools that OpenAI runs (`web_search_call`, …), lists of their tools, requests
@@ -191,11 +316,6 @@ impl Decoder {
 }
 
 impl Outputs {
-    /// Returns whether nothing of an item has arrived.
-    fn is_empty(&self) -> bool {
-        self.end == 0
-    }
-
     /// Returns the position of the item that a piece of text belongs to. Some servers do not send
     /// it.
     fn piece(&mut self, index: Option<u64>, piece: &str) -> u64 {
@@ -226,13 +346,9 @@ impl Outputs {
     }
 }
 
-/// Parses an event again, into a tree: errors have many forms.
-fn tree(data: &[u8]) -> Value {
-    serde_json::from_slice(data).unwrap_or_default()
-}
-
-fn is_object(raw: &RawValue) -> bool {
-    raw.get().starts_with('{')
+/// Whether the field `error` has one: an object, or the text alone.
+fn is_error(raw: &RawValue) -> bool {
+    raw.get().starts_with('{') || (raw.get().starts_with('"') && raw.get().len() > 2)
 }
 
 /// Returns the error of a response with the status `failed`.
@@ -251,7 +367,7 @@ fn failed(response: &Response<'_>) -> ProviderError {
 }
 
 fn usage(response: &Response<'_>) -> Usage {
-    response.usage.0.as_ref().map(Counts::to_usage).unwrap_or_default()
+    response.usage.0.as_ref().map(|counts| counts.tokens().usage()).unwrap_or_default()
 }
 
 fn finish_reason(response: &Response<'_>, found: Found) -> FinishReason {
@@ -301,13 +417,18 @@ fn joined(parts: &[Part<'_>]) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join("\n\n"))
 }
 
-fn function_call(item: Item<'_>) -> ToolRequest {
-    let arguments = match item.arguments {
-        Mixed::None => json::arguments(""),
-        Mixed::Text(text) => json::arguments(&text),
-        Mixed::Other(value) => value,
-    };
-    // The result carries the id of the call. The id of the item is a last resort.
-    let id = item.call_id.non_empty().or(item.id.non_empty()).unwrap_or_default();
-    ToolRequest::new(id, item.name.as_str(), arguments)
+/// Returns the JSON of arguments.
+fn text_of<'a>(arguments: &'a Mixed<'_>) -> Cow<'a, str> {
+    match arguments {
+        Mixed::None => Cow::Borrowed(""),
+        Mixed::Text(text) => Cow::Borrowed(text),
+        Mixed::Other(value) => Cow::Owned(value.to_string()),
+    }
+}
+
+impl OpenCall {
+    fn into_request(self) -> ToolRequest {
+        let id = if self.call_id.is_empty() { self.item_id } else { self.call_id };
+        ToolRequest::new(id, self.name, json::arguments(&self.arguments))
+    }
 }

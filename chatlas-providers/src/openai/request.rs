@@ -1,14 +1,18 @@
 //! The request body of the Responses API, written straight from the conversation.
 
-use chatlas_core::content::{Content, Media, MediaSource, Replay, ToolOutcome};
-use chatlas_core::schema::is_strict;
-use chatlas_core::{ChatRequest, ModelParams, ProviderError, ToolDefinition, Turn, WebSearch};
+use std::sync::Arc;
+
+use chatlas_core::content::{Content, Media, MediaSource, Replay, Text, ToolOutcome};
+use chatlas_core::{ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition};
+use chatlas_core::{Turn, WebSearch};
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::client::fields::{DataUrl, Fields, JsonText, ModelText};
+use crate::client::Call;
+use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText};
+use crate::completions::schema::Parameters;
 
 /// The settings that only this API has.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,7 @@ pub(super) struct Prompt<'a> {
     pub(super) vendor: &'a str,
     pub(super) settings: &'a Settings,
     pub(super) request: &'a ChatRequest,
+    pub(super) turns: &'a [Arc<Turn>],
     /// The tool definitions, as [`tools`] wrote them.
     pub(super) tools: &'a [Box<RawValue>],
 }
@@ -119,14 +124,13 @@ struct Input<'a>(&'a Prompt<'a>);
 
 impl Serialize for Input<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Prompt { vendor, request, .. } = *self.0;
-        let mut turns = request.turns.as_slice();
-        let mut system = request.system_prompt.as_deref();
+        let Prompt { model, vendor, request, mut turns, .. } = *self.0;
+        let mut system = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
         if let Some(id) = &request.params.previous_response_id
             && let Some(index) = turns.iter().rposition(|turn| is_response(turn, id))
         {
             // OpenAI has stored the turns up to here.
-            turns = &turns[index + 1..];
+            turns = turns.get(index + 1..).unwrap_or_default();
             system = None;
         }
         let mut items = serializer.serialize_seq(None)?;
@@ -134,11 +138,34 @@ impl Serialize for Input<'_> {
             items.serialize_element(&Item::message("system", Part::InputText { text }))?;
         }
         for turn in turns {
-            let is_user = matches!(&**turn, Turn::User(_));
-            for content in turn.contents() {
-                if let Some(item) = Item::from_content(content, is_user, vendor) {
-                    items.serialize_element(&item)?;
+            match &**turn {
+                Turn::User(turn) => {
+                    for item in turn.contents.iter().filter_map(Item::of_user) {
+                        items.serialize_element(&item)?;
+                    }
                 }
+                Turn::Assistant(turn) => {
+                    let own = |replay: &Replay| replay.provider == vendor;
+                    // A model that does not reason rejects the reasoning of another one.
+                    let is_rejected = !reasons(model) && turn.model.as_deref().is_some_and(reasons);
+                    // An item of thinking requires the item that follows it.
+                    let mut thinking = Vec::new();
+                    for content in &turn.contents {
+                        let Some(item) = Item::of_model(content, own) else { continue };
+                        if item.is_reasoning() {
+                            thinking.push(item);
+                            continue;
+                        }
+                        // An image of the model is a message of the user.
+                        if !matches!(item, Item::Message { .. }) {
+                            for item in thinking.drain(..).filter(|_| !is_rejected) {
+                                items.serialize_element(&item)?;
+                            }
+                        }
+                        items.serialize_element(&item)?;
+                    }
+                }
+                _ => {}
             }
         }
         items.end()
@@ -157,12 +184,10 @@ enum Item<'a> {
         role: &'static str,
         content: [Part<'a>; 1],
     },
+    /// A text of the model, in the form that has no id.
     Assistant {
-        #[serde(rename = "type")]
-        kind: &'static str,
         role: &'static str,
-        status: &'static str,
-        content: [Part<'a>; 1],
+        content: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         phase: Option<&'a Value>,
     },
@@ -171,7 +196,7 @@ enum Item<'a> {
         kind: &'static str,
         call_id: &'a str,
         name: &'a str,
-        arguments: JsonText<'a>,
+        arguments: ArgumentsText<'a>,
     },
     FunctionOutput {
         #[serde(rename = "type")]
@@ -188,62 +213,87 @@ impl<'a> Item<'a> {
         Self::Message { role, content: [part] }
     }
 
-    fn assistant(part: Part<'a>, phase: Option<&'a Value>) -> Self {
-        Self::Assistant {
-            kind: "message",
-            role: "assistant",
-            status: "completed",
-            content: [part],
-            phase,
-        }
-    }
-
-    /// Returns a content as an input item, or `None` if the API does not accept it back.
-    fn from_content(content: &'a Content, is_user: bool, vendor: &str) -> Option<Self> {
-        let is_own = |replay: &&Replay| replay.provider == vendor;
+    fn of_user(content: &'a Content) -> Option<Self> {
         Some(match content {
-            Content::Text(text) if !is_user => {
-                let replay = text.replay.as_ref().filter(is_own);
-                let phase = replay.and_then(|replay| replay.item.get("phase"));
-                Self::assistant(Part::OutputText { text: &text.text, annotations: [] }, phase)
-            }
-            Content::Refusal(refusal) => {
-                Self::assistant(Part::Refusal { refusal: &refusal.text }, None)
-            }
-            Content::ToolRequest(request) => Self::FunctionCall {
-                kind: "function_call",
-                call_id: &request.id,
-                name: &request.name,
-                arguments: JsonText(&request.arguments),
-            },
             Content::ToolResult(result) => Self::FunctionOutput {
                 kind: "function_call_output",
                 call_id: &result.id,
                 output: Output(&result.outcome),
             },
+            content => Self::message("user", Part::from_content(content)?),
+        })
+    }
+
+    /// Returns a content of the model as an input item, or `None` if the API does not accept it back.
+    /// `own` is whether an item is the vendor's.
+    fn of_model(content: &'a Content, own: impl Fn(&Replay) -> bool) -> Option<Self> {
+        let text = |text: &'a str, phase| {
+            let is_blank = text.trim().is_empty();
+            (!is_blank).then_some(Self::Assistant { role: "assistant", content: text, phase })
+        };
+        match content {
+            Content::Text(Text { text: content, replay, .. }) => {
+                let replay = replay.as_ref().filter(|replay| own(replay));
+                text(content, replay.and_then(|replay| replay.item.get("phase")))
+            }
+            Content::Refusal(refusal) => text(&refusal.text, None),
+            Content::ToolRequest(request) => Some(Self::FunctionCall {
+                kind: "function_call",
+                call_id: &request.id,
+                name: &request.name,
+                arguments: ArgumentsText(&request.arguments),
+            }),
             Content::Thinking(thinking) => {
-                let replay = thinking.replay.as_ref().filter(is_own)?;
+                let replay = thinking.replay.as_ref().filter(|replay| own(replay))?;
                 // With `store: false`, OpenAI cannot read an item without its encrypted content:
                 // it does not know the id.
                 let encrypted = replay.item.get("encrypted_content").is_some_and(Value::is_string);
-                return encrypted.then_some(Self::Verbatim(&replay.item));
+                encrypted.then_some(Self::Verbatim(&replay.item))
             }
             Content::ServerTool(tool) => {
-                return is_own(&&tool.replay).then_some(Self::Verbatim(&tool.replay.item));
+                own(&tool.replay).then_some(Self::Verbatim(&tool.replay.item))
+            }
+            Content::Image(_) | Content::Document(_) => {
+                Part::from_content(content).map(|part| Self::message("user", part))
             }
             // Citations are part of the text.
-            content => return Part::from_content(content).map(|part| Self::message("user", part)),
-        })
+            _ => None,
+        }
+    }
+
+    fn is_reasoning(&self) -> bool {
+        matches!(self, Self::Verbatim(item) if item.get("type").is_some_and(|kind| kind == "reasoning"))
+    }
+}
+
+/// Returns whether a content of the model is sent, whatever follows it.
+pub(super) fn is_message(call: &Call<'_>, content: &Content) -> bool {
+    let item = Item::of_model(content, |replay| call.is_own(replay));
+    item.is_some_and(|item| !item.is_reasoning())
+}
+
+/// Refuses an image or a document that the API cannot express.
+pub(super) fn check_media(content: &Content) -> Result<(), ProviderError> {
+    match content {
+        Content::Image(media) | Content::Document(media) => match media.source {
+            MediaSource::Url { .. } | MediaSource::Base64 { .. } | MediaSource::File { .. } => {
+                Ok(())
+            }
+            _ => Err(ProviderError::new(
+                ProviderErrorKind::InvalidRequest,
+                "OpenAI's Responses API accepts no image or document from this source",
+            )),
+        },
+        _ => Ok(()),
     }
 }
 
 /// A part of an input item.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[allow(clippy::enum_variant_names)] // they are the API's types
 enum Part<'a> {
     InputText { text: &'a str },
-    OutputText { text: &'a str, annotations: [(); 0] },
-    Refusal { refusal: &'a str },
     InputImage(Image<'a>),
     InputFile(File<'a>),
 }
@@ -252,7 +302,10 @@ impl<'a> Part<'a> {
     /// Returns a content as a part of the input, or `None` if the API has no such part.
     fn from_content(content: &'a Content) -> Option<Self> {
         match content {
-            Content::Text(text) => Some(Self::InputText { text: &text.text }),
+            Content::Text(text) => {
+                let is_blank = text.text.trim().is_empty();
+                (!is_blank).then_some(Self::InputText { text: &text.text })
+            }
             Content::Image(media) => Some(Self::InputImage(Image(media))),
             Content::Document(media) => Some(Self::InputFile(File(media))),
             _ => None,
@@ -316,12 +369,15 @@ impl Serialize for Output<'_> {
 
 /// The tool definitions of a request: the functions, then the tools that OpenAI runs.
 pub(super) fn tools<'a>(tools: &'a [ToolDefinition], settings: &'a Settings) -> Vec<Tool<'a>> {
-    let functions = tools.iter().map(|tool| Tool::Function {
-        name: &tool.name,
-        description: &tool.description,
-        parameters: &tool.parameters,
-        // A schema that is not strict is sent as well: it guides the model.
-        strict: tool.strict.unwrap_or_else(|| is_strict(&tool.parameters)),
+    let functions = tools.iter().map(|tool| {
+        let (parameters, is_strict) = Parameters::new(tool);
+        Tool::Function {
+            name: &tool.name,
+            description: &tool.description,
+            parameters,
+            // A schema that is not strict is sent as well: it guides the model.
+            strict: tool.strict.unwrap_or(true) && is_strict,
+        }
     });
     let search = settings.web_search.as_ref().map(|search| Tool::WebSearch {
         filters: (!search.allowed_domains.is_empty())
@@ -336,7 +392,7 @@ pub(super) enum Tool<'a> {
     Function {
         name: &'a str,
         description: &'a str,
-        parameters: &'a Value,
+        parameters: Parameters<'a>,
         strict: bool,
     },
     WebSearch {

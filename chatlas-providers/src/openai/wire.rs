@@ -1,10 +1,10 @@
 //! The JSON of a reply of the Responses API. Fields of an unexpected kind are read as absent, and
 //! fields that are not listed are skipped.
 
-use chatlas_core::Usage;
 use serde::Deserialize;
 
-use crate::client::json::{Count, List, Maybe, Mixed, Raw, Text};
+use crate::client::json::{Count, Label, List, Maybe, Mixed, Raw, Text};
+use crate::completions::usage::Counts;
 
 /// An event of a streamed reply.
 #[derive(Default, Deserialize)]
@@ -14,6 +14,12 @@ pub(super) struct Event<'a> {
     pub(super) kind: Text<'a>,
     pub(super) delta: Text<'a>,
     pub(super) output_index: Count,
+    pub(super) item_id: Text<'a>,
+    /// The complete text of a part.
+    pub(super) text: Text<'a>,
+    pub(super) refusal: Text<'a>,
+    /// The complete arguments of a call.
+    pub(super) arguments: Mixed<'a>,
     pub(super) item: Raw<'a>,
     pub(super) response: Raw<'a>,
 }
@@ -45,7 +51,7 @@ pub(super) struct Item<'a> {
     #[serde(borrow, rename = "type")]
     pub(super) kind: Text<'a>,
     pub(super) id: Text<'a>,
-    pub(super) call_id: Text<'a>,
+    pub(super) call_id: Label<'a>,
     pub(super) name: Text<'a>,
     pub(super) phase: Text<'a>,
     pub(super) arguments: Mixed<'a>,
@@ -62,42 +68,6 @@ pub(super) struct Part<'a> {
     pub(super) refusal: Text<'a>,
     pub(super) annotations: Raw<'a>,
     pub(super) logprobs: Raw<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Counts {
-    input_tokens: Count,
-    output_tokens: Count,
-    input_tokens_details: Maybe<InputDetails>,
-    output_tokens_details: Maybe<OutputDetails>,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(default)]
-struct InputDetails {
-    cached_tokens: Count,
-    cache_write_tokens: Count,
-}
-
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(default)]
-struct OutputDetails {
-    reasoning_tokens: Count,
-}
-
-impl Counts {
-    pub(super) fn to_usage(&self) -> Usage {
-        let input = self.input_tokens_details.0.unwrap_or_default();
-        let output = self.output_tokens_details.0.unwrap_or_default();
-        let mut usage = Usage::default();
-        usage.input_tokens = self.input_tokens.0;
-        usage.output_tokens = self.output_tokens.0;
-        usage.cache_read_tokens = input.cached_tokens.0;
-        usage.cache_write_tokens = input.cache_write_tokens.0;
-        usage.reasoning_tokens = output.reasoning_tokens.0;
-        usage
-    }
 }
 
 /// The reply to a request to count tokens.

@@ -2,7 +2,7 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{OpenAiCompletions, Quirks};
+use crate::completions::{ContentOfCalls, OpenAiCompletions, Quirks};
 
 /// A model on [Cloudflare Workers AI](https://developers.cloudflare.com/workers-ai).
 ///
@@ -18,7 +18,10 @@ use crate::completions::{OpenAiCompletions, Quirks};
     base_url = "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
     api_key_env = "CLOUDFLARE_API_KEY",
     default_model = "@cf/meta/llama-3.3-70b-instruct-fp8-fast",
-    quirks = Quirks::new().with_max_tokens_field("max_tokens").with_model_list(false)
+    quirks = Quirks::new()
+        .with_max_tokens_field("max_tokens")
+        .with_model_list(false)
+        .with_content_of_calls(ContentOfCalls::Empty)
 )]
 pub struct Cloudflare;
 

@@ -8,8 +8,7 @@ use crate::completions::{OpenAiCompletions, Quirks, ThinkingReplay};
 ///
 /// **Authentication.** The key of `DEEPSEEK_API_KEY`.
 ///
-/// **Requests.** As [`OpenAiCompletions`]; messages that consist of text are sent as strings.
-/// Thinking is sent back (`reasoning_content`), as models that think between tool calls require.
+/// **Requests.** As [`OpenAiCompletions`]. Thinking is sent back (`reasoning_content`), as models that think between tool calls require.
 /// Replies can be required to be JSON, but not to follow a schema: it is added to the system prompt.
 ///
 /// **Token counts.** As DeepSeek reports them; cached input is `prompt_cache_hit_tokens`.
@@ -21,7 +20,6 @@ use crate::completions::{OpenAiCompletions, Quirks, ThinkingReplay};
     default_model = "deepseek-v4-flash",
     quirks = Quirks::new()
         .with_max_tokens_field("max_tokens")
-        .with_plain_text_messages(true)
         .with_thinking_replay(ThinkingReplay::ReasoningContent)
         .with_json_object_output(true)
 )]

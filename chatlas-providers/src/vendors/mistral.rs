@@ -10,7 +10,8 @@ use crate::completions::{DocumentUrls, OpenAiCompletions, Quirks};
 ///
 /// **Requests.** As [`OpenAiCompletions`], without `stream_options`, and with the seed as
 /// `random_seed`. Documents can be sent by URL. Thinking is sent back as parts of the content, as it
-/// came. Ids of tool calls that another vendor made are shortened to Mistral's form.
+/// came. Ids of tool calls that another vendor made are shortened to Mistral's form. A message of the
+/// user after results of tools follows a short message of the model.
 ///
 /// **Token counts.** As Mistral reports them at the end of each stream.
 #[provider(
@@ -25,5 +26,6 @@ use crate::completions::{DocumentUrls, OpenAiCompletions, Quirks};
         .with_stream_options(false)
         .with_document_urls(DocumentUrls::Part)
         .with_short_call_ids(true)
+        .with_separate_results(true)
 )]
 pub struct Mistral;

@@ -2,7 +2,7 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{DocumentUrls, OpenAiCompletions, Quirks, ThinkingReplay};
+use crate::completions::{ContentOfCalls, DocumentUrls, OpenAiCompletions, Quirks, ThinkingReplay};
 
 /// A model of any vendor behind [OpenRouter](https://openrouter.ai/docs).
 ///
@@ -25,6 +25,7 @@ use crate::completions::{DocumentUrls, OpenAiCompletions, Quirks, ThinkingReplay
         .with_reasoning_object(true)
         .with_thinking_replay(ThinkingReplay::ReasoningDetails)
         .with_top_k(true)
+        .with_content_of_calls(ContentOfCalls::Null)
         .with_document_urls(DocumentUrls::FileData)
 )]
 pub struct OpenRouter;

@@ -52,11 +52,21 @@ fn user(contents: Vec<Content>) -> Value {
     messages(vec![UserTurn::new(contents).into()])[0]["content"].take()
 }
 
+/// Returns the blocks of a user turn that follows the calls of its results.
+fn answers(contents: Vec<Content>) -> Value {
+    let turn = UserTurn::new(contents);
+    let calls = turn.tool_results().map(|result| {
+        Content::ToolRequest(ToolRequest::new(&*result.id, &*result.name, json!({})))
+    });
+    let calls = AssistantTurn::new(calls.collect::<Vec<_>>());
+    messages(vec![Turn::user("a"), calls.into(), turn.into()])[2]["content"].take()
+}
+
 /// Returns the blocks of an assistant turn that is not the last one; `None` if it is not sent.
 fn assistant(contents: Vec<Content>) -> Option<Value> {
-    let turns = vec![AssistantTurn::new(contents).into(), Turn::user("and?")];
+    let turns = vec![Turn::user("a"), AssistantTurn::new(contents).into(), Turn::user("and?")];
     let mut messages = messages(turns);
-    (messages[0]["role"] == "assistant").then(|| messages[0]["content"].take())
+    (messages[1]["role"] == "assistant").then(|| messages[1]["content"].take())
 }
 
 fn replay(provider: &str, item: &Value) -> Replay {
@@ -87,7 +97,7 @@ fn tool_results_precede_other_contents() {
     let picture = Content::image_base64("image/png", "AAAA");
     let pdf = Content::document_base64("a.pdf", "application/pdf", "BBBB");
     let contents = vec![Content::text("see"), picture, pdf];
-    let blocks = user(vec![
+    let blocks = answers(vec![
         Content::text("well?"),
         result(ToolOutcome::Contents(contents)),
         result(ToolOutcome::Value(json!({"a": 1}))),
@@ -103,8 +113,8 @@ fn tool_results_precede_other_contents() {
                 {"type": "document", "title": "a.pdf", "source":
                     {"type": "base64", "media_type": "application/pdf", "data": "BBBB"}},
             ]},
-            {"type": "tool_result", "tool_use_id": "a_1", "content": "{\"a\":1}"},
-            {"type": "tool_result", "tool_use_id": "a_1", "content": "no such city",
+            {"type": "tool_result", "tool_use_id": "a_1_1", "content": "{\"a\":1}"},
+            {"type": "tool_result", "tool_use_id": "a_1_2", "content": "no such city",
                 "is_error": true},
             {"type": "text", "text": "well?"},
         ])
@@ -122,7 +132,7 @@ fn no_text_is_blank() {
     let cited = json!({"type": "text", "text": " ", "citations": [{"type": "x"}]});
     let blank = Text::new(" ").with_replay(replay(ANTHROPIC, &cited));
     assert_eq!(assistant(vec![Content::Text(blank)]), None);
-    let failed = user(vec![result(ToolOutcome::Error(String::new()))]);
+    let failed = answers(vec![result(ToolOutcome::Error(String::new()))]);
     assert_eq!((&failed[0]["content"], &failed[0]["is_error"]), (&json!(NO_TEXT), &json!(true)));
 }
 
@@ -245,6 +255,26 @@ fn the_arguments_of_a_call_are_an_object() {
 }
 
 #[test]
+fn a_budget_is_not_sent_after_calls_without_thinking() {
+    let thought = json!({"type": "thinking", "thinking": "Hm.", "signature": "sig"});
+    let thought = Thinking::new("Hm.").with_replay(replay(ANTHROPIC, &thought));
+    let call = Content::ToolRequest(ToolRequest::new("a.1", "look", json!({})));
+    let answer = result(ToolOutcome::Value(json!(1)));
+    let thinks = |contents: Vec<Content>| {
+        let turns = [
+            Turn::user("a"),
+            AssistantTurn::new(contents).into(),
+            UserTurn::new([answer.clone()]).into(),
+        ];
+        let sent = body(model().with_thinking_budget(2048), &ChatRequest::new(turns));
+        sent.get("thinking").is_some()
+    };
+    assert!(!thinks(vec![call.clone()]));
+    assert!(thinks(vec![Content::Thinking(thought), call]));
+    assert!(thinks(vec![Content::text("b")]));
+}
+
+#[test]
 fn models_with_output_format_are_recognised_by_name() {
     let mut request = hi();
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
@@ -359,7 +389,9 @@ fn a_server_call_is_sent_while_its_turn_may_continue() {
     let call = json!({"type": "server_tool_use", "id": "s1", "name": "x", "input": {}});
     let result = json!({"type": "x_tool_result", "tool_use_id": "s1", "content": []});
     let caller = json!({"type": "code_execution_20250825", "tool_id": "s1"});
-    let replay = Replay::new(ANTHROPIC, json!({"type": "tool_use", "caller": caller}));
+    // A text inside a call is not sent back: <https://github.com/sgl-project/sglang/pull/24294>
+    let item = json!({"type": "tool_use", "caller": caller, "text": " "});
+    let replay = Replay::new(ANTHROPIC, item);
     let request = ToolRequest::new("t1", "look", json!({})).with_replay(replay);
     let by_code = Content::ToolRequest(request);
     let model_turn = |contents: Vec<Content>| Turn::from(AssistantTurn::new(contents));
@@ -375,16 +407,17 @@ fn a_server_call_is_sent_while_its_turn_may_continue() {
     let waits = model_turn(vec![server_tool(json!([call])), by_code.clone()]);
     assert_eq!(
         kinds(vec![Turn::user("a"), waits, Turn::user("b")]),
-        ["text", "server_tool_use", "tool_use", "text"]
+        ["text", "server_tool_use", "tool_use", "tool_result", "text"]
     );
     let answered = model_turn(vec![server_tool(json!([result]))]);
     assert_eq!(
-        kinds(vec![open, Turn::user("b"), answered, Turn::user("c")]),
-        ["server_tool_use", "text", "x_tool_result", "text"]
+        kinds(vec![Turn::user("a"), open, Turn::user("b"), answered, Turn::user("c")]),
+        ["text", "server_tool_use", "text", "x_tool_result", "text"]
     );
-    let sent = messages(vec![model_turn(vec![by_code])]);
-    let sent = &sent[0]["content"][0];
+    let sent = messages(vec![Turn::user("a"), model_turn(vec![by_code])]);
+    let sent = &sent[1]["content"][0];
     assert_eq!((&sent["caller"], &sent["id"]), (&caller, &json!("t1")));
+    assert_eq!(sent.get("text"), None);
 }
 
 #[test]

@@ -51,13 +51,24 @@ fn user_of(model: Bedrock, contents: Vec<Content>) -> Result<Value, ProviderErro
     Ok(sent(model, &request)?.body["messages"][0]["content"].take())
 }
 
+/// Returns the blocks of a user turn that follows the calls of its results.
+fn answers(contents: Vec<Content>) -> Value {
+    let turn = UserTurn::new(contents);
+    let calls = turn.tool_results().map(|result| {
+        Content::ToolRequest(ToolRequest::new(&*result.id, &*result.name, json!({})))
+    });
+    let calls = AssistantTurn::new(calls.collect::<Vec<_>>());
+    let request = ChatRequest::new([Turn::user("a"), calls.into(), turn.into()]);
+    body(model(NOVA), &request)["messages"][2]["content"].take()
+}
+
 fn user(contents: Vec<Content>) -> Result<Value, ProviderError> {
     user_of(model(NOVA), contents)
 }
 
 fn assistant(contents: Vec<Content>) -> Value {
-    let request = ChatRequest::new([AssistantTurn::new(contents).into()]);
-    body(model(NOVA), &request)["messages"][0]["content"].take()
+    let request = ChatRequest::new([Turn::user("a"), AssistantTurn::new(contents).into()]);
+    body(model(NOVA), &request)["messages"][1]["content"].take()
 }
 
 #[test]
@@ -79,6 +90,7 @@ fn media_are_sent_as_format_and_bytes() {
             {"document": {"format": "pdf", "name": "my file (1) pdf", "source": {"bytes": "CCCC"}}},
             {"document": {"format": "csv", "name": "a csv", "source": {"bytes": "DDDD"}}},
             {"document": {"format": "txt", "name": "document", "source": {"bytes": "EEEE"}}},
+            {"text": "The document is attached."},
         ])
     );
     let pdf = Content::document_base64("a", "application/pdf", "AAAA");
@@ -115,25 +127,24 @@ fn calls_and_results_are_blocks() {
         assistant(vec![request(json!({"a": 1})), request(json!("{")), Content::text(" ")]),
         json!([
             {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"a": 1}}},
-            {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"INVALID_JSON": "{"}}},
+            {"toolUse": {"toolUseId": "t1_1", "name": "look", "input": {"INVALID_JSON": "{"}}},
         ])
     );
     let contents = vec![Content::text("see"), Content::image_base64("image/png", "AAAA")];
     let image = json!({"image": {"format": "png", "source": {"bytes": "AAAA"}}});
     assert_eq!(
-        user(vec![
+        answers(vec![
             Content::text("well?"),
             result(ToolOutcome::Value(json!({"a": 1}))),
             result(ToolOutcome::Value(json!(""))),
             result(ToolOutcome::Contents(contents)),
             result(ToolOutcome::Error("no".into())),
-        ])
-        .unwrap(),
+        ]),
         json!([
             {"toolResult": {"toolUseId": "t1", "content": [{"text": "{\"a\":1}"}]}},
-            {"toolResult": {"toolUseId": "t1", "content": [{"text": NO_TEXT}]}},
-            {"toolResult": {"toolUseId": "t1", "content": [{"text": "see"}, image]}},
-            {"toolResult": {"toolUseId": "t1", "content": [{"text": "no"}], "status": "error"}},
+            {"toolResult": {"toolUseId": "t1_1", "content": [{"text": NO_TEXT}]}},
+            {"toolResult": {"toolUseId": "t1_2", "content": [{"text": "see"}, image]}},
+            {"toolResult": {"toolUseId": "t1_3", "content": [{"text": "no"}], "status": "error"}},
             {"text": "well?"},
         ])
     );
@@ -146,14 +157,20 @@ fn the_id_of_a_call_is_fitted_to_the_api() {
     let call = ToolRequest::new(id.clone(), "look", json!({}));
     let request = assistant(vec![Content::ToolRequest(call)]);
     let outcome = ToolOutcome::Value(json!(1));
-    let result = user(vec![Content::ToolResult(ToolResult::new(id, "look", outcome))]).unwrap();
+    let result = answers(vec![Content::ToolResult(ToolResult::new(id, "look", outcome))]);
     let sent = request[0]["toolUse"]["toolUseId"].as_str().unwrap();
     assert!(sent.starts_with("call_x") && sent.len() == 64, "{sent}");
     assert_eq!(result[0]["toolResult"]["toolUseId"], sent);
-    let plain = "y".repeat(80);
-    let call = ToolRequest::new(plain.clone(), "look", json!({}));
-    let request = assistant(vec![Content::ToolRequest(call)]);
-    assert_eq!(request[0]["toolUse"]["toolUseId"], plain[..64]);
+    // Ids that begin alike remain distinct.
+    let call = |end: &str| {
+        let id = format!("{}{end}", "y".repeat(80));
+        Content::ToolRequest(ToolRequest::new(id, "look", json!({})))
+    };
+    let requests = assistant(vec![call("1"), call("2")]);
+    let sent = |index: usize| requests[index]["toolUse"]["toolUseId"].as_str().unwrap();
+    assert!(sent(0).starts_with("yyy") && sent(0).len() == 64, "{requests}");
+    assert!(sent(1).starts_with("yyy") && sent(1).len() == 64, "{requests}");
+    assert_ne!(sent(0), sent(1));
 }
 
 #[test]
@@ -177,8 +194,9 @@ fn thinking_is_sent_back_to_the_same_api_only() {
         thinking(PROVIDER, &ours),
         thinking(PROVIDER, &by_invoke),
         thinking("anthropic", &ours),
+        Content::text("So."),
     ]);
-    assert_eq!(sent, json!([ours]));
+    assert_eq!(sent, json!([ours, {"text": "So."}]));
 }
 
 #[test]
@@ -212,7 +230,7 @@ fn documents_have_distinct_names() {
     let turn = |contents: Vec<Content>| Turn::from(UserTurn::new(contents));
     let request = ChatRequest::new([
         turn(vec![pdf("a.pdf"), pdf("")]),
-        Turn::assistant("Yes."),
+        AssistantTurn::new([Content::ToolRequest(ToolRequest::new("t", "look", json!({})))]).into(),
         turn(vec![Content::ToolResult(result), pdf("A_pdf"), pdf("")]),
     ]);
     let sent = body(model(CLAUDE), &request)["messages"].take();

@@ -240,8 +240,8 @@ fn signatures_are_sent_back_at_their_positions() {
         tool(json!({"groundingMetadata": {}})),
     ];
     assert_eq!(
-        contents("gemini-3.5-flash", [assistant(turn)]),
-        json!([{"role": "model", "parts": [
+        contents("gemini-3.5-flash", [Turn::user("a"), assistant(turn)])[1],
+        json!({"role": "model", "parts": [
             {"text": "Hm.", "thought": true, "thoughtSignature": "s1"},
             {"text": "A", "thoughtSignature": "s2"},
             {"text": "B"},
@@ -250,7 +250,7 @@ fn signatures_are_sent_back_at_their_positions() {
             {"inlineData": {"mimeType": "image/png", "data": "aGk="}, "thoughtSignature": "s4"},
             {"text": "", "thoughtSignature": "s5"},
             code,
-        ]}])
+        ]})
     );
 }
 
@@ -267,6 +267,7 @@ fn a_user_turn_is_never_blank() {
 fn an_invented_id_is_not_sent() {
     let id = "invented_call_r_1";
     let turns = [
+        Turn::user("a"),
         assistant(vec![call(id, None), call("c-2", None)]),
         user(vec![
             result(id, ToolOutcome::Value(json!({"sum": 2}))),
@@ -274,8 +275,9 @@ fn an_invented_id_is_not_sent() {
         ]),
     ];
     assert_eq!(
-        contents("gemini-3.5-flash", turns),
+        contents("gemini-2.5-flash", turns),
         json!([
+            {"role": "user", "parts": [{"text": "a"}]},
             {"role": "model", "parts": [
                 {"functionCall": {"name": "add", "args": {"a": 1}}},
                 {"functionCall": {"id": "c-2", "name": "add", "args": {"a": 1}}},
@@ -294,7 +296,8 @@ fn images_of_a_tool_are_sent_inside_its_result_or_beside_it() {
         Content::text("Look."),
         Content::image_base64("image/png", "aGk="),
     ]);
-    let turn = user(vec![result("c-1", outcome)]);
+    let calls = assistant(vec![call("c-1", None)]);
+    let turns = [Turn::user("a"), calls, user(vec![result("c-1", outcome)])];
     let image = json!({"inlineData": {"mimeType": "image/png", "data": "aGk="}});
     let mut answer = json!({"id": "c-1", "name": "add", "response": {"result": "Look."}});
     let beside = json!([{"functionResponse": answer}, image]);
@@ -306,8 +309,8 @@ fn images_of_a_tool_are_sent_inside_its_result_or_beside_it() {
         ("gemini-3-pro-preview", &inside),
         ("publishers/gemini-4", &inside),
     ] {
-        let sent = contents(model, [turn.clone()]);
-        assert_eq!(&sent[0]["parts"], parts, "{model}");
+        let sent = contents(model, turns.clone());
+        assert_eq!(&sent[2]["parts"], parts, "{model}");
     }
 }
 

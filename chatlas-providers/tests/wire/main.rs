@@ -32,8 +32,25 @@ mod environment;
     allow(dead_code, unused_imports)
 )]
 mod fixed;
+#[cfg(all(feature = "anthropic", feature = "bedrock", feature = "google"))]
+mod gateways;
 #[cfg(feature = "google")]
 mod google;
+#[cfg(all(
+    feature = "anthropic",
+    feature = "azure",
+    feature = "bedrock",
+    feature = "cloudflare",
+    feature = "databricks",
+    feature = "deepseek",
+    feature = "google",
+    feature = "mistral",
+    feature = "openai",
+    feature = "openrouter",
+    feature = "perplexity",
+    feature = "vertex",
+))]
+mod histories;
 #[cfg(feature = "openai")]
 mod http;
 #[cfg(feature = "openai")]

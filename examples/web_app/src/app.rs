@@ -57,7 +57,7 @@ impl App {
     ///
     /// Returns an error if the database cannot be created, or if the model in the environment is not
     /// supported.
-    pub async fn new() -> Result<Arc<Self>, Box<dyn Error>> {
+    pub fn new() -> Result<Arc<Self>, Box<dyn Error>> {
         Ok(Arc::new(Self {
             provider: model::from_env()?,
             database: tools::database()?,
@@ -185,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn least_recently_used_conversation_is_removed() {
-        let app = App::new().await.expect("the application");
+        let app = App::new().expect("the application");
         let question = |number: usize| Question {
             user: "ada".to_owned(),
             session: number.to_string(),

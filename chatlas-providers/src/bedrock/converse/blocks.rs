@@ -8,12 +8,10 @@ use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::anthropic::blocks::{Input, NO_TEXT, call_id};
 use crate::anthropic::settings::Caching;
+use crate::client::fields::Arguments;
+use crate::client::{Call, NO_TEXT};
 use crate::data_url;
-
-/// The maximum length of the id of a call.
-const MAX_ID: usize = 64;
 
 /// A message of a request.
 #[derive(Serialize)]
@@ -34,13 +32,13 @@ enum Block<'a> {
     Document(Document<'a>),
     #[serde(rename_all = "camelCase")]
     ToolUse {
-        tool_use_id: String,
+        tool_use_id: &'a str,
         name: &'a str,
-        input: Input<'a>,
+        input: Arguments<'a>,
     },
     #[serde(rename_all = "camelCase")]
     ToolResult {
-        tool_use_id: String,
+        tool_use_id: &'a str,
         content: Vec<Self>,
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'static str>,
@@ -79,28 +77,21 @@ enum Source<'a> {
     S3Location { uri: &'a str },
 }
 
-/// Returns the messages of a conversation in the form that the API accepts: consecutive turns of one
-/// role are one message, and every document has a distinct name.
+/// Returns the messages of a conversation. Every document has a distinct name.
 pub(super) fn messages<'a>(
-    provider: &str,
+    call: &Call<'a>,
     citations: bool,
     cache: Option<Value>,
-    turns: impl ExactSizeIterator<Item = &'a Turn>,
 ) -> Result<Vec<Message<'a>>, ProviderError> {
-    let mut messages: Vec<Message<'a>> = Vec::with_capacity(turns.len());
-    for turn in turns {
-        let (role, content) = match turn {
+    let mut messages: Vec<Message<'a>> = Vec::with_capacity(call.turns.len());
+    for turn in call.turns {
+        let (role, content) = match &**turn {
             Turn::User(turn) => ("user", of_user_turn(&turn.contents, citations)?),
-            Turn::Assistant(turn) => (
-                "assistant",
-                turn.contents.iter().filter_map(|content| of_model(provider, content)).collect(),
-            ),
+            Turn::Assistant(turn) => ("assistant", of_model_turn(call, &turn.contents)),
             _ => continue,
         };
-        match messages.last_mut() {
-            Some(last) if last.role == role => last.content.extend(content),
-            _ if content.is_empty() => {}
-            _ => messages.push(Message { role, content }),
+        if !content.is_empty() {
+            messages.push(Message { role, content });
         }
     }
     let mut names = HashSet::new();
@@ -137,7 +128,15 @@ fn of_user_turn(contents: &[Content], citations: bool) -> Result<Vec<Block<'_>>,
     let is_result = |content: &&Content| matches!(content, Content::ToolResult(_));
     let results = contents.iter().filter(is_result);
     let rest = contents.iter().filter(|content| !is_result(content));
-    blocks(results.chain(rest), contents.len(), citations)
+    let mut blocks = blocks(results.chain(rest), contents.len(), citations)?;
+    let has = |wanted: fn(&Block<'_>) -> bool| blocks.iter().any(wanted);
+    if has(|block| matches!(block, Block::Document(_)))
+        && !has(|block| matches!(block, Block::Text(_)))
+    {
+        // The API rejects a document without a text.
+        blocks.push(Block::Text("The document is attached.".into()));
+    }
+    Ok(blocks)
 }
 
 /// Returns the blocks of contents; a placeholder if there are none.
@@ -180,32 +179,50 @@ fn of_user(content: &Content, citations: bool) -> Result<Option<Block<'_>>, Prov
     })
 }
 
-fn of_model<'a>(provider: &str, content: &'a Content) -> Option<Block<'a>> {
+/// Returns the blocks of a turn of the model. Thinking at the end is omitted: Claude rejects it there.
+fn of_model_turn<'a>(call: &Call<'_>, contents: &'a [Content]) -> Vec<Block<'a>> {
+    let mut blocks = Vec::with_capacity(contents.len());
+    let mut end = 0;
+    for content in contents {
+        let Some(block) = of_model(call, content) else { continue };
+        blocks.push(block);
+        if !matches!(content, Content::Thinking(_)) {
+            end = blocks.len();
+        }
+    }
+    blocks.truncate(end);
+    blocks
+}
+
+fn of_model<'a>(call: &Call<'_>, content: &'a Content) -> Option<Block<'a>> {
     match content {
         Content::Text(content) => text(&content.text),
         Content::Refusal(refusal) => text(&refusal.text),
         Content::ToolRequest(request) => Some(Block::ToolUse {
-            tool_use_id: shortened_id(&request.id),
+            tool_use_id: &request.id,
             name: &request.name,
-            input: Input(&request.arguments),
+            input: Arguments(&request.arguments),
         }),
-        Content::Thinking(thinking) => item(provider, thinking.replay.as_ref()?),
-        Content::ServerTool(tool) => item(provider, &tool.replay),
+        Content::Thinking(thinking) => item(call, thinking.replay.as_ref()?),
+        Content::ServerTool(tool) => item(call, &tool.replay),
         _ => None,
     }
 }
 
-/// Returns an item if it is a block of this API: the items of `InvokeModel` have a `type`.
-fn item<'a>(provider: &str, replay: &'a Replay) -> Option<Block<'a>> {
-    let item = replay.item.as_object().filter(|_| replay.provider == provider)?;
-    (!item.contains_key("type")).then_some(Block::Item(item))
+/// Returns whether a content of the model is a message by itself.
+pub(in crate::bedrock) fn is_message(call: &Call<'_>, content: &Content) -> bool {
+    !matches!(content, Content::Thinking(_)) && of_model(call, content).is_some()
 }
 
-/// Returns the id of a call in the characters and the length that the API accepts.
-fn shortened_id(id: &str) -> String {
-    let mut id = call_id(id).into_owned();
-    id.truncate(MAX_ID);
-    id
+/// Refuses an image or a document that the API does not accept.
+pub(in crate::bedrock) fn check_media(content: &Content) -> Result<(), ProviderError> {
+    of_user(content, false).map(|_| ())
+}
+
+/// Returns an item if it is a block of this API: the items of `InvokeModel` have a `type`.
+fn item<'a>(call: &Call<'_>, replay: &'a Replay) -> Option<Block<'a>> {
+    let item = replay.item.as_object().filter(|_| call.is_own(replay))?;
+    (!item.contains_key("type")).then_some(Block::Item(item))
 }
 
 fn tool_result(result: &ToolResult, citations: bool) -> Result<Block<'_>, ProviderError> {
@@ -214,7 +231,7 @@ fn tool_result(result: &ToolResult, citations: bool) -> Result<Block<'_>, Provid
         other => vec![text(other.to_model_text()).unwrap_or(Block::Text(NO_TEXT.into()))],
     };
     let status = result.outcome.is_error().then_some("error");
-    Ok(Block::ToolResult { tool_use_id: shortened_id(&result.id), content, status })
+    Ok(Block::ToolResult { tool_use_id: &result.id, content, status })
 }
 
 /// Returns a name in the characters that the API accepts: letters, digits, single spaces, hyphens,

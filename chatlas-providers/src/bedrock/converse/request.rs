@@ -1,14 +1,16 @@
 //! Writes a request of the Converse API.
 
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ChatRequest, OutputSchema, ProviderError, ProviderErrorKind};
+use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::blocks::{self, Message};
-use crate::anthropic::request::{self, DEFAULT_MAX_TOKENS, OUTPUT_TOOL, Tools, object_of};
+use crate::anthropic::request::{
+    self, DEFAULT_MAX_TOKENS, OUTPUT_TOOL, PAST, Tools, object_of, past_schema,
+};
 use crate::anthropic::schema;
 use crate::anthropic::settings::{Settings, Thinking};
 use crate::bedrock::Guardrail;
@@ -36,7 +38,6 @@ impl<'a> Body<'a> {
     /// An invalid request, if it sets a parameter or has a medium that the API or the model does not
     /// support.
     pub(in crate::bedrock) fn new(
-        provider: &str,
         settings: &'a Settings,
         guardrail: Option<&'a Guardrail>,
         call: &'a Call<'_>,
@@ -64,11 +65,10 @@ impl<'a> Body<'a> {
             ("topP", params.top_p.map(Value::from)),
             ("stopSequences", (!stops.is_empty()).then(|| json!(stops))),
         ]);
-        let additional = additional(call.model, settings, request)?;
-        let turns = request.turns.iter().map(|turn| &**turn);
+        let additional = additional(call, settings)?;
         Ok(Self {
-            messages: blocks::messages(provider, settings.cites_documents, cache.clone(), turns)?,
-            tools: ToolConfig::new(settings, request.output.as_deref(), call.tools, cache),
+            messages: blocks::messages(call, settings.cites_documents, cache.clone())?,
+            tools: ToolConfig::new(settings, call, cache),
             fields: [
                 ("system", system),
                 ("inferenceConfig", inference),
@@ -116,14 +116,14 @@ struct ToolConfig<'a> {
 }
 
 impl<'a> ToolConfig<'a> {
-    fn new(
-        settings: &Settings,
-        output: Option<&OutputSchema>,
-        own: &'a [Box<RawValue>],
-        cache: Option<Value>,
-    ) -> Option<Self> {
+    fn new(settings: &Settings, call: &Call<'a>, cache: Option<Value>) -> Option<Self> {
+        let (own, output) = (call.tools, call.request.output.as_deref());
         if own.is_empty() && output.is_none() {
-            return None;
+            let past = request::past_tools(call);
+            let others: Vec<Value> =
+                past.map(|name| tool(name, PAST, &past_schema(), false)).collect();
+            let tools = Tools { own, others };
+            return (!tools.others.is_empty()).then_some(Self { tools, tool_choice: None });
         }
         let tool_choice = output.map(|_| {
             if settings.thinking.is_some() {
@@ -164,12 +164,8 @@ pub(in crate::bedrock) fn tools(
 }
 
 /// Returns the fields that Converse does not have, in the form of each family of models.
-fn additional(
-    model: &str,
-    settings: &Settings,
-    request: &ChatRequest,
-) -> Result<Option<Value>, ProviderError> {
-    let params = &request.params;
+fn additional(call: &Call<'_>, settings: &Settings) -> Result<Option<Value>, ProviderError> {
+    let (model, params) = (call.model, &call.request.params);
     let is = |family: &str| model.contains(family);
     let mut fields = Map::new();
     let unsupported = |name: &str| {
@@ -203,7 +199,7 @@ fn additional(
             return unsupported("reasoning_level");
         }
     }
-    if let Some(thinking) = settings.thinking {
+    if let Some(thinking) = request::thinking(settings, call) {
         fields.insert("thinking".to_owned(), json!(thinking));
     }
     if !settings.betas.is_empty() {

@@ -13,4 +13,9 @@ fn book(trip: String) -> Pin<Box<dyn Future<Output = String> + Send>> {
     Box::pin(async move { trip })
 }
 
+#[agent]
+const fn constant(prompt: &str) -> &str {
+    prompt
+}
+
 fn main() {}
