@@ -93,10 +93,7 @@ async fn check_fastmcp(variable: &str) {
     assert!(received.contains(&sent), "{sent} in {received}");
     assert_eq!(call["chatlas.mcp.tool.name"], "trace");
     assert_eq!(trace.span("execute_tool py_fail")["error.type"], "tool_error");
-    assert_eq!(
-        call_by_name(&server).await,
-        ToolOutput::Value(json!({"result": 3.0})),
-    );
+    assert_eq!(call_by_name(&server).await, ToolOutput::Value(json!({"result": 3.0})),);
     let unknown = server.call_tool("absent", json!({})).await.unwrap_err();
     assert!(unknown.message().to_lowercase().contains("unknown tool"), "{unknown:?}");
     let contents = server.read_resource("data://config").await.unwrap();

@@ -67,24 +67,28 @@ pub(super) async fn open(endpoint: &McpEndpoint) -> Result<(Running, Arc<Session
     let id = SessionId::default();
     let handler = Handler::default();
     let progress = handler.progress.clone();
-    let mut connection = McpConnection {
-        side: McpSide::Client,
-        protocol_version: None,
-        is_http: matches!(endpoint.transport, Transport::Http(_)),
-        server: None,
+    let server = match &endpoint.transport {
+        Transport::Process(_) => None,
+        Transport::Http(url) => address(url)?,
     };
     let opening = async {
-        match &endpoint.transport {
-            Transport::Process(command) => {
-                let transport = spawn(command, &stderr)?;
-                serve(handler, transport, endpoint, &stderr).await
+        let newest = vec![ProtocolVersion::V_2026_07_28];
+        let handshake = Some(ProtocolVersion::LATEST_WITH_INITIALIZE);
+        let any =
+            ClientLifecycleMode::Auto { preferred_versions: newest, legacy_version: handshake };
+        match connect(endpoint, any, handler.clone(), &id, &stderr).await {
+            // Some older servers answer an unknown request with an empty result, or end.
+            Err(Failure::Handshake(
+                ClientInitializeError::ExpectedInitResult(_)
+                | ClientInitializeError::ExpectedInitResponse(_)
+                | ClientInitializeError::ConnectionClosed(_),
+            )) => {
+                let mode = ClientLifecycleMode::Initialize;
+                connect(endpoint, mode, handler, &id, &stderr).await
             }
-            Transport::Http(url) => {
-                connection.server = address(url)?;
-                let transport = http_transport(url, endpoint, id.clone())?;
-                serve(handler, transport, endpoint, &stderr).await
-            }
+            result => result,
         }
+        .map_err(|failure| failure.into_error(endpoint, &stderr))
     };
     let opened = timeout(endpoint.connect_timeout, opening)
         .await
@@ -92,7 +96,12 @@ pub(super) async fn open(endpoint: &McpEndpoint) -> Result<(Running, Arc<Session
     let info = opened.as_ref().ok().and_then(|running| running.peer().peer_info());
     let version = info.map(|info| info.protocol_version.clone());
     let is_handshake = version.as_ref().is_none_or(ProtocolVersion::has_initialize);
-    connection.protocol_version = version.map(|version| version.to_string());
+    let connection = McpConnection {
+        side: McpSide::Client,
+        protocol_version: version.map(|version| version.to_string()),
+        is_http: matches!(endpoint.transport, Transport::Http(_)),
+        server,
+    };
     let request = McpRequest {
         connection: &connection,
         method: if is_handshake { "initialize" } else { "server/discover" },
@@ -148,37 +157,60 @@ fn http_transport(
         value.set_sensitive(true);
         headers.insert(key, value);
     }
-    let client = chatlas_providers::__private::http_client(endpoint.connect_timeout, !url.starts_with("https:"))
-        .map_err(|error| invalid(error.to_string()))?;
+    let client = chatlas_providers::__private::http_client(
+        endpoint.connect_timeout,
+        !url.starts_with("https:"),
+    )
+    .map_err(|error| invalid(error.to_string()))?;
     let client = NotingClient { client, session };
     let config = StreamableHttpClientTransportConfig::with_uri(url).custom_headers(headers);
     Ok(StreamableHttpClientTransport::with_client(client, config))
 }
 
-/// Connects with the newest protocol version that the server supports.
-async fn serve<T, E, A>(
-    handler: Handler,
-    transport: T,
+/// Why a connection could not be opened.
+enum Failure {
+    Handshake(ClientInitializeError),
+    Other(McpError),
+}
+
+impl From<McpError> for Failure {
+    fn from(error: McpError) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Failure {
+    fn into_error(self, endpoint: &McpEndpoint, stderr: &StderrTail) -> McpError {
+        match self {
+            Self::Other(error) => error,
+            Self::Handshake(error) => rpc_error(&error).unwrap_or_else(|| McpError::Connect {
+                message: endpoint.redact(with_causes(&error)),
+                stderr: stderr.text(),
+            }),
+        }
+    }
+}
+
+/// Starts or reaches the server, and agrees with it on a version of the protocol.
+async fn connect(
     endpoint: &McpEndpoint,
+    mode: ClientLifecycleMode,
+    handler: Handler,
+    session: &SessionId,
     stderr: &StderrTail,
-) -> Result<Running, McpError>
-where
-    T: rmcp::transport::IntoTransport<RoleClient, E, A>,
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let mode = ClientLifecycleMode::Auto {
-        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-        legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+) -> Result<Running, Failure> {
+    // Boxed, because the futures of the SDK are large.
+    let result = match &endpoint.transport {
+        Transport::Process(command) => {
+            let transport = spawn(command, stderr)?;
+            Box::pin(handler.serve_with_lifecycle(transport, mode)).await
+        }
+        Transport::Http(url) => {
+            let transport = http_transport(url, endpoint, session.clone())?;
+            Box::pin(handler.serve_with_lifecycle(transport, mode)).await
+        }
     };
-    let failed = |error: ClientInitializeError| match rpc_error(&error) {
-        Some(error) => error,
-        None => McpError::Connect {
-            message: endpoint.redact(with_causes(&error)),
-            stderr: stderr.text(),
-        },
-    };
-    // Boxed, because the future of the SDK is large.
-    Box::pin(handler.serve_with_lifecycle(transport, mode)).await.map_err(failed)
+    result.map_err(Failure::Handshake)
 }
 
 fn rpc_error(error: &ClientInitializeError) -> Option<McpError> {
