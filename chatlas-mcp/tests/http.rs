@@ -378,6 +378,64 @@ async fn client_with_a_handshake_has_a_session() {
     until("end of the session", ended).await;
 }
 
+/// Answers as a server does that returns an empty result for each unknown method.
+async fn lenient(
+    axum::extract::Json(message): axum::extract::Json<Value>,
+) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    let result = match message["method"].as_str().unwrap() {
+        "initialize" => json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "lenient", "version": "1"},
+        }),
+        "tools/list" => {
+            let next = message["params"]["cursor"].is_null().then_some("2");
+            let name = if next.is_some() { "first" } else { "second" };
+            json!({"tools": [{"name": name, "inputSchema": {}}], "nextCursor": next})
+        }
+        "notifications/initialized" => return http::StatusCode::ACCEPTED.into_response(),
+        _ => json!({}),
+    };
+    axum::Json(json!({"jsonrpc": "2.0", "id": message["id"], "result": result})).into_response()
+}
+
+#[tokio::test]
+async fn server_that_answers_discovery_with_nothing_gets_a_handshake() {
+    let trace = Recorder::new();
+    let app = axum::Router::new().route("/", axum::routing::post(lenient));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let server = McpServer::connect(url).await.unwrap();
+    assert_eq!(server.info().protocol_version, "2025-06-18");
+    // All pages of the list.
+    let tools = server.tools();
+    assert!(tools.get("first").is_some() && tools.get("second").is_some());
+    assert_eq!(trace.span("initialize")["mcp.protocol.version"], "2025-06-18");
+    assert_eq!(trace.metric("mcp.client.operation.duration").count(), 3);
+}
+
+#[tokio::test]
+async fn panics_of_hooks_do_not_end_the_connection() {
+    let tools = tool_server::server();
+    let endpoint = McpEndpoint::from(serve(&tools).await)
+        .with_tool_filter(|tool| {
+            assert_ne!(tool.name, "echo");
+            true
+        })
+        .on_tools_changed(|_| panic!("a mistake of the program"));
+    let server = McpServer::connect(endpoint).await.unwrap();
+    assert!(server.tools().get("echo").is_none());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for name in ["image", "slow"] {
+        let mut fewer = tool_server::all_tools();
+        fewer.remove(name);
+        tools.replace_tools(fewer);
+        until("change", || server.tools().get(name).is_none()).await;
+    }
+}
+
 #[tokio::test]
 async fn requests_for_other_hosts_are_rejected() {
     let url = serve(&tool_server::server()).await;

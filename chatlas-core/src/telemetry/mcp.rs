@@ -182,7 +182,12 @@ impl McpSpan {
         if request.subject.is_tool() {
             live.calls().tools += 1;
         }
-        let parent = tool_call.map_or_else(Context::current, |context| context.context().clone());
+        let current = Context::current();
+        let parent = match tool_call {
+            // A task that the program spawned has no context.
+            Some(call) if !current.has_active_span() => call.context().clone(),
+            _ => current,
+        };
         Self::start(live, request, Start::at(None), &parent, Vec::new())
     }
 

@@ -13,7 +13,7 @@ const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_MAX_CALL_TIME: Duration = Duration::from_secs(600);
 
-type Filter = Arc<dyn Fn(&ToolDefinition) -> bool + Send + Sync>;
+pub(super) type Filter = Arc<dyn Fn(&ToolDefinition) -> bool + Send + Sync>;
 type OnToolsChanged = Arc<dyn Fn(ToolSet) + Send + Sync>;
 
 /// An MCP server: the command that starts it, or its URL, with the settings of the connection.

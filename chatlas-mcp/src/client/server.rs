@@ -61,7 +61,8 @@ impl Drop for Handle {
 }
 
 impl McpServer {
-    /// Connects to a server, and lists its tools. Needs a tokio runtime, which drives the connection.
+    /// Connects to a server, and lists its tools. Needs a tokio runtime with a timer, which
+    /// drives the connection.
     ///
     /// The newest version of the protocol that both sides support is used: 2026-07-28, which has no
     /// handshake, or an older one.

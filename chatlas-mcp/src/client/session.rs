@@ -336,10 +336,9 @@ impl Session {
         let _progress =
             context.map(|context| self.progress.add(handle.progress_token.clone(), context));
         let mut pending = Pending { peer: &self.peer, id: Some(handle.id.clone()) };
+        span.set_ids(handle.id.to_string(), self.id.get());
         let result = handle.await_response().await;
-        if let Some(id) = pending.id.take() {
-            span.set_ids(id.to_string(), self.id.get());
-        }
+        pending.id = None;
         result.map_err(|error| self.failure(error))
     }
 

@@ -1,6 +1,7 @@
 //! Keeps a connection open: reconnects with growing delays, and follows changes of the tools.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -256,7 +257,9 @@ fn subscribe(session: &Arc<Session>, changed: &Arc<Notify>) -> Option<tokio_util
 fn publish(shared: &Shared, handle: &Weak<Handle>, tools: Vec<Listed>) {
     shared.set_tools(tools);
     if let (Some(hook), Some(handle)) = (&shared.endpoint.on_tools_changed, handle.upgrade()) {
-        hook(tool_set(&shared.tools(), &handle));
+        let tools = tool_set(&shared.tools(), &handle);
+        // A panic of the program must not end the connection.
+        let _ = catch_unwind(AssertUnwindSafe(|| hook(tools)));
     }
 }
 

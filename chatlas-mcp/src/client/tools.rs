@@ -1,6 +1,7 @@
 //! The tools of a server: their definitions, with names that models accept, and their calls.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use chatlas_core::serde_json::{Value, json};
@@ -9,7 +10,7 @@ use chatlas_core::{
     Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet,
 };
 
-use super::endpoint::McpEndpoint;
+use super::endpoint::{Filter, McpEndpoint};
 use super::server::Handle;
 
 /// The maximum length of a name that all vendors accept.
@@ -31,7 +32,11 @@ pub(super) fn listed(tools: Vec<rmcp::model::Tool>, endpoint: &McpEndpoint) -> V
         let name = unique_name(&format!("{}{}", endpoint.tool_prefix, tool.name), &mut names);
         let remote = Arc::from(tool.name.as_ref());
         let definition = definition(name, tool);
-        if endpoint.filter.as_ref().is_none_or(|filter| filter(&definition)) {
+        // A panic of the program must not end the connection.
+        let accepts = |filter: &Filter| {
+            catch_unwind(AssertUnwindSafe(|| filter(&definition))).unwrap_or(false)
+        };
+        if endpoint.filter.as_ref().is_none_or(accepts) {
             list.push(Listed { definition, name: remote });
         }
     }
