@@ -3,6 +3,9 @@
 //! The tests and the checks with other clients use it, too. The tools whose names begin with `test_`
 //! are those that the conformance suite of the protocol calls.
 
+// Tools are usually async.
+#![allow(clippy::unused_async)]
+
 use std::sync::OnceLock;
 use std::time::Duration;
 

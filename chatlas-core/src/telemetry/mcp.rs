@@ -140,6 +140,7 @@ pub struct McpRequest<'a> {
 }
 
 /// The start of a request whose method is found out later.
+#[derive(Clone, Copy)]
 pub struct McpStart(Start);
 
 impl McpStart {

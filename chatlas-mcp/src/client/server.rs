@@ -194,7 +194,7 @@ fn turn(message: PromptMessage) -> Turn {
     let contents = vec![content_of(message.content)];
     match message.role {
         Role::Assistant => AssistantTurn::new(contents).into(),
-        _ => Turn::User(UserTurn::new(contents)),
+        Role::User => Turn::User(UserTurn::new(contents)),
     }
 }
 

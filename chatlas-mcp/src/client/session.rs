@@ -77,12 +77,7 @@ pub(super) async fn open(endpoint: &McpEndpoint) -> Result<(Running, Arc<Session
         let any =
             ClientLifecycleMode::Auto { preferred_versions: newest, legacy_version: handshake };
         match connect(endpoint, any, handler.clone(), &id, &stderr).await {
-            // Some older servers answer an unknown request with an empty result, or end.
-            Err(Failure::Handshake(
-                ClientInitializeError::ExpectedInitResult(_)
-                | ClientInitializeError::ExpectedInitResponse(_)
-                | ClientInitializeError::ConnectionClosed(_),
-            )) => {
+            Err(Failure::Handshake(error)) if is_confused(&error) => {
                 let mode = ClientLifecycleMode::Initialize;
                 connect(endpoint, mode, handler, &id, &stderr).await
             }
@@ -169,7 +164,7 @@ fn http_transport(
 
 /// Why a connection could not be opened.
 enum Failure {
-    Handshake(ClientInitializeError),
+    Handshake(Box<ClientInitializeError>),
     Other(McpError),
 }
 
@@ -210,7 +205,18 @@ async fn connect(
             Box::pin(handler.serve_with_lifecycle(transport, mode)).await
         }
     };
-    result.map_err(Failure::Handshake)
+    result.map_err(|error| Failure::Handshake(Box::new(error)))
+}
+
+/// Returns whether the server does not know discovery, but does not report it either: some older
+/// servers answer an unknown request with an empty result, or end.
+fn is_confused(error: &ClientInitializeError) -> bool {
+    matches!(
+        error,
+        ClientInitializeError::ExpectedInitResult(_)
+            | ClientInitializeError::ExpectedInitResponse(_)
+            | ClientInitializeError::ConnectionClosed(_)
+    )
 }
 
 fn rpc_error(error: &ClientInitializeError) -> Option<McpError> {

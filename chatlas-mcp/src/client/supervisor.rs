@@ -120,7 +120,7 @@ impl Shared {
         };
         span.finish(outcome.as_ref().map(Some), code);
         // Not every server announces that it has removed a tool.
-        if outcome.as_ref().is_err_and(|error| is_unknown_tool(error)) {
+        if outcome.as_ref().is_err_and(is_unknown_tool) {
             self.tools_changed.notify_one();
         }
         outcome
