@@ -33,6 +33,9 @@ pub use crate::telemetry::facts::{Facts, FieldValue};
 pub use crate::telemetry::forwarded::{forwarded_chat, forwarded_chat_stream};
 pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
 pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
+pub use crate::telemetry::mcp::{
+    McpConnection, McpRequest, McpSide, McpSpan, McpStart, McpSubject, record_mcp_session,
+};
 pub use crate::telemetry::memory::{found_records, memory_span, new_ids};
 pub use crate::telemetry::names::assert_custom;
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
@@ -45,6 +48,7 @@ pub use crate::tool::function::{
     Name, NamedTool, Spec, StatelessTool, TextDefault, ToolFunction, bound, function,
 };
 pub use crate::tool::returned::{Plain, Returned, ToolFailure, ToolReturn};
+pub use crate::tool::run::run_tool_for_client;
 pub use crate::tool::state::{CloneState, Supply};
 pub use crate::tool::stream::drain;
 pub use crate::tool::{

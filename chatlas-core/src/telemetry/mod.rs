@@ -31,6 +31,7 @@ pub(crate) mod hosted;
 mod inference;
 mod installed;
 mod json;
+pub(crate) mod mcp;
 pub(crate) mod memory;
 mod message_cache;
 mod messages;

@@ -212,6 +212,30 @@ pub mod aws {
     pub const BEDROCK_GUARDRAIL_ID: &str = "aws.bedrock.guardrail.id";
 }
 
+/// Attributes of requests of the Model Context Protocol, including those of the general conventions.
+#[allow(missing_docs)]
+pub mod mcp {
+    pub const METHOD_NAME: &str = "mcp.method.name";
+    pub const PROTOCOL_VERSION: &str = "mcp.protocol.version";
+    pub const RESOURCE_URI: &str = "mcp.resource.uri";
+    pub const SESSION_ID: &str = "mcp.session.id";
+    pub const PROMPT_NAME: &str = "gen_ai.prompt.name";
+    /// The prefix of the arguments of a prompt, recorded only with capture on.
+    pub const PROMPT_VARIABLE_PREFIX: &str = "gen_ai.prompt.variable.";
+    pub const REQUEST_ID: &str = "jsonrpc.request.id";
+    pub const STATUS_CODE: &str = "rpc.response.status_code";
+    pub const TRANSPORT: &str = "network.transport";
+    pub const NETWORK_PROTOCOL: &str = "network.protocol.name";
+    pub const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
+    /// Specific to chatlas: the name of a tool on its server, if the model uses another name because
+    /// that one is not valid, not unique, or prefixed.
+    pub const SERVER_TOOL_NAME: &str = "chatlas.mcp.tool.name";
+    /// The value of `mcp.method.name` for a tool call.
+    pub const TOOLS_CALL: &str = "tools/call";
+    /// The value of `error.type` for a tool that returned an error.
+    pub const TOOL_ERROR: &str = "tool_error";
+}
+
 /// Attributes of HTTP spans, from OpenTelemetry's HTTP conventions.
 #[allow(missing_docs)]
 pub mod http {
@@ -308,6 +332,10 @@ pub mod metric {
     pub const TOOL_DURATION: &str = "gen_ai.execute_tool.duration";
     pub const RETRIEVAL_DURATION: &str = "gen_ai.retrieval.duration";
     pub const TOKEN_MODALITY: &str = "gen_ai.token.modality";
+    pub const MCP_CLIENT_OPERATION: &str = "mcp.client.operation.duration";
+    pub const MCP_CLIENT_SESSION: &str = "mcp.client.session.duration";
+    pub const MCP_SERVER_OPERATION: &str = "mcp.server.operation.duration";
+    pub const MCP_SERVER_SESSION: &str = "mcp.server.session.duration";
 
     // The names of 2025, recorded only if the program opts in.
     pub const OLD_TOKEN_USAGE: &str = "gen_ai.client.token.usage";
