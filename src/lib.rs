@@ -32,6 +32,7 @@
 //! | define tools | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
 //! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
 //! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
+//! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
 //! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
@@ -47,7 +48,7 @@
 //! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
 //! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `otel-live`
 //! adds the live page, `auto-init` sets telemetry up without code, `testing` adds
-//! `chatlas::testing`. `chrono`, `uuid` and `url` allow
+//! `chatlas::testing`, `sqlite` adds a memory in a SQLite file. `chrono`, `uuid` and `url` allow
 //! types of those crates as tool parameters.
 
 #![forbid(unsafe_code)]
@@ -56,16 +57,20 @@
 pub use chatlas_core::__private;
 pub use chatlas_core::{
     Approval, AssistantTurn, CancellationToken, Chat, ChatError, ChatRequest, ChatStream,
-    Completion, CompletionEvent, CompletionStream, Content, DuplicateTool, DynTool, FinishReason,
-    Modalities, Model, ModelParams, OutputSchema, OwnedChatStream, Prompt, Provide, Provider,
-    ProviderError, ProviderErrorKind, ProviderInfo, Reply, ServerToolDefinition, StreamEvent, Tool,
-    ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
-    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, provider, schema,
-    schemars, serde, serde_json, telemetry, tool, turn,
+    Completion, CompletionEvent, CompletionStream, Content, Document, DuplicateTool, DynTool,
+    FinishReason, HostedAgent, Judged, MemoryRecord, MemoryStore, Modalities, Model, ModelParams,
+    OperationError, OutputSchema, OwnedChatStream, Prompt, Provide, Provider, ProviderError,
+    ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition, StreamEvent,
+    Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
+    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, operations,
+    provider, schema, schemars, serde, serde_json, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{
-    face_provider as provider, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
+    face_agent as agent, face_evaluator as evaluator, face_hosted_agent as hosted_agent,
+    face_memory as memory, face_plan as plan, face_provider as provider,
+    face_retriever as retriever, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
+    face_workflow as workflow,
 };
 #[cfg(feature = "otel")]
 #[doc(inline)]
@@ -110,6 +115,7 @@ pub use chatlas_providers::vendors::Portkey;
 #[cfg(feature = "openai")]
 pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 
+pub mod stores;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -145,4 +151,18 @@ mod guides {
     struct ToolsMacro;
     #[doc = include_str!("../chatlas-macros/docs/provider.md")]
     struct ProviderMacro;
+    #[doc = include_str!("../chatlas-macros/docs/agent.md")]
+    struct AgentMacro;
+    #[doc = include_str!("../chatlas-macros/docs/workflow.md")]
+    struct WorkflowMacro;
+    #[doc = include_str!("../chatlas-macros/docs/plan.md")]
+    struct PlanMacro;
+    #[doc = include_str!("../chatlas-macros/docs/retriever.md")]
+    struct RetrieverMacro;
+    #[doc = include_str!("../chatlas-macros/docs/memory.md")]
+    struct MemoryMacro;
+    #[doc = include_str!("../chatlas-macros/docs/evaluator.md")]
+    struct EvaluatorMacro;
+    #[doc = include_str!("../chatlas-macros/docs/hosted_agent.md")]
+    struct HostedAgentMacro;
 }

@@ -17,18 +17,31 @@ pub use std::sync::Arc;
 pub use std::vec;
 pub use std::vec::Vec;
 
+pub use crate::__show as show;
 pub use crate::chat::rehearsal::rehearse;
+pub use crate::operations::{
+    AgentInfo, Documents, HostedAgent, MemoryRecord, NewAgent, OperationError, Retriever, ToScore,
+};
 pub use crate::provider::{
     ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
     ProviderInfo, SupportsTool, Vendor,
 };
+pub use crate::telemetry::agent_function::{agent_span, plan_span, workflow_span};
+pub use crate::telemetry::evaluation::{evaluation_span, score_output};
+pub use crate::telemetry::facts::{Facts, FieldValue};
 pub use crate::telemetry::forwarded::{forwarded_chat, forwarded_chat_stream};
+pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
+pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
+pub use crate::telemetry::memory::{found_records, memory_span, new_ids};
+pub use crate::telemetry::names::assert_custom;
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
-pub use crate::telemetry::tool_direct::{StreamSpan, SyncSpan, direct};
+pub use crate::telemetry::retrieval::retrieval_span;
+pub use crate::telemetry::shown::{ShowContents, ShowJson, ShowNothing, ShowText, Shown};
+pub use crate::telemetry::tool::tool_span;
 pub use crate::telemetry::traced::{traced_chat, traced_chat_stream};
 pub use crate::tool::args::{Args, Param, Parameter, ToolParameter};
 pub use crate::tool::function::{
-    Name, NamedTool, Spec, StatelessTool, ToolFunction, bound, function,
+    Name, NamedTool, Spec, StatelessTool, TextDefault, ToolFunction, bound, function,
 };
 pub use crate::tool::returned::{Plain, Returned, ToolFailure, ToolReturn};
 pub use crate::tool::state::{CloneState, Supply};
@@ -68,28 +81,13 @@ pub const fn assert_not_among(name: Name, others: &[Name]) {
     while i < others.len() {
         if name.hash == others[i].hash {
             assert!(
-                name.text.is_empty() || !same(name.text, others[i].text),
+                name.text.is_empty() || !crate::telemetry::names::same(name.text, others[i].text),
                 "another tool in this list has the same name; rename one with \
                  `#[tool(name = \"...\")]`"
             );
         }
         i += 1;
     }
-}
-
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut i = 0;
-    while i < a.len() {
-        if a[i] != b[i] {
-            return false;
-        }
-        i += 1;
-    }
-    true
 }
 
 /// Returns the set of tools whose names [`assert_not_among`] has checked.
@@ -114,6 +112,11 @@ pub const fn assert_none_among(names: &[Name], others: &[Name]) {
         assert_not_among(names[i], others);
         i += 1;
     }
+}
+
+/// Calls a body once. With this bound, a body may return what it borrows from its captures.
+pub fn call<T>(body: impl FnOnce() -> T) -> T {
+    body()
 }
 
 /// Returns the output in place of a value that is not recorded.

@@ -17,6 +17,7 @@
 pub mod chat;
 mod coerce;
 pub mod content;
+pub mod operations;
 pub mod provider;
 pub mod schema;
 pub mod telemetry;
@@ -31,6 +32,9 @@ pub use chat::{
     Approval, Chat, ChatError, ChatStream, OwnedChatStream, Prompt, Reply, StreamEvent, ToolMode,
 };
 pub use content::Content;
+pub use operations::{
+    Document, HostedAgent, Judged, MemoryRecord, MemoryStore, OperationError, Retriever, Score,
+};
 pub use provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,
     Provider, ProviderError, ProviderErrorKind, ProviderInfo, ServerToolDefinition,

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
-use syn::parse::{ParseStream, Parser as _};
+use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::{Expr, LitBool, LitStr, Path, Token, parenthesized};
 
@@ -27,6 +27,12 @@ pub(crate) enum Kind {
     Paths,
     /// An expression: `quirks = Quirks::new()`.
     Expr,
+    /// Names in parentheses: `skip(a, b)`.
+    Names,
+    /// Strings in parentheses: `labels("a", "b")`.
+    Texts,
+    /// Names with values in parentheses: `fields(user.id = id)`.
+    Fields,
 }
 
 /// The parsed arguments.
@@ -41,6 +47,44 @@ enum Value {
     Path(Path),
     Paths(Vec<Path>),
     Expr(Box<Expr>),
+    Names(Vec<Ident>),
+    Texts(Vec<LitStr>),
+    Fields(Vec<Field>),
+}
+
+/// A custom attribute of a span: `user.id = id`, or `"user.id" = id`.
+pub(crate) struct Field {
+    pub(crate) key: LitStr,
+    pub(crate) value: Expr,
+}
+
+impl Parse for Field {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let key = if input.peek(LitStr) {
+            input.parse()?
+        } else {
+            let first = input.call(Ident::parse_any)?;
+            let mut key = first.to_string();
+            while input.peek(Token![.]) {
+                input.parse::<Token![.]>()?;
+                key = format!("{key}.{}", input.call(Ident::parse_any)?);
+            }
+            LitStr::new(&key, first.span())
+        };
+        input.parse::<Token![=]>()?;
+        Ok(Self { key, value: input.parse()? })
+    }
+}
+
+/// Parses a list in parentheses.
+fn list<T>(
+    input: ParseStream<'_>,
+    item: fn(ParseStream<'_>) -> syn::Result<T>,
+) -> syn::Result<Vec<T>> {
+    let list;
+    parenthesized!(list in input);
+    let items = Punctuated::<_, Token![,]>::parse_terminated_with(&list, item)?;
+    Ok(items.into_iter().collect())
 }
 
 impl Arguments {
@@ -144,6 +188,30 @@ impl Arguments {
         }
     }
 
+    /// Returns the names; empty if the argument is missing.
+    pub(crate) fn names(&self, name: &str) -> &[Ident] {
+        match self.find(name) {
+            Some(Value::Names(names)) => names,
+            _ => &[],
+        }
+    }
+
+    /// Returns the strings; empty if the argument is missing.
+    pub(crate) fn texts(&self, name: &str) -> &[LitStr] {
+        match self.find(name) {
+            Some(Value::Texts(texts)) => texts,
+            _ => &[],
+        }
+    }
+
+    /// Returns the custom attributes; empty if the argument is missing.
+    pub(crate) fn fields(&self, name: &str) -> &[Field] {
+        match self.find(name) {
+            Some(Value::Fields(fields)) => fields,
+            _ => &[],
+        }
+    }
+
     pub(crate) fn expr(&self, name: &str) -> Option<&Expr> {
         match self.find(name)? {
             Value::Expr(expr) => Some(expr),
@@ -188,13 +256,10 @@ impl Kind {
         let value = match self {
             Self::Flag => Value::Bool(true),
             Self::Bool if !input.peek(Token![=]) => Value::Bool(true),
-            Self::Paths => {
-                let list;
-                parenthesized!(list in input);
-                let paths =
-                    Punctuated::<_, Token![,]>::parse_terminated_with(&list, Path::parse_mod_style);
-                Value::Paths(paths?.into_iter().collect())
-            }
+            Self::Paths => Value::Paths(list(input, Path::parse_mod_style)?),
+            Self::Names => Value::Names(list(input, Ident::parse_any)?),
+            Self::Texts => Value::Texts(list(input, <LitStr as Parse>::parse)?),
+            Self::Fields => Value::Fields(list(input, Field::parse)?),
             Self::Bool | Self::Text | Self::Path | Self::Expr => {
                 input.parse::<Token![=]>()?;
                 match self {
@@ -219,6 +284,9 @@ impl Kind {
             Self::Text => format!("{name} = \"...\""),
             Self::Path => format!("{name} = path"),
             Self::Paths => format!("{name}(...)"),
+            Self::Names => format!("{name}(parameter)"),
+            Self::Texts => format!("{name}(\"...\")"),
+            Self::Fields => format!("{name}(key = value)"),
             Self::Expr => format!("{name} = value"),
         }
     }

@@ -9,6 +9,7 @@ use syn::{Attribute, Generics, ItemImpl, Meta, Token, Type, braced};
 use crate::attr::{Arguments, Grammar};
 use crate::errors::Errors;
 use crate::function::Function;
+use crate::operation::stacked;
 use crate::span::{at_call_site, respan};
 use crate::tool::{self, Tool, is_tool};
 
@@ -142,6 +143,7 @@ impl ToolboxImpl {
                     } else {
                         private.clone()
                     };
+                    stacked("tool", &function.attrs, &mut errors);
                     let tool = Tool::read(function, &arguments, Some(owner), &mut errors);
                     Some((tool, private))
                 }

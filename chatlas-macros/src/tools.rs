@@ -40,6 +40,9 @@ impl Parse for List {
         };
         let state = if has_state(input) {
             input.parse::<Ident>()?;
+            if input.peek(Token![=]) && !input.peek(Token![=>]) {
+                return Err(input.error("`with` takes no `=`; write `tools![with app => a, b]`"));
+            }
             let state = input.parse()?;
             input.parse::<Token![=>]>().map_err(|error| {
                 syn::Error::new(error.span(), "missing `=>`; write `tools![with app => a, b]`")
@@ -66,11 +69,22 @@ fn has_state(input: ParseStream<'_>) -> bool {
     is_with && !ahead.is_empty() && !ahead.peek(Token![,]) && !ahead.peek(Token![::])
 }
 
+/// Returns whether that word is next.
+fn is_word(input: ParseStream<'_>, word: &str) -> bool {
+    matches!(input.fork().parse::<Ident>(), Ok(next) if next == word)
+}
+
 impl List {
     fn parse_entry(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
         if input.peek(Token![..]) {
             input.parse::<Token![..]>()?;
-            self.entries.push(Entry::Toolbox(input.parse()?));
+            let value = input.parse()?;
+            if let Expr::Reference(reference) = &value {
+                let message =
+                    "a toolbox is moved into the list; remove the `&`, or share an `Arc` of it";
+                return Err(syn::Error::new_spanned(reference.and_token, message));
+            }
+            self.entries.push(Entry::Toolbox(value));
             return Ok(());
         }
         if input.peek(Token![dyn]) {
@@ -88,6 +102,12 @@ impl List {
         match ahead.call(Path::parse_mod_style) {
             Ok(_) if ahead.is_empty() || ahead.peek(Token![,]) => {
                 self.entries.push(Entry::Function(input.call(Path::parse_mod_style)?));
+            }
+            Ok(_) if is_word(&ahead, "with") => {
+                input.call(Path::parse_mod_style)?;
+                return Err(input.error(
+                    "the state of a list is written first, once: `tools![with app => a, b]`",
+                ));
             }
             _ => {
                 let span = input.span();

@@ -109,6 +109,64 @@ mod shadowed {
     }
 }
 
+/// The same for the attributes of operations.
+mod shadowed_operations {
+    #![allow(dead_code)]
+
+    use chatlas_core::{Document, Judged, Score};
+    use chatlas_macros::{agent, evaluator, plan, retriever, workflow};
+
+    pub(crate) struct Option;
+    pub(crate) struct Some;
+    pub(crate) struct String;
+    pub(crate) struct Vec;
+    pub(crate) struct Box;
+    pub(crate) struct Arc;
+    pub(crate) struct Ok;
+    pub(crate) struct Err;
+    pub(crate) struct Facts;
+    pub(crate) trait Into {}
+    pub(crate) trait Display {}
+    pub(crate) trait Serialize {}
+    pub(crate) mod std {}
+    pub(crate) mod core {}
+
+    type Text = ::std::string::String;
+
+    /// Uses the names of variables of the expansion.
+    #[agent(name = "all", conversation = span, skip(output), fields(output = wanted, value = 1))]
+    pub(crate) async fn all(facts: Text, span: &Text, output: u8, wanted: bool) -> Text {
+        ::std::future::ready(()).await;
+        let (value, error) = (span.len(), output);
+        ::std::format!("{facts}{value}{error}{wanted}")
+    }
+
+    /// Streams.
+    #[workflow]
+    pub(crate) fn streams(
+        span: Text,
+        fails: bool,
+    ) -> ::std::result::Result<impl ::futures_core::Stream<Item = Text>, Text> {
+        if fails {
+            return ::std::result::Result::Err(span);
+        }
+        ::std::result::Result::Ok(::futures_util::stream::iter([span]))
+    }
+
+    #[plan]
+    pub(crate) fn plans() {}
+
+    #[retriever(top_k = output)]
+    pub(crate) fn retrieves(query: &::std::primitive::str, output: u8) -> [Document; 1] {
+        [Document::new(::std::format!("{query}{output}"))]
+    }
+
+    #[evaluator(labels("pass", "fail"))]
+    pub(crate) fn evaluates(output: &Judged) -> Score {
+        Score::from(output.output.is_empty())
+    }
+}
+
 /// The same for `#[provider]`, except `Box`, which async-trait takes from the prelude.
 mod shadowed_provider {
     #![allow(dead_code)]
@@ -141,7 +199,7 @@ mod shadowed_provider {
 /// The crate under another path, as in a program that renamed its dependency.
 mod renamed {
     use chatlas_core::{ChatRequest, Completion, Provider, ProviderError};
-    use chatlas_macros::{provider, tool, tools};
+    use chatlas_macros::{agent, provider, tool, tools};
 
     pub(crate) mod elsewhere {
         pub(crate) use chatlas_core::__private;
@@ -159,6 +217,12 @@ mod renamed {
         number / 2
     }
 
+    /// Triples.
+    #[agent(tool, crate = elsewhere, fields(number = number))]
+    pub(crate) fn triple(number: u8) -> Option<u8> {
+        number.checked_mul(3)
+    }
+
     pub(crate) struct Silent;
 
     #[provider(name = "silent", crate = elsewhere)]
@@ -169,7 +233,7 @@ mod renamed {
     }
 
     pub(crate) fn set() -> chatlas_core::ToolSet {
-        tools![crate = elsewhere; double, halve]
+        tools![crate = elsewhere; double, halve, triple]
     }
 }
 

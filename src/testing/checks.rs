@@ -81,7 +81,10 @@ fn check_span(span: &RecordedSpan, faults: &mut Vec<String>) {
     let kind = match span[names::OPERATION_NAME].as_str() {
         _ if answered_by_wrapper => SpanKind::Internal,
         _ if is_inference(span) => SpanKind::Client,
-        Some("invoke_agent" | "execute_tool") => SpanKind::Internal,
+        Some("create_agent" | "embeddings" | "fetch_response") => SpanKind::Client,
+        Some("execute_tool" | "invoke_workflow" | "plan" | "retrieval") => SpanKind::Internal,
+        // A hosted agent has the kind client.
+        Some("invoke_agent") if span.kind() != SpanKind::Client => SpanKind::Internal,
         _ => return,
     };
     if span.kind() != kind {
@@ -122,9 +125,9 @@ fn check_totals(
     let mut totals: HashMap<_, [i64; 2]> = HashMap::new();
     for call in signals.spans.iter().filter(|span| is_inference(span)) {
         let parent = |span: &RecordedSpan| spans.get(&(span.trace_id(), span.parent_id())).copied();
-        // The run of a call is its nearest ancestor with an operation.
+        // A call counts for the nearest agent around it, unless it is inside another call.
         let mut ancestor = parent(call);
-        while let Some(span) = ancestor.filter(|span| span[names::OPERATION_NAME].is_null()) {
+        while let Some(span) = ancestor.filter(|span| !is_agent(span) && !is_inference(span)) {
             ancestor = parent(span);
         }
         let Some(run) = ancestor else { continue };
@@ -133,7 +136,7 @@ fn check_totals(
         }
     }
     for run in &signals.spans {
-        if run[names::OPERATION_NAME] != names::operation::INVOKE_AGENT {
+        if !is_agent(run) {
             continue;
         }
         let of_calls = totals.get(&run.id()).copied().unwrap_or_default();
@@ -146,6 +149,11 @@ fn check_totals(
             }
         }
     }
+}
+
+/// Returns whether the span is that of an agent in this program, whose model calls have spans.
+fn is_agent(span: &RecordedSpan) -> bool {
+    span[names::OPERATION_NAME] == names::operation::INVOKE_AGENT && span.kind() != SpanKind::Client
 }
 
 fn is_inference(span: &RecordedSpan) -> bool {

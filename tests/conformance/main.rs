@@ -16,6 +16,7 @@ mod support {
 }
 
 mod edges;
+mod operations;
 mod recordings;
 mod scripted;
 
@@ -26,6 +27,7 @@ use support::trials::Trials;
 fn main() -> ExitCode {
     let mut trials = Trials::new();
     edges::add(&mut trials);
+    operations::add(&mut trials);
     recordings::add(&mut trials);
     scripted::add(&mut trials);
     trials.run()

@@ -304,3 +304,39 @@ fn picture_in_the_guide_matches_the_example() {
     let marked: Vec<&str> = rows.iter().filter(|row| row.mark.is_some()).map(Row::name).collect();
     assert_eq!(marked, ["chat gpt-4o", "chat gpt-4o"]);
 }
+
+#[test]
+fn tests_of_the_wire_rules_exist() {
+    fn collect(directory: &Path, code: &mut String) {
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                collect(&path, code);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                code.push_str(&fs::read_to_string(&path).expect("text"));
+            }
+        }
+    }
+    let mut code = String::new();
+    for directory in ["tests", "chatlas-core", "chatlas-macros", "chatlas-providers"] {
+        collect(&project().join(directory), &mut code);
+    }
+    let mut missing = Vec::<String>::new();
+    let mut checked = 0;
+    for row in read("docs/wire.md").lines().filter(|line| line.starts_with("| ")) {
+        let tests = row.trim_end_matches([' ', '|']).rsplit('|').next().expect("a last column");
+        for name in tests.split('`').skip(1).step_by(2) {
+            let name = name.rsplit("::").next().expect("a name");
+            let is_file = ["", "chatlas-providers/tests"]
+                .iter()
+                .any(|directory| project().join(directory).join(name).is_file());
+            let items = [format!("fn {name}("), format!("mod {name};")];
+            if !is_file && !items.iter().any(|item| code.contains(item)) {
+                missing.push(name.to_owned());
+            }
+            checked += 1;
+        }
+    }
+    assert!(missing.is_empty(), "docs/wire.md names tests that do not exist: {missing:?}");
+    assert!(checked > 100, "{checked}");
+}

@@ -98,7 +98,7 @@ async fn valid_stream_is_a_reply() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stream_without_its_last_event_is_truncated() {
+async fn stream_without_a_stop_reason_is_truncated() {
     let error = failed_stream(Answer::events(begin())).await;
     assert_eq!(error.kind(), Kind::TruncatedStream);
     let error = failed_stream(Answer::events(begin()).truncated()).await;

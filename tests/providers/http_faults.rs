@@ -96,8 +96,8 @@ async fn failure_statuses_are_typed_and_transient_ones_retried() {
 async fn retry_after_is_honoured() {
     for protocol in PROTOCOLS {
         let second = Duration::from_secs(1);
-        // A date has a resolution of one second, so the wait may be almost a second shorter.
-        let date = httpdate::fmt_http_date(SystemTime::now() + 3 * second);
+        // The first case takes a second, and a date has a resolution of one second.
+        let date = httpdate::fmt_http_date(SystemTime::now() + 4 * second);
         for (value, least, most) in [("1", second, 3 * second), (&date, second, 4 * second)] {
             let slow_down =
                 Answer::json(429, &(protocol.error_body)("slow down")).header("retry-after", value);

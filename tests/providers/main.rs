@@ -19,6 +19,7 @@ mod azure;
 mod bedrock;
 #[cfg(feature = "bedrock")]
 mod bedrock_converse;
+mod bounds;
 mod environment;
 mod google;
 mod http_faults;

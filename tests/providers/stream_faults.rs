@@ -9,7 +9,7 @@ use crate::support::stream::read_stream;
 use crate::support::timeout::in_time;
 use chatlas::prelude::*;
 use chatlas::testing::Recorder;
-use chatlas::{HttpOptions, ProviderError, ProviderErrorKind as Kind};
+use chatlas::{FinishReason, HttpOptions, ProviderError, ProviderErrorKind as Kind};
 
 fn chat(protocol: &Protocol, server: &Server) -> Chat {
     // Only servers that stall reach the read timeout.
@@ -78,10 +78,11 @@ async fn stream_without_its_last_event_is_truncated() {
 }
 
 #[tokio::test]
-async fn stream_truncated_anywhere_is_an_error() {
+async fn stream_truncated_anywhere_is_an_error_unless_it_has_stopped() {
     for protocol in PROTOCOLS {
         let _trace = Recorder::new();
         let (begin, middle, end) = ((protocol.begin)(), (protocol.middle)(), (protocol.end)());
+        let stopped_at = begin.len() + middle.len();
         let body = [begin, middle, end].concat();
         // The last bytes may be a line break that is not needed.
         let cuts: Vec<usize> = (0..body.len() - 2).step_by(7).collect();
@@ -92,7 +93,16 @@ async fn stream_truncated_anywhere_is_an_error() {
         for cut in cuts {
             chat.set_turns(Vec::<Turn>::new());
             let (text, result) = read_stream(&mut chat).await;
-            let error = result.expect_err("the stream fails");
+            let error = match result {
+                // Only events that some gateways omit are missing.
+                Ok(reply) => {
+                    assert!(cut > stopped_at, "{} cut at {cut}", protocol.name);
+                    assert_eq!(reply.text(), "Hello", "{} cut at {cut}", protocol.name);
+                    assert_eq!(reply.turn.finish_reason, Some(FinishReason::Stop));
+                    continue;
+                }
+                Err(error) => error,
+            };
             let kinds = [Kind::TruncatedStream, Kind::MalformedReply];
             assert!(kinds.contains(&error.kind()), "{} cut at {cut}: {error:?}", protocol.name);
             assert!("Hello".starts_with(&text), "{} cut at {cut}: {text:?}", protocol.name);

@@ -20,4 +20,6 @@ mod requests;
 #[path = "../../chatlas-providers/tests/wire/histories/rules.rs"]
 mod rules;
 mod runtime;
+mod secrets;
 mod streams;
+mod vendor_streams;

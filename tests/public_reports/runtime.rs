@@ -50,3 +50,22 @@ fn a_call_without_a_complete_runtime_is_an_error() {
         assert!(server.sent().iter().all(|sent| sent.head.is_empty()), "no request was sent");
     }
 }
+
+/// A function that sends requests needs no tokio runtime, unless a timeout of the operation is set.
+#[test]
+fn a_function_that_sends_requests_needs_a_runtime_for_a_timeout_only() {
+    for protocol in PROTOCOLS {
+        let body = (protocol.error_body)("sorry").to_string();
+        let options = HttpOptions::default().with_sender(move |_| {
+            let response = http::Response::builder().status(400).body(body.clone());
+            std::future::ready(response.map(reqwest::Response::from))
+        });
+        let timed = options.clone().with_timeout(std::time::Duration::from_secs(9));
+        let fails = |options| {
+            let mut chat = (protocol.chat)("http://runtime.example", options);
+            provider_error(now(chat.chat("hi")).unwrap_err())
+        };
+        assert_eq!(fails(options).message(), "sorry", "{}", protocol.name);
+        assert_eq!(fails(timed).kind(), ProviderErrorKind::NoRuntime, "{}", protocol.name);
+    }
+}

@@ -28,7 +28,7 @@ pub struct Protocol {
     pub begin: fn() -> Vec<u8>,
     /// The events between the first ones and the last one: the text `lo`.
     pub middle: fn() -> Vec<u8>,
-    /// The last event.
+    /// The last events: the first of them reports why the model stopped.
     pub end: fn() -> Vec<u8>,
     /// An event with this payload.
     pub event: fn(&str) -> Vec<u8>,
@@ -193,14 +193,17 @@ pub const MESSAGES: Protocol = Protocol {
         ]
         .concat()
     },
-    middle: || message_text("lo"),
-    // Some servers omit the `message_stop` that Anthropic sends after these.
+    middle: || {
+        let stop = sse_json(&json!({"type": "content_block_stop", "index": 0}));
+        [message_text("lo"), stop].concat()
+    },
+    // Some gateways omit the last of these events.
     end: || {
         let reason = json!({"stop_reason": "end_turn"});
         [
-            sse_json(&json!({"type": "content_block_stop", "index": 0})),
             sse_json(&json!({"type": "message_delta", "delta": reason,
                 "usage": {"output_tokens": 2}})),
+            sse_json(&json!({"type": "message_stop"})),
         ]
         .concat()
     },

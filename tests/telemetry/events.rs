@@ -13,7 +13,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 use serde_json::json;
 
 const DETAILS: &str = "gen_ai.client.inference.operation.details";
-const EXCEPTION: &str = "gen_ai.client.operation.exception";
+const EXCEPTION: &str = "gen_ai.client.inference.exception";
 const EVALUATION: &str = "gen_ai.evaluation.result";
 
 /// Looks something up.

@@ -303,7 +303,13 @@ fn receivers_never_slow_the_program_or_grow_its_memory() {
             "none" => assert_eq!(lines, 0, "{name}: {warnings:?}"),
             // Lost spans may be reported.
             "well" | "slow" => assert!(lines <= 1, "{name}: {warnings:?}"),
-            _ => assert_eq!(lines, 1, "{name}: one warning: {warnings:?}"),
+            // One line reports the loss at the end. Failures of two seconds have a line of their own.
+            _ => {
+                let count = |text| warnings.iter().filter(|line| line.contains(text)).count();
+                assert_eq!(count("telemetry was lost"), 1, "{name}: {warnings:?}");
+                assert!(count("cannot export") <= 1, "{name}: {warnings:?}");
+                assert_eq!(lines, count("telemetry was lost") + count("cannot export"));
+            }
         }
         assert!(
             warnings.iter().all(|line| line.starts_with("chatlas::otel: ")),

@@ -300,7 +300,7 @@ async fn w10_metrics_and_events_are_recorded() {
         .into_iter()
         .filter(|event| event.name() == "gen_ai.client.inference.operation.details");
     assert_eq!(details.count(), 3);
-    trace.event("gen_ai.client.operation.exception");
+    trace.event("gen_ai.client.inference.exception");
 }
 
 #[tokio::test]

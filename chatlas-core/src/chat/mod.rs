@@ -6,6 +6,7 @@
 //! that `answer` finds in a text) and `parallel` are the methods that start a run. `rehearsal` is for benchmarks.
 
 mod answer;
+mod as_tool;
 mod calls;
 #[expect(
     clippy::module_inception,
@@ -27,6 +28,7 @@ mod settings;
 mod stream;
 mod tools;
 
+pub use as_tool::ChatTool;
 pub use chat::{Chat, DEFAULT_MAX_ROUNDS, ToolMode};
 pub use error::{ChatError, OutputError, OutputErrorKind};
 pub use extract::Extracted;

@@ -76,7 +76,7 @@ async fn run_calls(
             };
             let tool_span = ToolSpan::start(run, facts);
             let output = in_context(tool_span.context(), call_tool()).await;
-            tool_span.finish(Ok(Some(&output)));
+            tool_span.finish(Ok(&output));
         }
         last = Some(reply);
     }

@@ -93,7 +93,7 @@ impl Agent<'_> {
         };
         let span = ToolSpan::start(&self.telemetry, facts);
         let outcome = in_context(span.context(), self.call_with_hooks(tool, request, cut)).await;
-        span.finish(outcome.as_ref().map(Some));
+        span.finish(outcome.as_ref());
         tool_result(request, outcome)
     }
 

@@ -68,7 +68,8 @@ impl ProviderErrorKind {
 
 /// The error of a model call.
 ///
-/// It holds no API key and no header. [`Display`](fmt::Display) writes one line for a person.
+/// It holds no API key and no header. [`Display`](fmt::Display) writes one line for a person, without
+/// control characters; [`message`](Self::message) is the vendor's text verbatim.
 ///
 /// ```
 /// # use chatlas_core::{Chat, ChatError, ProviderErrorKind};
@@ -123,7 +124,7 @@ impl ProviderError {
     }
 
     /// Creates the error of an operation that the provider does not support.
-    pub(super) fn unsupported(info: &ProviderInfo, what: &str) -> Self {
+    pub(crate) fn unsupported(info: &ProviderInfo, what: &str) -> Self {
         let message = format!("the provider `{}` cannot {what}", info.name);
         Self::new(ProviderErrorKind::Unsupported, message)
     }
@@ -257,15 +258,29 @@ impl fmt::Debug for ProviderError {
 
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        f.write_str(&one_line(&self.0.message))?;
         let facts = [
             self.0.status.map(|status| format!("HTTP {status}")),
-            self.0.code.clone(),
-            self.0.request_id.as_ref().map(|id| format!("request {id}")),
+            self.0.code.as_deref().map(one_line),
+            self.0.request_id.as_deref().map(|id| format!("request {}", one_line(id))),
         ];
         let facts: Vec<String> = facts.into_iter().flatten().collect();
         if facts.is_empty() { Ok(()) } else { write!(f, " ({})", facts.join(", ")) }
     }
+}
+
+/// Returns a text on one line, without the characters by which a server could forge lines of a log or
+/// control a terminal: control characters, and those that change the direction of writing. Each of them
+/// is replaced: if it were removed, the parts of a key around it would become the key.
+fn one_line(text: &str) -> String {
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let shown = |c: char| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c };
+    words.join(" ").chars().map(shown).collect()
 }
 
 impl Error for ProviderError {

@@ -5,18 +5,18 @@ use std::borrow::Cow;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 
+use super::agent_run::{AgentRun, Calls};
 use super::attributes::{
     coerced, finish_reasons, push, push_params, push_total_usage, span_attributes,
 };
 use super::failure::describe;
 use super::metrics::AgentFigures;
 use super::names::{self, content, operation, request};
-use super::run::{Live, ModelCalls, Run};
+use super::run::{Live, Run};
 use super::scope::{Exception, SpanScope};
 use super::shield::shielded;
 use crate::provider::{ModelParams, ProviderError, ProviderInfo, ServerToolDefinition};
@@ -55,9 +55,10 @@ pub(crate) enum AgentFailure<'a> {
 struct Invocation {
     live: Arc<Live>,
     scope: SpanScope,
+    /// The context of the loop. It counts the calls even if there is no span.
+    context: Context,
     name: Option<Arc<str>>,
     model: Option<Arc<str>>,
-    started: Option<Instant>,
     /// Whether the total usage of the model calls is recorded.
     records_usage: bool,
     last_reply: Option<AssistantTurn>,
@@ -87,7 +88,7 @@ impl AgentSpan {
     /// Returns the context in which the loop runs.
     #[inline]
     pub(crate) fn context(&self) -> Option<&Context> {
-        self.0.as_ref()?.scope.context()
+        Some(&self.0.as_ref()?.context)
     }
 
     /// Records the input, with capture on.
@@ -164,7 +165,6 @@ impl AgentFailure<'_> {
 
 impl Invocation {
     fn start(live: Arc<Live>, parent: &Context, facts: &AgentFacts<'_>) -> Self {
-        let started = live.clock();
         let info = facts.info;
         let is_set = |text: &&Arc<str>| !text.is_empty();
         let name = facts.name.filter(is_set);
@@ -180,12 +180,17 @@ impl Invocation {
         let span_name = Live::span_name(operation::INVOKE_AGENT, name.map(AsRef::as_ref));
         let scope = live.start(parent, SpanKind::Internal, span_name, list);
         let records_usage = live.settings.as_ref().is_none_or(|settings| settings.agent_usage);
+        let agent = AgentRun {
+            name: name.cloned(),
+            conversation_id: facts.conversation_id.cloned(),
+            ..live.agent.clone()
+        };
         Self {
+            context: scope.context().unwrap_or(parent).with_value(agent),
             live,
             scope,
             name: name.cloned(),
             model: info.model.as_ref().filter(is_set).cloned(),
-            started,
             records_usage,
             last_reply: None,
             tool_calls: 0,
@@ -193,7 +198,7 @@ impl Invocation {
     }
 
     fn records_content(&self) -> bool {
-        self.live.writer.capture.on_spans() && self.scope.is_recording()
+        self.live.records_content(&self.scope)
     }
 
     fn record_input(
@@ -235,7 +240,10 @@ impl Invocation {
         if let End::Failed(AgentFailure::Provider(error)) = end {
             self.last_reply = error.partial().map(|turn| self.recorded_part(turn));
         }
-        let ModelCalls { begun: inference_calls, usage, .. } = mem::take(&mut *self.live.calls());
+        let Calls { inference, tools, usage, partial, .. } = mem::take(&mut *self.live.calls());
+        if let (None, Some(partial)) = (&self.last_reply, partial) {
+            self.last_reply = Some(self.recorded_part(&partial));
+        }
         let error_type = match end {
             End::Failed(failure) => Some(failure.error_type()),
             End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
@@ -253,17 +261,15 @@ impl Invocation {
             End::Panicked => self.scope.fail(names::error::PANIC.to_owned(), None),
             End::Completed | End::Cancelled => {}
         }
-        let duration = self.started.map(|started| started.elapsed());
-        self.scope.end();
-        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
+        let duration = self.scope.end();
+        if let Some(instruments) = &self.live.instruments {
             shielded(|| {
                 instruments.record_agent(&AgentFigures {
                     name: self.name.as_ref(),
                     model: self.model.as_ref(),
                     duration,
                     error_type: error_type.as_deref(),
-                    inference_calls,
-                    tool_calls: self.tool_calls,
+                    calls: Some((inference, self.tool_calls + tools)),
                 });
             });
         }

@@ -1,7 +1,7 @@
 //! Capture: whether content is recorded, and the value that a redaction hook receives.
 
 use std::env;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
@@ -71,6 +71,37 @@ pub fn set_default_capture(capture: Option<Capture>) {
     *DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = capture;
 }
 
+/// A hook that receives all content before it is recorded and may change it.
+pub type RedactionHook = Arc<dyn Fn(&mut CapturedContent<'_>) + Send + Sync>;
+
+static DEFAULT_REDACTION: RwLock<Option<RedactionHook>> = RwLock::new(None);
+
+/// Sets the redaction hook of chats without one and of operations outside a chat. `None`, the
+/// default, records content unchanged.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use chatlas_core::telemetry::{CapturedContent, ContentKind, set_default_redaction};
+///
+/// set_default_redaction(Some(Arc::new(|content: &mut CapturedContent<'_>| {
+///     if content.kind() == ContentKind::Document {
+///         content.each_text(&mut |text| *text = "[document]".to_owned());
+///     }
+/// })));
+/// ```
+pub fn set_default_redaction(hook: Option<RedactionHook>) {
+    let mut current = DEFAULT_REDACTION.write().unwrap_or_else(PoisonError::into_inner);
+    let previous = std::mem::replace(&mut *current, hook);
+    // Outside the lock: dropping the last handle runs the program's code.
+    drop(current);
+    drop(previous);
+}
+
+pub(super) fn default_redaction() -> Option<RedactionHook> {
+    DEFAULT_REDACTION.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// The kind of a piece of captured content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -87,6 +118,14 @@ pub enum ContentKind {
     ToolResult,
     /// The message of an error, which may quote content.
     Error,
+    /// The query of a retrieval or of a memory search.
+    Query,
+    /// A retrieved document: `{"id", "score", "content", "metadata"}`.
+    Document,
+    /// A memory record: `{"id", "score", "content", "metadata"}`.
+    MemoryRecord,
+    /// The explanation of an evaluation.
+    Explanation,
 }
 
 /// A piece of content that is about to be recorded, as the redaction hook of a chat receives it:
@@ -134,6 +173,12 @@ impl<'a> CapturedContent<'a> {
                 }
             }
             ContentKind::SystemInstructions => edit_parts(self.value, edit),
+            ContentKind::Document | ContentKind::MemoryRecord => {
+                let fields = self.value.as_object_mut().into_iter().flatten();
+                for (_, value) in fields.filter(|(key, _)| *key != "id") {
+                    edit_all(value, edit);
+                }
+            }
             _ => edit_all(self.value, edit),
         }
     }

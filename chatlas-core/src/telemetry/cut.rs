@@ -134,6 +134,11 @@ fn shortened(value: &Value, longest: usize, items: usize) -> Value {
             }
             kept.into()
         }
+        Value::Object(map) if is_long_blob(map, longest) => {
+            let size = map.get("content").and_then(Value::as_str).map_or(0, str::len);
+            let kind = map.get("mime_type").and_then(Value::as_str).unwrap_or("base64");
+            json!({"type": "text", "content": format!("[cut: {kind}, {size} bytes of base64]")})
+        }
         Value::Object(map) => {
             let fields = items.max(MIN_FIELDS);
             let mut kept: Map<String, Value> =
@@ -145,6 +150,13 @@ fn shortened(value: &Value, longest: usize, items: usize) -> Value {
         }
         small => small.clone(),
     }
+}
+
+/// Returns whether the object is an image or a document whose data is too long. A part of the data
+/// would not be a valid file, so it is replaced by a placeholder.
+fn is_long_blob(part: &Map<String, Value>, longest: usize) -> bool {
+    part.get("type").is_some_and(|kind| kind == "blob")
+        && part.get("content").and_then(Value::as_str).is_some_and(|data| data.len() > longest)
 }
 
 #[cfg(test)]
@@ -202,6 +214,21 @@ mod tests {
         for part in shown.as_array().unwrap() {
             assert!(part["type"].is_string() && part["content"].is_string(), "{part}");
         }
+    }
+
+    #[test]
+    fn cut_image_is_a_placeholder_and_not_a_part_of_its_data() {
+        let image = |size| {
+            json!({"type": "blob", "modality": "image", "mime_type": "image/png",
+                   "content": "A".repeat(size)})
+        };
+        let parts = json!([{"type": "text", "content": "Look."}, image(400), image(9000)]);
+        let shown = cut(&json!([{"role": "user", "parts": parts}]), 2048);
+        let parts = &shown[0]["parts"];
+        assert_eq!(parts[0]["content"], "Look.");
+        assert_eq!(parts[1], image(400));
+        let note = "[cut: image/png, 9000 bytes of base64]";
+        assert_eq!(parts[2], json!({"type": "text", "content": note}));
     }
 
     #[test]

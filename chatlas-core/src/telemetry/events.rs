@@ -3,6 +3,7 @@
 //! OpenTelemetry has no global logger provider, so the program passes one to [`set_event_sink`].
 
 use std::collections::HashMap;
+use std::env;
 use std::fmt;
 use std::mem;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,8 +14,16 @@ use opentelemetry::trace::SpanContext;
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
 use super::attributes::without_empty;
-use super::names::{self, event};
+use super::names;
 use super::shield::shielded;
+
+/// The environment variable that selects versions of the conventions: a comma-separated list.
+///
+/// If it contains [`SEMCONV_OPT_IN`], metrics and exception events are recorded under their names of
+/// 2025 as well, for existing dashboards.
+pub const SEMCONV_OPT_IN_VARIABLE: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
+/// The value in [`SEMCONV_OPT_IN_VARIABLE`] that adds the names of 2025.
+pub const SEMCONV_OPT_IN: &str = "gen_ai/dup";
 
 /// A destination of events: a logger of the program's `LoggerProvider`.
 #[derive(Clone)]
@@ -82,13 +91,18 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// Creates the exception event of a failed call.
-    pub(super) fn exception(span: Option<SpanContext>, kind: &str, message: Option<&str>) -> Self {
+    /// Creates the exception event of a failed operation.
+    pub(super) fn exception(
+        name: &'static str,
+        span: Option<SpanContext>,
+        kind: &str,
+        message: Option<&str>,
+    ) -> Self {
         let kind = (names::exception::TYPE, kind);
         let message = message.map(|text| (names::exception::MESSAGE, text));
         let attributes = [Some(kind), message].into_iter().flatten();
         Self {
-            name: event::EXCEPTION,
+            name,
             severity: Some(Severity::Warn),
             span,
             attributes: attributes
@@ -96,6 +110,12 @@ impl Event {
                 .collect(),
         }
     }
+}
+
+/// Returns whether the environment requests the names of 2025.
+pub(super) fn old_names_enabled() -> bool {
+    env::var(SEMCONV_OPT_IN_VARIABLE)
+        .is_ok_and(|list| list.split(',').any(|word| word.trim() == SEMCONV_OPT_IN))
 }
 
 trait Emit: Send + Sync {

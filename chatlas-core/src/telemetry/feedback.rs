@@ -95,6 +95,11 @@ impl ReplyId {
         push(&mut attributes, event::EVALUATION_LABEL, label);
         let explanation = explanation.into().map(str::to_owned);
         push(&mut attributes, event::EVALUATION_EXPLANATION, explanation);
+        self.record_evaluation(attributes)
+    }
+
+    /// Records an evaluation with these attributes. Returns whether it is recorded.
+    pub(super) fn record_evaluation(&self, mut attributes: Vec<KeyValue>) -> bool {
         push(&mut attributes, response::ID, self.response_id.clone());
         without_empty(&mut attributes);
         let Some(sink) = event_sink() else { return self.record_span(attributes) };
@@ -127,7 +132,7 @@ impl ReplyId {
         shielded(record).flatten().unwrap_or(false)
     }
 
-    fn span(&self) -> Option<SpanContext> {
+    pub(super) fn span(&self) -> Option<SpanContext> {
         let trace = TraceId::from_hex(&self.trace_id).ok()?;
         let span = SpanId::from_hex(&self.span_id).ok()?;
         let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);

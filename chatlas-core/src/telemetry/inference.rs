@@ -47,7 +47,6 @@ struct Call {
     by_wrapper: bool,
     /// Whether the call is inside another call of the run.
     is_nested: bool,
-    started: Instant,
     first_chunk: Option<Instant>,
     last_chunk: Instant,
     /// The seconds from each chunk of output to the next, without the consumer's time.
@@ -107,7 +106,6 @@ impl Inference {
         streams: bool,
         parent: &Context,
     ) -> Self {
-        let started = Instant::now();
         let by_wrapper = answered.is_some();
         let mut list = span_attributes();
         push_request(&mut list, info, request, streams);
@@ -125,7 +123,6 @@ impl Inference {
         let is_nested = live.begin_model_call(parent, scope.span_context(), by_wrapper);
         let input = capture_input(&live, &scope, info, request);
         Self(Some(Box::new(Call {
-            scope,
             event_attributes,
             input,
             metric_attributes,
@@ -134,13 +131,13 @@ impl Inference {
             streams,
             by_wrapper,
             is_nested,
-            started,
             first_chunk: None,
-            last_chunk: started,
+            last_chunk: scope.started(),
             chunk_seconds: Vec::new(),
             consumer_time: Duration::ZERO,
             consumer_time_since_chunk: Duration::ZERO,
             partial: None,
+            scope,
             live,
         })))
     }
@@ -246,14 +243,14 @@ impl Call {
             }
         };
         let usage = if self.by_wrapper { Usage::default() } else { completion.usage };
-        self.live.calls().end(self.scope.span_context().as_ref(), self.is_nested, usage);
+        self.report_to_agent(completion, usage, end);
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
             End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
             End::Completed(_) | End::Cancelled => None,
         };
         let seconds_to_first_chunk =
-            self.first_chunk.map(|first| first.duration_since(self.started).as_secs_f64());
+            self.first_chunk.map(|first| first.duration_since(self.scope.started()).as_secs_f64());
         let mut list = response_attributes(completion, &usage, seconds_to_first_chunk);
         list.extend(self.vendor_attributes(completion).cloned());
         let consumer_time = Some(self.consumer_time).filter(|time| *time >= MIN_CONSUMER_TIME);
@@ -274,16 +271,32 @@ impl Call {
             self.scope.set(list);
         }
         match end {
-            End::Failed(error) => self.live.record_provider_error(&self.scope, error),
+            End::Failed(error) => {
+                self.live.record_provider_error(
+                    &self.scope,
+                    error,
+                    Some(event::INFERENCE_EXCEPTION),
+                );
+            }
             End::Panicked => self.scope.fail_with_panic(),
             End::Completed(_) | End::Cancelled => {}
         }
         if let Some(attributes) = event_attributes {
             self.emit_event(attributes, output.as_deref());
         }
-        let duration = self.started.elapsed();
-        self.scope.end();
+        let duration = self.scope.end();
         self.record_metrics(completion, duration, error_type.as_deref(), seconds_to_first_chunk);
+    }
+
+    /// Reports the usage, and what the agent's span records of its last call, to the agent.
+    fn report_to_agent(&self, completion: &Completion, usage: Usage, end: &End<'_>) {
+        let mut calls = self.live.calls();
+        calls.end(self.scope.span_context().as_ref(), self.is_nested, usage);
+        if !self.live.is_chat {
+            calls.finish_reasons = Some(finish_reasons(Some(completion)));
+        } else if matches!(end, End::Panicked | End::Cancelled) {
+            calls.partial = Some(Box::new(completion.clone()));
+        }
     }
 
     fn record_metrics(
@@ -297,8 +310,10 @@ impl Call {
         if self.by_wrapper {
             return;
         }
-        let mut attributes = std::mem::take(&mut self.metric_attributes);
-        push(&mut attributes, response::MODEL, completion.model.clone());
+        let mut chunk_attributes = std::mem::take(&mut self.metric_attributes);
+        push(&mut chunk_attributes, response::MODEL, completion.model.clone());
+        without_empty(&mut chunk_attributes);
+        let mut attributes = chunk_attributes.clone();
         let of_response = self
             .vendor_attributes(completion)
             .filter(|attribute| attribute.key.as_str().starts_with(openai::RESPONSE_PREFIX));
@@ -307,6 +322,7 @@ impl Call {
         shielded(|| {
             instruments.record_inference(&InferenceFigures {
                 attributes: &attributes,
+                chunk_attributes: &chunk_attributes,
                 duration,
                 error_type,
                 usage: completion.usage,

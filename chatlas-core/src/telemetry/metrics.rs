@@ -1,7 +1,6 @@
 //! Metrics: instruments with the names, units and buckets of the conventions, recorded at the end
 //! of each operation.
 
-use std::env;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,16 +8,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::global;
 use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
 
+use super::events::old_names_enabled;
 use super::names::{self, metric, modality};
 use crate::turn::{Modalities, Usage};
-
-/// The environment variable that selects versions of the conventions: a comma-separated list.
-///
-/// If it contains [`SEMCONV_OPT_IN`], metrics are recorded under their names of 2025 as well, for
-/// existing dashboards.
-pub const SEMCONV_OPT_IN_VARIABLE: &str = "OTEL_SEMCONV_STABILITY_OPT_IN";
-/// The value in [`SEMCONV_OPT_IN_VARIABLE`] that adds the metric names of 2025.
-pub const SEMCONV_OPT_IN: &str = "gen_ai/dup";
 
 const SECONDS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -59,6 +51,7 @@ pub(super) struct Instruments {
     agent_inference_calls: Histogram<u64>,
     agent_tool_calls: Histogram<u64>,
     tool_duration: Histogram<f64>,
+    retrieval_duration: Histogram<f64>,
     old: Option<Old>,
 }
 
@@ -97,12 +90,6 @@ pub(super) fn instruments() -> Option<Arc<Instruments>> {
     Some(instruments)
 }
 
-/// Returns whether the environment requests the names of 2025.
-fn old_names_enabled() -> bool {
-    env::var(SEMCONV_OPT_IN_VARIABLE)
-        .is_ok_and(|list| list.split(',').any(|word| word.trim() == SEMCONV_OPT_IN))
-}
-
 impl Instruments {
     fn new(meter: &Meter) -> Self {
         let seconds = |name, buckets: &[f64]| {
@@ -131,6 +118,7 @@ impl Instruments {
             agent_inference_calls: calls(metric::AGENT_INFERENCE_CALLS, "{inference_call}"),
             agent_tool_calls: calls(metric::AGENT_TOOL_CALLS, "{tool_call}"),
             tool_duration: seconds(metric::TOOL_DURATION, &SECONDS),
+            retrieval_duration: seconds(metric::RETRIEVAL_DURATION, &SECONDS),
             old: old_names_enabled().then(|| Old {
                 token_usage: tokens(metric::OLD_TOKEN_USAGE),
                 time_to_first_chunk: seconds(metric::OLD_TIME_TO_FIRST_CHUNK, &SECONDS),
@@ -141,18 +129,17 @@ impl Instruments {
 
     /// Records a finished model call.
     pub(super) fn record_inference(&self, call: &InferenceFigures<'_>) {
-        let common = call.attributes;
         if let Some(seconds) = call.seconds_to_first_chunk {
-            self.time_to_first_chunk.record(seconds, common);
+            self.time_to_first_chunk.record(seconds, call.chunk_attributes);
             for seconds in call.chunk_seconds {
-                self.time_per_output_chunk.record(*seconds, common);
+                self.time_per_output_chunk.record(*seconds, call.chunk_attributes);
             }
         }
         self.record_tokens(call);
         if let Some(old) = &self.old {
             old.record_inference(call);
         }
-        let with_error = with(common, names::ERROR_TYPE, call.error_type);
+        let with_error = with(call.attributes, names::ERROR_TYPE, call.error_type);
         let duration = call.duration.as_secs_f64();
         self.inference_duration.record(duration, &with_error);
         if self.old.is_some() {
@@ -186,13 +173,15 @@ impl Instruments {
         self.operation_duration.record(duration.as_secs_f64(), attributes);
     }
 
-    /// Records a finished run of an agent.
+    /// Records a finished run of an agent or a workflow.
     pub(super) fn record_agent(&self, figures: &AgentFigures<'_>) {
         let AgentFigures { name, model, error_type, .. } = figures;
         let name = name.map(|name| KeyValue::new(names::agent::NAME, name.clone()));
         let named: Vec<KeyValue> = name.into_iter().collect();
-        self.agent_inference_calls.record(figures.inference_calls, &named);
-        self.agent_tool_calls.record(figures.tool_calls, &named);
+        if let Some((inference, tools)) = figures.calls {
+            self.agent_inference_calls.record(inference, &named);
+            self.agent_tool_calls.record(tools, &named);
+        }
         let mut attributes = with(&named, names::ERROR_TYPE, *error_type);
         attributes.extend(model.map(|model| KeyValue::new(names::request::MODEL, model.clone())));
         self.agent_duration.record(figures.duration.as_secs_f64(), &attributes);
@@ -208,6 +197,17 @@ impl Instruments {
         let attributes = with(attributes, names::ERROR_TYPE, error);
         self.tool_duration.record(duration.as_secs_f64(), &attributes);
     }
+
+    /// Records a finished retrieval.
+    pub(super) fn record_retrieval(
+        &self,
+        duration: Duration,
+        attributes: &[KeyValue],
+        error: Option<&str>,
+    ) {
+        let attributes = with(attributes, names::ERROR_TYPE, error);
+        self.retrieval_duration.record(duration.as_secs_f64(), &attributes);
+    }
 }
 
 impl Old {
@@ -220,9 +220,9 @@ impl Old {
             self.token_usage.record(tokens, &of_kind("output"));
         }
         if let Some(seconds) = call.seconds_to_first_chunk {
-            self.time_to_first_chunk.record(seconds, call.attributes);
+            self.time_to_first_chunk.record(seconds, call.chunk_attributes);
             for seconds in call.chunk_seconds {
-                self.time_per_output_chunk.record(*seconds, call.attributes);
+                self.time_per_output_chunk.record(*seconds, call.chunk_attributes);
             }
         }
     }
@@ -230,7 +230,10 @@ impl Old {
 
 /// The measurements of a model call.
 pub(super) struct InferenceFigures<'a> {
+    /// The attributes of the metrics of durations and tokens, including the vendor's.
     pub(super) attributes: &'a [KeyValue],
+    /// The attributes of the metrics of chunks, for which the conventions list none of a vendor.
+    pub(super) chunk_attributes: &'a [KeyValue],
     pub(super) duration: Duration,
     pub(super) error_type: Option<&'a str>,
     pub(super) usage: Usage,
@@ -244,14 +247,14 @@ pub(super) struct InferenceFigures<'a> {
     pub(super) chunk_seconds: &'a [f64],
 }
 
-/// The measurements of an agent's run.
+/// The measurements of the run of an agent or a workflow.
 pub(super) struct AgentFigures<'a> {
     pub(super) name: Option<&'a Arc<str>>,
     pub(super) model: Option<&'a Arc<str>>,
     pub(super) duration: Duration,
     pub(super) error_type: Option<&'a str>,
-    pub(super) inference_calls: u64,
-    pub(super) tool_calls: u64,
+    /// The numbers of model calls and tool calls, which a workflow does not record.
+    pub(super) calls: Option<(u64, u64)>,
 }
 
 /// Adds tokens by modality: those that the vendor reports by modality, then the remaining ones

@@ -77,6 +77,28 @@ pub mod operation {
     pub const INVOKE_AGENT: &str = "invoke_agent";
     /// A tool call.
     pub const EXECUTE_TOOL: &str = "execute_tool";
+    /// A run of a workflow: several agents, calls and steps.
+    pub const INVOKE_WORKFLOW: &str = "invoke_workflow";
+    /// The planning of an agent.
+    pub const PLAN: &str = "plan";
+    /// A retrieval of documents.
+    pub const RETRIEVAL: &str = "retrieval";
+    /// The creation of a hosted agent.
+    pub const CREATE_AGENT: &str = "create_agent";
+    /// The creation of a memory store.
+    pub const CREATE_MEMORY_STORE: &str = "create_memory_store";
+    /// The deletion of a memory store.
+    pub const DELETE_MEMORY_STORE: &str = "delete_memory_store";
+    /// A search for memory records.
+    pub const SEARCH_MEMORY: &str = "search_memory";
+    /// The creation of memory records.
+    pub const CREATE_MEMORY: &str = "create_memory";
+    /// The change of existing memory records.
+    pub const UPDATE_MEMORY: &str = "update_memory";
+    /// The creation of memory records, or their change if they exist.
+    pub const UPSERT_MEMORY: &str = "upsert_memory";
+    /// The deletion of memory records.
+    pub const DELETE_MEMORY: &str = "delete_memory";
     /// Listing a vendor's models. Not defined by the conventions; recorded on metrics only.
     pub const LIST_MODELS: &str = "list_models";
     /// Counting the tokens of a request. Not defined by the conventions; recorded on metrics only.
@@ -134,6 +156,26 @@ pub mod usage {
 pub mod agent {
     pub const NAME: &str = "gen_ai.agent.name";
     pub const DESCRIPTION: &str = "gen_ai.agent.description";
+    pub const ID: &str = "gen_ai.agent.id";
+    pub const VERSION: &str = "gen_ai.agent.version";
+}
+
+/// Attributes of retrievals.
+#[allow(missing_docs)]
+pub mod retrieval {
+    pub const TOP_K: &str = "gen_ai.retrieval.top_k";
+    pub const QUERY: &str = "gen_ai.retrieval.query.text";
+    pub const DOCUMENTS: &str = "gen_ai.retrieval.documents";
+}
+
+/// Attributes of memory operations.
+#[allow(missing_docs)]
+pub mod memory {
+    pub const STORE_ID: &str = "gen_ai.memory.store.id";
+    pub const RECORD_ID: &str = "gen_ai.memory.record.id";
+    pub const RECORD_COUNT: &str = "gen_ai.memory.record.count";
+    pub const QUERY: &str = "gen_ai.memory.query.text";
+    pub const RECORDS: &str = "gen_ai.memory.records";
 }
 
 /// Attributes of the user and the session, set by the program.
@@ -186,6 +228,41 @@ pub(crate) fn is_reserved(key: &str) -> bool {
         )
 }
 
+/// The prefix of the attributes that are specific to this library.
+const CHATLAS_PREFIX: &str = "chatlas.";
+
+/// Panics at compile time if only this library may write that key.
+#[doc(hidden)]
+#[track_caller]
+pub const fn assert_custom(key: &str) {
+    let is_reserved = starts_with(key, GEN_AI_PREFIX)
+        || starts_with(key, CHATLAS_PREFIX)
+        || same(key, ERROR_TYPE)
+        || same(key, SERVER_ADDRESS)
+        || same(key, SERVER_PORT);
+    assert!(!is_reserved, "this key is reserved for chatlas; use another one");
+}
+
+/// Returns whether two texts are equal, at compile time.
+pub(crate) const fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && starts_with(a, b)
+}
+
+const fn starts_with(text: &str, prefix: &str) -> bool {
+    let (text, prefix) = (text.as_bytes(), prefix.as_bytes());
+    if text.len() < prefix.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < prefix.len() {
+        if text[i] != prefix[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
 /// Returns the one operation whose span has that key, for keys of the GenAI conventions that the
 /// program sets.
 pub(crate) fn operation_of(key: &str) -> Option<&'static str> {
@@ -218,6 +295,7 @@ pub mod metric {
     pub const AGENT_INFERENCE_CALLS: &str = "gen_ai.invoke_agent.inference_calls";
     pub const AGENT_TOOL_CALLS: &str = "gen_ai.invoke_agent.tool_calls";
     pub const TOOL_DURATION: &str = "gen_ai.execute_tool.duration";
+    pub const RETRIEVAL_DURATION: &str = "gen_ai.retrieval.duration";
     pub const TOKEN_MODALITY: &str = "gen_ai.token.modality";
 
     // The names of 2025, recorded only if the program opts in.
@@ -243,7 +321,10 @@ pub mod modality {
 #[allow(missing_docs)]
 pub mod event {
     pub const INFERENCE_DETAILS: &str = "gen_ai.client.inference.operation.details";
-    pub const EXCEPTION: &str = "gen_ai.client.operation.exception";
+    pub const INFERENCE_EXCEPTION: &str = "gen_ai.client.inference.exception";
+    pub const TOOL_EXCEPTION: &str = "gen_ai.execute_tool.exception";
+    /// The name of 2025, recorded only if the program opts in.
+    pub const OLD_EXCEPTION: &str = "gen_ai.client.operation.exception";
     pub const EVALUATION: &str = "gen_ai.evaluation.result";
     pub const EVALUATION_NAME: &str = "gen_ai.evaluation.name";
     pub const EVALUATION_SCORE: &str = "gen_ai.evaluation.score.value";
@@ -318,6 +399,8 @@ pub mod error {
     pub const OUTPUT_REFUSED: &str = "output_refused";
     /// The reply is not a valid value of the requested type.
     pub const OUTPUT_INVALID: &str = "output_invalid";
+    /// The program called an operation that is not implemented.
+    pub const UNSUPPORTED: &str = "unsupported";
     /// The model kept requesting tools until the maximum number of rounds was reached.
     pub const TOO_MANY_ROUNDS: &str = "too_many_rounds";
 }

@@ -1,14 +1,14 @@
-//! Operations of a provider other than inference: listing models and counting tokens. Each has a
-//! span and the duration metric. Called by the expansion of `#[provider]`.
+//! Operations of a provider other than inference. Each has a span and the duration metric. Listing
+//! models and counting tokens are here, called by the expansion of `#[provider]`; `hosted` has those
+//! of hosted agents.
 //!
-//! The conventions do not define these operations. Their spans have no `gen_ai.operation.name`,
+//! The conventions do not define the operations here. Their spans have no `gen_ai.operation.name`,
 //! because only values of the conventions are allowed there. The metric needs that attribute to
 //! distinguish operations, so its values are specific to chatlas.
 
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
@@ -21,42 +21,72 @@ use super::shield::shielded;
 use crate::provider::{ChatRequest, Model, ProviderError, ProviderInfo};
 
 /// A running operation. Empty if no SDK is installed, and after its end.
-struct Operation(Option<Box<Call>>);
+pub(super) struct Operation(Option<Box<Call>>);
 
 struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     metric_attributes: Vec<KeyValue>,
-    started: Option<Instant>,
 }
 
 impl Operation {
     /// Starts the span under the current one. `model` is the model of the operation, if it has one.
     fn start(run: Run, info: &ProviderInfo, name: &'static str, model: Option<&Arc<str>>) -> Self {
+        let mut list = Vec::with_capacity(1);
+        push(&mut list, key::MODEL, model.cloned());
+        Self::start_with(run, info, (name, model.map(AsRef::as_ref)), list, false)
+    }
+
+    /// Starts the span of an operation of a hosted agent, with its attributes.
+    pub(super) fn start_agent(
+        run: Run,
+        info: &ProviderInfo,
+        name: (&'static str, Option<&str>),
+        list: Vec<KeyValue>,
+    ) -> Self {
+        Self::start_with(run, info, name, list, true)
+    }
+
+    /// `is_defined` is whether the conventions define the operation.
+    fn start_with(
+        run: Run,
+        info: &ProviderInfo,
+        (name, subject): (&'static str, Option<&str>),
+        own: Vec<KeyValue>,
+        is_defined: bool,
+    ) -> Self {
         let Some(live) = run.0 else { return Self(None) };
-        let started = live.clock();
-        let span_name = Live::span_name(name, model.map(AsRef::as_ref));
         let mut list = span_attributes();
         list.push(KeyValue::new(names::PROVIDER_NAME, info.name.clone()));
-        push(&mut list, key::MODEL, model.cloned());
         push_server(&mut list, info);
         let mut metric_attributes = Vec::new();
         if live.instruments.is_some() {
             metric_attributes.push(KeyValue::new(names::OPERATION_NAME, name));
             metric_attributes.extend(list.iter().cloned());
+            let model = own.iter().find(|attribute| attribute.key.as_str() == key::MODEL);
+            metric_attributes.extend(model.cloned());
             without_empty(&mut metric_attributes);
         }
+        push(&mut list, names::OPERATION_NAME, is_defined.then_some(name));
+        list.extend(own);
         let parent = Context::current();
         live.push_settings(&mut list, &parent, name);
+        let span_name = Live::span_name(name, subject);
         let scope = live.start(&parent, SpanKind::Client, span_name, list);
-        Self(Some(Box::new(Call { live, scope, metric_attributes, started })))
+        Self(Some(Box::new(Call { live, scope, metric_attributes })))
     }
 
-    /// Runs `work` inside the span and ends the span. `attributes` returns those of the result.
-    async fn run<T>(
+    /// Returns the telemetry and the span if content is recorded.
+    pub(super) fn recording_content(&self) -> Option<(&Live, &SpanScope)> {
+        self.0.as_ref()?.recording_content()
+    }
+
+    /// Runs `work` inside the span and ends the span. `attributes` returns those of the result; it
+    /// receives the telemetry and the span if content is recorded.
+    pub(super) async fn run<T>(
         mut self,
         work: impl Future<Output = Result<T, ProviderError>>,
-        attributes: impl FnOnce(&T) -> Vec<KeyValue>,
+        attributes: impl FnOnce(Option<(&Live, &SpanScope)>, &T) -> Vec<KeyValue>,
     ) -> Result<T, ProviderError> {
         let context = self.0.as_ref().and_then(|call| call.scope.context().cloned());
         let work = in_context(context.as_ref(), work);
@@ -64,12 +94,12 @@ impl Operation {
         if let Some(call) = self.0.take() {
             match &result {
                 Ok(value) => {
-                    call.scope.set(attributes(value));
+                    call.scope.set(attributes(call.recording_content(), value));
                     call.end(None);
                 }
                 Err(error) => {
                     call.scope.set(vec![KeyValue::new(names::ERROR_TYPE, error.error_type())]);
-                    call.live.record_provider_error(&call.scope, error);
+                    call.live.record_provider_error(&call.scope, error, None);
                     call.end(Some(error.error_type()));
                 }
             }
@@ -95,10 +125,13 @@ impl Drop for Operation {
 }
 
 impl Call {
+    fn recording_content(&self) -> Option<(&Live, &SpanScope)> {
+        self.live.records_content(&self.scope).then_some((&*self.live, &self.scope))
+    }
+
     fn end(mut self, error_type: Option<Cow<'static, str>>) {
-        let duration = self.started.map(|started| started.elapsed());
-        self.scope.end();
-        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
+        let duration = self.scope.end();
+        if let Some(instruments) = &self.live.instruments {
             push(&mut self.metric_attributes, names::ERROR_TYPE, error_type);
             shielded(|| instruments.record_operation(duration, &self.metric_attributes));
         }
@@ -114,7 +147,7 @@ where
     Fut: Future<Output = Result<Vec<Model>, ProviderError>> + Send,
 {
     let span = Operation::start(Run::for_single_call(), info, operation::LIST_MODELS, None);
-    span.run(async move { body().await }, |_| Vec::new()).await
+    span.run(async move { body().await }, |_, _| Vec::new()).await
 }
 
 /// Calls a provider's `count_tokens` inside its span.
@@ -128,7 +161,7 @@ where
 {
     let run = Run::for_request(&request);
     let span = Operation::start(run, info, operation::COUNT_TOKENS, info.model.as_ref());
-    let attributes = |tokens: &u64| {
+    let attributes = |_: Option<(&Live, &SpanScope)>, tokens: &u64| {
         let mut list = Vec::with_capacity(1);
         push_tokens(&mut list, names::COUNTED_TOKENS, Some(*tokens));
         list

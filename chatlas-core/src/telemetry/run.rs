@@ -2,26 +2,24 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, MutexGuard};
+use std::time::SystemTime;
 
 use opentelemetry::global::BoxedTracer;
-use opentelemetry::trace::{
-    SpanBuilder, SpanContext, SpanId, SpanKind, TraceContextExt as _, Tracer as _,
-};
+use opentelemetry::trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 
+use super::agent_run::{AgentRun, Calls};
 use super::attributes::without_empty;
 use super::events::EventSink;
 use super::installed::Installed;
 use super::message_cache::MessageCache;
 use super::metrics::Instruments;
-use super::scope::SpanScope;
+use super::scope::{SpanScope, Start};
 use super::settings::Settings;
 use super::shield::shielded;
 use super::writer::Writer;
 use crate::provider::{ChatRequest, RunExtension};
-use crate::turn::Usage;
 
 /// The telemetry of one run. Empty if no SDK is installed, so that everything inside the run costs
 /// one branch.
@@ -34,47 +32,21 @@ pub(super) struct Live {
     pub(super) instruments: Option<Arc<Instruments>>,
     pub(super) sink: Option<EventSink>,
     pub(super) writer: Writer,
+    /// The settings of the chat around the call, if there is one.
     pub(super) settings: Option<Arc<Settings>>,
-    calls: Mutex<ModelCalls>,
-}
-
-/// What the model calls of a run report to the run.
-#[derive(Default)]
-pub(super) struct ModelCalls {
-    /// The number of calls. A provider that wraps others may make several calls per round.
-    pub(super) begun: u64,
-    /// The number of calls that a transparent provider answered by itself.
-    by_wrapper: u64,
-    /// The spans of the calls that have not ended.
-    open: Vec<SpanId>,
-    /// The span of the last call, which feedback on the reply refers to.
-    last: Option<SpanContext>,
-    /// The usage that the spans of the calls report, including that of calls without a complete
-    /// reply. The usage in a reply is not: a cache returns it again.
-    pub(super) usage: Usage,
-}
-
-impl ModelCalls {
-    /// Returns the number of calls that have a span.
-    pub(super) fn total(&self) -> u64 {
-        self.begun + self.by_wrapper
-    }
-
-    /// Registers that a call has ended. Adds its usage, unless it is inside another call, which
-    /// reports the usage, too.
-    pub(super) fn end(&mut self, span: Option<&SpanContext>, is_nested: bool, usage: Usage) {
-        self.open.retain(|open| span.is_none_or(|span| span.span_id() != *open));
-        if !is_nested {
-            self.usage += usage;
-        }
-    }
+    /// Whether this is the run of a chat, whose loop counts its calls.
+    pub(super) is_chat: bool,
+    /// The agent that the calls count for: the chat, or the nearest agent. Without one, the
+    /// counts are dropped.
+    pub(super) agent: AgentRun,
 }
 
 /// The run that the calls of a transparent provider belong to, in the context of its work.
 pub(super) struct ForwardedRun(pub(super) Arc<Live>);
 
 impl Run {
-    /// Looks up the global providers for a call outside a chat.
+    /// Looks up the global providers for a call outside a chat's loop. The call counts for the
+    /// nearest agent around it, whose settings it has.
     pub(crate) fn for_single_call() -> Self {
         Self(Live::find(None))
     }
@@ -113,13 +85,21 @@ impl Run {
 impl Live {
     fn find(chat: Option<(&Arc<Settings>, &MessageCache)>) -> Option<Arc<Self>> {
         let Installed { tracer, instruments, sink } = Installed::find()?;
+        let agent = match chat {
+            Some((settings, _)) => {
+                AgentRun { settings: Some(Arc::clone(settings)), ..AgentRun::default() }
+            }
+            None => AgentRun::current().unwrap_or_default(),
+        };
+        let cache = chat.map(|(_, cache)| cache.share()).unwrap_or_default();
         Some(Arc::new(Self {
             tracer,
             instruments,
             sink,
-            writer: Writer::new(chat.map(|(settings, cache)| (&**settings, cache))),
-            settings: chat.map(|(settings, _)| Arc::clone(settings)),
-            calls: Mutex::default(),
+            writer: Writer::new(agent.settings.as_deref(), cache),
+            settings: agent.settings.clone(),
+            is_chat: chat.is_some(),
+            agent,
         }))
     }
 
@@ -144,12 +124,15 @@ impl Live {
         name: Cow<'static, str>,
         mut attributes: Vec<KeyValue>,
     ) -> SpanScope {
-        let Some(tracer) = &self.tracer else { return SpanScope::off() };
+        let start = Start::at(time);
+        let Some(tracer) = &self.tracer else { return SpanScope::new(None, start) };
         without_empty(&mut attributes);
-        let mut builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes);
-        builder.start_time = time;
+        let builder = SpanBuilder::from_name(name)
+            .with_kind(kind)
+            .with_attributes(attributes)
+            .with_start_time(start.time);
         let span = shielded(|| tracer.build_with_context(builder, parent));
-        span.map_or(SpanScope::off(), |span| SpanScope::new(parent.with_span(span)))
+        SpanScope::new(span.map(|span| parent.with_span(span)), start)
     }
 
     /// Returns the name of a span: the operation and its subject.
@@ -158,11 +141,6 @@ impl Live {
             Some(subject) => Cow::Owned([operation, " ", subject].concat()),
             None => Cow::Borrowed(operation),
         }
-    }
-
-    /// Returns the current time if durations are recorded.
-    pub(super) fn clock(&self) -> Option<Instant> {
-        self.instruments.is_some().then(Instant::now)
     }
 
     /// Adds the attributes that the program set for the span of that operation.
@@ -177,6 +155,11 @@ impl Live {
         }
     }
 
+    /// Returns whether the span records content.
+    pub(super) fn records_content(&self, scope: &SpanScope) -> bool {
+        self.writer.capture.on_spans() && scope.is_recording()
+    }
+
     /// Registers a model call that begins. Returns whether it is inside another call, because a
     /// provider that forwards calls is not transparent.
     pub(super) fn begin_model_call(
@@ -186,19 +169,15 @@ impl Live {
         by_wrapper: bool,
     ) -> bool {
         let mut calls = self.calls();
-        let is_nested = calls.open.contains(&parent.span().span_context().span_id());
-        calls.open.extend(span.as_ref().map(SpanContext::span_id));
-        if by_wrapper {
-            calls.by_wrapper += 1;
-        } else {
-            calls.begun += 1;
+        let is_nested = calls.begin(parent.span().span_context(), span.as_ref(), by_wrapper);
+        if self.is_chat && span.is_some() {
+            calls.last = span;
         }
-        calls.last = span.or(calls.last.take());
         is_nested
     }
 
-    pub(super) fn calls(&self) -> MutexGuard<'_, ModelCalls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.agent.calls.lock()
     }
 }
 

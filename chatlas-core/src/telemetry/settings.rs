@@ -1,23 +1,19 @@
 //! The telemetry settings of one chat: additional attributes, and how content is captured.
 
 use std::fmt;
-use std::sync::Arc;
 
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::{Context, Key, KeyValue};
 
-use super::capture::{Capture, CapturedContent, DEFAULT_CAPTURE_LIMIT};
+use super::capture::{Capture, DEFAULT_CAPTURE_LIMIT, RedactionHook};
 use super::names;
-
-/// A hook that receives all content before it is recorded and may change it.
-pub(crate) type Redact = Arc<dyn Fn(&mut CapturedContent<'_>) + Send + Sync>;
 
 /// The settings of one chat.
 #[derive(Clone)]
 pub(crate) struct Settings {
     /// The content that is recorded. `None` stands for the default of the process.
     pub(crate) capture: Option<Capture>,
-    pub(crate) redact: Option<Redact>,
+    pub(crate) redact: Option<RedactionHook>,
     /// The maximum size of one content attribute in bytes.
     pub(crate) limit: usize,
     /// Whether `invoke_agent` spans record the total usage of their model calls.

@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 use serde_json::Value;
 
 use super::attributes::{push, span_attributes, without_empty};
-use super::names::{self, error, operation, tool as key};
+use super::function::{End, FunctionSpan, Operation};
+use super::names::{self, error, event, operation, tool as key};
 use super::run::{Live, Run};
-use super::scope::{Exception, SpanScope};
+use super::scope::SpanScope;
 use super::shield::shielded;
 use crate::tool::{ToolDefinition, ToolError, ToolOutput};
 
@@ -22,7 +22,6 @@ struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     metric_attributes: Vec<KeyValue>,
-    started: Option<Instant>,
 }
 
 /// The facts about a call at its start.
@@ -42,14 +41,6 @@ pub(crate) enum Subject<'a> {
     Function(&'static str, &'static str),
     /// A name for which the chat has no tool.
     Unknown(&'a str),
-}
-
-impl ToolFacts<'_> {
-    /// Returns the facts about a `#[tool]` function that the program calls.
-    pub(super) fn for_function(name: &'static str, description: &'static str) -> Self {
-        let subject = Subject::Function(name, description);
-        Self { subject, call: None, agent_name: None, conversation_id: None }
-    }
 }
 
 impl Subject<'_> {
@@ -84,31 +75,11 @@ impl Subject<'_> {
     }
 }
 
-/// How a call ended.
-enum End<'a> {
-    /// With a return value, and its output if the caller has it.
-    Completed(Option<&'a ToolOutput>),
-    Failed(&'a ToolError),
-    Panicked,
-    Cancelled,
-}
-
 impl ToolSpan {
     /// Starts the span under the current one. Calls `facts` only if an SDK is installed.
     #[inline]
     pub(crate) fn start<'a>(run: &Run, facts: impl FnOnce() -> ToolFacts<'a>) -> Self {
         Self(run.0.as_ref().map(|live| Box::new(Call::start(Arc::clone(live), &facts()))))
-    }
-
-    /// Returns a span that records nothing.
-    pub(super) const fn off() -> Self {
-        Self(None)
-    }
-
-    /// Returns whether the span records nothing.
-    #[inline]
-    pub(super) fn is_off(&self) -> bool {
-        self.0.is_none()
     }
 
     /// Returns the context in which the tool's body runs.
@@ -119,19 +90,12 @@ impl ToolSpan {
 
     /// Ends the span with the outcome of the call.
     #[inline]
-    pub(crate) fn finish(mut self, outcome: Result<Option<&ToolOutput>, &ToolError>) {
+    pub(crate) fn finish(mut self, outcome: Result<&ToolOutput, &ToolError>) {
         if let Some(call) = self.0.take() {
-            call.end(&match outcome {
-                Ok(output) => End::Completed(output),
+            call.end(match outcome {
+                Ok(output) => End::Completed(Some(output)),
                 Err(error) => End::Failed(error),
             });
-        }
-    }
-
-    /// Ends the span of a call that panicked.
-    pub(super) fn end_with_panic(&mut self) {
-        if let Some(call) = self.0.take() {
-            call.end(&End::Panicked);
         }
     }
 }
@@ -140,14 +104,49 @@ impl Drop for ToolSpan {
     #[inline]
     fn drop(&mut self) {
         if let Some(call) = self.0.take() {
-            call.end(&End::Cancelled);
+            call.end(End::Cancelled);
+        }
+    }
+}
+
+/// Starts the span of a `#[tool]` function that the program calls.
+pub fn tool_span(name: &'static str, description: &'static str) -> FunctionSpan {
+    FunctionSpan::start(|live| {
+        live.calls().tools += 1;
+        let agent = live.agent.clone();
+        let facts = ToolFacts {
+            subject: Subject::Function(name, description.trim()),
+            call: None,
+            agent_name: agent.name.as_ref(),
+            conversation_id: agent.conversation_id.as_ref(),
+        };
+        Some(Box::new(Call::start(live, &facts)))
+    })
+}
+
+impl Operation for Call {
+    fn context(&self) -> Option<&Context> {
+        self.scope.context()
+    }
+
+    fn end(mut self: Box<Self>, end: End<'_>) {
+        let error_type = self.live.record_end(&self.scope, end, Some(event::TOOL_EXCEPTION));
+        if let End::Completed(Some(output)) = end
+            && self.live.records_content(&self.scope)
+        {
+            self.scope.set_content(key::CALL_RESULT, self.live.writer.tool_result(output));
+        }
+        let duration = self.scope.end();
+        if let Some(instruments) = &self.live.instruments {
+            shielded(|| {
+                instruments.record_tool(duration, &self.metric_attributes, error_type.as_deref());
+            });
         }
     }
 }
 
 impl Call {
     fn start(live: Arc<Live>, facts: &ToolFacts<'_>) -> Self {
-        let started = live.clock();
         let parent = Context::current();
         let mut metric_attributes = Vec::new();
         if live.instruments.is_some() {
@@ -169,69 +168,10 @@ impl Call {
         live.push_settings(&mut list, &parent, operation::EXECUTE_TOOL);
         let scope = live.start(&parent, SpanKind::Internal, name, list);
         if let Some((_, arguments)) = facts.call
-            && live.writer.capture.on_spans()
-            && scope.is_recording()
+            && live.records_content(&scope)
         {
-            let arguments = live.writer.tool_arguments(arguments);
-            scope.set(vec![KeyValue::new(key::CALL_ARGUMENTS, arguments)]);
+            scope.set_content(key::CALL_ARGUMENTS, live.writer.tool_arguments(arguments));
         }
-        Self { live, scope, metric_attributes, started }
-    }
-
-    fn end(mut self, end: &End<'_>) {
-        let error_type = match end {
-            End::Failed(error) => Some(low_cardinality(error.error_type().clone())),
-            End::Panicked => Some(Cow::Borrowed(error::PANIC)),
-            End::Completed(_) | End::Cancelled => None,
-        };
-        if self.scope.is_recording() {
-            self.record_end(end, error_type.as_ref());
-        }
-        let duration = self.started.map(|started| started.elapsed());
-        self.scope.end();
-        if let (Some(instruments), Some(duration)) = (&self.live.instruments, duration) {
-            shielded(|| {
-                instruments.record_tool(duration, &self.metric_attributes, error_type.as_deref());
-            });
-        }
-    }
-
-    /// Sets the attributes and the status of the end.
-    fn record_end(&self, end: &End<'_>, error_type: Option<&Cow<'static, str>>) {
-        let content = self.live.writer.capture.on_spans();
-        let writer = &self.live.writer;
-        if let Some(kind) = error_type {
-            self.scope.set(vec![KeyValue::new(names::ERROR_TYPE, kind.clone())]);
-            let message = match end {
-                End::Failed(error) if content => writer.error(error.message()),
-                _ => None,
-            };
-            let description = message.clone().unwrap_or_else(|| kind.clone().into_owned());
-            self.scope.fail(description, Some(Exception { kind: kind.clone(), message }));
-        }
-        match end {
-            End::Completed(Some(output)) if content => {
-                let result = writer.tool_result(output);
-                self.scope.set(vec![KeyValue::new(key::CALL_RESULT, result)]);
-            }
-            End::Cancelled => self.scope.set(vec![KeyValue::new(names::CANCELLED, true)]),
-            _ => {}
-        }
-    }
-}
-
-/// Returns an error's type as a value of `error.type` with a limited number of values: a generic
-/// type without its parameters, and `_OTHER` for text that is not a type name, such as a message.
-fn low_cardinality(kind: Cow<'static, str>) -> Cow<'static, str> {
-    let is_type_name = |kind: &str| {
-        (1..=100).contains(&kind.len())
-            && kind.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:<>&[]()/".contains(&b))
-    };
-    if is_type_name(&kind) {
-        return kind;
-    }
-    match kind.split_once('<') {
-        Some((name, _)) if is_type_name(name) => name.to_owned().into(),
-        _ => error::OTHER.into(),
+        Self { live, scope, metric_attributes }
     }
 }

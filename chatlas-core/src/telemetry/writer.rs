@@ -6,14 +6,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::capture::{Capture, CapturedContent, ContentKind, DEFAULT_CAPTURE_LIMIT};
+use super::capture::{
+    Capture, CapturedContent, ContentKind, DEFAULT_CAPTURE_LIMIT, RedactionHook, default_redaction,
+};
 use super::cut;
 use super::message_cache::{InputMessages, MessageCache, NOTE_SIZE, RenderedTurn};
 use super::messages::{
     arguments_object, assistant_message, parts, server_tool_definition, tool_definition,
     turn_messages,
 };
-use super::settings::{Redact, Settings};
+use super::settings::Settings;
 use crate::provider::{ChatRequest, ServerToolDefinition};
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{AssistantTurn, Turn};
@@ -21,21 +23,21 @@ use crate::turn::{AssistantTurn, Turn};
 /// Which content is recorded, and how.
 pub(super) struct Writer {
     pub(super) capture: Capture,
-    redact: Option<Redact>,
+    redact: Option<RedactionHook>,
     limit: usize,
     cache: MessageCache,
 }
 
 impl Writer {
     /// Creates a writer with the settings of a chat, or with the defaults for a call outside a chat.
-    pub(super) fn new(chat: Option<(&Settings, &MessageCache)>) -> Self {
-        let settings = chat.map(|(settings, _)| settings);
+    pub(super) fn new(settings: Option<&Settings>, cache: MessageCache) -> Self {
         let capture = settings.and_then(|settings| settings.capture);
+        let redact = settings.and_then(|settings| settings.redact.clone());
         Self {
             capture: capture.unwrap_or_else(Capture::current),
-            redact: settings.and_then(|settings| settings.redact.clone()),
+            redact: redact.or_else(default_redaction),
             limit: settings.map_or(DEFAULT_CAPTURE_LIMIT, |settings| settings.limit),
-            cache: chat.map(|(_, cache)| cache.share()).unwrap_or_default(),
+            cache,
         }
     }
 
@@ -126,12 +128,18 @@ impl Writer {
         Some(self.to_text(ContentKind::Error, message.into())).filter(|text| !text.is_empty())
     }
 
+    /// Returns a list of items of that kind as JSON.
+    pub(super) fn list(&self, kind: ContentKind, items: impl IntoIterator<Item = Value>) -> String {
+        let items: Value = items.into_iter().map(|item| self.redacted(kind, item)).collect();
+        cut::to_text(&items, self.limit)
+    }
+
     fn to_json(&self, kind: ContentKind, value: Value, limit: usize) -> String {
         cut::to_text(&self.redacted(kind, value), limit)
     }
 
     /// Returns a string verbatim, and any other value as JSON.
-    fn to_text(&self, kind: ContentKind, value: Value) -> String {
+    pub(super) fn to_text(&self, kind: ContentKind, value: Value) -> String {
         match self.redacted(kind, value) {
             // The limit includes the note on what was removed.
             Value::String(text) if text.len() > self.limit => {
@@ -178,6 +186,7 @@ impl Structure {
         };
         let Self([role, finish_reason, tool_type, name]) = self;
         let mut fields = match kind {
+            ContentKind::Document | ContentKind::MemoryRecord => return json!({"content": text}),
             ContentKind::SystemInstructions => return json!([{"type": "text", "content": text}]),
             ContentKind::ToolArguments => return arguments_object(&text.into()).into_owned(),
             ContentKind::Message if role.as_ref().is_some_and(|role| role == "tool") => {
@@ -205,7 +214,12 @@ fn is_valid(kind: ContentKind, value: &Value) -> bool {
         ContentKind::Message => value["role"].is_string() && are_parts(&value["parts"]),
         ContentKind::SystemInstructions => are_parts(value),
         ContentKind::ToolDefinition => value["type"].is_string() && value["name"].is_string(),
-        ContentKind::ToolArguments => value.is_object(),
-        ContentKind::ToolResult | ContentKind::Error => true,
+        ContentKind::ToolArguments | ContentKind::Document | ContentKind::MemoryRecord => {
+            value.is_object()
+        }
+        ContentKind::ToolResult
+        | ContentKind::Error
+        | ContentKind::Query
+        | ContentKind::Explanation => true,
     }
 }

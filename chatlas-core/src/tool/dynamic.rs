@@ -146,7 +146,7 @@ impl std::error::Error for InvalidTool {}
 
 impl ToolDefinition {
     /// Checks the definition against the rules of all vendors.
-    fn check(&self) -> Result<(), InvalidTool> {
+    pub(crate) fn check(&self) -> Result<(), InvalidTool> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
         let name = &self.name;
         if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) {

@@ -207,3 +207,21 @@ pub trait ToolFunction<State, Sources> {
     /// Returns the tool with this state.
     fn tool(state: &Arc<State>) -> Arc<dyn Tool>;
 }
+
+/// A type of parameters whose default can be a text: every type that implements `From<&str>`.
+#[diagnostic::on_unimplemented(
+    message = "the default of a parameter of the type `{Self}` cannot be a text",
+    label = "a text is not a value of `{Self}`",
+    note = "write a value of the type `{Self}`: `#[default(value)]`"
+)]
+pub trait TextDefault {
+    /// Returns the value.
+    fn from_text(text: &'static str) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: From<&'static str>> TextDefault for T {
+    fn from_text(text: &'static str) -> Self {
+        text.into()
+    }
+}

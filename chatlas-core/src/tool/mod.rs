@@ -33,6 +33,8 @@ pub use built_in::{WebFetch, WebSearch};
 pub use context::ToolContext;
 pub(crate) use context::{Caller, Progress};
 pub use dynamic::{DynTool, InvalidTool};
+#[doc(hidden)]
+pub use function::TextDefault;
 pub use function::ToolFunction;
 pub use returned::{ToolFailure, ToolReturn};
 pub use set::{DuplicateTool, ToolSet};
@@ -48,6 +50,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A tool that the model may call.
 ///
 /// The chat loop records the `execute_tool` span around [`call`](Self::call).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a tool",
+    note = "list `#[tool]` functions by their names in `tools![...]`, which returns a `ToolSet`; a value \
+            is a tool if its type implements `Tool`"
+)]
 pub trait Tool: Send + Sync + 'static {
     /// Returns the definition that is sent to the model.
     fn definition(&self) -> &ToolDefinition;
@@ -290,10 +297,14 @@ impl ToolError {
         Self { error_type: error_type.into(), message: message.into() }
     }
 
-    /// Creates an error from an error value. The `error.type` is the name of its type. The message is
-    /// its alternate `Display` form, which includes the causes of an `anyhow::Error`.
+    /// Creates an error from an error value. The `error.type` is the name of its type, or `_OTHER`
+    /// for a `Box<dyn Error>`, which hides the type. The message is its alternate `Display` form,
+    /// which includes the causes of an `anyhow::Error`.
     pub fn from_error<E: fmt::Display + ?Sized>(error: &E) -> Self {
-        Self::new(std::any::type_name::<E>(), format!("{error:#}"))
+        let name = std::any::type_name::<E>();
+        let hides_type = name.starts_with("alloc::boxed::Box<dyn ");
+        let error_type = if hides_type { crate::telemetry::names::error::OTHER } else { name };
+        Self::new(error_type, format!("{error:#}"))
     }
 
     /// Returns the value of `error.type`.

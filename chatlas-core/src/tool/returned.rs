@@ -12,7 +12,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{ToolError, ToolOutput};
+use crate::chat::{ChatError, Prompt, Reply};
 use crate::content::Content;
+use crate::operations::OperationError;
+use crate::provider::ProviderError;
 use crate::telemetry::names::error::UNSERIALIZABLE_RESULT;
 
 /// A value that a `#[tool]` function can return.
@@ -44,12 +47,14 @@ impl ToolReturn for ToolOutput {
     }
 }
 
-/// An error that a `#[tool]` function can return.
+/// An error that a `#[tool]` function, or a function of another operation, can return.
 ///
-/// Implemented for every type that implements `std::fmt::Display`; its text is sent to the model.
+/// Implemented for every type that implements `std::fmt::Display`. The text is sent to the model if
+/// the function is a tool, and recorded with capture on.
 #[diagnostic::on_unimplemented(
-    message = "a tool cannot fail with `{Self}`, which does not implement `std::fmt::Display`",
-    label = "the text of the error is sent to the model",
+    message = "`{Self}` cannot be the error of an annotated function, because it does not implement \
+               `std::fmt::Display`",
+    label = "the text of the error is sent to the model, or recorded",
     note = "implement `Display` for `{Self}` (for example with thiserror), or use `String`"
 )]
 pub trait ToolFailure {
@@ -79,6 +84,8 @@ pub trait Rich: Clone + Into<ToolOutput> {}
 impl Rich for ToolOutput {}
 impl Rich for Content {}
 impl Rich for Vec<Content> {}
+impl Rich for Prompt {}
+impl Rich for Reply {}
 impl<T: Rich> Rich for Option<T> {}
 
 impl<T: Rich> Returned<&T> {
@@ -91,10 +98,40 @@ impl<T: Rich> Returned<&T> {
     }
 }
 
-impl Returned<&ToolError> {
-    /// Returns the error with the `error.type` that the tool chose.
+/// An error that has an `error.type` itself. One bound for all of them, as for [`Rich`].
+pub trait Coded {
+    /// Returns the error with its `error.type`.
+    fn coded(&self) -> ToolError;
+}
+
+impl Coded for ToolError {
+    fn coded(&self) -> ToolError {
+        self.clone()
+    }
+}
+
+impl Coded for ChatError {
+    fn coded(&self) -> ToolError {
+        ToolError::new(self.error_type(), self.to_string())
+    }
+}
+
+impl Coded for ProviderError {
+    fn coded(&self) -> ToolError {
+        ToolError::new(self.error_type(), self.to_string())
+    }
+}
+
+impl Coded for OperationError {
+    fn coded(&self) -> ToolError {
+        self.clone().into()
+    }
+}
+
+impl<T: Coded> Returned<&T> {
+    /// Returns the error with its own `error.type`. The parameter only determines its own type.
     pub fn error(self, _: fn(&ToolError) -> ToolError) -> ToolError {
-        self.0.clone()
+        self.0.coded()
     }
 }
 

@@ -49,7 +49,7 @@ async fn yield_once() {
 
 /// The items so far, combined.
 #[derive(Default)]
-enum Collected {
+pub(crate) enum Collected {
     #[default]
     Nothing,
     /// Strings: concatenated.
@@ -61,7 +61,7 @@ enum Collected {
 }
 
 impl Collected {
-    fn add(&mut self, part: ToolOutput) {
+    pub(crate) fn add(&mut self, part: ToolOutput) {
         *self = match (std::mem::take(self), part) {
             (Self::Text(mut text), ToolOutput::Value(Value::String(more))) => {
                 text.push_str(&more);
@@ -84,7 +84,7 @@ impl Collected {
         };
     }
 
-    fn into_output(self) -> ToolOutput {
+    pub(crate) fn into_output(self) -> ToolOutput {
         match self {
             Self::Nothing => ToolOutput::Value(Value::Null),
             Self::Text(text) => ToolOutput::Value(Value::String(text)),

@@ -5,6 +5,8 @@ mod derive;
 mod implement;
 mod valid;
 
+pub(crate) use valid::name as valid_name;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Item, ItemImpl};

@@ -5,7 +5,7 @@ use syn::LitStr;
 use crate::errors::Errors;
 
 /// `gen_ai.provider.name`.
-pub(super) fn name(text: &LitStr, errors: &mut Errors) {
+pub(crate) fn name(text: &LitStr, errors: &mut Errors) {
     let name = text.value();
     let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
     if name.is_empty() || !name.bytes().all(fits) {

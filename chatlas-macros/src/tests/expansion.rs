@@ -8,6 +8,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::quote;
 
 use super::Macro;
+use crate::operation::Operation;
 
 /// Splits `#[macro(arguments)] item`, or `tools![…]`, into the macro, its arguments and its item.
 fn read(source: &str) -> (Macro, TokenStream, TokenStream) {
@@ -20,7 +21,10 @@ fn read(source: &str) -> (Macro, TokenStream, TokenStream) {
             Some("tool") => Some(Macro::Tool),
             Some("toolbox") => Some(Macro::Toolbox),
             Some("provider") => Some(Macro::Provider),
-            _ => None,
+            name => {
+                let mut all = Operation::ALL.into_iter();
+                all.find(|operation| name == Some(operation.name())).map(Macro::Operation)
+            }
         }
     };
     for (index, token) in tokens.iter().enumerate() {

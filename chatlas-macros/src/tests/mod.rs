@@ -7,6 +7,8 @@ mod tokens;
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use crate::operation::Operation;
+
 /// The macros of this crate.
 #[derive(Clone, Copy, Debug)]
 enum Macro {
@@ -14,6 +16,7 @@ enum Macro {
     Toolbox,
     Provider,
     Tools,
+    Operation(Operation),
 }
 
 impl Macro {
@@ -25,6 +28,9 @@ impl Macro {
             Self::Toolbox => crate::toolbox::expand(arguments, item, &root),
             Self::Provider => crate::provider::expand(arguments, item, &root),
             Self::Tools => crate::tools::expand(item.clone(), &root),
+            Self::Operation(operation) => {
+                crate::operation::expand(operation, arguments, item, &root)
+            }
         }
     }
 }

@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::Macro;
+use crate::operation::Operation;
 
 /// Typical inputs, which the tests mutate.
-const ITEMS: [&str; 10] = [
+const ITEMS: [&str; 13] = [
     "/// Adds.\nasync fn add(/// One.\n a: i64, #[default(1)] b: Option<u8>) -> Result<i64, String> { Ok(a) }",
     "/// Queries.\nfn query(#[state] db: &Db, context: &ToolContext, text: &str, list: &[u8]) -> u8 { 1 }",
     "/// Streams.\nfn count(to: u8) -> Result<impl Stream<Item = u8> + Send, E> { stream::iter(0..to) }",
@@ -20,6 +21,10 @@ const ITEMS: [&str; 10] = [
     "with app.clone() => a, b::c, ..toolbox, ..Counter::new(1), dyn loaded, dyn vec![x]",
     "crate = elsewhere; a, self::b",
     "name = \"a\", read_only, destructive = false, like = a::B, quirks = c(d), tools(e), timeout = \"1h\", strict",
+    "/// Finds.\nasync fn find(&self, #[input] query: &str, top_k: usize) -> Result<Vec<Document>, E> { all(query)? }",
+    "impl MemoryStore for S { async fn search(&self, query: &str, _: usize) -> Result<Vec<MemoryRecord>, OperationError> { \
+     todo!() } async fn delete(&self, ids: Vec<String>) -> Result<(), OperationError> { Ok(()) } }",
+    "conversation = a.b, skip(query, output), fields(app.id = x, \"y\" = 1), labels(\"a\", \"b\"), tool, store = \"s\"",
     "unsafe extern \"C\" fn f<'a, T: ?Sized + 'a>(mut a: &'a mut T, _: ...) -> impl Fn() where T: X { x }",
 ];
 
@@ -136,7 +141,13 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn macros() -> impl Strategy<Value = Macro> {
-    prop_oneof![Just(Macro::Tool), Just(Macro::Toolbox), Just(Macro::Provider), Just(Macro::Tools)]
+    prop_oneof![
+        Just(Macro::Tool),
+        Just(Macro::Toolbox),
+        Just(Macro::Provider),
+        Just(Macro::Tools),
+        proptest::sample::select(&Operation::ALL[..]).prop_map(Macro::Operation),
+    ]
 }
 
 /// Returns the names of the functions in an item.

@@ -7,14 +7,14 @@ use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 /// A text that may begin with expressions that only the compiler can evaluate, such as
 /// `include_str!("…")`.
 #[derive(Default)]
-pub(super) struct Doc {
+pub(crate) struct Doc {
     parts: Vec<TokenStream>,
     text: String,
 }
 
 impl Doc {
     /// Returns the text of the doc comments, without the space that follows the slashes.
-    pub(super) fn from_attributes(attrs: &[Attribute]) -> Self {
+    pub(crate) fn from_attributes(attrs: &[Attribute]) -> Self {
         let mut doc = Self::default();
         for value in attrs.iter().filter_map(value) {
             if let Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) = value {
@@ -32,11 +32,11 @@ impl Doc {
     }
 
     /// Returns the text of an argument.
-    pub(super) fn from_literal(literal: &LitStr) -> Self {
+    pub(crate) fn from_literal(literal: &LitStr) -> Self {
         Self { text: literal.value().trim().to_owned(), ..Self::default() }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.text.is_empty()
     }
 }

@@ -17,7 +17,7 @@ use crate::span::{at_call_site, respan};
 impl Tool<'_> {
     /// Returns the original function and a tool that is never created, so that the compiler reports
     /// no further errors.
-    pub(super) fn stub(&self, private: &TokenStream, errors: &Errors) -> TokenStream {
+    pub(crate) fn stub(&self, private: &TokenStream, errors: &Errors) -> TokenStream {
         let function = self.original();
         let errors = errors.to_tokens();
         if self.has_receiver() {
@@ -50,7 +50,7 @@ impl Tool<'_> {
     }
 
     /// Returns the complete expansion.
-    pub(super) fn expand(&self, private: &TokenStream) -> TokenStream {
+    pub(crate) fn expand(&self, private: &TokenStream) -> TokenStream {
         let public = self.public(private);
         let marker = self.marker();
         let body = self.body(private);
@@ -77,6 +77,11 @@ impl Tool<'_> {
             Doc::from_attributes(attrs).is_empty().then(|| quote!(#[doc = #description]));
         let attrs = public_attributes(attrs);
         let traced = match &self.returns {
+            _ if self.has_own_span => {
+                let (call, run) = (self.direct_call(false, private), self.is_async());
+                let run = run.then(|| quote!(.await));
+                quote!(#call #run)
+            }
             Returns::Value(_) => self.traced_value(private),
             Returns::Stream(items) => self.traced_stream(items, private),
         };
@@ -115,14 +120,16 @@ impl Tool<'_> {
         if !self.is_async() {
             let (span, output) = (local("span"), local("output"));
             return quote! {
-                let #span = #private::SyncSpan::enter(#name, #description);
+                let #span = #private::SyncSpan::enter(#private::tool_span(#name, #description));
                 let #output = #call;
                 #span.finish(&#output, #value);
                 #output
             };
         }
         let body = if inside { quote!(async move { #call.await }) } else { call };
-        quote!(#private::direct(#name, #description, #body, #value).await)
+        quote! {
+            #private::direct(#private::tool_span(#name, #description), #body, #value).await
+        }
     }
 
     fn traced_stream(&self, items: &Items<'_>, private: &TokenStream) -> TokenStream {
@@ -152,7 +159,7 @@ impl Tool<'_> {
             follow
         };
         quote! {
-            let mut #span = #private::StreamSpan::start(#name, #description);
+            let mut #span = #private::StreamSpan::new(#private::tool_span(#name, #description));
             let #stream = #open;
             #end
         }

@@ -2,13 +2,13 @@
 //! the traced function (`expand`) and its registration (`call`).
 
 mod call;
-mod doc;
+pub(crate) mod doc;
 mod expand;
 mod literal;
 mod parameter;
 mod parse;
-mod returns;
-mod types;
+pub(crate) mod returns;
+pub(crate) mod types;
 mod valid;
 
 use proc_macro2::TokenStream;
@@ -17,6 +17,7 @@ use quote::quote;
 use crate::attr::{Arguments, Grammar, Kind};
 use crate::errors::Errors;
 use crate::function::Function;
+use crate::operation::stacked;
 
 pub(crate) use parse::Tool;
 pub(crate) use types::is_tool;
@@ -50,6 +51,7 @@ pub(crate) fn expand(
         }
     };
     let private = arguments.private(root);
+    stacked("tool", &function.attrs, &mut errors);
     let tool = Tool::read(&function, &arguments, None, &mut errors);
     if errors.any() { tool.stub(&private, &errors) } else { tool.expand(&private) }
 }

@@ -215,6 +215,12 @@ impl<'a> Passing<'a> {
         let is_text = matches!(expr, Expr::Lit(literal) if matches!(literal.lit, Lit::Str(_)));
         match self {
             Self::Owned(_) | Self::Borrowed(_) if !is_text => expr.to_token_stream(),
+            // The compiler reports a type that has no such value at the default.
+            Self::Owned(_) | Self::Borrowed(_) => {
+                let span = at_call_site(expr.span());
+                let check = respan(span, &quote!(#private::TextDefault::from_text));
+                quote_spanned!(span=> #check(#expr))
+            }
             _ => {
                 let span = at_call_site(expr.span());
                 let into = respan(span, &quote!(#private::Into::into));

@@ -28,6 +28,8 @@ pub(crate) struct Tool<'a> {
     pub(super) setters: TokenStream,
     /// The type of the toolbox, if the tool is a method.
     pub(super) owner: Option<&'a Type>,
+    /// Whether the body records a span itself, so that a direct call needs no other one.
+    pub(crate) has_own_span: bool,
 }
 
 impl<'a> Tool<'a> {
@@ -39,7 +41,6 @@ impl<'a> Tool<'a> {
         errors: &mut Errors,
     ) -> Self {
         valid::signature(&function.sig, errors);
-        valid::once(&function.attrs, errors);
         let (name, name_tokens) = name(function, arguments, errors);
         let description = description(function, arguments, errors);
         let setters = setters(arguments, errors);
@@ -64,7 +65,17 @@ impl<'a> Tool<'a> {
                 );
             }
         }
-        Self { function, name, name_tokens, description, parameters, returns, setters, owner }
+        Self {
+            function,
+            name,
+            name_tokens,
+            description,
+            parameters,
+            returns,
+            setters,
+            owner,
+            has_own_span: false,
+        }
     }
 
     /// Returns the name with its hash, for duplicate checks at compile time.
@@ -141,7 +152,7 @@ fn description(function: &Function, arguments: &Arguments, errors: &mut Errors) 
     // An invalid argument is already reported.
     if description.is_empty() && (given.is_some() || !arguments.has("description")) {
         let message = "missing description, by which the model selects a tool; write a doc comment \
-                       or `#[tool(description = \"...\")]`";
+                       or the argument `description = \"...\"`";
         match given {
             Some(literal) => errors.at(literal, message),
             None => errors.at(&function.sig.ident, message),

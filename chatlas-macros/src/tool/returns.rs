@@ -11,7 +11,7 @@ use crate::span::at_call_site;
 
 /// The return type of a tool. The expansion lets the compiler recognise a `Result` of a value, so
 /// that aliases such as `std::io::Result` work.
-pub(super) enum Returns<'a> {
+pub(crate) enum Returns<'a> {
     /// A value.
     Value(Option<&'a Type>),
     /// A stream: `impl Stream<Item = T>`, or a boxed one.
@@ -19,16 +19,16 @@ pub(super) enum Returns<'a> {
 }
 
 /// The type of a stream that a tool returns.
-pub(super) struct Items<'a> {
-    pub(super) item: &'a Type,
+pub(crate) struct Items<'a> {
+    pub(crate) item: &'a Type,
     /// The error type of `Result<impl Stream<Item = T>, E>`.
-    pub(super) error: Option<&'a Type>,
+    pub(crate) error: Option<&'a Type>,
     /// Whether the stream is `Pin<Box<dyn Stream<…>>>`.
-    pub(super) boxed: bool,
+    pub(crate) boxed: bool,
 }
 
 impl<'a> Returns<'a> {
-    pub(super) fn read(output: &'a ReturnType, errors: &mut Errors) -> Self {
+    pub(crate) fn read(output: &'a ReturnType, errors: &mut Errors) -> Self {
         let ReturnType::Type(_, ty) = output else { return Self::Value(None) };
         let ty = bare(ty);
         if let Some(items) = stream(ty, errors) {
@@ -60,7 +60,7 @@ impl<'a> Returns<'a> {
     }
 
     /// Returns the type of the value or item, and the span for errors about it.
-    pub(super) fn value(&self) -> (Span, TokenStream) {
+    pub(crate) fn value(&self) -> (Span, TokenStream) {
         match self {
             Self::Value(None) => (Span::call_site(), quote!(())),
             Self::Value(Some(ty)) | Self::Stream(Items { item: ty, .. }) => {

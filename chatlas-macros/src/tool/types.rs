@@ -5,7 +5,7 @@ use syn::{
 };
 
 /// Returns the type without parentheses, and without the invisible ones around `$t:ty`.
-pub(super) fn bare(ty: &Type) -> &Type {
+pub(crate) fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
         Type::Paren(paren) => bare(&paren.elem),
@@ -14,7 +14,7 @@ pub(super) fn bare(ty: &Type) -> &Type {
 }
 
 /// Returns the last segment of a path: `Result<T, E>` of `std::io::Result<T, E>`.
-pub(super) fn last_segment(ty: &Type) -> Option<&PathSegment> {
+pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match ty {
         Type::Path(path) => path.path.segments.last(),
         _ => None,
@@ -22,12 +22,12 @@ pub(super) fn last_segment(ty: &Type) -> Option<&PathSegment> {
 }
 
 /// Returns whether the type is a path that ends in this name.
-pub(super) fn is_named(ty: &Type, name: &str) -> bool {
+pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == name)
 }
 
 /// Returns whether the type is `str`, a slice or a trait object.
-pub(super) fn is_unsized(ty: &Type) -> bool {
+pub(crate) fn is_unsized(ty: &Type) -> bool {
     match bare(ty) {
         Type::Slice(_) | Type::TraitObject(_) => true,
         Type::Path(path) => path.path.is_ident("str"),
@@ -36,7 +36,7 @@ pub(super) fn is_unsized(ty: &Type) -> bool {
 }
 
 /// Returns whether the type is `ToolContext` or `&ToolContext`.
-pub(super) fn is_context(ty: &Type) -> bool {
+pub(crate) fn is_context(ty: &Type) -> bool {
     match bare(ty) {
         Type::Reference(reference) => is_named(bare(&reference.elem), "ToolContext"),
         other => is_named(other, "ToolContext"),
@@ -44,7 +44,7 @@ pub(super) fn is_context(ty: &Type) -> bool {
 }
 
 /// Returns the generic arguments in angle brackets.
-pub(super) fn arguments(segment: &PathSegment) -> Option<&AngleBracketedGenericArguments> {
+pub(crate) fn arguments(segment: &PathSegment) -> Option<&AngleBracketedGenericArguments> {
     match &segment.arguments {
         PathArguments::AngleBracketed(list) => Some(list),
         _ => None,
@@ -52,7 +52,7 @@ pub(super) fn arguments(segment: &PathSegment) -> Option<&AngleBracketedGenericA
 }
 
 /// Returns the types among the generic arguments.
-pub(super) fn type_arguments(segment: &PathSegment) -> Option<Vec<&Type>> {
+pub(crate) fn type_arguments(segment: &PathSegment) -> Option<Vec<&Type>> {
     let types = arguments(segment)?.args.iter().filter_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
@@ -66,6 +66,6 @@ pub(crate) fn is_tool(attr: &Attribute) -> bool {
 }
 
 /// Returns the `#[cfg]` attributes.
-pub(super) fn cfgs(attrs: &[Attribute]) -> Vec<&Attribute> {
+pub(crate) fn cfgs(attrs: &[Attribute]) -> Vec<&Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
 }

@@ -8,7 +8,7 @@ use syn::{
     TypeReference, TypeTraitObject,
 };
 
-use super::types::{bare, is_tool, is_unsized};
+use super::types::{bare, is_unsized};
 use crate::attr::{Arguments, nearest};
 use crate::errors::Errors;
 
@@ -48,13 +48,6 @@ pub(super) fn signature(sig: &Signature, errors: &mut Errors) {
     }
     if let Some(variadic) = &sig.variadic {
         errors.at(variadic, "a tool cannot be variadic; take a `Vec<T>`");
-    }
-}
-
-/// Checks that there is no second `#[tool]`: the first one is already removed.
-pub(super) fn once(attrs: &[Attribute], errors: &mut Errors) {
-    for attr in attrs.iter().filter(|attr| is_tool(attr)) {
-        errors.at(attr, "duplicate attribute `#[tool]`; remove one");
     }
 }
 

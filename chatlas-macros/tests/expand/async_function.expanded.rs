@@ -12,8 +12,7 @@ pub async fn get_weather(
     days: Option<u8>,
 ) -> Result<Forecast, WeatherError> {
     ::chatlas::__private::direct(
-            "get_weather",
-            "Get the weather.",
+            ::chatlas::__private::tool_span("get_weather", "Get the weather."),
             get_weather::get_weather(city, days),
             get_weather::__value,
         )

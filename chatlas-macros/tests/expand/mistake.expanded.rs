@@ -21,5 +21,5 @@ impl ::chatlas::__private::StatelessTool for add {
     "a tool cannot be generic, because it has one JSON schema; use concrete types",
 )
 ::core::compile_error!(
-    "missing description, by which the model selects a tool; write a doc comment or `#[tool(description = \"...\")]`",
+    "missing description, by which the model selects a tool; write a doc comment or the argument `description = \"...\"`",
 )

@@ -15,8 +15,7 @@ async fn query(
     limit: u32,
 ) -> Vec<Row> {
     ::chatlas::__private::direct(
-            "query",
-            "Queries the database.",
+            ::chatlas::__private::tool_span("query", "Queries the database."),
             async move {
                 query::query(
                         db,

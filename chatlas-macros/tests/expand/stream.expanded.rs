@@ -8,7 +8,9 @@
     clippy::used_underscore_binding
 )]
 fn count(to: u8) -> Result<impl Stream<Item = u8>, TooMany> {
-    let mut span = ::chatlas::__private::StreamSpan::start("count", "Counts.");
+    let mut span = ::chatlas::__private::StreamSpan::new(
+        ::chatlas::__private::tool_span("count", "Counts."),
+    );
     let stream = span.open(move || count::count(to));
     match stream {
         ::chatlas::__private::Result::Ok(stream) => {

@@ -8,7 +8,9 @@
     clippy::used_underscore_binding
 )]
 fn join(separator: &str, #[cfg(feature = "many")] words: &[String]) -> String {
-    let span = ::chatlas::__private::SyncSpan::enter("join-words", "Joins words.");
+    let span = ::chatlas::__private::SyncSpan::enter(
+        ::chatlas::__private::tool_span("join-words", "Joins words."),
+    );
     let output = join::join(separator, #[cfg(feature = "many")] words);
     span.finish(&output, join::__value);
     output

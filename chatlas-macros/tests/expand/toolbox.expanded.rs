@@ -13,8 +13,7 @@ impl Counter {
     )]
     pub async fn add(&self, amount: u32) -> u32 {
         ::chatlas::__private::direct(
-                "add",
-                "Adds to the counter.",
+                ::chatlas::__private::tool_span("add", "Adds to the counter."),
                 <Counter>::__chatlas_add(self, amount),
                 <Counter>::__chatlas_add_value,
             )
@@ -68,7 +67,9 @@ impl Counter {
         clippy::used_underscore_binding
     )]
     fn append(&self, other: Self) -> Result<(), String> {
-        let span = ::chatlas::__private::SyncSpan::enter("join", "Adds another.");
+        let span = ::chatlas::__private::SyncSpan::enter(
+            ::chatlas::__private::tool_span("join", "Adds another."),
+        );
         let output = <Counter>::__chatlas_append(self, other);
         span.finish(&output, <Counter>::__chatlas_append_value);
         output

@@ -14,8 +14,19 @@ pub(super) fn of_status(head: &ReplyHead<'_>, body: &str) -> ProviderError {
     let parsed: Value = serde_json::from_str(body).unwrap_or_default();
     let in_head = REQUEST_ID_HEADERS.iter().find_map(|name| head.header(name));
     let id = in_head.or_else(|| parsed.get("request_id").and_then(Value::as_str));
-    let error = parsed.get("error").unwrap_or(&Value::Null);
-    new(Some(head.status), error, id, || snippet(body))
+    new(Some(head.status), in_body(&parsed), id, || snippet(body))
+}
+
+/// Returns the error in a body. Gateways send it in a list, under another name, or without one.
+pub(crate) fn in_body(body: &Value) -> &Value {
+    let body = first(body);
+    let named = ["error", "errors"].iter().find_map(|name| body.get(name));
+    named.filter(|error| !error.is_null()).map_or(body, first)
+}
+
+/// Returns the first element of a list, and any other value itself.
+fn first(value: &Value) -> &Value {
+    value.as_array().and_then(|list| list.first()).unwrap_or(value)
 }
 
 /// Returns the error that a reply with a success status contains:
@@ -31,9 +42,10 @@ fn new(
     request_id: Option<&str>,
     message: impl FnOnce() -> String,
 ) -> ProviderError {
-    let field = |name: &str| error.get(name).and_then(Value::as_str);
-    let code = field("type").filter(|code| !code.is_empty());
-    let message = field("message").or_else(|| error.as_str()).map_or_else(message, str::to_owned);
+    let field = |name: &str| error.get(name)?.as_str().filter(|text| !text.is_empty());
+    let code = field("type").filter(|code| *code != "error");
+    let text = field("message").or_else(|| field("detail")).or_else(|| error.as_str());
+    let message = text.map_or_else(message, str::to_owned);
     let mut error = ProviderError::new(kind(status, code, &message), message);
     if let Some(code) = code {
         error = error.with_code(code);

@@ -10,7 +10,7 @@ use super::error;
 use super::request::OUTPUT_TOOL;
 use super::wire::{Counts, Delta, Event, Message, StopDetails};
 use crate::client::json::{self, Maybe, Raw, Text};
-use crate::client::{self, CallPiece, Frame, Reply, malformed};
+use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply, malformed, truncated};
 
 /// The order of the contents that follow all blocks.
 const AT_THE_END: u64 = u64::MAX;
@@ -22,8 +22,11 @@ pub struct Decoder {
     provider: &'static str,
     /// The blocks that have not ended.
     blocks: BTreeMap<u64, Block>,
-    /// Calls of the vendor's own tools, by the index of their block, that have no result yet.
-    server_calls: BTreeMap<u64, Map<String, Value>>,
+    /// The last call of a tool that the vendor runs, with the index of its block, while the next
+    /// block may be its result.
+    server_call: Option<(u64, Map<String, Value>)>,
+    /// The ids and the names of the other calls of these tools that have no result yet.
+    server_calls: Vec<(String, String)>,
     counts: Counts,
     stop_reason: Option<String>,
     /// Why the model refused.
@@ -31,6 +34,8 @@ pub struct Decoder {
     /// Whether a guardrail of Bedrock intervened.
     is_filtered: bool,
     has_begun: bool,
+    /// Whether a `message_delta` has reported why the model stopped.
+    has_stopped: bool,
 }
 
 /// A content block that has not ended.
@@ -63,6 +68,7 @@ impl Kind {
             "thinking" => Self::Thinking,
             "tool_use" if string(fields, "name") == OUTPUT_TOOL => Self::Output,
             "tool_use" => Self::Call,
+            "" if fields.get("text").is_some_and(Value::is_string) => Self::Text,
             "" => Self::Unknown,
             _ => Self::Item,
         }
@@ -74,18 +80,28 @@ impl client::Decoder for Decoder {
         let mut repaired = String::new();
         let Maybe(message) = json::read::<Maybe<Message<'_>>>(body, &mut repaired)?;
         let mut message = message.unwrap_or_default();
-        if message.kind.as_str() == "error" || is_object(message.error) {
+        let has_no_content = message.content.is_null();
+        if message.kind.as_str() == "error"
+            || is_object(message.error)
+            || (has_no_content && message.error.is_some())
+        {
             return Err(reported(message.error, &message.request_id));
         }
-        let Value::Array(blocks) = std::mem::take(&mut message.content) else {
-            return Err(malformed("it has no `content`"));
+        let blocks = match std::mem::take(&mut message.content) {
+            Value::Array(blocks) => blocks,
+            text @ Value::String(_) => vec![text],
+            Value::Null if message.is_message() => Vec::new(),
+            _ => return Err(malformed("it has no `content`")),
         };
         self.begin(&message, reply);
         for (index, block) in (0..).zip(blocks) {
-            if let Value::Object(fields) = block {
-                self.begin_block(index, fields, reply);
-                self.end_block(index, reply);
-            }
+            let fields = match block {
+                Value::Object(fields) => fields,
+                text @ Value::String(_) => Map::from_iter([("text".to_owned(), text)]),
+                _ => continue,
+            };
+            self.begin_block(index, fields, reply);
+            self.end_block(index, reply);
         }
         self.end_message(reply)
     }
@@ -109,6 +125,7 @@ impl client::Decoder for Decoder {
             "content_block_stop" => self.end_block(index, reply),
             "message_delta" => {
                 let delta = event.delta.0.unwrap_or_default();
+                self.has_stopped |= delta.stop_reason.non_empty().is_some();
                 self.stop(&delta.stop_reason, &delta.stop_details);
                 self.count(event.usage.0.as_deref());
                 reply.set_usage(self.counts.usage());
@@ -116,7 +133,7 @@ impl client::Decoder for Decoder {
             "message_stop" => self.end_message(reply)?,
             "error" => return Err(reported(event.error, &event.request_id)),
             // Gateways report errors without a `type`.
-            "" if is_object(event.error) => return Err(reported(event.error, &event.request_id)),
+            "" if event.error.is_some() => return Err(reported(event.error, &event.request_id)),
             // `ping`, and event types that are not supported.
             _ => {}
         }
@@ -124,12 +141,12 @@ impl client::Decoder for Decoder {
     }
 
     fn is_finished(&self) -> bool {
-        self.has_begun && self.stop_reason.is_some() && self.blocks.is_empty()
+        self.has_stopped
     }
 
-    /// Some servers leave out the last event.
+    /// A reply that has stopped is complete: some gateways omit `message_stop`.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
-        if self.is_finished() { self.end_message(reply) } else { Err(client::truncated()) }
+        if self.has_stopped { self.end_message(reply) } else { Err(truncated()) }
     }
 }
 
@@ -168,6 +185,16 @@ impl Decoder {
     fn begin_block(&mut self, index: u64, mut fields: Map<String, Value>, reply: &mut Reply) {
         self.has_begun = true;
         let kind = Kind::of(&fields);
+        if let Some(open) = self.blocks.get(&index) {
+            // Some gateways announce a block twice; others give all blocks the same index.
+            if open.kind == kind && string(&open.fields, "id") == string(&fields, "id") {
+                return;
+            }
+            self.end_block(index, reply);
+        }
+        if !string(&fields, "type").ends_with("_tool_result") {
+            self.end_server_call(reply);
+        }
         let mut first = reply.first();
         match kind {
             Kind::Text => {
@@ -187,14 +214,20 @@ impl Decoder {
                     first.thinking(index, &text);
                 }
             }
-            Kind::Call | Kind::Output | Kind::Item | Kind::Unknown => {}
+            // The API rejects a text inside a call.
+            Kind::Call | Kind::Output => {
+                if let Some(Value::String(text)) = fields.remove("text") {
+                    text_beside_call(&mut first, index, &text);
+                }
+            }
+            Kind::Item | Kind::Unknown => {}
         }
         self.blocks.insert(index, Block { kind, fields, input: String::new() });
     }
 
     fn delta(&mut self, index: u64, delta: &Delta<'_>, reply: &mut Reply) {
         let kind = delta.kind.as_str();
-        if !self.blocks.contains_key(&index) {
+        if self.blocks.get(&index).is_none_or(|block| block.kind == Kind::Unknown) {
             // The type of a block that was not announced follows from its first piece.
             let of_block = match kind {
                 "" => return,
@@ -204,21 +237,31 @@ impl Decoder {
             self.begin_block(index, Map::from_iter([("type".to_owned(), of_block.into())]), reply);
         }
         let Some(block) = self.blocks.get_mut(&index) else { return };
+        let mut first = reply.first();
+        // A piece that does not fit the block is added to the reply, not to the block: the API would
+        // reject the block.
         match kind {
-            "text_delta" if block.kind == Kind::Text => {
-                reply.first().text(index, delta.text.as_str());
+            "text_delta" => match block.kind {
+                Kind::Item => block.append("text", &delta.text),
+                Kind::Call | Kind::Output => {
+                    text_beside_call(&mut first, index, delta.text.as_str());
+                }
+                Kind::Text | Kind::Thinking | Kind::Unknown => {
+                    first.text(index, delta.text.as_str());
+                }
+            },
+            "thinking_delta" if block.kind == Kind::Item => {
+                block.append("thinking", &delta.thinking);
             }
-            "text_delta" => block.append("text", &delta.text),
-            "thinking_delta" if block.kind == Kind::Thinking => {
-                reply.first().thinking(index, delta.thinking.as_str());
+            "thinking_delta" => first.thinking(index, delta.thinking.as_str()),
+            "signature_delta" if matches!(block.kind, Kind::Thinking | Kind::Item) => {
+                block.append("signature", &delta.signature);
             }
-            "thinking_delta" => block.append("thinking", &delta.thinking),
-            "signature_delta" => block.append("signature", &delta.signature),
             "input_json_delta" if block.kind == Kind::Call => {
                 if let Some(piece) = delta.partial_json.non_empty() {
                     // The pieces replace the arguments that the block began with.
                     block.fields.remove("input");
-                    reply.first().call(index, block.call_piece(index, piece));
+                    first.call(index, block.call_piece(index, piece));
                 }
             }
             "input_json_delta" => block.input.push_str(delta.partial_json.as_str()),
@@ -226,9 +269,9 @@ impl Decoder {
                 block.append("content", &delta.content);
                 block.append("encrypted_content", &delta.encrypted_content);
             }
-            "citations_delta" => {
+            "citations_delta" if is_object(delta.citation) => {
                 let note = json::value(delta.citation);
-                reply.first().content(index, Content::Citation(citation(&note)));
+                first.content(index, Content::Citation(citation(&note)));
                 match block.fields.get_mut("citations") {
                     Some(Value::Array(citations)) => citations.push(note),
                     _ => {
@@ -246,8 +289,16 @@ impl Decoder {
             block.fields.insert("input".to_owned(), json::arguments(&block.input));
         }
         let mut first = reply.first();
+        // Some gateways send the arguments as the text of their JSON.
+        if let Some(Value::String(text)) = block.fields.get("input") {
+            let input = json::arguments(text);
+            block.fields.insert("input".to_owned(), input);
+        }
         if block.kind == Kind::Call {
-            let arguments = block.fields.remove("input").map(|input| input.to_string());
+            let arguments = block.fields.remove("input").map(|input| match input {
+                Value::String(text) => text,
+                input => input.to_string(),
+            });
             let arguments = arguments.unwrap_or_default();
             first.call(index, block.call_piece(index, &arguments));
         }
@@ -299,15 +350,24 @@ impl Decoder {
         if kind == "redacted_thinking" {
             first.thinking_mut(index).replay = Some(Replay::new(self.provider, fields));
         } else if kind.ends_with("_tool_use") {
-            self.server_calls.insert(index, fields);
+            self.server_call = Some((index, fields));
         } else if let Some(name) = kind.strip_suffix("_tool_result") {
-            let id = non_empty(string(&fields, "tool_use_id"));
-            let call = id.as_deref().and_then(|id| self.take_server_call(id));
-            if let Some((index, call)) = call {
+            let id = string(&fields, "tool_use_id");
+            let is_of_id = |(_, call): &mut (u64, Map<String, Value>)| {
+                !id.is_empty() && string(call, "id") == id
+            };
+            if let Some((index, call)) = self.server_call.take_if(is_of_id) {
                 first.content(index, server_call(self.provider, call, Some(fields)));
             } else {
+                self.end_server_call(reply);
+                let call = self.server_calls.iter().position(|(call, _)| call == id);
+                let name = call.map_or_else(
+                    || name.to_owned(),
+                    |position| self.server_calls.swap_remove(position).1,
+                );
+                let id = non_empty(id);
                 let item = Value::Array(vec![fields.into()]);
-                first.content(index, server_tool(self.provider, name, id, item));
+                reply.first().content(index, server_tool(self.provider, &name, id, item));
             }
         } else {
             // A summary without content is sent back without the field.
@@ -319,11 +379,15 @@ impl Decoder {
         }
     }
 
-    /// Takes the last call with that id which has no result yet, with the index of its block.
-    fn take_server_call(&mut self, id: &str) -> Option<(u64, Map<String, Value>)> {
-        let mut calls = self.server_calls.iter().rev();
-        let index = *calls.find(|(_, call)| string(call, "id") == id)?.0;
-        Some((index, self.server_calls.remove(&index)?))
+    /// Adds the last call of a tool that the vendor runs without a result. Its result may follow
+    /// later: calls inside the code of another call are between the two, and the API requires the
+    /// order in which it sent the blocks.
+    fn end_server_call(&mut self, reply: &mut Reply) {
+        if let Some((index, call)) = self.server_call.take() {
+            let (id, name) = (string(&call, "id").to_owned(), string(&call, "name").to_owned());
+            self.server_calls.push((id, name));
+            reply.first().content(index, server_call(self.provider, call, None));
+        }
     }
 
     /// Ends the reply.
@@ -334,18 +398,16 @@ impl Decoder {
         while let Some(index) = self.blocks.keys().next().copied() {
             self.end_block(index, reply);
         }
+        self.end_server_call(reply);
         let mut first = reply.first();
-        for (index, call) in std::mem::take(&mut self.server_calls) {
-            first.content(index, server_call(self.provider, call, None));
-        }
         if let Some(refusal) = self.refusal.take() {
             first.content(AT_THE_END, Content::Refusal(Refusal::new(refusal)));
         }
         let reason = match self.stop_reason.as_deref() {
             _ if self.is_filtered => FinishReason::ContentFilter,
             // The tool of the call may be the one for structured output.
-            None | Some("tool_use") if first.has_calls() => FinishReason::ToolCall,
-            None | Some("tool_use") => FinishReason::Stop,
+            None | Some("tool_use" | "tool_calls") if first.has_calls() => FinishReason::ToolCall,
+            None | Some("tool_use" | "tool_calls") => FinishReason::Stop,
             Some(reason) => finish_reason(reason),
         };
         first.set_finish(reason);
@@ -375,14 +437,22 @@ impl Block {
 }
 
 /// Returns why the model stopped, by the
-/// [stop reasons](https://docs.claude.com/en/api/handling-stop-reasons).
+/// [stop reasons](https://docs.claude.com/en/api/handling-stop-reasons). Gateways also send those of
+/// Chat Completions.
 fn finish_reason(reason: &str) -> FinishReason {
     match reason {
-        "end_turn" | "stop_sequence" => FinishReason::Stop,
-        "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
-        "refusal" => FinishReason::ContentFilter,
+        "end_turn" | "stop_sequence" | "stop" => FinishReason::Stop,
+        "max_tokens" | "model_context_window_exceeded" | "length" => FinishReason::Length,
+        "refusal" | "content_filter" => FinishReason::ContentFilter,
         "pause_turn" => FinishReason::Pause,
         other => FinishReason::Other(other.to_owned()),
+    }
+}
+
+/// Adds a text that came inside a call. White space alone is not the model's.
+fn text_beside_call(first: &mut ChoiceMut<'_>, index: u64, text: &str) {
+    if !text.trim().is_empty() || !first.text_so_far(index).is_empty() {
+        first.text(index, text);
     }
 }
 

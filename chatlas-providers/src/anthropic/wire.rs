@@ -62,6 +62,13 @@ pub(super) struct Message<'a> {
     pub(super) guardrail: Text<'a>,
 }
 
+impl Message<'_> {
+    /// Returns whether this is a message, if it has no content.
+    pub(super) fn is_message(&self) -> bool {
+        self.kind.as_str() == "message" || self.stop_reason.non_empty().is_some()
+    }
+}
+
 /// Why the model refused.
 #[derive(Default, Deserialize)]
 #[serde(default)]

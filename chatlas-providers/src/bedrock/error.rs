@@ -3,7 +3,7 @@
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use serde_json::Value;
 
-use crate::anthropic::error::kind_of_message;
+use crate::anthropic::error::{in_body, kind_of_message};
 use crate::client::ReplyHead;
 use crate::http::snippet;
 
@@ -18,13 +18,14 @@ pub(super) fn of_status(head: &ReplyHead<'_>, body: &str) -> ProviderError {
 
 /// Returns the error of an exception in a stream.
 pub(super) fn exception(kind: &str, data: &[u8]) -> ProviderError {
-    let payload: Value = serde_json::from_slice(data).unwrap_or_default();
+    let text = String::from_utf8_lossy(data);
+    let payload: Value = serde_json::from_str(&text).unwrap_or_default();
     let original = payload.get("originalMessage").and_then(Value::as_str);
     let message = original.or_else(|| message(&payload));
     let status = payload.get("originalStatusCode").and_then(Value::as_u64);
     let status = status.and_then(|status| u16::try_from(status).ok());
-    let message = message.unwrap_or("the server reported an error without a message");
-    new(status, name(kind), message)
+    let message = message.map_or_else(|| snippet(&text), str::to_owned);
+    new(status, name(kind), &message)
 }
 
 fn new(status: Option<u16>, code: Option<String>, message: &str) -> ProviderError {
@@ -36,7 +37,9 @@ fn new(status: Option<u16>, code: Option<String>, message: &str) -> ProviderErro
 }
 
 fn message(body: &Value) -> Option<&str> {
-    ["message", "Message"].iter().find_map(|key| body.get(key)?.as_str())
+    let message = ["message", "Message"].iter().find_map(|key| body.get(key)?.as_str());
+    // Gateways report errors in another form.
+    message.or_else(|| in_body(body).get("message")?.as_str())
 }
 
 /// Returns the name of an exception: `ThrottlingException` of

@@ -13,7 +13,7 @@ use reqwest::{Body, Response};
 
 use super::surrogates::Joiner;
 use super::{Decoder, Origin, Reply, malformed};
-use crate::http::broken_off;
+use crate::http::{Deadline, broken_off};
 
 /// The maximum length of an event, and of a complete body. Images and audio are inside JSON.
 pub(crate) const MAX_EVENT: usize = 32 << 20;
@@ -74,6 +74,7 @@ pub(super) struct Incoming<D, F> {
     is_read: bool,
     error: Option<ProviderError>,
     wait_for_end: Option<Pin<Box<tokio::time::Sleep>>>,
+    deadline: Option<(Deadline, Pin<Box<tokio::time::Sleep>>)>,
     wait_for_tail: Option<Pin<Box<tokio::time::Sleep>>>,
     joiner: Joiner,
     origin: Origin,
@@ -93,10 +94,17 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
             is_read: false,
             error: None,
             wait_for_end: None,
+            deadline: None,
             wait_for_tail: None,
             joiner: Joiner::default(),
             origin,
         }
+    }
+
+    /// Sets the time by which the reply has to be complete.
+    pub(super) fn with_deadline(mut self, deadline: Option<Deadline>) -> Self {
+        self.deadline = deadline.map(|deadline| (deadline, deadline.timer()));
+        self
     }
 
     /// Reads from the body, or from the piece of it that has arrived.
@@ -107,6 +115,11 @@ impl<D: Decoder, F: Framing> Incoming<D, F> {
             return Poll::Ready(
                 framing.feed(piece, &mut |frame| joiner.pass(frame, &mut on_frame)),
             );
+        }
+        if let Some((deadline, timer)) = &mut self.deadline
+            && timer.as_mut().poll(task).is_ready()
+        {
+            return Poll::Ready(Err(deadline.error()));
         }
         Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(task)) {
             Some(Ok(frame)) => {

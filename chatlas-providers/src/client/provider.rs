@@ -17,7 +17,10 @@ use super::{
     Call, Client, Decoder as _, Dialect, Framing as _, KeyIn, MAX_EVENT, Operation, Origin, Reply,
     ReplyHead, surrogates, with_request_id,
 };
-use crate::http::{Outgoing, broken_off, content_type, html_title, malformed, read_body, send};
+use crate::http::{
+    Deadline, Outgoing, broken_off, complete_before, content_type, html_title, malformed,
+    read_body, send,
+};
 
 /// The maximum number of pages of a list of models.
 const MAX_PAGES: usize = 100;
@@ -101,6 +104,7 @@ impl<D: Dialect> Client<D> {
         operation: Operation,
         request: Option<&ChatRequest>,
         url: Option<&Url>,
+        deadline: Option<Deadline>,
     ) -> Result<Answer, ProviderError> {
         let Self { dialect, endpoint, wire } = self;
         let body = request.map(|request| self.body(request, operation)).transpose()?;
@@ -144,7 +148,8 @@ impl<D: Dialect> Client<D> {
             with_request_id(error, request_id(headers).as_deref())
         };
         let method = if body.is_some() { Method::POST } else { Method::GET };
-        let outgoing = Outgoing { method, url, headers, body, signer: signer.as_deref() };
+        let signer = signer.as_deref();
+        let outgoing = Outgoing { method, url, headers, body, signer, deadline };
         match send(&endpoint.http, &connection.sender, outgoing, &secrets, &explain).await {
             Ok(response) => {
                 let request_id = request_id(response.headers());
@@ -157,7 +162,7 @@ impl<D: Dialect> Client<D> {
                 {
                     tokens.forget(token);
                 }
-                if let Some(signer) = &signer {
+                if let Some(signer) = signer {
                     signer.rejected(&error);
                 }
                 Err(error)
@@ -198,67 +203,84 @@ impl<D: Dialect> chatlas_core::Provider for Client<D> {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
-        let answer = self.send(Operation::Chat, Some(&request), None).await?;
-        self.complete(answer, &request).await
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, async {
+            let answer = self.send(Operation::Chat, Some(&request), None, deadline).await?;
+            self.complete(answer, &request).await
+        })
+        .await
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
-        let mut answer = self.send(Operation::Stream, Some(&request), None).await?;
-        let kind = content_type(&answer.response);
-        let is_stream = kind == D::Framing::CONTENT_TYPE || {
-            // Some servers send events as another media type, or without one.
-            answer.begin().await?;
-            D::Framing::begins(&answer.first)
-        };
-        if is_stream {
-            let Answer { response, first, origin } = answer;
-            let head = self.head(response.status().as_u16(), response.headers());
-            let decoder = self.dialect.decoder(&head, Some(&request));
-            return Ok(CompletionStream::accumulating(Incoming::<D::Decoder, D::Framing>::new(
-                first, response, decoder, origin,
-            )));
-        }
-        if kind == "application/json"
-            || matches!(answer.first.trim_ascii_start(), [b'{' | b'[', ..])
-        {
-            // A server that does not stream sends a complete reply.
-            return Ok(CompletionStream::from_completion(self.complete(answer, &request).await?));
-        }
-        let page = html_title(&String::from_utf8_lossy(&answer.first));
-        let page = page.map(|page| format!(": {page}")).unwrap_or_default();
-        answer.shown(Err(malformed(&format!(
-            "an event stream was requested, but the content type is `{kind}`{page}"
-        ))))
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, async {
+            let mut answer = self.send(Operation::Stream, Some(&request), None, deadline).await?;
+            let kind = content_type(&answer.response);
+            let is_stream = kind == D::Framing::CONTENT_TYPE || {
+                // Some servers send events as another media type, or without one.
+                answer.begin().await?;
+                D::Framing::begins(&answer.first)
+            };
+            if is_stream {
+                let Answer { response, first, origin } = answer;
+                let head = self.head(response.status().as_u16(), response.headers());
+                let decoder = self.dialect.decoder(&head, Some(&request));
+                let incoming =
+                    Incoming::<D::Decoder, D::Framing>::new(first, response, decoder, origin);
+                return Ok(CompletionStream::accumulating(incoming.with_deadline(deadline)));
+            }
+            if kind == "application/json"
+                || matches!(answer.first.trim_ascii_start(), [b'{' | b'[', ..])
+            {
+                // A server that does not stream sends a complete reply.
+                let completion = self.complete(answer, &request).await?;
+                return Ok(CompletionStream::from_completion(completion));
+            }
+            let page = html_title(&String::from_utf8_lossy(&answer.first));
+            let page = page.map(|page| format!(": {page}")).unwrap_or_default();
+            answer.shown(Err(malformed(&format!(
+                "an event stream was requested, but the content type is `{kind}`{page}"
+            ))))
+        })
+        .await
     }
 
     async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {
-        let first = self.wire.url(&self.dialect, &self.endpoint, Operation::Models)?;
-        let (mut urls, mut models) = (vec![first.clone()], Vec::new());
-        loop {
-            let mut answer = self.send(Operation::Models, None, urls.last()).await?;
-            let body = answer.body().await?;
-            let page = answer.shown(self.dialect.models(&body))?;
-            models.extend(page.models);
-            if page.next.is_empty() {
-                return Ok(models);
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, async {
+            let first = self.wire.url(&self.dialect, &self.endpoint, Operation::Models)?;
+            let (mut urls, mut models) = (vec![first.clone()], Vec::new());
+            loop {
+                let mut answer = self.send(Operation::Models, None, urls.last(), deadline).await?;
+                let body = answer.body().await?;
+                let page = answer.shown(self.dialect.models(&body))?;
+                models.extend(page.models);
+                if page.next.is_empty() {
+                    return Ok(models);
+                }
+                let mut next = first.clone();
+                next.query_pairs_mut().extend_pairs(page.next);
+                if urls.contains(&next) {
+                    return answer.shown(Err(malformed("its list of models repeats a page")));
+                }
+                if urls.len() == MAX_PAGES {
+                    let problem = format!("its list of models has more than {MAX_PAGES} pages");
+                    return answer.shown(Err(malformed(&problem)));
+                }
+                urls.push(next);
             }
-            let mut next = first.clone();
-            next.query_pairs_mut().extend_pairs(page.next);
-            if urls.contains(&next) {
-                return answer.shown(Err(malformed("its list of models repeats a page")));
-            }
-            if urls.len() == MAX_PAGES {
-                let problem = format!("its list of models has more than {MAX_PAGES} pages");
-                return answer.shown(Err(malformed(&problem)));
-            }
-            urls.push(next);
-        }
+        })
+        .await
     }
 
     async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
-        let mut answer = self.send(Operation::Count, Some(&request), None).await?;
-        let body = answer.body().await?;
-        answer.shown(self.dialect.count(&body))
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, async {
+            let mut answer = self.send(Operation::Count, Some(&request), None, deadline).await?;
+            let body = answer.body().await?;
+            answer.shown(self.dialect.count(&body))
+        })
+        .await
     }
 
     fn for_model(&self, model: &str) -> Result<Arc<dyn Provider>, ProviderError> {

@@ -8,6 +8,8 @@ use chatlas_core::turn::Modalities;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct TokenCounts {
     pub(crate) input: Option<u64>,
+    /// The input of tools that the vendor runs, where it is counted apart.
+    pub(crate) tool_input: Option<u64>,
     pub(crate) output: Option<u64>,
     /// The sum of all tokens.
     pub(crate) total: Option<u64>,
@@ -18,6 +20,8 @@ pub(crate) struct TokenCounts {
     pub(crate) output_by_modality: Modalities,
     /// Whether the vendor documents that it counts cached tokens beside the input.
     pub(crate) is_cache_beside: bool,
+    /// Whether the vendor documents that it counts reasoning tokens beside the output.
+    pub(crate) is_reasoning_beside: bool,
 }
 
 /// The parts, as bits of a set.
@@ -27,7 +31,9 @@ const CACHE_WRITE: u8 = 1 << 2;
 const INPUT_AUDIO: u8 = 1 << 3;
 const OUTPUT_AUDIO: u8 = 1 << 4;
 const CACHE: u8 = CACHE_READ | CACHE_WRITE;
-const ALL: u8 = (1 << 5) - 1;
+/// Beside the input, if the total does not contradict.
+const TOOL_INPUT: u8 = 1 << 5;
+const ALL: u8 = (1 << 6) - 1;
 
 impl TokenCounts {
     /// Adds a later report. Counts are cumulative: the larger one is kept, so that neither a missing
@@ -35,6 +41,7 @@ impl TokenCounts {
     pub(crate) fn merge(&mut self, later: Self) {
         for (count, later) in [
             (&mut self.input, later.input),
+            (&mut self.tool_input, later.tool_input),
             (&mut self.output, later.output),
             (&mut self.total, later.total),
             (&mut self.cache_read, later.cache_read),
@@ -52,6 +59,7 @@ impl TokenCounts {
             }
         }
         self.is_cache_beside |= later.is_cache_beside;
+        self.is_reasoning_beside |= later.is_reasoning_beside;
     }
 
     /// Returns the counts with every part inside its total.
@@ -96,7 +104,10 @@ impl TokenCounts {
         .fold(0, |set, (part, ..)| set | part);
         // A server counts both kinds of cached tokens in the same way.
         let is_cache_beside = self.is_cache_beside || exceeding & CACHE != 0;
-        let documented = exceeding | if is_cache_beside { CACHE } else { 0 };
+        let documented = [(is_cache_beside, CACHE), (self.is_reasoning_beside, REASONING)]
+            .into_iter()
+            .filter(|(is_beside, _)| *is_beside)
+            .fold(exceeding | TOOL_INPUT, |set, (_, part)| set | part);
         let Some(total) = self.total else { return documented };
         let explains = |set: &u8| {
             let (input, output) = self.with_beside(*set);
@@ -109,17 +120,18 @@ impl TokenCounts {
     /// Returns the input and the output with these parts added.
     fn with_beside(&self, set: u8) -> (Option<u64>, Option<u64>) {
         let part = |bit: u8, part: Option<u64>| if set & bit == 0 { 0 } else { part.unwrap_or(0) };
-        let add = |count: Option<u64>, parts: [u64; 3]| {
-            count.map(|count| parts.into_iter().fold(count, u64::saturating_add))
+        let add = |count: Option<u64>, parts: &[u64]| {
+            count.map(|count| parts.iter().copied().fold(count, u64::saturating_add))
         };
         let input = [
             part(CACHE_READ, self.cache_read),
             part(CACHE_WRITE, self.cache_write),
             part(INPUT_AUDIO, self.input_by_modality.audio),
+            part(TOOL_INPUT, self.tool_input),
         ];
         let output =
-            [part(REASONING, self.reasoning), part(OUTPUT_AUDIO, self.output_by_modality.audio), 0];
-        (add(self.input, input), add(self.output, output))
+            [part(REASONING, self.reasoning), part(OUTPUT_AUDIO, self.output_by_modality.audio)];
+        (add(self.input, &input), add(self.output, &output))
     }
 }
 

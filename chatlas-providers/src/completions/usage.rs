@@ -101,6 +101,7 @@ impl Counts {
             output_by_modality: output.modalities(),
             // https://docs.anthropic.com/en/api/messages: `input_tokens` excludes cached tokens.
             is_cache_beside: is_anthropic,
+            ..TokenCounts::default()
         }
     }
 }

@@ -102,8 +102,8 @@ fn kind(status: u16, code: &str, reason: &str, message: &str) -> ProviderErrorKi
     if matches!(reason, "API_KEY_INVALID" | "API_KEY_EXPIRED") {
         return Kind::Authentication;
     }
-    // Google has no code for this error.
-    if code == "INVALID_ARGUMENT" && failures::is_too_long(message) {
+    // Google has no code for this error, and some gateways send no code at all.
+    if matches!(code, "" | "INVALID_ARGUMENT") && failures::is_too_long(message) {
         return Kind::ContextTooLong;
     }
     match code {

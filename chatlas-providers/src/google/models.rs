@@ -34,8 +34,13 @@ pub(super) fn page(body: &[u8]) -> Result<Page, ProviderError> {
     let missing = || malformed("it has no list of models");
     let page = page.0.ok_or_else(missing)?;
     let list = page.models.or(page.publisher_models).filter(|list| list.get().starts_with('['));
-    let entries: List<Entry<'_>> = parse(list).ok_or_else(missing)?;
     let next = page.next_page_token.to_owned();
+    let entries: List<Entry<'_>> = match parse(list) {
+        Some(entries) => entries,
+        // Google omits empty lists.
+        None if next.is_some() => List::default(),
+        None => return Err(missing()),
+    };
     Ok(Page {
         models: entries.0.iter().map(model).collect(),
         next: next.into_iter().map(|token| ("pageToken", token)).collect(),

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use chatlas_core::content::{
     Content, Media, MediaSource, Replay, ServerTool, Text, Thinking, ToolRequest,
 };
+use chatlas_core::turn::Modalities;
 use chatlas_core::{FinishReason, ProviderError, ProviderErrorKind};
 use serde_json::{Value, json};
 
 use super::media::server_tool;
 use super::sources::Sources;
-use super::wire::{Call, Candidate, Chunk, Part, Tally};
+use super::wire::{Call, Candidate, Chunk, Part};
 use super::{call_id, error};
 use crate::client::json::{List, Maybe, read};
-use crate::client::{self, ChoiceMut, Frame, Reply};
+use crate::client::{self, ChoiceMut, Frame, Reply, TokenCounts};
 use crate::http::malformed;
 
 /// Reads one reply.
@@ -21,7 +22,8 @@ pub struct Decoder {
     vendor: &'static str,
     /// By index.
     candidates: BTreeMap<usize, Progress>,
-    tally: Tally,
+    tokens: TokenCounts,
+    cached_by_modality: Modalities,
     /// The number of calls so far.
     calls: usize,
 }
@@ -39,16 +41,15 @@ impl client::Decoder for Decoder {
         if frame.data.trim_ascii() == b"[DONE]" { Ok(()) } else { self.chunks(frame.data, reply) }
     }
 
+    /// Some servers send a finish reason with each chunk: then it announces nothing.
     fn is_finished(&self) -> bool {
-        let is_finished = |candidate: &Progress| candidate.finish_reason.is_some();
-        !self.candidates.is_empty() && self.candidates.values().all(is_finished)
+        self.has_finish_reasons() && !self.candidates.values().any(|c| c.repeats_finish_reason)
     }
 
     /// The protocol has no last event: a reply is complete if each of its candidates has a finish
     /// reason.
     fn end(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
-        let is_unfinished = |candidate: &Progress| candidate.finish_reason.is_none();
-        if self.candidates.is_empty() || self.candidates.values().any(is_unfinished) {
+        if !self.has_finish_reasons() {
             return Err(client::truncated());
         }
         self.finish(reply)?;
@@ -58,8 +59,19 @@ impl client::Decoder for Decoder {
 }
 
 impl Decoder {
+    fn has_finish_reasons(&self) -> bool {
+        let has_reason = |candidate: &Progress| candidate.finish_reason.is_some();
+        !self.candidates.is_empty() && self.candidates.values().all(has_reason)
+    }
+
     pub(super) fn new(vendor: &'static str) -> Self {
-        Self { vendor, candidates: BTreeMap::new(), tally: Tally::default(), calls: 0 }
+        Self {
+            vendor,
+            candidates: BTreeMap::new(),
+            tokens: TokenCounts::default(),
+            cached_by_modality: Modalities::default(),
+            calls: 0,
+        }
     }
 
     /// Reads a chunk, or a list of chunks.
@@ -74,21 +86,27 @@ impl Decoder {
     }
 
     fn chunk(&mut self, chunk: Chunk<'_>, reply: &mut Reply) -> Result<(), ProviderError> {
-        if let Some(error) = chunk.error.and_then(error::reported) {
-            return Err(error);
-        }
         reply.set_id(chunk.response_id.as_str());
         reply.set_model(chunk.model_version.as_str());
         if reply.is_identified() {
             reply.start();
         }
-        // Before the contents: their tokens are billed even if the reply fails.
+        // Before the contents and the error: the tokens are billed even if the reply fails.
         if let Some(counts) = &chunk.usage_metadata.0 {
-            self.tally.update(counts);
-            reply.set_usage(self.tally.usage());
+            self.tokens.merge(counts.tokens());
+            self.cached_by_modality =
+                counts.cached_by_modality().unwrap_or(self.cached_by_modality);
+            let mut usage = self.tokens.usage();
+            usage.cache_read_by_modality = self.cached_by_modality;
+            reply.set_usage(usage);
+        }
+        if let Some(error) = chunk.error.and_then(error::reported) {
+            let has_counts = self.tokens != TokenCounts::default();
+            return Err(if has_counts { error.with_partial(reply.to_partial()) } else { error });
         }
         if let Some(feedback) = &chunk.prompt_feedback.0
-            && let Some(reason) = &feedback.block_reason.0
+            && let Some(reason) = feedback.block_reason.non_empty()
+            && !reason.ends_with("_UNSPECIFIED")
         {
             return Err(blocked(reason, feedback.block_reason_message.0.as_deref(), reply));
         }
@@ -100,7 +118,8 @@ impl Decoder {
         let progress = self.candidates.entry(index).or_default();
         progress.update(&read);
         for part in read.content.0.map(|content| content.parts.0).unwrap_or_default() {
-            let call = part.function_call.0.as_ref().map(|call| {
+            let call = part.function_call.0.as_ref();
+            let call = call.filter(|call| call.name.non_empty().is_some()).map(|call| {
                 self.calls += 1;
                 let id = call.id.to_owned();
                 id.unwrap_or_else(|| call_id::invent(reply.id(), self.calls))
@@ -113,7 +132,10 @@ impl Decoder {
 
     /// Completes the choices of a reply that has ended.
     fn finish(&mut self, reply: &mut Reply) -> Result<(), ProviderError> {
-        let candidates = std::mem::take(&mut self.candidates);
+        let mut candidates = std::mem::take(&mut self.candidates);
+        for (index, progress) in &mut candidates {
+            progress.end_call(&mut reply.choice(*index)?);
+        }
         if let Some((index, first)) = candidates.first_key_value()
             && let Some(reason) = first.finish_reason.as_deref().filter(|reason| is_failure(reason))
         {
@@ -147,7 +169,10 @@ struct Progress {
     /// The kind of text that the current block may continue with. A block with a signature is
     /// complete: the signature is valid for its text alone.
     open: Option<TextKind>,
+    /// The last call with its order, while the next part may continue its arguments.
+    call: Option<(u64, ToolRequest)>,
     finish_reason: Option<String>,
+    repeats_finish_reason: bool,
     finish_message: Option<String>,
     sources: Sources,
 }
@@ -162,8 +187,10 @@ impl Progress {
     fn update(&mut self, read: &Candidate<'_>) {
         self.sources.update(read);
         // Some servers send an empty reason with each chunk.
-        let reason = read.finish_reason.non_empty();
-        if let Some(reason) = reason.filter(|reason| *reason != "FINISH_REASON_UNSPECIFIED") {
+        let reason = read.finish_reason.as_str().to_ascii_uppercase();
+        let reason = reason.strip_prefix("FINISH_REASON_").unwrap_or(&reason);
+        if !matches!(reason, "" | "UNSPECIFIED") {
+            self.repeats_finish_reason |= self.finish_reason.is_some();
             self.finish_reason = Some(reason.to_owned());
         }
         if let Some(message) = &read.finish_message.0 {
@@ -171,7 +198,7 @@ impl Progress {
         }
     }
 
-    /// Adds a part to a choice. `call` is the id of the call, if the part is one.
+    /// Adds a part to a choice. `call` is the id of the call, if the part begins one.
     fn add(
         &mut self,
         mut part: Part<'_>,
@@ -186,13 +213,24 @@ impl Progress {
             item.as_object_mut()?.insert("thoughtSignature".to_owned(), signature.into());
             Some(Replay::new(vendor, item))
         };
-        if let (Some(id), Some(call)) = (call, part.function_call.0.take()) {
-            let Call { name, args, .. } = *call;
-            let args = if args.is_null() { json!({}) } else { args };
-            let mut request = ToolRequest::new(id, name.as_str(), args);
-            request.replay = replay(json!({}));
-            choice.content(self.next_order(), Content::ToolRequest(request));
-        } else if let Some(text) = &part.text.0 {
+        if let Some(piece) = part.function_call.0.take() {
+            let Call { name, args, .. } = *piece;
+            match call {
+                Some(id) => {
+                    self.end_call(choice);
+                    let mut request = ToolRequest::new(id, name.as_str(), arguments(args));
+                    request.replay = replay(json!({}));
+                    self.call = Some((self.next_order(), request));
+                }
+                None => self.continue_call(args, replay(json!({}))),
+            }
+            return;
+        }
+        if part.text.0.as_deref() == Some("") && signature.is_none() {
+            return;
+        }
+        self.end_call(choice);
+        if let Some(text) = &part.text.0 {
             match (signature, is_thought) {
                 (None, true) => choice.thinking(self.order_of(TextKind::Thought, text), text),
                 (None, false) => choice.text(self.order_of(TextKind::Answer, text), text),
@@ -230,6 +268,24 @@ impl Progress {
         }
     }
 
+    /// Adds a piece of a call, which has no name, to the call before it. Without one, there is
+    /// nothing that the program could run.
+    fn continue_call(&mut self, args: Value, replay: Option<Replay>) {
+        let Some((_, call)) = &mut self.call else { return };
+        match (&mut call.arguments, arguments(args)) {
+            (Value::Object(arguments), Value::Object(more)) => arguments.extend(more),
+            (arguments, more) => *arguments = more,
+        }
+        call.replay = call.replay.take().or(replay);
+    }
+
+    /// Adds the last call to the choice. Nothing can continue it any more.
+    fn end_call(&mut self, choice: &mut ChoiceMut<'_>) {
+        if let Some((order, call)) = self.call.take() {
+            choice.content(order, Content::ToolRequest(call));
+        }
+    }
+
     /// Adds a signature that belongs to no text.
     fn add_signature(&mut self, replay: Option<Replay>, choice: &mut ChoiceMut<'_>) {
         if let Some(replay) = replay {
@@ -252,6 +308,15 @@ impl Progress {
             self.open = Some(kind);
         }
         self.order
+    }
+}
+
+/// Returns the arguments of a call. Some gateways send the text of their JSON.
+fn arguments(args: Value) -> Value {
+    match args {
+        Value::Null => json!({}),
+        Value::String(text) => client::json::arguments(&text),
+        args => args,
     }
 }
 

@@ -3,12 +3,12 @@
 
 use std::fmt;
 
-use chatlas_core::Usage;
 use chatlas_core::turn::Modalities;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use crate::client::TokenCounts;
 use crate::client::json::{Count, Flag, List, Maybe, Raw, Text};
 
 /// A chunk of a streamed reply, or a complete reply.
@@ -135,6 +135,7 @@ pub(super) struct Counts<'a> {
     cached_content_token_count: Count,
     candidates_token_count: Count,
     thoughts_token_count: Count,
+    total_token_count: Count,
     #[serde(borrow)]
     prompt_tokens_details: List<Detail<'a>>,
     tool_use_prompt_tokens_details: List<Detail<'a>>,
@@ -150,61 +151,32 @@ struct Detail<'a> {
     token_count: Count,
 }
 
-/// The token counts so far. A chunk may leave out counts of the chunks before.
-#[derive(Default)]
-pub(super) struct Tally {
-    prompt: Tokens,
-    tool_prompt: Tokens,
-    cached: Tokens,
-    candidates: Tokens,
-    thoughts: Option<u64>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Tokens {
-    count: Option<u64>,
-    by_modality: Modalities,
-}
-
-impl Tokens {
-    fn update(&mut self, count: Count, details: &List<Detail<'_>>) {
-        self.count = count.0.or(self.count);
-        if !details.0.is_empty() {
-            self.by_modality = by_modality(&details.0);
+impl Counts<'_> {
+    /// Returns the counts. Google counts the input of its own tools beside the prompt, and the
+    /// thoughts beside the answer.
+    pub(super) fn tokens(&self) -> TokenCounts {
+        let mut input_by_modality = by_modality(&self.prompt_tokens_details.0);
+        input_by_modality += by_modality(&self.tool_use_prompt_tokens_details.0);
+        // Thoughts without an answer are output as well.
+        let has_output = self.candidates_token_count.0.or(self.thoughts_token_count.0).is_some();
+        TokenCounts {
+            input: self.prompt_token_count.0,
+            tool_input: self.tool_use_prompt_token_count.0,
+            output: self.candidates_token_count.0.or(has_output.then_some(0)),
+            total: self.total_token_count.0,
+            cache_read: self.cached_content_token_count.0,
+            reasoning: self.thoughts_token_count.0,
+            input_by_modality,
+            output_by_modality: by_modality(&self.candidates_tokens_details.0),
+            is_reasoning_beside: true,
+            ..TokenCounts::default()
         }
     }
-}
 
-impl Tally {
-    pub(super) fn update(&mut self, counts: &Counts<'_>) {
-        self.prompt.update(counts.prompt_token_count, &counts.prompt_tokens_details);
-        self.tool_prompt
-            .update(counts.tool_use_prompt_token_count, &counts.tool_use_prompt_tokens_details);
-        self.cached.update(counts.cached_content_token_count, &counts.cache_tokens_details);
-        self.candidates.update(counts.candidates_token_count, &counts.candidates_tokens_details);
-        self.thoughts = counts.thoughts_token_count.0.or(self.thoughts);
-    }
-
-    /// Returns the counts in the terms of the conventions: Google counts the input of its own tools
-    /// beside the prompt, and the thoughts beside the answer.
-    pub(super) fn usage(&self) -> Usage {
-        let mut usage = Usage::default();
-        usage.input_tokens = sum(self.prompt.count, self.tool_prompt.count);
-        usage.output_tokens = sum(self.candidates.count, self.thoughts);
-        usage.cache_read_tokens = self.cached.count;
-        usage.reasoning_tokens = self.thoughts;
-        usage.input_by_modality = self.prompt.by_modality;
-        usage.input_by_modality += self.tool_prompt.by_modality;
-        usage.output_by_modality = self.candidates.by_modality;
-        usage.cache_read_by_modality = self.cached.by_modality;
-        usage
-    }
-}
-
-fn sum(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.saturating_add(other)),
-        (one, other) => one.or(other),
+    /// Returns the modalities of the cached tokens, if they are reported.
+    pub(super) fn cached_by_modality(&self) -> Option<Modalities> {
+        let details = &self.cache_tokens_details.0;
+        (!details.is_empty()).then(|| by_modality(details))
     }
 }
 
@@ -218,7 +190,9 @@ fn by_modality(details: &[Detail<'_>]) -> Modalities {
             "AUDIO" => &mut counts.audio,
             _ => continue,
         };
-        *count = sum(*count, detail.token_count.0);
+        if let Some(tokens) = detail.token_count.0 {
+            *count = Some(count.unwrap_or_default().saturating_add(tokens));
+        }
     }
     counts
 }

@@ -1,19 +1,25 @@
 //! The attempts at a request: sent, repeated while that may help, and explained when it fails.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use opentelemetry::{Context, global};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Response, Url};
+use tokio::time::timeout;
 
+use super::deadline::before;
 use super::runtime::in_runtime;
 use super::sender::Sender;
 use super::span::AttemptSpan;
 use super::url::user_to_header;
-use super::{HttpOptions, Secrets, retry};
+use super::{Deadline, HttpOptions, Secrets, retry};
 
 /// The maximum length of a failure's body that is read.
 const MAX_ERROR_BODY: usize = 64 << 10;
+/// The maximum time to read it. The status alone is enough for an error.
+const MAX_ERROR_WAIT: Duration = Duration::from_secs(10);
 
 /// Signs requests with credentials that have been loaded.
 pub trait Signer: Send + Sync {
@@ -40,6 +46,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Option<Bytes>,
     pub(crate) signer: Option<&'a dyn Signer>,
+    pub(crate) deadline: Option<Deadline>,
 }
 
 /// Makes an error of the status, the headers and the body of a response.
@@ -54,7 +61,7 @@ pub(crate) async fn send(
     secrets: &Secrets,
     explain: Explain<'_>,
 ) -> Result<Response, ProviderError> {
-    let Outgoing { method, mut url, mut headers, body, signer } = outgoing;
+    let Outgoing { method, mut url, mut headers, body, signer, deadline } = outgoing;
     user_to_header(&mut url, &mut headers);
     let mut attempt = 0;
     loop {
@@ -68,19 +75,31 @@ pub(crate) async fn send(
         if let Some(signer) = signer {
             signer.sign(&mut request)?;
         }
-        let result = sender.execute(request).await;
+        let result = before(deadline, sender.execute(request)).await;
+        let result = result.unwrap_or_else(|late| Err(late.into()));
         if let Some(span) = span {
             span.finish(&result);
         }
         let (error, may_pass) = match result {
             Ok(response) if response.status().is_success() => return sender.readable(response),
-            Ok(response) => (refused(response, secrets, explain).await, true),
-            Err(trouble) => (trouble.at(&url), trouble.may_pass()),
+            Ok(response) => {
+                let may_pass = retry::should_retry(response.headers());
+                let error = refused(response, secrets, explain).await;
+                let may_pass = may_pass.unwrap_or_else(|| retry::may_pass(&error));
+                (error, may_pass)
+            }
+            Err(trouble) => {
+                let error = trouble.at(&url);
+                let may_pass = trouble.may_pass() && retry::may_pass(&error);
+                (error, may_pass)
+            }
         };
         let error = secrets.hide(error);
         let wait = (may_pass && attempt < options.max_retries)
             .then(|| retry::wait_before(attempt + 1, &error))
             .flatten();
+        // The error explains more than a timeout would.
+        let wait = wait.filter(|wait| !deadline.is_some_and(|end| end.is_within(*wait)));
         let Some(wait) = wait else { return Err(error) };
         // A function that sends requests needs no tokio runtime, so that there may be no timer.
         if in_runtime(async { tokio::time::sleep(wait).await }).await.is_err() {
@@ -110,15 +129,23 @@ async fn refused(response: Response, secrets: &Secrets, explain: Explain<'_>) ->
     }
 }
 
-/// The beginning of a failure's body.
+/// The beginning of a failure's body, as far as it arrives in time.
 async fn beginning(mut response: Response) -> String {
     let mut body = Vec::new();
+    let read = async { timeout(MAX_ERROR_WAIT, read_beginning(&mut response, &mut body)).await };
+    // A function that sends requests needs no tokio runtime, so that there may be no timer.
+    if in_runtime(read).await.is_err() {
+        read_beginning(&mut response, &mut body).await;
+    }
+    body.truncate(MAX_ERROR_BODY);
+    String::from_utf8_lossy(&body).into_owned()
+}
+
+async fn read_beginning(response: &mut Response, body: &mut Vec<u8>) {
     while body.len() < MAX_ERROR_BODY {
         let Ok(Some(chunk)) = response.chunk().await else { break };
         body.extend_from_slice(&chunk);
     }
-    body.truncate(MAX_ERROR_BODY);
-    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// Adds the trace context to the headers: the span of the attempt, else the current one.

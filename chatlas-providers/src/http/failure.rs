@@ -20,6 +20,8 @@ pub(super) struct SendError {
 enum SendErrorKind {
     Timeout,
     Connect,
+    /// The connection closed after it had been opened.
+    Closed,
     /// The request is invalid.
     Request,
     NoRuntime,
@@ -37,13 +39,18 @@ impl SendError {
         Self { kind: kind(error), cause: root_cause(error), may_pass: !is_untrusted(error) }
     }
 
+    /// Creates the error of an attempt that is not answered before the deadline.
+    pub(super) fn timeout() -> Self {
+        Self { kind: SendErrorKind::Timeout, cause: String::new(), may_pass: false }
+    }
+
     /// Returns the value of `error.type`.
     pub(super) fn error_type(&self) -> &'static str {
         match self.kind {
             SendErrorKind::Timeout => "timeout",
             SendErrorKind::Connect => "connect",
             SendErrorKind::NoRuntime => ProviderErrorKind::NoRuntime.as_str(),
-            SendErrorKind::Request | SendErrorKind::Other => "_OTHER",
+            SendErrorKind::Closed | SendErrorKind::Request | SendErrorKind::Other => "_OTHER",
         }
     }
 
@@ -59,16 +66,18 @@ impl SendError {
             SendErrorKind::Timeout => {
                 (ProviderErrorKind::Timeout, format!("{host} did not answer in time"))
             }
+            SendErrorKind::Closed => (
+                ProviderErrorKind::Connection,
+                format!(
+                    "the connection to {host} broke before a response: {cause}; the server may \
+                     have processed the request"
+                ),
+            ),
             SendErrorKind::Request => (
                 ProviderErrorKind::InvalidRequest,
                 format!("the request to {host} could not be made: {cause}"),
             ),
-            SendErrorKind::NoRuntime => (
-                ProviderErrorKind::NoRuntime,
-                "the HTTP client needs a tokio runtime with its timer and I/O enabled: call it in \
-                 `#[tokio::main]`, or in a runtime built with `enable_all()`"
-                    .to_owned(),
-            ),
+            SendErrorKind::NoRuntime => return NoRuntime.into(),
             SendErrorKind::Connect | SendErrorKind::Other => (
                 ProviderErrorKind::Connection,
                 format!("cannot reach {host}: {cause}; check the base URL and the network"),
@@ -112,7 +121,7 @@ fn kind(error: &(dyn Error + 'static)) -> SendErrorKind {
             _ if error.is_timeout() => SendErrorKind::Timeout,
             _ if error.is_connect() => SendErrorKind::Connect,
             _ if error.is_builder() => SendErrorKind::Request,
-            _ => SendErrorKind::Other,
+            _ => SendErrorKind::Closed,
         };
     }
     let io = chain(error).find_map(|error| error.downcast_ref::<io::Error>());

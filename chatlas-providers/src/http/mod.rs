@@ -2,6 +2,8 @@
 
 pub(crate) mod attempts;
 mod body;
+mod deadline;
+mod encoded;
 mod failure;
 mod options;
 mod retry;
@@ -17,6 +19,7 @@ pub(crate) use attempts::{Outgoing, send};
 pub(crate) use body::{
     REPLY, broken_off, content_type, html_title, malformed, one_line, read_body, snippet,
 };
+pub(crate) use deadline::{Deadline, complete_before};
 pub use options::HttpOptions;
 pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sender::Sender;

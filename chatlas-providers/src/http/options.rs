@@ -7,8 +7,8 @@ use std::time::Duration;
 use chatlas_core::ProviderError;
 use reqwest::{Client, Request, Response};
 
-use super::Secret;
 use super::sender::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_READ_TIMEOUT, Sender, shared};
+use super::{Deadline, Secret};
 
 /// HTTP settings of a provider: timeouts, retries, headers, tracing. The defaults suit most programs.
 ///
@@ -29,6 +29,7 @@ use super::sender::{DEFAULT_CONNECT_TIMEOUT, DEFAULT_READ_TIMEOUT, Sender, share
 pub struct HttpOptions {
     connect_timeout: Duration,
     read_timeout: Duration,
+    timeout: Option<Duration>,
     pub(super) max_retries: u32,
     pub(super) spans: bool,
     pub(super) propagate: bool,
@@ -41,6 +42,7 @@ impl Default for HttpOptions {
         Self {
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             read_timeout: DEFAULT_READ_TIMEOUT,
+            timeout: None,
             max_retries: 2,
             spans: false,
             propagate: false,
@@ -63,9 +65,42 @@ impl HttpOptions {
         self
     }
 
+    /// Sets the maximum time of an operation, from its request to the end of its reply: all attempts,
+    /// the waits between them, and the body, streamed or not. Default: unset, because a long reply is
+    /// not a failure.
+    ///
+    /// An operation that is not complete in time fails with
+    /// [`ProviderErrorKind::Timeout`](chatlas_core::ProviderErrorKind::Timeout), with the part of a
+    /// streamed reply that has arrived. It also applies to a client of the program
+    /// ([`with_client`](Self::with_client), [`with_sender`](Self::with_sender)). A run of a chat is
+    /// one operation for each model call; the time of its tools does not count.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use chatlas_providers::http::HttpOptions;
+    ///
+    /// let options = HttpOptions::default().with_timeout(Duration::from_secs(90));
+    /// ```
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
     /// Sets how many times a failed request is retried. Default: 2. Only transient failures are
-    /// retried: connection errors and the status codes 408, 409, 429, 500, 502, 503, 504 and 529. A
-    /// request may have been processed (and billed) before its connection failed.
+    /// retried:
+    ///
+    /// - Connections that cannot be opened, because they are refused for example. The server has not
+    ///   received the request.
+    /// - Connections that close before the response begins. The server may have read the complete
+    ///   request, so that each retry may be processed and billed again. Set 0 if that is not
+    ///   acceptable.
+    /// - Responses with the status codes 408, 409, 429, 500, 502, 503, 504 and 529. The header
+    ///   `x-should-retry` of a failure overrides this list.
+    ///
+    /// A timeout and a reply that breaks off after it has begun are not retried. The wait between
+    /// attempts is the one that the server requests (`retry-after`, at most one minute), else it
+    /// doubles from half a second to 8 seconds.
     pub fn with_max_retries(mut self, retries: u32) -> Self {
         self.max_retries = retries;
         self
@@ -133,6 +168,11 @@ impl HttpOptions {
         self.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name))
     }
 
+    /// Returns the deadline of an operation that begins now.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        self.timeout.and_then(Deadline::from_now)
+    }
+
     /// Returns whether the program brings the client, with whatever TLS that has.
     pub(crate) fn has_sender(&self) -> bool {
         self.sender.is_some()
@@ -153,6 +193,7 @@ impl fmt::Debug for HttpOptions {
         f.debug_struct("HttpOptions")
             .field("connect_timeout", &self.connect_timeout)
             .field("read_timeout", &self.read_timeout)
+            .field("timeout", &self.timeout)
             .field("max_retries", &self.max_retries)
             .field("spans", &self.spans)
             .field("propagate", &self.propagate)

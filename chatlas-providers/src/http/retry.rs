@@ -11,18 +11,23 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
-/// Returns the wait before that attempt (the first retry is 1); `None` if a retry does not help.
+/// Returns the wait before that attempt (the first retry is 1); `None` if the server requests a
+/// longer one.
 pub(super) fn wait_before(attempt: u32, error: &ProviderError) -> Option<Duration> {
-    if !may_pass(error) {
-        return None;
-    }
     match error.retry_after() {
         Some(wait) => (wait <= MAX_WAIT).then_some(wait),
         None => Some(backoff(attempt, random())),
     }
 }
 
-fn may_pass(error: &ProviderError) -> bool {
+/// Returns whether the server requests a retry, or that there is none. OpenAI and Anthropic send it,
+/// and their libraries follow it.
+pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    headers.get("x-should-retry")?.to_str().ok()?.trim().to_ascii_lowercase().parse().ok()
+}
+
+/// Returns whether another attempt may succeed.
+pub(super) fn may_pass(error: &ProviderError) -> bool {
     match error.status() {
         // An exhausted quota does not refill by itself.
         Some(429) => error.code() != Some("insufficient_quota"),
@@ -92,15 +97,30 @@ mod tests {
     #[test]
     fn only_transient_failures_are_retried() {
         for status in [408, 409, 429, 500, 502, 503, 504, 529] {
-            assert!(wait_before(1, &error(status)).is_some(), "{status}");
+            assert!(may_pass(&error(status)), "{status}");
         }
         for status in [400, 401, 403, 404, 413, 422, 501] {
-            assert!(wait_before(1, &error(status)).is_none(), "{status}");
+            assert!(!may_pass(&error(status)), "{status}");
         }
-        assert!(wait_before(1, &error(429).with_code("insufficient_quota")).is_none());
+        assert!(!may_pass(&error(429).with_code("insufficient_quota")));
+        assert!(may_pass(&ProviderError::new(ProviderErrorKind::Connection, "")));
+        assert!(!may_pass(&ProviderError::new(ProviderErrorKind::Timeout, "")));
+        assert!(wait_before(1, &error(429)).is_some());
         assert!(wait_before(1, &error(429).with_retry_after(Duration::from_secs(61))).is_none());
-        assert!(wait_before(1, &ProviderError::new(ProviderErrorKind::Connection, "")).is_some());
-        assert!(wait_before(1, &ProviderError::new(ProviderErrorKind::Timeout, "")).is_none());
+    }
+
+    #[test]
+    fn the_server_decides_whether_to_retry() {
+        for (value, decision) in [
+            ("true", Some(true)),
+            ("false", Some(false)),
+            (" False", Some(false)),
+            ("", None),
+            ("maybe", None),
+        ] {
+            assert_eq!(should_retry(&headers("x-should-retry", value)), decision, "{value}");
+        }
+        assert_eq!(should_retry(&HeaderMap::new()), None);
     }
 
     #[test]

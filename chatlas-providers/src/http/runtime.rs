@@ -4,11 +4,22 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
+use chatlas_core::{ProviderError, ProviderErrorKind};
 use futures_util::FutureExt as _;
 
 /// The current thread is in no tokio runtime, or in one whose timer or I/O is disabled.
 #[derive(Debug)]
 pub(super) struct NoRuntime;
+
+impl From<NoRuntime> for ProviderError {
+    fn from(_: NoRuntime) -> Self {
+        Self::new(
+            ProviderErrorKind::NoRuntime,
+            "the HTTP client needs a tokio runtime with its timer and I/O enabled: call it in \
+             `#[tokio::main]`, or in a runtime built with `enable_all()`",
+        )
+    }
+}
 
 /// Awaits a future that uses tokio.
 pub(super) async fn in_runtime<T>(future: impl Future<Output = T>) -> Result<T, NoRuntime> {

@@ -65,11 +65,11 @@ fn frames(body: &[Vec<u8>]) -> Answer {
     Answer::new(200, CONTENT_TYPE, body.concat())
 }
 
-fn complete(response: &Value) -> Result<Completion, ProviderError> {
+pub(crate) fn complete(response: &Value) -> Result<Completion, ProviderError> {
     run(model(Answer::json(200, response)).chat(hi()))
 }
 
-fn stream(events: &[(&str, Value)]) -> Result<Vec<CompletionEvent>, ProviderError> {
+pub(crate) fn stream(events: &[(&str, Value)]) -> Result<Vec<CompletionEvent>, ProviderError> {
     let body: Vec<Vec<u8>> = events.iter().map(|(kind, payload)| event(kind, payload)).collect();
     fixed::events(&model(frames(&body)))
 }
@@ -78,7 +78,7 @@ fn decoded(events: &[(&str, Value)]) -> Vec<CompletionEvent> {
     stream(events).unwrap()
 }
 
-fn delta(index: u64, delta: &Value) -> (&'static str, Value) {
+pub(crate) fn delta(index: u64, delta: &Value) -> (&'static str, Value) {
     ("contentBlockDelta", json!({"contentBlockIndex": index, "delta": delta}))
 }
 

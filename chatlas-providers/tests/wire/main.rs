@@ -32,6 +32,8 @@ mod environment;
     allow(dead_code, unused_imports)
 )]
 mod fixed;
+#[cfg(all(feature = "anthropic", feature = "bedrock", feature = "google"))]
+mod gateways;
 #[cfg(feature = "google")]
 mod google;
 #[cfg(all(

@@ -21,11 +21,10 @@ use chatlas::telemetry::ReplyId;
 use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::json;
-use sqlx::SqlitePool;
 use tokio::sync::OwnedMutexGuard;
 use tower_http::trace::TraceLayer;
 
-use crate::tools::find_rooms;
+use crate::tools::{Database, find_rooms};
 use crate::{model, telemetry, tools};
 
 const PAGE: &str = include_str!("../static/index.html");
@@ -37,7 +36,7 @@ const MAX_CONVERSATIONS: usize = 1000;
 /// The state that all requests share.
 pub struct App {
     provider: Arc<dyn Provider>,
-    database: SqlitePool,
+    database: Database,
     conversations: Mutex<HashMap<String, Entry>>,
 }
 
@@ -58,10 +57,10 @@ impl App {
     ///
     /// Returns an error if the database cannot be created, or if the model in the environment is not
     /// supported.
-    pub async fn new() -> Result<Arc<Self>, Box<dyn Error>> {
+    pub fn new() -> Result<Arc<Self>, Box<dyn Error>> {
         Ok(Arc::new(Self {
             provider: model::from_env()?,
-            database: tools::database().await?,
+            database: tools::database()?,
             conversations: Mutex::default(),
         }))
     }
@@ -186,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn least_recently_used_conversation_is_removed() {
-        let app = App::new().await.expect("the application");
+        let app = App::new().expect("the application");
         let question = |number: usize| Question {
             user: "ada".to_owned(),
             session: number.to_string(),

@@ -15,7 +15,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let telemetry = telemetry::init()?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 3000)).await?;
     println!("Listening on http://{}", listener.local_addr()?);
-    let served = axum::serve(listener, app::router(app::App::new().await?))
+    let served = axum::serve(listener, app::router(app::App::new()?))
         // SIGTERM or Ctrl-C: the requests in progress are finished, then their telemetry is exported.
         .with_graceful_shutdown(chatlas::otel::shutdown_signal())
         .await;

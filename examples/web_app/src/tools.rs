@@ -1,8 +1,14 @@
 //! The tools of the model: a search for rooms in the database.
 
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use chatlas::prelude::*;
+use rusqlite::Connection;
 use serde::Serialize;
-use sqlx::{Row as _, SqlitePool};
+
+/// The database: one connection, which queries use on the blocking pool.
+pub(crate) type Database = Arc<Mutex<Connection>>;
 
 const ROOMS: &str = "SELECT name, beds, price FROM rooms WHERE beds >= ?1 ORDER BY price";
 
@@ -19,8 +25,8 @@ pub(crate) struct Room {
 pub(crate) async fn find_rooms(
     /// The number of guests.
     guests: u8,
-    #[state] database: &SqlitePool,
-) -> Result<Vec<Room>, sqlx::Error> {
+    #[state] database: &Database,
+) -> Result<Vec<Room>, rusqlite::Error> {
     rooms(database, guests.into()).await
 }
 
@@ -37,31 +43,29 @@ pub(crate) async fn find_rooms(
         db.query.text = ROOMS,
     )
 )]
-async fn rooms(database: &SqlitePool, beds: i64) -> Result<Vec<Room>, sqlx::Error> {
-    let rows = sqlx::query(ROOMS).bind(beds).fetch_all(database).await?;
-    let room = |row: &sqlx::sqlite::SqliteRow| {
-        Ok(Room {
-            name: row.try_get("name")?,
-            beds: row.try_get("beds")?,
-            price: row.try_get("price")?,
-        })
+async fn rooms(database: &Database, beds: i64) -> Result<Vec<Room>, rusqlite::Error> {
+    let database = Arc::clone(database);
+    let query = move || {
+        let database = database.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut statement = database.prepare(ROOMS)?;
+        let rooms = statement.query_map([beds], |row| {
+            Ok(Room { name: row.get("name")?, beds: row.get("beds")?, price: row.get("price")? })
+        })?;
+        rooms.collect()
     };
-    rows.iter().map(room).collect()
+    // The task fails only if it panics.
+    tokio::task::spawn_blocking(query)
+        .await
+        .unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
 /// Creates a database in memory, with some rooms.
-pub(crate) async fn database() -> Result<SqlitePool, sqlx::Error> {
-    // Each connection to an in-memory database has separate data: use only one.
-    let database = sqlx::pool::PoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect("sqlite::memory:")
-        .await?;
-    let rooms =
+pub(crate) fn database() -> Result<Database, rusqlite::Error> {
+    let database = Connection::open_in_memory()?;
+    database.execute_batch(
         "CREATE TABLE rooms (name TEXT NOT NULL, beds INTEGER NOT NULL, price INTEGER NOT NULL);
         INSERT INTO rooms VALUES ('Attic', 1, 65), ('Garden', 2, 110), ('Harbour view', 2, 140),
-            ('Family', 4, 190);";
-    sqlx::raw_sql(rooms).execute(&database).await?;
-    Ok(database)
+            ('Family', 4, 190);",
+    )?;
+    Ok(Arc::new(Mutex::new(database)))
 }

@@ -30,7 +30,7 @@ async fn start_with_watcher() -> (Recorder, String, mpsc::Receiver<String>) {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let (sender, reports) = mpsc::channel(8);
-    let router = app::router(app::App::new().await.expect("the application"))
+    let router = app::router(app::App::new().expect("the application"))
         .route("/watch", get(|| async { Html(include_str!("watch.html")) }))
         .route("/watched", post(async move |report: String| drop(sender.send(report).await)));
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -5,7 +5,7 @@ use opentelemetry_sdk::logs::SdkLogRecord;
 use opentelemetry_sdk::trace::SpanData;
 
 use super::values::AttributeValue;
-use super::{Conventions, Findings, text};
+use super::{Conventions, Findings, release, text};
 
 const DETAILS: &str = "gen_ai.client.inference.operation.details";
 const EXCEPTION: &str = "gen_ai.client.operation.exception";
@@ -21,8 +21,9 @@ const CONTENT: [&str; 4] = [
 impl Conventions {
     /// Checks an event against its definition, and against its parent span among `spans`.
     pub fn check_event(&self, record: &SdkLogRecord, spans: &[SpanData], findings: &mut Findings) {
-        let name = record.event_name().unwrap_or("without a name");
-        let location = format!("event `{name}`");
+        let emitted = record.event_name().unwrap_or("without a name");
+        let location = format!("event `{emitted}`");
+        let name = release::event(emitted);
         if !self.model["events"][name].is_object() {
             findings.report(&location, "the conventions define no such name");
             return;
@@ -59,11 +60,7 @@ impl Conventions {
         let span = spans.iter().find(|span| Some(span.span_context.span_id()) == id);
         match span {
             None => findings.report(&location, "it has no parent span"),
-            // The conventions define no operation for client calls other than inference.
-            Some(span) if name == EXCEPTION && !is_of(span, None) && !is_of(span, Some("chat")) => {
-                findings.report(&location, format!("its parent span is `{}`", span.name));
-            }
-            Some(span) if name != EXCEPTION && !is_of(span, Some("chat")) => {
+            Some(span) if !is_of(span, operation(emitted)) => {
                 findings.report(&location, format!("its parent span is `{}`", span.name));
             }
             Some(span) if name == DETAILS => {
@@ -81,6 +78,11 @@ impl Conventions {
     }
 }
 
-fn is_of(span: &SpanData, operation: Option<&str>) -> bool {
-    text(&span.attributes, "gen_ai.operation.name").as_deref() == operation
+/// Returns the operation whose span the event belongs to.
+fn operation(event: &str) -> &'static str {
+    if event == "gen_ai.execute_tool.exception" { "execute_tool" } else { "chat" }
+}
+
+fn is_of(span: &SpanData, operation: &str) -> bool {
+    text(&span.attributes, "gen_ai.operation.name").as_deref() == Some(operation)
 }

@@ -4,7 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData};
 
 use super::values::plain;
-use super::{Conventions, Findings};
+use super::{Conventions, Findings, release};
 
 const SECONDS: &[f64] =
     &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -41,8 +41,8 @@ pub struct Point {
 impl Conventions {
     /// Checks a metric against its definition.
     pub fn check_metric(&self, metric: &Metric, findings: &mut Findings) {
-        let name = metric.name();
-        let location = format!("metric `{name}`");
+        let location = format!("metric `{}`", metric.name());
+        let name = release::metric(metric.name());
         let Some((instrument, unit, value)) = self.instruments.get(name) else {
             findings.report(&location, "the conventions define no such name");
             return;
@@ -65,18 +65,25 @@ impl Conventions {
             let has = |key: &str| point.attributes.iter().any(|kv| kv.key.as_str() == key);
             // The model of a failed call may be unknown. Durations have `error.type` for failed calls.
             let complete = !has("error.type") && name.contains("duration");
+            let has_server = !point.attributes.iter().any(|attribute| {
+                let operation = attribute.value.as_str();
+                let is_local = operation == "retrieval" || operation.contains("_memory");
+                attribute.key.as_str() == "gen_ai.operation.name" && is_local
+            });
             for (key, level) in &known {
                 // An agent may have no name; the response model of a cancelled call is unknown.
                 let may_lack = ["gen_ai.agent.name", "gen_ai.response.model"];
                 let due = level == "required"
                     || (level == "recommended" && complete && !may_lack.contains(&key.as_str()));
+                let due = due && (has_server || key != "server.address");
                 if due && !has(key) {
                     findings.report(&location, format!("`{key}` is {level} and missing"));
                 }
             }
             for KeyValue { key, .. } in &point.attributes {
                 let vendor = key.as_str().starts_with("openai.response.");
-                if !known.contains_key(key.as_str()) && !vendor {
+                let extra = release::EXTRA_ATTRIBUTES.contains(&(name, key.as_str()));
+                if !known.contains_key(key.as_str()) && !vendor && !extra {
                     findings.report(&location, format!("`{key}` is not one of its attributes"));
                 }
             }

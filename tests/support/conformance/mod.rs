@@ -2,12 +2,14 @@
 //! (the attributes of each signal and their requirement levels), the registry (types, units,
 //! attributes for samplers) and the JSON schemas of content. It does not depend on the library.
 //!
-//! `spans`, `metrics` and `events` check one kind of signal each, `values` checks attribute values.
+//! `spans`, `metrics` and `events` check one kind of signal each, `values` checks attribute values, and
+//! `release` has the differences to the release that the library follows.
 
 #![allow(dead_code, unreachable_pub)] // each test binary uses its own part
 
 mod events;
 mod metrics;
+mod release;
 mod spans;
 mod values;
 
@@ -154,6 +156,8 @@ impl Conventions {
             ("gen_ai.system_instructions", "gen-ai-system-instructions.json"),
             ("gen_ai.tool.definitions", "gen-ai-tool-definitions.json"),
             ("gen_ai.tool.call.arguments", "gen-ai-tool-call-arguments.json"),
+            ("gen_ai.retrieval.documents", "gen-ai-retrieval-documents.json"),
+            ("gen_ai.memory.records", "gen-ai-memory-records.json"),
         ]
         .into_iter()
         .map(|(key, file)| {

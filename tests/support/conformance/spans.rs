@@ -5,11 +5,7 @@ use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
 use super::values::plain;
-use super::{Conventions, Findings, list, text};
-
-/// Attributes that the library sets in addition to those that the conventions define for a span.
-const EXTRA_ATTRIBUTES: [(&str, &str); 1] =
-    [("gen_ai.invoke_agent.internal", "gen_ai.provider.name")];
+use super::{Conventions, Findings, list, release, text};
 
 /// Attributes that are recommended unconditionally, although a request may omit them.
 const PARAMETERS: [&str; 6] = [
@@ -59,6 +55,11 @@ fn span_type(span: &SpanData) -> Option<&'static str> {
         ("invoke_agent", SpanKind::Internal) => Some("gen_ai.invoke_agent.internal"),
         ("invoke_agent", _) => Some("gen_ai.invoke_agent.client"),
         ("execute_tool", _) => Some("gen_ai.execute_tool.internal"),
+        ("invoke_workflow", _) => Some("gen_ai.invoke_workflow.internal"),
+        ("plan", _) => Some("gen_ai.plan.internal"),
+        ("retrieval", _) => Some("gen_ai.retrieval.client"),
+        ("create_agent", _) => Some("gen_ai.create_agent.client"),
+        (operation, _) if operation.contains("_memory") => Some("gen_ai.memory.client"),
         _ => None,
     }
 }
@@ -81,8 +82,13 @@ impl Conventions {
             }
             return;
         };
-        let wanted = self.model["spans"][kind]["kind"].as_str().unwrap_or_default();
-        if format!("{:?}", span.span_kind).to_lowercase() != wanted {
+        let defined = self.model["spans"][kind]["kind"].as_str().unwrap_or_default();
+        let released = release::kind(kind).map(|kind| format!("{kind:?}").to_lowercase());
+        let wanted = released.as_deref().unwrap_or(defined);
+        // A memory in the process itself is internal.
+        let may_be_internal =
+            kind == "gen_ai.memory.client" && span.span_kind == SpanKind::Internal;
+        if format!("{:?}", span.span_kind).to_lowercase() != wanted && !may_be_internal {
             findings.report(location, format!("its kind is not {wanted}"));
         }
         check_name(&seen, kind, findings);
@@ -107,6 +113,7 @@ impl Conventions {
         let known = self.attributes("spans", kind);
         for (key, level) in &known {
             let optional = PARAMETERS.contains(&key.as_str());
+            let optional = optional || (release::has_no_server(kind) && key == "server.address");
             let due = level == "required" || (level == "recommended" && complete && !optional);
             if due && !seen.has(key) {
                 findings.report(location, format!("`{key}` is {level} and missing"));
@@ -116,7 +123,7 @@ impl Conventions {
             let key = attribute.key.as_str();
             let stranger = key.starts_with("gen_ai.") && !known.contains_key(key);
             let variable = key.starts_with("gen_ai.prompt.variable.");
-            if stranger && !variable && !EXTRA_ATTRIBUTES.contains(&(kind, key)) {
+            if stranger && !variable && !release::EXTRA_ATTRIBUTES.contains(&(kind, key)) {
                 findings.report(location, format!("`{key}` is not an attribute of {kind}"));
             }
         }
@@ -163,9 +170,10 @@ impl Conventions {
                 span_type(span),
                 Some("gen_ai.client.inference" | "gen_ai.execute_tool.internal")
             );
-            let agent = parent(span).and_then(span_type) == Some("gen_ai.invoke_agent.internal");
+            let agents = ["gen_ai.invoke_agent.internal", "gen_ai.plan.internal"];
+            let agent = parent(span).and_then(span_type).is_some_and(|kind| agents.contains(&kind));
             if below_agent && !agent {
-                findings.report(&location, "it is not a child of `invoke_agent`");
+                findings.report(&location, "it is not a child of `invoke_agent` or `plan`");
             }
         }
     }
@@ -221,7 +229,7 @@ fn check_figures(seen: &Seen<'_>, findings: &mut Findings) {
     });
     let output = seen.text("gen_ai.output.messages");
     let messages = output.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-    if let Some(messages) = messages
+    if let (Some(messages), Some(_)) = (messages, reasons)
         && reasons != Some(list(&messages).len())
     {
         findings.report(location, "the numbers of finish reasons and messages differ");

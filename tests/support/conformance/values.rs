@@ -86,6 +86,9 @@ pub(super) fn plain(attributes: &[KeyValue]) -> impl Iterator<Item = (&Key, Attr
     attributes.iter().map(|attribute| (&attribute.key, AttributeValue::Plain(&attribute.value)))
 }
 
+/// Content that is recorded even if it is empty.
+const MAY_BE_EMPTY: [&str; 2] = ["gen_ai.tool.call.result", "gen_ai.retrieval.query.text"];
+
 impl Conventions {
     /// Checks types, enum values, duplicates, names and the form of content.
     pub(super) fn check_values<'a>(
@@ -101,7 +104,8 @@ impl Conventions {
                 findings.report(location, format!("`{key}` is duplicated"));
             }
             let is_empty = |text: &Value| text.as_str() == Some("");
-            if is_empty(&value.text()) || value.texts().iter().any(is_empty) {
+            let may_be_empty = MAY_BE_EMPTY.contains(&key);
+            if !may_be_empty && (is_empty(&value.text()) || value.texts().iter().any(is_empty)) {
                 findings.report(location, format!("`{key}` is empty"));
             }
             if self.deprecated.contains(key) {

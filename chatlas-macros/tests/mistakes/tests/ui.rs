@@ -29,8 +29,11 @@ fn errors_name_public_items_only() {
         }
         let errors = fs::read_to_string(&path).expect("a text file");
         for name in internal {
-            // The name of this method is the advice if `#[provider]` is missing.
-            let errors = errors.replace("`__write_the_attribute_provider_above_this_impl`", "");
+            // The name of such a method is the advice if the attribute is missing.
+            let advice = |attribute| format!("`__write_the_attribute_{attribute}_above_this_impl");
+            let attributes = ["provider", "retriever", "memory", "hosted_agent"];
+            let without = |text: String, attribute| text.replace(&advice(attribute), "");
+            let errors = attributes.into_iter().fold(errors.clone(), without);
             assert!(!errors.contains(name), "`{name}` in {}: {errors}", path.display());
         }
         checked += 1;

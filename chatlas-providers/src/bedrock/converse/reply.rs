@@ -14,6 +14,16 @@ use crate::anthropic::request::OUTPUT_TOOL;
 use crate::client::json::{self, Maybe};
 use crate::client::{CallPiece, ChoiceMut, Frame, Reply, malformed, truncated};
 
+/// The types of the events that are read.
+const EVENTS: [&str; 6] = [
+    "contentBlockDelta",
+    "contentBlockStart",
+    "contentBlockStop",
+    "messageStart",
+    "messageStop",
+    "metadata",
+];
+
 /// Makes a reply of a response or of the events of a stream.
 pub(in crate::bedrock) struct Decoder {
     /// The vendor whose items these are.
@@ -51,17 +61,26 @@ impl Decoder {
         let mut repaired = String::new();
         let Maybe(response) = json::read::<Maybe<Response<'_>>>(body, &mut repaired)?;
         let response = response.unwrap_or_default();
+        self.stop_reason = response.stop_reason.to_owned();
         let message = response.output.0.and_then(|output| output.message.0);
-        let Some(Value::Array(blocks)) = message.map(|message| message.content) else {
-            return Err(malformed("it has no `output.message.content`"));
+        let blocks = match message.map(|message| message.content).unwrap_or_default() {
+            Value::Array(blocks) => blocks,
+            text @ Value::String(_) => vec![text],
+            Value::Null if self.stop_reason.is_some() => Vec::new(),
+            _ => return Err(malformed("it has no `output.message.content`")),
         };
         for (order, block) in (0..).zip(blocks) {
-            let Value::Object(block) = block else { continue };
-            if let Some((kind, value)) = block.into_iter().next() {
-                add(&mut reply.first(), self.provider, order, &kind, value);
+            let mut first = reply.first();
+            match block {
+                Value::Object(members) => {
+                    for (kind, value) in members {
+                        add(&mut first, self.provider, order, &kind, value);
+                    }
+                }
+                Value::String(text) => first.text(order, &text),
+                _ => {}
             }
         }
-        self.stop_reason = response.stop_reason.to_owned();
         if let Some(counts) = response.usage.0 {
             reply.set_usage(counts.usage());
         }
@@ -79,6 +98,9 @@ impl Decoder {
         frame: Frame<'_>,
         reply: &mut Reply,
     ) -> Result<(), ProviderError> {
+        if !EVENTS.contains(&frame.kind) {
+            return Ok(());
+        }
         let mut repaired = String::new();
         let Maybe(event) = json::read::<Maybe<Event<'_>>>(frame.data, &mut repaired)?;
         let event = event.unwrap_or_default();
@@ -237,7 +259,12 @@ fn add(
     match kind {
         "text" => first.text(order, value.as_str().unwrap_or_default()),
         "toolUse" if is_call_of_program(&value) => {
-            let arguments = value.get("input").map(Value::to_string).unwrap_or_default();
+            let arguments = match value.get_mut("input").map(Value::take) {
+                // Some gateways send the arguments as the text of their JSON.
+                Some(Value::String(text)) => text,
+                Some(input) => input.to_string(),
+                None => String::new(),
+            };
             add_call(first, order, &value, &arguments);
             first.end_call(order);
         }

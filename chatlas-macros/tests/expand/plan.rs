@@ -1,0 +1,4 @@
+#[plan(agent = "scheduler")]
+async fn plan(steps: Vec<Step>) {
+    sort(steps).await
+}

@@ -1,0 +1,4 @@
+#[workflow(name = "book trip")]
+fn book(#[input] trip: &Trip) -> usize {
+    trip.legs()
+}

@@ -1,0 +1,6 @@
+use chatlas_macros::agent;
+
+#[agent]
+struct Researcher;
+
+fn main() {}
