@@ -94,7 +94,7 @@ async fn run(capture: bool) {
     };
     let mut chat = prepared(self::chat(&work));
     if work.idle > 0 {
-        idle(&chat, work.idle).await;
+        return idle(&chat, work.idle).await;
     }
     let fresh = text("CASE", "turn") == "fresh";
     for _ in 0..work.turns {

@@ -52,7 +52,7 @@ async fn run() {
     let url = format!("{}/{path}", work.url);
     let mut http = Http { client: reqwest::Client::new(), url, key, pieces: None };
     if work.idle > 0 {
-        idle(http, work).await;
+        return idle(http, work).await;
     }
     for _ in 0..work.turns {
         turn(&api, &mut http, &work).await;

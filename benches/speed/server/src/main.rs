@@ -39,10 +39,11 @@ async fn serve(mut socket: TcpStream, prepared: Prepared) -> Option<()> {
         let answered = [&b"\"role\":\"tool\""[..], b"function_call_output", b"\"tool_result\"", b"\"functionResponse\""]
             .iter()
             .any(|mark| contains(&body, mark));
-        let key = (scenario.clone(), Api::of_path(&path), streamed, answered);
+        let api = Api::of_path(&path);
+        let key = (scenario.clone(), api, streamed, answered);
         let response = {
             let mut prepared = prepared.lock().expect("not poisoned");
-            let write = || Arc::new(protocols::response(&scenario, key.1, streamed, answered));
+            let write = || Arc::new(protocols::response(&scenario, api, streamed, answered));
             Arc::clone(prepared.entry(key).or_insert_with(write))
         };
         if scenario == "idle" {
