@@ -291,14 +291,8 @@ impl State {
         let is_message = piece.delta.0.is_none();
         // The last chunk of some servers repeats the complete message.
         let is_repeated = is_message && !choice.is_empty();
-        let message;
-        let delta = if let Some(delta) = &piece.delta.0 {
-            delta
-        } else {
-            let read: Maybe<Delta<'_>> = json::parse(piece.message).unwrap_or_default();
-            message = read.0.unwrap_or_default();
-            &message
-        };
+        let empty = Delta::default();
+        let delta = piece.delta.0.as_ref().or(piece.message.0.as_deref()).unwrap_or(&empty);
         let parts = match &delta.content {
             Mixed::Other(content) => Parts::of(content),
             Mixed::Text(_) | Mixed::None => Parts::default(),

@@ -64,9 +64,9 @@ pub(super) struct Choice<'a> {
     pub(super) index: Count,
     #[serde(default, borrow)]
     pub(super) delta: Maybe<Delta<'a>>,
-    // Perplexity streams both: what is new, and everything so far. It is parsed if there is no delta.
+    // A complete reply has it. Perplexity streams both: what is new, and everything so far.
     #[serde(default)]
-    pub(super) message: Raw<'a>,
+    pub(super) message: Maybe<Box<Delta<'a>>>,
     #[serde(default)]
     pub(super) finish_reason: Text<'a>,
     /// The finish reason of the server behind OpenRouter.
