@@ -114,6 +114,16 @@ pub(crate) struct Count(pub(crate) Option<u64>);
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Flag(pub(crate) Option<bool>);
 
+/// Whether a field is present and not `null`. Its value is not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Present(pub(crate) bool);
+
+impl<'de> Deserialize<'de> for Present {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<IgnoredAny>::deserialize(deserializer).map(|value| Self(value.is_some()))
+    }
+}
+
 /// A list of objects (or other values). Elements of an unexpected kind are skipped. An object instead
 /// of the list is its only element.
 #[derive(Clone, Debug, PartialEq)]

@@ -142,7 +142,7 @@ impl<D: Dialect> Client<D> {
         dialect.headers(operation, request, &mut headers)?;
         let mut secrets = connection.secrets.clone();
         let token = match endpoint.tokens() {
-            Some(tokens) => Some(tokens.token().await?),
+            Some(tokens) => Some(Box::pin(tokens.token()).await?),
             None => None,
         };
         if let Some(token) = &token {
@@ -151,8 +151,11 @@ impl<D: Dialect> Client<D> {
             secrets = secrets.and([token.expose()]);
         }
         endpoint.add_custom_headers(&mut headers)?;
-        let signer =
-            if endpoint.is_authenticated() { None } else { dialect.signer(endpoint).await? };
+        let signer = if endpoint.is_authenticated() {
+            None
+        } else {
+            Box::pin(dialect.signer(endpoint)).await?
+        };
         if let Some(signer) = &signer {
             secrets = secrets.and(signer.secrets());
         }

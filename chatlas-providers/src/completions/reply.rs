@@ -12,7 +12,7 @@ use super::finish::{finish_reason, is_failure};
 use super::parts::{Parts, add_detail, add_thought, citation, image, words};
 use super::quirks::ThinkingReplay;
 use super::request::EXTRA_CONTENT;
-use super::wire::{Audio, Choice, Chunk, Delta, ToolCall, has_elements};
+use super::wire::{Audio, Choice, Chunk, Delta, Function, ToolCall, has_elements};
 use crate::client::json::{self, Maybe, Mixed, Raw};
 use crate::client::{self, CallPiece, ChoiceMut, Frame, Reply, TokenCounts};
 use crate::http::one_line;
@@ -119,7 +119,7 @@ impl Decoder {
                 *kept = list.map(ToOwned::to_owned);
             }
         }
-        for (position, choice) in chunk.choices.unwrap_or_default().0.into_iter().enumerate() {
+        for (position, choice) in chunk.choices.iter().flat_map(|list| &list.0).enumerate() {
             let index = choice.index.0.map(|index| usize::try_from(index).unwrap_or(usize::MAX));
             let index = index.unwrap_or(position);
             let mut target = reply.choice(index)?;
@@ -287,12 +287,12 @@ impl client::Decoder for Decoder {
 }
 
 impl State {
-    fn add(&mut self, vendor: &str, piece: Choice<'_>, choice: &mut ChoiceMut<'_>) {
+    fn add(&mut self, vendor: &str, piece: &Choice<'_>, choice: &mut ChoiceMut<'_>) {
         let is_message = piece.delta.0.is_none();
         // The last chunk of some servers repeats the complete message.
         let is_repeated = is_message && !choice.is_empty();
-        let message = || json::parse::<Maybe<Delta<'_>>>(piece.message).unwrap_or_default();
-        let delta = piece.delta.0.or_else(|| message().0).unwrap_or_default();
+        let empty = Delta::default();
+        let delta = piece.delta.0.as_ref().or(piece.message.0.as_deref()).unwrap_or(&empty);
         let parts = match &delta.content {
             Mixed::Other(content) => Parts::of(content),
             Mixed::Text(_) | Mixed::None => Parts::default(),
@@ -327,21 +327,21 @@ impl State {
             self.refusal.push_str(delta.refusal.as_str());
         }
         if !is_repeated || self.rare.is_empty() {
-            let logprobs = piece.logprobs.0.and_then(|logprobs| logprobs.content);
-            self.add_rare(parts, details, &delta, logprobs);
+            let logprobs = piece.logprobs.0.as_ref().and_then(|logprobs| logprobs.content);
+            self.add_rare(parts, details, delta, logprobs);
             if let Some(audio) = &delta.audio.0 {
                 self.add_audio(audio, choice);
             }
         }
         if !is_repeated || !choice.has_calls() {
             add_calls(vendor, &delta.tool_calls.0, is_message, choice);
-            if let Some(function) = delta.function_call.0 {
-                add_call(vendor, &ToolCall::new(function), false, choice);
+            if let Some(function) = &delta.function_call.0 {
+                add_call(vendor, &ToolCall::new(Function::clone(function)), false, choice);
             }
         }
         for (kept, reason) in [
-            (&mut self.finish, piece.finish_reason),
-            (&mut self.native_finish, piece.native_finish_reason),
+            (&mut self.finish, &piece.finish_reason),
+            (&mut self.native_finish, &piece.native_finish_reason),
         ] {
             if kept.is_none() {
                 *kept = reason.to_owned();

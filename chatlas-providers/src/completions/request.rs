@@ -191,6 +191,11 @@ impl Serialize for Messages<'_> {
             list.serialize_element(&Message { role: "system", content: &prompt })?;
         }
         for turn in body.call.turns {
+            if let Some(content) = only_text(turn.contents()) {
+                let role = if matches!(**turn, Turn::User(_)) { "user" } else { "assistant" };
+                list.serialize_element(&Message { role, content })?;
+                continue;
+            }
             match &**turn {
                 Turn::User(turn) => {
                     // Results have to follow the requests directly.
@@ -219,6 +224,14 @@ impl Serialize for Messages<'_> {
             }
         }
         list.end()
+    }
+}
+
+/// The text of a turn that consists of it, as most turns do.
+fn only_text(contents: &[Content]) -> Option<&str> {
+    match contents {
+        [Content::Text(Text { text, replay: None, .. })] if !text.trim().is_empty() => Some(text),
+        _ => None,
     }
 }
 

@@ -84,7 +84,8 @@ pub(crate) async fn send(
             Ok(response) if response.status().is_success() => return sender.readable(response),
             Ok(response) => {
                 let may_pass = retry::should_retry(response.headers());
-                let error = refused(response, secrets, explain).await;
+                // Failures are rare: without the box, every request would have room for them.
+                let error = Box::pin(refused(response, secrets, explain)).await;
                 let may_pass = may_pass.unwrap_or_else(|| retry::may_pass(&error));
                 (error, may_pass)
             }

@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::failure::SendError;
@@ -57,28 +59,30 @@ impl From<Late> for SendError {
 }
 
 /// Awaits a future until the deadline, if there is one.
-pub(super) async fn before<F: Future>(
+// No `async fn`: the future is large, and an `async fn` would contain it twice.
+pub(super) fn before<F: Future>(
     deadline: Option<Deadline>,
     future: F,
-) -> Result<F::Output, Late> {
-    let Some(deadline) = deadline else { return Ok(future.await) };
-    let result = in_runtime(async { timeout_at(deadline.end, future).await }).await;
-    result.map_err(Late::NoRuntime)?.map_err(|_| Late::Deadline(deadline))
+) -> impl Future<Output = Result<F::Output, Late>> {
+    let Some(deadline) = deadline else { return Either::Left(future.map(Ok)) };
+    let future = Box::pin(future);
+    Either::Right(async move {
+        let result = in_runtime(async { timeout_at(deadline.end, future).await }).await;
+        result.map_err(Late::NoRuntime)?.map_err(|_| Late::Deadline(deadline))
+    })
 }
 
 /// Awaits an operation until the deadline, if there is one.
-pub(crate) async fn complete_before<T>(
+pub(crate) fn complete_before<T>(
     deadline: Option<Deadline>,
     operation: impl Future<Output = Result<T, ProviderError>>,
-) -> Result<T, ProviderError> {
-    if deadline.is_none() {
-        return operation.await;
-    }
-    // The credentials of AWS make it large, and each of the futures around it would contain it.
-    before(deadline, Box::pin(operation)).await.unwrap_or_else(|late| {
-        Err(match late {
-            Late::Deadline(deadline) => deadline.error(),
-            Late::NoRuntime(error) => error.into(),
+) -> impl Future<Output = Result<T, ProviderError>> {
+    before(deadline, operation).map(|result| {
+        result.unwrap_or_else(|late| {
+            Err(match late {
+                Late::Deadline(deadline) => deadline.error(),
+                Late::NoRuntime(error) => error.into(),
+            })
         })
     })
 }

@@ -5,7 +5,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 
 use chatlas_core::{ProviderError, ProviderErrorKind};
-use futures_util::FutureExt as _;
+use futures_util::future::{Either, ready};
+use futures_util::{FutureExt as _, TryFutureExt as _};
 
 /// The current thread is in no tokio runtime, or in one whose timer or I/O is disabled.
 #[derive(Debug)]
@@ -22,15 +23,18 @@ impl From<NoRuntime> for ProviderError {
 }
 
 /// Awaits a future that uses tokio.
-pub(super) async fn in_runtime<T>(future: impl Future<Output = T>) -> Result<T, NoRuntime> {
+// No `async fn`: the future is large, and an `async fn` would contain it twice.
+pub(super) fn in_runtime<T>(
+    future: impl Future<Output = T>,
+) -> impl Future<Output = Result<T, NoRuntime>> {
     if tokio::runtime::Handle::try_current().is_err() {
-        return Err(NoRuntime);
+        return Either::Left(ready(Err(NoRuntime)));
     }
     // tokio has no way to ask whether the timer and the I/O of a runtime are enabled.
-    AssertUnwindSafe(future)
-        .catch_unwind()
-        .await
-        .map_err(|panic| if is_disabled(&*panic) { NoRuntime } else { resume_unwind(panic) })
+    let caught = AssertUnwindSafe(future).catch_unwind();
+    Either::Right(
+        caught.map_err(|panic| if is_disabled(&*panic) { NoRuntime } else { resume_unwind(panic) }),
+    )
 }
 
 /// Returns whether this is tokio's panic about a disabled timer or I/O.

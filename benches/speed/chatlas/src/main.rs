@@ -1,0 +1,141 @@
+//! The same work through chatlas. `TELEMETRY` is `off`, `sdk` (batches that are discarded),
+//! `capture` (the same with message content), `console`, `file` or `html`; `CASE=fresh` creates a
+//! provider for each turn.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use chatlas::otel::{self, Guard, Telemetry};
+use chatlas::prelude::*;
+use chatlas::telemetry::Capture;
+use chatlas::tool::DynTool;
+use chatlas::{Anthropic, Gemini, OpenAi, OpenAiCompletions, ToolSet, Turn};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
+use support::{
+    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, report_idle, resident_kib, runtime, text, tool_name,
+    tool_schema, weather,
+};
+use tokio::sync::mpsc::unbounded_channel;
+
+/// Returns the weather of a city for the next days.
+#[tool]
+async fn get_weather(city: String) -> String {
+    weather(&city)
+}
+
+#[derive(Debug)]
+struct Discard;
+
+impl SpanExporter for Discard {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+fn main() {
+    let kind = text("TELEMETRY", "off");
+    let sdk = matches!(kind.as_str(), "sdk" | "capture").then(|| {
+        let batches = BatchSpanProcessor::builder(Discard).build();
+        let provider = SdkTracerProvider::builder().with_span_processor(batches).build();
+        opentelemetry::global::set_tracer_provider(provider.clone());
+        provider
+    });
+    let path = text("OUTPUT", "/dev/null");
+    let guard: Option<Guard> = match kind.as_str() {
+        "console" => {
+            let output = std::fs::File::create(&path).expect("a file");
+            Some(Telemetry::new().with_console().with_writer(output).install().expect("a console"))
+        }
+        "file" => Some(otel::file(&path).expect("a file")),
+        "html" => Some(otel::html(&path).expect("a report")),
+        _ => None,
+    };
+    runtime().block_on(run(kind == "capture"));
+    if let Some(provider) = sdk {
+        provider.shutdown().expect("the spans are discarded");
+    }
+    if let Some(guard) = guard {
+        guard.shutdown().expect("the spans are written");
+    }
+}
+
+fn chat(work: &Work) -> Chat {
+    let url = work.url.as_str();
+    match text("API", "completions").as_str() {
+        "responses" => Chat::new(OpenAi::new(MODEL).with_base_url(url).with_api_key("test")),
+        "messages" => {
+            // The dialect appends the version to the root of the server.
+            let root = url.trim_end_matches("/v1");
+            Chat::new(Anthropic::new("claude-sonnet-4-5").with_base_url(root).with_api_key("test"))
+        }
+        "gemini" => Chat::new(Gemini::new("gemini-2.5-flash").with_base_url(url).with_api_key("test")),
+        _ => Chat::new(OpenAiCompletions::new(MODEL).with_base_url(url).with_api_key("test")),
+    }
+}
+
+async fn run(capture: bool) {
+    let work = Work::from_env();
+    let run = async |_| Ok::<_, ToolError>("done");
+    let tools: ToolSet = (1..work.tools)
+        .map(|index| DynTool::new(tool_name(index), DESCRIPTION, tool_schema(index), run).expect("a tool"))
+        .collect();
+    let mut all = tools![get_weather];
+    all.merge(tools).expect("distinct names");
+    let history: Vec<Arc<Turn>> = work
+        .history
+        .iter()
+        .flat_map(|(question, answer)| [Turn::user(question), Turn::assistant(answer)])
+        .map(Arc::new)
+        .collect();
+    let prepared = |chat: Chat| {
+        let chat = chat.with_system_prompt(SYSTEM).with_tools(all.clone());
+        if capture { chat.with_capture(Capture::Spans) } else { chat }
+    };
+    let mut chat = prepared(self::chat(&work));
+    if work.idle > 0 {
+        return idle(&chat, work.idle).await;
+    }
+    let fresh = text("CASE", "turn") == "fresh";
+    for _ in 0..work.turns {
+        if fresh {
+            chat = prepared(self::chat(&work));
+        }
+        chat.set_turns(history.iter().cloned());
+        if work.streamed {
+            let mut stream = chat.stream(PROMPT);
+            while let Some(event) = stream.next().await {
+                if let StreamEvent::Text(text) = event.expect("an event") {
+                    black_box(text);
+                }
+            }
+        } else {
+            black_box(chat.chat(PROMPT).await.expect("a reply"));
+        }
+    }
+}
+
+async fn idle(chat: &Chat, streams: usize) {
+    let (sender, mut pieces) = unbounded_channel();
+    let begin = || {
+        let (mut chat, sender) = (chat.clone(), sender.clone());
+        tokio::spawn(async move {
+            let mut stream = chat.stream(PROMPT);
+            while let Some(event) = stream.next().await {
+                if let Ok(StreamEvent::Text(_)) = event {
+                    sender.send(()).expect("a receiver");
+                }
+            }
+        })
+    };
+    for _ in 0..20 {
+        begin();
+        pieces.recv().await;
+    }
+    let before = resident_kib();
+    for _ in 0..streams {
+        begin();
+        pieces.recv().await;
+    }
+    report_idle(before, streams)
+}
