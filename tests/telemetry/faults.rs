@@ -307,10 +307,10 @@ fn receivers_never_slow_the_program_or_grow_its_memory() {
             "none" => assert_eq!(counts, [0; 3], "{name}: {warnings:?}"),
             // Lost spans may be reported.
             "well" | "slow" => {
-                assert!(counts.iter().all(|count| *count <= 1), "{name}: {warnings:?}")
+                assert!(counts.iter().all(|count| *count <= 1), "{name}: {warnings:?}");
             }
             _ => {
-                assert!(counts[0] == 1 && counts[1] <= 1 && counts[2] == 0, "{name}: {warnings:?}")
+                assert!(counts[0] == 1 && counts[1] <= 1 && counts[2] == 0, "{name}: {warnings:?}");
             }
         }
         assert!(
