@@ -16,8 +16,8 @@ pub struct ServerInfo {
     pub instructions: Option<String>,
 }
 
-impl From<&model::ServerPeerInfo> for ServerInfo {
-    fn from(info: &model::ServerPeerInfo) -> Self {
+impl ServerInfo {
+    pub(super) fn from_model(info: &model::ServerPeerInfo) -> Self {
         let server = info.server_info.as_ref();
         Self {
             name: server.map(|server| server.name.clone()),
@@ -46,8 +46,8 @@ pub struct ResourceInfo {
     pub size: Option<u64>,
 }
 
-impl From<model::Resource> for ResourceInfo {
-    fn from(resource: model::Resource) -> Self {
+impl ResourceInfo {
+    pub(super) fn from_model(resource: model::Resource) -> Self {
         let model::Resource { uri, name, title, description, mime_type, size, .. } = resource;
         Self { uri, name, title, description, mime_type, size }
     }
@@ -115,8 +115,8 @@ pub struct PromptArgument {
     pub required: bool,
 }
 
-impl From<model::Prompt> for PromptInfo {
-    fn from(prompt: model::Prompt) -> Self {
+impl PromptInfo {
+    pub(super) fn from_model(prompt: model::Prompt) -> Self {
         let model::Prompt { name, title, description, arguments, .. } = prompt;
         let arguments = arguments.unwrap_or_default().into_iter().map(|argument| PromptArgument {
             name: argument.name,

@@ -82,7 +82,7 @@ impl McpServer {
     /// Returns what the server reports about itself.
     pub fn info(&self) -> ServerInfo {
         let info = self.shared().latest().info();
-        info.map(|info| ServerInfo::from(&*info)).unwrap_or_default()
+        info.map(|info| ServerInfo::from_model(&info)).unwrap_or_default()
     }
 
     /// Calls a tool by its name on the server, outside a chat.
@@ -108,7 +108,7 @@ impl McpServer {
             ServerResult::ListResourcesResult(list) => Some((list.resources, list.next_cursor)),
             _ => None,
         });
-        Ok(resources.await?.into_iter().map(Into::into).collect())
+        Ok(resources.await?.into_iter().map(ResourceInfo::from_model).collect())
     }
 
     /// Reads a resource.
@@ -143,7 +143,7 @@ impl McpServer {
             ServerResult::ListPromptsResult(list) => Some((list.prompts, list.next_cursor)),
             _ => None,
         });
-        Ok(prompts.await?.into_iter().map(Into::into).collect())
+        Ok(prompts.await?.into_iter().map(PromptInfo::from_model).collect())
     }
 
     /// Returns the messages of a prompt, as turns of a conversation. The values of the arguments are
