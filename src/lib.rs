@@ -31,8 +31,10 @@
 //! | send prompts: complete or streamed replies, typed values, several at once | [`Chat`] |
 //! | define tools | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
 //! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
+//! | embed texts | [`Provider::embed`], [`EmbeddingRequest`] |
 //! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
 //! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
+//! | use the tools of MCP servers, serve tools over MCP | `chatlas::mcp` |
 //! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
@@ -48,7 +50,8 @@
 //! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
 //! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `otel-live`
 //! adds the live page, `auto-init` sets telemetry up without code, `testing` adds
-//! `chatlas::testing`, `sqlite` adds a memory in a SQLite file. `chrono`, `uuid` and `url` allow
+//! `chatlas::testing`, `sqlite` adds a memory in a SQLite file, `mcp` adds a client
+//! and a server of the Model Context Protocol. `chrono`, `uuid` and `url` allow
 //! types of those crates as tool parameters.
 
 #![forbid(unsafe_code)]
@@ -58,12 +61,13 @@ pub use chatlas_core::__private;
 pub use chatlas_core::{
     Approval, AssistantTurn, CancellationToken, Chat, ChatError, ChatRequest, ChatStream,
     Completion, CompletionEvent, CompletionStream, Content, Document, DuplicateTool, DynTool,
-    FinishReason, HostedAgent, Judged, MemoryRecord, MemoryStore, Modalities, Model, ModelParams,
-    OperationError, OutputSchema, OwnedChatStream, Prompt, Provide, Provider, ProviderError,
-    ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition, StreamEvent,
-    Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
-    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, operations,
-    provider, schema, schemars, serde, serde_json, telemetry, tool, turn,
+    EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, MemoryRecord,
+    MemoryStore, Modalities, Model, ModelParams, OperationError, OutputSchema, OwnedChatStream,
+    Prompt, Provide, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever,
+    Score, ServerToolDefinition, StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext,
+    ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn,
+    WebFetch, WebSearch, chat, content, operations, provider, schema, schemars, serde, serde_json,
+    telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{
@@ -72,6 +76,9 @@ pub use chatlas_macros::{
     face_retriever as retriever, face_tool as tool, face_toolbox as toolbox, face_tools as tools,
     face_workflow as workflow,
 };
+#[cfg(feature = "mcp")]
+#[doc(inline)]
+pub use chatlas_mcp as mcp;
 #[cfg(feature = "otel")]
 #[doc(inline)]
 pub use chatlas_otel as otel;

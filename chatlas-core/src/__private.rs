@@ -23,15 +23,19 @@ pub use crate::operations::{
     AgentInfo, Documents, HostedAgent, MemoryRecord, NewAgent, OperationError, Retriever, ToScore,
 };
 pub use crate::provider::{
-    ChatRequest, Completion, CompletionStream, Model, Protocol, Provider, ProviderError,
-    ProviderInfo, SupportsTool, Vendor,
+    ChatRequest, Completion, CompletionStream, EmbeddingRequest, Embeddings, Model, Protocol,
+    Provider, ProviderError, ProviderInfo, SupportsTool, Vendor,
 };
 pub use crate::telemetry::agent_function::{agent_span, plan_span, workflow_span};
+pub use crate::telemetry::embeddings::traced_embed;
 pub use crate::telemetry::evaluation::{evaluation_span, score_output};
 pub use crate::telemetry::facts::{Facts, FieldValue};
 pub use crate::telemetry::forwarded::{forwarded_chat, forwarded_chat_stream};
 pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
 pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
+pub use crate::telemetry::mcp::{
+    McpConnection, McpRequest, McpSide, McpSpan, McpStart, McpSubject, record_mcp_session,
+};
 pub use crate::telemetry::memory::{found_records, memory_span, new_ids};
 pub use crate::telemetry::names::assert_custom;
 pub use crate::telemetry::operation::{traced_count_tokens, traced_list_models};
@@ -44,6 +48,7 @@ pub use crate::tool::function::{
     Name, NamedTool, Spec, StatelessTool, TextDefault, ToolFunction, bound, function,
 };
 pub use crate::tool::returned::{Plain, Returned, ToolFailure, ToolReturn};
+pub use crate::tool::run::run_tool_for_client;
 pub use crate::tool::state::{CloneState, Supply};
 pub use crate::tool::stream::drain;
 pub use crate::tool::{

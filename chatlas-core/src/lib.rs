@@ -36,8 +36,9 @@ pub use operations::{
     Document, HostedAgent, Judged, MemoryRecord, MemoryStore, OperationError, Retriever, Score,
 };
 pub use provider::{
-    ChatRequest, Completion, CompletionEvent, CompletionStream, Model, ModelParams, OutputSchema,
-    Provider, ProviderError, ProviderErrorKind, ProviderInfo, ServerToolDefinition,
+    ChatRequest, Completion, CompletionEvent, CompletionStream, EmbeddingKind, EmbeddingRequest,
+    Embeddings, Model, ModelParams, OutputSchema, Provider, ProviderError, ProviderErrorKind,
+    ProviderInfo, ServerToolDefinition,
 };
 /// Re-exported for `#[derive(schemars::JsonSchema)]` with `#[schemars(crate = "…::schemars")]`, in a
 /// crate that does not depend on it.

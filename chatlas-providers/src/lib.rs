@@ -49,3 +49,10 @@ pub mod http;
 pub mod openai;
 #[cfg(feature = "_completions")]
 pub mod vendors;
+
+/// What other crates of chatlas use. Not part of the public API.
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod __private {
+    pub use crate::http::http_client;
+}

@@ -82,6 +82,8 @@ fn check_span(span: &RecordedSpan, faults: &mut Vec<String>) {
         _ if answered_by_wrapper => SpanKind::Internal,
         _ if is_inference(span) => SpanKind::Client,
         Some("create_agent" | "embeddings" | "fetch_response") => SpanKind::Client,
+        // A tool call over MCP, outside the span of a tool.
+        Some("execute_tool") if span.attributes().get(names::mcp::METHOD_NAME).is_some() => return,
         Some("execute_tool" | "invoke_workflow" | "plan" | "retrieval") => SpanKind::Internal,
         // A hosted agent has the kind client.
         Some("invoke_agent") if span.kind() != SpanKind::Client => SpanKind::Internal,

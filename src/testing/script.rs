@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chatlas_core::{
-    ChatRequest, Completion, CompletionStream, Provider, ProviderError, ProviderInfo,
+    ChatRequest, Completion, CompletionStream, EmbeddingRequest, Embeddings, Provider,
+    ProviderError, ProviderInfo,
 };
 use serde_json::Value;
 
@@ -56,8 +57,12 @@ pub struct Script {
 
 type AnswerFn = Arc<dyn Fn(&ChatRequest) -> Answer + Send + Sync>;
 
+type EmbedFn = Arc<dyn Fn(&EmbeddingRequest) -> Result<Embeddings, ProviderError> + Send + Sync>;
+
 #[derive(Default)]
 struct State {
+    embed: Option<EmbedFn>,
+    embedding_requests: Vec<EmbeddingRequest>,
     answers: VecDeque<Answer>,
     otherwise: Option<AnswerFn>,
     requests: Vec<ChatRequest>,
@@ -128,6 +133,35 @@ impl Script {
     ) -> Self {
         self.state().otherwise = Some(Arc::new(answer));
         self
+    }
+
+    /// Sets the function that answers every request for embeddings. Without it, such a request
+    /// panics.
+    ///
+    /// ```
+    /// use chatlas::testing::Script;
+    /// use chatlas::{EmbeddingRequest, Embeddings, Provider};
+    ///
+    /// let model = Script::new().with_embeddings(|request| {
+    ///     Ok(Embeddings::new(request.inputs.iter().map(|text| vec![text.len() as f32])))
+    /// });
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let embeddings = model.embed(EmbeddingRequest::new(["cat"])).await.unwrap();
+    /// assert_eq!(embeddings.vectors, [[3.0]]);
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn with_embeddings(
+        self,
+        embed: impl Fn(&EmbeddingRequest) -> Result<Embeddings, ProviderError> + Send + Sync + 'static,
+    ) -> Self {
+        self.state().embed = Some(Arc::new(embed));
+        self
+    }
+
+    /// Returns the requests for embeddings received so far.
+    pub fn embedding_requests(&self) -> Vec<EmbeddingRequest> {
+        self.state().embedding_requests.clone()
     }
 
     /// Stops the recording of requests, so that long runs need no memory for them.
@@ -209,5 +243,16 @@ impl Provider for Script {
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
         self.answer(request).into_stream().await
+    }
+
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ProviderError> {
+        let Some(embed) = self.state().embed.clone() else {
+            panic!("the script has no embeddings: add them with `with_embeddings`: {request:?}");
+        };
+        let result = embed(&request);
+        if self.records_requests {
+            self.state().embedding_requests.push(request);
+        }
+        result
     }
 }

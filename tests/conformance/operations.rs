@@ -6,8 +6,8 @@ use chatlas::stores::InMemoryStore;
 use chatlas::telemetry::{Capture, set_default_capture};
 use chatlas::testing::{Answer, Script};
 use chatlas::{
-    Completion, FinishReason, MemoryStore as _, ProviderInfo, Usage, agent, evaluator,
-    hosted_agent, plan, retriever, workflow,
+    Completion, EmbeddingRequest, Embeddings, FinishReason, MemoryStore as _, ProviderInfo, Usage,
+    agent, evaluator, hosted_agent, plan, retriever, workflow,
 };
 
 use crate::support::conformance::{Conventions, Findings};
@@ -90,6 +90,12 @@ async fn every_operation() {
     report(&model, "gates").await.unwrap();
     search("").await.unwrap_err();
 
+    let model = Script::new().with_info(info()).with_embeddings(|request| {
+        let vectors = request.inputs.iter().map(|_| vec![0.5]);
+        Ok(Embeddings::new(vectors).with_model("m").with_tokens(3).with_encoding_format("base64"))
+    });
+    model.embed(EmbeddingRequest::new(["gates"])).await.unwrap();
+
     let memory = InMemoryStore::new();
     memory.create_store().await.unwrap();
     memory.create(vec![MemoryRecord::new("tea")]).await.unwrap();
@@ -132,6 +138,7 @@ async fn every_operation_conforms() {
     for kind in [
         "gen_ai.client.inference",
         "gen_ai.create_agent.client",
+        "gen_ai.embeddings.client",
         "gen_ai.execute_tool.internal",
         "gen_ai.invoke_agent.client",
         "gen_ai.invoke_agent.internal",

@@ -1,4 +1,4 @@
-//! Real servers from other projects: a model, a mock of every vendor, an OTLP collector and a
+//! Real servers from other projects: a model, an embedding model, a mock of every vendor, an OTLP collector and a
 //! backend. Environment variables hold their addresses; `.ci/live` starts them and sets these.
 
 #[path = "../support"]
@@ -13,5 +13,6 @@ mod support {
 }
 
 mod backends;
+mod embeddings;
 mod llmock;
 mod models;

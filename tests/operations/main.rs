@@ -6,6 +6,7 @@ mod agents;
 mod chat_as_tool;
 mod content;
 mod counting;
+mod embeddings;
 mod evaluation;
 mod events;
 mod hosted;

@@ -20,6 +20,7 @@ mod bedrock;
 #[cfg(feature = "bedrock")]
 mod bedrock_converse;
 mod bounds;
+mod embeddings;
 mod environment;
 mod google;
 mod http_faults;

@@ -1,12 +1,9 @@
 //! The tool calls of one reply.
 
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 
 use super::StreamEvent;
@@ -17,7 +14,7 @@ use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
 use crate::telemetry::in_context;
 use crate::telemetry::names::error;
 use crate::telemetry::tool::{Subject, ToolFacts, ToolSpan};
-use crate::tool::{Caller, Progress, Tool, ToolCall, ToolContext, ToolError, ToolOutput};
+use crate::tool::{Caller, Progress, Tool, ToolCall, ToolContext, ToolError, ToolOutput, run_tool};
 use crate::turn::{AssistantTurn, FinishReason};
 
 impl Agent<'_> {
@@ -134,11 +131,7 @@ impl Agent<'_> {
         // Before the hooks, so that they decide on the arguments that the tool receives.
         call.coerce(&definition.parameters);
         self.hooks.before(request, &call, definition).await?;
-        // `Tool::call` itself may panic, before it returns a future.
-        let calling = with_timeout(definition.timeout, async move { tool.call(call).await });
-        AssertUnwindSafe(calling).catch_unwind().await.unwrap_or_else(|_| {
-            Err(ToolError::new(error::PANIC, format!("The tool `{}` crashed.", request.name)))
-        })
+        run_tool(tool, call).await
     }
 
     fn unknown_tool(&self, name: &str) -> ToolError {
@@ -182,26 +175,6 @@ fn has_all(arguments: &Value, schema: &Value) -> bool {
     };
     let properties = schema.get("properties").and_then(Value::as_object);
     properties.is_some_and(|names| names.keys().all(|name| arguments.contains_key(name)))
-}
-
-/// Returns the output of a future, or an error if it exceeds the time limit.
-async fn with_timeout<T>(
-    timeout: Option<Duration>,
-    future: impl Future<Output = Result<T, ToolError>>,
-) -> Result<T, ToolError> {
-    let Some(timeout) = timeout else { return future.await };
-    // The timer of a runtime may be disabled; then a sleep panics when it is created.
-    let has_timer = tokio::runtime::Handle::try_current().is_ok()
-        && catch_unwind(|| tokio::time::sleep(timeout)).is_ok();
-    if !has_timer {
-        return Err(ToolError::new(
-            error::NO_TIMER,
-            "A tool with a timeout needs a tokio runtime with a timer.",
-        ));
-    }
-    tokio::time::timeout(timeout, future).await.unwrap_or_else(|_| {
-        Err(ToolError::new(error::TIMEOUT, format!("The tool did not finish within {timeout:?}.")))
-    })
 }
 
 /// Returns the result of a call, as it is sent to the model.

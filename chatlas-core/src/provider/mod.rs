@@ -1,5 +1,6 @@
 //! A model provider: the trait, the request it receives, the stream it returns, and its errors.
 
+mod embedding;
 mod error;
 mod info;
 pub(crate) mod output;
@@ -7,6 +8,7 @@ mod request;
 mod stream;
 mod traits;
 
+pub use embedding::{EmbeddingKind, EmbeddingRequest, Embeddings};
 pub use error::{ProviderError, ProviderErrorKind};
 pub use info::{Model, ProviderInfo, ServerToolDefinition, Vendor};
 pub use output::OutputSchema;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    ChatRequest, Completion, CompletionStream, Model, ProviderError, ProviderInfo, Vendor,
+    ChatRequest, Completion, CompletionStream, EmbeddingRequest, Embeddings, Model, ProviderError,
+    ProviderInfo, Vendor,
 };
 
 /// A client for a model.
@@ -50,6 +51,30 @@ pub trait Provider: Send + Sync + 'static {
     async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
         let _ = request;
         Err(ProviderError::unsupported(self.info(), "count tokens"))
+    }
+
+    /// Returns the embeddings of texts: one vector for each input, in the order of the inputs.
+    ///
+    /// The call has one `embeddings` span, however many requests the vendor's limits require. Texts
+    /// and vectors are never recorded.
+    ///
+    /// ```
+    /// use chatlas_core::provider::{EmbeddingRequest, Provider, ProviderError};
+    ///
+    /// async fn nearest(model: &impl Provider, texts: [&str; 2]) -> Result<f32, ProviderError> {
+    ///     let embeddings = model.embed(EmbeddingRequest::new(texts)).await?;
+    ///     let [a, b] = &embeddings.vectors[..] else { return Ok(0.0) };
+    ///     Ok(a.iter().zip(b).map(|(a, b)| a * b).sum())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](super::ProviderErrorKind::Unsupported) if the vendor has no embeddings. If one
+    /// of several requests fails, the call fails.
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ProviderError> {
+        let _ = request;
+        Err(ProviderError::unsupported(self.info(), "embed texts"))
     }
 
     /// Returns this provider set to another model of the same vendor.
@@ -97,6 +122,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     async fn count_tokens(&self, request: ChatRequest) -> Result<u64, ProviderError> {
         (**self).count_tokens(request).await
+    }
+
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ProviderError> {
+        (**self).embed(request).await
     }
 
     fn for_model(&self, model: &str) -> Result<Arc<dyn Provider>, ProviderError> {

@@ -16,6 +16,8 @@ const SECONDS: [f64; 14] =
     [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 const AGENT_SECONDS: [f64; 13] =
     [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6];
+const MCP_SECONDS: [f64; 14] =
+    [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 const CALLS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 const TOKENS: [f64; 14] = [
     1.0,
@@ -46,13 +48,47 @@ pub(super) struct Instruments {
     reasoning: Counter<u64>,
     input_per_call: Histogram<u64>,
     output_per_call: Histogram<u64>,
+    embeddings_duration: Histogram<f64>,
+    embeddings_input: Histogram<u64>,
     operation_duration: Histogram<f64>,
     agent_duration: Histogram<f64>,
     agent_inference_calls: Histogram<u64>,
     agent_tool_calls: Histogram<u64>,
     tool_duration: Histogram<f64>,
     retrieval_duration: Histogram<f64>,
+    pub(super) mcp_client: McpInstruments,
+    pub(super) mcp_server: McpInstruments,
     old: Option<Old>,
+}
+
+/// The instruments of one side of the Model Context Protocol.
+pub(super) struct McpInstruments {
+    operation_duration: Histogram<f64>,
+    session_duration: Histogram<f64>,
+}
+
+impl McpInstruments {
+    /// Records a finished request.
+    pub(super) fn record_operation(
+        &self,
+        duration: Duration,
+        attributes: &[KeyValue],
+        error: Option<&str>,
+    ) {
+        let attributes = with(attributes, names::ERROR_TYPE, error);
+        self.operation_duration.record(duration.as_secs_f64(), &attributes);
+    }
+
+    /// Records a finished session.
+    pub(super) fn record_session(
+        &self,
+        duration: Duration,
+        attributes: &[KeyValue],
+        error: Option<&str>,
+    ) {
+        let attributes = with(attributes, names::ERROR_TYPE, error);
+        self.session_duration.record(duration.as_secs_f64(), &attributes);
+    }
 }
 
 /// The instruments with the names of 2025.
@@ -113,12 +149,22 @@ impl Instruments {
             reasoning: counter(metric::USAGE_REASONING),
             input_per_call: tokens(metric::INPUT_TOKENS),
             output_per_call: tokens(metric::OUTPUT_TOKENS),
+            embeddings_duration: seconds(metric::EMBEDDINGS_DURATION, &SECONDS),
+            embeddings_input: tokens(metric::EMBEDDINGS_INPUT_TOKENS),
             operation_duration: seconds(metric::OPERATION_DURATION, &SECONDS),
             agent_duration: seconds(metric::AGENT_DURATION, &AGENT_SECONDS),
             agent_inference_calls: calls(metric::AGENT_INFERENCE_CALLS, "{inference_call}"),
             agent_tool_calls: calls(metric::AGENT_TOOL_CALLS, "{tool_call}"),
             tool_duration: seconds(metric::TOOL_DURATION, &SECONDS),
             retrieval_duration: seconds(metric::RETRIEVAL_DURATION, &SECONDS),
+            mcp_client: McpInstruments {
+                operation_duration: seconds(metric::MCP_CLIENT_OPERATION, &MCP_SECONDS),
+                session_duration: seconds(metric::MCP_CLIENT_SESSION, &MCP_SECONDS),
+            },
+            mcp_server: McpInstruments {
+                operation_duration: seconds(metric::MCP_SERVER_OPERATION, &MCP_SECONDS),
+                session_duration: seconds(metric::MCP_SERVER_SESSION, &MCP_SECONDS),
+            },
             old: old_names_enabled().then(|| Old {
                 token_usage: tokens(metric::OLD_TOKEN_USAGE),
                 time_to_first_chunk: seconds(metric::OLD_TIME_TO_FIRST_CHUNK, &SECONDS),
@@ -171,6 +217,28 @@ impl Instruments {
     /// Records another finished call of a provider.
     pub(super) fn record_operation(&self, duration: Duration, attributes: &[KeyValue]) {
         self.operation_duration.record(duration.as_secs_f64(), attributes);
+    }
+
+    /// Records a finished request for embeddings.
+    pub(super) fn record_embeddings(
+        &self,
+        duration: Duration,
+        attributes: &[KeyValue],
+        error: Option<&str>,
+        tokens: Option<u64>,
+    ) {
+        let with_error = with(attributes, names::ERROR_TYPE, error);
+        self.embeddings_duration.record(duration.as_secs_f64(), &with_error);
+        if let Some(tokens) = tokens {
+            self.embeddings_input.record(tokens, attributes);
+        }
+        if let Some(old) = &self.old {
+            self.operation_duration.record(duration.as_secs_f64(), &with_error);
+            if let Some(tokens) = tokens {
+                let of_input = with(attributes, metric::OLD_TOKEN_TYPE, Some("input"));
+                old.token_usage.record(tokens, &of_input);
+            }
+        }
     }
 
     /// Records a finished run of an agent or a workflow.

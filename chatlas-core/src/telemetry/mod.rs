@@ -2,7 +2,7 @@
 //!
 //! There is one file for each operation; it records the span, the metrics and the events of that
 //! operation: `agent` (a run of a chat), `inference` (a model call), `tool` (a tool call) and
-//! `operation` (other calls of a provider). `traced`, `forwarded` and `function` wrap the code that
+//! `operation` (other calls of a provider, of which `embeddings` is one). `traced`, `forwarded` and `function` wrap the code that
 //! the macros annotate, and `agent_run` counts the calls that it makes.
 //!
 //! They share `run` (the tracer, instruments and settings of one run), `installed` (which parts of
@@ -19,6 +19,7 @@ mod agent_run;
 mod attributes;
 mod capture;
 mod cut;
+pub(crate) mod embeddings;
 pub(crate) mod evaluation;
 mod events;
 pub(crate) mod facts;
@@ -30,6 +31,7 @@ pub(crate) mod hosted;
 mod inference;
 mod installed;
 mod json;
+pub(crate) mod mcp;
 pub(crate) mod memory;
 mod message_cache;
 mod messages;

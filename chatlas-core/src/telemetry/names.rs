@@ -99,6 +99,8 @@ pub mod operation {
     pub const UPSERT_MEMORY: &str = "upsert_memory";
     /// The deletion of memory records.
     pub const DELETE_MEMORY: &str = "delete_memory";
+    /// A request for embeddings.
+    pub const EMBEDDINGS: &str = "embeddings";
     /// Listing a vendor's models. Not defined by the conventions; recorded on metrics only.
     pub const LIST_MODELS: &str = "list_models";
     /// Counting the tokens of a request. Not defined by the conventions; recorded on metrics only.
@@ -121,6 +123,7 @@ pub mod request {
     pub const REASONING_LEVEL: &str = "gen_ai.request.reasoning.level";
     pub const CHOICE_COUNT: &str = "gen_ai.request.choice.count";
     pub const PREVIOUS_RESPONSE_ID: &str = "gen_ai.request.previous_response.id";
+    pub const ENCODING_FORMATS: &str = "gen_ai.request.encoding_formats";
 }
 
 /// Attributes of the response.
@@ -149,6 +152,12 @@ pub mod usage {
     pub const TEXT_CACHE_READ_TOKENS: &str = "gen_ai.usage.text.cache_read.input_tokens";
     pub const IMAGE_CACHE_READ_TOKENS: &str = "gen_ai.usage.image.cache_read.input_tokens";
     pub const AUDIO_CACHE_READ_TOKENS: &str = "gen_ai.usage.audio.cache_read.input_tokens";
+}
+
+/// Attributes of embeddings.
+#[allow(missing_docs)]
+pub mod embeddings {
+    pub const DIMENSION_COUNT: &str = "gen_ai.embeddings.dimension.count";
 }
 
 /// Attributes of the agent.
@@ -201,6 +210,30 @@ pub mod openai {
 #[allow(missing_docs)]
 pub mod aws {
     pub const BEDROCK_GUARDRAIL_ID: &str = "aws.bedrock.guardrail.id";
+}
+
+/// Attributes of requests of the Model Context Protocol, including those of the general conventions.
+#[allow(missing_docs)]
+pub mod mcp {
+    pub const METHOD_NAME: &str = "mcp.method.name";
+    pub const PROTOCOL_VERSION: &str = "mcp.protocol.version";
+    pub const RESOURCE_URI: &str = "mcp.resource.uri";
+    pub const SESSION_ID: &str = "mcp.session.id";
+    pub const PROMPT_NAME: &str = "gen_ai.prompt.name";
+    /// The prefix of the arguments of a prompt, recorded only with capture on.
+    pub const PROMPT_VARIABLE_PREFIX: &str = "gen_ai.prompt.variable.";
+    pub const REQUEST_ID: &str = "jsonrpc.request.id";
+    pub const STATUS_CODE: &str = "rpc.response.status_code";
+    pub const TRANSPORT: &str = "network.transport";
+    pub const NETWORK_PROTOCOL: &str = "network.protocol.name";
+    pub const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
+    /// Specific to chatlas: the name of a tool on its server, if the model uses another name because
+    /// that one is not valid, not unique, or prefixed.
+    pub const SERVER_TOOL_NAME: &str = "chatlas.mcp.tool.name";
+    /// The value of `mcp.method.name` for a tool call.
+    pub const TOOLS_CALL: &str = "tools/call";
+    /// The value of `error.type` for a tool that returned an error.
+    pub const TOOL_ERROR: &str = "tool_error";
 }
 
 /// Attributes of HTTP spans, from OpenTelemetry's HTTP conventions.
@@ -290,6 +323,8 @@ pub mod metric {
     pub const USAGE_REASONING: &str = "gen_ai.client.inference.usage.reasoning.output_tokens";
     pub const INPUT_TOKENS: &str = "gen_ai.client.inference.operation.input_tokens";
     pub const OUTPUT_TOKENS: &str = "gen_ai.client.inference.operation.output_tokens";
+    pub const EMBEDDINGS_DURATION: &str = "gen_ai.client.embeddings.duration";
+    pub const EMBEDDINGS_INPUT_TOKENS: &str = "gen_ai.client.embeddings.operation.input_tokens";
     pub const OPERATION_DURATION: &str = "gen_ai.client.operation.duration";
     pub const AGENT_DURATION: &str = "gen_ai.invoke_agent.duration";
     pub const AGENT_INFERENCE_CALLS: &str = "gen_ai.invoke_agent.inference_calls";
@@ -297,6 +332,10 @@ pub mod metric {
     pub const TOOL_DURATION: &str = "gen_ai.execute_tool.duration";
     pub const RETRIEVAL_DURATION: &str = "gen_ai.retrieval.duration";
     pub const TOKEN_MODALITY: &str = "gen_ai.token.modality";
+    pub const MCP_CLIENT_OPERATION: &str = "mcp.client.operation.duration";
+    pub const MCP_CLIENT_SESSION: &str = "mcp.client.session.duration";
+    pub const MCP_SERVER_OPERATION: &str = "mcp.server.operation.duration";
+    pub const MCP_SERVER_SESSION: &str = "mcp.server.session.duration";
 
     // The names of 2025, recorded only if the program opts in.
     pub const OLD_TOKEN_USAGE: &str = "gen_ai.client.token.usage";

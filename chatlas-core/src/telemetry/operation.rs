@@ -1,6 +1,6 @@
 //! Operations of a provider other than inference. Each has a span and the duration metric. Listing
-//! models and counting tokens are here, called by the expansion of `#[provider]`; `hosted` has those
-//! of hosted agents.
+//! models and counting tokens are here, called by the expansion of `#[provider]`; `embeddings` has
+//! embeddings and `hosted` the operations of hosted agents.
 //!
 //! The conventions do not define the operations here. Their spans have no `gen_ai.operation.name`,
 //! because only values of the conventions are allowed there. The metric needs that attribute to
@@ -14,6 +14,7 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, KeyValue};
 
 use super::attributes::{push, push_server, push_tokens, span_attributes, without_empty};
+use super::embeddings::figures;
 use super::names::{self, operation, request as key};
 use super::run::{Live, Run};
 use super::scope::{SpanScope, in_context, observe_panic};
@@ -27,6 +28,9 @@ struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     metric_attributes: Vec<KeyValue>,
+    is_embeddings: bool,
+    /// The input tokens of embeddings.
+    tokens: Option<u64>,
 }
 
 impl Operation {
@@ -45,6 +49,20 @@ impl Operation {
         list: Vec<KeyValue>,
     ) -> Self {
         Self::start_with(run, info, name, list, true)
+    }
+
+    /// Starts the span of a request for embeddings, which has metrics of its own.
+    pub(super) fn start_embeddings(
+        run: Run,
+        info: &ProviderInfo,
+        name: (&'static str, Option<&str>),
+        list: Vec<KeyValue>,
+    ) -> Self {
+        let mut operation = Self::start_with(run, info, name, list, true);
+        if let Some(call) = &mut operation.0 {
+            call.is_embeddings = true;
+        }
+        operation
     }
 
     /// `is_defined` is whether the conventions define the operation.
@@ -73,7 +91,13 @@ impl Operation {
         live.push_settings(&mut list, &parent, name);
         let span_name = Live::span_name(name, subject);
         let scope = live.start(&parent, SpanKind::Client, span_name, list);
-        Self(Some(Box::new(Call { live, scope, metric_attributes })))
+        Self(Some(Box::new(Call {
+            live,
+            scope,
+            metric_attributes,
+            is_embeddings: false,
+            tokens: None,
+        })))
     }
 
     /// Returns the telemetry and the span if content is recorded.
@@ -91,10 +115,12 @@ impl Operation {
         let context = self.0.as_ref().and_then(|call| call.scope.context().cloned());
         let work = in_context(context.as_ref(), work);
         let result = observe_panic(work, || self.end_with_panic()).await;
-        if let Some(call) = self.0.take() {
+        if let Some(mut call) = self.0.take() {
             match &result {
                 Ok(value) => {
-                    call.scope.set(attributes(call.recording_content(), value));
+                    let list = attributes(call.recording_content(), value);
+                    call.keep_figures(&list);
+                    call.scope.set(list);
                     call.end(None);
                 }
                 Err(error) => {
@@ -129,9 +155,25 @@ impl Call {
         self.live.records_content(&self.scope).then_some((&*self.live, &self.scope))
     }
 
+    /// Keeps what the metrics of embeddings have of the result.
+    fn keep_figures(&mut self, list: &[KeyValue]) {
+        if self.is_embeddings && self.live.instruments.is_some() {
+            let (model, tokens) = figures(list);
+            self.metric_attributes.extend(model);
+            self.tokens = tokens;
+        }
+    }
+
     fn end(mut self, error_type: Option<Cow<'static, str>>) {
         let duration = self.scope.end();
         if let Some(instruments) = &self.live.instruments {
+            if self.is_embeddings {
+                let (attributes, error) = (&self.metric_attributes, error_type.as_deref());
+                let record =
+                    || instruments.record_embeddings(duration, attributes, error, self.tokens);
+                shielded(record);
+                return;
+            }
             push(&mut self.metric_attributes, names::ERROR_TYPE, error_type);
             shielded(|| instruments.record_operation(duration, &self.metric_attributes));
         }

@@ -6,7 +6,9 @@ use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
 use opentelemetry::global::BoxedTracer;
-use opentelemetry::trace::{SpanBuilder, SpanContext, SpanKind, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{
+    Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt as _, Tracer as _,
+};
 use opentelemetry::{Context, KeyValue};
 
 use super::agent_run::{AgentRun, Calls};
@@ -122,14 +124,27 @@ impl Live {
         parent: &Context,
         kind: SpanKind,
         name: Cow<'static, str>,
-        mut attributes: Vec<KeyValue>,
+        attributes: Vec<KeyValue>,
     ) -> SpanScope {
-        let start = Start::at(time);
+        self.start_linked(Start::at(time), parent, kind, name, attributes, Vec::new())
+    }
+
+    /// Starts a span that began at `start`, with links to other spans.
+    pub(super) fn start_linked(
+        &self,
+        start: Start,
+        parent: &Context,
+        kind: SpanKind,
+        name: Cow<'static, str>,
+        mut attributes: Vec<KeyValue>,
+        links: Vec<Link>,
+    ) -> SpanScope {
         let Some(tracer) = &self.tracer else { return SpanScope::new(None, start) };
         without_empty(&mut attributes);
         let builder = SpanBuilder::from_name(name)
             .with_kind(kind)
             .with_attributes(attributes)
+            .with_links(links)
             .with_start_time(start.time);
         let span = shielded(|| tracer.build_with_context(builder, parent));
         SpanScope::new(span.map(|span| parent.with_span(span)), start)

@@ -34,6 +34,7 @@ pub(crate) struct ToolFacts<'a> {
 }
 
 /// The tool that is called.
+#[derive(Clone, Copy)]
 pub(crate) enum Subject<'a> {
     /// A tool of the chat.
     Tool(&'a ToolDefinition),
@@ -45,7 +46,7 @@ pub(crate) enum Subject<'a> {
 
 impl Subject<'_> {
     /// Returns the name for the span. A name without a tool is recorded only if it is a valid name.
-    fn name(&self) -> Cow<'static, str> {
+    pub(super) fn name(&self) -> Cow<'static, str> {
         let is_valid = |name: &str| {
             (1..=64).contains(&name.len())
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
@@ -59,7 +60,7 @@ impl Subject<'_> {
     }
 
     /// Returns the name for metrics. Names without a tool share one value, to limit the cardinality.
-    fn metric_name(&self) -> Cow<'static, str> {
+    pub(super) fn metric_name(&self) -> Cow<'static, str> {
         match self {
             Self::Unknown(_) => error::OTHER.into(),
             Self::Tool(_) | Self::Function(..) => self.name(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, Key, KeyValue, Value};
@@ -18,7 +19,13 @@ pub struct ToolContext {
     cancellation: CancellationToken,
     span: Context,
     progress: Option<Arc<dyn Progress>>,
+    tool_run: Option<ToolRun>,
 }
+
+/// The `execute_tool` span around a call by the loop. At most one request to another server describes
+/// itself on it: the one that is the tool call.
+#[derive(Clone, Default)]
+struct ToolRun(Arc<AtomicBool>);
 
 /// The caller of a tool.
 #[derive(Clone, Default)]
@@ -41,7 +48,17 @@ impl ToolContext {
             cancellation: CancellationToken::new(),
             span: Context::current(),
             progress: None,
+            tool_run: None,
         }
+    }
+
+    /// Creates the context of a call by a client of the program, inside the current span.
+    pub(crate) fn for_client(
+        call_id: Arc<str>,
+        cancellation: CancellationToken,
+        progress: Option<Arc<dyn Progress>>,
+    ) -> Self {
+        Self { cancellation, progress, ..Self::new(call_id) }
     }
 
     /// Creates the context of a call by the loop, inside the current span.
@@ -51,13 +68,21 @@ impl ToolContext {
         cancellation: CancellationToken,
         progress: Option<Arc<dyn Progress>>,
     ) -> Self {
-        Self { call_id, caller, cancellation, span: Context::current(), progress }
+        let span = Context::current();
+        let tool_run = Some(ToolRun::default());
+        Self { call_id, caller, cancellation, span, progress, tool_run }
     }
 
     /// Returns this context inside the current span, for a function that the program calls directly.
     #[must_use]
     pub(crate) fn in_current_span(&self) -> Self {
-        Self { span: Context::current(), ..self.clone() }
+        Self { span: Context::current(), tool_run: None, ..self.clone() }
+    }
+
+    /// Returns whether the request that is made now is the tool call of the loop, so that its
+    /// attributes belong on the `execute_tool` span. Returns `true` at most once.
+    pub(crate) fn claim_tool_span(&self) -> bool {
+        self.tool_run.as_ref().is_some_and(|run| !run.0.swap(true, Ordering::Relaxed))
     }
 
     /// Sets the token that cancels the call.

@@ -8,6 +8,7 @@ mod context;
 mod dynamic;
 pub(crate) mod function;
 pub(crate) mod returned;
+pub(crate) mod run;
 mod set;
 pub(crate) mod state;
 pub(crate) mod stream;
@@ -37,6 +38,7 @@ pub use dynamic::{DynTool, InvalidTool};
 pub use function::TextDefault;
 pub use function::ToolFunction;
 pub use returned::{ToolFailure, ToolReturn};
+pub(crate) use run::run_tool;
 pub use set::{DuplicateTool, ToolSet};
 pub use state::Provide;
 // Named in error messages of the compiler.

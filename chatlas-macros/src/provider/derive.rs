@@ -168,6 +168,12 @@ impl<'a> Derived<'a> {
                     #private::Protocol::__as_provider(&self.inner).count_tokens(request).await
                 }
 
+                async fn embed(&self, request: #private::EmbeddingRequest)
+                    -> #private::Result<#private::Embeddings, #private::ProviderError>
+                {
+                    #private::Protocol::__as_provider(&self.inner).embed(request).await
+                }
+
                 fn for_model(&self, model: &#private::str) -> #private::Result<
                     #private::Arc<dyn #private::Provider>,
                     #private::ProviderError,

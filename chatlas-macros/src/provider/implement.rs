@@ -128,6 +128,7 @@ fn wrapper(method: &ImplItemFn, transparent: bool) -> Option<TokenStream> {
         ("chat", false) => Some(quote!(traced_chat)),
         ("chat_stream", false) => Some(quote!(traced_chat_stream)),
         ("count_tokens", false) => Some(quote!(traced_count_tokens)),
+        ("embed", false) => Some(quote!(traced_embed)),
         ("list_models", false) => Some(quote!(traced_list_models)),
         ("chat", true) => Some(quote!(forwarded_chat)),
         ("chat_stream", true) => Some(quote!(forwarded_chat_stream)),

@@ -154,6 +154,15 @@ impl ::chatlas::__private::Provider for Groq {
             .count_tokens(request)
             .await
     }
+    async fn embed(
+        &self,
+        request: ::chatlas::__private::EmbeddingRequest,
+    ) -> ::chatlas::__private::Result<
+        ::chatlas::__private::Embeddings,
+        ::chatlas::__private::ProviderError,
+    > {
+        ::chatlas::__private::Protocol::__as_provider(&self.inner).embed(request).await
+    }
     fn for_model(
         &self,
         model: &::chatlas::__private::str,

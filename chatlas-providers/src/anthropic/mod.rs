@@ -90,6 +90,7 @@ impl Dialect for Messages {
             Operation::Chat | Operation::Stream => ["v1", "messages", ""],
             Operation::Models => ["v1", "models", ""],
             Operation::Count => ["v1", "messages", "count_tokens"],
+            Operation::Embed => return Err(endpoint.unsupported("embed texts")),
         };
         // A base URL may end with `/v1`, or leave it out.
         let from = usize::from(endpoint.is_versioned());

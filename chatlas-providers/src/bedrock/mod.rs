@@ -7,6 +7,7 @@
 mod chain;
 mod converse;
 mod credentials;
+mod embeddings;
 mod error;
 mod models;
 mod reply;
@@ -20,7 +21,7 @@ pub use aws_credential_types::provider::{ProvideCredentials, error::CredentialsE
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use chatlas_core::content::Content;
-use chatlas_core::provider::Vendor;
+use chatlas_core::provider::{Embeddings, Vendor};
 use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError};
@@ -34,10 +35,11 @@ use crate::anthropic::request::{self, Service};
 use crate::anthropic::settings::{Caching, ClaudeDialect, Settings};
 use crate::client::fields;
 use crate::client::{
-    AwsEventStream, Call, Client, Dialect, Endpoint, KeyNeeded, Operation, Page, ReplyHead, Rules,
-    malformed, set_header,
+    AwsEventStream, Call, Client, Dialect, EmbeddingCall, EmbeddingLimits, Endpoint, KeyNeeded,
+    Operation, Page, ReplyHead, Rules, malformed, set_header,
 };
 use credentials::{Account, without_region};
+use embeddings::Family;
 use reply::Decoder;
 
 /// The service that runs models. The service that lists them has the same name without the suffix.
@@ -95,6 +97,9 @@ struct Guardrail {
 /// **Token counts.** AWS reports the tokens that are read from or written to the cache apart from
 /// the other input tokens: the input is the sum of the three. For `Converse`, which returns neither,
 /// the id of the response on spans is the id of the request, and its model is the requested one.
+///
+/// **Embeddings.** Titan and Nova embed one input in each request, Cohere at most 96. Without a kind,
+/// inputs are documents for Cohere and Nova, which require one.
 ///
 /// ```
 /// use chatlas_providers::bedrock::{Bedrock, BedrockApi};
@@ -174,7 +179,10 @@ impl Dialect for BedrockDialect {
             return Err(without_region());
         }
         let operation = match (operation, self.api) {
-            (Operation::Chat, BedrockApi::InvokeModel) => "invoke",
+            (Operation::Embed, _) if Family::of(model).is_none() => {
+                return Err(embeddings::unsupported(model));
+            }
+            (Operation::Chat, BedrockApi::InvokeModel) | (Operation::Embed, _) => "invoke",
             (Operation::Chat, BedrockApi::Converse) => "converse",
             (Operation::Stream, BedrockApi::InvokeModel) => "invoke-with-response-stream",
             (Operation::Stream, BedrockApi::Converse) => "converse-stream",
@@ -284,6 +292,24 @@ impl Dialect for BedrockDialect {
 
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
         request::count(body, "inputTokens")
+    }
+
+    fn embedding_limits(&self, endpoint: &Endpoint) -> EmbeddingLimits {
+        Family::of(endpoint.model()).map_or(EmbeddingLimits::new(1), Family::limits)
+    }
+
+    fn write_embeddings(
+        &self,
+        call: &EmbeddingCall<'_>,
+        body: &mut Vec<u8>,
+    ) -> Result<(), ProviderError> {
+        let family = Family::of(call.model).ok_or_else(|| embeddings::unsupported(call.model))?;
+        family.write(call, body)
+    }
+
+    fn embeddings(&self, head: &ReplyHead<'_>, body: &[u8]) -> Result<Embeddings, ProviderError> {
+        let family = Family::of(head.model).ok_or_else(|| embeddings::unsupported(head.model))?;
+        family.read(head, body)
     }
 }
 

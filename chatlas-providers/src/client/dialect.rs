@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use chatlas_core::content::{Content, Replay};
-use chatlas_core::provider::Vendor;
+use chatlas_core::provider::{Embeddings, Vendor};
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, Model, ProviderError, ProviderErrorKind, Turn};
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 use serde_json::value::RawValue;
 
-use super::{Endpoint, Frame, Framing, Reply, Rules};
+use super::{EmbeddingCall, EmbeddingLimits, Endpoint, Frame, Framing, Reply, Rules};
 use crate::http::attempts::Signer;
 
 /// An operation of a provider.
@@ -26,6 +26,8 @@ pub enum Operation {
     Models,
     /// Counting the tokens of a request.
     Count,
+    /// Embeddings of texts.
+    Embed,
 }
 
 /// A request that a dialect writes.
@@ -197,6 +199,28 @@ pub trait Dialect: Clone + fmt::Debug + Sized + Send + Sync + 'static {
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
         let _ = body;
         Err(ProviderError::new(ProviderErrorKind::Unsupported, "tokens cannot be counted"))
+    }
+
+    /// Returns the limits of a request for embeddings.
+    fn embedding_limits(&self, endpoint: &Endpoint) -> EmbeddingLimits {
+        let _ = endpoint;
+        EmbeddingLimits::new(1)
+    }
+
+    /// Writes the body of a request for embeddings. Refuses what the protocol cannot express.
+    fn write_embeddings(
+        &self,
+        call: &EmbeddingCall<'_>,
+        body: &mut Vec<u8>,
+    ) -> Result<(), ProviderError> {
+        let _ = (call, body);
+        Err(ProviderError::new(ProviderErrorKind::Unsupported, "there are no embeddings"))
+    }
+
+    /// Reads the embeddings of one request.
+    fn embeddings(&self, head: &ReplyHead<'_>, body: &[u8]) -> Result<Embeddings, ProviderError> {
+        let _ = (head, body);
+        Err(ProviderError::new(ProviderErrorKind::Unsupported, "there are no embeddings"))
     }
 }
 

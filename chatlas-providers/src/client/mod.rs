@@ -9,6 +9,7 @@ mod aws_event_stream;
 mod choice;
 mod decode;
 mod dialect;
+mod embeddings;
 mod endpoint;
 pub(crate) mod failures;
 pub(crate) mod fields;
@@ -31,6 +32,7 @@ use chatlas_core::provider::{Protocol, Vendor};
 
 pub(crate) use decode::MAX_EVENT;
 pub(crate) use dialect::truncated;
+pub(crate) use embeddings::{Vector, in_order, kind_word};
 pub(crate) use endpoint::set_header;
 pub use endpoint::{KeyIn, KeyNeeded};
 pub(crate) use history::NO_TEXT;
@@ -50,6 +52,7 @@ pub use {
     choice::{CallPiece, ChoiceMut, Words},
     decode::{Frame, Framing, OnFrame},
     dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead},
+    embeddings::{EmbeddingCall, EmbeddingLimits},
     endpoint::Endpoint,
     history::{CallIds, Rules},
     reply::Reply,

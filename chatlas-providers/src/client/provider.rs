@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chatlas_core::provider::{EmbeddingRequest, Embeddings};
 use chatlas_core::{
     ChatRequest, Completion, CompletionStream, Model, Provider, ProviderError, ProviderInfo,
 };
@@ -14,8 +15,8 @@ use reqwest::{Method, Response, Url};
 use super::decode::{Incoming, read_events};
 use super::history::{self, Receiver};
 use super::{
-    Call, Client, Decoder as _, Dialect, Framing as _, KeyIn, MAX_EVENT, Operation, Origin, Reply,
-    ReplyHead, surrogates, with_request_id,
+    Call, Client, Decoder as _, Dialect, EmbeddingCall, Framing as _, KeyIn, MAX_EVENT, Operation,
+    Origin, Reply, ReplyHead, embeddings, surrogates, with_request_id,
 };
 use crate::http::{
     Deadline, Outgoing, broken_off, complete_before, content_type, html_title, malformed,
@@ -24,6 +25,9 @@ use crate::http::{
 
 /// The maximum number of pages of a list of models.
 const MAX_PAGES: usize = 100;
+
+/// The maximum length of a response with embeddings: 2,048 vectors of 4,096 numbers.
+const MAX_EMBEDDINGS: usize = 256 << 20;
 
 /// The number of bytes, after white space, by which a body of events is recognized.
 const MIN_BEGINNING: usize = 8;
@@ -60,7 +64,12 @@ impl Answer {
 
     /// Reads the complete body.
     async fn body(&mut self) -> Result<Vec<u8>, ProviderError> {
-        let rest = read_body(&mut self.response, MAX_EVENT).await;
+        self.body_up_to(MAX_EVENT).await
+    }
+
+    /// Reads the complete body of at most `limit` bytes.
+    async fn body_up_to(&mut self, limit: usize) -> Result<Vec<u8>, ProviderError> {
+        let rest = read_body(&mut self.response, limit).await;
         let rest = self.shown(rest)?;
         let body = if self.first.is_empty() { rest } else { [&self.first[..], &rest].concat() };
         Ok(match surrogates::replaced(&body) {
@@ -106,8 +115,20 @@ impl<D: Dialect> Client<D> {
         url: Option<&Url>,
         deadline: Option<Deadline>,
     ) -> Result<Answer, ProviderError> {
-        let Self { dialect, endpoint, wire } = self;
         let body = request.map(|request| self.body(request, operation)).transpose()?;
+        self.send_body(operation, request, body, url, deadline).await
+    }
+
+    /// Sends a request with a body that is written.
+    async fn send_body(
+        &self,
+        operation: Operation,
+        request: Option<&ChatRequest>,
+        body: Option<Bytes>,
+        url: Option<&Url>,
+        deadline: Option<Deadline>,
+    ) -> Result<Answer, ProviderError> {
+        let Self { dialect, endpoint, wire } = self;
         let url = match url {
             Some(url) => url.clone(),
             None => wire.url(dialect, endpoint, operation)?,
@@ -171,6 +192,26 @@ impl<D: Dialect> Client<D> {
                 Err(error)
             }
         }
+    }
+
+    /// Sends one request for embeddings.
+    pub(super) async fn embed_once(
+        &self,
+        request: &EmbeddingRequest,
+        inputs: &[String],
+        deadline: Option<Deadline>,
+    ) -> Result<Embeddings, ProviderError> {
+        let url = self.wire.url(&self.dialect, &self.endpoint, Operation::Embed)?;
+        let (vendor, model) = (self.endpoint.vendor(), self.endpoint.model());
+        let mut body = Vec::with_capacity(inputs.iter().map(String::len).sum::<usize>() + 512);
+        self.dialect
+            .write_embeddings(&EmbeddingCall { vendor, model, request, inputs }, &mut body)?;
+        let body = Some(body.into());
+        let mut answer = self.send_body(Operation::Embed, None, body, Some(&url), deadline).await?;
+        let body = answer.body_up_to(MAX_EMBEDDINGS).await?;
+        let head = self.head(answer.response.status().as_u16(), answer.response.headers());
+        let read = self.dialect.embeddings(&head, &body);
+        answer.shown(read.and_then(|result| embeddings::check(result, inputs.len())))
     }
 
     /// Reads a reply that is not streamed.
@@ -284,6 +325,11 @@ impl<D: Dialect> chatlas_core::Provider for Client<D> {
             answer.shown(self.dialect.count(&body))
         })
         .await
+    }
+
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, ProviderError> {
+        let deadline = self.endpoint.http.deadline();
+        complete_before(deadline, self.embed_all(&request, deadline)).await
     }
 
     fn for_model(&self, model: &str) -> Result<Arc<dyn Provider>, ProviderError> {

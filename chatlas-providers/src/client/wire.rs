@@ -51,7 +51,9 @@ impl Wire {
         let kept = match operation {
             Operation::Chat => &self.chat,
             Operation::Stream => &self.stream,
-            Operation::Models | Operation::Count => return dialect.url(endpoint, operation),
+            Operation::Models | Operation::Count | Operation::Embed => {
+                return dialect.url(endpoint, operation);
+            }
         };
         kept.get_or_init(|| dialect.url(endpoint, operation)).clone()
     }

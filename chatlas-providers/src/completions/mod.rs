@@ -4,6 +4,7 @@
 //! `request` writes, `reply` reads (`wire` is the JSON of a reply, `parts` its rare contents),
 //! `quirks` is how vendors differ, `error`, `models` and `schema` serve the Responses API, too.
 
+pub(crate) mod embeddings;
 pub(crate) mod error;
 mod finish;
 pub(crate) mod models;
@@ -16,7 +17,7 @@ pub(crate) mod usage;
 mod wire;
 
 use chatlas_core::content::{Content, Text};
-use chatlas_core::provider::Vendor;
+use chatlas_core::provider::{Embeddings, Vendor};
 use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind};
@@ -25,8 +26,10 @@ use serde_json::value::RawValue;
 
 use crate::client::fields;
 use crate::client::{
-    Call, CallIds, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Rules, Sse,
+    Call, CallIds, Client, Dialect, EmbeddingCall, EmbeddingLimits, Endpoint, Operation, Page,
+    ReplyHead, Rules, Sse,
 };
+pub use embeddings::EmbeddingApi;
 pub use quirks::{ContentOfCalls, DocumentUrls, Quirks, ThinkingReplay};
 use reply::Decoder;
 use request::{Body, Settings, Tool};
@@ -53,6 +56,10 @@ pub(crate) const BASE_URL_ENV: &str = "OPENAI_BASE_URL";
 /// **Token counts.** As the server reports them: input includes cached tokens, output includes
 /// reasoning. A stream requests them (`stream_options.include_usage`). If a server counts a part
 /// beside the total, the part is added to it.
+///
+/// **Embeddings.** [`embed`](chatlas_core::Provider::embed) requests base64 and also reads numbers.
+/// OpenAI's limits apply: 2,048 inputs and 300,000 tokens in one request. Other vendors get at most
+/// 128 inputs. A request that the server finds too large is split.
 ///
 /// ```
 /// use chatlas_providers::completions::OpenAiCompletions;
@@ -155,6 +162,7 @@ impl Dialect for ChatCompletions {
             Operation::Models if self.quirks.model_list => endpoint.url(&["models"]),
             Operation::Models => Err(endpoint.unsupported("list its models")),
             Operation::Count => Err(endpoint.unsupported("count tokens")),
+            Operation::Embed => self.quirks.embeddings.url(endpoint, self.quirks.deployments),
         }
     }
 
@@ -223,5 +231,21 @@ impl Dialect for ChatCompletions {
 
     fn models(&self, body: &[u8]) -> Result<Page, ProviderError> {
         models::page(body)
+    }
+
+    fn embedding_limits(&self, endpoint: &Endpoint) -> EmbeddingLimits {
+        embeddings::limits(endpoint.vendor().name)
+    }
+
+    fn write_embeddings(
+        &self,
+        call: &EmbeddingCall<'_>,
+        body: &mut Vec<u8>,
+    ) -> Result<(), ProviderError> {
+        self.quirks.embeddings.write(call, body)
+    }
+
+    fn embeddings(&self, _: &ReplyHead<'_>, body: &[u8]) -> Result<Embeddings, ProviderError> {
+        self.quirks.embeddings.read(body)
     }
 }

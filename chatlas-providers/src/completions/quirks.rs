@@ -1,5 +1,6 @@
 //! How vendors that speak Chat Completions differ from OpenAI.
 
+use super::EmbeddingApi;
 use crate::client::{Endpoint, KeyIn, KeyNeeded};
 
 /// How a vendor that speaks Chat Completions differs from OpenAI, which is the default.
@@ -30,6 +31,7 @@ pub struct Quirks {
     pub(super) json_object: bool,
     pub(super) top_k: bool,
     pub(super) model_list: bool,
+    pub(super) embeddings: EmbeddingApi,
     pub(super) short_call_ids: bool,
     pub(super) separate_results: bool,
     pub(super) content_of_calls: ContentOfCalls,
@@ -98,6 +100,7 @@ impl Quirks {
             json_object: false,
             top_k: false,
             model_list: true,
+            embeddings: EmbeddingApi::OpenAi,
             short_call_ids: false,
             separate_results: false,
             content_of_calls: ContentOfCalls::Omitted,
@@ -152,6 +155,12 @@ impl Quirks {
     /// Sets whether there is a list of models at `models`.
     pub const fn with_model_list(mut self, on: bool) -> Self {
         self.model_list = on;
+        self
+    }
+
+    /// Sets how the vendor offers embeddings.
+    pub const fn with_embeddings(mut self, api: EmbeddingApi) -> Self {
+        self.embeddings = api;
         self
     }
 

@@ -1,22 +1,24 @@
 //! The dialect of `generateContent`, and the Gemini API.
 
 use chatlas_core::content::Content;
-use chatlas_core::provider::{SupportsTool, Vendor};
+use chatlas_core::provider::{Embeddings, SupportsTool, Vendor};
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, WebFetch, WebSearch};
 use reqwest::Url;
 use serde_json::value::RawValue;
 
+use super::embeddings::{self, Method};
 use super::operation::{as_event_stream, method};
 use super::quirks::Quirks;
 use super::reply::Decoder;
 use super::request::{self, Body, CountBody, Settings};
 #[cfg(feature = "vertex")]
 use super::resource::Resource;
-use super::{contents, error, models};
+use super::{contents, error, model_name, models};
 use crate::client::fields;
 use crate::client::{
-    Call, CallIds, Client, Dialect, Endpoint, KeyIn, Operation, Page, ReplyHead, Rules, Sse,
+    Call, CallIds, Client, Dialect, EmbeddingCall, EmbeddingLimits, Endpoint, KeyIn, Operation,
+    Page, ReplyHead, Rules, Sse,
 };
 
 /// The Gemini API. Google's own libraries also prefer `GOOGLE_API_KEY` to `GEMINI_API_KEY`.
@@ -42,6 +44,10 @@ static GEMINI: Vendor =
 /// **Token counts.** The input is the prompt and the input of Google's own tools. The output is the
 /// answer and the thoughts. Cached tokens are a part of the input, thoughts of the output.
 ///
+/// **Embeddings.** [`embed`](chatlas_core::Provider::embed) sends at most 100 inputs in one request.
+/// `gemini-embedding-2` reads the kind of an input from a prefix of its text, which is added. Vectors
+/// with fewer dimensions than the model's own may not be normalized.
+///
 /// ```
 /// use chatlas_core::{Provider, WebSearch};
 /// use chatlas_providers::google::Gemini;
@@ -58,6 +64,17 @@ pub struct GenerateContent {
     /// The project and the location, on Vertex AI.
     #[cfg(feature = "vertex")]
     pub(super) resource: Option<Resource>,
+}
+
+impl GenerateContent {
+    /// Returns the method that embeds texts.
+    fn embedding_method(&self, model: &str) -> Method {
+        #[cfg(feature = "vertex")]
+        let is_vertex = self.resource.is_some();
+        #[cfg(not(feature = "vertex"))]
+        let is_vertex = false;
+        Method::of(model, is_vertex)
+    }
 }
 
 impl Gemini {
@@ -118,10 +135,11 @@ impl Dialect for GenerateContent {
         if let Some(resource) = &self.resource {
             return resource.url(endpoint, operation);
         }
-        let Some(method) = method(operation) else { return endpoint.url(&["models"]) };
+        let Some(method) = method(operation, Method::Batch) else {
+            return endpoint.url(&["models"]);
+        };
         let model = endpoint.model();
-        // A tuned model has its own collection: `tunedModels/…`.
-        let (collection, id) = model.split_once('/').unwrap_or(("models", model));
+        let (collection, id) = model_name::resource(model);
         let url = endpoint.url(&[collection, &format!("{id}:{method}")])?;
         Ok(as_event_stream(url, operation))
     }
@@ -177,5 +195,22 @@ impl Dialect for GenerateContent {
 
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {
         models::count(body)
+    }
+
+    fn embedding_limits(&self, endpoint: &Endpoint) -> EmbeddingLimits {
+        let model = endpoint.model();
+        self.embedding_method(model).limits(model)
+    }
+
+    fn write_embeddings(
+        &self,
+        call: &EmbeddingCall<'_>,
+        body: &mut Vec<u8>,
+    ) -> Result<(), ProviderError> {
+        self.embedding_method(call.model).write(call, body)
+    }
+
+    fn embeddings(&self, _: &ReplyHead<'_>, body: &[u8]) -> Result<Embeddings, ProviderError> {
+        embeddings::embeddings(body)
     }
 }

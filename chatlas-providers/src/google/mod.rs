@@ -3,6 +3,7 @@
 
 mod call_id;
 mod contents;
+mod embeddings;
 mod error;
 mod gemini;
 mod media;

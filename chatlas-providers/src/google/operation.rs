@@ -2,14 +2,16 @@
 
 use reqwest::Url;
 
+use super::embeddings::Method;
 use crate::client::Operation;
 
 /// Returns the method of the model that performs an operation.
-pub(super) fn method(operation: Operation) -> Option<&'static str> {
+pub(super) fn method(operation: Operation, embed: Method) -> Option<&'static str> {
     match operation {
         Operation::Chat => Some("generateContent"),
         Operation::Stream => Some("streamGenerateContent"),
         Operation::Count => Some("countTokens"),
+        Operation::Embed => Some(embed.name()),
         Operation::Models => None,
     }
 }

@@ -6,6 +6,7 @@ use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::Url;
 use tokio::sync::OnceCell;
 
+use super::embeddings::Method;
 use super::operation::{as_event_stream, method};
 use crate::client::{Endpoint, Operation};
 use crate::http::{BearerToken, Tokens, variable};
@@ -44,7 +45,7 @@ impl Resource {
         endpoint: &Endpoint,
         operation: Operation,
     ) -> Result<Url, ProviderError> {
-        let Some(method) = method(operation) else {
+        let Some(method) = method(operation, Method::of(endpoint.model(), true)) else {
             let mut url = endpoint.url(&["publishers", "google", "models"])?;
             // Only this version of the API has the list.
             let path = url.path().replacen("/v1/", "/v1beta1/", 1);

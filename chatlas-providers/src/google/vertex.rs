@@ -25,6 +25,9 @@ use crate::http::BearerToken;
 /// domains. A model with a `/` in its name is a resource of the location (`endpoints/123`), or a
 /// complete resource name (`projects/…`).
 ///
+/// **Embeddings.** Text embedding models accept 250 inputs and 20,000 tokens in one request; Gemini
+/// models accept one input.
+///
 /// ```
 /// use chatlas_providers::google::Vertex;
 ///

@@ -25,6 +25,7 @@ pub(crate) use secret::{Secret, Secrets};
 pub(crate) use sender::Sender;
 #[cfg(feature = "bedrock-aws-config")]
 pub(crate) use sender::client_with;
+pub use sender::http_client;
 pub(crate) use tls::HAS_TLS;
 pub use token::BearerToken;
 pub(crate) use token::Tokens;

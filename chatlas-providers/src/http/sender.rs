@@ -99,7 +99,7 @@ pub(super) fn shared(
     if let Some((_, client)) = clients.iter().find(|(existing, _)| *existing == key) {
         return Ok(client.clone());
     }
-    let client = build(connect_timeout, read_timeout, plain_http)?;
+    let client = build(connect_timeout, Some(read_timeout), plain_http)?;
     if clients.len() == MAX_CLIENTS {
         clients.remove(0);
     }
@@ -121,19 +121,28 @@ pub(crate) fn client_with(
     )
 }
 
+/// Returns a new client with the TLS of the library and without a read timeout, for servers that keep
+/// streams open.
+pub fn http_client(connect_timeout: Duration, plain_http: bool) -> Result<Client, ProviderError> {
+    build(connect_timeout, None, plain_http)
+}
+
 /// Creates a client with these timeouts.
 #[cfg_attr(not(feature = "_tls"), allow(unused_variables))]
 fn build(
     connect_timeout: Duration,
-    read_timeout: Duration,
+    read_timeout: Option<Duration>,
     plain_http: bool,
 ) -> Result<Client, ProviderError> {
     let builder = || {
-        Client::builder()
+        let builder = Client::builder()
             .connect_timeout(connect_timeout)
-            .read_timeout(read_timeout)
             // A key is for the host that it was given for.
-            .redirect(reqwest::redirect::Policy::none())
+            .redirect(reqwest::redirect::Policy::none());
+        match read_timeout {
+            Some(timeout) => builder.read_timeout(timeout),
+            None => builder,
+        }
     };
     let client = tls::configure(builder()).and_then(|builder| builder.build().map_err(failed));
     match client {

@@ -5,7 +5,7 @@ mod request;
 mod wire;
 
 use chatlas_core::content::Content;
-use chatlas_core::provider::{SupportsTool, Vendor};
+use chatlas_core::provider::{Embeddings, SupportsTool, Vendor};
 use chatlas_core::telemetry::names;
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{ChatRequest, ProviderError, WebSearch};
@@ -15,9 +15,12 @@ use serde_json::value::RawValue;
 use crate::client::fields;
 use crate::client::json::{self, Maybe, read};
 use crate::client::{
-    Call, CallIds, Client, Dialect, Endpoint, Operation, Page, ReplyHead, Rules, Sse,
+    Call, CallIds, Client, Dialect, EmbeddingCall, EmbeddingLimits, Endpoint, Operation, Page,
+    ReplyHead, Rules, Sse,
 };
-use crate::completions::{BASE_URL_ENV, OPENAI, error, is_openai, models, record_service_tier};
+use crate::completions::{
+    BASE_URL_ENV, EmbeddingApi, OPENAI, embeddings, error, is_openai, models, record_service_tier,
+};
 use reply::Decoder;
 use request::{Body, Prompt, Settings};
 use wire::Counted;
@@ -38,6 +41,8 @@ use wire::Counted;
 /// **Token counts.** As OpenAI reports them: the input includes cached tokens, the output includes
 /// reasoning.
 ///
+/// **Embeddings.** As [`OpenAiCompletions`](crate::completions::OpenAiCompletions).
+///
 /// ```
 /// let model = chatlas_providers::openai::OpenAi::new("gpt-4o").with_http_spans(true);
 /// ```
@@ -47,6 +52,8 @@ pub type OpenAi = Client<Responses>;
 #[derive(Clone, Debug, Default)]
 pub struct Responses {
     settings: Settings,
+    /// Whether the model is a part of the URL of embeddings.
+    deployments: bool,
 }
 
 /// How a vendor that speaks the Responses API differs from OpenAI, which is the default.
@@ -108,7 +115,8 @@ impl Dialect for Responses {
         if let Some(set_up) = quirks.set_up {
             set_up(endpoint);
         }
-        Self::default()
+        // Azure alone sets up its endpoint.
+        Self { deployments: quirks.set_up.is_some(), ..Self::default() }
     }
 
     fn url(&self, endpoint: &Endpoint, operation: Operation) -> Result<Url, ProviderError> {
@@ -116,6 +124,7 @@ impl Dialect for Responses {
             Operation::Chat | Operation::Stream => &["responses"],
             Operation::Count => &["responses", "input_tokens"],
             Operation::Models => &["models"],
+            Operation::Embed => return EmbeddingApi::OpenAi.url(endpoint, self.deployments),
         })
     }
 
@@ -165,6 +174,22 @@ impl Dialect for Responses {
 
     fn models(&self, body: &[u8]) -> Result<Page, ProviderError> {
         models::page(body)
+    }
+
+    fn embedding_limits(&self, endpoint: &Endpoint) -> EmbeddingLimits {
+        embeddings::limits(endpoint.vendor().name)
+    }
+
+    fn write_embeddings(
+        &self,
+        call: &EmbeddingCall<'_>,
+        body: &mut Vec<u8>,
+    ) -> Result<(), ProviderError> {
+        EmbeddingApi::OpenAi.write(call, body)
+    }
+
+    fn embeddings(&self, _: &ReplyHead<'_>, body: &[u8]) -> Result<Embeddings, ProviderError> {
+        EmbeddingApi::OpenAi.read(body)
     }
 
     fn count(&self, body: &[u8]) -> Result<u64, ProviderError> {

@@ -2,7 +2,7 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{OpenAiCompletions, Quirks, ThinkingReplay};
+use crate::completions::{EmbeddingApi, OpenAiCompletions, Quirks, ThinkingReplay};
 
 /// A model of [DeepSeek](https://api-docs.deepseek.com).
 ///
@@ -22,5 +22,6 @@ use crate::completions::{OpenAiCompletions, Quirks, ThinkingReplay};
         .with_max_tokens_field("max_tokens")
         .with_thinking_replay(ThinkingReplay::ReasoningContent)
         .with_json_object_output(true)
+        .with_embeddings(EmbeddingApi::None)
 )]
 pub struct DeepSeek;

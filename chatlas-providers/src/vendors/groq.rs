@@ -2,7 +2,7 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::OpenAiCompletions;
+use crate::completions::{EmbeddingApi, OpenAiCompletions, Quirks};
 
 /// A model on the servers of [Groq](https://console.groq.com/docs).
 ///
@@ -16,6 +16,7 @@ use crate::completions::OpenAiCompletions;
     name = "groq",
     base_url = "https://api.groq.com/openai/v1",
     api_key_env = "GROQ_API_KEY",
-    default_model = "openai/gpt-oss-20b"
+    default_model = "openai/gpt-oss-20b",
+    quirks = Quirks::new().with_embeddings(EmbeddingApi::None)
 )]
 pub struct Groq;

@@ -2,7 +2,7 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{DocumentUrls, OpenAiCompletions, Quirks};
+use crate::completions::{DocumentUrls, EmbeddingApi, OpenAiCompletions, Quirks};
 
 /// A model of [Mistral](https://docs.mistral.ai/api). On spans it is `mistral_ai`.
 ///
@@ -27,5 +27,6 @@ use crate::completions::{DocumentUrls, OpenAiCompletions, Quirks};
         .with_document_urls(DocumentUrls::Part)
         .with_short_call_ids(true)
         .with_separate_results(true)
+        .with_embeddings(EmbeddingApi::Mistral)
 )]
 pub struct Mistral;

@@ -3,7 +3,7 @@
 use chatlas_macros::provider;
 
 use crate::client::Endpoint;
-use crate::completions::{OpenAiCompletions, Quirks};
+use crate::completions::{EmbeddingApi, OpenAiCompletions, Quirks};
 use crate::http::variable;
 use crate::vendors::versioned;
 
@@ -23,6 +23,7 @@ use crate::vendors::versioned;
     quirks = Quirks::new()
         .with_max_tokens_field("max_tokens")
         .with_missing_model_hint("fetch it with `ollama pull {model}`")
+        .with_embeddings(EmbeddingApi::Ollama)
         .with_set_up(set_address)
 )]
 pub struct Ollama;

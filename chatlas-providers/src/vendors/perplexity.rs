@@ -2,7 +2,7 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{OpenAiCompletions, Quirks};
+use crate::completions::{EmbeddingApi, OpenAiCompletions, Quirks};
 
 /// A model of [Perplexity](https://docs.perplexity.ai), which searches the web before it answers.
 /// Its sources are [`Content::Citation`](chatlas_core::Content::Citation)s of the reply.
@@ -24,5 +24,6 @@ use crate::completions::{OpenAiCompletions, Quirks};
         .with_max_tokens_field("max_tokens")
         .with_top_k(true)
         .with_model_list(false)
+        .with_embeddings(EmbeddingApi::None)
 )]
 pub struct Perplexity;

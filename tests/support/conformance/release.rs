@@ -14,11 +14,17 @@ pub(super) fn event(name: &str) -> &str {
     }
 }
 
-/// Returns the name in the registry of a metric. The release has one for retrievals, which the
-/// registry counts among other client operations.
+/// Returns the name in the registry of a metric. The release has metrics for retrievals and for
+/// embeddings. The registry counts these among other client operations; the tokens of embeddings
+/// have the form of those of inference.
 pub(super) fn metric(name: &str) -> &str {
     match name {
-        "gen_ai.retrieval.duration" => "gen_ai.client.operation.duration",
+        "gen_ai.retrieval.duration" | "gen_ai.client.embeddings.duration" => {
+            "gen_ai.client.operation.duration"
+        }
+        "gen_ai.client.embeddings.operation.input_tokens" => {
+            "gen_ai.client.inference.operation.input_tokens"
+        }
         name => name,
     }
 }

@@ -57,6 +57,7 @@ fn span_type(span: &SpanData) -> Option<&'static str> {
         ("execute_tool", _) => Some("gen_ai.execute_tool.internal"),
         ("invoke_workflow", _) => Some("gen_ai.invoke_workflow.internal"),
         ("plan", _) => Some("gen_ai.plan.internal"),
+        ("embeddings", _) => Some("gen_ai.embeddings.client"),
         ("retrieval", _) => Some("gen_ai.retrieval.client"),
         ("create_agent", _) => Some("gen_ai.create_agent.client"),
         (operation, _) if operation.contains("_memory") => Some("gen_ai.memory.client"),
@@ -196,7 +197,7 @@ fn check_status(seen: &Seen<'_>, findings: &mut Findings) {
 fn check_name(seen: &Seen<'_>, kind: &str, findings: &mut Findings) {
     let operation = seen.text("gen_ai.operation.name").unwrap_or_default();
     let subject = match kind {
-        "gen_ai.client.inference" => "gen_ai.request.model",
+        "gen_ai.client.inference" | "gen_ai.embeddings.client" => "gen_ai.request.model",
         "gen_ai.execute_tool.internal" => "gen_ai.tool.name",
         _ => "gen_ai.agent.name",
     };

@@ -1,0 +1,34 @@
+//! The [Model Context Protocol](https://modelcontextprotocol.io) for chatlas.
+//!
+//! - [`McpServer`] is a connection to a server: a child process or a URL. Its tools are a
+//!   [`ToolSet`](chatlas_core::ToolSet) for a chat; its resources and prompts can be read.
+//! - [`ToolServer`] serves tools to other programs, over standard input and output or HTTP.
+//!
+//! Requests are recorded by OpenTelemetry's conventions: the spans `mcp.client` and `mcp.server`, the
+//! durations of operations and sessions. A tool call by a chat has one span, `execute_tool`, which
+//! has the attributes of both.
+//!
+//! The protocol is implemented by the official SDK, `rmcp`, whose types are not part of this API. It
+//! logs through `tracing` at the level `INFO`, inside a span that is open as long as the connection:
+//! with a bridge from `tracing` to OpenTelemetry, filter it by `rmcp=warn`.
+
+#![forbid(unsafe_code)]
+// The units of durations are those of older compilers.
+#![allow(clippy::duration_suboptimal_units)]
+
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "client")]
+mod error;
+#[cfg(feature = "server")]
+mod server;
+
+#[cfg(feature = "client")]
+pub use client::{
+    McpEndpoint, McpServer, PromptArgument, PromptInfo, ResourceContents, ResourceData,
+    ResourceInfo, ServerInfo,
+};
+#[cfg(feature = "client")]
+pub use error::McpError;
+#[cfg(feature = "server")]
+pub use server::{HttpService, ToolServer};
