@@ -2,6 +2,8 @@
 //! an error, and strings are borrowed from the event where that is possible.
 //!
 //! A struct of them has `#[serde(default)]`, and `#[serde(borrow)]` on its first field that borrows.
+//! On the structs of frequent events, `default` is an attribute of each field: as one of the struct,
+//! it creates and drops a second struct. Rare fields of these structs are boxed.
 //! Do not use serde's `untagged`, `tag` or `flatten` for replies: they copy the event into a tree.
 
 use std::borrow::Cow;
