@@ -163,9 +163,10 @@ impl Courier {
 
     /// Encodes a request, before compression.
     fn encode<P: Payload>(&self, payload: &mut P) -> serde_json::Result<Vec<u8>> {
-        match &self.transport {
-            Transport::Http(http) if http.json => to_json(payload),
-            _ => Ok(payload.encode_to_vec()),
+        if matches!(&self.transport, Transport::Http(http) if http.json) {
+            to_json(payload)
+        } else {
+            Ok(payload.encode_to_vec())
         }
     }
 

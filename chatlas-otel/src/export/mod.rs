@@ -72,10 +72,11 @@ impl Exporters {
     }
 
     fn courier(&mut self, target: &Target, account: &Arc<Account>) -> Result<Courier, SetupError> {
+        // A channel of gRPC is created inside a runtime.
+        let runtime = self.runtime.handle()?;
+        let _runtime = runtime.enter();
         #[cfg(feature = "otel-grpc")]
         let transport = if target.protocol == Protocol::Grpc {
-            let runtime = self.runtime.handle()?;
-            let _runtime = runtime.enter();
             Transport::Grpc(Grpc::new(target)?)
         } else {
             Transport::Http(Http::new(target)?)

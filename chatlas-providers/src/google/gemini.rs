@@ -68,12 +68,16 @@ pub struct GenerateContent {
 
 impl GenerateContent {
     /// Returns the method that embeds texts.
+    #[cfg(feature = "vertex")]
     fn embedding_method(&self, model: &str) -> Method {
-        #[cfg(feature = "vertex")]
-        let is_vertex = self.resource.is_some();
-        #[cfg(not(feature = "vertex"))]
-        let is_vertex = false;
-        Method::of(model, is_vertex)
+        Method::of(model, self.resource.is_some())
+    }
+
+    /// Returns the method that embeds texts.
+    #[cfg(not(feature = "vertex"))]
+    #[allow(clippy::unused_self)] // Vertex AI has its own methods
+    fn embedding_method(&self, model: &str) -> Method {
+        Method::of(model, false)
     }
 }
 
