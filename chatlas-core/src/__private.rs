@@ -104,7 +104,7 @@ pub fn tool_set(tools: Vec<Arc<dyn Tool>>) -> ToolSet {
 pub fn checked_tool_set(tools: Vec<Arc<dyn Tool>>) -> Result<ToolSet, DuplicateTool> {
     let mut set = ToolSet::new();
     for tool in tools {
-        set.merge(ToolSet::from_distinct(vec![tool]))?;
+        set.add_shared(tool)?;
     }
     Ok(set)
 }

@@ -9,7 +9,7 @@ use syn::{Attribute, Generics, ItemImpl, Meta, Token, Type, braced};
 use crate::attr::{Arguments, Grammar};
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::operation::stacked;
+use crate::operation::kind::stacked;
 use crate::span::{at_call_site, respan};
 use crate::tool::{self, Tool, is_tool};
 

@@ -5,8 +5,8 @@
 //! end, including the main thread: a thread that has ended spans flushes telemetry when it ends.
 
 use std::cell::Cell;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use chatlas_core::telemetry::has_tracer_provider;
@@ -19,8 +19,6 @@ use crate::guard::Guard;
 use crate::health::report;
 use crate::telemetry::Telemetry;
 
-static GUARD: Mutex<Option<Guard>> = Mutex::new(None);
-
 /// Sets telemetry up from the environment, once, unless the program has done so itself. A program
 /// that does so later replaces it.
 pub fn auto_init() {
@@ -30,24 +28,12 @@ pub fn auto_init() {
             return;
         }
         match Telemetry::new().unattended(FlushAtThreadEnd).install() {
-            Ok(guard) => *self::guard() = Some(guard),
+            Ok(guard) => *Guard::automatic() = Some(guard),
             // The program has set up metrics or events, but no traces.
             Err(SetupError::AlreadyInstalled) => {}
             Err(error) => report(&error),
         }
     });
-}
-
-fn guard() -> MutexGuard<'static, Option<Guard>> {
-    GUARD.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Shuts down the telemetry that was set up automatically, if any, so that the program can set up
-/// its own. Returns false if there is none.
-pub(crate) fn shut_down() -> bool {
-    let Some(guard) = guard().take() else { return false };
-    drop(guard); // reports its error
-    true
 }
 
 /// Records which threads end spans.
@@ -86,7 +72,7 @@ impl Drop for ThreadEnd {
         if !self.has_ended_spans.get() {
             return;
         }
-        let flushed = guard().as_ref().map(Guard::flush);
+        let flushed = Guard::automatic().as_ref().map(Guard::flush);
         if let Some(Err(error)) = flushed
             && !REPORTED.swap(true, Ordering::Relaxed)
         {

@@ -1,7 +1,7 @@
 //! The guard of installed telemetry: flushes it, and shuts it down when it is dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use std::{fmt, io, thread};
 
@@ -23,6 +23,8 @@ pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whether a guard has installed its providers as the global ones.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
+/// The guard of the telemetry that `auto_init` has set up.
+static AUTOMATIC: Mutex<Option<Guard>> = Mutex::new(None);
 
 /// A file that telemetry writes.
 pub(crate) trait LocalFile: fmt::Debug + Send + Sync {
@@ -91,6 +93,19 @@ impl Guard {
     /// Returns true if the providers of a guard are the global ones.
     pub(crate) fn is_installed() -> bool {
         INSTALLED.load(Ordering::Acquire)
+    }
+
+    /// Returns the guard of the telemetry that was set up automatically, if any.
+    pub(crate) fn automatic() -> MutexGuard<'static, Option<Self>> {
+        AUTOMATIC.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shuts down the telemetry that was set up automatically, so that the program can set up its
+    /// telemetry. Returns whether there was any.
+    pub(crate) fn shut_down_automatic() -> bool {
+        let Some(guard) = Self::automatic().take() else { return false };
+        drop(guard); // reports its error
+        true
     }
 
     /// Makes the providers the global ones.

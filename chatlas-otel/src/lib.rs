@@ -131,7 +131,7 @@ pub fn html(path: impl Into<PathBuf>) -> Result<Guard, SetupError> {
 /// other users of the machine cannot read the page. The page and its port are closed at shutdown; an
 /// open page keeps what it shows.
 ///
-/// The server runs on a thread of its own and listens on the loopback interface only. It keeps at
+/// The server runs on a separate thread and listens on the loopback interface only. It keeps at
 /// most 64 MiB of spans in memory; beyond that it drops the oldest. It is meant for development:
 /// traces of a deployed service belong in a backend.
 ///

@@ -11,7 +11,6 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 
 use crate::error::LostTelemetry;
-use crate::export::Delivery;
 use crate::format;
 use crate::health::{Health, Quiet};
 use crate::otlp::Signal;
@@ -28,6 +27,15 @@ pub(crate) struct Account {
     /// Items that were not queued.
     dropped: AtomicU64,
     failure: Mutex<Option<String>>,
+}
+
+/// The result of a delivery.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delivery {
+    pub(crate) delivered: u64,
+    pub(crate) lost: u64,
+    /// Why items were lost.
+    pub(crate) reason: String,
 }
 
 impl Account {

@@ -13,7 +13,6 @@ use opentelemetry_sdk::metrics::PeriodicReader;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, ShouldSample, SpanExporter, SpanProcessor};
 
-use crate::auto;
 use crate::compatibility::Compatibility;
 use crate::env::{self, Env};
 use crate::error::SetupError;
@@ -265,7 +264,7 @@ impl Telemetry {
     /// Returns an error if a setting is invalid, or if telemetry is already set up.
     pub fn install(self) -> Result<Guard, SetupError> {
         // Checked before any file is opened, which the installed telemetry may be writing.
-        if Guard::is_installed() && !auto::shut_down() {
+        if Guard::is_installed() && !Guard::shut_down_automatic() {
             return Err(SetupError::AlreadyInstalled);
         }
         env::check_unicode(std::env::vars_os())?;

@@ -51,7 +51,7 @@ impl Style {
         Self { prices, ..self }
     }
 
-    /// Returns a cost as text, or `None` if there is none. States how many calls it lacks if
+    /// Returns a cost as text, or `None` without prices or calls. States how many calls it lacks if
     /// `counted`.
     fn cost(&self, cost: Option<f64>, without: usize, counted: bool) -> Option<String> {
         if self.prices.is_empty() || cost.is_none() && without == 0 {

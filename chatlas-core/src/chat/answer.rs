@@ -17,7 +17,7 @@ const FENCES: [&str; 2] = ["```", "~~~"];
 
 /// Returns the JSON values in a text, the most likely answer first: those in a fence before others,
 /// and the last before earlier ones. Thinking is skipped. A value within a broken or unfinished one is
-/// no value of its own.
+/// not returned.
 pub(super) fn values_in(text: &str) -> Vec<Value> {
     let mut scan =
         Scan { rest: text, fence: None, fenced: Vec::new(), plain: Vec::new(), unclosed: 0 };

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use opentelemetry::{Array, KeyValue, StringValue, Value};
+use opentelemetry::{Array, StringValue, Value};
 
 use super::attributes::{push, push_tokens};
 use super::names::{embeddings, operation, request as key, response, usage};
@@ -38,14 +38,4 @@ where
         list
     };
     span.run(async move { body(request).await }, |_, result| attributes(result)).await
-}
-
-/// The measurements of a request for embeddings that its span has too.
-pub(super) fn figures(list: &[KeyValue]) -> (Option<KeyValue>, Option<u64>) {
-    let find = |key: &str| list.iter().find(|attribute| attribute.key.as_str() == key);
-    let tokens = find(usage::INPUT_TOKENS).and_then(|attribute| match attribute.value {
-        Value::I64(tokens) => u64::try_from(tokens).ok(),
-        _ => None,
-    });
-    (find(response::MODEL).cloned(), tokens)
 }

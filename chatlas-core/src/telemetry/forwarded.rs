@@ -40,10 +40,7 @@ where
         let call = Forwarded::new(live, info, &request, false);
         let work = Box::pin(body(call.request_of_run(request)));
         let result = in_context(Some(&call.context), work).await;
-        call.end(&match &result {
-            Ok(completion) => End::Completed(completion),
-            Err(error) => End::Failed(error),
-        });
+        call.end(&End::from(&result));
         result
     })
 }

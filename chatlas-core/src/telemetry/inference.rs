@@ -74,6 +74,15 @@ pub(super) enum End<'a> {
     Cancelled,
 }
 
+impl<'a> From<&'a Result<Completion, ProviderError>> for End<'a> {
+    fn from(result: &'a Result<Completion, ProviderError>) -> Self {
+        match result {
+            Ok(completion) => Self::Completed(completion),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
 impl Inference {
     /// Starts the span of a call under the current one. `streams` is whether the reply is streamed.
     pub(super) fn start(

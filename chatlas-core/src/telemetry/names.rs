@@ -226,7 +226,6 @@ pub mod mcp {
     pub const STATUS_CODE: &str = "rpc.response.status_code";
     pub const TRANSPORT: &str = "network.transport";
     pub const NETWORK_PROTOCOL: &str = "network.protocol.name";
-    pub const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
     /// Specific to chatlas: the name of a tool on its server, if the model uses another name because
     /// that one is not valid, not unique, or prefixed.
     pub const SERVER_TOOL_NAME: &str = "chatlas.mcp.tool.name";

@@ -11,11 +11,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use opentelemetry::trace::SpanKind;
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, KeyValue, Value};
 
 use super::attributes::{push, push_server, push_tokens, span_attributes, without_empty};
-use super::embeddings::figures;
-use super::names::{self, operation, request as key};
+use super::names::{self, operation, request as key, response, usage};
 use super::run::{Live, Run};
 use super::scope::{SpanScope, in_context, observe_panic};
 use super::shield::shielded;
@@ -51,7 +50,7 @@ impl Operation {
         Self::start_with(run, info, name, list, true)
     }
 
-    /// Starts the span of a request for embeddings, which has metrics of its own.
+    /// Starts the span of a request for embeddings, which has separate metrics.
     pub(super) fn start_embeddings(
         run: Run,
         info: &ProviderInfo,
@@ -209,4 +208,14 @@ where
         list
     };
     span.run(async move { body(request).await }, attributes).await
+}
+
+/// The measurements of a request for embeddings that its span has too.
+fn figures(list: &[KeyValue]) -> (Option<KeyValue>, Option<u64>) {
+    let find = |key: &str| list.iter().find(|attribute| attribute.key.as_str() == key);
+    let tokens = find(usage::INPUT_TOKENS).and_then(|attribute| match attribute.value {
+        Value::I64(tokens) => u64::try_from(tokens).ok(),
+        _ => None,
+    });
+    (find(response::MODEL).cloned(), tokens)
 }

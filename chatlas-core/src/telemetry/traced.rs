@@ -34,10 +34,7 @@ where
     Box::pin(async move {
         let mut call = Inference::start(live, info, &request, false);
         let result = call.run_inside(Box::pin(body(request))).await;
-        call.end(&match &result {
-            Ok(completion) => End::Completed(completion),
-            Err(error) => End::Failed(error),
-        });
+        call.end(&End::from(&result));
         result
     })
 }

@@ -33,8 +33,13 @@ impl ToolSet {
     ///
     /// [`DuplicateTool`] if the set has a tool with the same name. The set is then unchanged.
     pub fn add(&mut self, tool: impl Tool) -> Result<(), DuplicateTool> {
+        self.add_shared(Arc::new(tool))
+    }
+
+    /// Adds a tool that is shared.
+    pub(crate) fn add_shared(&mut self, tool: Arc<dyn Tool>) -> Result<(), DuplicateTool> {
         self.check_free(&tool.definition().name)?;
-        self.push(Arc::new(tool));
+        self.push(tool);
         Ok(())
     }
 

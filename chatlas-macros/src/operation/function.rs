@@ -8,8 +8,9 @@ use syn::{FnArg, Pat, PatType, ReturnType, Type};
 
 use super::body::Body;
 use super::facts::Facts;
+use super::kind::{self, Operation};
 use super::outcome::{Outcome, Recorded};
-use super::{Operation, valid};
+use super::valid;
 use crate::attr::Arguments;
 use crate::errors::Errors;
 use crate::function::Function;
@@ -28,7 +29,7 @@ pub(super) fn expand(
     let mut errors = Errors::default();
     let arguments = Arguments::parse(arguments, &operation.grammar(), &mut errors);
     let private = arguments.private(root);
-    valid::stacked(operation.name(), &function.attrs, &mut errors);
+    kind::stacked(operation.name(), &function.attrs, &mut errors);
     valid::fields(arguments.fields("fields"), &mut errors);
     if let Some(token) = &function.sig.constness {
         let message =
@@ -70,7 +71,7 @@ pub(super) fn expand(
     if errors.any() {
         let errors = errors.to_tokens();
         // Another attribute of chatlas would report further errors.
-        function.attrs.retain(|attr| !valid::is_operation(attr));
+        function.attrs.retain(|attr| !kind::is_operation(attr));
         return quote!(#[allow(unused)] #function #errors);
     }
     let Function { attrs, vis, sig, .. } = &function;

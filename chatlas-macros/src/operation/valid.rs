@@ -1,13 +1,13 @@
 //! The rules of the attributes of operations. Each violation is reported at its token.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Item, ItemImpl, LitStr, ReturnType, Type, TypeParamBound};
+use syn::{Item, ItemImpl, LitStr, ReturnType, Type, TypeParamBound};
 
-use super::Operation;
+use super::kind::Operation;
 use crate::attr::{Arguments, Field};
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::tool::types::{bare, is_tool, last_segment, type_arguments};
+use crate::tool::types::{bare, last_segment, type_arguments};
 
 /// The item below an attribute.
 pub(super) enum Target {
@@ -44,35 +44,6 @@ pub(super) fn target(operation: Operation, item: &TokenStream) -> syn::Result<Ta
         }
     };
     Err(syn::Error::new_spanned(item, message))
-}
-
-/// Reports other attributes of chatlas on the same function: one attribute decides.
-pub(crate) fn stacked(this: &str, attrs: &[Attribute], errors: &mut Errors) {
-    for attr in attrs.iter().filter(|attr| is_operation(attr)) {
-        let last = attr.path().segments.last().map(|segment| segment.ident.to_string());
-        let word = last.unwrap_or_default();
-        let message = match [this, word.as_str()] {
-            [other, "tool"] | ["tool", other] if matches!(other, "agent" | "retriever") => {
-                format!(
-                    "`#[tool]` and `#[{other}]` cannot be combined; write one attribute: \
-                     `#[{other}(tool)]`"
-                )
-            }
-            [one, other] if one == other => format!("duplicate attribute `#[{one}]`; remove one"),
-            _ => format!(
-                "`#[{this}]` and `#[{word}]` cannot be combined on one function; call one function \
-                 from the other"
-            ),
-        };
-        errors.at(attr, message);
-    }
-}
-
-/// Returns whether an attribute is `#[tool]` or one of this family, under any path.
-pub(super) fn is_operation(attr: &Attribute) -> bool {
-    let last = attr.path().segments.last();
-    let is_named = |name: &str| last.is_some_and(|segment| segment.ident == name);
-    is_tool(attr) || Operation::ALL.iter().any(|operation| is_named(operation.name()))
 }
 
 /// Checks the name of an agent, a workflow or an evaluator.

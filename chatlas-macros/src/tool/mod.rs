@@ -17,7 +17,7 @@ use quote::quote;
 use crate::attr::{Arguments, Grammar, Kind};
 use crate::errors::Errors;
 use crate::function::Function;
-use crate::operation::stacked;
+use crate::operation::kind::stacked;
 
 pub(crate) use parse::Tool;
 pub(crate) use types::is_tool;

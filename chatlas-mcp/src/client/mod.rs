@@ -10,6 +10,7 @@ mod http;
 mod results;
 mod server;
 mod session;
+mod shared;
 mod stderr;
 mod supervisor;
 mod tools;

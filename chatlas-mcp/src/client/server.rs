@@ -15,8 +15,8 @@ use super::data::{PromptInfo, ResourceContents, ResourceInfo, ServerInfo};
 use super::endpoint::McpEndpoint;
 use super::results::content_of;
 use super::session::Outgoing;
-use super::supervisor::{Shared, start};
-use super::tools::tool_set;
+use super::shared::{Handle, Shared, tool_set};
+use super::supervisor::start;
 use crate::McpError;
 
 /// A connection to an MCP server.
@@ -47,17 +47,6 @@ use crate::McpError;
 #[derive(Clone)]
 pub struct McpServer {
     handle: Arc<Handle>,
-}
-
-/// Closes the connection when it is dropped.
-pub(super) struct Handle {
-    pub(super) shared: Arc<Shared>,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shared.closing.cancel();
-    }
 }
 
 impl McpServer {

@@ -2,18 +2,10 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
-use chatlas_core::__private::McpSubject;
-use chatlas_core::serde_json::Value;
-use chatlas_core::telemetry::names::error::INVALID_ARGUMENTS;
-use chatlas_core::telemetry::names::mcp::TOOLS_CALL;
-use chatlas_core::{ToolContext, ToolError, ToolOutput};
-use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ListToolsRequest, ServerNotification, ServerResult,
-    SubscriptionFilter,
-};
+use rmcp::model::{ListToolsRequest, ServerNotification, ServerResult, SubscriptionFilter};
 use rmcp::service::{RoleClient, RunningService};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -21,10 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::endpoint::McpEndpoint;
 use super::handler::Handler;
-use super::results::tool_output;
-use super::server::Handle;
-use super::session::{Outgoing, Session, open};
-use super::tools::{Listed, listed, tool_set};
+use super::session::{Session, open};
+use super::shared::{Handle, Shared, State, tool_set};
+use super::tools::{Listed, listed};
 use crate::McpError;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -36,106 +27,7 @@ const COALESCE: Duration = Duration::from_millis(50);
 /// The time that a closed server has to end. The SDK kills a process after 6 seconds.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the handles, the tools and the supervisor of a server share.
-pub(super) struct Shared {
-    pub(super) endpoint: McpEndpoint,
-    state: watch::Sender<State>,
-    tools: RwLock<Arc<[Listed]>>,
-    tools_changed: Notify,
-    pub(super) closing: CancellationToken,
-}
-
-#[derive(Clone)]
-enum State {
-    Open(Arc<Session>),
-    /// The connection has ended, and is opened again.
-    Lost(Arc<Session>),
-    Closed(Arc<Session>),
-}
-
-impl State {
-    fn session(&self) -> &Arc<Session> {
-        let (Self::Open(session) | Self::Lost(session) | Self::Closed(session)) = self;
-        session
-    }
-}
-
 type Running = RunningService<RoleClient, Handler>;
-
-impl Shared {
-    /// Returns the current connection. Waits for one that is being opened again.
-    pub(super) async fn session(&self) -> Result<Arc<Session>, McpError> {
-        let mut state = self.state.subscribe();
-        let settled = state.wait_for(|state| !matches!(state, State::Lost(_)));
-        let _ = timeout(self.endpoint.connect_timeout, settled).await;
-        match &*self.state.borrow() {
-            State::Open(session) => Ok(Arc::clone(session)),
-            State::Lost(session) | State::Closed(session) => Err(session.closed()),
-        }
-    }
-
-    /// Returns the latest connection, which may have ended.
-    pub(super) fn latest(&self) -> Arc<Session> {
-        Arc::clone(self.state.borrow().session())
-    }
-
-    pub(super) fn tools(&self) -> Arc<[Listed]> {
-        Arc::clone(&self.tools.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Waits until the connection is closed.
-    pub(super) async fn closed(&self) {
-        let mut state = self.state.subscribe();
-        let _ = state.wait_for(|state| matches!(state, State::Closed(_))).await;
-    }
-
-    /// Calls a tool by its name on the server. `model_name` is the name that the model uses.
-    pub(super) async fn call_tool(
-        &self,
-        name: &str,
-        model_name: &str,
-        arguments: Value,
-        context: Option<&ToolContext>,
-    ) -> Result<ToolOutput, ToolError> {
-        let mut params = CallToolRequestParams::new(name.to_owned());
-        match &arguments {
-            Value::Object(fields) => params = params.with_arguments(fields.clone()),
-            Value::Null => {}
-            _ => {
-                let message = "the arguments are not a JSON object";
-                return Err(ToolError::new(INVALID_ARGUMENTS, message));
-            }
-        }
-        let subject = McpSubject::RemoteTool { name, model_name };
-        let arguments = Some(&arguments);
-        let outgoing = Outgoing { method: TOOLS_CALL, subject, arguments, context };
-        let session = self.session().await?;
-        let (span, result) = session.send(CallToolRequest::new(params).into(), outgoing).await;
-        let code = result.as_ref().err().and_then(McpError::code);
-        let outcome = match result {
-            Ok(ServerResult::CallToolResult(result)) => tool_output(result),
-            Ok(ServerResult::InputRequiredResult(_)) => Err(McpError::InputRequired.into()),
-            Ok(_) => Err(McpError::UnexpectedResponse.into()),
-            Err(error) => Err(error.into()),
-        };
-        span.finish(outcome.as_ref().map(Some), code);
-        // Not every server announces that it has removed a tool.
-        if outcome.as_ref().is_err_and(is_unknown_tool) {
-            self.tools_changed.notify_one();
-        }
-        outcome
-    }
-
-    fn set_tools(&self, tools: Vec<Listed>) {
-        *self.tools.write().unwrap_or_else(PoisonError::into_inner) = tools.into();
-    }
-}
-
-/// Returns whether a call failed because the server does not have the tool, or its arguments have
-/// changed. Some servers return the code in the text of a tool error.
-fn is_unknown_tool(error: &ToolError) -> bool {
-    matches!(error.error_type().as_ref(), "-32601" | "-32602") || error.message().contains("-32602")
-}
 
 /// Opens the first connection, and keeps it open until the last handle is dropped.
 pub(super) async fn start(endpoint: McpEndpoint) -> Result<Arc<Handle>, McpError> {

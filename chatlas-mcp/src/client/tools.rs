@@ -1,17 +1,13 @@
-//! The tools of a server: their definitions, with names that models accept, and their calls.
+//! The definitions of the tools of a server, with names that models accept.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use chatlas_core::serde_json::{Value, json};
-use chatlas_core::tool::BoxFuture;
-use chatlas_core::{
-    Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput, ToolSet,
-};
+use chatlas_core::{ToolAnnotations, ToolDefinition};
 
 use super::endpoint::{Filter, McpEndpoint};
-use super::server::Handle;
 
 /// The maximum length of a name that all vendors accept.
 const MAX_NAME: usize = 64;
@@ -19,9 +15,9 @@ const MAX_NAME: usize = 64;
 /// A tool of a server.
 #[derive(Clone)]
 pub(super) struct Listed {
-    definition: ToolDefinition,
+    pub(super) definition: ToolDefinition,
     /// The name on the server.
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
 }
 
 /// Converts the list of a server: filtered, with valid and unique names.
@@ -80,33 +76,6 @@ fn unique_name(name: &str, names: &mut HashSet<String>) -> String {
     }
     names.insert(unique.clone());
     unique
-}
-
-/// Returns the tools as a set.
-pub(super) fn tool_set(list: &[Listed], handle: &Arc<Handle>) -> ToolSet {
-    list.iter()
-        .map(|listed| RemoteTool { listed: listed.clone(), handle: Arc::clone(handle) })
-        .collect()
-}
-
-/// A tool of a server, for a chat. It keeps the connection open.
-struct RemoteTool {
-    listed: Listed,
-    handle: Arc<Handle>,
-}
-
-impl Tool for RemoteTool {
-    fn definition(&self) -> &ToolDefinition {
-        &self.listed.definition
-    }
-
-    fn call(&self, call: ToolCall) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        Box::pin(async move {
-            let Listed { definition, name } = &self.listed;
-            let shared = &self.handle.shared;
-            shared.call_tool(name, &definition.name, call.arguments, Some(&call.context)).await
-        })
-    }
 }
 
 #[cfg(test)]

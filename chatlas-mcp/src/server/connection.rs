@@ -26,11 +26,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
 use super::Shared;
-use super::http::Ambient;
 use super::results::{call_result, definition, progress};
 
 /// The number of progress reports that wait for the client. Later ones are dropped.
 const PENDING_PROGRESS: usize = 64;
+
+/// The context around the HTTP request, such as the span of a web framework.
+#[derive(Clone)]
+pub(super) struct Ambient(pub(super) Context);
 
 /// The connection of a client: over HTTP, its session.
 pub(super) struct Connection {

@@ -17,7 +17,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use tower_service::Service;
 
 use super::Shared;
-use super::connection::Connection;
+use super::connection::{Ambient, Connection};
 
 /// A [`ToolServer`](crate::ToolServer) as a [tower service](https://docs.rs/tower-service). Cheap to
 /// clone: the clones share the sessions of the clients.
@@ -25,10 +25,6 @@ use super::connection::Connection;
 pub struct HttpService {
     inner: StreamableHttpService<Connection, LocalSessionManager>,
 }
-
-/// The context around the HTTP request, such as the span of a web framework.
-#[derive(Clone)]
-pub(super) struct Ambient(pub(super) Context);
 
 impl HttpService {
     pub(super) fn new(shared: Arc<Shared>) -> Self {

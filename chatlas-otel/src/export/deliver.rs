@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::failure::{Failure, Rejected};
 #[cfg(feature = "otel-grpc")]
 use super::grpc::Grpc;
 use super::http::Http;
 use super::payload::{Payload, to_json};
-use crate::losses::Account;
+use crate::losses::{Account, Delivery};
 use crate::otlp::NO_LIMIT;
 
 /// The maximum size of a request with several items, before compression. Common limits of receivers
@@ -28,57 +28,12 @@ const MAX_DELAY: Duration = Duration::from_secs(2);
 /// itself.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why a request failed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// A retry may succeed, at the earliest after the delay that the receiver requires.
-    Transient { reason: String, after: Option<Duration> },
-    /// The request is too large.
-    TooLarge { reason: String },
-    /// The request is too large, or a quota is exhausted.
-    #[cfg_attr(not(feature = "otel-grpc"), allow(dead_code))]
-    MaybeTooLarge { reason: String },
-    /// A retry will not succeed.
-    Permanent { reason: String },
-}
-
-/// Items that the receiver rejected although it accepted the request.
-#[derive(Debug)]
-pub(super) struct Rejected {
-    pub(super) count: u64,
-    pub(super) reason: String,
-}
-
-impl Rejected {
-    /// Returns `None` if no items were rejected.
-    pub(super) fn new(count: i64, message: &str) -> Option<Self> {
-        let count = u64::try_from(count).ok().filter(|count| *count > 0)?;
-        let message: String = message.chars().filter(|c| !c.is_control()).take(200).collect();
-        let message = if message.is_empty() { "no reason was given" } else { &message };
-        Some(Self { count, reason: format!("the receiver rejected them: {message}") })
-    }
-
-    pub(super) fn from_response(response: ExportTraceServiceResponse) -> Option<Self> {
-        let partial = response.partial_success?;
-        Self::new(partial.rejected_spans, &partial.error_message)
-    }
-}
-
 /// How requests are sent.
 #[derive(Debug)]
 pub(super) enum Transport {
     Http(Http),
     #[cfg(feature = "otel-grpc")]
     Grpc(Grpc),
-}
-
-/// The result of a delivery.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Delivery {
-    pub(crate) delivered: u64,
-    pub(crate) lost: u64,
-    /// Why items were lost.
-    pub(crate) reason: String,
 }
 
 /// Delivers the requests of one signal to one receiver.

@@ -12,7 +12,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use super::deliver::{Failure, Rejected};
+use super::failure::{Failure, Rejected};
 use crate::error::SetupError;
 use crate::otlp::Target;
 

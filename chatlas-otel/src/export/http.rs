@@ -12,7 +12,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RE
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::deliver::{Failure, Rejected};
+use super::failure::{Failure, Rejected};
 use crate::error::SetupError;
 use crate::otlp::{Protocol, Target};
 

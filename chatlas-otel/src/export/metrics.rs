@@ -10,8 +10,8 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use tokio::runtime::Handle;
 
-use super::deliver::{Courier, Delivery};
-use crate::losses::Account;
+use super::deliver::Courier;
+use crate::losses::{Account, Delivery};
 
 /// Exports metrics on the runtime of the exporters.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Exports over OTLP: over HTTP with protobuf or JSON, and over gRPC with the feature `otel-grpc`.
 
 mod deliver;
+mod failure;
 #[cfg(feature = "otel-grpc")]
 mod grpc;
 mod http;
@@ -15,7 +16,6 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use deliver::Delivery;
 use deliver::{Courier, Transport};
 #[cfg(feature = "otel-grpc")]
 use grpc::Grpc;

@@ -1,4 +1,4 @@
-//! The runtime of the exporters: a thread of its own, on which nothing is traced.
+//! The runtime of the exporters: a separate thread, on which nothing is traced.
 
 use std::sync::Arc;
 

@@ -8,8 +8,8 @@ use bytes::{Bytes, BytesMut};
 use chatlas_core::ProviderError;
 use serde_json::json;
 
-use super::decode::{Frame, Framing, OnFrame};
 use super::dialect::truncated;
+use super::framing::{Frame, Framing, OnFrame};
 use super::malformed;
 
 /// AWS limits a frame to 16 MiB and its headers.

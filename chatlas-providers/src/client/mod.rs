@@ -13,6 +13,7 @@ mod embeddings;
 mod endpoint;
 pub(crate) mod failures;
 pub(crate) mod fields;
+mod framing;
 mod history;
 pub(crate) mod json;
 mod provider;
@@ -50,10 +51,10 @@ pub use aws_event_stream::AwsEventStream;
 pub use {
     crate::http::attempts::Signer,
     choice::{CallPiece, ChoiceMut, Words},
-    decode::{Frame, Framing, OnFrame},
     dialect::{Call, Decoder, Dialect, Operation, Page, ReplyHead},
     embeddings::{EmbeddingCall, EmbeddingLimits},
     endpoint::Endpoint,
+    framing::{Frame, Framing, OnFrame},
     history::{CallIds, Rules},
     reply::Reply,
     sse::Sse,

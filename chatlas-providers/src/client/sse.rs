@@ -9,7 +9,8 @@ use memchr::memchr2;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-use super::decode::{Frame, Framing, MAX_EVENT, OnFrame};
+use super::decode::MAX_EVENT;
+use super::framing::{Frame, Framing, OnFrame};
 use super::malformed;
 
 /// The maximum length of JSON that is not in the form of an event.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use chatlas_core::ProviderError;
 use memchr::memchr;
 
-use super::decode::{Frame, OnFrame};
+use super::framing::{Frame, OnFrame};
 
 /// The length of an escape such as `\ud83d`.
 const ESCAPE: usize = 6;

@@ -152,7 +152,7 @@ struct Detail<'a> {
 }
 
 impl Counts<'_> {
-    /// Returns the counts. Google counts the input of its own tools beside the prompt, and the
+    /// Returns the counts. Google counts the input of server tools beside the prompt, and the
     /// thoughts beside the answer.
     pub(super) fn tokens(&self) -> TokenCounts {
         let mut input_by_modality = by_modality(&self.prompt_tokens_details.0);

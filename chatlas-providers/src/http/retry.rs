@@ -20,8 +20,8 @@ pub(super) fn wait_before(attempt: u32, error: &ProviderError) -> Option<Duratio
     }
 }
 
-/// Returns whether the server requests a retry, or that there is none. OpenAI and Anthropic send it,
-/// and their libraries follow it.
+/// Returns whether the server requests a retry or forbids it, or `None` if it leaves the decision
+/// to the client. OpenAI and Anthropic send this header, and their libraries follow it.
 pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
     headers.get("x-should-retry")?.to_str().ok()?.trim().to_ascii_lowercase().parse().ok()
 }
