@@ -331,6 +331,11 @@ pub enum MediaSource {
     },
 }
 
+/// Returns the MIME type and the base64 of a `data:` URL, and `None` for another URL.
+pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
+    url.strip_prefix("data:")?.split_once(";base64,")
+}
+
 /// A source that the model cites.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
