@@ -102,6 +102,20 @@ impl Content {
         MediaLoader::new().load_bytes(bytes, name)
     }
 
+    /// Creates an image or a document from a URL that the vendor can reach, or from a `data:` URL of
+    /// at most 15 MB. The extension of the URL decides whether it is an image. See
+    /// [`MediaLoader::load_url`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if a `data:` URL has no valid base64, no bytes, or too many.
+    #[doc(alias = "content_image_url")]
+    #[doc(alias = "content_pdf_url")]
+    #[doc(alias = "content_document_url")]
+    pub fn from_url(url: impl Into<String>) -> Result<Self, MediaError> {
+        MediaLoader::new().load_url(url)
+    }
+
     /// Creates a text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(Text::new(text))

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Content, Media, media_type};
+use super::{Content, Media, data_url, media_type};
 
 /// Creates contents from files and bytes, with a limit on their size.
 ///
@@ -91,21 +91,57 @@ impl MediaLoader {
         name: impl Into<String>,
     ) -> Result<Content, MediaError> {
         let (bytes, name) = (bytes.as_ref(), name.into());
-        if bytes.is_empty() {
-            return Err(MediaError::Empty { name });
-        }
-        let size = bytes.len() as u64;
-        if size > self.max_bytes {
-            return Err(MediaError::TooLarge { name, size, max_bytes: self.max_bytes });
-        }
+        self.check_size(bytes, &name)?;
         let mime_type = match media_type::find(bytes, &name) {
             Ok(mime_type) => mime_type,
             Err(mime_type) => return Err(MediaError::Unsupported { name, mime_type }),
         };
         let media = Media::from_base64(mime_type, STANDARD.encode(bytes)).with_name(name);
-        let is_image = mime_type.starts_with("image/");
-        Ok(if is_image { Content::Image(media) } else { Content::Document(media) })
+        Ok(image_or_document(mime_type, media))
     }
+
+    /// Creates an image or a document from a URL that the vendor can reach, or from a `data:` URL.
+    ///
+    /// The extension in the path of the URL decides whether it is an image; a URL without one is a
+    /// document. Nothing is downloaded. The bytes of a `data:` URL have the type in the URL.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a `data:` URL has no valid base64, no bytes, or more than the size limit.
+    pub fn load_url(&self, url: impl Into<String>) -> Result<Content, MediaError> {
+        let url = url.into();
+        if !url.starts_with("data:") {
+            let path = url.split(['?', '#']).next().unwrap_or_default();
+            let mime_type = media_type::of_name(path).unwrap_or_default();
+            return Ok(image_or_document(mime_type, Media::from_url(url)));
+        }
+        let (mime_type, data) = data_url(&url).ok_or(MediaError::InvalidDataUrl)?;
+        let bytes = STANDARD.decode(data).map_err(|_| MediaError::InvalidDataUrl)?;
+        self.check_size(&bytes, "data: URL")?;
+        // A URL without a type contains text (RFC 2397).
+        let mime_type = match mime_type.split(';').next().map(str::trim) {
+            None | Some("") => "text/plain",
+            Some(mime_type) => mime_type,
+        };
+        Ok(image_or_document(mime_type, Media::from_base64(mime_type, data)))
+    }
+
+    fn check_size(&self, bytes: &[u8], name: &str) -> Result<(), MediaError> {
+        let size = bytes.len() as u64;
+        if size == 0 {
+            return Err(MediaError::Empty { name: name.to_owned() });
+        }
+        if size > self.max_bytes {
+            let (name, max_bytes) = (name.to_owned(), self.max_bytes);
+            return Err(MediaError::TooLarge { name, size, max_bytes });
+        }
+        Ok(())
+    }
+}
+
+fn image_or_document(mime_type: &str, media: Media) -> Content {
+    let is_image = mime_type.starts_with("image/");
+    if is_image { Content::Image(media) } else { Content::Document(media) }
 }
 
 /// Reads a regular file of at most `max_bytes`, and returns the size of a larger one as the inner
@@ -125,7 +161,7 @@ fn read(path: &Path, max_bytes: u64) -> io::Result<Result<Vec<u8>, u64>> {
     Ok(Ok(bytes))
 }
 
-/// The error of a file that cannot become a [`Content`].
+/// The error of a file or a `data:` URL that cannot become a [`Content`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MediaError {
@@ -153,6 +189,8 @@ pub enum MediaError {
         /// The limit in bytes.
         max_bytes: u64,
     },
+    /// A `data:` URL has no valid base64. Percent-encoded data is unsupported.
+    InvalidDataUrl,
     /// No vendor accepts files of this type.
     #[non_exhaustive]
     Unsupported {
@@ -173,6 +211,9 @@ impl fmt::Display for MediaError {
                 "`{name}` has {size} bytes, the limit is {max_bytes}: send a smaller file, or set \
                  the limit with `MediaLoader::with_max_bytes`"
             ),
+            Self::InvalidDataUrl => {
+                f.write_str("invalid `data:` URL: it must have the form `data:image/png;base64,…`")
+            }
             Self::Unsupported { name, mime_type } => write!(
                 f,
                 "`{name}` has the unsupported type {}: convert it to text, PDF, PNG or JPEG",
@@ -257,5 +298,35 @@ mod tests {
         assert!(message(&[b'a'; 21]).starts_with("`a.bin` has 21 bytes, the limit is 20"));
         assert!(message(b"\0\xff\0\xff").contains("application/octet-stream"));
         assert!(message(b"\x1f\x8b\x08\0").contains("application/gzip"));
+    }
+
+    #[test]
+    fn data_url_becomes_inline_bytes_of_its_type() {
+        let document = |url: &str| Content::from_url(url).unwrap();
+        let png = Content::image_base64("image/png", "aGk=");
+        assert_eq!(document("data:image/png;base64,aGk="), png);
+        let text = Content::Document(Media::from_base64("text/plain", "aGk="));
+        assert_eq!(document("data:text/plain;charset=utf-8;base64,aGk="), text);
+        assert_eq!(document("data:;base64,aGk="), text);
+    }
+
+    #[test]
+    fn invalid_empty_and_oversized_data_urls_are_errors() {
+        let load = |url| MediaLoader::new().with_max_bytes(1).load_url(url).unwrap_err();
+        for url in ["data:text/plain,hi", "data:image/png;base64,a?"] {
+            assert!(matches!(load(url), MediaError::InvalidDataUrl), "{url}");
+        }
+        assert!(matches!(load("data:image/png;base64,"), MediaError::Empty { .. }));
+        let error = load("data:image/png;base64,aGk=");
+        assert!(matches!(error, MediaError::TooLarge { size: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn extension_of_a_url_decides_whether_it_is_an_image() {
+        let image = "https://example.com/a.PNG?size=2.pdf#b";
+        assert_eq!(Content::from_url(image).unwrap(), Content::image_url(image));
+        for document in ["https://example.com/a.pdf?b=c.png", "https://example.com"] {
+            assert_eq!(Content::from_url(document).unwrap(), Content::document_url(document));
+        }
     }
 }

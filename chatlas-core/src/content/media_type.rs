@@ -40,7 +40,6 @@ const TEXT: [(&str, &str); 8] = [
 
 /// Returns the MIME type of a file, or the unsupported type, if it is recognised, as the error.
 pub(super) fn find(bytes: &[u8], name: &str) -> Result<&'static str, Option<&'static str>> {
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     let detected = infer::get(bytes).map(|kind| usual_name(kind.mime_type()));
     if detected == Some("application/pdf") {
         return Ok("application/pdf");
@@ -48,7 +47,7 @@ pub(super) fn find(bytes: &[u8], name: &str) -> Result<&'static str, Option<&'st
     // Some signatures are ASCII letters, such as `BM`, with which a text may begin. All binary
     // formats except PDF have bytes that UTF-8 text does not contain.
     if !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() {
-        return Ok(by_extension(&TEXT, extension).unwrap_or("text/plain"));
+        return Ok(by_extension(&TEXT, name).unwrap_or("text/plain"));
     }
     match detected {
         Some(mime_type) if BINARY.iter().any(|(_, accepted)| *accepted == mime_type) => {
@@ -56,14 +55,20 @@ pub(super) fn find(bytes: &[u8], name: &str) -> Result<&'static str, Option<&'st
         }
         // Office documents are archives with a signature of their container only.
         None | Some("application/zip" | "application/x-ole-storage") => {
-            by_extension(&BINARY, extension).ok_or(detected)
+            of_name(name).ok_or(detected)
         }
         Some(_) => Err(detected),
     }
 }
 
-fn by_extension(types: &[(&str, &'static str)], extension: &str) -> Option<&'static str> {
-    let found = types.iter().find(|(known, _)| extension.eq_ignore_ascii_case(known));
+/// Returns the MIME type of a binary format by the extension of its file name or path.
+pub(super) fn of_name(name: &str) -> Option<&'static str> {
+    by_extension(&BINARY, name)
+}
+
+fn by_extension(types: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    let (_, extension) = name.rsplit_once('.')?;
+    let found = types.iter().find(|(listed, _)| extension.eq_ignore_ascii_case(listed));
     found.map(|(_, mime_type)| *mime_type)
 }
 
