@@ -72,12 +72,14 @@ fn by_extension(types: &[(&str, &'static str)], name: &str) -> Option<&'static s
     found.map(|(_, mime_type)| *mime_type)
 }
 
-/// Returns the name that vendors use for a type that the detection names differently.
+/// Returns the usual name of a type that `infer` names differently.
 fn usual_name(mime_type: &'static str) -> &'static str {
     match mime_type {
         "audio/x-wav" => "audio/wav",
         "audio/x-flac" => "audio/flac",
         "audio/m4a" => "audio/mp4",
+        // Without its feature `std`, `infer` reports the container of all old office formats as Word.
+        "application/msword" => "application/x-ole-storage",
         _ => mime_type,
     }
 }
@@ -114,6 +116,10 @@ mod tests {
         let docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
         let archive = b"PK\x03\x04\x14\0\0\0";
         assert_eq!(find(archive, "a.docx"), Ok(docx));
+        let ole = [&b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"[..], &[0; 600]].concat();
+        assert_eq!(find(&ole, "a.doc"), Ok("application/msword"));
+        assert_eq!(find(&ole, "a.xls"), Ok("application/vnd.ms-excel"));
+        assert_eq!(find(&ole, "a.msi"), Err(Some("application/x-ole-storage")));
         assert_eq!(find(b"\0\0\xff\xff", "a.aac"), Ok("audio/aac"));
         assert_eq!(find(archive, "a.zip"), Err(Some("application/zip")));
         assert_eq!(find(b"\0\0\xff\xff", "a"), Err(None));
