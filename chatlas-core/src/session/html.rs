@@ -19,17 +19,17 @@ impl Session {
              <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
         );
         for section in sections(self, options) {
-            out.push_str(&format!("<section>\n<h2>{}</h2>\n", section.heading));
+            out.extend(["<section>\n<h2>", section.heading, "</h2>\n"]);
             for block in section.blocks {
                 match block {
                     Block::Text(text) => {
-                        out.push_str(&format!("<div class=\"text\">{}</div>\n", escaped(&text)));
+                        out.extend(["<div class=\"text\">", &escaped(&text), "</div>\n"]);
                     }
-                    Block::Verbatim { label, text } => out.push_str(&format!(
-                        "<details open><summary>{}</summary><pre>{}</pre></details>\n",
-                        escaped(&label),
-                        escaped(&text)
-                    )),
+                    Block::Verbatim { label, text } => {
+                        let (label, text) = (escaped(&label), escaped(&text));
+                        out.extend(["<details open><summary>", &label, "</summary><pre>"]);
+                        out.extend([&text, "</pre></details>\n"]);
+                    }
                 }
             }
             out.push_str("</section>\n");

@@ -9,12 +9,12 @@ impl Session {
     pub fn to_markdown(&self, options: ExportOptions) -> String {
         let mut out = format!("# {}\n", one_line(title(self)));
         for section in sections(self, options) {
-            out.push_str(&format!("\n## {}\n", section.heading));
+            out.extend(["\n## ", section.heading, "\n"]);
             for block in section.blocks {
                 match block {
-                    Block::Text(text) => out.push_str(&format!("\n{}\n", text.trim_end())),
+                    Block::Text(text) => out.extend(["\n", text.trim_end(), "\n"]),
                     Block::Verbatim { label, text } => {
-                        out.push_str(&format!("\n**{}**\n", one_line(&label)));
+                        out.extend(["\n**", &one_line(&label), "**\n"]);
                         push_code(&mut out, &text);
                     }
                 }
@@ -32,7 +32,7 @@ fn push_code(out: &mut String, text: &str) {
     }
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
-    out.push_str(&format!("\n{fence}\n{}\n{fence}\n", text.trim_end_matches('\n')));
+    out.extend(["\n", &fence, "\n", text.trim_end_matches('\n'), "\n", &fence, "\n"]);
 }
 
 fn one_line(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::SessionError;
@@ -32,8 +32,7 @@ pub const SESSION_VERSION: u64 = 1;
 #[non_exhaustive]
 pub struct Session {
     /// The version of the format.
-    #[serde(serialize_with = "write_version", deserialize_with = "read_version")]
-    version: (),
+    version: Version,
     /// The id of the conversation, if the program set one. Stores require it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -91,11 +90,11 @@ impl Session {
             version: u64,
         }
         // The rest of a newer format may not parse, so the version is checked first.
-        let header: Header = serde_json::from_str(json).map_err(invalid)?;
+        let header: Header = serde_json::from_str(json).map_err(|error| invalid(&error))?;
         if header.version > SESSION_VERSION {
             return Err(SessionError::NewerVersion { found: header.version });
         }
-        serde_json::from_str(json).map_err(invalid)
+        serde_json::from_str(json).map_err(|error| invalid(&error))
     }
 
     /// Returns the session as JSON.
@@ -104,25 +103,30 @@ impl Session {
     ///
     /// [`SessionError::InvalidJson`] if [`other`](Self::other) or the turns cannot be serialized.
     pub fn to_json(&self) -> Result<String, SessionError> {
-        serde_json::to_string(self).map_err(invalid)
+        serde_json::to_string(self).map_err(|error| invalid(&error))
     }
 }
 
-fn invalid(error: serde_json::Error) -> SessionError {
+fn invalid(error: &serde_json::Error) -> SessionError {
     SessionError::InvalidJson { message: error.to_string() }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn write_version<S: serde::Serializer>((): &(), serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(SESSION_VERSION)
+/// The version of a session that this release can read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+struct Version;
+
+impl TryFrom<u64> for Version {
+    type Error = SessionError;
+
+    fn try_from(found: u64) -> Result<Self, SessionError> {
+        if found > SESSION_VERSION { Err(SessionError::NewerVersion { found }) } else { Ok(Self) }
+    }
 }
 
-fn read_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    match u64::deserialize(deserializer)? {
-        found if found > SESSION_VERSION => {
-            Err(de::Error::custom(SessionError::NewerVersion { found }))
-        }
-        _ => Ok(()),
+impl From<Version> for u64 {
+    fn from(_: Version) -> Self {
+        SESSION_VERSION
     }
 }
 
