@@ -131,6 +131,22 @@ async fn failed_or_dropped_regenerate_keeps_the_replies() {
 }
 
 #[tokio::test]
+async fn failed_regenerate_does_not_replace_the_saved_replies() {
+    let _recorder = Recorder::new();
+    let store = Arc::new(InMemorySessionStore::new());
+    let error = ProviderError::new(ProviderErrorKind::RateLimit, "later");
+    let model = Script::new().says("one").fails(error).says("two");
+    let mut chat = Chat::new(model).with_conversation_id("c-1").with_store(store.clone());
+    chat.chat("a").await.unwrap();
+    chat.regenerate().await.unwrap_err();
+    let saved = async || store.load("c-1").await.unwrap().unwrap().turns[1].text();
+    assert_eq!(saved().await, "one");
+    chat.regenerate().await.unwrap();
+    assert_eq!(saved().await, "two");
+    assert!(chat.save_error().is_none());
+}
+
+#[tokio::test]
 async fn fork_has_its_own_id_and_revision() {
     let _recorder = Recorder::new();
     let store = InMemorySessionStore::new();

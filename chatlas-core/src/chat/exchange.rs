@@ -8,6 +8,7 @@ use super::chat::Chat;
 use super::record::Record;
 use super::{ChatError, Prompt, Reply};
 use crate::content::Content;
+use crate::session::SessionStore;
 use crate::turn::{Turn, Usage, UserTurn};
 
 impl Chat {
@@ -79,8 +80,11 @@ impl Chat {
 
     /// Removes the exchanges from that turn on, and runs a prompt: by default, the removed one.
     async fn run_from(&mut self, start: usize, prompt: Option<Prompt>) -> Result<Reply, ChatError> {
-        let before =
-            Before { turns: Some((self.turns.clone(), Arc::clone(&self.record))), chat: self };
+        let before = Before {
+            turns: Some((self.turns.clone(), Arc::clone(&self.record))),
+            store: self.store.take(),
+            chat: self,
+        };
         before.run(start, prompt).await
     }
 
@@ -110,6 +114,8 @@ impl Chat {
 struct Before<'a> {
     chat: &'a mut Chat,
     turns: Option<(Vec<Arc<Turn>>, Arc<Record>)>,
+    /// The store of the chat, so that a run that fails is not saved without the replies.
+    store: Option<Arc<dyn SessionStore>>,
 }
 
 impl Before<'_> {
@@ -120,6 +126,8 @@ impl Before<'_> {
         });
         let reply = self.chat.chat(prompt).await?;
         self.turns = None;
+        self.chat.store = self.store.take();
+        self.chat.save_after_run().await;
         Ok(reply)
     }
 }
@@ -127,10 +135,8 @@ impl Before<'_> {
 impl Drop for Before<'_> {
     fn drop(&mut self) {
         if let Some((turns, record)) = self.turns.take() {
-            // A save during the failed run has changed the revision.
-            let revision = self.chat.record.revision;
             self.chat.record = record;
-            Arc::make_mut(&mut self.chat.record).revision = revision;
+            self.chat.store = self.store.take();
             self.chat.set_turns(turns);
         }
     }
