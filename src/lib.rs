@@ -31,6 +31,7 @@
 //! | send prompts: complete or streamed replies, typed values, several at once | [`Chat`] |
 //! | define tools | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
 //! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
+//! | save, continue, fork, undo, shorten and export conversations | [`Chat::session`], [`SessionStore`], [`stores`] |
 //! | embed texts | [`Provider::embed`], [`EmbeddingRequest`] |
 //! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
 //! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
@@ -50,7 +51,7 @@
 //! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
 //! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `otel-live`
 //! adds the live page, `auto-init` sets telemetry up without code, `testing` adds
-//! `chatlas::testing`, `sqlite` adds a memory in a SQLite file, `mcp` adds a client
+//! `chatlas::testing`, `sqlite` adds a memory and conversations in a SQLite file, `mcp` adds a client
 //! and a server of the Model Context Protocol. `chrono`, `uuid` and `url` allow
 //! types of those crates as tool parameters.
 
@@ -64,10 +65,10 @@ pub use chatlas_core::{
     EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, MemoryRecord,
     MemoryStore, Modalities, Model, ModelParams, OperationError, OutputSchema, OwnedChatStream,
     Prompt, Provide, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever,
-    Score, ServerToolDefinition, StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext,
-    ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn,
-    WebFetch, WebSearch, chat, content, operations, provider, schema, schemars, serde, serde_json,
-    telemetry, tool, turn,
+    Score, ServerToolDefinition, Session, SessionError, SessionStore, StreamEvent, Tool,
+    ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
+    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, operations,
+    provider, schema, schemars, serde, serde_json, session, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{
