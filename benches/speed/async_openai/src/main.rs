@@ -13,10 +13,8 @@ use async_openai::types::chat::{
 };
 use futures_util::StreamExt as _;
 use support::{
-    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, report_idle, resident_kib, runtime, tool_name,
-    tool_schema, weather,
+    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, hold_idle, runtime, tool_name, tool_schema, weather,
 };
-use tokio::sync::mpsc::unbounded_channel;
 
 fn main() {
     runtime().block_on(run());
@@ -25,7 +23,7 @@ fn main() {
 async fn run() {
     let work = Work::from_env();
     let config = OpenAIConfig::new().with_api_base(&work.url).with_api_key("test");
-    let client = Client::with_config(config);
+    let mut client = Client::with_config(config.clone());
     let tools: Vec<ChatCompletionTools> = (0..work.tools)
         .map(|index| {
             let function = FunctionObject {
@@ -50,6 +48,9 @@ async fn run() {
         return;
     }
     for _ in 0..work.turns {
+        if work.fresh {
+            client = Client::with_config(config.clone());
+        }
         turn(&client, messages.clone(), &tools, work.streamed).await;
     }
 }
@@ -127,28 +128,18 @@ async fn streamed(
 }
 
 async fn idle(client: &Client<OpenAIConfig>, request: &CreateChatCompletionRequest, streams: usize) {
-    let (sender, mut pieces) = unbounded_channel();
-    let begin = || {
-        let (client, request, sender) = (client.clone(), request.clone(), sender.clone());
+    hold_idle(streams, |pieces| {
+        let (client, request) = (client.clone(), request.clone());
         tokio::spawn(async move {
             let mut stream = client.chat().create_stream(request).await.expect("a stream");
             while let Some(chunk) = stream.next().await {
                 let text = |delta: &str| !delta.is_empty();
                 let choices = chunk.expect("a chunk").choices;
                 if choices.iter().any(|choice| choice.delta.content.as_deref().is_some_and(text)) {
-                    sender.send(()).expect("a receiver");
+                    pieces.send(()).expect("a receiver");
                 }
             }
-        })
-    };
-    for _ in 0..20 {
-        begin();
-        pieces.recv().await;
-    }
-    let before = resident_kib();
-    for _ in 0..streams {
-        begin();
-        pieces.recv().await;
-    }
-    report_idle(before, streams)
+        });
+    })
+    .await
 }

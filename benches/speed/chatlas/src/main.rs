@@ -1,6 +1,5 @@
 //! The same work through chatlas. `TELEMETRY` is `off`, `sdk` (batches that are discarded),
-//! `capture` (the same with message content), `console`, `file` or `html`; `CASE=fresh` creates a
-//! provider for each turn.
+//! `capture` (the same with message content), `console`, `file` or `html`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -13,10 +12,8 @@ use chatlas::{Anthropic, Gemini, OpenAi, OpenAiCompletions, ToolSet, Turn};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
 use support::{
-    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, report_idle, resident_kib, runtime, text, tool_name,
-    tool_schema, weather,
+    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, hold_idle, runtime, text, tool_name, tool_schema, weather,
 };
-use tokio::sync::mpsc::unbounded_channel;
 
 /// Returns the weather of a city for the next days.
 #[tool]
@@ -96,9 +93,8 @@ async fn run(capture: bool) {
     if work.idle > 0 {
         return idle(&chat, work.idle).await;
     }
-    let fresh = text("CASE", "turn") == "fresh";
     for _ in 0..work.turns {
-        if fresh {
+        if work.fresh {
             chat = prepared(self::chat(&work));
         }
         chat.set_turns(history.iter().cloned());
@@ -116,26 +112,16 @@ async fn run(capture: bool) {
 }
 
 async fn idle(chat: &Chat, streams: usize) {
-    let (sender, mut pieces) = unbounded_channel();
-    let begin = || {
-        let (mut chat, sender) = (chat.clone(), sender.clone());
+    hold_idle(streams, |pieces| {
+        let mut chat = chat.clone();
         tokio::spawn(async move {
             let mut stream = chat.stream(PROMPT);
             while let Some(event) = stream.next().await {
                 if let Ok(StreamEvent::Text(_)) = event {
-                    sender.send(()).expect("a receiver");
+                    pieces.send(()).expect("a receiver");
                 }
             }
-        })
-    };
-    for _ in 0..20 {
-        begin();
-        pieces.recv().await;
-    }
-    let before = resident_kib();
-    for _ in 0..streams {
-        begin();
-        pieces.recv().await;
-    }
-    report_idle(before, streams)
+        });
+    })
+    .await
 }
