@@ -282,6 +282,31 @@ mod tests {
     }
 
     #[test]
+    fn pending_spans_are_bounded_and_none_is_lost() {
+        let path = file("pending");
+        let report = Report::create(&path, Prices::default()).unwrap();
+        let shared = Arc::clone(&report.shared);
+        let provider = SdkTracerProvider::builder().with_span_processor(report).build();
+        let tracer = provider.tracer("test");
+        // The thread that encodes pending spans may not run in time.
+        *lock(&shared.alive) = None;
+        for number in 0..MAX_PENDING + 10 {
+            tracer.start(format!("span {number}")).end();
+            assert!(lock(&shared.pending).len() < MAX_PENDING);
+        }
+        provider.force_flush().unwrap();
+        let names: Vec<String> = lock(&shared.spans)
+            .after(0)
+            .map(|(_, json)| serde_json::from_str::<Value>(json).unwrap()["name"].to_string())
+            .collect();
+        assert_eq!(names.len(), MAX_PENDING + 10);
+        assert_eq!(names[0], r#""span 0""#);
+        assert_eq!(names[MAX_PENDING + 9], format!("\"span {}\"", MAX_PENDING + 9));
+        provider.shutdown().unwrap();
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn unwritable_report_is_a_setup_error() {
         let error = Report::create(Path::new("/no/such/place.html"), Prices::default());
         assert!(error.unwrap_err().to_string().starts_with("Telemetry::with_html: /no/such/place"));

@@ -40,7 +40,8 @@ async fn run() {
     for (question, answer) in &work.history {
         messages.push(ChatCompletionRequestUserMessage::from(question.as_str()).into());
         let content = Some(answer.as_str().into());
-        messages.push(ChatCompletionRequestAssistantMessage { content, ..Default::default() }.into());
+        messages
+            .push(ChatCompletionRequestAssistantMessage { content, ..Default::default() }.into());
     }
     messages.push(ChatCompletionRequestUserMessage::from(PROMPT).into());
     if work.idle > 0 {
@@ -87,12 +88,15 @@ async fn turn(
             return;
         }
         let tool_calls = Some(calls.iter().cloned().map(Into::into).collect());
-        messages.push(ChatCompletionRequestAssistantMessage { tool_calls, ..Default::default() }.into());
+        messages.push(
+            ChatCompletionRequestAssistantMessage { tool_calls, ..Default::default() }.into(),
+        );
         for call in calls {
             let arguments: serde_json::Value =
                 serde_json::from_str(&call.function.arguments).expect("arguments");
             let content = weather(arguments["city"].as_str().expect("a city")).into();
-            messages.push(ChatCompletionRequestToolMessage { content, tool_call_id: call.id }.into());
+            messages
+                .push(ChatCompletionRequestToolMessage { content, tool_call_id: call.id }.into());
         }
     }
 }
@@ -127,7 +131,11 @@ async fn streamed(
     calls
 }
 
-async fn idle(client: &Client<OpenAIConfig>, request: &CreateChatCompletionRequest, streams: usize) {
+async fn idle(
+    client: &Client<OpenAIConfig>,
+    request: &CreateChatCompletionRequest,
+    streams: usize,
+) {
     hold_idle(streams, |pieces| {
         let (client, request) = (client.clone(), request.clone());
         tokio::spawn(async move {

@@ -15,7 +15,8 @@ use chatlas::{Anthropic, Gemini, OpenAi, OpenAiCompletions, ToolSet, Turn};
 use exporters::{Bytes, Discard, DiscardMetrics, DiscardRecords};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanExporter};
 use support::{
-    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, hold_idle, runtime, text, tool_name, tool_schema, weather,
+    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, hold_idle, runtime, text, tool_name, tool_schema,
+    weather,
 };
 
 /// Returns the weather of a city for the next days.
@@ -80,7 +81,9 @@ fn chat(work: &Work) -> Chat {
             let root = url.trim_end_matches("/v1");
             Chat::new(Anthropic::new("claude-sonnet-4-5").with_base_url(root).with_api_key("test"))
         }
-        "gemini" => Chat::new(Gemini::new("gemini-2.5-flash").with_base_url(url).with_api_key("test")),
+        "gemini" => {
+            Chat::new(Gemini::new("gemini-2.5-flash").with_base_url(url).with_api_key("test"))
+        }
         _ => Chat::new(OpenAiCompletions::new(MODEL).with_base_url(url).with_api_key("test")),
     }
 }
@@ -89,7 +92,9 @@ async fn run(capture: bool) {
     let work = Work::from_env();
     let run = async |_| Ok::<_, ToolError>("done");
     let tools: ToolSet = (1..work.tools)
-        .map(|index| DynTool::new(tool_name(index), DESCRIPTION, tool_schema(index), run).expect("a tool"))
+        .map(|index| {
+            DynTool::new(tool_name(index), DESCRIPTION, tool_schema(index), run).expect("a tool")
+        })
         .collect();
     let mut all = tools![get_weather];
     all.merge(tools).expect("distinct names");

@@ -36,12 +36,17 @@ async fn run() {
     let mut client = client(&work.url);
     let tools: Vec<Tool> = (0..work.tools)
         .map(|index| {
-            Tool::new(tool_name(index)).with_description(DESCRIPTION).with_schema(tool_schema(index))
+            Tool::new(tool_name(index))
+                .with_description(DESCRIPTION)
+                .with_schema(tool_schema(index))
         })
         .collect();
     let mut messages = Vec::new();
     for (question, answer) in &work.history {
-        messages.extend([ChatMessage::user(question.as_str()), ChatMessage::assistant(answer.as_str())]);
+        messages.extend([
+            ChatMessage::user(question.as_str()),
+            ChatMessage::assistant(answer.as_str()),
+        ]);
     }
     messages.push(ChatMessage::user(PROMPT));
     let request = ChatRequest::new(messages).with_system(SYSTEM).with_tools(tools);

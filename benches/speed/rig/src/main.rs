@@ -11,7 +11,8 @@ use rig::prelude::*;
 use rig::providers::openai::{OpenAIConfig, Route};
 use rig::streaming::{Item, StreamEvent};
 use support::{
-    DESCRIPTION, MODEL, PROMPT, SYSTEM, TOOL, Work, hold_idle, runtime, tool_name, tool_schema, weather,
+    DESCRIPTION, MODEL, PROMPT, SYSTEM, TOOL, Work, hold_idle, runtime, tool_name, tool_schema,
+    weather,
 };
 
 #[derive(serde::Deserialize)]
@@ -94,7 +95,9 @@ async fn run() {
 /// Returns the text of an item.
 fn piece(item: MultiTurnStreamItem) -> Option<String> {
     match item {
-        MultiTurnStreamItem::StreamAssistantItem(Item::Event(StreamEvent::Text { text, .. })) => Some(text),
+        MultiTurnStreamItem::StreamAssistantItem(Item::Event(StreamEvent::Text {
+            text, ..
+        })) => Some(text),
         _ => None,
     }
 }

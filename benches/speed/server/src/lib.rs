@@ -37,10 +37,16 @@ async fn serve(mut socket: TcpStream, prepared: Prepared) -> Option<()> {
     loop {
         let (path, body) = read_request(&mut socket, &mut buffer).await?;
         let scenario = path.split('/').nth(1)?.to_owned();
-        let streamed = path.contains("streamGenerateContent") || contains(&body, b"\"stream\":true");
-        let answered = [&b"\"role\":\"tool\""[..], b"function_call_output", b"\"tool_result\"", b"\"functionResponse\""]
-            .iter()
-            .any(|mark| contains(&body, mark));
+        let streamed =
+            path.contains("streamGenerateContent") || contains(&body, b"\"stream\":true");
+        let answered = [
+            &b"\"role\":\"tool\""[..],
+            b"function_call_output",
+            b"\"tool_result\"",
+            b"\"functionResponse\"",
+        ]
+        .iter()
+        .any(|mark| contains(&body, mark));
         let api = Api::of_path(&path);
         let key = (scenario.clone(), api, streamed, answered);
         let response = {
@@ -61,7 +67,8 @@ async fn serve(mut socket: TcpStream, prepared: Prepared) -> Option<()> {
             }
             "status" | "garbage" => {
                 let status = scenario.strip_prefix("status-").unwrap_or("200");
-                let body = if status == "200" { "not JSON" } else { r#"{"error":{"message":"no"}}"# };
+                let body =
+                    if status == "200" { "not JSON" } else { r#"{"error":{"message":"no"}}"# };
                 let head = format!("HTTP/1.1 {status} Status\r\ncontent-type: application/json");
                 let response = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
                 socket.write_all(response.as_bytes()).await.ok()?;
@@ -72,7 +79,10 @@ async fn serve(mut socket: TcpStream, prepared: Prepared) -> Option<()> {
 }
 
 /// Reads a request and returns its path and body, or `None` at the end of the connection.
-pub async fn read_request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(String, Vec<u8>)> {
+pub async fn read_request(
+    socket: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+) -> Option<(String, Vec<u8>)> {
     let head = loop {
         if let Some(end) = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
             break end + 4;
@@ -82,7 +92,8 @@ pub async fn read_request(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Optio
         }
     };
     let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
-    let length = text.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
+    let length =
+        text.split_once("content-length: ").and_then(|(_, rest)| rest.lines().next()?.parse().ok());
     let end = head + length.unwrap_or(0usize);
     while buffer.len() < end {
         if socket.read_buf(buffer).await.ok()? == 0 {

@@ -64,7 +64,14 @@ const WORKERS: usize = 16;
 const PAUSE: Duration = Duration::from_millis(20);
 
 const SCENARIOS: [&str; 9] = [
-    "tool", "tool", "text-200-20", "arguments-20000-50", "torn", "garbage", "status-400", "status-429",
+    "tool",
+    "tool",
+    "text-200-20",
+    "arguments-20000-50",
+    "torn",
+    "garbage",
+    "status-400",
+    "status-429",
     "status-503",
 ];
 
@@ -132,13 +139,29 @@ fn chat_with(models: &str, scenario: &str) -> Chat {
     let http = HttpOptions::default().with_max_retries(1);
     let key = "test";
     let chat = match fastrand::u8(..4) {
-        0 => Chat::new(OpenAi::new("gpt-4o").with_base_url(format!("{root}/v1")).with_api_key(key).with_http(http)),
-        1 => Chat::new(
-            OpenAiCompletions::new("gpt-4o").with_base_url(format!("{root}/v1")).with_api_key(key).with_http(http),
+        0 => Chat::new(
+            OpenAi::new("gpt-4o")
+                .with_base_url(format!("{root}/v1"))
+                .with_api_key(key)
+                .with_http(http),
         ),
-        2 => Chat::new(Anthropic::new("claude-sonnet-4-5").with_base_url(root).with_api_key(key).with_http(http)),
+        1 => Chat::new(
+            OpenAiCompletions::new("gpt-4o")
+                .with_base_url(format!("{root}/v1"))
+                .with_api_key(key)
+                .with_http(http),
+        ),
+        2 => Chat::new(
+            Anthropic::new("claude-sonnet-4-5")
+                .with_base_url(root)
+                .with_api_key(key)
+                .with_http(http),
+        ),
         _ => Chat::new(
-            Gemini::new("gemini-2.5-flash").with_base_url(format!("{root}/v1beta")).with_api_key(key).with_http(http),
+            Gemini::new("gemini-2.5-flash")
+                .with_base_url(format!("{root}/v1beta"))
+                .with_api_key(key)
+                .with_http(http),
         ),
     };
     let capture = if fastrand::bool() { Capture::Spans } else { Capture::Nothing };

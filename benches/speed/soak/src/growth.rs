@@ -60,7 +60,8 @@ fn mean(values: &[f64]) -> f64 {
 fn slope(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
     let (middle, average) = ((count - 1.0) / 2.0, mean(values));
-    let points = || values.iter().enumerate().map(|(index, value)| (index as f64 - middle, value - average));
+    let points =
+        || values.iter().enumerate().map(|(index, value)| (index as f64 - middle, value - average));
     let spread: f64 = points().map(|(x, _)| x * x).sum();
     let slope = points().map(|(x, y)| x * y).sum::<f64>() / spread;
     let residual: f64 = points().map(|(x, y)| (y - slope * x).powi(2)).sum();

@@ -52,7 +52,8 @@ impl Servers {
         let output = process.stdout.take().ok_or("the servers have no output")?;
         let mut ports = String::new();
         BufReader::new(output).read_line(&mut ports)?;
-        let (models, receiver) = ports.trim().split_once(' ').ok_or("the servers print two ports")?;
+        let (models, receiver) =
+            ports.trim().split_once(' ').ok_or("the servers print two ports")?;
         let url = |port| format!("http://127.0.0.1:{port}");
         Ok(Self { models: url(models), receiver: url(receiver), process })
     }
@@ -71,9 +72,11 @@ fn soak(duration: Duration) -> Result<ExitCode, Box<dyn Error>> {
     let receiver = Otlp::new(&servers.receiver)
         .with_timeout(Duration::from_secs(2))
         .with_signals(&[Signal::Traces]);
-    let telemetry = Telemetry::new().with_span_processor(spans.clone()).with_otlp(receiver).install()?;
+    let telemetry =
+        Telemetry::new().with_span_processor(spans.clone()).with_otlp(receiver).install()?;
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut samples = Samples::default();
     let counts = runtime.block_on(async {
         let workers = conversations::start(&servers.models, Instant::now() + duration);
@@ -91,7 +94,9 @@ fn soak(duration: Duration) -> Result<ExitCode, Box<dyn Error>> {
     let lost = telemetry.shutdown().err().map_or(0, |lost| lost.spans);
     let received = receiver::received(&servers.receiver)?;
     let (started, ended) = spans.counts();
-    println!("spans: {started} started, {ended} ended, {received} received, {lost} reported as lost");
+    println!(
+        "spans: {started} started, {ended} ended, {received} received, {lost} reported as lost"
+    );
     let complete = started == ended && ended == received + lost && received > 0;
     if !complete {
         println!("failed: a span is missing, or is counted twice");

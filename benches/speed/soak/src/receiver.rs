@@ -38,7 +38,8 @@ async fn receive(mut socket: TcpStream, received: Arc<AtomicU64>) -> Option<()> 
     loop {
         let (path, body) = speed_server::read_request(&mut socket, &mut buffer).await?;
         if path == COUNT {
-            return answer(&mut socket, "200 OK", &received.load(Ordering::Relaxed).to_string()).await;
+            return answer(&mut socket, "200 OK", &received.load(Ordering::Relaxed).to_string())
+                .await;
         }
         match fastrand::u8(..8) {
             0 => answer(&mut socket, "400 Bad Request", "").await?,
@@ -50,7 +51,8 @@ async fn receive(mut socket: TcpStream, received: Arc<AtomicU64>) -> Option<()> 
             3 => return None,
             _ => {
                 let request = ExportTraceServiceRequest::decode(&*body).ok()?;
-                let scopes = request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
+                let scopes =
+                    request.resource_spans.iter().flat_map(|resource| &resource.scope_spans);
                 let spans = scopes.map(|scope| scope.spans.len() as u64).sum();
                 received.fetch_add(spans, Ordering::Relaxed);
                 answer(&mut socket, "200 OK", "").await?;
