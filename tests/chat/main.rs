@@ -15,6 +15,7 @@ mod chat_loop;
 mod context;
 mod extract;
 mod parallel;
+mod sessions;
 mod settings;
 mod tool_faults;
 mod tool_hooks;

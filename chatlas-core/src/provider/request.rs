@@ -28,6 +28,9 @@ pub struct ChatRequest {
     pub output: Option<Arc<OutputSchema>>,
     /// The id of the conversation, if the program set one.
     pub conversation_id: Option<Arc<str>>,
+    /// Whether the turns are a compacted view of the conversation: earlier turns were removed, or
+    /// replaced by a summary. Recorded as `gen_ai.conversation.compacted`.
+    pub compacted: bool,
     /// The telemetry of the run that this request belongs to.
     pub(crate) run: Option<RunExtension>,
 }

@@ -53,6 +53,7 @@ impl Writer {
             params: Arc::clone(&request.params),
             output: request.output.clone(),
             conversation_id: request.conversation_id.clone(),
+            compacted: request.compacted,
             run: None,
         }
     }
