@@ -39,6 +39,7 @@
 //! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
+//! | fall back, retry, cache, limit rates, route | [`wrappers`] |
 //! | test without a network | `chatlas::testing` |
 //!
 //! # Names
@@ -126,6 +127,7 @@ pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 pub mod stores;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod wrappers;
 
 /// The names that programs with tools, hooks or providers need: `use chatlas::prelude::*;`.
 pub mod prelude {

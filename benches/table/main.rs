@@ -246,7 +246,7 @@ fn sizes() -> Vec<Figure> {
     let prompt = || "p".repeat(64 * 1024);
     measure(vec![
         case("prompt of 64 KiB, with capture", 16, prompt, |prompt| {
-            runs::send_large(&mut large, prompt)
+            runs::send_large(&mut large, prompt);
         }),
         case("prompt after 20,000 turns, with capture", 1, || (), |()| runs::send_one(&mut long)),
         case(

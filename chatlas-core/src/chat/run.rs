@@ -205,6 +205,7 @@ impl Agent<'_> {
             output: self.output.cloned(),
             conversation_id: self.conversation_id.cloned(),
             compacted: self.compacted,
+            attributes: Vec::new(),
             run: Some(self.telemetry.extension()),
         };
         if self.events.is_none() {

@@ -127,6 +127,12 @@ impl Inference {
             list.push(KeyValue::new(compacted.clone(), true));
             vendor_keys.push(compacted);
         }
+        for attribute in &request.attributes {
+            if !list.iter().any(|existing| existing.key == attribute.key) {
+                list.push(attribute.clone());
+                vendor_keys.push(attribute.key.clone());
+            }
+        }
         let event_attributes = live.sink.is_some().then(|| list.clone());
         let (metric_attributes, input_modality) = match &live.instruments {
             Some(_) if !by_wrapper => (metric_attributes(info), input_modality(request)),

@@ -54,6 +54,7 @@ impl Writer {
             output: request.output.clone(),
             conversation_id: request.conversation_id.clone(),
             compacted: request.compacted,
+            attributes: request.attributes.clone(),
             run: None,
         }
     }
