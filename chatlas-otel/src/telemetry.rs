@@ -19,9 +19,9 @@ use crate::error::SetupError;
 use crate::guard::Guard;
 use crate::otlp::Otlp;
 use crate::output::Output;
-use crate::prices::Prices;
 use crate::propagation;
 use crate::providers::Settings;
+use chatlas_core::cost::Prices;
 
 /// A builder of the OpenTelemetry SDK. Without a destination, nothing is recorded.
 ///

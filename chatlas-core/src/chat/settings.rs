@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::chat::{Chat, ToolMode};
 use super::hooks::{FinishedCall, IntoApproval, PendingCall};
+use super::limits::Limits;
 use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError};
 use crate::tool::{DuplicateTool, Tool, ToolSet};
 use crate::turn::Turn;
@@ -150,12 +151,12 @@ impl Chat {
 
     /// Returns the maximum number of model calls of one run.
     pub fn max_rounds(&self) -> usize {
-        self.max_rounds
+        self.limits.rounds
     }
 
     /// Sets the maximum number of model calls of one run, at least 1.
     pub fn set_max_rounds(&mut self, rounds: usize) {
-        self.max_rounds = rounds.max(1);
+        self.limits.rounds = rounds.max(1);
     }
 
     /// Sets the maximum number of model calls of one run, at least 1. A run that exceeds it returns
@@ -163,6 +164,24 @@ impl Chat {
     #[must_use]
     pub fn with_max_rounds(mut self, rounds: usize) -> Self {
         self.set_max_rounds(rounds);
+        self
+    }
+
+    /// Returns the limits of one run.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Replaces the limits of one run, the maximum number of model calls included.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Replaces the limits of one run: tokens, cost, tool calls, time, and the maximum number of model
+    /// calls. A run that reaches one returns [`ChatError::Limit`](super::ChatError::Limit).
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.set_limits(limits);
         self
     }
 }
