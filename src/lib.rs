@@ -60,14 +60,14 @@
 pub use chatlas_core::__private;
 pub use chatlas_core::{
     Approval, AssistantTurn, CancellationToken, Chat, ChatError, ChatRequest, ChatStream,
-    Completion, CompletionEvent, CompletionStream, Content, Document, DuplicateTool, DynTool,
-    EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, MemoryRecord,
-    MemoryStore, Modalities, Model, ModelParams, OperationError, OutputSchema, OwnedChatStream,
-    Prompt, Provide, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever,
-    Score, ServerToolDefinition, StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext,
-    ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn,
-    WebFetch, WebSearch, chat, content, operations, provider, schema, schemars, serde, serde_json,
-    telemetry, tool, turn,
+    Completion, CompletionEvent, CompletionStream, Content, Cost, Document, DuplicateTool, DynTool,
+    EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, LimitError,
+    LimitKind, Limits, MemoryRecord, MemoryStore, Modalities, Model, ModelCall, ModelParams,
+    OperationError, OutputSchema, OwnedChatStream, Price, Prices, Prompt, Provide, Provider,
+    ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition,
+    StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode,
+    ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, cost,
+    operations, provider, schema, schemars, serde, serde_json, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{

@@ -9,7 +9,6 @@ use opentelemetry::{Key, KeyValue, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::content::{Content, ToolRequest, ToolResult};
-use crate::cost::{Cost, PricedCall, Prices};
 
 /// One turn of a conversation.
 ///
@@ -195,28 +194,6 @@ impl AssistantTurn {
         self.finish_reason = self.finish_reason.take().or_else(|| reported.finish_reason.clone());
         self.response_id = self.response_id.take().or_else(|| reported.response_id.clone());
         self.model = self.model.take().or_else(|| reported.model.clone());
-    }
-
-    /// Returns the cost of the model call with these prices. The cost of a
-    /// [cached](ModelCall::cached) reply is zero.
-    ///
-    /// ```
-    /// use chatlas_core::cost::Prices;
-    /// use chatlas_core::{AssistantTurn, Usage};
-    ///
-    /// let turn = AssistantTurn::new([]).with_usage(Usage::new(1_000, 100)).with_model("acme-1");
-    /// assert_eq!(turn.cost(&Prices::built_in()).to_string(), "unknown (1 call)");
-    /// ```
-    pub fn cost(&self, prices: &Prices) -> Cost {
-        let call = self.call.as_ref();
-        if call.is_some_and(|call| call.cached) {
-            return Cost::default();
-        }
-        let requested = call.and_then(|call| call.requested_model.as_deref());
-        let vendor = call.map(|call| &*call.vendor);
-        let priced = PricedCall::new(vendor, [self.model.as_deref(), requested])
-            .with_tier(call.and_then(|call| call.service_tier.as_deref()));
-        prices.cost(&priced, &self.usage)
     }
 
     /// Returns the text of the turn, joined.

@@ -14,6 +14,7 @@ mod cancellation;
 mod chat_loop;
 mod context;
 mod extract;
+mod limits;
 mod parallel;
 mod settings;
 mod tool_faults;

@@ -28,6 +28,8 @@ impl Chat {
     /// [`ChatError::Provider`] if a model call fails, [`ChatError::TooManyRounds`] if the model keeps
     /// requesting tools, [`ChatError::TruncatedCall`] if the token limit cuts a tool call off twice in
     /// succession. A failed tool call is not an error: its message is sent to the model.
+    #[doc(alias = "prompt")]
+    #[doc(alias = "chat_async")]
     pub fn chat(
         &mut self,
         prompt: impl Into<Prompt>,
@@ -59,6 +61,8 @@ impl Chat {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "stream_prompt")]
+    #[doc(alias = "stream_async")]
     pub fn stream(&mut self, prompt: impl Into<Prompt>) -> ChatStream<'_> {
         let (prompt, parent) = (prompt.into(), Context::current());
         ChatStream::new(|events: Events| Box::pin(run::run(self, prompt, parent, Some(events))))
@@ -101,6 +105,7 @@ impl Chat {
     /// # Errors
     ///
     /// Those of [`Provider::count_tokens`](crate::Provider::count_tokens).
+    #[doc(alias = "token_count")]
     pub async fn count_tokens(&self, prompt: impl Into<Prompt>) -> Result<u64, ProviderError> {
         let mut turns = self.turns.clone();
         let history = History::begin(&mut turns, prompt.into().0);

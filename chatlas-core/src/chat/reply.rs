@@ -70,6 +70,8 @@ pub enum StreamEvent {
     ToolProgress {
         /// The id of the tool request.
         id: Arc<str>,
+        /// The name of the tool.
+        name: Arc<str>,
         /// The partial result or the report.
         output: ToolOutput,
     },

@@ -22,7 +22,7 @@ use crate::provider::{
     ProviderError,
 };
 use crate::telemetry::agent::{AgentFacts, AgentFailure, AgentSpan};
-use crate::telemetry::names::{exception, openai};
+use crate::telemetry::names::exception;
 use crate::telemetry::{ReplyId, Run, carries, in_context};
 use crate::tool::{ToolDefinition, ToolSet, has_timer};
 use crate::turn::{AssistantTurn, FinishReason, Turn, Usage};
@@ -241,7 +241,7 @@ impl Agent<'_> {
         let mut call = facts.call.take().unwrap_or_default();
         call.vendor.clone_from(&info.name);
         call.requested_model.clone_from(&info.model);
-        call.service_tier = call.service_tier.take().or_else(|| service_tier(facts));
+        call.service_tier = call.service_tier.take().or_else(|| facts.reported_tier());
         call.duration = Some(started.elapsed());
         call.time_to_first_chunk =
             first_chunk.map(|first: Instant| first.saturating_duration_since(started));
@@ -313,13 +313,6 @@ async fn within<T>(
         let reached = format!("{:.1?}", started.elapsed());
         Err(LimitError::reached(LimitKind::Time, &format!("{limit:?}"), &reached).into())
     })
-}
-
-/// Returns the service tier that the vendor reports, if it is not the default one.
-fn service_tier(turn: &AssistantTurn) -> Option<String> {
-    let is_tier = |key: &str| key == openai::RESPONSE_SERVICE_TIER;
-    let tier = turn.attributes.iter().find(|attribute| is_tier(attribute.key.as_str()))?;
-    Some(tier.value.as_str().into_owned()).filter(|tier| tier != "default")
 }
 
 /// A reply under way. However it ends, the history receives the partial reply.

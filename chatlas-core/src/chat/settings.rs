@@ -52,6 +52,12 @@ impl Chat {
         self.message_cache.replace_turns(&self.turns);
     }
 
+    /// Adds a turn at the end of the conversation.
+    pub fn add_turn(&mut self, turn: impl Into<Arc<Turn>>) {
+        self.turns.push(turn.into());
+        self.message_cache.replace_turns(&self.turns);
+    }
+
     /// Replaces the turns of the conversation.
     #[must_use]
     pub fn with_turns<T: Into<Arc<Turn>>>(mut self, turns: impl IntoIterator<Item = T>) -> Self {
@@ -70,6 +76,7 @@ impl Chat {
     }
 
     /// Sets the system prompt: the role of the model and its instructions.
+    #[doc(alias = "preamble")]
     #[must_use]
     pub fn with_system_prompt(mut self, prompt: impl Into<Arc<str>>) -> Self {
         self.system_prompt = Some(prompt.into());
@@ -123,6 +130,7 @@ impl Chat {
     /// # Errors
     ///
     /// [`DuplicateTool`] if the chat has a tool with the same name.
+    #[doc(alias = "register_tool")]
     pub fn add_tool(&mut self, tool: impl Tool) -> Result<(), DuplicateTool> {
         self.tools.add(tool)
     }
@@ -161,6 +169,7 @@ impl Chat {
 
     /// Sets the maximum number of model calls of one run, at least 1. A run that exceeds it returns
     /// [`ChatError::TooManyRounds`](super::ChatError::TooManyRounds).
+    #[doc(alias = "max_turns")]
     #[must_use]
     pub fn with_max_rounds(mut self, rounds: usize) -> Self {
         self.set_max_rounds(rounds);

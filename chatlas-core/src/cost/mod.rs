@@ -2,12 +2,14 @@
 //! [totals of the process](usage).
 //!
 //! `price` is one price, `table` finds it by vendor and model, `read` parses files of prices, `amount`
-//! is a cost, `recorded` are the prices that telemetry uses, and `totals` are the counts of the process.
+//! is a cost, `reply` is the cost of a turn, `recorded` are the
+//! prices that telemetry uses, and `totals` are the counts of the process.
 
 mod amount;
 mod price;
 mod read;
 mod recorded;
+mod reply;
 mod table;
 mod totals;
 
@@ -18,4 +20,5 @@ pub use recorded::{record_costs, recorded_prices};
 pub use table::{PricedCall, Prices};
 pub use totals::{ModelUsage, reset_usage, usage};
 
+pub(crate) use recorded::RecordedCall;
 pub(crate) use totals::count_reply;
