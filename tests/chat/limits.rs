@@ -165,7 +165,7 @@ async fn the_process_counts_each_reply_once() {
     assert_eq!(fork.usage(), Usage::new(30, 3));
     let usage = cost::usage();
     let counted = usage.iter().find(|usage| usage.vendor == "counted-vendor").unwrap();
-    assert_eq!((counted.model.as_str(), counted.calls), ("counted-model", 2));
+    assert_eq!((counted.model.as_str(), counted.calls), ("test-model-2026", 2));
     assert_eq!(counted.usage, Usage::new(30, 3));
 }
 
@@ -183,6 +183,10 @@ impl Provider for Cache {
         let turn = Completion::new([Content::text("4")]).with_usage(Usage::new(10, 1));
         Ok(turn.with_call(call))
     }
+
+    async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
+        self.0.chat_stream(request).await
+    }
 }
 
 #[tokio::test]
@@ -194,4 +198,28 @@ async fn cached_replies_add_nothing_to_usage_and_cost() {
     assert_eq!(chat.usage(), Usage::default());
     assert_eq!(chat.cost().to_string(), "$0.0000");
     assert!(cost::usage().iter().all(|usage| usage.vendor != "cached-vendor"));
+}
+
+#[tokio::test]
+async fn estimates_start_from_the_reported_usage() {
+    let _recorder = Recorder::new();
+    let script = Script::new().then(Answer::says("4").with_tokens(100, 5));
+    let mut chat = Chat::new(script).with_system_prompt("12345678");
+    assert_eq!(chat.estimate_tokens("1234"), 2 + 1);
+    chat.chat("2+2?").await.unwrap();
+    assert_eq!(chat.estimate_tokens("123456789"), 105 + 3);
+    chat.add_turn(Turn::user("1234"));
+    assert_eq!(chat.estimate_tokens("1234"), 105 + 2);
+}
+
+#[tokio::test]
+async fn extract_once_adds_no_turns() {
+    let recorder = Recorder::new();
+    let script = Script::new().says(r#"{"value": 4}"#).says(r#"{"value": 5}"#);
+    let chat = Chat::new(script.clone());
+    assert_eq!(chat.extract_once::<u8>("2+2?").await.unwrap().value, 4);
+    assert_eq!(chat.extract_once::<u8>("2+3?").await.unwrap().value, 5);
+    assert!(chat.turns().is_empty());
+    assert!(script.requests().iter().all(|request| request.turns.len() == 1));
+    assert_eq!(recorder.spans_with_operation("invoke_agent").len(), 2);
 }

@@ -28,17 +28,17 @@ async fn costs_are_recorded_on_model_calls_and_agents() {
     record_costs(None);
     run("priced-model").await;
 
-    let costs = |operation: &str| -> Vec<Option<String>> {
+    let costs = |operation: &str| {
         let spans = recorder.spans_with_operation(operation);
-        let cost =
-            |key| spans.iter().map(move |span| span.attributes().get(key).map(ToString::to_string));
-        let currency = cost("chatlas.cost.currency");
-        cost("chatlas.cost.amount")
-            .zip(currency)
-            .map(|(amount, currency)| Some(format!("{}{}", currency?, amount?)))
-            .collect()
+        let cost = |key: &str| -> Vec<Option<_>> {
+            spans.iter().map(|span| span.attributes().get(key).cloned()).collect()
+        };
+        (cost("chatlas.cost.amount"), cost("chatlas.cost.currency"))
     };
-    let some = |cost: &str| Some(cost.to_owned());
-    assert_eq!(costs("chat"), [some("$5"), some("$9"), None, None, None, None]);
-    assert_eq!(costs("invoke_agent"), [some("$14"), None, None]);
+    let (amounts, currencies) = costs("chat");
+    assert_eq!(amounts, [Some(5.0.into()), Some(9.0.into()), None, None, None, None]);
+    assert_eq!(currencies, [Some("$".into()), Some("$".into()), None, None, None, None]);
+    let (amounts, currencies) = costs("invoke_agent");
+    assert_eq!(amounts, [Some(14.0.into()), None, None]);
+    assert_eq!(currencies, [Some("$".into()), None, None]);
 }

@@ -1,8 +1,10 @@
 //! The usage and the cost of a conversation.
 
-use super::Reply;
 use super::chat::Chat;
+use super::{Prompt, Reply};
+use crate::content::Content;
 use crate::cost::{Cost, PricedCall, Prices};
+use crate::tool::ToolDefinition;
 use crate::turn::{AssistantTurn, Turn, Usage};
 
 impl Chat {
@@ -61,11 +63,57 @@ impl Chat {
         self.turns.last().map(AsRef::as_ref)
     }
 
+    /// Estimates the input tokens of the next model call with that prompt, without a request: the
+    /// usage that the vendor reported for the last reply, and a token for every four bytes of text since
+    /// then. Images and documents since then are not counted. Before the first reply, the system prompt
+    /// and the tools are estimated, too.
+    ///
+    /// [`count_tokens`](Self::count_tokens) sends the request to the vendor's own counter.
+    pub fn estimate_tokens(&self, prompt: impl Into<Prompt>) -> u64 {
+        let measured = self.turns.iter().rposition(|turn| match turn.as_ref() {
+            Turn::Assistant(turn) => !turn.partial && turn.usage.input_tokens.is_some(),
+            Turn::User(_) => false,
+        });
+        let (base, rest) = match measured.and_then(|index| self.turns.split_at_checked(index + 1)) {
+            Some((before, rest)) => match before.last().map(AsRef::as_ref) {
+                Some(Turn::Assistant(turn)) => (turn.usage.total_tokens().unwrap_or(0), rest),
+                _ => (0, rest),
+            },
+            None => {
+                let tools = self.tools.definitions();
+                let tool = |tool: &ToolDefinition| {
+                    tool.name.len() + tool.description.len() + tool.parameters.to_string().len()
+                };
+                let system = self.system_prompt.as_ref().map_or(0, |prompt| prompt.len());
+                let bytes = system + tools.iter().map(tool).sum::<usize>();
+                (tokens(bytes), &self.turns[..])
+            }
+        };
+        let prompt = prompt.into();
+        let contents = rest.iter().flat_map(|turn| turn.contents()).chain(&prompt.0);
+        base.saturating_add(tokens(contents.map(bytes_of).sum()))
+    }
+
     fn assistant_turns(&self) -> impl Iterator<Item = &AssistantTurn> {
         self.turns.iter().filter_map(|turn| match turn.as_ref() {
             Turn::Assistant(turn) => Some(turn.as_ref()),
             Turn::User(_) => None,
         })
+    }
+}
+
+/// Returns about how many tokens a text of that length has.
+fn tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
+}
+
+/// Returns the length of the text of a content.
+fn bytes_of(content: &Content) -> usize {
+    match content {
+        Content::Text(text) => text.text.len(),
+        Content::ToolRequest(request) => request.name.len() + request.arguments.to_string().len(),
+        Content::ToolResult(result) => result.outcome.to_model_text().len(),
+        _ => 0,
     }
 }
 
