@@ -84,10 +84,6 @@ impl ChatStream<'_> {
     /// Those of [`into_reply`](Self::into_reply).
     #[doc(alias = "stream_to_stdout")]
     #[doc(alias = "echo")]
-    #[expect(
-        clippy::wrong_self_convention,
-        reason = "the stream ends here, and nothing is converted"
-    )]
     pub async fn to_stdout(self) -> Result<Reply, ChatError> {
         self.write_to(std::io::stdout()).await
     }

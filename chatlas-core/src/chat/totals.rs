@@ -1,5 +1,7 @@
 //! The usage and the cost of a conversation.
 
+use std::sync::Arc;
+
 use super::chat::Chat;
 use super::{Prompt, Reply};
 use crate::content::Content;
@@ -70,28 +72,28 @@ impl Chat {
     ///
     /// [`count_tokens`](Self::count_tokens) sends the request to the vendor's own counter.
     pub fn estimate_tokens(&self, prompt: impl Into<Prompt>) -> u64 {
-        let measured = self.turns.iter().rposition(|turn| match turn.as_ref() {
-            Turn::Assistant(turn) => !turn.partial && turn.usage.input_tokens.is_some(),
-            Turn::User(_) => false,
-        });
-        let (base, rest) = match measured.and_then(|index| self.turns.split_at_checked(index + 1)) {
-            Some((before, rest)) => match before.last().map(AsRef::as_ref) {
-                Some(Turn::Assistant(turn)) => (turn.usage.total_tokens().unwrap_or(0), rest),
-                _ => (0, rest),
-            },
-            None => {
-                let tools = self.tools.definitions();
-                let tool = |tool: &ToolDefinition| {
-                    tool.name.len() + tool.description.len() + tool.parameters.to_string().len()
-                };
-                let system = self.system_prompt.as_ref().map_or(0, |prompt| prompt.len());
-                let bytes = system + tools.iter().map(tool).sum::<usize>();
-                (tokens(bytes), &self.turns[..])
+        let measured = |turn: &Arc<Turn>| match turn.as_ref() {
+            Turn::Assistant(turn) if !turn.partial => {
+                turn.usage.input_tokens?.checked_add(turn.usage.output_tokens.unwrap_or(0))
             }
+            _ => None,
         };
+        let mut latest_first = self.turns.iter().enumerate().rev();
+        let last = latest_first.find_map(|(index, turn)| Some((index + 1, measured(turn)?)));
+        let (next, base) = last.unwrap_or_else(|| (0, self.estimate_setup()));
+        let rest = self.turns.iter().skip(next);
         let prompt = prompt.into();
-        let contents = rest.iter().flat_map(|turn| turn.contents()).chain(&prompt.0);
+        let contents = rest.flat_map(|turn| turn.contents()).chain(&prompt.0);
         base.saturating_add(tokens(contents.map(bytes_of).sum()))
+    }
+
+    /// Estimates the tokens of the system prompt and the tools.
+    fn estimate_setup(&self) -> u64 {
+        let tool = |tool: &ToolDefinition| {
+            tool.name.len() + tool.description.len() + tool.parameters.to_string().len()
+        };
+        let system = self.system_prompt.as_ref().map_or(0, |prompt| prompt.len());
+        tokens(system + self.tools.definitions().iter().map(tool).sum::<usize>())
     }
 
     fn assistant_turns(&self) -> impl Iterator<Item = &AssistantTurn> {

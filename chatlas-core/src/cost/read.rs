@@ -173,7 +173,7 @@ mod tests {
             let fields: Vec<&str> = line.split(' ').collect();
             if fields.len() == 7 && fields[2] == "-" {
                 let price = prices.find(fields[0], fields[1]).unwrap();
-                assert_eq!(price.input, fields[3].parse::<f64>().unwrap(), "{line}");
+                assert_eq!(Ok(price.input), fields[3].parse::<f64>(), "{line}");
             }
         }
     }

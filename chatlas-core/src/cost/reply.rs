@@ -32,8 +32,8 @@ impl AssistantTurn {
         }
         let requested = call.and_then(|call| call.requested_model.as_deref());
         let vendor = call.map(|call| &*call.vendor);
-        let priced = PricedCall::new(vendor, [self.model.as_deref(), requested])
+        let facts = PricedCall::new(vendor, [self.model.as_deref(), requested])
             .with_tier(call.and_then(|call| call.service_tier.as_deref()));
-        prices.cost(&priced, &self.usage)
+        prices.cost(&facts, &self.usage)
     }
 }

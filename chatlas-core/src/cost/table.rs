@@ -347,8 +347,8 @@ mod tests {
             .with_price("a-large", Price::new(4.0, 20.0));
         let cost =
             |models| prices.cost(&PricedCall::new(None, models), &Usage::new(1_000_000, 0)).total();
-        assert_eq!(cost([Some("other"), Some("a")]), 2.0);
-        assert_eq!(cost([Some("a-large"), Some("a")]), 4.0);
+        assert_eq!(Some(cost([Some("other"), Some("a")])), Some(2.0));
+        assert_eq!(Some(cost([Some("a-large"), Some("a")])), Some(4.0));
         let unknown = prices.cost(&PricedCall::new(None, [None, Some("b")]), &Usage::new(1, 1));
         assert_eq!(unknown, Cost::unknown());
         let unmeasured = PricedCall::new(None, [Some("a"), None]);
