@@ -123,6 +123,8 @@ pub use chatlas_providers::vendors::Portkey;
 pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 
 pub mod stores;
+#[cfg(feature = "templates")]
+pub mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -17,5 +17,6 @@ mod extract;
 mod limits;
 mod parallel;
 mod settings;
+mod templates;
 mod tool_faults;
 mod tool_hooks;

@@ -24,6 +24,10 @@ pub const CONVERSATION_COMPACTED: &str = "gen_ai.conversation.compacted";
 pub const DATA_SOURCE_ID: &str = "gen_ai.data_source.id";
 /// The prefix of the attributes of a prompt template: set by the program, on `chat` spans.
 pub const PROMPT_PREFIX: &str = "gen_ai.prompt.";
+/// `gen_ai.prompt.name`: the name of a prompt template.
+pub const PROMPT_NAME: &str = "gen_ai.prompt.name";
+/// `gen_ai.prompt.version`: the version of a prompt template.
+pub const PROMPT_VERSION: &str = "gen_ai.prompt.version";
 /// The prefix of all attributes of the GenAI conventions.
 pub const GEN_AI_PREFIX: &str = "gen_ai.";
 /// `gen_ai.output.type`: the requested output format.
