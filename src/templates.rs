@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 use crate::Chat;
 use crate::serde::Serialize;
@@ -69,7 +70,7 @@ impl Template {
     /// [`TemplateError`] if a value is missing or cannot be serialized.
     pub fn render(&self, values: impl Serialize) -> Result<String, TemplateError> {
         let template = self.environment.get_template(&self.name).map_err(TemplateError)?;
-        template.render(Value::from_serialize(values)).map_err(TemplateError)
+        template.render(Serde(values)).map_err(TemplateError)
     }
 
     /// Returns the text with these values, as a prompt for that chat. Its `chat` spans have the name and
