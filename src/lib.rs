@@ -63,14 +63,15 @@
 pub use chatlas_core::__private;
 pub use chatlas_core::{
     Approval, AssistantTurn, CancellationToken, Chat, ChatError, ChatRequest, ChatStream,
-    Completion, CompletionEvent, CompletionStream, Content, Document, DuplicateTool, DynTool,
-    EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, MemoryRecord,
-    MemoryStore, Modalities, Model, ModelParams, OperationError, OutputSchema, OwnedChatStream,
-    Prompt, Provide, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever,
-    Score, ServerToolDefinition, Session, SessionError, SessionStore, StreamEvent, Tool,
-    ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
-    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, operations,
-    provider, schema, schemars, serde, serde_json, session, telemetry, tool, turn,
+    Completion, CompletionEvent, CompletionStream, Content, Cost, Document, DuplicateTool, DynTool,
+    EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, LimitError,
+    LimitKind, Limits, MemoryRecord, MemoryStore, Modalities, Model, ModelCall, ModelParams,
+    OperationError, OutputSchema, OwnedChatStream, Price, Prices, Prompt, Provide, Provider,
+    ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition,
+    Session, SessionError, SessionStore, StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext,
+    ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn,
+    WebFetch, WebSearch, chat, content, cost, operations, provider, schema, schemars, serde,
+    serde_json, session, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{
@@ -126,6 +127,8 @@ pub use chatlas_providers::vendors::Portkey;
 pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 
 pub mod stores;
+#[cfg(feature = "templates")]
+pub mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod ui;

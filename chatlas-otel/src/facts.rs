@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use chatlas_core::Usage;
+use chatlas_core::cost::{PricedCall, Prices};
 use chatlas_core::telemetry::names::{self, operation};
 use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, Status};
 use opentelemetry_sdk::trace::SpanData;
-
-use crate::prices::{BilledTokens, Prices};
 
 /// The operation that a span records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +56,12 @@ impl Facts {
         let tokens = if is_call { Tokens::from_span(span) } else { Tokens::default() };
         let response_model = text(span, names::response::MODEL).filter(|_| is_call);
         let request_model = text(span, names::request::MODEL).filter(|_| is_call);
-        let cost =
-            prices.cost([response_model.as_deref(), request_model.as_deref()], &tokens.billed());
+        let cost = tokens.cost(
+            prices,
+            text(span, names::PROVIDER_NAME).as_deref(),
+            [response_model.as_deref(), request_model.as_deref()],
+            text(span, names::openai::RESPONSE_SERVICE_TIER).as_deref(),
+        );
         let failed = matches!(span.status, Status::Error { .. });
         Self {
             id: span.span_context.span_id(),
@@ -71,7 +75,7 @@ impl Facts {
             model: response_model.or(request_model),
             tool: text(span, names::tool::NAME).filter(|_| kind == Kind::ToolCall),
             error: failed.then(|| text(span, names::ERROR_TYPE).unwrap_or_else(|| "error".into())),
-            cost: cost.filter(|_| is_call && tokens.billed() != BilledTokens::default()),
+            cost,
             cancelled: find(span, names::CANCELLED) == Some(&Value::Bool(true)),
         }
     }
@@ -128,13 +132,22 @@ impl Tokens {
         }
     }
 
-    fn billed(self) -> BilledTokens {
-        BilledTokens {
-            input: self.input.unwrap_or(0),
-            cached: self.cached.unwrap_or(0),
-            cache_write: self.cache_write.unwrap_or(0),
-            output: self.output.unwrap_or(0),
-        }
+    /// Returns the cost of these tokens, or `None` if there are no tokens or no price.
+    fn cost(
+        self,
+        prices: &Prices,
+        vendor: Option<&str>,
+        models: [Option<&str>; 2],
+        tier: Option<&str>,
+    ) -> Option<f64> {
+        let mut usage = Usage::default();
+        usage.input_tokens = self.input;
+        usage.output_tokens = self.output;
+        usage.cache_read_tokens = self.cached;
+        usage.cache_write_tokens = self.cache_write;
+        let is_empty = usage.total_tokens().unwrap_or(0) == 0;
+        let cost = prices.cost(&PricedCall::new(vendor, models).with_tier(tier), &usage);
+        (cost.is_complete() && !is_empty).then(|| cost.total())
     }
 
     pub(crate) fn plus(self, other: Self) -> Self {

@@ -12,8 +12,8 @@ use crate::facts::{Facts, Kind, Tokens};
 use crate::format::{self, fit, money, printable, wrap};
 use crate::messages::Message;
 use crate::output::Output;
-use crate::prices::Prices;
 use crate::tree::{self, Row};
+use chatlas_core::cost::Prices;
 
 /// The style of a drawing.
 #[derive(Clone, Debug, Default)]
@@ -287,7 +287,7 @@ mod tests {
 
     use crate::env::tests::lookup;
     use crate::output::tests::SharedWriter;
-    use crate::prices::Price;
+    use chatlas_core::cost::Price;
 
     use super::*;
 

@@ -212,8 +212,6 @@ pub(super) fn outcome_value(outcome: &ToolOutcome) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-
     use crate::content::{ToolRequest, ToolResult};
 
     fn types(events: impl IntoIterator<Item = StreamEvent>) -> Vec<String> {
@@ -270,8 +268,8 @@ mod tests {
     fn progress_and_errors_of_tools_keep_the_call_id() {
         let (mut chunks, mut out) = (Chunks::default(), Vec::new());
         chunks.push(StreamEvent::ToolRequest(ToolRequest::new("c1", "find", json!({}))), &mut out);
-        let id = Arc::<str>::from("c1");
-        let progress = StreamEvent::ToolProgress { id, output: ToolOutput::from("50 %") };
+        let (id, name) = ("c1".into(), "find".into());
+        let progress = StreamEvent::ToolProgress { id, name, output: ToolOutput::from("50 %") };
         chunks.push(progress, &mut out);
         let failed = ToolResult::new("c1", "find", ToolOutcome::Error("no index".to_owned()));
         chunks.push(StreamEvent::ToolResult(failed), &mut out);
