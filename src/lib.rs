@@ -31,6 +31,7 @@
 //! | send prompts: complete or streamed replies, typed values, several at once | [`Chat`] |
 //! | define tools | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
 //! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
+//! | save, continue, fork, undo, shorten and export conversations | [`Chat::session`], [`SessionStore`], [`stores`] |
 //! | embed texts | [`Provider::embed`], [`EmbeddingRequest`] |
 //! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
 //! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
@@ -38,6 +39,8 @@
 //! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
+//! | fall back, retry, cache, limit rates, route | [`wrappers`] |
+//! | stream answers to a browser | [`ui`] |
 //! | test without a network | `chatlas::testing` |
 //!
 //! # Names
@@ -50,7 +53,7 @@
 //! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
 //! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `otel-live`
 //! adds the live page, `auto-init` sets telemetry up without code, `testing` adds
-//! `chatlas::testing`, `sqlite` adds a memory in a SQLite file, `mcp` adds a client
+//! `chatlas::testing`, `sqlite` adds a memory and conversations in a SQLite file, `mcp` adds a client
 //! and a server of the Model Context Protocol. `chrono`, `uuid` and `url` allow
 //! types of those crates as tool parameters.
 
@@ -65,9 +68,10 @@ pub use chatlas_core::{
     LimitKind, Limits, MemoryRecord, MemoryStore, Modalities, Model, ModelCall, ModelParams,
     OperationError, OutputSchema, OwnedChatStream, Price, Prices, Prompt, Provide, Provider,
     ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition,
-    StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode,
-    ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, cost,
-    operations, provider, schema, schemars, serde, serde_json, telemetry, tool, turn,
+    Session, SessionError, SessionStore, StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext,
+    ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn,
+    WebFetch, WebSearch, chat, content, cost, operations, provider, schema, schemars, serde,
+    serde_json, session, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{
@@ -127,6 +131,8 @@ pub mod stores;
 pub mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod ui;
+pub mod wrappers;
 
 /// The names that programs with tools, hooks or providers need: `use chatlas::prelude::*;`.
 pub mod prelude {
@@ -137,41 +143,4 @@ pub mod prelude {
         tool, toolbox, tools,
     };
     pub use futures_util::StreamExt as _;
-}
-
-/// Compiles the examples of the README, the guides and the macro pages.
-#[cfg(all(doctest, feature = "otel", feature = "openai"))]
-mod guides {
-    #[doc = include_str!("../README.md")]
-    struct Readme;
-    #[doc = include_str!("../docs/monitor.md")]
-    struct Monitor;
-    #[doc = include_str!("../docs/questions.md")]
-    struct Questions;
-    #[doc = include_str!("../docs/backends.md")]
-    struct Backends;
-    #[doc = include_str!("../docs/environment.md")]
-    struct Environment;
-    #[doc = include_str!("../chatlas-macros/docs/tool.md")]
-    struct ToolMacro;
-    #[doc = include_str!("../chatlas-macros/docs/toolbox.md")]
-    struct ToolboxMacro;
-    #[doc = include_str!("../chatlas-macros/docs/tools.md")]
-    struct ToolsMacro;
-    #[doc = include_str!("../chatlas-macros/docs/provider.md")]
-    struct ProviderMacro;
-    #[doc = include_str!("../chatlas-macros/docs/agent.md")]
-    struct AgentMacro;
-    #[doc = include_str!("../chatlas-macros/docs/workflow.md")]
-    struct WorkflowMacro;
-    #[doc = include_str!("../chatlas-macros/docs/plan.md")]
-    struct PlanMacro;
-    #[doc = include_str!("../chatlas-macros/docs/retriever.md")]
-    struct RetrieverMacro;
-    #[doc = include_str!("../chatlas-macros/docs/memory.md")]
-    struct MemoryMacro;
-    #[doc = include_str!("../chatlas-macros/docs/evaluator.md")]
-    struct EvaluatorMacro;
-    #[doc = include_str!("../chatlas-macros/docs/hosted_agent.md")]
-    struct HostedAgentMacro;
 }

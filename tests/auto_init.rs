@@ -51,7 +51,7 @@ fn program(name: &str) {
             current().block_on(chat());
             // The program never ends: queued spans are sent periodically.
             loop {
-                std::thread::sleep(Duration::from_mins(1));
+                std::thread::sleep(Duration::from_secs(60));
             }
         }
         "with a late setup" => {

@@ -15,6 +15,7 @@ use chatlas::__private::{async_trait, rehearse};
 use chatlas::content::ToolRequest;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
+use chatlas::tool::DynTool;
 use chatlas::{AssistantTurn, ChatRequest, Completion, FinishReason, ProviderError, ProviderInfo};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
@@ -172,6 +173,39 @@ pub fn long_chat(exchanges: usize, capture: Capture) -> (Chat, Vec<Arc<Turn>>) {
 pub fn send_prompt(chat: &mut Chat, turns: &[Arc<Turn>]) {
     chat.set_turns(turns.iter().cloned());
     done(chat.chat("And now?")).expect("an answer");
+}
+
+/// Returns a chat with a history of that many turns, with capture and its default limit.
+pub fn captured_chat(turns: usize) -> Chat {
+    let (_, history) = long_chat(turns / 2, Capture::Spans);
+    chat().with_capture(Capture::Spans).with_turns(history)
+}
+
+/// Sends one more prompt.
+pub fn send_one(chat: &mut Chat) {
+    done(chat.chat("And now?")).expect("an answer");
+}
+
+/// Drops all turns but the last `window`, and sends one more prompt.
+pub fn send_in_window(chat: &mut Chat, window: usize) {
+    let turns = chat.turns();
+    let kept = turns[turns.len().saturating_sub(window)..].to_vec();
+    chat.set_turns(kept);
+    send_one(chat);
+}
+
+/// Sends a prompt of that many bytes, without earlier turns.
+pub fn send_large(chat: &mut Chat, prompt: String) {
+    chat.set_turns::<Turn>([]);
+    done(chat.chat(prompt)).expect("an answer");
+}
+
+/// Returns that many tools.
+pub fn many_tools(count: usize) -> Vec<DynTool> {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let run = async |_| Ok::<_, ToolError>("done");
+    let tool = |index| DynTool::new(format!("tool_{index}"), "Does it.", schema.clone(), run);
+    (0..count).map(|index| tool(index).expect("a tool")).collect()
 }
 
 /// Runs a chat with these replies, with or without telemetry.

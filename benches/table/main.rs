@@ -11,9 +11,9 @@ mod runs;
 use std::hint::black_box;
 use std::time::Instant;
 
-use chatlas::ChatRequest;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
+use chatlas::{ChatRequest, ToolSet};
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider as _;
 use runs::{Bare, Quiet};
@@ -238,6 +238,39 @@ fn check_with_content(figures: &[Figure]) {
     check("factor of capture", figures[1].median / figures[0].median, 3.0, "");
 }
 
+fn sizes() -> Vec<Figure> {
+    global::set_tracer_provider(runs::batching());
+    let mut large = runs::captured_chat(0);
+    let mut long = runs::captured_chat(20_000);
+    let mut window = runs::captured_chat(500);
+    let prompt = || "p".repeat(64 * 1024);
+    measure(vec![
+        case("prompt of 64 KiB, with capture", 16, prompt, |prompt| {
+            runs::send_large(&mut large, prompt);
+        }),
+        case("prompt after 20,000 turns, with capture", 1, || (), |()| runs::send_one(&mut long)),
+        case(
+            "prompt in a sliding window of 500 turns, with capture",
+            4,
+            || (),
+            |()| runs::send_in_window(&mut window, 500),
+        ),
+        case(
+            "set of 5,000 tools",
+            1,
+            || runs::many_tools(5_000),
+            |tools| tools.into_iter().collect::<ToolSet>(),
+        ),
+    ])
+}
+
+fn check_sizes(figures: &[Figure]) {
+    check("a prompt of 64 KiB with capture", figures[0].median / 1e3, 40.0, " µs");
+    check("a prompt after 20,000 turns with capture", figures[1].median / 1e6, 0.8, " ms");
+    check("a prompt in a sliding window of 500 turns", figures[2].median / 1e3, 150.0, " µs");
+    check("a set of 5,000 tools", figures[3].median / 1e6, 5.0, " ms");
+}
+
 /// The cost of the API call that returns the global provider, which is the lower bound.
 fn api_call() -> Vec<Figure> {
     measure(vec![
@@ -253,7 +286,7 @@ struct Table {
     check: fn(&[Figure]),
 }
 
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
     Table { title: "the OpenTelemetry API", measure: api_call, check: |_| () },
     Table { title: "no SDK", measure: no_sdk, check: check_no_sdk },
     Table { title: "no SDK: longer runs", measure: longer_runs, check: check_longer_runs },
@@ -267,6 +300,7 @@ const TABLES: [Table; 5] = [
         measure: with_content,
         check: check_with_content,
     },
+    Table { title: "sizes", measure: sizes, check: check_sizes },
 ];
 
 /// The number of processes that measure each table.

@@ -4,9 +4,15 @@
 //! continued later.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+mod load;
+mod media_type;
+
+pub use load::{MediaError, MediaLoader};
 
 /// The maximum number of levels of arrays and objects in the arguments or the result of a tool call.
 /// `serde_json` reads 127, of which a stored conversation needs some for its turns and contents.
@@ -61,6 +67,56 @@ pub enum Content {
 }
 
 impl Content {
+    /// Reads a file of at most 15 MB and creates an image or a document from it. The media type is
+    /// that of the content, then that of the extension. See [`MediaLoader::load_path`] for the
+    /// supported types; [`MediaLoader`] sets another size limit.
+    ///
+    /// ```
+    /// # use chatlas_core::{Chat, Content};
+    /// # async fn example(mut chat: Chat) -> Result<(), Box<dyn std::error::Error>> {
+    /// let photo = Content::from_path("photo.jpg").await?;
+    /// let reply = chat.chat([Content::text("Which city is this?"), photo]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read, is empty or too large, or if no vendor accepts its type.
+    #[doc(alias = "content_image_file")]
+    #[doc(alias = "content_pdf_file")]
+    #[doc(alias = "content_document_file")]
+    pub async fn from_path(path: impl Into<PathBuf>) -> Result<Self, MediaError> {
+        MediaLoader::new().load_path(path).await
+    }
+
+    /// Creates an image or a document from the bytes of a file of at most 15 MB. The file name is
+    /// sent to the model. See [`MediaLoader::load_bytes`] for the supported types.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bytes are empty or too many, or if no vendor accepts their type.
+    pub fn from_bytes(
+        bytes: impl AsRef<[u8]>,
+        name: impl Into<String>,
+    ) -> Result<Self, MediaError> {
+        MediaLoader::new().load_bytes(bytes, name)
+    }
+
+    /// Creates an image or a document from a URL that the vendor can reach, or from a `data:` URL of
+    /// at most 15 MB. The extension of the URL decides whether it is an image. See
+    /// [`MediaLoader::load_url`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if a `data:` URL has no valid base64, no bytes, or too many.
+    #[doc(alias = "content_image_url")]
+    #[doc(alias = "content_pdf_url")]
+    #[doc(alias = "content_document_url")]
+    pub fn from_url(url: impl Into<String>) -> Result<Self, MediaError> {
+        MediaLoader::new().load_url(url)
+    }
+
     /// Creates a text.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(Text::new(text))
@@ -346,6 +402,11 @@ pub enum MediaSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mime_type: Option<String>,
     },
+}
+
+/// Returns the MIME type and the base64 of a `data:` URL, and `None` for another URL.
+pub(crate) fn data_url(url: &str) -> Option<(&str, &str)> {
+    url.strip_prefix("data:")?.split_once(";base64,")
 }
 
 /// A source that the model cites.

@@ -21,6 +21,7 @@ pub mod cost;
 pub mod operations;
 pub mod provider;
 pub mod schema;
+pub mod session;
 pub mod telemetry;
 pub mod tool;
 pub mod turn;
@@ -51,6 +52,7 @@ pub use schemars;
 pub use serde;
 /// Re-exported for `serde_json::json!` and `serde_json::Value`, the type of tool arguments.
 pub use serde_json;
+pub use session::{Session, SessionError, SessionStore};
 pub use tokio_util::sync::CancellationToken;
 pub use tool::{
     DuplicateTool, DynTool, Provide, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition,

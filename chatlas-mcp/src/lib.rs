@@ -13,8 +13,6 @@
 //! with a bridge from `tracing` to OpenTelemetry, filter it by `rmcp=warn`.
 
 #![forbid(unsafe_code)]
-// The units of durations are those of older compilers.
-#![allow(clippy::duration_suboptimal_units)]
 
 #[cfg(feature = "client")]
 mod client;

@@ -81,7 +81,7 @@ mod tests {
             Batch { queue_size: 2_048, size: 512, delay: SPAN_DELAY, timeout: EXPORT_TIMEOUT };
         assert_eq!(batching.spans, spans);
         assert_eq!(batching.events, Batch { delay: EVENT_DELAY, ..spans });
-        assert_eq!(batching.metric_interval, Duration::from_mins(1));
+        assert_eq!(batching.metric_interval, Duration::from_secs(60));
     }
 
     /// <https://github.com/temporalio/temporal/issues/7520>

@@ -9,23 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::{Context, InstrumentationScope};
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::logs::{LogBatch, LogProcessor, SdkLogRecord};
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use crate::error::SetupError;
-use crate::export::{Payload, to_json};
+use crate::export::to_json;
 use crate::guard::LocalFile;
+use crate::lines::Encoder;
 use crate::losses::Account;
 
 /// Returns options that create a file which only its owner can read, because it may contain
@@ -90,8 +86,8 @@ impl OtlpFile {
         self.path.display().to_string()
     }
 
-    fn write(&self, mut batch: impl Payload) -> Result<(), String> {
-        let line = to_json(&mut batch).map_err(|error| error.to_string())?;
+    fn write(&self, line: serde_json::Result<Vec<u8>>) -> Result<(), String> {
+        let line = line.map_err(|error| error.to_string())?;
         match &mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(lines) => lines.write(line).map_err(|error| error.to_string()),
             None => Err("the file is closed".to_owned()),
@@ -115,13 +111,14 @@ impl LocalFile for OtlpFile {
 #[derive(Debug)]
 pub(crate) struct OtlpLines {
     file: OtlpFile,
-    resource: ResourceAttributesWithSchema,
+    encoder: Encoder,
     account: Arc<Account>,
 }
 
 impl OtlpLines {
     pub(crate) fn new(file: OtlpFile, account: Arc<Account>) -> Self {
-        Self { file, resource: ResourceAttributesWithSchema::default(), account }
+        let encoder = Encoder::new(&Resource::builder_empty().build());
+        Self { file, encoder, account }
     }
 }
 
@@ -130,8 +127,7 @@ impl SpanProcessor for OtlpLines {
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() {
-            let resource_spans = group_spans_by_resource_and_scope(vec![span], &self.resource);
-            let written = self.file.write(ExportTraceServiceRequest { resource_spans });
+            let written = self.file.write(self.encoder.span(&span));
             self.account.count_written(written);
         }
     }
@@ -145,16 +141,13 @@ impl SpanProcessor for OtlpLines {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.resource = resource.into();
+        self.encoder = Encoder::new(resource);
     }
 }
 
 impl LogProcessor for OtlpLines {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        let records = [(&*record, scope)];
-        let batch = LogBatch::new(&records);
-        let resource_logs = group_logs_by_resource_and_scope(&batch, &self.resource);
-        let written = self.file.write(ExportLogsServiceRequest { resource_logs });
+        let written = self.file.write(self.encoder.record(record, scope));
         self.account.count_written(written);
     }
 
@@ -167,13 +160,13 @@ impl LogProcessor for OtlpLines {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.resource = resource.into();
+        self.encoder = Encoder::new(resource);
     }
 }
 
 impl PushMetricExporter for OtlpFile {
     fn export(&self, metrics: &ResourceMetrics) -> impl Future<Output = OTelSdkResult> + Send {
-        let written = self.write(ExportMetricsServiceRequest::from(metrics));
+        let written = self.write(to_json(&mut ExportMetricsServiceRequest::from(metrics)));
         ready(written.map_err(OTelSdkError::InternalFailure))
     }
 

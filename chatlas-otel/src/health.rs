@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::otlp::Signal;
 
 /// The minimum time between two reports of failures of one receiver.
-const MIN_PAUSE: Duration = Duration::from_mins(1);
+const MIN_PAUSE: Duration = Duration::from_secs(60);
 
 /// The state of one receiver.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::logs::AnyValue;
 use opentelemetry::trace::{SpanId, Status};
-use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, Value};
+use opentelemetry::{Array, Context, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::Temporality;
@@ -14,7 +14,7 @@ use opentelemetry_sdk::metrics::data::{
 };
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, json};
 
 use crate::output::Output;
@@ -118,13 +118,13 @@ fn metric_lines(metric: &Metric) -> Vec<serde_json::Value> {
 }
 
 fn points<T: Serialize + Copy>(metric: &Metric, data: &MetricData<T>) -> Vec<serde_json::Value> {
-    let line = |attributes: Vec<&KeyValue>, time, facts: serde_json::Value| {
+    let line = |attributes: Vec<KeyValue>, time, facts: serde_json::Value| {
         let mut line = json!({
             "signal": "metric",
             "name": metric.name(),
             "unit": metric.unit(),
             "time_unix_nano": nanos(time),
-            "attributes": self::attributes(attributes),
+            "attributes": Attributes(&attributes),
         });
         if let (Some(line), serde_json::Value::Object(mut facts)) = (line.as_object_mut(), facts) {
             line.append(&mut facts);
@@ -135,13 +135,21 @@ fn points<T: Serialize + Copy>(metric: &Metric, data: &MetricData<T>) -> Vec<ser
         MetricData::Sum(sum) => sum
             .data_points()
             .map(|point| {
-                line(point.attributes().collect(), sum.time(), json!({"sum": point.value()}))
+                line(
+                    point.attributes().cloned().collect(),
+                    sum.time(),
+                    json!({"sum": point.value()}),
+                )
             })
             .collect(),
         MetricData::Gauge(gauge) => gauge
             .data_points()
             .map(|point| {
-                line(point.attributes().collect(), gauge.time(), json!({"value": point.value()}))
+                line(
+                    point.attributes().cloned().collect(),
+                    gauge.time(),
+                    json!({"value": point.value()}),
+                )
             })
             .collect(),
         MetricData::Histogram(histogram) => histogram
@@ -155,7 +163,7 @@ fn points<T: Serialize + Copy>(metric: &Metric, data: &MetricData<T>) -> Vec<ser
                     "bounds": point.bounds().collect::<Vec<_>>(),
                     "bucket_counts": point.bucket_counts().collect::<Vec<_>>(),
                 });
-                line(point.attributes().collect(), histogram.time(), facts)
+                line(point.attributes().cloned().collect(), histogram.time(), facts)
             })
             .collect(),
         MetricData::ExponentialHistogram(histogram) => histogram
@@ -177,7 +185,7 @@ fn points<T: Serialize + Copy>(metric: &Metric, data: &MetricData<T>) -> Vec<ser
                     "positive": buckets(point.positive_bucket()),
                     "negative": buckets(point.negative_bucket()),
                 });
-                line(point.attributes().collect(), histogram.time(), facts)
+                line(point.attributes().cloned().collect(), histogram.time(), facts)
             })
             .collect(),
     }
@@ -186,7 +194,7 @@ fn points<T: Serialize + Copy>(metric: &Metric, data: &MetricData<T>) -> Vec<ser
 pub(crate) fn any_value(value: &AnyValue) -> serde_json::Value {
     match value {
         AnyValue::Int(number) => json!(number),
-        AnyValue::Double(number) => double(*number),
+        AnyValue::Double(number) => json!(Double(*number)),
         AnyValue::String(text) => json!(text.as_str()),
         AnyValue::Boolean(flag) => json!(flag),
         AnyValue::ListAny(list) => list.iter().map(any_value).collect(),
@@ -212,7 +220,7 @@ fn span_line(span: &SpanData) -> serde_json::Value {
             json!({
                 "name": event.name,
                 "time_unix_nano": nanos(event.timestamp),
-                "attributes": attributes(&event.attributes),
+                "attributes": Attributes(&event.attributes),
             })
         })
         .collect();
@@ -227,7 +235,7 @@ fn span_line(span: &SpanData) -> serde_json::Value {
         "end_time_unix_nano": nanos(span.end_time),
         "status": status,
         "status_description": description,
-        "attributes": attributes(&span.attributes),
+        "attributes": Attributes(&span.attributes),
         "events": events,
     })
 }
@@ -237,33 +245,48 @@ pub(crate) fn nanos(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-pub(crate) fn attributes<'a>(
-    pairs: impl IntoIterator<Item = &'a KeyValue>,
-) -> Map<String, serde_json::Value> {
-    pairs.into_iter().map(|pair| (pair.key.to_string(), value(&pair.value))).collect()
-}
+/// Attributes as an object.
+pub(crate) struct Attributes<'a>(pub(crate) &'a [KeyValue]);
 
-fn value(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Bool(b) => json!(b),
-        Value::I64(n) => json!(n),
-        Value::F64(n) => double(*n),
-        Value::Array(Array::Bool(list)) => json!(list),
-        Value::Array(Array::I64(list)) => json!(list),
-        Value::Array(Array::F64(list)) => list.iter().copied().map(double).collect(),
-        Value::Array(Array::String(list)) => list.iter().map(|text| json!(text.as_str())).collect(),
-        other => json!(other.as_str()),
+impl Serialize for Attributes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|pair| (pair.key.as_str(), Plain(&pair.value))))
     }
 }
 
-/// Returns a number, or its name if JSON lacks it.
-fn double(number: f64) -> serde_json::Value {
-    if number.is_nan() {
-        json!("NaN")
-    } else if number.is_infinite() {
-        json!(if number > 0.0 { "Infinity" } else { "-Infinity" })
-    } else {
-        json!(number)
+/// A value without its type.
+struct Plain<'a>(&'a Value);
+
+impl Serialize for Plain<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Bool(flag) => flag.serialize(serializer),
+            Value::I64(number) => number.serialize(serializer),
+            Value::F64(number) => Double(*number).serialize(serializer),
+            Value::Array(Array::Bool(flags)) => flags.serialize(serializer),
+            Value::Array(Array::I64(numbers)) => numbers.serialize(serializer),
+            Value::Array(Array::F64(numbers)) => {
+                serializer.collect_seq(numbers.iter().copied().map(Double))
+            }
+            Value::Array(Array::String(texts)) => {
+                serializer.collect_seq(texts.iter().map(StringValue::as_str))
+            }
+            other => other.as_str().serialize(serializer),
+        }
+    }
+}
+
+/// A number, or its name if JSON lacks it.
+pub(crate) struct Double(pub(crate) f64);
+
+impl Serialize for Double {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            number if number.is_nan() => serializer.serialize_str("NaN"),
+            f64::INFINITY => serializer.serialize_str("Infinity"),
+            f64::NEG_INFINITY => serializer.serialize_str("-Infinity"),
+            number => serializer.serialize_f64(number),
+        }
     }
 }
 

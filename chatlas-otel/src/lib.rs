@@ -47,6 +47,7 @@ mod health;
 mod html;
 mod json;
 mod limits;
+mod lines;
 #[cfg(feature = "live")]
 mod live;
 mod logfire;

@@ -17,8 +17,8 @@
 //! No process-wide crypto provider is installed. One that the program has installed is used.
 
 #![forbid(unsafe_code)]
-// Types that may grow are built field by field; the units of durations are those of older compilers.
-#![allow(clippy::field_reassign_with_default, clippy::duration_suboptimal_units)]
+// Types that may grow are built field by field.
+#![allow(clippy::field_reassign_with_default)]
 
 #[cfg(feature = "anthropic")]
 pub mod anthropic;

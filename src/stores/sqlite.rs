@@ -37,7 +37,7 @@ const SCHEMA: &str = "
 ";
 
 /// How long a call waits for another process that writes to the file.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A memory in a SQLite file, with a full-text search. Several processes may use the same file.
 ///

@@ -115,7 +115,7 @@ async fn run(
     let ended = match cancellation {
         Cancellation::AtPoll(times) => polled(times, run).await,
         Cancellation::InTime(time) => tokio::time::timeout(time, run).await.ok(),
-        _ => tokio::time::timeout(Duration::from_hours(1), run).await.map(Some).expect("no hang"),
+        _ => tokio::time::timeout(Duration::from_secs(3600), run).await.map(Some).expect("no hang"),
     };
     match ended {
         None | Some(Ok(None)) => Outcome::GivenUp,
@@ -224,7 +224,7 @@ async fn conversation(worker: &Arc<Worker>, seed: u64, tally: &mut Tally) {
         }
         // Blocking threads and tasks that the tools left behind.
         tokio::task::spawn_blocking(|| {}).await.expect("it ends");
-        tokio::time::sleep(Duration::from_mins(1)).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
         let alive = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         assert_eq!(alive, 0, "tasks are still running");
 

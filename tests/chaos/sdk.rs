@@ -175,7 +175,7 @@ pub(super) fn install() {
     set_event_sink(Some(EventSink::new(&logs)));
     let exporter = InMemoryMetricExporter::default();
     let reader = PeriodicReader::builder(exporter.clone())
-        .with_interval(std::time::Duration::from_hours(1))
+        .with_interval(std::time::Duration::from_secs(3600))
         .build();
     let meters = SdkMeterProvider::builder().with_reader(reader).build();
     global::set_meter_provider(meters.clone());

@@ -264,7 +264,7 @@ impl Provider for Model {
 
 /// Waits longer than every timeout.
 async fn stalls() {
-    tokio::time::sleep(Duration::from_mins(1)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
 }
 
 const TOOLS: &[&str] = &[

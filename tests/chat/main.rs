@@ -16,6 +16,7 @@ mod context;
 mod extract;
 mod limits;
 mod parallel;
+mod sessions;
 mod settings;
 mod templates;
 mod tool_faults;

@@ -58,7 +58,7 @@ async fn echo(text: String) -> String {
 /// Takes longer than its timeout.
 #[tool(timeout = "20ms")]
 async fn slow() -> String {
-    tokio::time::sleep(Duration::from_mins(1)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     String::new()
 }
 

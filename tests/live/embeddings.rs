@@ -9,7 +9,7 @@ use chatlas::{EmbeddingRequest, Ollama, OpenAiCompletions};
 
 const MODEL: &str = "all-minilm";
 /// The model computes on the processor, beside everything else that the machine does.
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_secs(120);
 
 fn server() -> Option<String> {
     let url = std::env::var("CHATLAS_LIVE_EMBED").ok().filter(|url| !url.is_empty());

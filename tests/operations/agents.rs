@@ -87,7 +87,7 @@ async fn failed_agent_has_the_error_type_of_the_call_and_counts_it() {
 async fn dropped_agent_ends_its_spans_and_is_marked_as_cancelled() {
     let trace = Recorder::new();
     let model =
-        Script::new().then(Answer::says("late").with_delay(std::time::Duration::from_mins(1)));
+        Script::new().then(Answer::says("late").with_delay(std::time::Duration::from_secs(60)));
     let call = research(&model, "gates", None, 1);
     assert!(tokio::time::timeout(std::time::Duration::from_millis(20), call).await.is_err());
     trace.assert_sound();

@@ -95,6 +95,34 @@ fn readme_matches_the_comparison_with_other_libraries() {
     }
 }
 
+#[test]
+fn commands_of_the_performance_page_exist() {
+    let page = read("docs/performance.md");
+    let blocks = page.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+    let commands: Vec<&str> = blocks
+        .flat_map(str::lines)
+        .filter_map(|line| line.split(" #").next())
+        .filter(|command| !command.starts_with("cd "))
+        .collect();
+    assert!(commands.len() > 3, "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let source = match words[..] {
+            ["cargo", "run", "--release", "-p", package, ..] => {
+                let directory = package.trim_start_matches("speed-");
+                assert!(read("benches/speed/Cargo.toml").contains(&format!("\"{directory}\"")));
+                read(&format!("benches/speed/{directory}/src/main.rs"))
+            }
+            [script, ..] => read(script),
+            [] => continue,
+        };
+        let own = command.split(" -- ").last().unwrap_or_default().split_whitespace();
+        for option in own.filter(|word| word.starts_with("--")) {
+            assert!(source.contains(&format!("\"{option}\"")), "{command}");
+        }
+    }
+}
+
 /// A parsed line of a waterfall; positions and lengths are fractions of the trace's duration.
 #[derive(Debug)]
 struct Row {

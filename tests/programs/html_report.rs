@@ -148,7 +148,7 @@ pub(crate) fn report(name: &str, make: impl FnOnce(&TraceBuilder)) -> PathBuf {
         .install()
         .unwrap();
     let provider = telemetry.tracer_provider().unwrap().clone();
-    let now = SystemTime::UNIX_EPOCH + Duration::from_mins(29_450_000);
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_000_000);
     make(&TraceBuilder { provider, now });
     telemetry.shutdown().unwrap();
     file

@@ -16,4 +16,5 @@ mod html_report;
 mod live_page;
 mod report_page;
 mod report_views;
+mod session;
 mod travel_assistant;

@@ -270,7 +270,7 @@ async fn expired_credentials_are_requested_again() {
     let count = Arc::clone(&calls);
     let keys = provide_credentials_fn(move || {
         let number = count.fetch_add(1, Ordering::Relaxed);
-        let end = SystemTime::now() + Duration::from_hours(1);
+        let end = SystemTime::now() + Duration::from_secs(3600);
         async move {
             Ok(Credentials::new(format!("AKID{number}"), "canary-secret", None, Some(end), "test"))
         }

@@ -228,7 +228,7 @@ async fn retry_delay_in_the_error_body_is_honoured() {
     let server = Server::start(vec![wait("3600s")]);
     let error = run(&mut Chat::new(model(&server)), false).await.expect_err("an error");
     assert_eq!((error.kind(), error.code()), (Kind::RateLimit, Some("RESOURCE_EXHAUSTED")));
-    assert_eq!(error.retry_after(), Some(Duration::from_hours(1)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
     assert_eq!(server.sent().len(), 1);
 }
 

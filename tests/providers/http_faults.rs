@@ -116,7 +116,7 @@ async fn retry_after_is_honoured() {
             Answer::json(429, &(protocol.error_body)("tomorrow")).header("retry-after", "7200");
         let server = Server::start(vec![for_hours]);
         let error = fails(&mut (protocol.chat)(server.root(), options()), false).await;
-        assert_eq!(error.retry_after(), Some(Duration::from_hours(2)), "left to the program");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7200)), "left to the program");
         assert_eq!(server.sent().len(), 1);
     }
 }

@@ -63,7 +63,7 @@ pub fn signals() -> Signals {
     global::set_tracer_provider(tracer);
     let metrics = InMemoryMetricExporter::default();
     let reader =
-        PeriodicReader::builder(metrics.clone()).with_interval(Duration::from_hours(1)).build();
+        PeriodicReader::builder(metrics.clone()).with_interval(Duration::from_secs(3600)).build();
     let meter = SdkMeterProvider::builder().with_reader(reader).build();
     global::set_meter_provider(meter.clone());
     let events = InMemoryLogExporter::default();

@@ -20,6 +20,7 @@ mod events;
 mod faults;
 mod metrics;
 mod recorder;
+mod shipped_wrappers;
 mod spans;
 mod weaknesses;
 mod wrappers;

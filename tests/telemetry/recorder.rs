@@ -353,7 +353,7 @@ async fn scripted_answer_is_equal_complete_and_streamed() {
 async fn scripted_delays_follow_a_paused_clock() {
     let _trace = Recorder::new();
     let slow = Answer::says("0123456789")
-        .with_delay(Duration::from_mins(1))
+        .with_delay(Duration::from_secs(60))
         .with_chunk_size(3)
         .with_chunk_delay(Duration::from_secs(10));
     let begin = tokio::time::Instant::now();
@@ -391,7 +391,7 @@ async fn scripted_faults_occur_as_specified() {
         ProviderErrorKind::Connection,
         ProviderErrorKind::TruncatedStream,
     ];
-    let minute = Duration::from_mins(1);
+    let minute = Duration::from_secs(60);
     let mut chat = Chat::new(model.clone());
     for expected in expected {
         assert_eq!(kind(chat.chat("go").await.unwrap_err()), expected);

@@ -94,7 +94,7 @@ impl Tool for ChatTool {
         Box::pin(async move {
             let prompt = prompt(&call.arguments)?;
             let reply = match &self.conversation {
-                Conversation::PerCall(chat) => chat.clone().chat(prompt).await,
+                Conversation::PerCall(chat) => chat.detached().chat(prompt).await,
                 Conversation::Shared(chat) => chat.lock().await.chat(prompt).await,
             };
             Ok(reply?.into())

@@ -137,6 +137,8 @@ impl Chat {
             params: Arc::clone(&self.params),
             output: self.output.clone(),
             conversation_id: self.conversation_id.clone(),
+            compacted: self.record.compacted,
+            attributes: Vec::new(),
             run: Some(Run::for_chat(&self.settings, &self.message_cache).extension()),
         };
         self.provider.count_tokens(request).await

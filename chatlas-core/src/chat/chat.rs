@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::hooks::Hooks;
 use super::limits::Limits;
+use super::record::{HistoryLimit, Record};
 use crate::provider::{ModelParams, OutputSchema, Provider};
+use crate::session::{SessionError, SessionStore};
 use crate::telemetry::MessageCache;
 use crate::telemetry::settings::Settings;
 use crate::tool::ToolSet;
@@ -56,6 +58,10 @@ pub struct Chat {
     pub(super) message_cache: MessageCache,
     pub(super) cancellation: CancellationToken,
     pub(super) hooks: Arc<Hooks>,
+    pub(super) record: Arc<Record>,
+    pub(super) history_limit: Option<HistoryLimit>,
+    pub(super) store: Option<Arc<dyn SessionStore>>,
+    pub(super) save_error: Option<SessionError>,
 }
 
 /// How the tool calls of one reply are run.
@@ -89,6 +95,10 @@ impl Chat {
             message_cache: MessageCache::default(),
             cancellation: CancellationToken::new(),
             hooks: Arc::default(),
+            record: Arc::default(),
+            history_limit: None,
+            store: None,
+            save_error: None,
         }
     }
 }

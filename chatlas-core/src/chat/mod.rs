@@ -3,7 +3,8 @@
 //! The files depend on each other from the top down: `chat` holds the state; `settings`,
 //! `observability` and `hooks` configure it; `history` keeps the turns consistent; `run` is the loop
 //! and `tools` the tool calls of one reply; `limits` bounds a run; `stream` yields events; `totals` are usage and cost; `calls`, `extract` (which reads the JSON
-//! that `answer` finds in a text) and `parallel` are the methods that start a run. `rehearsal` is for benchmarks.
+//! that `answer` finds in a text) and `parallel` are the methods that start a run. `session` saves and exports,
+//! `exchange` undoes and repeats, and `limit` shortens the history. `rehearsal` is for benchmarks.
 
 mod answer;
 mod as_tool;
@@ -14,17 +15,21 @@ mod calls;
 )]
 mod chat;
 mod error;
+mod exchange;
 mod extract;
 mod history;
 mod hooks;
+mod limit;
 mod limits;
 mod observability;
 mod parallel;
 mod prompt;
 mod queue;
+mod record;
 pub(crate) mod rehearsal;
 mod reply;
 mod run;
+mod session;
 mod settings;
 mod stream;
 mod tools;
@@ -38,5 +43,6 @@ pub use hooks::{Approval, FinishedCall, IntoApproval, PendingCall};
 pub use limits::{DEFAULT_MAX_ROUNDS, LimitError, LimitKind, Limits};
 pub use parallel::Branch;
 pub use prompt::Prompt;
+pub use record::HistoryLimit;
 pub use reply::{Reply, StreamEvent};
 pub use stream::{ChatStream, OwnedChatStream};

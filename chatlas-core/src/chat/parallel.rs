@@ -44,7 +44,7 @@ impl Chat {
         let parent = Context::current();
         let prompts: Vec<Prompt> = prompts.into_iter().map(Into::into).collect();
         let branches = prompts.into_iter().enumerate().map(move |(index, prompt)| {
-            let (mut chat, parent) = (self.clone(), parent.clone());
+            let (mut chat, parent) = (self.detached(), parent.clone());
             async move {
                 let result = run::run(&mut chat, prompt, parent, None).await;
                 (index, Branch { chat, result })

@@ -1,7 +1,7 @@
 //! The loop: call the model, run the tools that it requests, send their results, and repeat until it
 //! requests no more.
 
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,8 +37,8 @@ pub(super) async fn run(
     run_and_read(chat, prompt, parent, events, None, |reply, _| Ok(reply)).await
 }
 
-/// Runs a prompt and converts the reply with `read`, inside the span. `output` is the schema of the
-/// answer, if it is not the chat's own.
+/// Runs a prompt, saves the conversation if the chat has a store, and converts the reply with `read`,
+/// inside the span. `output` is the schema of the answer, if it is not the chat's own.
 pub(super) async fn run_and_read<T>(
     chat: &mut Chat,
     prompt: Prompt,
@@ -47,6 +47,7 @@ pub(super) async fn run_and_read<T>(
     output: Option<Arc<OutputSchema>>,
     read: impl FnOnce(Reply, &mut AgentSpan) -> Result<T, ChatError>,
 ) -> Result<T, ChatError> {
+    chat.apply_history_limit();
     let telemetry = Run::for_chat(&chat.settings, &chat.message_cache);
     let facts = || AgentFacts {
         info: chat.provider.info(),
@@ -79,39 +80,49 @@ pub(super) async fn run_and_read<T>(
         events,
         cancellation: stop.child_token(),
         hooks: &chat.hooks,
+        compacted: chat.record.compacted,
     };
     // When this future ends or is dropped, the results of running tools are no longer awaited.
-    let _cancel_tools = agent.cancellation.clone().drop_guard();
+    let cancel_tools = agent.cancellation.clone().drop_guard();
     let rounds = async {
-        let result = match &context {
+        match &context {
             Some(context) => {
                 let rounds = Box::pin(agent.run_rounds(history, &mut span));
                 in_context(Some(context), rounds).await
             }
             None => agent.run_rounds(history, &mut span).await,
-        };
-        result.and_then(|reply| read(reply, &mut span))
+        }
     };
     let rounds = within(agent.limits.time, rounds);
-    let rounds = AssertUnwindSafe(rounds).catch_unwind();
-    match stop.run_until_cancelled(rounds).await {
-        Some(Ok(result)) => {
-            let result = result.map_err(|error| match error {
-                ChatError::Limit(error) => {
-                    error.with_reply(agent.last_reply(chat.turns.last())).into()
-                }
-                error => error,
-            });
+    let ran = stop.run_until_cancelled(AssertUnwindSafe(rounds).catch_unwind()).await;
+    drop(cancel_tools);
+    let Some(result) = ran else {
+        // The dropped span is marked as cancelled, which is not an error.
+        drop(span);
+        chat.save_after_run().await;
+        return Err(ChatError::Cancelled);
+    };
+    let result = result.map(|result| {
+        result.map_err(|error| match error {
+            ChatError::Limit(error) => error.with_reply(agent.last_reply(chat.turns.last())).into(),
+            error => error,
+        })
+    });
+    // Saved before the answer is read, because a value of type `T` may not be `Send`.
+    if result.is_ok() {
+        chat.save_after_run().await;
+    }
+    let read = || result.map(|result| result.and_then(|reply| read(reply, &mut span)));
+    match catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(Err) {
+        Ok(result) => {
             span.finish(result.as_ref().err().map(agent_failure));
             result
         }
         // A panic of the provider, or of the type that the answer is read into, is the program's.
-        Some(Err(panic)) => {
+        Err(panic) => {
             span.end_with_panic();
             resume_unwind(panic)
         }
-        // The span is dropped here and marked as cancelled, which is not an error.
-        None => Err(ChatError::Cancelled),
     }
 }
 
@@ -155,6 +166,7 @@ pub(super) struct Agent<'a> {
     /// Cancelled when the results of running tools are no longer awaited.
     pub(super) cancellation: CancellationToken,
     pub(super) hooks: &'a Hooks,
+    compacted: bool,
 }
 
 impl Agent<'_> {
@@ -265,6 +277,8 @@ impl Agent<'_> {
             params: Arc::clone(self.params),
             output: self.output.cloned(),
             conversation_id: self.conversation_id.cloned(),
+            compacted: self.compacted,
+            attributes: Vec::new(),
             run: Some(self.telemetry.extension()),
         };
         if self.events.is_none() {

@@ -1,5 +1,6 @@
 //! A model provider: the trait, the request it receives, the stream it returns, and its errors.
 
+mod backoff;
 mod embedding;
 mod error;
 mod info;
@@ -8,6 +9,7 @@ mod request;
 mod stream;
 mod traits;
 
+pub use backoff::Backoff;
 pub use embedding::{EmbeddingKind, EmbeddingRequest, Embeddings};
 pub use error::{ProviderError, ProviderErrorKind};
 pub use info::{Model, ProviderInfo, ServerToolDefinition, Vendor};

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+use opentelemetry::{Key, KeyValue, Value as AttributeValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -28,6 +29,12 @@ pub struct ChatRequest {
     pub output: Option<Arc<OutputSchema>>,
     /// The id of the conversation, if the program set one.
     pub conversation_id: Option<Arc<str>>,
+    /// Whether the turns are a compacted view of the conversation: earlier turns were removed, or
+    /// replaced by a summary. Recorded as `gen_ai.conversation.compacted`.
+    pub compacted: bool,
+    /// Attributes for the `chat` span of this request. A wrapper sets them on what it forwards, for
+    /// example which attempt this is. They replace no attribute of the conventions.
+    pub attributes: Vec<KeyValue>,
     /// The telemetry of the run that this request belongs to.
     pub(crate) run: Option<RunExtension>,
 }
@@ -36,6 +43,15 @@ impl ChatRequest {
     /// Creates a request with these turns and nothing else.
     pub fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
         Self { turns: turns.into_iter().map(Arc::new).collect(), ..Self::default() }
+    }
+
+    /// Sets an attribute of the `chat` span. Replaces an attribute of the same key.
+    #[must_use]
+    pub fn with_attribute(mut self, key: impl Into<Key>, value: impl Into<AttributeValue>) -> Self {
+        let attribute = KeyValue::new(key, value);
+        self.attributes.retain(|existing| existing.key != attribute.key);
+        self.attributes.push(attribute);
+        self
     }
 
     /// Returns the parameters of the model, to change them.

@@ -124,7 +124,19 @@ impl Inference {
         push_request(&mut list, info, request, streams);
         push(&mut list, names::ANSWERED_BY_WRAPPER, by_wrapper.then_some(true));
         live.push_settings(&mut list, parent, operation::CHAT);
-        let vendor_keys = info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
+        let mut vendor_keys: Vec<Key> =
+            info.attributes.iter().map(|attribute| attribute.key.clone()).collect();
+        let compacted = Key::from_static_str(names::CONVERSATION_COMPACTED);
+        if request.compacted && !vendor_keys.contains(&compacted) {
+            list.push(KeyValue::new(compacted.clone(), true));
+            vendor_keys.push(compacted);
+        }
+        for attribute in &request.attributes {
+            if !list.iter().any(|existing| existing.key == attribute.key) {
+                list.push(attribute.clone());
+                vendor_keys.push(attribute.key.clone());
+            }
+        }
         let event_attributes = live.sink.is_some().then(|| list.clone());
         let (metric_attributes, input_modality) = match &live.instruments {
             Some(_) if !by_wrapper => (metric_attributes(info), input_modality(request)),

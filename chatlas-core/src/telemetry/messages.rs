@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use crate::content::{Content, Media, MediaSource, ServerTool, ToolOutcome};
+use crate::content::{Content, Media, MediaSource, ServerTool, ToolOutcome, data_url};
 use crate::provider::ServerToolDefinition;
 use crate::tool::ToolDefinition;
 use crate::turn::{FinishReason, Turn};
@@ -146,16 +146,53 @@ fn part(content: &Content) -> Option<Value> {
 
 fn media_part(modality: &str, media: &Media) -> Value {
     match &media.source {
-        MediaSource::Url { url } => json!({"type": "uri", "modality": modality, "uri": url}),
-        MediaSource::Base64 { mime_type, data } => {
-            json!({"type": "blob", "modality": modality, "mime_type": mime_type, "content": data})
-        }
+        MediaSource::Base64 { mime_type, data } => blob_part(modality, mime_type, data),
+        MediaSource::Url { url } => match data_url(url) {
+            // A part of the type `uri` could be cut inside its base64.
+            Some((mime_type, data)) => blob_part(modality, mime_type, data),
+            None => json!({"type": "uri", "modality": modality, "uri": url}),
+        },
         MediaSource::File { id, mime_type } => {
+            let modality = mime_type.as_deref().and_then(modality_of).unwrap_or(modality);
             let mut part = json!({"type": "file", "modality": modality, "file_id": id});
             if let Some(mime_type) = mime_type {
                 part["mime_type"] = json!(mime_type);
             }
             part
         }
+    }
+}
+
+fn blob_part(modality: &str, mime_type: &str, data: &str) -> Value {
+    let modality = modality_of(mime_type).unwrap_or(modality);
+    json!({"type": "blob", "modality": modality, "mime_type": mime_type, "content": data})
+}
+
+/// Returns the modality of a MIME type, if the conventions have a value for it.
+fn modality_of(mime_type: &str) -> Option<&'static str> {
+    let (kind, _) = mime_type.split_once('/')?;
+    ["image", "audio", "video"].into_iter().find(|modality| kind.eq_ignore_ascii_case(modality))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_url_is_recorded_as_a_blob() {
+        let image = Content::image_url("data:image/png;base64,aGk=");
+        let blob = json!({"type": "blob", "modality": "image", "mime_type": "image/png", "content": "aGk="});
+        assert_eq!(part(&image), Some(blob));
+    }
+
+    #[test]
+    fn modality_follows_the_mime_type() {
+        let modality = |content: &Content| part(content).unwrap()["modality"].clone();
+        let sound = Content::document_base64("a.wav", "audio/wav", "aGk=");
+        assert_eq!(modality(&sound), "audio");
+        let film = MediaSource::File { id: "f1".into(), mime_type: Some("video/mp4".into()) };
+        assert_eq!(modality(&Content::Document(Media::new(film))), "video");
+        let page = Content::document_base64("a.pdf", "application/pdf", "aGk=");
+        assert_eq!(modality(&page), "document");
     }
 }

@@ -43,6 +43,15 @@ pub const CANCELLED: &str = "chatlas.cancelled";
 /// Specific to chatlas: a transparent provider answered the call by itself, for example from a cache.
 /// No tokens were used, so the span has no usage. Only ever true.
 pub const ANSWERED_BY_WRAPPER: &str = "chatlas.answered_by_wrapper";
+/// Specific to chatlas: the position of the provider that a fallback called, from 1. Not set on calls of
+/// the first provider.
+pub const FALLBACK_INDEX: &str = "chatlas.fallback.index";
+/// Specific to chatlas: how many times a wrapper has repeated the call. Not set on the first call.
+pub const RETRY_COUNT: &str = "chatlas.retry.count";
+/// Specific to chatlas: how many seconds the call waited for a rate limit, before its span.
+pub const RATE_LIMIT_WAIT: &str = "chatlas.rate_limit.wait";
+/// Specific to chatlas: the name of the route that a router chose.
+pub const ROUTE: &str = "chatlas.route";
 /// Specific to chatlas: how many seconds a streamed reply waited for its consumer, if that was a
 /// noticeable delay. The span's duration includes them; the metric of time per chunk does not.
 pub const CONSUMER_SECONDS: &str = "chatlas.consumer.seconds";

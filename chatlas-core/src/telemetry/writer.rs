@@ -53,6 +53,8 @@ impl Writer {
             params: Arc::clone(&request.params),
             output: request.output.clone(),
             conversation_id: request.conversation_id.clone(),
+            compacted: request.compacted,
+            attributes: request.attributes.clone(),
             run: None,
         }
     }

@@ -178,7 +178,7 @@ mod tests {
             retry_after(&headers)
         };
         assert_eq!(read("2"), Some(Duration::from_secs(2)));
-        let later = SystemTime::now() + Duration::from_mins(1);
+        let later = SystemTime::now() + Duration::from_secs(60);
         let delay = read(&httpdate::fmt_http_date(later)).unwrap();
         assert!((50..=60).contains(&delay.as_secs()), "{delay:?}");
         assert_eq!(read("Sat, 01 Jan 2000 00:00:00 GMT"), None);

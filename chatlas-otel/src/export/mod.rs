@@ -21,7 +21,7 @@ use deliver::{Courier, Transport};
 use grpc::Grpc;
 use http::Http;
 pub(crate) use metrics::OtlpMetrics;
-pub(crate) use payload::{Payload, to_json};
+pub(crate) use payload::to_json;
 use queue::Queue;
 use runtime::Runtime;
 pub(crate) use signals::{OtlpEvents, OtlpSpans};

@@ -31,6 +31,10 @@ const MIN_PAUSE: Duration = Duration::from_secs(3);
 /// The time between two writes as a multiple of the duration of the last one, so that a large
 /// report does not keep the disk busy.
 const PAUSE_FACTOR: u32 = 20;
+/// The number of pending spans at which the thread encodes them before the next write, and the
+/// number at which the thread that ends a span does it, which bounds the memory.
+const WAKE_AT: usize = 128;
+const MAX_PENDING: usize = 1_024;
 
 /// A span processor that keeps a report up to date.
 #[derive(Debug)]
@@ -44,13 +48,15 @@ struct Shared {
     prices: Prices,
     service: OnceLock<String>,
     spans: Mutex<Spans>,
+    /// Spans that have ended and are not encoded yet.
+    pending: Mutex<Vec<SpanData>>,
     /// Whether spans have ended since the last write.
     changed: AtomicBool,
     /// Held by the thread that writes the file.
     writing: Mutex<()>,
     /// The error of the last write.
     failure: Mutex<Option<String>>,
-    /// Ends the thread that rewrites the file when it is dropped.
+    /// Wakes the thread that rewrites the file, and ends it when it is dropped.
     alive: Mutex<Option<Sender<()>>>,
 }
 
@@ -63,6 +69,7 @@ impl Report {
             prices,
             service: OnceLock::new(),
             spans: Mutex::default(),
+            pending: Mutex::default(),
             changed: AtomicBool::new(true),
             writing: Mutex::new(()),
             failure: Mutex::default(),
@@ -96,7 +103,8 @@ impl Report {
 
 impl LocalFile for Shared {
     fn close(&self) {
-        *self.spans() = Spans::default();
+        lock(&self.pending).clear();
+        *lock(&self.spans) = Spans::default();
         *lock(&self.alive) = None;
     }
 
@@ -110,14 +118,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Rewrites the file at intervals until the report is closed or dropped.
-fn rewrite_while_alive(report: &Weak<Shared>, ended: &Receiver<()>) {
-    let mut pause = MIN_PAUSE;
-    while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+fn rewrite_while_alive(report: &Weak<Shared>, wake: &Receiver<()>) {
+    let mut next = Instant::now() + MIN_PAUSE;
+    loop {
+        let woken = wake.recv_timeout(next.saturating_duration_since(Instant::now()));
         let Some(shared) = report.upgrade() else { return };
-        let start = Instant::now();
-        // A full disk may have room later. The write at shutdown reports its error.
-        let _ = shared.write();
-        pause = start.elapsed().saturating_mul(PAUSE_FACTOR).max(MIN_PAUSE);
+        match woken {
+            Ok(()) => shared.encode_pending(),
+            Err(RecvTimeoutError::Timeout) => {
+                let start = Instant::now();
+                // A full disk may have room later. The write at shutdown reports its error.
+                let _ = shared.write();
+                next = Instant::now() + start.elapsed().saturating_mul(PAUSE_FACTOR).max(MIN_PAUSE);
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 
@@ -125,7 +140,7 @@ impl SpanProcessor for Report {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        self.shared.keep(record::ended(&span, &self.shared.prices));
+        self.shared.keep(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -143,13 +158,29 @@ impl SpanProcessor for Report {
 }
 
 impl Shared {
-    fn keep(&self, json: String) {
-        self.spans().push(json);
+    /// Keeps a span for the thread that encodes it.
+    fn keep(&self, span: SpanData) {
+        let mut pending = lock(&self.pending);
+        pending.push(span);
+        let count = pending.len();
+        drop(pending);
         self.changed.store(true, Ordering::Release);
+        if count == WAKE_AT
+            && let Some(alive) = &*lock(&self.alive)
+        {
+            let _ = alive.send(());
+        } else if count >= MAX_PENDING {
+            self.encode_pending();
+        }
     }
 
-    fn spans(&self) -> MutexGuard<'_, Spans> {
-        lock(&self.spans)
+    fn encode_pending(&self) {
+        // Held until the spans are kept, so that they stay in the order in which they ended.
+        let mut spans = lock(&self.spans);
+        let pending = std::mem::take(&mut *lock(&self.pending));
+        for span in pending {
+            spans.push(record::ended(&span, &self.prices));
+        }
     }
 
     /// Writes the file if spans have ended since the last write. The file is replaced at the end,
@@ -159,8 +190,9 @@ impl Shared {
         if !self.changed.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        // A copy, so that threads that end spans do not wait for the disk.
-        let spans = self.spans().clone();
+        self.encode_pending();
+        // A copy, so that nothing waits for the disk.
+        let spans = lock(&self.spans).clone();
         let page = |file: fs::File| {
             let mut file = BufWriter::new(file);
             let service = self.service.get().map_or("", String::as_str);
@@ -245,6 +277,31 @@ mod tests {
         let data: Value = serde_json::from_str(data).unwrap();
         assert_eq!(data["spans"][0]["name"], bad);
         assert_eq!(data["spans"][0]["attributes"]["gen_ai.input.messages"], bad);
+        provider.shutdown().unwrap();
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn pending_spans_are_bounded_and_none_is_lost() {
+        let path = file("pending");
+        let report = Report::create(&path, Prices::default()).unwrap();
+        let shared = Arc::clone(&report.shared);
+        let provider = SdkTracerProvider::builder().with_span_processor(report).build();
+        let tracer = provider.tracer("test");
+        // The thread that encodes pending spans may not run in time.
+        *lock(&shared.alive) = None;
+        for number in 0..MAX_PENDING + 10 {
+            tracer.start(format!("span {number}")).end();
+            assert!(lock(&shared.pending).len() < MAX_PENDING);
+        }
+        provider.force_flush().unwrap();
+        let names: Vec<String> = lock(&shared.spans)
+            .after(0)
+            .map(|(_, json)| serde_json::from_str::<Value>(json).unwrap()["name"].to_string())
+            .collect();
+        assert_eq!(names.len(), MAX_PENDING + 10);
+        assert_eq!(names[0], r#""span 0""#);
+        assert_eq!(names[MAX_PENDING + 9], format!("\"span {}\"", MAX_PENDING + 9));
         provider.shutdown().unwrap();
         fs::remove_file(path).unwrap();
     }

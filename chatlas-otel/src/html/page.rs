@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::ser::Formatter;
 
 use super::spans::Spans;
 use crate::json::nanos;
@@ -79,7 +81,37 @@ impl Page<'_> {
     }
 }
 
-/// Escapes JSON so that its strings cannot end the script element or start a comment.
-pub(crate) fn escape(value: &Value) -> String {
-    value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+/// Encodes a value as JSON whose strings cannot end the script element or start a comment.
+pub(crate) fn escape(value: &impl Serialize) -> String {
+    let mut json = Vec::with_capacity(1024);
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, ScriptJson);
+    // Strings and numbers in memory are always encoded, as UTF-8.
+    let _ = value.serialize(&mut serializer);
+    String::from_utf8(json).unwrap_or_default()
+}
+
+/// Writes the characters of markup as escapes. JSON has them in strings only.
+struct ScriptJson;
+
+impl Formatter for ScriptJson {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        mut fragment: &str,
+    ) -> io::Result<()> {
+        while let Some(index) = fragment.bytes().position(|byte| matches!(byte, b'<' | b'>' | b'&'))
+        {
+            let (before, rest) = fragment.split_at(index);
+            let (markup, after) = rest.split_at(1);
+            let escape: &[u8] = match markup {
+                "<" => b"\\u003c",
+                ">" => b"\\u003e",
+                _ => b"\\u0026",
+            };
+            writer.write_all(before.as_bytes())?;
+            writer.write_all(escape)?;
+            fragment = after;
+        }
+        writer.write_all(fragment.as_bytes())
+    }
 }

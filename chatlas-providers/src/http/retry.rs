@@ -1,22 +1,20 @@
 //! Whether a failed attempt is retried, and after which wait.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, SystemTime};
 
+use chatlas_core::provider::Backoff;
 use chatlas_core::{ProviderError, ProviderErrorKind};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// A longer wait is left to the program.
 const MAX_WAIT: Duration = Duration::from_secs(60);
-const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-const MAX_BACKOFF: Duration = Duration::from_secs(8);
 
 /// Returns the wait before that attempt (the first retry is 1); `None` if the server requests a
 /// longer one.
 pub(super) fn wait_before(attempt: u32, error: &ProviderError) -> Option<Duration> {
     match error.retry_after() {
         Some(wait) => (wait <= MAX_WAIT).then_some(wait),
-        None => Some(backoff(attempt, random())),
+        None => Some(Backoff::new().wait(attempt)),
     }
 }
 
@@ -34,19 +32,6 @@ pub(super) fn may_pass(error: &ProviderError) -> bool {
         Some(status) => matches!(status, 408 | 409 | 500 | 502 | 503 | 504 | 529),
         None => error.kind() == ProviderErrorKind::Connection,
     }
-}
-
-/// A random number from 0 to 1. The random seed of a map's hasher is enough to keep clients from
-/// retrying all at once.
-fn random() -> f64 {
-    let bits = RandomState::new().hash_one(0u8) >> 32;
-    f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
-}
-
-/// Doubles from attempt to attempt, with up to a quarter of random jitter.
-fn backoff(attempt: u32, jitter: f64) -> Duration {
-    let doubled = FIRST_BACKOFF.saturating_mul(1 << (attempt - 1).min(10));
-    doubled.min(MAX_BACKOFF).mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 4.0)
 }
 
 /// Returns the wait that the server requests: in milliseconds, in seconds, or until a date.
@@ -121,16 +106,5 @@ mod tests {
             assert_eq!(should_retry(&headers("x-should-retry", value)), decision, "{value}");
         }
         assert_eq!(should_retry(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn the_wait_grows_and_is_bounded() {
-        assert_eq!(backoff(1, 1.0), Duration::from_millis(500));
-        assert_eq!(backoff(2, 1.0), Duration::from_secs(1));
-        assert_eq!(backoff(2, 0.0), Duration::from_millis(750));
-        assert_eq!(backoff(u32::MAX, 1.0), MAX_BACKOFF);
-        let chances: Vec<f64> = (0..50).map(|_| random()).collect();
-        assert!(chances.iter().all(|chance| (0.0..=1.0).contains(chance)));
-        assert!(chances.iter().any(|chance| *chance < 0.5) && chances.iter().any(|c| *c > 0.5));
     }
 }

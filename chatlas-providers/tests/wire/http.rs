@@ -133,8 +133,8 @@ async fn rejected_token_is_replaced() {
         .with_api_key("")
         .with_token_provider(move || {
             let number = asked.fetch_add(1, Ordering::SeqCst);
-            let token =
-                BearerToken::new(format!("token-{number}")).with_lifetime(Duration::from_hours(1));
+            let token = BearerToken::new(format!("token-{number}"))
+                .with_lifetime(Duration::from_secs(3600));
             std::future::ready(Ok::<_, std::io::Error>(token))
         });
     model.chat(hi()).await.expect("an answer");

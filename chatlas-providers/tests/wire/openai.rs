@@ -117,7 +117,7 @@ fn streamed_reply_returns_its_connection_to_the_pool() {
 
 #[test]
 fn unfinished_body_does_not_delay_the_reply() {
-    let server = serve(200, "text/event-stream", &completed(), Duration::from_mins(1));
+    let server = serve(200, "text/event-stream", &completed(), Duration::from_secs(60));
     let model = model(&server);
     assert_eq!(run(stream(&model)).expect("an answer").text(), "Hello");
 }
@@ -187,7 +187,7 @@ fn missing_key_is_named_in_the_error() {
 
 #[test]
 fn long_error_body_is_read_up_to_a_limit() {
-    let server = serve(400, "text/plain", &"no ".repeat(4_000_000), Duration::from_mins(1));
+    let server = serve(400, "text/plain", &"no ".repeat(4_000_000), Duration::from_secs(60));
     let error = run(model(&server).chat(hi())).expect_err("an error");
     assert_eq!(error.status(), Some(400));
     assert!(error.message().len() < 400);

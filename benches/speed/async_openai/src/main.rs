@@ -13,10 +13,8 @@ use async_openai::types::chat::{
 };
 use futures_util::StreamExt as _;
 use support::{
-    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, report_idle, resident_kib, runtime, tool_name,
-    tool_schema, weather,
+    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, hold_idle, runtime, tool_name, tool_schema, weather,
 };
-use tokio::sync::mpsc::unbounded_channel;
 
 fn main() {
     runtime().block_on(run());
@@ -25,7 +23,7 @@ fn main() {
 async fn run() {
     let work = Work::from_env();
     let config = OpenAIConfig::new().with_api_base(&work.url).with_api_key("test");
-    let client = Client::with_config(config);
+    let mut client = Client::with_config(config.clone());
     let tools: Vec<ChatCompletionTools> = (0..work.tools)
         .map(|index| {
             let function = FunctionObject {
@@ -42,7 +40,8 @@ async fn run() {
     for (question, answer) in &work.history {
         messages.push(ChatCompletionRequestUserMessage::from(question.as_str()).into());
         let content = Some(answer.as_str().into());
-        messages.push(ChatCompletionRequestAssistantMessage { content, ..Default::default() }.into());
+        messages
+            .push(ChatCompletionRequestAssistantMessage { content, ..Default::default() }.into());
     }
     messages.push(ChatCompletionRequestUserMessage::from(PROMPT).into());
     if work.idle > 0 {
@@ -50,6 +49,9 @@ async fn run() {
         return;
     }
     for _ in 0..work.turns {
+        if work.fresh {
+            client = Client::with_config(config.clone());
+        }
         turn(&client, messages.clone(), &tools, work.streamed).await;
     }
 }
@@ -86,12 +88,15 @@ async fn turn(
             return;
         }
         let tool_calls = Some(calls.iter().cloned().map(Into::into).collect());
-        messages.push(ChatCompletionRequestAssistantMessage { tool_calls, ..Default::default() }.into());
+        messages.push(
+            ChatCompletionRequestAssistantMessage { tool_calls, ..Default::default() }.into(),
+        );
         for call in calls {
             let arguments: serde_json::Value =
                 serde_json::from_str(&call.function.arguments).expect("arguments");
             let content = weather(arguments["city"].as_str().expect("a city")).into();
-            messages.push(ChatCompletionRequestToolMessage { content, tool_call_id: call.id }.into());
+            messages
+                .push(ChatCompletionRequestToolMessage { content, tool_call_id: call.id }.into());
         }
     }
 }
@@ -126,29 +131,23 @@ async fn streamed(
     calls
 }
 
-async fn idle(client: &Client<OpenAIConfig>, request: &CreateChatCompletionRequest, streams: usize) {
-    let (sender, mut pieces) = unbounded_channel();
-    let begin = || {
-        let (client, request, sender) = (client.clone(), request.clone(), sender.clone());
+async fn idle(
+    client: &Client<OpenAIConfig>,
+    request: &CreateChatCompletionRequest,
+    streams: usize,
+) {
+    hold_idle(streams, |pieces| {
+        let (client, request) = (client.clone(), request.clone());
         tokio::spawn(async move {
             let mut stream = client.chat().create_stream(request).await.expect("a stream");
             while let Some(chunk) = stream.next().await {
                 let text = |delta: &str| !delta.is_empty();
                 let choices = chunk.expect("a chunk").choices;
                 if choices.iter().any(|choice| choice.delta.content.as_deref().is_some_and(text)) {
-                    sender.send(()).expect("a receiver");
+                    pieces.send(()).expect("a receiver");
                 }
             }
-        })
-    };
-    for _ in 0..20 {
-        begin();
-        pieces.recv().await;
-    }
-    let before = resident_kib();
-    for _ in 0..streams {
-        begin();
-        pieces.recv().await;
-    }
-    report_idle(before, streams)
+        });
+    })
+    .await
 }

@@ -1,22 +1,23 @@
 //! The same work through chatlas. `TELEMETRY` is `off`, `sdk` (batches that are discarded),
-//! `capture` (the same with message content), `console`, `file` or `html`; `CASE=fresh` creates a
-//! provider for each turn.
+//! `capture` (the same with message content), `signals` (all signals, discarded), `bytes` and
+//! `bytes-content` (batches whose size is printed), `console`, `file` or `html`.
+
+mod exporters;
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use chatlas::otel::{self, Guard, Telemetry};
+use chatlas::otel::Telemetry;
 use chatlas::prelude::*;
 use chatlas::telemetry::Capture;
 use chatlas::tool::DynTool;
 use chatlas::{Anthropic, Gemini, OpenAi, OpenAiCompletions, ToolSet, Turn};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter};
+use exporters::{Bytes, Discard, DiscardMetrics, DiscardRecords};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanExporter};
 use support::{
-    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, report_idle, resident_kib, runtime, text, tool_name,
-    tool_schema, weather,
+    DESCRIPTION, MODEL, PROMPT, SYSTEM, Work, hold_idle, runtime, text, tool_name, tool_schema,
+    weather,
 };
-use tokio::sync::mpsc::unbounded_channel;
 
 /// Returns the weather of a city for the next days.
 #[tool]
@@ -24,40 +25,51 @@ async fn get_weather(city: String) -> String {
     weather(&city)
 }
 
-#[derive(Debug)]
-struct Discard;
-
-impl SpanExporter for Discard {
-    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
 fn main() {
     let kind = text("TELEMETRY", "off");
-    let sdk = matches!(kind.as_str(), "sdk" | "capture").then(|| {
-        let batches = BatchSpanProcessor::builder(Discard).build();
-        let provider = SdkTracerProvider::builder().with_span_processor(batches).build();
-        opentelemetry::global::set_tracer_provider(provider.clone());
-        provider
-    });
+    let capture = matches!(kind.as_str(), "capture" | "bytes-content");
     let path = text("OUTPUT", "/dev/null");
-    let guard: Option<Guard> = match kind.as_str() {
+    let telemetry = Telemetry::new();
+    let telemetry = match kind.as_str() {
         "console" => {
             let output = std::fs::File::create(&path).expect("a file");
-            Some(Telemetry::new().with_console().with_writer(output).install().expect("a console"))
+            Some(telemetry.with_console().with_writer(output))
         }
-        "file" => Some(otel::file(&path).expect("a file")),
-        "html" => Some(otel::html(&path).expect("a report")),
+        "file" => Some(telemetry.with_file(&path)),
+        "html" => Some(telemetry.with_html(&path)),
+        // What a file receives, discarded.
+        "signals" => Some(
+            telemetry
+                .with_span_exporter(Discard)
+                .with_log_processor(DiscardRecords)
+                .with_metric_exporter(DiscardMetrics),
+        ),
         _ => None,
     };
-    runtime().block_on(run(kind == "capture"));
+    let guard = telemetry.map(|telemetry| telemetry.install().expect("an SDK"));
+    let sent = Bytes::default();
+    let sdk = match kind.as_str() {
+        "sdk" | "capture" => Some(batching(Discard)),
+        "bytes" | "bytes-content" => Some(batching(sent.clone())),
+        _ => None,
+    };
+    runtime().block_on(run(capture));
     if let Some(provider) = sdk {
-        provider.shutdown().expect("the spans are discarded");
+        provider.shutdown().expect("the spans are exported");
     }
     if let Some(guard) = guard {
         guard.shutdown().expect("the spans are written");
     }
+    if kind.starts_with("bytes") {
+        println!("{sent}");
+    }
+}
+
+fn batching(exporter: impl SpanExporter + 'static) -> SdkTracerProvider {
+    let batches = BatchSpanProcessor::builder(exporter).build();
+    let provider = SdkTracerProvider::builder().with_span_processor(batches).build();
+    opentelemetry::global::set_tracer_provider(provider.clone());
+    provider
 }
 
 fn chat(work: &Work) -> Chat {
@@ -69,7 +81,9 @@ fn chat(work: &Work) -> Chat {
             let root = url.trim_end_matches("/v1");
             Chat::new(Anthropic::new("claude-sonnet-4-5").with_base_url(root).with_api_key("test"))
         }
-        "gemini" => Chat::new(Gemini::new("gemini-2.5-flash").with_base_url(url).with_api_key("test")),
+        "gemini" => {
+            Chat::new(Gemini::new("gemini-2.5-flash").with_base_url(url).with_api_key("test"))
+        }
         _ => Chat::new(OpenAiCompletions::new(MODEL).with_base_url(url).with_api_key("test")),
     }
 }
@@ -78,7 +92,9 @@ async fn run(capture: bool) {
     let work = Work::from_env();
     let run = async |_| Ok::<_, ToolError>("done");
     let tools: ToolSet = (1..work.tools)
-        .map(|index| DynTool::new(tool_name(index), DESCRIPTION, tool_schema(index), run).expect("a tool"))
+        .map(|index| {
+            DynTool::new(tool_name(index), DESCRIPTION, tool_schema(index), run).expect("a tool")
+        })
         .collect();
     let mut all = tools![get_weather];
     all.merge(tools).expect("distinct names");
@@ -96,9 +112,8 @@ async fn run(capture: bool) {
     if work.idle > 0 {
         return idle(&chat, work.idle).await;
     }
-    let fresh = text("CASE", "turn") == "fresh";
     for _ in 0..work.turns {
-        if fresh {
+        if work.fresh {
             chat = prepared(self::chat(&work));
         }
         chat.set_turns(history.iter().cloned());
@@ -116,26 +131,16 @@ async fn run(capture: bool) {
 }
 
 async fn idle(chat: &Chat, streams: usize) {
-    let (sender, mut pieces) = unbounded_channel();
-    let begin = || {
-        let (mut chat, sender) = (chat.clone(), sender.clone());
+    hold_idle(streams, |pieces| {
+        let mut chat = chat.clone();
         tokio::spawn(async move {
             let mut stream = chat.stream(PROMPT);
             while let Some(event) = stream.next().await {
                 if let Ok(StreamEvent::Text(_)) = event {
-                    sender.send(()).expect("a receiver");
+                    pieces.send(()).expect("a receiver");
                 }
             }
-        })
-    };
-    for _ in 0..20 {
-        begin();
-        pieces.recv().await;
-    }
-    let before = resident_kib();
-    for _ in 0..streams {
-        begin();
-        pieces.recv().await;
-    }
-    report_idle(before, streams)
+        });
+    })
+    .await
 }

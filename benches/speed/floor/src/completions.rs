@@ -101,7 +101,8 @@ struct Arguments {
 
 /// Runs a turn and returns the answer.
 pub async fn turn(http: &mut Http, work: &Work) -> String {
-    let message = |role, text: &str| Message { role, content: Some(text.to_owned()), ..Message::default() };
+    let message =
+        |role, text: &str| Message { role, content: Some(text.to_owned()), ..Message::default() };
     let mut messages = vec![message("system", SYSTEM)];
     for (question, answer) in &work.history {
         messages.extend([message("user", question), message("assistant", answer)]);
@@ -115,7 +116,8 @@ pub async fn turn(http: &mut Http, work: &Work) -> String {
         })
         .collect();
     loop {
-        let request = Request { model: MODEL, stream: work.streamed, messages: &messages, tools: &tools };
+        let request =
+            Request { model: MODEL, stream: work.streamed, messages: &messages, tools: &tools };
         let response = http.post(serde_json::to_vec(&request).expect("JSON")).await;
         let (text, calls) = if work.streamed {
             streamed(http, response).await
@@ -128,10 +130,18 @@ pub async fn turn(http: &mut Http, work: &Work) -> String {
         if calls.is_empty() {
             return text;
         }
-        messages.push(Message { role: "assistant", tool_calls: Some(calls.clone()), ..Message::default() });
+        messages.push(Message {
+            role: "assistant",
+            tool_calls: Some(calls.clone()),
+            ..Message::default()
+        });
         for call in calls {
-            let arguments: Arguments = serde_json::from_str(&call.function.arguments).expect("arguments");
-            let result = Message { tool_call_id: Some(call.id), ..message("tool", &weather(&arguments.city)) };
+            let arguments: Arguments =
+                serde_json::from_str(&call.function.arguments).expect("arguments");
+            let result = Message {
+                tool_call_id: Some(call.id),
+                ..message("tool", &weather(&arguments.city))
+            };
             messages.push(result);
         }
     }

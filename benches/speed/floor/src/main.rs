@@ -6,8 +6,10 @@ mod messages;
 mod responses;
 mod sse;
 
-use support::{Work, resident_kib, report_idle, runtime, text};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use std::sync::Arc;
+
+use support::{Work, hold_idle, runtime, text};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Sends one request and reads its reply.
 pub struct Http {
@@ -55,6 +57,9 @@ async fn run() {
         return idle(http, work).await;
     }
     for _ in 0..work.turns {
+        if work.fresh {
+            http.client = reqwest::Client::new();
+        }
         turn(&api, &mut http, &work).await;
     }
 }
@@ -71,22 +76,12 @@ async fn turn(api: &str, http: &mut Http, work: &Work) {
 
 /// Holds idle streams of Chat Completions open.
 async fn idle(http: Http, work: Work) {
-    let (sender, mut pieces) = unbounded_channel();
-    let work = std::sync::Arc::new(work);
-    let begin = || {
+    let work = Arc::new(work);
+    hold_idle(work.idle, |pieces| {
         let (client, url) = (http.client.clone(), http.url.clone());
-        let mut http = Http { client, url, key: http.key, pieces: Some(sender.clone()) };
-        let work = work.clone();
-        tokio::spawn(async move { completions::turn(&mut http, &work).await })
-    };
-    for _ in 0..20 {
-        begin();
-        pieces.recv().await;
-    }
-    let before = resident_kib();
-    for _ in 0..work.idle {
-        begin();
-        pieces.recv().await;
-    }
-    report_idle(before, work.idle)
+        let mut http = Http { client, url, key: http.key, pieces: Some(pieces) };
+        let work = Arc::clone(&work);
+        tokio::spawn(async move { completions::turn(&mut http, &work).await });
+    })
+    .await
 }

@@ -29,8 +29,13 @@ struct Arguments {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Event<'a> {
-    ContentBlockStart { content_block: Block },
-    ContentBlockDelta { #[serde(borrow)] delta: Delta<'a> },
+    ContentBlockStart {
+        content_block: Block,
+    },
+    ContentBlockDelta {
+        #[serde(borrow)]
+        delta: Delta<'a>,
+    },
     #[serde(other)]
     Other,
 }
@@ -64,19 +69,17 @@ pub async fn turn(http: &mut Http, work: &Work) -> String {
         let mut text = String::new();
         let mut calls: Vec<(String, String, String)> = Vec::new();
         if work.streamed {
-            sse::read(response, |data| {
-                match serde_json::from_slice(data).expect("an event") {
-                    Event::ContentBlockStart { content_block: Block::ToolUse { id, name, .. } } => {
-                        calls.push((id, name, String::new()));
-                    }
-                    Event::ContentBlockDelta { delta } => {
-                        text.push_str(&delta.text.unwrap_or_default());
-                        if let (Some(piece), Some(call)) = (delta.partial_json, calls.last_mut()) {
-                            call.2.push_str(&piece);
-                        }
-                    }
-                    _ => {}
+            sse::read(response, |data| match serde_json::from_slice(data).expect("an event") {
+                Event::ContentBlockStart { content_block: Block::ToolUse { id, name, .. } } => {
+                    calls.push((id, name, String::new()));
                 }
+                Event::ContentBlockDelta { delta } => {
+                    text.push_str(&delta.text.unwrap_or_default());
+                    if let (Some(piece), Some(call)) = (delta.partial_json, calls.last_mut()) {
+                        call.2.push_str(&piece);
+                    }
+                }
+                _ => {}
             })
             .await;
         } else {

@@ -63,7 +63,9 @@ pub fn response(scenario: &str, api: Api, streamed: bool, answered: bool) -> Res
         Api::Messages => messages::events(&reply),
         Api::Gemini => gemini::events(&reply),
     };
-    let mut complete = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let mut complete =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+            .to_vec();
     let mut first = Vec::new();
     for (index, event) in events.list.iter().enumerate() {
         complete.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
@@ -130,13 +132,19 @@ mod completions {
 
     pub fn complete(reply: &Reply) -> Value {
         let (message, reason) = match reply {
-            Reply::Text(text) => (json!({"role": "assistant", "content": text.concat(),
-                "refusal": null, "annotations": []}), "stop"),
+            Reply::Text(text) => (
+                json!({"role": "assistant", "content": text.concat(),
+                "refusal": null, "annotations": []}),
+                "stop",
+            ),
             Reply::Call(arguments) => {
                 let function = json!({"name": "get_weather", "arguments": arguments.concat()});
                 let calls = json!([{"id": "call_1", "type": "function", "function": function}]);
-                (json!({"role": "assistant", "content": null, "tool_calls": calls,
-                    "refusal": null, "annotations": []}), "tool_calls")
+                (
+                    json!({"role": "assistant", "content": null, "tool_calls": calls,
+                    "refusal": null, "annotations": []}),
+                    "tool_calls",
+                )
             }
         };
         let choice = json!([{"index": 0, "message": message, "logprobs": null,
@@ -221,29 +229,43 @@ mod responses {
             Reply::Text(text) => {
                 item["content"] = json!([]);
                 add("response.output_item.added", json!({"output_index": 0, "item": item}));
-                let part = |text: &str| json!({"item_id": "msg_1", "output_index": 0,
+                let part = |text: &str| {
+                    json!({"item_id": "msg_1", "output_index": 0,
                     "content_index": 0, "part": {"type": "output_text", "text": text,
-                    "annotations": []}});
+                    "annotations": []}})
+                };
                 add("response.content_part.added", part(""));
                 for piece in text {
-                    add("response.output_text.delta", json!({"item_id": "msg_1",
+                    add(
+                        "response.output_text.delta",
+                        json!({"item_id": "msg_1",
                         "output_index": 0, "content_index": 0, "delta": piece, "logprobs": [],
-                        "obfuscation": "k2"}));
+                        "obfuscation": "k2"}),
+                    );
                 }
                 let text = text.concat();
-                add("response.output_text.done", json!({"item_id": "msg_1", "output_index": 0,
-                    "content_index": 0, "text": text, "logprobs": []}));
+                add(
+                    "response.output_text.done",
+                    json!({"item_id": "msg_1", "output_index": 0,
+                    "content_index": 0, "text": text, "logprobs": []}),
+                );
                 add("response.content_part.done", part(&text));
             }
             Reply::Call(arguments) => {
                 item["arguments"] = "".into();
                 add("response.output_item.added", json!({"output_index": 0, "item": item}));
                 for piece in arguments {
-                    add("response.function_call_arguments.delta", json!({"item_id": "fc_1",
-                        "output_index": 0, "delta": piece, "obfuscation": "k2"}));
+                    add(
+                        "response.function_call_arguments.delta",
+                        json!({"item_id": "fc_1",
+                        "output_index": 0, "delta": piece, "obfuscation": "k2"}),
+                    );
                 }
-                add("response.function_call_arguments.done", json!({"item_id": "fc_1",
-                    "output_index": 0, "arguments": arguments.concat()}));
+                add(
+                    "response.function_call_arguments.done",
+                    json!({"item_id": "fc_1",
+                    "output_index": 0, "arguments": arguments.concat()}),
+                );
             }
         }
         add("response.output_item.done", json!({"output_index": 0, "item": finished}));
@@ -265,7 +287,9 @@ mod messages {
 
     pub fn complete(reply: &Reply) -> Value {
         match reply {
-            Reply::Text(text) => message(&json!([{"type": "text", "text": text.concat()}]), &"end_turn".into()),
+            Reply::Text(text) => {
+                message(&json!([{"type": "text", "text": text.concat()}]), &"end_turn".into())
+            }
             Reply::Call(arguments) => message(
                 &json!([{"type": "tool_use", "id": "toolu_1", "name": "get_weather",
                     "input": parsed(arguments)}]),
@@ -275,11 +299,16 @@ mod messages {
     }
 
     pub fn events(reply: &Reply) -> Events {
-        let mut list = vec![named("message_start", json!({"message": message(&json!([]), &Value::Null)}))];
+        let mut list =
+            vec![named("message_start", json!({"message": message(&json!([]), &Value::Null)}))];
         let (block, pieces, reason) = match reply {
             Reply::Text(text) => (json!({"type": "text", "text": ""}), text, "end_turn"),
-            Reply::Call(arguments) => (json!({"type": "tool_use", "id": "toolu_1",
-                "name": "get_weather", "input": {}}), arguments, "tool_use"),
+            Reply::Call(arguments) => (
+                json!({"type": "tool_use", "id": "toolu_1",
+                "name": "get_weather", "input": {}}),
+                arguments,
+                "tool_use",
+            ),
         };
         list.push(named("content_block_start", json!({"index": 0, "content_block": block})));
         for piece in pieces {
@@ -326,7 +355,8 @@ mod gemini {
         let list = match reply {
             Reply::Text(text) => {
                 let reason = |index: usize| (index + 1 == text.len()).then_some("STOP");
-                let event = |(index, piece)| data(&candidate(&json!({"text": piece}), reason(index)));
+                let event =
+                    |(index, piece)| data(&candidate(&json!({"text": piece}), reason(index)));
                 text.iter().enumerate().map(event).collect()
             }
             Reply::Call(_) => vec![data(&complete(reply))],

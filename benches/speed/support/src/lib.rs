@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// The system prompt.
 pub const SYSTEM: &str = "You plan trips. Look up the weather before you give advice.";
@@ -30,10 +31,12 @@ pub struct Work {
     pub tools: usize,
     /// The number of idle streams that are held open, or 0 for turns.
     pub idle: usize,
+    /// Whether each turn creates a client.
+    pub fresh: bool,
 }
 
 impl Work {
-    /// Reads the work from `URL`, `STREAM`, `TURNS`, `HISTORY`, `TOOLS` and `IDLE`.
+    /// Reads the work from `URL`, `STREAM`, `TURNS`, `HISTORY`, `TOOLS`, `IDLE` and `FRESH`.
     pub fn from_env() -> Self {
         Self {
             url: text("URL", ""),
@@ -42,6 +45,7 @@ impl Work {
             history: (0..number("HISTORY", 0)).map(exchange).collect(),
             tools: number("TOOLS", 1),
             idle: number("IDLE", 0),
+            fresh: number("FRESH", 0) == 1,
         }
     }
 }
@@ -75,14 +79,27 @@ pub fn weather(city: &str) -> String {
 }
 
 /// Returns the resident memory of this process in KiB.
-pub fn resident_kib() -> u64 {
+fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmRSS")).expect("a line VmRSS");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
 }
 
-/// Prints how many bytes each idle stream holds, and ends the process.
-pub fn report_idle(before: u64, streams: usize) -> ! {
+/// The streams that are open before memory is measured.
+const WARM: usize = 20;
+
+/// Opens idle streams, prints how many bytes each of them holds, and ends the process. `open`
+/// starts a task that sends a message for each piece of text.
+pub async fn hold_idle(streams: usize, mut open: impl FnMut(UnboundedSender<()>)) -> ! {
+    let (sender, mut pieces) = unbounded_channel();
+    let mut before = 0;
+    for number in 0..WARM + streams {
+        if number == WARM {
+            before = resident_kib();
+        }
+        open(sender.clone());
+        pieces.recv().await;
+    }
     println!("{}", (resident_kib() - before) * 1024 / streams as u64);
     std::process::exit(0)
 }
