@@ -88,6 +88,11 @@ impl Cache {
     }
 }
 
+/// Marks a stored reply, so that its tokens are not counted again.
+fn cached(reply: Completion) -> Completion {
+    reply.with_call(crate::ModelCall::default().with_cached(true))
+}
+
 /// Returns whether another call may get this reply.
 fn is_complete(reply: &Completion) -> bool {
     !reply.partial
@@ -103,7 +108,7 @@ impl Provider for Cache {
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
         let key = self.key(&request);
         if let Some(hit) = self.replies.get(&key).await {
-            return Ok(hit);
+            return Ok(cached(hit));
         }
         let reply = self.inner.chat(request).await?;
         if is_complete(&reply) {
@@ -115,7 +120,7 @@ impl Provider for Cache {
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
         let key = self.key(&request);
         if let Some(hit) = self.replies.get(&key).await {
-            return Ok(CompletionStream::from_completion(hit));
+            return Ok(CompletionStream::from_completion(cached(hit)));
         }
         let events = self.inner.chat_stream(request).await?;
         let replies = Arc::clone(&self.replies);

@@ -1,11 +1,13 @@
 //! The cost of model calls: [`Prices`] of models, the [`Cost`] of calls, and the
 //! [totals of the process](usage).
 //!
-//! `price` is one price, `table` finds it by vendor and model, `read` parses files of prices, `amount`
+//! `price` is one price, `table` finds it by vendor and model, `read` parses
+//! texts of prices and `load` loads them, `amount`
 //! is a cost, `reply` is the cost of a turn, `recorded` are the
 //! prices that telemetry uses, and `totals` are the counts of the process.
 
 mod amount;
+mod load;
 mod price;
 mod read;
 mod recorded;

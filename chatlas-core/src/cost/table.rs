@@ -1,11 +1,9 @@
 //! [`Prices`]: finds the price of a call by its vendor, model, service tier and size.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
 
 use super::amount::Cost;
 use super::price::Price;
-use super::read::{self, PricesError};
 use crate::turn::Usage;
 
 /// The prices of models in one currency.
@@ -80,39 +78,16 @@ impl Prices {
         Self { currency: currency.into(), models: HashMap::new() }
     }
 
-    /// Returns the built-in prices in US dollars, of 2026-08-17. They are parsed at the first call.
-    pub fn built_in() -> Self {
-        (*Self::shared()).clone()
-    }
-
-    /// Returns the built-in prices without a copy.
-    pub(crate) fn shared() -> Arc<Self> {
-        static BUILT_IN: OnceLock<Arc<Prices>> = OnceLock::new();
-        let read = || Arc::new(read::table(include_str!("prices.txt")).unwrap_or_default());
-        Arc::clone(BUILT_IN.get_or_init(read))
-    }
-
-    /// Reads prices from a text, and adds them to these. A price of the text replaces one of the same
-    /// vendor, model and tier.
-    ///
-    /// The text is the built-in form (`vendor model tier input output cached-input cache-write`, a dash
-    /// for a missing value), or JSON in the form of `LiteLLM`'s `model_prices_and_context_window.json`
-    /// or of ellmer's `prices.json`. Prices of a token (`LiteLLM`) are converted to prices of a million.
-    ///
-    /// # Errors
-    ///
-    /// [`PricesError`] if the text has none of these forms.
-    pub fn parse(mut self, text: &str) -> Result<Self, PricesError> {
-        let more = read::any(text)?;
+    /// Adds other prices. They replace those of the same vendor, model and tier.
+    pub(super) fn extend(&mut self, more: Self) {
         if self.currency.is_empty() {
-            self.currency.clone_from(&more.currency);
+            self.currency = more.currency;
         }
         for (model, entries) in more.models {
             for entry in entries {
                 self.insert(model.clone(), entry);
             }
         }
-        Ok(self)
     }
 
     /// Sets the price of a model for all vendors and service tiers. Replaces all prices of that name.
