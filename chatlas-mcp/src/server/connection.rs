@@ -45,7 +45,7 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     is_http: bool,
     session: Mutex<Option<(Instant, McpConnection)>>,
-    /// Cancelled when the connection is dropped.
+    /// Cancelled when the input ends or the connection is dropped.
     ended: CancellationToken,
     _end: DropGuard,
 }
@@ -59,6 +59,11 @@ impl Connection {
             connection.start_session(None);
         }
         connection
+    }
+
+    /// Returns the token that ends the subscriptions of the client.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     fn facts(&self, protocol_version: Option<String>) -> McpConnection {
@@ -372,6 +377,7 @@ impl ServerHandler for Connection {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
                 () = self.shared.closing.cancelled() => return Ok(()),
+                () = self.ended.cancelled() => return Ok(()),
                 changed = tools.changed() => {
                     let notification = ToolListChangedNotification::default();
                     if changed.is_err() || context.sink().send(notification.into()).await.is_err() {

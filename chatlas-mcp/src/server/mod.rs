@@ -1,10 +1,11 @@
 //! The server: tools, resources and prompts served to other programs over MCP.
 //!
 //! `connection` answers the requests of one client, `results` converts tools and their results,
-//! `offers` reads resources and prompts.
+//! `offers` reads resources and prompts, `input` notices the end of standard input.
 
 mod connection;
 mod http;
+mod input;
 mod offers;
 mod results;
 
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use crate::data::{PromptInfo, ResourceData, ResourceInfo};
 use connection::Connection;
 pub use http::HttpService;
+use input::Input;
 use offers::{Prompt, Resource};
 
 /// Serves tools, and optionally resources and prompts, over the Model Context Protocol.
@@ -178,7 +180,9 @@ impl ToolServer {
     pub async fn serve_stdio(self) -> io::Result<()> {
         let closing = self.shared.closing.clone();
         let connection = Connection::new(self.shared, false);
-        let serving = connection.serve_with_ct(stdio_pipes(), closing);
+        let (input, output) = stdio_pipes();
+        let input = Input::new(input, connection.ended());
+        let serving = connection.serve_with_ct((input, output), closing);
         let running = Box::pin(serving).await.map_err(io::Error::other)?;
         match running.waiting().await.map_err(io::Error::other)? {
             QuitReason::JoinError(error) => Err(io::Error::other(error)),
