@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_system_prompt("First call `research`, then pass its notes to `writer`.")
         .with_tools(tools![with model(writer_script()) => writer, dyn researcher]?);
     let reply = supervisor.chat("Why is the sky blue?").await?;
-    println!("{reply}\n");
+    println!("{reply}");
     telemetry.shutdown()?;
     Ok(())
 }

@@ -61,7 +61,8 @@ async fn help(question: &str) -> Result<(String, Score), Box<dyn Error>> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let telemetry = Telemetry::new().with_console().with_env().install()?;
     let (answer, score) = help("How many bags may I check?").await?;
-    println!("{answer}\ngroundedness: {:?} ({:?})\n", score.value, score.label);
+    let (value, label) = (score.value.unwrap_or_default(), score.label.unwrap_or_default());
+    println!("{answer}\ngroundedness: {value} ({label})");
     telemetry.shutdown()?;
     Ok(())
 }
