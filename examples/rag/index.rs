@@ -21,12 +21,12 @@ impl Index {
         passages: &[(&str, &str)],
     ) -> Result<Self, Box<dyn Error>> {
         let texts = passages.iter().map(|(_, text)| *text);
-        let embedded = embedder.embed(EmbeddingRequest::new(texts)).await?;
+        let vectors = embedder.embed(EmbeddingRequest::new(texts)).await?.vectors;
         let database = Connection::open_in_memory()?;
         database
             .execute_batch("CREATE TABLE passage (id TEXT PRIMARY KEY, text TEXT, vector TEXT)")?;
-        for ((id, text), vector) in passages.iter().zip(&embedded.vectors) {
-            let vector = Value::from(vector.clone()).to_string();
+        for ((id, text), vector) in passages.iter().zip(vectors) {
+            let vector = Value::from(vector).to_string();
             database.execute("INSERT INTO passage VALUES (?1, ?2, ?3)", (id, text, vector))?;
         }
         Ok(Self { database: Arc::new(Mutex::new(database)), embedder })

@@ -15,6 +15,8 @@ use crate::data::{PromptInfo, ResourceData, ResourceInfo};
 
 type Pending<T> = Pin<Box<dyn Future<Output = Result<T, ToolError>> + Send>>;
 
+type Expand = dyn Fn(Map<String, Value>) -> Pending<Vec<Turn>> + Send + Sync;
+
 /// A resource that the server offers.
 #[derive(Clone)]
 pub(super) struct Resource {
@@ -40,7 +42,7 @@ impl Resource {
 
     pub(super) async fn read(&self) -> Result<ReadResourceResult, ErrorData> {
         let uri = self.info.uri.clone();
-        let contents = match (self.read)().await.map_err(failed)? {
+        let contents = match (self.read)().await.map_err(|error| failed(&error))? {
             ResourceData::Text(text) => ResourceContents::text(text, uri),
             ResourceData::Base64(data) => ResourceContents::blob(data, uri),
         };
@@ -67,7 +69,7 @@ pub(super) fn unknown_resource(uri: &str, version: Option<&ProtocolVersion>) -> 
 #[derive(Clone)]
 pub(super) struct Prompt {
     pub(super) info: PromptInfo,
-    expand: Arc<dyn Fn(Map<String, Value>) -> Pending<Vec<Turn>> + Send + Sync>,
+    expand: Arc<Expand>,
 }
 
 impl Prompt {
@@ -90,7 +92,7 @@ impl Prompt {
             let message = format!("Missing argument: {}", missing.name);
             return Err(ErrorData::invalid_params(message, None));
         }
-        let turns = (self.expand)(arguments).await.map_err(failed)?;
+        let turns = (self.expand)(arguments).await.map_err(|error| failed(&error))?;
         let result = GetPromptResult::new(turns.iter().flat_map(messages).collect());
         Ok(match &self.info.description {
             Some(description) => result.with_description(description.clone()),
@@ -110,6 +112,6 @@ fn messages(turn: &Turn) -> impl Iterator<Item = PromptMessage> {
         .map(move |content| PromptMessage::new(role.clone(), block(content.clone())))
 }
 
-fn failed(error: ToolError) -> ErrorData {
+fn failed(error: &ToolError) -> ErrorData {
     ErrorData::internal_error(error.message().to_owned(), None)
 }
