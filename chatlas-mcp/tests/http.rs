@@ -146,7 +146,7 @@ async fn failures_reach_the_model_and_are_recorded_by_their_code() {
     let error = server.call_tool("absent", json!({})).await.unwrap_err();
     assert_eq!(error.error_type().as_ref(), "-32602");
 
-    let find = |name: &str, kind: SpanKind| span_of(&trace, name, kind);
+    let find = |name: &str, kind: SpanKind| span_of(&trace, name, &kind);
     let failed = find("tools/call fail", SpanKind::Client);
     assert_eq!(failed["error.type"], "tool_error");
     assert_eq!(failed.status(), Status::error("tool_error"));
@@ -190,9 +190,9 @@ async fn definitions_have_annotations_and_schema() {
     assert_eq!(error.error_type().as_ref(), "unsupported");
 }
 
-fn span_of(trace: &Recorder, name: &str, kind: SpanKind) -> chatlas::testing::RecordedSpan {
+fn span_of(trace: &Recorder, name: &str, kind: &SpanKind) -> chatlas::testing::RecordedSpan {
     let mut spans = trace.spans().into_iter();
-    spans.find(|span| span.name() == name && span.kind() == kind).unwrap()
+    spans.find(|span| span.name() == name && span.kind() == *kind).unwrap()
 }
 
 #[tokio::test]
@@ -212,10 +212,10 @@ async fn resources_are_listed_and_read() {
     let read = server.read_resource(&binary.uri).await.unwrap();
     assert!(matches!(&read[0].data, ResourceData::Base64(data) if data.starts_with("iVBOR")));
 
-    let listed = span_of(&trace, "resources/list", SpanKind::Server);
+    let listed = span_of(&trace, "resources/list", &SpanKind::Server);
     assert_eq!(listed["mcp.method.name"], "resources/list");
-    let client = span_of(&trace, "resources/read", SpanKind::Client);
-    let remote = span_of(&trace, "resources/read", SpanKind::Server);
+    let client = span_of(&trace, "resources/read", &SpanKind::Client);
+    let remote = span_of(&trace, "resources/read", &SpanKind::Server);
     assert_eq!(remote["mcp.resource.uri"], "test://static-text");
     assert_eq!(remote.parent_id(), client.id());
     let metric = trace.metric("mcp.server.operation.duration");
@@ -263,9 +263,9 @@ async fn prompts_are_listed_and_expanded() {
     assert_eq!(turns[1].text(), "Analyze this image.");
 
     let name = "prompts/get test_prompt_with_arguments";
-    let remote = span_of(&trace, name, SpanKind::Server);
+    let remote = span_of(&trace, name, &SpanKind::Server);
     assert_eq!(remote["gen_ai.prompt.name"], "test_prompt_with_arguments");
-    assert_eq!(remote.parent_id(), span_of(&trace, name, SpanKind::Client).id());
+    assert_eq!(remote.parent_id(), span_of(&trace, name, &SpanKind::Client).id());
     assert!(!format!("{:?}", trace.spans()).contains("private"), "recorded without capture");
 }
 
@@ -277,7 +277,7 @@ async fn unknown_prompts_and_missing_arguments_are_rejected() {
     assert_eq!(error.error_type().as_ref(), "-32602");
     let error = server.prompt("test_prompt_with_arguments", Map::new()).await.unwrap_err();
     assert!(error.to_string().contains("Missing argument: arg1"), "{error}");
-    assert_eq!(span_of(&trace, "prompts/get absent", SpanKind::Server)["error.type"], "-32602");
+    assert_eq!(span_of(&trace, "prompts/get absent", &SpanKind::Server)["error.type"], "-32602");
     // The names that clients send are no values of metrics.
     let metric = trace.metric("mcp.server.operation.duration");
     assert_eq!(metric.filter("gen_ai.prompt.name", "_OTHER").count(), 1);
