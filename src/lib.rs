@@ -40,6 +40,7 @@
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
 //! | fall back, retry, cache, limit rates, route | [`wrappers`] |
+//! | stream answers to a browser | [`ui`] |
 //! | test without a network | `chatlas::testing` |
 //!
 //! # Names
@@ -62,14 +63,15 @@
 pub use chatlas_core::__private;
 pub use chatlas_core::{
     Approval, AssistantTurn, CancellationToken, Chat, ChatError, ChatRequest, ChatStream,
-    Completion, CompletionEvent, CompletionStream, Content, Document, DuplicateTool, DynTool,
-    EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, MemoryRecord,
-    MemoryStore, Modalities, Model, ModelParams, OperationError, OutputSchema, OwnedChatStream,
-    Prompt, Provide, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever,
-    Score, ServerToolDefinition, Session, SessionError, SessionStore, StreamEvent, Tool,
-    ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
-    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, operations,
-    provider, schema, schemars, serde, serde_json, session, telemetry, tool, turn,
+    Completion, CompletionEvent, CompletionStream, Content, Cost, Document, DuplicateTool, DynTool,
+    EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, LimitError,
+    LimitKind, Limits, MemoryRecord, MemoryStore, Modalities, Model, ModelCall, ModelParams,
+    OperationError, OutputSchema, OwnedChatStream, Price, Prices, Prompt, Provide, Provider,
+    ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition,
+    Session, SessionError, SessionStore, StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext,
+    ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn,
+    WebFetch, WebSearch, chat, content, cost, operations, provider, schema, schemars, serde,
+    serde_json, session, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{
@@ -125,8 +127,11 @@ pub use chatlas_providers::vendors::Portkey;
 pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 
 pub mod stores;
+#[cfg(feature = "templates")]
+pub mod templates;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod ui;
 pub mod wrappers;
 
 /// The names that programs with tools, hooks or providers need: `use chatlas::prelude::*;`.

@@ -3,6 +3,7 @@
 //! Contents are plain data that round-trip through JSON, so a conversation can be stored and
 //! continued later.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -244,6 +245,21 @@ impl ToolRequest {
     pub fn with_replay(mut self, replay: Replay) -> Self {
         self.replay = Some(replay);
         self
+    }
+}
+
+impl fmt::Display for ToolRequest {
+    /// Writes the call as `name(arguments)`, with the arguments as JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.name, self.arguments)
+    }
+}
+
+impl fmt::Display for ToolResult {
+    /// Writes the result as it is sent to the model: `name: text`, or `name failed: message`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.outcome.is_error() { " failed" } else { "" };
+        write!(f, "{}{verb}: {}", self.name, self.outcome.to_model_text())
     }
 }
 

@@ -17,6 +17,7 @@
 pub mod chat;
 mod coerce;
 pub mod content;
+pub mod cost;
 pub mod operations;
 pub mod provider;
 pub mod schema;
@@ -30,9 +31,11 @@ pub mod turn;
 pub mod __private;
 
 pub use chat::{
-    Approval, Chat, ChatError, ChatStream, OwnedChatStream, Prompt, Reply, StreamEvent, ToolMode,
+    Approval, Chat, ChatError, ChatStream, LimitError, LimitKind, Limits, OwnedChatStream, Prompt,
+    Reply, StreamEvent, ToolMode,
 };
 pub use content::Content;
+pub use cost::{Cost, Price, Prices};
 pub use operations::{
     Document, HostedAgent, Judged, MemoryRecord, MemoryStore, OperationError, Retriever, Score,
 };
@@ -55,4 +58,4 @@ pub use tool::{
     DuplicateTool, DynTool, Provide, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition,
     ToolError, ToolOutput, ToolSet, Toolbox, WebFetch, WebSearch,
 };
-pub use turn::{AssistantTurn, FinishReason, Modalities, Turn, Usage, UserTurn};
+pub use turn::{AssistantTurn, FinishReason, Modalities, ModelCall, Turn, Usage, UserTurn};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry::{Key, KeyValue, Value};
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,9 @@ pub struct AssistantTurn {
     /// Whether the turn was cut off (by an error or a dropped stream) and holds only what arrived.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// Facts about the model call. Set by the chat for complete replies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<ModelCall>,
     /// Attributes of the vendor's own conventions for the `chat` span, such as the service tier.
     /// They are not part of the conversation and are not serialized.
     #[serde(skip)]
@@ -161,6 +165,13 @@ impl AssistantTurn {
         self
     }
 
+    /// Sets the facts about the model call.
+    #[must_use]
+    pub fn with_call(mut self, call: ModelCall) -> Self {
+        self.call = Some(call);
+        self
+    }
+
     /// Adds an attribute of the vendor's own conventions.
     #[must_use]
     pub fn with_attribute(mut self, key: impl Into<Key>, value: impl Into<Value>) -> Self {
@@ -196,6 +207,71 @@ impl AssistantTurn {
             Content::ToolRequest(request) => Some(request),
             _ => None,
         })
+    }
+}
+
+/// Facts about a model call, for its cost and its speed.
+///
+/// Equality ignores the measured times.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ModelCall {
+    /// `gen_ai.provider.name` of the vendor.
+    pub vendor: Cow<'static, str>,
+    /// The model in the request, if the provider has a fixed one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_model: Option<Arc<str>>,
+    /// The service tier that the vendor reports, if it is not the default one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<String>,
+    /// Whether the reply was stored before, for example in a cache. It repeats the usage of an earlier
+    /// call, so it adds nothing to usage and cost. A provider that returns stored replies sets it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
+    /// The time from the request to the complete reply. Includes the time in which a stream waited for
+    /// its consumer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Duration>,
+    /// The time from the request to the first event of a streamed reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_first_chunk: Option<Duration>,
+}
+
+impl ModelCall {
+    /// Creates the facts of a call of that vendor (`gen_ai.provider.name`).
+    pub fn new(vendor: impl Into<Cow<'static, str>>) -> Self {
+        Self { vendor: vendor.into(), ..Self::default() }
+    }
+
+    /// Sets the model in the request.
+    #[must_use]
+    pub fn with_requested_model(mut self, model: impl Into<Arc<str>>) -> Self {
+        self.requested_model = Some(model.into());
+        self
+    }
+
+    /// Sets the service tier.
+    #[must_use]
+    pub fn with_service_tier(mut self, tier: impl Into<String>) -> Self {
+        self.service_tier = Some(tier.into());
+        self
+    }
+
+    /// Sets whether the reply was stored before.
+    #[must_use]
+    pub fn with_cached(mut self, cached: bool) -> Self {
+        self.cached = cached;
+        self
+    }
+}
+
+impl PartialEq for ModelCall {
+    fn eq(&self, other: &Self) -> bool {
+        self.vendor == other.vendor
+            && self.requested_model == other.requested_model
+            && self.service_tier == other.service_tier
+            && self.cached == other.cached
     }
 }
 
@@ -244,6 +320,7 @@ fn text_of(contents: &[Content]) -> String {
 /// use chatlas_core::Usage;
 ///
 /// let usage = Usage::new(120, 30).with_cache_read_tokens(100);
+/// assert_eq!(usage.total_tokens(), Some(150));
 /// assert_eq!(usage.to_string(), "120 input tokens (100 cached), 30 output tokens");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -326,6 +403,13 @@ impl Usage {
     pub fn with_cache_read_by_modality(mut self, tokens: Modalities) -> Self {
         self.cache_read_by_modality = tokens;
         self
+    }
+
+    /// Returns the sum of input and output tokens, if the vendor reports one of them.
+    pub fn total_tokens(&self) -> Option<u64> {
+        let mut total = self.input_tokens;
+        add(&mut total, self.output_tokens);
+        total
     }
 }
 

@@ -246,7 +246,7 @@ async fn each_item_of_a_stream_is_a_progress_event() {
     let mut seen = Vec::new();
     while let Some(event) = events.next().await {
         match event.expect("no error") {
-            StreamEvent::ToolProgress { id, output: ToolOutput::Value(value) } => {
+            StreamEvent::ToolProgress { id, output: ToolOutput::Value(value), .. } => {
                 assert_eq!(&*id, "call-1");
                 seen.push(value);
             }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use chatlas_core::cost::Prices;
 use chatlas_core::telemetry::names::{self, operation};
 use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, Status};
@@ -9,7 +10,6 @@ use opentelemetry_sdk::trace::SpanData;
 
 use crate::attributes::{find, seconds, text};
 use crate::details::details;
-use crate::prices::{BilledTokens, Prices};
 use crate::tokens::Tokens;
 
 /// The operation that a span records.
@@ -62,8 +62,12 @@ impl Facts {
         let tokens = if is_call { Tokens::from_span(span) } else { Tokens::default() };
         let response_model = text(span, names::response::MODEL).filter(|_| is_call);
         let request_model = text(span, names::request::MODEL).filter(|_| is_call);
-        let cost =
-            prices.cost([response_model.as_deref(), request_model.as_deref()], &tokens.billed());
+        let cost = tokens.cost(
+            prices,
+            text(span, names::PROVIDER_NAME).as_deref(),
+            [response_model.as_deref(), request_model.as_deref()],
+            text(span, names::openai::RESPONSE_SERVICE_TIER).as_deref(),
+        );
         let failed = matches!(span.status, Status::Error { .. });
         Self {
             id: span.span_context.span_id(),
@@ -77,7 +81,7 @@ impl Facts {
             model: response_model.or(request_model),
             tool: text(span, names::tool::NAME).filter(|_| kind == Kind::ToolCall),
             error: failed.then(|| text(span, names::ERROR_TYPE).unwrap_or_else(|| "error".into())),
-            cost: cost.filter(|_| is_call && tokens.billed() != BilledTokens::default()),
+            cost,
             details: details(span, operation.as_deref()),
             cancelled: find(span, names::CANCELLED) == Some(&Value::Bool(true)),
         }

@@ -57,7 +57,6 @@ mod losses;
 mod messages;
 mod otlp;
 mod output;
-mod prices;
 mod propagation;
 mod providers;
 mod resource;
@@ -78,11 +77,11 @@ pub use opentelemetry_sdk as sdk;
 
 #[doc(hidden)]
 pub use auto::auto_init;
+pub use chatlas_core::cost::{Price, Prices};
 pub use compatibility::Compatibility;
 pub use error::{LostTelemetry, SetupError};
 pub use guard::Guard;
 pub use otlp::{Otlp, Protocol, Signal};
-pub use prices::{Price, Prices};
 pub use propagation::context_from_headers;
 pub use signal::shutdown_signal;
 pub use telemetry::Telemetry;

@@ -32,8 +32,8 @@ use crate::otlp::{
     target_from_env,
 };
 use crate::output::Output;
-use crate::prices::Prices;
 use crate::{resource, sampling, waterfall};
+use chatlas_core::cost::Prices;
 
 /// Adds a component to the builder of a provider.
 type Add<B> = Box<dyn FnOnce(B) -> B + Send>;

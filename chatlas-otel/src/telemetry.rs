@@ -19,9 +19,9 @@ use crate::error::SetupError;
 use crate::guard::Guard;
 use crate::otlp::Otlp;
 use crate::output::Output;
-use crate::prices::Prices;
 use crate::propagation;
 use crate::providers::Settings;
+use chatlas_core::cost::Prices;
 
 /// A builder of the OpenTelemetry SDK. Without a destination, nothing is recorded.
 ///
@@ -216,7 +216,8 @@ impl Telemetry {
         self
     }
 
-    /// Sets the prices of models. Waterfalls and reports then show costs.
+    /// Sets the prices of models, such as [`Prices::built_in`]. Waterfalls and reports then show costs.
+    /// [`record_costs`](chatlas_core::cost::record_costs) records them on spans, for other backends.
     pub fn with_prices(mut self, prices: Prices) -> Self {
         self.settings.prices = prices;
         self

@@ -1,10 +1,11 @@
 //! The tokens that a span records.
 
+use chatlas_core::Usage;
+use chatlas_core::cost::{PricedCall, Prices};
 use chatlas_core::telemetry::names;
 use opentelemetry_sdk::trace::SpanData;
 
 use crate::attributes::number;
-use crate::prices::BilledTokens;
 
 /// The tokens of one or more model calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,13 +27,22 @@ impl Tokens {
         }
     }
 
-    pub(crate) fn billed(self) -> BilledTokens {
-        BilledTokens {
-            input: self.input.unwrap_or(0),
-            cached: self.cached.unwrap_or(0),
-            cache_write: self.cache_write.unwrap_or(0),
-            output: self.output.unwrap_or(0),
-        }
+    /// Returns the cost of these tokens, or `None` if there are no tokens or no price.
+    pub(crate) fn cost(
+        self,
+        prices: &Prices,
+        vendor: Option<&str>,
+        models: [Option<&str>; 2],
+        tier: Option<&str>,
+    ) -> Option<f64> {
+        let mut usage = Usage::default();
+        usage.input_tokens = self.input;
+        usage.output_tokens = self.output;
+        usage.cache_read_tokens = self.cached;
+        usage.cache_write_tokens = self.cache_write;
+        let is_empty = usage.total_tokens().unwrap_or(0) == 0;
+        let cost = prices.cost(&PricedCall::new(vendor, models).with_tier(tier), &usage);
+        (cost.is_complete() && !is_empty).then(|| cost.total())
     }
 
     pub(crate) fn plus(self, other: Self) -> Self {

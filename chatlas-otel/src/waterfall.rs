@@ -12,9 +12,9 @@ use crate::facts::{Facts, Kind};
 use crate::format::{self, fit, money, printable, wrap};
 use crate::messages::Message;
 use crate::output::Output;
-use crate::prices::Prices;
 use crate::tokens::Tokens;
 use crate::tree::{self, Row};
+use chatlas_core::cost::Prices;
 
 /// The style of a drawing.
 #[derive(Clone, Debug, Default)]
@@ -293,7 +293,7 @@ mod tests {
 
     use crate::env::tests::lookup;
     use crate::output::tests::SharedWriter;
-    use crate::prices::Price;
+    use chatlas_core::cost::Price;
 
     use super::*;
 

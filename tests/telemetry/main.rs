@@ -15,6 +15,7 @@ mod support {
 mod attributes;
 mod capture_variable;
 mod content;
+mod costs;
 mod events;
 mod faults;
 mod metrics;

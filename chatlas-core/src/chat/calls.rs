@@ -4,15 +4,17 @@ use std::future::Future;
 use std::sync::Arc;
 
 use opentelemetry::Context;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 
 use super::chat::Chat;
 use super::history::History;
 use super::queue::Events;
 use super::run;
 use super::stream::{ChatStream, OwnedChatStream};
-use super::{ChatError, Prompt, Reply};
+use super::{ChatError, Extracted, Prompt, Reply};
 use crate::provider::{ChatRequest, ProviderError};
-use crate::telemetry::Run;
+use crate::telemetry::{Run, in_context};
 
 impl Chat {
     /// Sends a prompt and waits for the complete answer.
@@ -28,6 +30,8 @@ impl Chat {
     /// [`ChatError::Provider`] if a model call fails, [`ChatError::TooManyRounds`] if the model keeps
     /// requesting tools, [`ChatError::TruncatedCall`] if the token limit cuts a tool call off twice in
     /// succession. A failed tool call is not an error: its message is sent to the model.
+    #[doc(alias = "prompt")]
+    #[doc(alias = "chat_async")]
     pub fn chat(
         &mut self,
         prompt: impl Into<Prompt>,
@@ -59,6 +63,8 @@ impl Chat {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "stream_prompt")]
+    #[doc(alias = "stream_async")]
     pub fn stream(&mut self, prompt: impl Into<Prompt>) -> ChatStream<'_> {
         let (prompt, parent) = (prompt.into(), Context::current());
         ChatStream::new(|events: Events| Box::pin(run::run(self, prompt, parent, Some(events))))
@@ -94,6 +100,25 @@ impl Chat {
         })
     }
 
+    /// Sends a prompt and reads the answer as a `T`, as [`extract`](Self::extract) does, without adding
+    /// turns to the conversation. The model sees the turns so far. The parent of the span is the
+    /// context that is current when this method is called.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`extract`](Self::extract).
+    pub fn extract_once<T>(
+        &self,
+        prompt: impl Into<Prompt>,
+    ) -> impl Future<Output = Result<Extracted<T>, ChatError>> + Send
+    where
+        T: DeserializeOwned + JsonSchema + Send,
+    {
+        let (mut chat, prompt) = (self.clone(), prompt.into());
+        let run = async move { chat.extract(prompt).await };
+        in_context(Some(&Context::current()), Box::pin(run))
+    }
+
     /// Counts the input tokens of the first model call of a [`chat`](Self::chat) with that prompt,
     /// with the vendor's own counter: the system prompt, the tools and the turns included. Does not
     /// run the model.
@@ -101,6 +126,7 @@ impl Chat {
     /// # Errors
     ///
     /// Those of [`Provider::count_tokens`](crate::Provider::count_tokens).
+    #[doc(alias = "token_count")]
     pub async fn count_tokens(&self, prompt: impl Into<Prompt>) -> Result<u64, ProviderError> {
         let mut turns = self.turns.clone();
         let history = History::begin(&mut turns, prompt.into().0);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::hooks::Hooks;
+use super::limits::Limits;
 use super::record::{HistoryLimit, Record};
 use crate::provider::{ModelParams, OutputSchema, Provider};
 use crate::session::{SessionError, SessionStore};
@@ -13,10 +14,6 @@ use crate::telemetry::MessageCache;
 use crate::telemetry::settings::Settings;
 use crate::tool::ToolSet;
 use crate::turn::Turn;
-
-/// The maximum number of model calls of one run, unless
-/// [`Chat::with_max_rounds`] sets another one.
-pub const DEFAULT_MAX_ROUNDS: usize = 100;
 
 /// A conversation with a model.
 ///
@@ -53,7 +50,7 @@ pub struct Chat {
     pub(super) conversation_id: Option<Arc<str>>,
     pub(super) tools: ToolSet,
     pub(super) tool_mode: ToolMode,
-    pub(super) max_rounds: usize,
+    pub(super) limits: Limits,
     pub(super) params: Arc<ModelParams>,
     pub(super) output: Option<Arc<OutputSchema>>,
     pub(super) turns: Vec<Arc<Turn>>,
@@ -90,7 +87,7 @@ impl Chat {
             conversation_id: None,
             tools: ToolSet::new(),
             tool_mode: ToolMode::default(),
-            max_rounds: DEFAULT_MAX_ROUNDS,
+            limits: Limits::new(),
             params: Arc::default(),
             output: None,
             turns: Vec::new(),

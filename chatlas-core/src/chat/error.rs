@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use super::Reply;
+use super::{LimitError, Reply};
 use crate::provider::ProviderError;
 use crate::telemetry::names;
 
@@ -27,6 +27,8 @@ pub enum ChatError {
     /// The token of [`Chat::with_cancellation`](super::Chat::with_cancellation) was cancelled. The
     /// history keeps the complete turns and what had arrived of the reply.
     Cancelled,
+    /// The run reached one of its [limits](super::Limits).
+    Limit(LimitError),
     /// The answer is not a value of the type that [`Chat::extract`](super::Chat::extract) requested.
     Output(OutputError),
 }
@@ -41,6 +43,7 @@ impl ChatError {
             Self::TruncatedCall => Cow::Borrowed(names::error::ARGUMENTS_TRUNCATED),
             Self::Cancelled => Cow::Borrowed(names::error::CANCELLED),
             Self::Output(error) => Cow::Borrowed(error.kind().as_str()),
+            Self::Limit(error) => Cow::Borrowed(error.kind().as_str()),
         }
     }
 }
@@ -50,6 +53,7 @@ impl fmt::Display for ChatError {
         match self {
             Self::Provider(error) => error.fmt(f),
             Self::Output(error) => error.fmt(f),
+            Self::Limit(error) => error.fmt(f),
             Self::TooManyRounds { limit } => write!(
                 f,
                 "the model was not done after {limit} model calls: \
@@ -64,13 +68,14 @@ impl fmt::Display for ChatError {
     }
 }
 
-/// `Provider` and `Output` display the inner error, so their source is the inner error's source: a
+/// `Provider`, `Output` and `Limit` display the inner error, so their source is the inner error's source: a
 /// chain prints each message once.
 impl Error for ChatError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Provider(error) => error.source(),
             Self::Output(error) => error.source(),
+            Self::Limit(error) => error.source(),
             Self::TooManyRounds { .. } | Self::TruncatedCall | Self::Cancelled => None,
         }
     }
@@ -79,6 +84,12 @@ impl Error for ChatError {
 impl From<ProviderError> for ChatError {
     fn from(error: ProviderError) -> Self {
         Self::Provider(error)
+    }
+}
+
+impl From<LimitError> for ChatError {
+    fn from(error: LimitError) -> Self {
+        Self::Limit(error)
     }
 }
 

@@ -58,6 +58,8 @@ impl Chat {
     ///
     /// Those of [`chat`](Self::chat), and [`ChatError::Output`] if the answer is truncated, refused,
     /// or not a `T`.
+    #[doc(alias = "chat_structured")]
+    #[doc(alias = "extractor")]
     pub fn extract<T>(
         &mut self,
         prompt: impl Into<Prompt>,

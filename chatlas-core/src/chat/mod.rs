@@ -2,8 +2,9 @@
 //!
 //! The files depend on each other from the top down: `chat` holds the state; `settings`,
 //! `observability` and `hooks` configure it; `history` keeps the turns consistent; `run` is the loop
-//! and `tools` the tool calls of one reply; `stream` yields events; `calls`, `extract` (which reads the JSON
-//! that `answer` finds in a text) and `parallel` are the methods that start a run. `session` saves and exports,
+//! and `tools` the tool calls of one reply; `limits` bounds a run; `stream` yields events; `totals` are usage and
+//! cost; `calls`, `extract` (which reads the JSON that `answer` finds in a text) and `parallel` are the methods
+//! that start a run. `session` saves and exports,
 //! `exchange` undoes and repeats, and `limit` shortens the history. `rehearsal` is for benchmarks.
 
 mod answer;
@@ -20,6 +21,7 @@ mod extract;
 mod history;
 mod hooks;
 mod limit;
+mod limits;
 mod observability;
 mod parallel;
 mod prompt;
@@ -32,12 +34,14 @@ mod session;
 mod settings;
 mod stream;
 mod tools;
+mod totals;
 
 pub use as_tool::ChatTool;
-pub use chat::{Chat, DEFAULT_MAX_ROUNDS, ToolMode};
+pub use chat::{Chat, ToolMode};
 pub use error::{ChatError, OutputError, OutputErrorKind};
 pub use extract::Extracted;
 pub use hooks::{Approval, FinishedCall, IntoApproval, PendingCall};
+pub use limits::{DEFAULT_MAX_ROUNDS, LimitError, LimitKind, Limits};
 pub use parallel::Branch;
 pub use prompt::Prompt;
 pub use record::HistoryLimit;

@@ -71,10 +71,18 @@ impl Events {
     }
 }
 
-impl Progress for Events {
+/// The progress of a tool call, as events of the run.
+pub(super) struct ToolEvents {
+    pub(super) events: Events,
+    pub(super) tool: Arc<str>,
+}
+
+impl Progress for ToolEvents {
     fn progress(&self, call_id: &Arc<str>, output: ToolOutput) {
-        self.0.put_progress(StreamEvent::ToolProgress { id: call_id.clone(), output });
-        self.0.0.consumer.wake();
+        let (id, name) = (call_id.clone(), self.tool.clone());
+        let Events(queue) = &self.events;
+        queue.put_progress(StreamEvent::ToolProgress { id, name, output });
+        queue.0.consumer.wake();
     }
 }
 
@@ -86,7 +94,8 @@ mod tests {
     fn a_full_queue_drops_the_oldest_progress_and_nothing_else() {
         let queue = Queue::default();
         queue.put(StreamEvent::Text("a".to_owned()));
-        let (events, id) = (Events::new(&queue), Arc::from("call-1"));
+        let (id, name): (Arc<str>, Arc<str>) = ("call-1".into(), "look".into());
+        let events = ToolEvents { events: Events::new(&queue), tool: name.clone() };
         for step in 0..3 * MAX_PENDING {
             events.progress(&id, step.to_string().into());
         }
@@ -94,6 +103,9 @@ mod tests {
         assert_eq!(pending.len(), MAX_PENDING);
         assert_eq!(pending[0], StreamEvent::Text("a".to_owned()));
         let newest = ToolOutput::from((3 * MAX_PENDING - 1).to_string());
-        assert_eq!(pending[MAX_PENDING - 1], StreamEvent::ToolProgress { id, output: newest });
+        assert_eq!(
+            pending[MAX_PENDING - 1],
+            StreamEvent::ToolProgress { id, name, output: newest }
+        );
     }
 }

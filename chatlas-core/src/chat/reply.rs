@@ -14,6 +14,8 @@ use crate::turn::{AssistantTurn, Usage};
 pub struct Reply {
     /// The last turn of the model.
     pub turn: Arc<AssistantTurn>,
+    /// All complete turns of the model in the run, oldest first. The last one is `turn`.
+    pub turns: Vec<Arc<AssistantTurn>>,
     /// The token counts of all model calls of the run.
     pub usage: Usage,
     /// The number of model calls of the run.
@@ -68,6 +70,8 @@ pub enum StreamEvent {
     ToolProgress {
         /// The id of the tool request.
         id: Arc<str>,
+        /// The name of the tool.
+        name: Arc<str>,
         /// The partial result or the report.
         output: ToolOutput,
     },

@@ -2,7 +2,8 @@
 //! requests no more.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use opentelemetry::Context;
@@ -11,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::chat::{Chat, ToolMode};
 use super::history::History;
 use super::hooks::Hooks;
+use super::limits::{LimitError, LimitKind, Limits, Spent};
 use super::queue::Events;
 use super::{ChatError, Prompt, Reply, StreamEvent};
 use crate::content::Content;
+use crate::cost;
 use crate::provider::{
     ChatRequest, CompletionEvent, CompletionStream, ModelParams, OutputSchema, Provider,
     ProviderError,
@@ -21,8 +24,8 @@ use crate::provider::{
 use crate::telemetry::agent::{AgentFacts, AgentFailure, AgentSpan};
 use crate::telemetry::names::exception;
 use crate::telemetry::{ReplyId, Run, carries, in_context};
-use crate::tool::{ToolDefinition, ToolSet};
-use crate::turn::{AssistantTurn, FinishReason, Usage};
+use crate::tool::{ToolDefinition, ToolSet, has_timer};
+use crate::turn::{AssistantTurn, FinishReason, Turn, Usage};
 
 /// Runs a prompt in its `invoke_agent` span, which ends when this future is dropped.
 pub(super) async fn run(
@@ -69,7 +72,8 @@ pub(super) async fn run_and_read<T>(
         tools: &chat.tools,
         definitions,
         tool_mode: chat.tool_mode,
-        max_rounds: chat.max_rounds,
+        limits: &chat.limits,
+        spent: Mutex::default(),
         params: &chat.params,
         output: output.as_ref().or(chat.output.as_ref()),
         telemetry,
@@ -89,6 +93,7 @@ pub(super) async fn run_and_read<T>(
             None => agent.run_rounds(history, &mut span).await,
         }
     };
+    let rounds = within(agent.limits.time, rounds);
     let ran = stop.run_until_cancelled(AssertUnwindSafe(rounds).catch_unwind()).await;
     drop(cancel_tools);
     let Some(result) = ran else {
@@ -97,6 +102,12 @@ pub(super) async fn run_and_read<T>(
         chat.save_after_run().await;
         return Err(ChatError::Cancelled);
     };
+    let result = result.map(|result| {
+        result.map_err(|error| match error {
+            ChatError::Limit(error) => error.with_reply(agent.last_reply(chat.turns.last())).into(),
+            error => error,
+        })
+    });
     // Saved before the answer is read, because a value of type `T` may not be `Send`.
     if result.is_ok() {
         chat.save_after_run().await;
@@ -125,14 +136,15 @@ pub(super) fn agent_failure(error: &ChatError) -> AgentFailure<'_> {
             message: output,
             quotes_content: true,
         },
-        ChatError::TooManyRounds { .. } | ChatError::TruncatedCall | ChatError::Cancelled => {
-            AgentFailure::Run {
-                error_type: error.error_type(),
-                exception_type: exception::CHAT_ERROR,
-                message: error,
-                quotes_content: false,
-            }
-        }
+        ChatError::TooManyRounds { .. }
+        | ChatError::TruncatedCall
+        | ChatError::Cancelled
+        | ChatError::Limit(_) => AgentFailure::Run {
+            error_type: error.error_type(),
+            exception_type: exception::CHAT_ERROR,
+            message: error,
+            quotes_content: false,
+        },
     }
 }
 
@@ -145,7 +157,8 @@ pub(super) struct Agent<'a> {
     pub(super) tools: &'a ToolSet,
     pub(super) definitions: Arc<[ToolDefinition]>,
     pub(super) tool_mode: ToolMode,
-    max_rounds: usize,
+    limits: &'a Limits,
+    spent: Mutex<Spent>,
     params: &'a Arc<ModelParams>,
     output: Option<&'a Arc<OutputSchema>>,
     pub(super) telemetry: Run,
@@ -162,23 +175,23 @@ impl Agent<'_> {
         mut history: History<'_>,
         span: &mut AgentSpan,
     ) -> Result<Reply, ChatError> {
-        let mut usage = Usage::default();
+        self.limits.check_price(self.provider.info())?;
         let mut was_cut = false;
-        for round in 1..=self.max_rounds {
+        for _ in 0..self.limits.rounds {
+            self.limits.check(&self.spent())?;
             span.begin_model_call();
-            let turn = self.call_model(&mut history).await?;
-            usage += turn.usage;
+            let turn = self.call_and_count(&mut history).await?;
             let turn = history.add_reply(turn);
             span.record_reply(&turn);
             let requests = history.requests();
             if requests.is_empty() && turn.finish_reason == Some(FinishReason::Pause) {
                 continue;
             }
+            self.spent().turns.push(Arc::clone(&turn));
             if requests.is_empty() {
-                let id =
-                    ReplyId::new(self.telemetry.last_call().as_ref(), turn.response_id.clone());
-                return Ok(Reply { turn, usage, rounds: round, id });
+                return Ok(self.reply(turn));
             }
+            self.limits.count_tools(&mut self.spent(), requests.len())?;
             for request in &requests {
                 self.emit(|| StreamEvent::ToolRequest(request.clone())).await;
             }
@@ -190,12 +203,72 @@ impl Agent<'_> {
             }
             was_cut = is_cut;
         }
-        Err(ChatError::TooManyRounds { limit: self.max_rounds })
+        Err(ChatError::TooManyRounds { limit: self.limits.rounds })
+    }
+
+    fn spent(&self) -> MutexGuard<'_, Spent> {
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reply(&self, turn: Arc<AssistantTurn>) -> Reply {
+        let id = ReplyId::new(self.telemetry.last_call().as_ref(), turn.response_id.clone());
+        let mut spent = self.spent();
+        let (usage, rounds) = (spent.usage, spent.rounds);
+        Reply { turn, turns: std::mem::take(&mut spent.turns), usage, rounds, id }
+    }
+
+    /// Returns the last reply of a run that was stopped: the partial turn at the end of the history,
+    /// or the last complete turn of the run.
+    fn last_reply(&self, last: Option<&Arc<Turn>>) -> Option<Reply> {
+        let partial = last.and_then(|turn| match turn.as_ref() {
+            Turn::Assistant(turn) if turn.partial => Some(Arc::clone(turn)),
+            _ => None,
+        });
+        let complete = || self.spent().turns.last().cloned();
+        partial.or_else(complete).map(|turn| self.reply(turn))
+    }
+
+    /// Calls the model, and counts the reply for the limits and for the process.
+    async fn call_and_count(
+        &self,
+        history: &mut History<'_>,
+    ) -> Result<Arc<AssistantTurn>, ProviderError> {
+        let started = Instant::now();
+        let mut first_chunk = None;
+        let result = self.call_model(history, &mut first_chunk).await;
+        let info = self.provider.info();
+        let count = |turn: &AssistantTurn| {
+            let model = turn.model.as_deref().or(info.model.as_deref()).unwrap_or_default();
+            cost::count_reply(&info.name, model, turn.usage);
+        };
+        let mut turn = match result {
+            Ok(turn) => turn,
+            // A reply that failed is billed if the vendor reports usage for it.
+            Err(error) => {
+                error.partial().filter(|turn| turn.usage != Usage::default()).map(count);
+                return Err(error);
+            }
+        };
+        let facts = Arc::make_mut(&mut turn);
+        let mut call = facts.call.take().unwrap_or_default();
+        call.vendor.clone_from(&info.name);
+        call.requested_model.clone_from(&info.model);
+        call.service_tier = call.service_tier.take().or_else(|| facts.reported_tier());
+        call.duration = Some(started.elapsed());
+        call.time_to_first_chunk =
+            first_chunk.map(|first: Instant| first.saturating_duration_since(started));
+        if !call.cached {
+            count(facts);
+        }
+        facts.call = Some(call);
+        self.limits.count(&mut self.spent(), facts);
+        Ok(turn)
     }
 
     async fn call_model(
         &self,
         history: &mut History<'_>,
+        first_chunk: &mut Option<Instant>,
     ) -> Result<Arc<AssistantTurn>, ProviderError> {
         let request = ChatRequest {
             system_prompt: self.system_prompt.cloned(),
@@ -214,6 +287,7 @@ impl Agent<'_> {
         let stream = self.provider.chat_stream(request).await?;
         let mut incoming = Incoming { stream, history };
         while let Some(event) = incoming.stream.next().await {
+            first_chunk.get_or_insert_with(Instant::now);
             match event.map_err(|error| incoming.add_partial(error))? {
                 CompletionEvent::Done(turn) => return Ok(turn),
                 CompletionEvent::Text(piece) => self.emit(|| StreamEvent::Text(piece)).await,
@@ -237,6 +311,22 @@ impl Agent<'_> {
             events.emit(event()).await;
         }
     }
+}
+
+/// Returns the result of a run, or an error if it exceeds its limit of time.
+async fn within<T>(
+    limit: Option<Duration>,
+    run: impl Future<Output = Result<T, ChatError>>,
+) -> Result<T, ChatError> {
+    let Some(limit) = limit else { return run.await };
+    if !has_timer() {
+        return Err(LimitError::without_timer().into());
+    }
+    let started = Instant::now();
+    tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
+        let reached = format!("{:.1?}", started.elapsed());
+        Err(LimitError::reached(LimitKind::Time, &format!("{limit:?}"), &reached).into())
+    })
 }
 
 /// A reply under way. However it ends, the history receives the partial reply.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::chat::{Chat, ToolMode};
 use super::hooks::{FinishedCall, IntoApproval, PendingCall};
+use super::limits::Limits;
 use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError};
 use crate::tool::{DuplicateTool, Tool, ToolSet};
 use crate::turn::Turn;
@@ -51,6 +52,12 @@ impl Chat {
         self.message_cache.replace_turns(&self.turns);
     }
 
+    /// Adds a turn at the end of the conversation.
+    pub fn add_turn(&mut self, turn: impl Into<Arc<Turn>>) {
+        self.turns.push(turn.into());
+        self.message_cache.replace_turns(&self.turns);
+    }
+
     /// Replaces the turns of the conversation.
     #[must_use]
     pub fn with_turns<T: Into<Arc<Turn>>>(mut self, turns: impl IntoIterator<Item = T>) -> Self {
@@ -69,6 +76,7 @@ impl Chat {
     }
 
     /// Sets the system prompt: the role of the model and its instructions.
+    #[doc(alias = "preamble")]
     #[must_use]
     pub fn with_system_prompt(mut self, prompt: impl Into<Arc<str>>) -> Self {
         self.system_prompt = Some(prompt.into());
@@ -122,6 +130,7 @@ impl Chat {
     /// # Errors
     ///
     /// [`DuplicateTool`] if the chat has a tool with the same name.
+    #[doc(alias = "register_tool")]
     pub fn add_tool(&mut self, tool: impl Tool) -> Result<(), DuplicateTool> {
         self.tools.add(tool)
     }
@@ -150,19 +159,38 @@ impl Chat {
 
     /// Returns the maximum number of model calls of one run.
     pub fn max_rounds(&self) -> usize {
-        self.max_rounds
+        self.limits.rounds
     }
 
     /// Sets the maximum number of model calls of one run, at least 1.
     pub fn set_max_rounds(&mut self, rounds: usize) {
-        self.max_rounds = rounds.max(1);
+        self.limits.rounds = rounds.max(1);
     }
 
     /// Sets the maximum number of model calls of one run, at least 1. A run that exceeds it returns
     /// [`ChatError::TooManyRounds`](super::ChatError::TooManyRounds).
+    #[doc(alias = "max_turns")]
     #[must_use]
     pub fn with_max_rounds(mut self, rounds: usize) -> Self {
         self.set_max_rounds(rounds);
+        self
+    }
+
+    /// Returns the limits of one run.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Replaces the limits of one run, the maximum number of model calls included.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Replaces the limits of one run: tokens, cost, tool calls, time, and the maximum number of model
+    /// calls. A run that reaches one returns [`ChatError::Limit`](super::ChatError::Limit).
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.set_limits(limits);
         self
     }
 }

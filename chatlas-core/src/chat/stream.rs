@@ -3,11 +3,13 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io::Write;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_util::StreamExt as _;
 
 use super::chat::Chat;
 use super::queue::{Events, Queue};
@@ -55,6 +57,57 @@ impl Stream for ChatStream<'_> {
 }
 
 impl ChatStream<'_> {
+    /// Waits for the end of the stream and returns the answer. Other events are dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Chat::chat`]; [`ChatError::Cancelled`] if the end of the stream has already been taken.
+    pub async fn into_reply(mut self) -> Result<Reply, ChatError> {
+        self.drain(|_| {}).await
+    }
+
+    /// Writes the text of the answer to the standard output, each piece as soon as it arrives, and a
+    /// line break at the end. Returns the answer. Errors of the output, such as a closed pipe, are
+    /// ignored.
+    ///
+    /// ```
+    /// # use chatlas_core::{Chat, ChatError};
+    /// # async fn example(mut chat: Chat) -> Result<(), ChatError> {
+    /// let reply = chat.stream("Tell me a story.").to_stdout().await?;
+    /// println!("{}", reply.usage);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`into_reply`](Self::into_reply).
+    #[doc(alias = "stream_to_stdout")]
+    #[doc(alias = "echo")]
+    pub async fn to_stdout(self) -> Result<Reply, ChatError> {
+        self.write_to(std::io::stdout()).await
+    }
+
+    async fn write_to(mut self, mut output: impl Write) -> Result<Reply, ChatError> {
+        let mut write = |piece: &str| {
+            let _ = output.write_all(piece.as_bytes()).and_then(|()| output.flush());
+        };
+        let result = self.drain(&mut write).await;
+        write("\n");
+        result
+    }
+
+    async fn drain(&mut self, mut on_text: impl FnMut(&str)) -> Result<Reply, ChatError> {
+        while let Some(event) = self.next().await {
+            match event? {
+                StreamEvent::Text(piece) => on_text(&piece),
+                StreamEvent::Done(reply) => return Ok(*reply),
+                _ => {}
+            }
+        }
+        Err(ChatError::Cancelled)
+    }
+
     /// Returns the next event, or the result if all events have been yielded.
     fn next_ready(&mut self) -> Option<Result<StreamEvent, ChatError>> {
         if let Some(event) = self.queue.take() {
@@ -97,6 +150,13 @@ impl OwnedChatStream {
         Self { events, chat: slot }
     }
 
+    /// Waits for the end of the stream and returns the chat and the answer. Other events are dropped.
+    /// Errors are those of [`ChatStream::into_reply`].
+    pub async fn into_reply(mut self) -> (Chat, Result<Reply, ChatError>) {
+        let result = self.events.drain(|_| {}).await;
+        (self.into_chat(), result)
+    }
+
     /// Cancels the rest of the run and returns the chat. Its history holds the complete turns, and
     /// what has arrived of the reply as a partial turn.
     #[expect(clippy::missing_panics_doc, reason = "`Lent` returns the chat whenever it is dropped")]
@@ -130,5 +190,46 @@ impl Stream for OwnedChatStream {
 impl fmt::Debug for OwnedChatStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnedChatStream").field("events", &self.events).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails like a closed pipe after the first write.
+    struct Pipe<'a>(Option<&'a mut Vec<u8>>);
+
+    impl Write for Pipe<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            match self.0.take() {
+                Some(written) => written.write(bytes),
+                None => Err(std::io::ErrorKind::BrokenPipe.into()),
+            }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn stream() -> ChatStream<'static> {
+        ChatStream::new(|events| {
+            Box::pin(async move {
+                events.emit(StreamEvent::Text("Hel".to_owned())).await;
+                events.emit(StreamEvent::Text("lo".to_owned())).await;
+                Err(ChatError::TruncatedCall)
+            })
+        })
+    }
+
+    #[tokio::test]
+    async fn text_is_written_until_the_end_even_if_the_pipe_closes() {
+        let mut written = Vec::new();
+        let result = stream().write_to(&mut written).await;
+        assert_eq!((written.as_slice(), result), (&b"Hello\n"[..], Err(ChatError::TruncatedCall)));
+        let mut written = Vec::new();
+        let result = stream().write_to(Pipe(Some(&mut written))).await;
+        assert_eq!((written.as_slice(), result), (&b"Hel"[..], Err(ChatError::TruncatedCall)));
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::StreamEvent;
 use super::chat::ToolMode;
 use super::history::History;
+use super::queue::ToolEvents;
 use super::run::Agent;
 use crate::content::{Content, ToolOutcome, ToolRequest, ToolResult};
 use crate::telemetry::in_context;
@@ -106,7 +107,9 @@ impl Agent<'_> {
             agent_name: self.name.cloned(),
             conversation_id: self.conversation_id.cloned(),
         };
-        let progress = self.events.clone().map(|e| Arc::new(e) as Arc<dyn Progress>);
+        let progress = self.events.clone().map(|events| {
+            Arc::new(ToolEvents { events, tool: request.name.as_str().into() }) as Arc<dyn Progress>
+        });
         let id: Arc<str> = request.id.as_str().into();
         let context = ToolContext::for_loop(id.clone(), caller, token, progress);
         let outcome = match (cut, tool) {

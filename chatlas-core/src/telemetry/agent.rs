@@ -11,7 +11,7 @@ use opentelemetry::{Context, KeyValue};
 
 use super::agent_run::{AgentRun, Calls};
 use super::attributes::{
-    coerced, finish_reasons, push, push_params, push_total_usage, span_attributes,
+    coerced, finish_reasons, push, push_params, push_total_cost, push_total_usage, span_attributes,
 };
 use super::failure::describe;
 use super::metrics::AgentFigures;
@@ -19,6 +19,7 @@ use super::names::{self, content, operation, request};
 use super::run::{Live, Run};
 use super::scope::{Exception, SpanScope};
 use super::shield::shielded;
+use crate::cost::Cost;
 use crate::provider::{ModelParams, ProviderError, ProviderInfo, ServerToolDefinition};
 use crate::tool::ToolDefinition;
 use crate::turn::{Alternative, AssistantTurn, Turn, Usage};
@@ -240,7 +241,8 @@ impl Invocation {
         if let End::Failed(AgentFailure::Provider(error)) = end {
             self.last_reply = error.partial().map(|turn| self.recorded_part(turn));
         }
-        let Calls { inference, tools, usage, partial, .. } = mem::take(&mut *self.live.calls());
+        let Calls { inference, tools, usage, cost, partial, .. } =
+            mem::take(&mut *self.live.calls());
         if let (None, Some(partial)) = (&self.last_reply, partial) {
             self.last_reply = Some(self.recorded_part(&partial));
         }
@@ -250,7 +252,7 @@ impl Invocation {
             End::Completed | End::Cancelled => None,
         };
         if self.scope.is_recording() {
-            let mut list = self.reply_attributes(&usage);
+            let mut list = self.reply_attributes(&usage, &cost);
             push(&mut list, names::ERROR_TYPE, error_type.clone());
             push(&mut list, names::CANCELLED, matches!(end, End::Cancelled).then_some(true));
             self.scope.set(list);
@@ -275,11 +277,12 @@ impl Invocation {
         }
     }
 
-    fn reply_attributes(&self, usage: &Usage) -> Vec<KeyValue> {
+    fn reply_attributes(&self, usage: &Usage, cost: &Cost) -> Vec<KeyValue> {
         let mut list = Vec::with_capacity(5);
         list.push(finish_reasons(self.last_reply.as_ref()));
         if self.records_usage {
             push_total_usage(&mut list, usage);
+            push_total_cost(&mut list, cost);
         }
         if let Some(turn) = self.last_reply.as_ref().filter(|_| self.records_content()) {
             list.push(KeyValue::new(content::OUTPUT_MESSAGES, self.live.writer.output(turn)));

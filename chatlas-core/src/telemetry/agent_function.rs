@@ -10,7 +10,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::SpanKind;
 
 use super::agent_run::{AgentRun, Calls};
-use super::attributes::push_total_usage;
+use super::attributes::{push_total_cost, push_total_usage};
 use super::facts::Facts;
 use super::function::{End, FunctionSpan, Operation};
 use super::metrics::AgentFigures;
@@ -81,6 +81,7 @@ impl Invocation {
         list.extend(calls.finish_reasons.clone());
         if self.live.settings.as_ref().is_none_or(|settings| settings.agent_usage) {
             push_total_usage(&mut list, &calls.usage);
+            push_total_cost(&mut list, &calls.cost);
         }
         self.scope.set(list);
         // `null` is the output of a function that returns nothing, or whose output is skipped.

@@ -9,6 +9,7 @@ use opentelemetry::trace::{SpanContext, SpanId};
 use opentelemetry::{Context, KeyValue};
 
 use super::settings::Settings;
+use crate::cost::Cost;
 use crate::provider::Completion;
 use crate::turn::Usage;
 
@@ -42,6 +43,8 @@ pub(super) struct Calls {
     /// The usage that the spans of the calls report, including that of calls without a complete
     /// reply. The usage in a reply is not: a cache returns it again.
     pub(super) usage: Usage,
+    /// The cost of the calls, if it is recorded.
+    pub(super) cost: Cost,
     /// The finish reasons of the last model call outside a chat's loop.
     pub(super) finish_reasons: Option<KeyValue>,
     /// The partial reply of a chat's model call that was dropped or panicked.

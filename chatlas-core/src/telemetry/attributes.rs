@@ -3,6 +3,7 @@
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use super::names;
+use crate::cost::{Cost, recorded_prices};
 use crate::provider::{ModelParams, ProviderInfo};
 use crate::turn::{AssistantTurn, FinishReason, Modalities, Usage};
 
@@ -51,6 +52,23 @@ pub(crate) fn coerced(notes: Vec<String>) -> Value {
 pub(super) fn push_total_usage(list: &mut Vec<KeyValue>, usage: &Usage) {
     push_tokens(list, names::usage::INPUT_TOKENS, usage.input_tokens);
     push_tokens(list, names::usage::OUTPUT_TOKENS, usage.output_tokens);
+}
+
+/// Adds the cost of a call. An unknown cost is omitted.
+pub(super) fn push_cost(list: &mut Vec<KeyValue>, cost: &Cost, currency: &str) {
+    if cost.is_complete() {
+        list.push(KeyValue::new(names::COST_AMOUNT, cost.total()));
+        push(list, names::COST_CURRENCY, Some(currency.to_owned()));
+    }
+}
+
+/// Adds the cost of the calls of an agent, unless the cost of one is unknown.
+pub(super) fn push_total_cost(list: &mut Vec<KeyValue>, cost: &Cost) {
+    if cost.total() > 0.0
+        && let Some(prices) = recorded_prices()
+    {
+        push_cost(list, cost, prices.currency());
+    }
 }
 
 /// Adds all token counts that are set: the totals and their parts.

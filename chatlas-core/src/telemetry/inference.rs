@@ -11,7 +11,8 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry::{Context, Key, KeyValue};
 
 use super::attributes::{
-    finish_reasons, push, push_params, push_server, push_usage, span_attributes, without_empty,
+    finish_reasons, push, push_cost, push_params, push_server, push_usage, span_attributes,
+    without_empty,
 };
 use super::events::{Event, any_attributes};
 use super::message_cache::{InputMessages, structured};
@@ -21,6 +22,7 @@ use super::run::Live;
 use super::scope::{SpanScope, in_context, observe_panic};
 use super::shield::shielded;
 use crate::content::{Content, ToolOutcome};
+use crate::cost::{Cost, RecordedCall};
 use crate::provider::{ChatRequest, Completion, CompletionEvent, ProviderError, ProviderInfo};
 use crate::turn::{Turn, Usage};
 
@@ -41,6 +43,8 @@ struct Call {
     metric_attributes: Vec<KeyValue>,
     /// The keys of the vendor's attributes that were set at the start of the span.
     vendor_keys: Vec<Key>,
+    /// The prices and the model, if the cost is recorded.
+    priced: Option<RecordedCall>,
     input_modality: &'static str,
     streams: bool,
     /// Whether a transparent provider answered by itself, so that there is no usage.
@@ -148,6 +152,7 @@ impl Inference {
             input,
             metric_attributes,
             vendor_keys,
+            priced: if by_wrapper { None } else { RecordedCall::of(info) },
             input_modality,
             streams,
             by_wrapper,
@@ -264,7 +269,8 @@ impl Call {
             }
         };
         let usage = if self.by_wrapper { Usage::default() } else { completion.usage };
-        self.report_to_agent(completion, usage, end);
+        let cost = self.priced.as_ref().map(|priced| priced.cost(completion));
+        self.report_to_agent(completion, usage, cost, end);
         let error_type = match end {
             End::Failed(error) => Some(error.error_type()),
             End::Panicked => Some(Cow::Borrowed(names::error::PANIC)),
@@ -273,6 +279,9 @@ impl Call {
         let seconds_to_first_chunk =
             self.first_chunk.map(|first| first.duration_since(self.scope.started()).as_secs_f64());
         let mut list = response_attributes(completion, &usage, seconds_to_first_chunk);
+        if let (Some(cost), Some(priced)) = (&cost, &self.priced) {
+            push_cost(&mut list, cost, priced.currency());
+        }
         list.extend(self.vendor_attributes(completion).cloned());
         let consumer_time = Some(self.consumer_time).filter(|time| *time >= MIN_CONSUMER_TIME);
         push(&mut list, names::CONSUMER_SECONDS, consumer_time.map(|time| time.as_secs_f64()));
@@ -310,9 +319,18 @@ impl Call {
     }
 
     /// Reports the usage, and what the agent's span records of its last call, to the agent.
-    fn report_to_agent(&self, completion: &Completion, usage: Usage, end: &End<'_>) {
+    fn report_to_agent(
+        &self,
+        completion: &Completion,
+        usage: Usage,
+        cost: Option<Cost>,
+        end: &End<'_>,
+    ) {
         let mut calls = self.live.calls();
         calls.end(self.scope.span_context().as_ref(), self.is_nested, usage);
+        if !self.is_nested {
+            calls.cost += cost.unwrap_or_default();
+        }
         if !self.live.is_chat {
             calls.finish_reasons = Some(finish_reasons(Some(completion)));
         } else if matches!(end, End::Panicked | End::Cancelled) {

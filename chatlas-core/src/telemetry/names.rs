@@ -24,6 +24,10 @@ pub const CONVERSATION_COMPACTED: &str = "gen_ai.conversation.compacted";
 pub const DATA_SOURCE_ID: &str = "gen_ai.data_source.id";
 /// The prefix of the attributes of a prompt template: set by the program, on `chat` spans.
 pub const PROMPT_PREFIX: &str = "gen_ai.prompt.";
+/// `gen_ai.prompt.name`: the name of a prompt template.
+pub const PROMPT_NAME: &str = "gen_ai.prompt.name";
+/// `gen_ai.prompt.version`: the version of a prompt template.
+pub const PROMPT_VERSION: &str = "gen_ai.prompt.version";
 /// The prefix of all attributes of the GenAI conventions.
 pub const GEN_AI_PREFIX: &str = "gen_ai.";
 /// `gen_ai.output.type`: the requested output format.
@@ -54,6 +58,11 @@ pub const CONSUMER_SECONDS: &str = "chatlas.consumer.seconds";
 /// Specific to chatlas: the tokens that a vendor counted in a request without running the model.
 /// This is not usage, so it does not add to a sum over `gen_ai.usage.*`.
 pub const COUNTED_TOKENS: &str = "chatlas.counted_tokens";
+/// Specific to chatlas: the estimated cost of a model call, or of the model calls of an agent. Recorded
+/// if the program sets prices for it.
+pub const COST_AMOUNT: &str = "chatlas.cost.amount";
+/// Specific to chatlas: the currency of the cost: a sign or a code.
+pub const COST_CURRENCY: &str = "chatlas.cost.currency";
 /// Specific to chatlas: the values of a model that were converted to fit their JSON schema, each as
 /// its path and the two kinds, such as `$.days: a string to an integer`. On `execute_tool` spans, and
 /// on the `invoke_agent` span of an extraction.
@@ -450,4 +459,14 @@ pub mod error {
     pub const UNSUPPORTED: &str = "unsupported";
     /// The model kept requesting tools until the maximum number of rounds was reached.
     pub const TOO_MANY_ROUNDS: &str = "too_many_rounds";
+    /// The run reached its limit of input tokens, output tokens, or their sum.
+    pub const TOKEN_LIMIT: &str = "token_limit";
+    /// The run reached its limit of cost.
+    pub const COST_LIMIT: &str = "cost_limit";
+    /// The run has a limit of cost, and the model has no price.
+    pub const UNKNOWN_PRICE: &str = "unknown_price";
+    /// The run would exceed its limit of tool calls.
+    pub const TOOL_CALL_LIMIT: &str = "tool_call_limit";
+    /// The run reached its limit of time.
+    pub const TIME_LIMIT: &str = "time_limit";
 }

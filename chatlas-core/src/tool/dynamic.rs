@@ -5,9 +5,15 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{BoxFuture, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput};
+use super::{
+    BoxFuture, Tool, ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolOutput,
+};
+use crate::schema::generator;
+use crate::telemetry::names::error;
 
 type Run = dyn Fn(ToolCall) -> BoxFuture<'static, Result<ToolOutput, ToolError>> + Send + Sync;
 
@@ -68,6 +74,55 @@ impl DynTool {
             Box::pin(async move { running.await.map(Into::into) })
         };
         Ok(Self { definition, run: Box::new(run) })
+    }
+
+    /// Creates a tool whose arguments are a type. The schema is that of the type, in which the doc
+    /// comments of its fields are descriptions. Arguments that are not a value of the type fail the call
+    /// with the error type `invalid_arguments`, and the model is informed.
+    ///
+    /// ```
+    /// use chatlas_core::tool::DynTool;
+    /// use chatlas_core::ToolError;
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Query {
+    ///     /// The name of the city.
+    ///     city: String,
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let weather = DynTool::typed("get_weather", "Get the weather.", async |query: Query, _| {
+    ///     Ok::<_, ToolError>(format!("{}: rain", query.city))
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Self::new): the type has to be a struct or a map.
+    #[doc(alias = "DynamicTool")]
+    pub fn typed<A, F, Fut, O>(
+        name: impl Into<Cow<'static, str>>,
+        description: impl Into<Cow<'static, str>>,
+        run: F,
+    ) -> Result<Self, InvalidTool>
+    where
+        A: DeserializeOwned + JsonSchema,
+        F: Fn(A, ToolContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, ToolError>> + Send + 'static,
+        O: Into<ToolOutput>,
+    {
+        let schema = generator().into_root_schema_for::<A>().to_value();
+        Self::new(name, description, schema, move |call: ToolCall| {
+            let running = A::deserialize(call.arguments)
+                .map(|arguments| run(arguments, call.context))
+                .map_err(|cause| {
+                    let message = format!("The arguments are invalid: {cause}.");
+                    ToolError::new(error::INVALID_ARGUMENTS, message)
+                });
+            async move { running?.await }
+        })
     }
 
     /// Sets the hints about the effects of the tool.
@@ -156,5 +211,42 @@ impl ToolDefinition {
             return Err(InvalidTool::Schema { name: name.to_string() });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(serde::Deserialize, JsonSchema)]
+    struct Query {
+        city: String,
+        days: u8,
+    }
+
+    #[tokio::test]
+    async fn typed_tools_read_their_arguments() {
+        let tool = DynTool::typed("look", "Looks.", async |query: Query, _| {
+            Ok::<_, ToolError>(format!("{} {}", query.city, query.days))
+        })
+        .unwrap();
+        assert_eq!(tool.definition().parameters["required"], json!(["city", "days"]));
+        let call = |arguments| {
+            let context = ToolContext::new("1");
+            tool.call(ToolCall { id: "1".into(), arguments, context })
+        };
+        let output = call(json!({"city": "Oslo", "days": "2"})).await.unwrap();
+        assert_eq!(output, ToolOutput::from("Oslo 2".to_owned()), "converted to the schema");
+        let error = call(json!({"days": 2})).await.unwrap_err();
+        assert_eq!(error.error_type(), "invalid_arguments");
+        assert!(error.message().contains("`city`"), "{}", error.message());
+    }
+
+    #[test]
+    fn typed_tools_need_an_object() {
+        let tool = DynTool::typed("look", "Looks.", async |_: u8, _| Ok::<_, ToolError>(""));
+        assert!(matches!(tool, Err(InvalidTool::Schema { .. })));
     }
 }

@@ -38,7 +38,7 @@ pub use dynamic::{DynTool, InvalidTool};
 pub use function::TextDefault;
 pub use function::ToolFunction;
 pub use returned::{ToolFailure, ToolReturn};
-pub(crate) use run::run_tool;
+pub(crate) use run::{has_timer, run_tool};
 pub use set::{DuplicateTool, ToolSet};
 pub use state::Provide;
 // Named in error messages of the compiler.

@@ -45,16 +45,20 @@ impl Progress for Hook {
     }
 }
 
+/// Returns whether the current runtime can measure time.
+pub(crate) fn has_timer() -> bool {
+    // The timer of a runtime may be disabled; then a sleep panics when it is created.
+    tokio::runtime::Handle::try_current().is_ok()
+        && catch_unwind(|| tokio::time::sleep(Duration::ZERO)).is_ok()
+}
+
 /// Returns the output of a future, or an error if it exceeds the time limit.
 async fn with_timeout<T>(
     timeout: Option<Duration>,
     future: impl Future<Output = Result<T, ToolError>>,
 ) -> Result<T, ToolError> {
     let Some(timeout) = timeout else { return future.await };
-    // The timer of a runtime may be disabled; then a sleep panics when it is created.
-    let has_timer = tokio::runtime::Handle::try_current().is_ok()
-        && catch_unwind(|| tokio::time::sleep(timeout)).is_ok();
-    if !has_timer {
+    if !has_timer() {
         return Err(ToolError::new(
             error::NO_TIMER,
             "A tool with a timeout needs a tokio runtime with a timer.",

@@ -24,7 +24,7 @@ use self::spans::Spans;
 use crate::error::SetupError;
 use crate::file::private_file_options;
 use crate::guard::LocalFile;
-use crate::prices::Prices;
+use chatlas_core::cost::Prices;
 
 /// The minimum time between two writes of the file.
 const MIN_PAUSE: Duration = Duration::from_secs(3);

@@ -9,7 +9,7 @@ use serde_json::ser::Formatter;
 
 use super::spans::Spans;
 use crate::json::nanos;
-use crate::prices::Prices;
+use chatlas_core::cost::Prices;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");

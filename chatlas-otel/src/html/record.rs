@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::page::escape;
 use crate::facts::{Facts, Kind};
 use crate::json::{Attributes, nanos};
-use crate::prices::Prices;
+use chatlas_core::cost::Prices;
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)

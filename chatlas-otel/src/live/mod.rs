@@ -19,7 +19,7 @@ use self::server::Server;
 use self::store::Store;
 use crate::error::SetupError;
 use crate::html::record;
-use crate::prices::Prices;
+use chatlas_core::cost::Prices;
 
 /// The setting that errors name.
 const SETTING: &str = "Telemetry::with_live";

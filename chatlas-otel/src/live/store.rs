@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::html::page::Page;
 use crate::html::spans::Spans;
-use crate::prices::Prices;
+use chatlas_core::cost::Prices;
 
 /// The maximum number of bytes of a chunk of events. A chunk has at least one event.
 const MAX_CHUNK: usize = 256 * 1024;
