@@ -165,6 +165,10 @@ pub(crate) fn server() -> ToolServer {
     let binary = ResourceInfo::new("test://static-binary", "binary").with_mime_type("image/png");
     let broken = ResourceInfo::new("test://broken", "broken");
     let crash = ResourceInfo::new("test://crash", "crash");
+    // The conformance suite requires the descriptions, which the protocol does not.
+    let prompt = |name: &str| PromptInfo::new(name).with_description("A prompt.");
+    let simple = prompt("test_simple_prompt");
+    let with_image = prompt("test_prompt_with_image");
     let argument = |name: &str| PromptArgument::new(name).with_required(true);
     let with_arguments = PromptInfo::new("test_prompt_with_arguments")
         .with_description("A prompt with arguments.")
@@ -183,10 +187,10 @@ pub(crate) fn server() -> ToolServer {
             #[allow(unreachable_code)]
             Ok("")
         })
-        .with_prompt(PromptInfo::new("test_simple_prompt"), |_| async {
+        .with_prompt(simple, |_| async {
             Ok(vec![Turn::user("This is a simple prompt for testing.")])
         })
-        .with_prompt(PromptInfo::new("test_prompt_with_image"), |_| async {
+        .with_prompt(with_image, |_| async {
             let image = Content::image_base64("image/png", PNG);
             Ok(vec![Turn::User(UserTurn::new([image, Content::text("Analyze this image.")]))])
         })
