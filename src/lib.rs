@@ -35,7 +35,7 @@
 //! | embed texts | [`Provider::embed`], [`EmbeddingRequest`] |
 //! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
 //! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
-//! | use the tools of MCP servers, serve tools over MCP | `chatlas::mcp` |
+//! | use MCP servers; serve tools, resources and prompts over MCP | `chatlas::mcp` |
 //! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |

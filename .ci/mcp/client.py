@@ -42,6 +42,18 @@ async def main(words):
             raise AssertionError("an unknown tool is an error")
         except Exception as error:
             assert "Unknown tool: absent" in str(error), error
+        resources = {str(resource.uri) for resource in await client.list_resources()}
+        assert "test://static-text" in resources, resources
+        [contents] = await client.read_resource("test://static-text")
+        assert contents.text.startswith("This is the content"), contents
+        try:
+            await client.read_resource("test://absent")
+            raise AssertionError("an unknown resource is an error")
+        except Exception as error:
+            assert "Unknown resource" in str(error), error
+        arguments = {"arg1": "a", "arg2": "b"}
+        prompt = await client.get_prompt("test_prompt_with_arguments", arguments)
+        assert "arg2='b'" in prompt.messages[0].content.text, prompt
         await client.call_tool("slow", {"steps": 3}, progress_handler=on_progress)
         assert progress == [(1, 3, "step"), (2, 3, "step"), (3, 3, "step")], progress
         try:

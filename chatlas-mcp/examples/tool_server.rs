@@ -1,7 +1,7 @@
-//! An MCP server with tools of all kinds: `tool_server stdio`, or `tool_server http 8000`.
+//! An MCP server with tools of all kinds, resources and prompts: `tool_server stdio`, or `tool_server http 8000`.
 //!
-//! The tests and the checks with other clients use it, too. The tools whose names begin with `test_`
-//! are those that the conformance suite of the protocol calls.
+//! The tests and the checks with other clients use it, too. The conformance suite of the protocol
+//! uses the names that begin with `test`.
 
 // Tools are usually async.
 #![allow(clippy::unused_async)]
@@ -9,9 +9,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use chatlas::ToolSet;
-use chatlas::mcp::ToolServer;
+use chatlas::mcp::{PromptArgument, PromptInfo, ResourceData, ResourceInfo, ToolServer};
 use chatlas::prelude::*;
+use chatlas::{ToolSet, UserTurn};
 use serde_json::{Value, json};
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
@@ -161,7 +161,45 @@ pub(crate) fn all_tools() -> ToolSet {
 
 /// Returns the server.
 pub(crate) fn server() -> ToolServer {
-    ToolServer::new("chatlas-tools", all_tools()).with_version("1.0").with_instructions("Use them.")
+    let text = ResourceInfo::new("test://static-text", "text").with_mime_type("text/plain");
+    let binary = ResourceInfo::new("test://static-binary", "binary").with_mime_type("image/png");
+    let broken = ResourceInfo::new("test://broken", "broken");
+    let crash = ResourceInfo::new("test://crash", "crash");
+    // The conformance suite requires the descriptions, which the protocol does not.
+    let prompt = |name: &str| PromptInfo::new(name).with_description("A prompt.");
+    let simple = prompt("test_simple_prompt");
+    let with_image = prompt("test_prompt_with_image");
+    let argument = |name: &str| PromptArgument::new(name).with_required(true);
+    let with_arguments = PromptInfo::new("test_prompt_with_arguments")
+        .with_description("A prompt with arguments.")
+        .with_argument(argument("arg1"))
+        .with_argument(argument("arg2"));
+    ToolServer::new("chatlas-tools", all_tools())
+        .with_version("1.0")
+        .with_instructions("Use them.")
+        .with_resource(text, || async { Ok("This is the content of the static text resource.") })
+        .with_resource(binary, || async { Ok(ResourceData::Base64(PNG.to_owned())) })
+        .with_resource(broken, || async {
+            Err::<String, _>(ToolError::new("broken", "the disk is gone"))
+        })
+        .with_resource(crash, || async {
+            panic!("the function crashed");
+            #[allow(unreachable_code)]
+            Ok("")
+        })
+        .with_prompt(simple, |_| async {
+            Ok(vec![Turn::user("This is a simple prompt for testing.")])
+        })
+        .with_prompt(with_image, |_| async {
+            let image = Content::image_base64("image/png", PNG);
+            Ok(vec![Turn::User(UserTurn::new([image, Content::text("Analyze this image.")]))])
+        })
+        .with_prompt(with_arguments, |arguments| async move {
+            let argument = |name: &str| arguments[name].as_str().unwrap_or_default().to_owned();
+            let (first, second) = (argument("arg1"), argument("arg2"));
+            let text = format!("Prompt with arguments: arg1='{first}', arg2='{second}'");
+            Ok(vec![Turn::user(text)])
+        })
 }
 
 /// Serves over standard input and output, or over HTTP at a port.

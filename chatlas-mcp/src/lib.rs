@@ -2,7 +2,8 @@
 //!
 //! - [`McpServer`] is a connection to a server: a child process or a URL. Its tools are a
 //!   [`ToolSet`](chatlas_core::ToolSet) for a chat; its resources and prompts can be read.
-//! - [`ToolServer`] serves tools to other programs, over standard input and output or HTTP.
+//! - [`ToolServer`] serves tools, resources and prompts to other programs, over standard input and
+//!   output or HTTP.
 //!
 //! Requests are recorded by OpenTelemetry's conventions: the spans `mcp.client` and `mcp.server`, the
 //! durations of operations and sessions. A tool call by a chat has one span, `execute_tool`, which
@@ -16,16 +17,19 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(any(feature = "client", feature = "server"))]
+mod data;
 #[cfg(feature = "client")]
 mod error;
 #[cfg(feature = "server")]
 mod server;
 
 #[cfg(feature = "client")]
-pub use client::{
-    McpEndpoint, McpServer, PromptArgument, PromptInfo, ResourceContents, ResourceData,
-    ResourceInfo, ServerInfo,
-};
+pub use client::{McpEndpoint, McpServer};
+#[cfg(any(feature = "client", feature = "server"))]
+pub use data::{PromptArgument, PromptInfo, ResourceData, ResourceInfo};
+#[cfg(feature = "client")]
+pub use data::{ResourceContents, ServerInfo};
 #[cfg(feature = "client")]
 pub use error::McpError;
 #[cfg(feature = "server")]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use chatlas::mcp::{McpEndpoint, McpServer, ToolServer};
+use chatlas::mcp::{McpEndpoint, McpServer, ResourceData, ToolServer};
 use chatlas::prelude::*;
 use chatlas::testing::{Recorder, Script};
 use chatlas::{ToolOutput, ToolSet};
 use opentelemetry::trace::{SpanKind, Status};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 #[path = "../examples/tool_server.rs"]
@@ -146,10 +146,7 @@ async fn failures_reach_the_model_and_are_recorded_by_their_code() {
     let error = server.call_tool("absent", json!({})).await.unwrap_err();
     assert_eq!(error.error_type().as_ref(), "-32602");
 
-    let find = |name: &str, kind: SpanKind| {
-        let mut spans = trace.spans().into_iter();
-        spans.find(|span| span.name() == name && span.kind() == kind).unwrap()
-    };
+    let find = |name: &str, kind: SpanKind| span_of(&trace, name, &kind);
     let failed = find("tools/call fail", SpanKind::Client);
     assert_eq!(failed["error.type"], "tool_error");
     assert_eq!(failed.status(), Status::error("tool_error"));
@@ -185,8 +182,106 @@ async fn definitions_have_annotations_and_schema() {
     assert_eq!(info.name.as_deref(), Some("chatlas-tools"));
     assert_eq!(info.protocol_version, "2026-07-28");
     assert_eq!(info.instructions.as_deref(), Some("Use them."));
-    let error = server.prompts().await.unwrap_err();
+    let url = serve(&ToolServer::new("plain", tools![])).await;
+    let plain = McpServer::connect(url).await.unwrap();
+    let error = plain.prompts().await.unwrap_err();
     assert_eq!(error.error_type().as_ref(), "unsupported");
+    let error = plain.resources().await.unwrap_err();
+    assert_eq!(error.error_type().as_ref(), "unsupported");
+}
+
+fn span_of(trace: &Recorder, name: &str, kind: &SpanKind) -> chatlas::testing::RecordedSpan {
+    let mut spans = trace.spans().into_iter();
+    spans.find(|span| span.name() == name && span.kind() == *kind).unwrap()
+}
+
+#[tokio::test]
+async fn resources_are_listed_and_read() {
+    let server = connected().await;
+    let trace = Recorder::new();
+    let resources = server.resources().await.unwrap();
+    let binary = resources.iter().find(|resource| resource.name == "binary").unwrap();
+    assert_eq!(
+        (binary.uri.as_str(), binary.mime_type.as_deref()),
+        ("test://static-binary", Some("image/png"))
+    );
+    let read = server.read_resource("test://static-text").await.unwrap();
+    let text = "This is the content of the static text resource.";
+    assert_eq!(read[0].data, ResourceData::from(text));
+    assert_eq!(read[0].mime_type.as_deref(), Some("text/plain"));
+    let read = server.read_resource(&binary.uri).await.unwrap();
+    assert!(matches!(&read[0].data, ResourceData::Base64(data) if data.starts_with("iVBOR")));
+
+    let listed = span_of(&trace, "resources/list", &SpanKind::Server);
+    assert_eq!(listed["mcp.method.name"], "resources/list");
+    let client = span_of(&trace, "resources/read", &SpanKind::Client);
+    let remote = span_of(&trace, "resources/read", &SpanKind::Server);
+    assert_eq!(remote["mcp.resource.uri"], "test://static-text");
+    assert_eq!(remote.parent_id(), client.id());
+    let metric = trace.metric("mcp.server.operation.duration");
+    assert_eq!(metric.filter("mcp.method.name", "resources/read").count(), 2);
+    assert!(
+        metric.measurements().iter().all(|it| it.attributes().get("mcp.resource.uri").is_none())
+    );
+}
+
+#[tokio::test]
+async fn unreadable_resources_are_errors_with_a_code() {
+    let server = connected().await;
+    let trace = Recorder::new();
+    for (uri, code, message) in [
+        ("test://absent", "-32602", "Unknown resource: test://absent"),
+        ("test://broken", "-32603", "the disk is gone"),
+        ("test://crash", "-32603", "panicked"),
+    ] {
+        let error = server.read_resource(uri).await.unwrap_err();
+        assert_eq!(error.error_type().as_ref(), code, "{uri}");
+        assert!(error.to_string().contains(message), "{error}");
+        let mut spans = trace.spans().into_iter().filter(|it| it.kind() == SpanKind::Server);
+        let span = spans.find(|span| span["mcp.resource.uri"] == uri).unwrap();
+        assert_eq!(
+            (&span["error.type"], &span["rpc.response.status_code"]),
+            (&json!(code), &json!(code))
+        );
+    }
+}
+
+#[tokio::test]
+async fn prompts_are_listed_and_expanded() {
+    let server = connected().await;
+    let trace = Recorder::new();
+    let prompts = server.prompts().await.unwrap();
+    let prompt = prompts.iter().find(|it| it.name == "test_prompt_with_arguments").unwrap();
+    assert_eq!(prompt.description.as_deref(), Some("A prompt with arguments."));
+    assert!(prompt.arguments.iter().all(|argument| argument.required));
+    let arguments =
+        Map::from_iter([("arg1".to_owned(), json!("private")), ("arg2".to_owned(), json!("b"))]);
+    let turns = server.prompt(&prompt.name, arguments).await.unwrap();
+    assert_eq!(turns[0].text(), "Prompt with arguments: arg1='private', arg2='b'");
+    let turns = server.prompt("test_prompt_with_image", Map::new()).await.unwrap();
+    assert!(matches!(turns[0].contents(), [Content::Image(_)]), "{turns:?}");
+    assert_eq!(turns[1].text(), "Analyze this image.");
+
+    let name = "prompts/get test_prompt_with_arguments";
+    let remote = span_of(&trace, name, &SpanKind::Server);
+    assert_eq!(remote["gen_ai.prompt.name"], "test_prompt_with_arguments");
+    assert_eq!(remote.parent_id(), span_of(&trace, name, &SpanKind::Client).id());
+    assert!(!format!("{:?}", trace.spans()).contains("private"), "recorded without capture");
+}
+
+#[tokio::test]
+async fn unknown_prompts_and_missing_arguments_are_rejected() {
+    let server = connected().await;
+    let trace = Recorder::new();
+    let error = server.prompt("absent", Map::new()).await.unwrap_err();
+    assert_eq!(error.error_type().as_ref(), "-32602");
+    let error = server.prompt("test_prompt_with_arguments", Map::new()).await.unwrap_err();
+    assert!(error.to_string().contains("Missing argument: arg1"), "{error}");
+    assert_eq!(span_of(&trace, "prompts/get absent", &SpanKind::Server)["error.type"], "-32602");
+    // The names that clients send are no values of metrics.
+    let metric = trace.metric("mcp.server.operation.duration");
+    assert_eq!(metric.filter("gen_ai.prompt.name", "_OTHER").count(), 1);
+    assert_eq!(metric.filter("gen_ai.prompt.name", "absent").count(), 0);
 }
 
 async fn impatient(url: String) -> McpServer {

@@ -56,8 +56,13 @@ async fn tools_of_a_process_are_called() {
         assert_eq!(done.unwrap(), ToolOutput::from("done"));
     }
     assert!(started.elapsed() < Duration::from_secs(3), "calls run one after another");
-    server.call_tool("add_tool", json!({})).await.unwrap();
+    follow_a_change(&server).await;
+}
+
+/// Adds a tool on the server until the client has it. A change before the subscription is missed.
+async fn follow_a_change(server: &McpServer) {
     for _ in 0..100 {
+        server.call_tool("add_tool", json!({})).await.unwrap();
         if server.tools().get("late").is_some() {
             return;
         }
@@ -98,6 +103,8 @@ async fn output_of_a_failed_process_is_in_the_error() {
 
 async fn closed_process_ends() {
     let server = McpServer::connect(this_program()).await.unwrap();
+    // The open subscription must not keep the process alive.
+    follow_a_change(&server).await;
     let started = Instant::now();
     server.close().await;
     // It ends by itself when its standard input is closed, and is not killed after 3 s.

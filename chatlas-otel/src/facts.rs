@@ -2,12 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use chatlas_core::Usage;
-use chatlas_core::cost::{PricedCall, Prices};
+use chatlas_core::cost::Prices;
 use chatlas_core::telemetry::names::{self, operation};
 use opentelemetry::Value;
 use opentelemetry::trace::{SpanId, Status};
 use opentelemetry_sdk::trace::SpanData;
+
+use crate::attributes::{find, seconds, text};
+use crate::details::details;
+use crate::tokens::Tokens;
 
 /// The operation that a span records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +42,16 @@ pub(crate) struct Facts {
     /// The `error.type` of a failed span, or `error` if it has none.
     pub(crate) error: Option<String>,
     pub(crate) cost: Option<f64>,
+    /// A line about an operation other than a model call.
+    pub(crate) details: Option<String>,
     /// Whether the program cancelled the work.
     pub(crate) cancelled: bool,
 }
 
 impl Facts {
     pub(crate) fn from_span(span: &SpanData, prices: &Prices) -> Self {
-        let kind = match text(span, names::OPERATION_NAME).as_deref() {
+        let operation = text(span, names::OPERATION_NAME);
+        let kind = match operation.as_deref() {
             Some(operation::INVOKE_AGENT) => Kind::Agent,
             Some(operation::CHAT) => Kind::ModelCall,
             Some(operation::EXECUTE_TOOL) => Kind::ToolCall,
@@ -76,6 +82,7 @@ impl Facts {
             tool: text(span, names::tool::NAME).filter(|_| kind == Kind::ToolCall),
             error: failed.then(|| text(span, names::ERROR_TYPE).unwrap_or_else(|| "error".into())),
             cost,
+            details: details(span, operation.as_deref()),
             cancelled: find(span, names::CANCELLED) == Some(&Value::Bool(true)),
         }
     }
@@ -89,87 +96,5 @@ impl Facts {
 
     pub(crate) fn duration(&self) -> Duration {
         self.end.duration_since(self.start).unwrap_or_default()
-    }
-}
-
-/// Returns the value of an attribute.
-fn find<'a>(span: &'a SpanData, key: &str) -> Option<&'a Value> {
-    span.attributes.iter().find(|pair| pair.key.as_str() == key).map(|pair| &pair.value)
-}
-
-/// Returns the value of an attribute as text.
-pub(crate) fn text(span: &SpanData, key: &str) -> Option<String> {
-    find(span, key).map(|value| value.as_str().into_owned())
-}
-
-fn seconds(span: &SpanData, key: &str) -> Option<Duration> {
-    match find(span, key)? {
-        Value::F64(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
-        _ => None,
-    }
-}
-
-/// The tokens of one or more model calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tokens {
-    pub(crate) input: Option<u64>,
-    pub(crate) output: Option<u64>,
-    pub(crate) cached: Option<u64>,
-    pub(crate) cache_write: Option<u64>,
-}
-
-impl Tokens {
-    fn from_span(span: &SpanData) -> Self {
-        let count = |key: &str| match find(span, key)? {
-            Value::I64(count) => u64::try_from(*count).ok(),
-            _ => None,
-        };
-        Self {
-            input: count(names::usage::INPUT_TOKENS),
-            output: count(names::usage::OUTPUT_TOKENS),
-            cached: count(names::usage::CACHE_READ_TOKENS),
-            cache_write: count(names::usage::CACHE_WRITE_TOKENS),
-        }
-    }
-
-    /// Returns the cost of these tokens, or `None` if there are no tokens or no price.
-    fn cost(
-        self,
-        prices: &Prices,
-        vendor: Option<&str>,
-        models: [Option<&str>; 2],
-        tier: Option<&str>,
-    ) -> Option<f64> {
-        let mut usage = Usage::default();
-        usage.input_tokens = self.input;
-        usage.output_tokens = self.output;
-        usage.cache_read_tokens = self.cached;
-        usage.cache_write_tokens = self.cache_write;
-        let is_empty = usage.total_tokens().unwrap_or(0) == 0;
-        let cost = prices.cost(&PricedCall::new(vendor, models).with_tier(tier), &usage);
-        (cost.is_complete() && !is_empty).then(|| cost.total())
-    }
-
-    pub(crate) fn plus(self, other: Self) -> Self {
-        let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
-            (Some(a), Some(b)) => Some(a.saturating_add(b)),
-            (a, b) => a.or(b),
-        };
-        Self {
-            input: sum(self.input, other.input),
-            output: sum(self.output, other.output),
-            cached: sum(self.cached, other.cached),
-            cache_write: sum(self.cache_write, other.cache_write),
-        }
-    }
-
-    /// Returns the input and output tokens as text, or `None` if both are unknown.
-    pub(crate) fn label(self) -> Option<String> {
-        match (self.input, self.output) {
-            (Some(input), Some(output)) => Some(format!("{input} in → {output} out")),
-            (Some(input), None) => Some(format!("{input} in")),
-            (None, Some(output)) => Some(format!("{output} out")),
-            (None, None) => None,
-        }
     }
 }

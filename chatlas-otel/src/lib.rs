@@ -30,11 +30,13 @@
 
 #![forbid(unsafe_code)]
 
+mod attributes;
 mod auto;
 mod batching;
 mod compatibility;
 mod console;
 mod destination;
+mod details;
 mod env;
 mod error;
 mod export;
@@ -63,6 +65,7 @@ mod signal;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tree;
 #[cfg(test)]
 mod variables;

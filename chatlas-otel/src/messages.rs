@@ -4,7 +4,7 @@ use chatlas_core::telemetry::names::content;
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::Value;
 
-use crate::facts::text;
+use crate::attributes::text;
 use crate::format::truncate;
 
 /// The maximum number of bytes that are shown of a message.

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::SpanId;
 
-use crate::facts::{Facts, Tokens};
+use crate::facts::Facts;
+use crate::tokens::Tokens;
 
 /// The maximum number of levels that are indented. Deeper spans have the indentation of the last.
 const MAX_INDENT: usize = 30;

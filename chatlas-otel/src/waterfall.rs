@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::trace::SpanId;
 
 use crate::env::Env;
-use crate::facts::{Facts, Kind, Tokens};
+use crate::facts::{Facts, Kind};
 use crate::format::{self, fit, money, printable, wrap};
 use crate::messages::Message;
 use crate::output::Output;
+use crate::tokens::Tokens;
 use crate::tree::{self, Row};
 use chatlas_core::cost::Prices;
 
@@ -193,7 +194,12 @@ fn note(row: &Row<'_>, style: &Style) -> String {
     let is_call = row.first.kind == Kind::ModelCall;
     let tokens = row.tokens.label().or_else(|| is_call.then(|| UNKNOWN.to_owned()));
     let cost = style.cost(row.cost, row.without_cost, row.count > 1);
-    [tokens, cost, each, cancelled, error].into_iter().flatten().collect::<Vec<_>>().join("  ")
+    let details = row.first.details.clone().filter(|_| row.count == 1);
+    [tokens, details, cost, each, cancelled, error]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("  ")
 }
 
 /// Cells filled from the left, by eighths.
@@ -298,6 +304,7 @@ mod tests {
             parent: SpanId::from(parent),
             name: name.to_owned(),
             kind: Kind::Other,
+            details: None,
             start: at(start),
             end: at(end),
             tokens: Tokens::default(),

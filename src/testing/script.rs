@@ -1,9 +1,10 @@
-//! A provider whose answers are scripted, for tests without a network.
+//! A provider and hosted agent whose answers are scripted, for tests without a network.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chatlas_core::operations::{AgentInfo, HostedAgent, NewAgent};
 use chatlas_core::{
     ChatRequest, Completion, CompletionStream, EmbeddingRequest, Embeddings, Provider,
     ProviderError, ProviderInfo,
@@ -51,6 +52,7 @@ use super::Answer;
 #[derive(Clone)]
 pub struct Script {
     info: ProviderInfo,
+    agent: AgentInfo,
     state: Arc<Mutex<State>>,
     records_requests: bool,
 }
@@ -79,7 +81,8 @@ impl Script {
         let info = ProviderInfo::new("scripted")
             .with_model("test-model")
             .with_server("model.example", 8443);
-        Self { info, state: Arc::default(), records_requests: true }
+        let agent = AgentInfo::new("test-agent");
+        Self { info, agent, state: Arc::default(), records_requests: true }
     }
 
     /// Creates a script that computes the answer to every request.
@@ -91,6 +94,31 @@ impl Script {
     #[must_use]
     pub fn with_info(mut self, info: ProviderInfo) -> Self {
         self.info = info;
+        self
+    }
+
+    /// Sets the agent that the script reports as a [`HostedAgent`]. Default: the name `test-agent`.
+    ///
+    /// The scripted answers are also those of [`invoke`](HostedAgent::invoke), and
+    /// [`create`](HostedAgent::create) returns the requested agent with the id `agent-1`.
+    ///
+    /// ```
+    /// use chatlas::operations::{AgentInfo, HostedAgent};
+    /// use chatlas::prelude::*;
+    /// use chatlas::testing::{Recorder, Script};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let trace = Recorder::new();
+    /// let agent = Script::new().says("Booked.").with_agent(AgentInfo::new("booking"));
+    /// let reply = agent.invoke(ChatRequest::new([Turn::user("Book it.")])).await.unwrap();
+    /// assert_eq!(reply.text(), "Booked.");
+    /// trace.assert_sound();
+    /// assert_eq!(trace.tree(), "invoke_agent booking\n");
+    /// # });
+    /// ```
+    #[must_use]
+    pub fn with_agent(mut self, agent: AgentInfo) -> Self {
+        self.agent = agent;
         self
     }
 
@@ -254,5 +282,24 @@ impl Provider for Script {
             self.state().embedding_requests.push(request);
         }
         result
+    }
+}
+
+#[chatlas_macros::hosted_agent(crate = crate)]
+impl HostedAgent for Script {
+    fn provider(&self) -> &ProviderInfo {
+        &self.info
+    }
+
+    fn agent(&self) -> &AgentInfo {
+        &self.agent
+    }
+
+    async fn create(&self, agent: NewAgent) -> Result<AgentInfo, ProviderError> {
+        Ok(agent.info.with_id("agent-1"))
+    }
+
+    async fn invoke(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
+        self.answer(request).into_completion().await
     }
 }

@@ -11,9 +11,11 @@ mod support {
 mod async_client;
 mod backends;
 mod docs;
+mod examples;
 mod five_questions;
 mod html_report;
 mod live_page;
+mod report_operations;
 mod report_page;
 mod report_views;
 mod session;

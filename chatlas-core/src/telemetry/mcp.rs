@@ -92,6 +92,8 @@ pub enum McpSubject<'a> {
     UnknownTool(&'a str),
     /// A prompt, by its name.
     Prompt(&'a str),
+    /// The name of a prompt that this program does not have.
+    UnknownPrompt(&'a str),
     /// A resource, by its URI.
     Resource(&'a str),
 }
@@ -119,6 +121,11 @@ impl McpSubject<'_> {
             Self::Tool(definition) => Some(own(Subject::Tool(definition))),
             Self::UnknownTool(name) => Some(own(Subject::Unknown(name))),
             Self::Prompt(name) => Some(both(key::PROMPT_NAME, name)),
+            // The client chose the name, so metrics would have any number of values.
+            Self::UnknownPrompt(name) => Some((
+                KeyValue::new(key::PROMPT_NAME, name.to_owned()),
+                KeyValue::new(key::PROMPT_NAME, names::error::OTHER),
+            )),
         }
     }
 }

@@ -3,7 +3,6 @@
 //! `server` has the handle of the program; `supervisor` keeps the connection open, `session` is one
 //! connection. `tools` and `results` convert between the protocol and the data of chatlas.
 
-mod data;
 mod endpoint;
 mod handler;
 mod http;
@@ -15,8 +14,5 @@ mod stderr;
 mod supervisor;
 mod tools;
 
-pub use data::{
-    PromptArgument, PromptInfo, ResourceContents, ResourceData, ResourceInfo, ServerInfo,
-};
 pub use endpoint::McpEndpoint;
 pub use server::McpServer;

@@ -11,13 +11,13 @@ use rmcp::model::{
     PromptMessage, ReadResourceRequest, ReadResourceRequestParams, Role, ServerResult,
 };
 
-use super::data::{PromptInfo, ResourceContents, ResourceInfo, ServerInfo};
 use super::endpoint::McpEndpoint;
 use super::results::content_of;
 use super::session::Outgoing;
 use super::shared::{Handle, Shared, tool_set};
 use super::supervisor::start;
 use crate::McpError;
+use crate::data::{PromptInfo, ResourceContents, ResourceInfo, ServerInfo};
 
 /// A connection to an MCP server.
 ///

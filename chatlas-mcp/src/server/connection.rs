@@ -1,6 +1,7 @@
 //! The requests of one client.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -12,20 +13,24 @@ use chatlas_core::__private::{
 use chatlas_core::serde_json::Value;
 use chatlas_core::telemetry::names::mcp::TOOLS_CALL;
 use chatlas_core::{CancellationToken, Tool, ToolError, ToolOutput};
+use futures_util::FutureExt as _;
 use opentelemetry::Context;
 use opentelemetry::trace::FutureExt as _;
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, Implementation,
-    InitializeRequestParams, InitializeResult, ListToolsResult, PaginatedRequestParams,
-    ProgressNotificationParam, ProgressToken, ServerCapabilities, ServerConfig, SubscriptionFilter,
-    ToolListChangedNotification,
+    CallToolRequestParams, CallToolResponse, DiscoverResult, ErrorData, GetPromptRequestParams,
+    GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
+    ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProgressNotificationParam, ProgressToken, PromptsCapability, ReadResourceRequestParams,
+    ReadResourceResponse, ResourcesCapability, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, ToolListChangedNotification,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
 use super::Shared;
+use super::offers::unknown_resource;
 use super::results::{call_result, definition, progress};
 
 /// The number of progress reports that wait for the client. Later ones are dropped.
@@ -40,7 +45,7 @@ pub(super) struct Connection {
     shared: Arc<Shared>,
     is_http: bool,
     session: Mutex<Option<(Instant, McpConnection)>>,
-    /// Cancelled when the connection is dropped.
+    /// Cancelled when the input ends or the connection is dropped.
     ended: CancellationToken,
     _end: DropGuard,
 }
@@ -54,6 +59,11 @@ impl Connection {
             connection.start_session(None);
         }
         connection
+    }
+
+    /// Returns the token that ends the subscriptions of the client.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     fn facts(&self, protocol_version: Option<String>) -> McpConnection {
@@ -112,6 +122,27 @@ impl Connection {
         result
     }
 
+    /// Answers a request by a function of the program, in the context of its span.
+    async fn answer_with<T>(
+        &self,
+        span: McpSpan,
+        context: &RequestContext<RoleServer>,
+        work: impl Future<Output = Result<T, ErrorData>> + Send,
+    ) -> Result<T, ErrorData> {
+        // The handler runs in a task of the SDK, which has no context.
+        let around = span.context().cloned().unwrap_or_default();
+        let work = AssertUnwindSafe(work).catch_unwind().with_context(around);
+        let result = tokio::select! {
+            biased;
+            () = context.ct.cancelled() => return Err(cancelled()),
+            result = work => result,
+        };
+        let panicked = |_| Err(ErrorData::internal_error("the server's function panicked", None));
+        let result = result.unwrap_or_else(panicked);
+        finish(span, &result);
+        result
+    }
+
     async fn run(
         &self,
         tool: Arc<dyn Tool>,
@@ -165,6 +196,11 @@ async fn report(
     let _ = peer.notify_progress(param).await;
 }
 
+/// Returns the error of a cancelled request. Its span is marked as cancelled when it is dropped.
+fn cancelled() -> ErrorData {
+    ErrorData::internal_error("the request was cancelled", None)
+}
+
 fn finish<T>(span: McpSpan, result: &Result<T, ErrorData>) {
     match result {
         Ok(_) => span.finish(Ok(None), None),
@@ -178,9 +214,11 @@ fn finish<T>(span: McpSpan, result: &Result<T, ErrorData>) {
 
 impl ServerHandler for Connection {
     fn get_info(&self) -> ServerConfig {
-        let capabilities =
+        let Shared { name, version, instructions, resources, prompts, .. } = &*self.shared;
+        let mut capabilities =
             ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
-        let Shared { name, version, instructions, .. } = &*self.shared;
+        capabilities.resources = (!resources.is_empty()).then(ResourcesCapability::default);
+        capabilities.prompts = (!prompts.is_empty()).then(PromptsCapability::default);
         let mut config = ServerConfig::new(capabilities)
             .with_server_info(Implementation::new(name.clone(), version.clone()));
         config.instructions.clone_from(instructions);
@@ -251,11 +289,76 @@ impl ServerHandler for Connection {
         let around = span.context().cloned().unwrap_or_default();
         let outcome = self.run(tool, arguments, &context).with_context(around).await;
         let Some(outcome) = outcome else {
-            // The dropped span is marked as cancelled.
-            return Err(ErrorData::internal_error("the request was cancelled", None));
+            return Err(cancelled());
         };
         span.finish(outcome.as_ref().map(Some), None);
         Ok(call_result(outcome).into())
+    }
+
+    fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> impl Future<Output = Result<ListResourcesResult, ErrorData>> + Send + '_ {
+        let listed = || {
+            let resources = self.shared.resources.iter().map(|resource| resource.info.to_model());
+            Ok(ListResourcesResult::with_all_items(resources.collect()))
+        };
+        std::future::ready(self.answer("resources/list", &context, listed))
+    }
+
+    async fn read_resource(
+        &self,
+        params: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let subject = McpSubject::Resource(&params.uri);
+        let span = self.begin("resources/read", subject, None, &context);
+        let mut resources = self.shared.resources.iter();
+        let resource = resources.find(|resource| resource.info.uri == params.uri);
+        let version = context.protocol_version();
+        let read = async {
+            let Some(resource) = resource else {
+                return Err(unknown_resource(&params.uri, version.as_ref()));
+            };
+            Ok(resource.read().await?.into())
+        };
+        self.answer_with(span, &context, read).await
+    }
+
+    fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> impl Future<Output = Result<ListPromptsResult, ErrorData>> + Send + '_ {
+        let listed = || {
+            let prompts = self.shared.prompts.iter().map(|prompt| prompt.info.to_model());
+            Ok(ListPromptsResult::with_all_items(prompts.collect()))
+        };
+        std::future::ready(self.answer("prompts/list", &context, listed))
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let prompt = self.shared.prompts.iter().find(|prompt| prompt.info.name == params.name);
+        let subject = match prompt {
+            Some(_) => McpSubject::Prompt(&params.name),
+            None => McpSubject::UnknownPrompt(&params.name),
+        };
+        let arguments = params.arguments.unwrap_or_default();
+        let recorded = Value::Object(arguments.clone());
+        let span = self.begin("prompts/get", subject, Some(&recorded), &context);
+        let expanded = async {
+            let Some(prompt) = prompt else {
+                let message = format!("Unknown prompt: {}", params.name);
+                return Err(ErrorData::invalid_params(message, None));
+            };
+            Ok(prompt.expand(arguments).await?.into())
+        };
+        self.answer_with(span, &context, expanded).await
     }
 
     fn accepted_subscription_filter(
@@ -274,6 +377,7 @@ impl ServerHandler for Connection {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
                 () = self.shared.closing.cancelled() => return Ok(()),
+                () = self.ended.cancelled() => return Ok(()),
                 changed = tools.changed() => {
                     let notification = ToolListChangedNotification::default();
                     if changed.is_err() || context.sink().send(notification.into()).await.is_err() {

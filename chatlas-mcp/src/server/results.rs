@@ -43,7 +43,7 @@ pub(super) fn call_result(outcome: Result<ToolOutput, ToolError>) -> CallToolRes
     }
 }
 
-fn block(content: Content) -> ContentBlock {
+pub(super) fn block(content: Content) -> ContentBlock {
     match content {
         Content::Text(text) => ContentBlock::text(text.text),
         Content::Image(Media { source: MediaSource::Base64 { mime_type, data }, .. }) => {

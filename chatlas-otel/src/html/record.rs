@@ -60,6 +60,8 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
@@ -123,6 +125,7 @@ impl<'a> Record<'a> {
             cached: facts.tokens.cached,
             first_chunk: facts.time_to_first_chunk.map(micros),
             cost: facts.cost,
+            details: facts.details.as_deref(),
             error: facts.error.as_deref(),
             description,
             events: span.events.iter().map(event).collect(),

@@ -37,6 +37,8 @@ const share = (micros) => (100 * (micros - state.view[0])) / (state.view[1] - st
 
 function tokensOf(span) {
   if (span.kind === "chat") return span.running ? "" : tokens(span.input, span.output);
+  // They are part of the details.
+  if (span.details) return "";
   // Other operations with usage, such as embeddings. An agent repeats the sum of its calls.
   const [input, output] = ["input", "output"].map((name) => span.attributes[`gen_ai.usage.${name}_tokens`]);
   return span.kind === "agent" || (input === undefined && output === undefined) ? "" : tokens(input, output);
@@ -61,8 +63,9 @@ function drawRow(index) {
   const flag = failed ? "✗" : cancelled ? "⊘" : "";
   label.append(twist, el("span", `dot ${span.kind}`), flag && el("span", "flag", flag), name, el("span", "duration", length));
   const note = joined([
-    failed ? `✗ ${span.error}` : "", cancelled ? "⊘ cancelled" : "", span.running ? "… running" : "", tokensOf(span),
+    failed ? `✗ ${span.error}` : "", cancelled ? "⊘ cancelled" : "", span.running ? "… running" : "", tokensOf(span), span.details,
     span.cost === undefined ? (span.kind === "chat" && head.priced && !span.running ? `${UNKNOWN} cost` : "") : money(span.cost),
+    ...state.trace.feedback.filter((item) => item.id === span.id).map((item) => `${item.name}: ${feedbackText(item)}`),
   ]);
   row.append(label, track(span, note, failed, cancelled));
   row.title = visible(joined([span.name, length, note], "\n"));
