@@ -4,6 +4,14 @@
 //! settings, the bounds. A *dialect* writes requests and reads replies; it is chosen by the type
 //! alias, such as [`Anthropic`](crate::anthropic::Anthropic).
 
+#[cfg(all(
+    test,
+    feature = "_completions",
+    feature = "anthropic",
+    feature = "google",
+    feature = "openai"
+))]
+mod allocations;
 #[cfg(feature = "bedrock")]
 mod aws_event_stream;
 mod choice;
