@@ -3,7 +3,8 @@
 //! The files depend on each other from the top down: `chat` holds the state; `settings`,
 //! `observability` and `hooks` configure it; `history` keeps the turns consistent; `run` is the loop
 //! and `tools` the tool calls of one reply; `stream` yields events; `calls`, `extract` (which reads the JSON
-//! that `answer` finds in a text) and `parallel` are the methods that start a run. `session` saves and exports,
+//! that `answer` finds in a text), `extract_stream` (with the values that `partial` completes) and
+//! `parallel` are the methods that start a run. `session` saves and exports,
 //! `exchange` undoes and repeats, and `limit` shortens the history. `rehearsal` is for benchmarks.
 
 mod answer;
@@ -17,11 +18,13 @@ mod chat;
 mod error;
 mod exchange;
 mod extract;
+mod extract_stream;
 mod history;
 mod hooks;
 mod limit;
 mod observability;
 mod parallel;
+mod partial;
 mod prompt;
 mod queue;
 mod record;
@@ -37,6 +40,7 @@ pub use as_tool::ChatTool;
 pub use chat::{Chat, DEFAULT_MAX_ROUNDS, ToolMode};
 pub use error::{ChatError, OutputError, OutputErrorKind};
 pub use extract::Extracted;
+pub use extract_stream::{ExtractEvent, ExtractStream};
 pub use hooks::{Approval, FinishedCall, IntoApproval, PendingCall};
 pub use parallel::Branch;
 pub use prompt::Prompt;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use opentelemetry::Context;
+use opentelemetry::{Context, KeyValue};
 use tokio_util::sync::CancellationToken;
 
 use super::chat::{Chat, ToolMode};
@@ -19,7 +19,7 @@ use crate::provider::{
     ProviderError,
 };
 use crate::telemetry::agent::{AgentFacts, AgentFailure, AgentSpan};
-use crate::telemetry::names::exception;
+use crate::telemetry::names::{self, exception};
 use crate::telemetry::{ReplyId, Run, carries, in_context};
 use crate::tool::{ToolDefinition, ToolSet};
 use crate::turn::{AssistantTurn, FinishReason, Usage};
@@ -35,13 +35,13 @@ pub(super) async fn run(
 }
 
 /// Runs a prompt, saves the conversation if the chat has a store, and converts the reply with `read`,
-/// inside the span. `output` is the schema of the answer, if it is not the chat's own.
+/// inside the span. `output` is the requested value, if the run has to return one.
 pub(super) async fn run_and_read<T>(
     chat: &mut Chat,
     prompt: Prompt,
     parent: Context,
     events: Option<Events>,
-    output: Option<Arc<OutputSchema>>,
+    output: Option<Output<'_>>,
     read: impl FnOnce(Reply, &mut AgentSpan) -> Result<T, ChatError>,
 ) -> Result<T, ChatError> {
     chat.apply_history_limit();
@@ -71,7 +71,9 @@ pub(super) async fn run_and_read<T>(
         tool_mode: chat.tool_mode,
         max_rounds: chat.max_rounds,
         params: &chat.params,
-        output: output.as_ref().or(chat.output.as_ref()),
+        output: output.as_ref().map(|output| output.schema).or(chat.output.as_ref()),
+        problem: output.as_ref().map(|output| output.problem),
+        extract_retries: chat.extract_retries,
         telemetry,
         events,
         cancellation: stop.child_token(),
@@ -136,6 +138,16 @@ pub(super) fn agent_failure(error: &ChatError) -> AgentFailure<'_> {
     }
 }
 
+/// The value that a run has to return.
+pub(super) struct Output<'a> {
+    pub(super) schema: &'a Arc<OutputSchema>,
+    pub(super) problem: &'a Problem<'a>,
+}
+
+/// Returns why a reply does not contain the value, as a message to the model, if another answer is
+/// worth requesting.
+pub(super) type Problem<'a> = dyn Fn(&Reply) -> Option<String> + Send + Sync + 'a;
+
 /// What stays the same in all rounds of a run.
 pub(super) struct Agent<'a> {
     provider: &'a dyn Provider,
@@ -148,6 +160,8 @@ pub(super) struct Agent<'a> {
     max_rounds: usize,
     params: &'a Arc<ModelParams>,
     output: Option<&'a Arc<OutputSchema>>,
+    problem: Option<&'a Problem<'a>>,
+    extract_retries: usize,
     pub(super) telemetry: Run,
     pub(super) events: Option<Events>,
     /// Cancelled when the results of running tools are no longer awaited.
@@ -164,9 +178,10 @@ impl Agent<'_> {
     ) -> Result<Reply, ChatError> {
         let mut usage = Usage::default();
         let mut was_cut = false;
+        let mut retries = 0;
         for round in 1..=self.max_rounds {
             span.begin_model_call();
-            let turn = self.call_model(&mut history).await?;
+            let turn = self.call_model(&mut history, retries).await?;
             usage += turn.usage;
             let turn = history.add_reply(turn);
             span.record_reply(&turn);
@@ -177,7 +192,16 @@ impl Agent<'_> {
             if requests.is_empty() {
                 let id =
                     ReplyId::new(self.telemetry.last_call().as_ref(), turn.response_id.clone());
-                return Ok(Reply { turn, usage, rounds: round, id });
+                let reply = Reply { turn, usage, rounds: round, id };
+                let may_retry = retries < self.extract_retries && round < self.max_rounds;
+                let problem = self.problem.filter(|_| may_retry);
+                let Some(message) = problem.and_then(|problem| problem(&reply)) else {
+                    return Ok(reply);
+                };
+                retries += 1;
+                history.add_message(message.clone());
+                self.emit(|| StreamEvent::OutputRejected(message)).await;
+                continue;
             }
             for request in &requests {
                 self.emit(|| StreamEvent::ToolRequest(request.clone())).await;
@@ -196,6 +220,7 @@ impl Agent<'_> {
     async fn call_model(
         &self,
         history: &mut History<'_>,
+        retries: usize,
     ) -> Result<Arc<AssistantTurn>, ProviderError> {
         let request = ChatRequest {
             system_prompt: self.system_prompt.cloned(),
@@ -205,7 +230,7 @@ impl Agent<'_> {
             output: self.output.cloned(),
             conversation_id: self.conversation_id.cloned(),
             compacted: self.compacted,
-            attributes: Vec::new(),
+            attributes: retry_attributes(retries),
             run: Some(self.telemetry.extension()),
         };
         if self.events.is_none() {
@@ -237,6 +262,18 @@ impl Agent<'_> {
             events.emit(event()).await;
         }
     }
+}
+
+/// Returns the attributes of the `chat` spans of a retry.
+fn retry_attributes(retries: usize) -> Vec<KeyValue> {
+    if retries == 0 {
+        return Vec::new();
+    }
+    let count = i64::try_from(retries).unwrap_or(i64::MAX);
+    vec![
+        KeyValue::new(names::EXTRACT_RETRY_COUNT, count),
+        KeyValue::new(names::EXTRACT_RETRY_REASON, names::error::OUTPUT_INVALID),
+    ]
 }
 
 /// A reply under way. However it ends, the history receives the partial reply.
