@@ -67,9 +67,9 @@ pub use chatlas_core::{
     MemoryStore, Modalities, Model, ModelParams, OperationError, OutputSchema, OwnedChatStream,
     Prompt, Provide, Provider, ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever,
     Score, ServerToolDefinition, Session, SessionError, SessionStore, StreamEvent, Tool,
-    ToolAnnotations, ToolCall, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput,
-    ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, operations,
-    provider, schema, schemars, serde, serde_json, session, telemetry, tool, turn,
+    ToolAnnotations, ToolCall, ToolChoice, ToolContext, ToolDefinition, ToolError, ToolMode,
+    ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content,
+    operations, provider, schema, schemars, serde, serde_json, session, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hooks::Hooks;
 use super::record::{HistoryLimit, Record};
+use super::step::StepHooks;
 use crate::provider::{ModelParams, OutputSchema, Provider};
 use crate::session::{SessionError, SessionStore};
 use crate::telemetry::MessageCache;
@@ -62,6 +63,7 @@ pub struct Chat {
     pub(super) message_cache: MessageCache,
     pub(super) cancellation: CancellationToken,
     pub(super) hooks: Arc<Hooks>,
+    pub(super) steps: Arc<StepHooks>,
     pub(super) record: Arc<Record>,
     pub(super) history_limit: Option<HistoryLimit>,
     pub(super) store: Option<Arc<dyn SessionStore>>,
@@ -100,6 +102,7 @@ impl Chat {
             message_cache: MessageCache::default(),
             cancellation: CancellationToken::new(),
             hooks: Arc::default(),
+            steps: Arc::default(),
             record: Arc::default(),
             history_limit: None,
             store: None,

@@ -1,7 +1,7 @@
 //! [`Chat`]: a conversation with a model, its tools and its history.
 //!
 //! The files depend on each other from the top down: `chat` holds the state; `settings`,
-//! `observability` and `hooks` configure it; `history` keeps the turns consistent; `run` is the loop
+//! `observability`, `hooks` and `step` configure it; `history` keeps the turns consistent; `run` is the loop
 //! and `tools` the tool calls of one reply; `stream` yields events; `calls`, `extract` (which reads the JSON
 //! that `answer` finds in a text), `extract_stream` (with the values that `partial` completes) and
 //! `parallel` are the methods that start a run. `session` saves and exports,
@@ -33,6 +33,7 @@ mod reply;
 mod run;
 mod session;
 mod settings;
+mod step;
 mod stream;
 mod tools;
 
@@ -46,4 +47,5 @@ pub use parallel::Branch;
 pub use prompt::Prompt;
 pub use record::HistoryLimit;
 pub use reply::{Reply, StreamEvent};
+pub use step::{FinishedStep, Step};
 pub use stream::{ChatStream, OwnedChatStream};

@@ -12,11 +12,12 @@ use super::chat::{Chat, ToolMode};
 use super::history::History;
 use super::hooks::Hooks;
 use super::queue::Events;
+use super::step::{FinishedStep, Step, StepHooks};
 use super::{ChatError, Prompt, Reply, StreamEvent};
 use crate::content::Content;
 use crate::provider::{
     ChatRequest, CompletionEvent, CompletionStream, ModelParams, OutputSchema, Provider,
-    ProviderError,
+    ProviderError, ToolChoice,
 };
 use crate::telemetry::agent::{AgentFacts, AgentFailure, AgentSpan};
 use crate::telemetry::names::{self, exception};
@@ -62,7 +63,7 @@ pub(super) async fn run_and_read<T>(
     let server_tools = &chat.provider.info().server_tools;
     span.record_input(chat.system_prompt.as_deref(), history.turns(), &definitions, server_tools);
     let agent = Agent {
-        provider: &*chat.provider,
+        provider: &chat.provider,
         system_prompt: chat.system_prompt.as_ref(),
         name: chat.name.as_ref(),
         conversation_id: chat.conversation_id.as_ref(),
@@ -78,6 +79,7 @@ pub(super) async fn run_and_read<T>(
         events,
         cancellation: stop.child_token(),
         hooks: &chat.hooks,
+        steps: &chat.steps,
         compacted: chat.record.compacted,
     };
     // When this future ends or is dropped, the results of running tools are no longer awaited.
@@ -150,11 +152,12 @@ pub(super) type Problem<'a> = dyn Fn(&Reply) -> Option<String> + Send + Sync + '
 
 /// What stays the same in all rounds of a run.
 pub(super) struct Agent<'a> {
-    provider: &'a dyn Provider,
+    provider: &'a Arc<dyn Provider>,
     system_prompt: Option<&'a Arc<str>>,
     pub(super) name: Option<&'a Arc<str>>,
     pub(super) conversation_id: Option<&'a Arc<str>>,
     pub(super) tools: &'a ToolSet,
+    /// The tools that the current request offers.
     pub(super) definitions: Arc<[ToolDefinition]>,
     pub(super) tool_mode: ToolMode,
     max_rounds: usize,
@@ -167,21 +170,34 @@ pub(super) struct Agent<'a> {
     /// Cancelled when the results of running tools are no longer awaited.
     pub(super) cancellation: CancellationToken,
     pub(super) hooks: &'a Hooks,
+    steps: &'a StepHooks,
     compacted: bool,
 }
 
 impl Agent<'_> {
     async fn run_rounds(
-        &self,
+        mut self,
         mut history: History<'_>,
         span: &mut AgentSpan,
     ) -> Result<Reply, ChatError> {
         let mut usage = Usage::default();
         let mut was_cut = false;
         let mut retries = 0;
+        let tools = Arc::clone(&self.definitions);
         for round in 1..=self.max_rounds {
+            let step = Step {
+                number: round,
+                usage,
+                request: self.request(&history, &tools, round, retries),
+                provider: Arc::clone(self.provider),
+            };
+            let step = match &self.steps.prepare {
+                Some(prepare) => prepare(step).await?,
+                None => step,
+            };
+            self.definitions = Arc::clone(&step.request.tools);
             span.begin_model_call();
-            let turn = self.call_model(&mut history, retries).await?;
+            let turn = self.call_model(step, &mut history).await?;
             usage += turn.usage;
             let turn = history.add_reply(turn);
             span.record_reply(&turn);
@@ -190,9 +206,7 @@ impl Agent<'_> {
                 continue;
             }
             if requests.is_empty() {
-                let id =
-                    ReplyId::new(self.telemetry.last_call().as_ref(), turn.response_id.clone());
-                let reply = Reply { turn, usage, rounds: round, id };
+                let reply = self.reply(turn, usage, round);
                 let may_retry = retries < self.extract_retries && round < self.max_rounds;
                 let problem = self.problem.filter(|_| may_retry);
                 let Some(message) = problem.and_then(|problem| problem(&reply)) else {
@@ -208,6 +222,9 @@ impl Agent<'_> {
             }
             let is_cut = self.run_tools(&requests, &turn, &mut history).await;
             history.add_results();
+            if self.steps.stops(FinishedStep { number: round, reply: &turn, usage }) {
+                return Ok(self.reply(turn, usage, round));
+            }
             // The model has been informed of the first one.
             if is_cut && was_cut {
                 return Err(ChatError::TruncatedCall);
@@ -217,26 +234,46 @@ impl Agent<'_> {
         Err(ChatError::TooManyRounds { limit: self.max_rounds })
     }
 
-    async fn call_model(
+    fn reply(&self, turn: Arc<AssistantTurn>, usage: Usage, rounds: usize) -> Reply {
+        let id = ReplyId::new(self.telemetry.last_call().as_ref(), turn.response_id.clone());
+        Reply { turn, usage, rounds, id }
+    }
+
+    /// Returns the request of a round.
+    fn request(
         &self,
-        history: &mut History<'_>,
+        history: &History<'_>,
+        tools: &Arc<[ToolDefinition]>,
+        round: usize,
         retries: usize,
-    ) -> Result<Arc<AssistantTurn>, ProviderError> {
-        let request = ChatRequest {
+    ) -> ChatRequest {
+        let mut params = Arc::clone(self.params);
+        // A model that had to call tools in each round would never answer.
+        if round > 1 && params.tool_choice.as_ref().is_some_and(ToolChoice::is_forced) {
+            Arc::make_mut(&mut params).tool_choice = None;
+        }
+        ChatRequest {
             system_prompt: self.system_prompt.cloned(),
             turns: history.turns().to_vec(),
-            tools: Arc::clone(&self.definitions),
-            params: Arc::clone(self.params),
+            tools: Arc::clone(tools),
+            params,
             output: self.output.cloned(),
             conversation_id: self.conversation_id.cloned(),
             compacted: self.compacted,
             attributes: retry_attributes(retries),
             run: Some(self.telemetry.extension()),
-        };
-        if self.events.is_none() {
-            return self.provider.chat(request).await.map(Arc::new);
         }
-        let stream = self.provider.chat_stream(request).await?;
+    }
+
+    async fn call_model(
+        &self,
+        Step { request, provider, .. }: Step,
+        history: &mut History<'_>,
+    ) -> Result<Arc<AssistantTurn>, ProviderError> {
+        if self.events.is_none() {
+            return provider.chat(request).await.map(Arc::new);
+        }
+        let stream = provider.chat_stream(request).await?;
         let mut incoming = Incoming { stream, history };
         while let Some(event) = incoming.stream.next().await {
             match event.map_err(|error| incoming.add_partial(error))? {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::chat::{Chat, ToolMode};
 use super::hooks::{FinishedCall, IntoApproval, PendingCall};
-use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError};
+use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError, ToolChoice};
 use crate::tool::{DuplicateTool, Tool, ToolSet};
 use crate::turn::Turn;
 
@@ -325,6 +325,16 @@ impl Chat {
     #[must_use]
     pub fn with_reasoning_level(mut self, level: impl Into<String>) -> Self {
         self.params_mut().reasoning_level = Some(level.into());
+        self
+    }
+
+    /// Sets whether the model may, must, or must not call tools. Unless set, the model decides.
+    ///
+    /// A choice that forces a call applies to the first model call of a run: after it, the model
+    /// decides, so that it can answer. To force later calls, use [`on_step`](Self::on_step).
+    #[must_use]
+    pub fn with_tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.params_mut().tool_choice = Some(choice);
         self
     }
 

@@ -7,6 +7,7 @@ mod info;
 pub(crate) mod output;
 mod request;
 mod stream;
+mod tool_choice;
 mod traits;
 
 pub use backoff::Backoff;
@@ -17,6 +18,7 @@ pub use output::OutputSchema;
 pub(crate) use request::RunExtension;
 pub use request::{ChatRequest, ModelParams};
 pub use stream::{AccumulatingStream, CompletionEvent, CompletionStream};
+pub use tool_choice::ToolChoice;
 // Named in error messages of the compiler.
 #[doc(hidden)]
 pub use traits::SupportedBy;

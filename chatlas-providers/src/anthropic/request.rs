@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use chatlas_core::content::{Content, Refusal, Text, Thinking as Thought};
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{
-    ChatRequest, ModelParams, OutputSchema, ProviderError, Turn, WebFetch, WebSearch,
+    ChatRequest, ModelParams, OutputSchema, ProviderError, ProviderErrorKind, ToolChoice, Turn,
+    WebFetch, WebSearch,
 };
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
@@ -108,7 +109,18 @@ impl<'a> Body<'a> {
         let by_tool = output.filter(|_| format.is_none());
         let mut others: Vec<Value> =
             server_tools(settings).chain(by_tool.map(output_tool)).collect();
-        let mut choice = by_tool.map(|_| tool_choice(settings, call.tools.len() + others.len()));
+        let own = own_choice(settings, call, by_tool.is_some())?;
+        let mut choice = own.map(|own| match own {
+            ToolChoice::Auto => json!({"type": "auto"}),
+            ToolChoice::None => json!({"type": "none"}),
+            ToolChoice::Tool(name) => json!({"type": "tool", "name": name}),
+            _ => json!({"type": "any"}),
+        });
+        if choice.is_none() {
+            let forbids_tools = params.tool_choice == Some(ToolChoice::None);
+            let offered = if forbids_tools { 1 } else { call.tools.len() + others.len() };
+            choice = by_tool.map(|_| tool_choice(settings, offered));
+        }
         if call.tools.is_empty() && others.is_empty() {
             others = past_tools(call).map(|name| tool(name, PAST, past_schema(), false)).collect();
             choice = (!others.is_empty()).then(|| json!({"type": "none"}));
@@ -225,6 +237,31 @@ pub(crate) fn thinking(settings: &Settings, call: &Call<'_>) -> Option<Thinking>
     let is_possible =
         |thinking: &Thinking| has_thought || !matches!(thinking, Thinking::Enabled { .. });
     settings.thinking.filter(is_possible)
+}
+
+/// Returns the program's choice of its tools, if the request offers any.
+///
+/// # Errors
+///
+/// An unsupported request, if it forces a call and the model thinks: the API rejects both together.
+pub(crate) fn own_choice<'a>(
+    settings: &Settings,
+    call: &Call<'a>,
+    has_output_tool: bool,
+) -> Result<Option<&'a ToolChoice>, ProviderError> {
+    let choice = call.request.params.tool_choice.as_ref();
+    let choice = choice.filter(|_| !call.tools.is_empty());
+    if choice.is_some_and(ToolChoice::is_forced) && settings.thinking.is_some() {
+        return Err(ProviderError::new(
+            ProviderErrorKind::Unsupported,
+            "Claude cannot be forced to call a tool while it thinks: set the tool choice to `Auto`, \
+             or turn thinking off",
+        ));
+    }
+    // The tool of the output has to stay possible.
+    Ok(choice.filter(|choice| {
+        !(has_output_tool && matches!(choice, ToolChoice::Auto | ToolChoice::None))
+    }))
 }
 
 /// Returns how a model is made to return its output by the tool.

@@ -9,10 +9,10 @@ use chatlas_core::content::{
 };
 use chatlas_core::provider::OutputSchema;
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
+use chatlas_core::{ProviderError, ProviderErrorKind, ToolChoice, Turn};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::quirks::{ContentOfCalls, DocumentUrls, Quirks, ThinkingReplay};
 use super::schema::Parameters;
@@ -144,11 +144,19 @@ impl Serialize for Body<'_> {
         fields.set_some("top_logprobs", &settings.top_logprobs)?;
         if !call.tools.is_empty() {
             fields.set("tools", call.tools)?;
+            fields.set_some("tool_choice", &params.tool_choice.as_ref().map(tool_choice))?;
         }
         if let Some(output) = &call.request.output {
             fields.set("response_format", &Format::new(output, quirks))?;
         }
         fields.end()
+    }
+}
+
+fn tool_choice(choice: &ToolChoice) -> Value {
+    match choice {
+        ToolChoice::Tool(name) => json!({"type": "function", "function": {"name": name}}),
+        other => json!(other),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The request body of `generateContent`, written straight from the conversation.
 
 use chatlas_core::{
-    ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, WebFetch, WebSearch,
+    ModelParams, ProviderError, ProviderErrorKind, ToolChoice, ToolDefinition, WebFetch, WebSearch,
 };
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -69,14 +69,19 @@ impl Serialize for WithExtra<'_> {
 }
 
 impl Body<'_> {
-    /// The API refuses its own tools beside functions without this.
-    fn tool_config(&self) -> Option<ToolConfig> {
+    fn tool_config(&self) -> Option<ToolConfig<'_>> {
         let Settings { web_search, web_fetch, code_execution, .. } = self.settings;
+        let request = self.call.request;
+        if request.tools.is_empty() {
+            return None;
+        }
         let has_server_tools = web_search.is_some() || web_fetch.is_some() || *code_execution;
-        (self.quirks.reports_server_tools
-            && has_server_tools
-            && !self.call.request.tools.is_empty())
-        .then_some(ToolConfig { include_server_side_tool_invocations: true })
+        let config = ToolConfig {
+            include_server_side_tool_invocations: self.quirks.reports_server_tools
+                && has_server_tools,
+            function_calling_config: request.params.tool_choice.as_ref().map(CallingConfig::new),
+        };
+        (config != ToolConfig::default()).then_some(config)
     }
 }
 
@@ -91,10 +96,34 @@ struct SystemPart<'a> {
     text: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ToolConfig {
+struct ToolConfig<'a> {
+    /// The API refuses its own tools beside functions without this.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     include_server_side_tool_invocations: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_calling_config: Option<CallingConfig<'a>>,
+}
+
+#[derive(PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallingConfig<'a> {
+    mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_function_names: Option<[&'a str; 1]>,
+}
+
+impl<'a> CallingConfig<'a> {
+    fn new(choice: &'a ToolChoice) -> Self {
+        let (mode, name) = match choice {
+            ToolChoice::None => ("NONE", None),
+            ToolChoice::Required => ("ANY", None),
+            ToolChoice::Tool(name) => ("ANY", Some([&**name])),
+            _ => ("AUTO", None),
+        };
+        Self { mode, allowed_function_names: name }
+    }
 }
 
 /// The body of a request to count tokens.

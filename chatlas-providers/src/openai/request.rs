@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use chatlas_core::content::{Content, Media, MediaSource, Replay, Text, ToolOutcome};
-use chatlas_core::{ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition};
-use chatlas_core::{Turn, WebSearch};
+use chatlas_core::{
+    ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolChoice, ToolDefinition, Turn,
+    WebSearch,
+};
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::client::Call;
 use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText};
@@ -84,6 +86,7 @@ impl Prompt<'_> {
         fields.set_some("previous_response_id", &params.previous_response_id)?;
         if !self.tools.is_empty() {
             fields.set("tools", self.tools)?;
+            fields.set_some("tool_choice", &self.tool_choice())?;
         }
         let output = self.request.output.as_deref();
         fields.set_some(
@@ -97,6 +100,18 @@ impl Prompt<'_> {
                 },
             }),
         )
+    }
+}
+
+impl Prompt<'_> {
+    /// Returns which of the program's tools the model calls. The tools of OpenAI are not among them.
+    fn tool_choice(&self) -> Option<Value> {
+        let is_offered = !self.request.tools.is_empty();
+        let choice = self.request.params.tool_choice.as_ref().filter(|_| is_offered);
+        choice.map(|choice| match choice {
+            ToolChoice::Tool(name) => json!({"type": "function", "name": name}),
+            other => json!(other),
+        })
     }
 }
 

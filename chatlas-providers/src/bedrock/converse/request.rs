@@ -1,7 +1,7 @@
 //! Writes a request of the Converse API.
 
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ProviderError, ProviderErrorKind};
+use chatlas_core::{ProviderError, ProviderErrorKind, ToolChoice};
 use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::value::RawValue;
@@ -68,7 +68,7 @@ impl<'a> Body<'a> {
         let additional = additional(call, settings)?;
         Ok(Self {
             messages: blocks::messages(call, settings.cites_documents, cache.clone())?,
-            tools: ToolConfig::new(settings, call, cache),
+            tools: ToolConfig::new(settings, call, cache)?,
             fields: [
                 ("system", system),
                 ("inferenceConfig", inference),
@@ -116,20 +116,38 @@ struct ToolConfig<'a> {
 }
 
 impl<'a> ToolConfig<'a> {
-    fn new(settings: &Settings, call: &Call<'a>, cache: Option<Value>) -> Option<Self> {
+    fn new(
+        settings: &Settings,
+        call: &Call<'a>,
+        cache: Option<Value>,
+    ) -> Result<Option<Self>, ProviderError> {
         let (own, output) = (call.tools, call.request.output.as_deref());
         if own.is_empty() && output.is_none() {
             let past = request::past_tools(call);
             let others: Vec<Value> =
                 past.map(|name| tool(name, PAST, &past_schema(), false)).collect();
             let tools = Tools { own, others };
-            return (!tools.others.is_empty()).then_some(Self { tools, tool_choice: None });
+            return Ok((!tools.others.is_empty()).then_some(Self { tools, tool_choice: None }));
         }
-        let tool_choice = output.map(|_| {
+        let choice = match request::own_choice(settings, call, output.is_some())? {
+            None => None,
+            Some(ToolChoice::None) => {
+                return Err(ProviderError::new(
+                    ProviderErrorKind::Unsupported,
+                    "Converse cannot forbid tool calls: send the request without tools",
+                ));
+            }
+            Some(ToolChoice::Tool(name)) => Some(json!({"tool": {"name": name}})),
+            Some(ToolChoice::Required) => Some(json!({"any": {}})),
+            Some(_) => Some(json!({"auto": {}})),
+        };
+        // The tool of the output has to stay possible.
+        let forbids_tools = call.request.params.tool_choice == Some(ToolChoice::None);
+        let by_output = output.map(|_| {
             if settings.thinking.is_some() {
                 // The API rejects a forced call if the model thinks.
                 json!({"auto": {}})
-            } else if own.is_empty() {
+            } else if own.is_empty() || forbids_tools {
                 json!({"tool": {"name": OUTPUT_TOOL}})
             } else {
                 json!({"any": {}})
@@ -139,7 +157,7 @@ impl<'a> ToolConfig<'a> {
             tool(OUTPUT_TOOL, "Extract structured data", &schema::wrapped(&output.schema), false)
         });
         let others = output.into_iter().chain(cache).collect();
-        Some(Self { tools: Tools { own, others }, tool_choice })
+        Ok(Some(Self { tools: Tools { own, others }, tool_choice: choice.or(by_output) }))
     }
 }
 
