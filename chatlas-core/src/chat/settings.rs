@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::chat::{Chat, ToolMode};
 use super::hooks::{FinishedCall, IntoApproval, PendingCall};
-use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError, ToolChoice};
+use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError, Reasoning, ToolChoice};
 use crate::tool::{DuplicateTool, Tool, ToolSet};
 use crate::turn::Turn;
 
@@ -321,10 +321,11 @@ impl Chat {
         self
     }
 
-    /// Sets the reasoning effort, in the vendor's terms: `low`, `medium`, `high`, …
+    /// Sets how much the model reasons before it answers.
+    #[doc(alias = "thinking")]
     #[must_use]
-    pub fn with_reasoning_level(mut self, level: impl Into<String>) -> Self {
-        self.params_mut().reasoning_level = Some(level.into());
+    pub fn with_reasoning(mut self, reasoning: Reasoning) -> Self {
+        self.params_mut().reasoning = Some(reasoning);
         self
     }
 

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::client::Call;
-use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText};
+use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText, check_levels};
 use crate::completions::schema::Parameters;
 
 /// The settings that only this API has.
@@ -81,7 +81,7 @@ impl Prompt<'_> {
         let params = &self.request.params;
         fields.set("model", self.model)?;
         fields.set("input", &Input(self))?;
-        let level = params.reasoning_level.as_deref();
+        let level = params.reasoning.and_then(|reasoning| reasoning.level());
         fields.set_some("reasoning", &level.map(|effort| Reasoning { effort }))?;
         fields.set_some("previous_response_id", &params.previous_response_id)?;
         if !self.tools.is_empty() {
@@ -423,6 +423,7 @@ pub(super) struct Filters<'a> {
 
 /// Refuses the parameters that the API does not have.
 pub(super) fn check(params: &ModelParams, settings: &Settings) -> Result<(), ProviderError> {
+    check_levels("OpenAI's Responses API", params)?;
     let search = settings.web_search.as_ref();
     crate::client::fields::refuse(
         "OpenAI's Responses API",

@@ -2,7 +2,7 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{EmbeddingApi, OpenAiCompletions, Quirks, ThinkingReplay};
+use crate::completions::{EmbeddingApi, OpenAiCompletions, Quirks, ReasoningForm, ThinkingReplay};
 
 /// A model of [DeepSeek](https://api-docs.deepseek.com).
 ///
@@ -20,6 +20,7 @@ use crate::completions::{EmbeddingApi, OpenAiCompletions, Quirks, ThinkingReplay
     default_model = "deepseek-v4-flash",
     quirks = Quirks::new()
         .with_max_tokens_field("max_tokens")
+        .with_reasoning(ReasoningForm::ThinkingSwitch)
         .with_thinking_replay(ThinkingReplay::ReasoningContent)
         .with_json_object_output(true)
         .with_embeddings(EmbeddingApi::None)

@@ -2,7 +2,9 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{ContentOfCalls, DocumentUrls, OpenAiCompletions, Quirks, ThinkingReplay};
+use crate::completions::{
+    ContentOfCalls, DocumentUrls, OpenAiCompletions, Quirks, ReasoningForm, ThinkingReplay,
+};
 
 /// A model of any vendor behind [OpenRouter](https://openrouter.ai/docs).
 ///
@@ -22,7 +24,7 @@ use crate::completions::{ContentOfCalls, DocumentUrls, OpenAiCompletions, Quirks
     default_model = "gpt-5.6-terra",
     quirks = Quirks::new()
         .with_max_tokens_field("max_tokens")
-        .with_reasoning_object(true)
+        .with_reasoning(ReasoningForm::Object)
         .with_thinking_replay(ThinkingReplay::ReasoningDetails)
         .with_top_k(true)
         .with_content_of_calls(ContentOfCalls::Null)
