@@ -17,5 +17,6 @@ mod extract;
 mod parallel;
 mod sessions;
 mod settings;
+mod steps;
 mod tool_faults;
 mod tool_hooks;
