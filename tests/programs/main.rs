@@ -11,6 +11,7 @@ mod support {
 mod async_client;
 mod backends;
 mod docs;
+mod extract;
 mod five_questions;
 mod html_report;
 mod live_page;

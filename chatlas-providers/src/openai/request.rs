@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chatlas_core::content::{Content, Media, MediaSource, Replay, Text, ToolOutcome};
 use chatlas_core::{
-    ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolChoice, ToolDefinition, Turn,
-    WebSearch,
+    ChatRequest, ModelParams, ProviderError, ProviderErrorKind, Reasoning, ToolChoice,
+    ToolDefinition, Turn, WebSearch,
 };
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
@@ -81,8 +81,8 @@ impl Prompt<'_> {
         let params = &self.request.params;
         fields.set("model", self.model)?;
         fields.set("input", &Input(self))?;
-        let level = params.reasoning.and_then(|reasoning| reasoning.level());
-        fields.set_some("reasoning", &level.map(|effort| Reasoning { effort }))?;
+        let level = params.reasoning.and_then(Reasoning::level);
+        fields.set_some("reasoning", &level.map(|effort| Effort { effort }))?;
         fields.set_some("previous_response_id", &params.previous_response_id)?;
         if !self.tools.is_empty() {
             fields.set("tools", self.tools)?;
@@ -116,7 +116,7 @@ impl Prompt<'_> {
 }
 
 #[derive(Serialize)]
-struct Reasoning<'a> {
+struct Effort<'a> {
     effort: &'a str,
 }
 

@@ -8,7 +8,7 @@ use crate::completions::{EmbeddingApi, OpenAiCompletions, Quirks, ReasoningForm,
 ///
 /// **Authentication.** The key of `DEEPSEEK_API_KEY`.
 ///
-/// **Requests.** As [`OpenAiCompletions`]. Thinking is sent back (`reasoning_content`), as models that think between tool calls require.
+/// **Requests.** As [`OpenAiCompletions`]. Thinking is sent back (`reasoning_content`), as models that think between tool calls require. Thinking is turned off by `thinking.type`.
 /// Replies can be required to be JSON, but not to follow a schema: it is added to the system prompt.
 ///
 /// **Token counts.** As DeepSeek reports them; cached input is `prompt_cache_hit_tokens`.

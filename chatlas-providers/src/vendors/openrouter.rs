@@ -11,7 +11,7 @@ use crate::completions::{
 /// **Authentication.** The key of `OPENROUTER_API_KEY`.
 ///
 /// **Requests.** As [`OpenAiCompletions`]. The parameter `top_k` is supported, the reasoning level is
-/// sent as `reasoning.effort`, documents can be sent by URL. Thinking is sent back as
+/// sent as `reasoning.effort`, a budget as `reasoning.max_tokens`, documents can be sent by URL. Thinking is sent back as
 /// `reasoning_details`. [`with_referer`](Self::with_referer) and [`with_title`](Self::with_title)
 /// identify the program.
 ///

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chatlas_core::schemars;
 use chatlas_core::{
     ChatRequest, ModelParams, OutputSchema, Provider, ProviderErrorKind, Reasoning, ToolChoice,
     ToolDefinition,
@@ -145,6 +146,46 @@ fn output_tool_stays_possible_without_other_tools() {
     let forced = body_of(converse(NOVA), request, set).unwrap();
     let expected = json!({"tool": {"name": "_structured_tool_call"}});
     assert_eq!(forced["toolConfig"]["toolChoice"], expected);
+}
+
+#[derive(schemars::JsonSchema)]
+#[schemars(crate = "chatlas_core::schemars", tag = "kind")]
+#[allow(dead_code)]
+enum Shape {
+    Circle { radius: f64 },
+    Square { side: f64 },
+}
+
+#[test]
+fn every_protocol_receives_an_object_at_the_root() {
+    for output in [
+        OutputSchema::for_type::<Shape>(),
+        OutputSchema::for_type::<Vec<u8>>(),
+        OutputSchema::for_type::<String>(),
+        OutputSchema::for_type::<Option<bool>>(),
+    ] {
+        let mut request = hi();
+        request.output = Some(output.into());
+        let unset = |_: &mut ModelParams| {};
+        let schemas = [
+            body_of(openai, request.clone(), unset).unwrap()["text"]["format"]["schema"].take(),
+            body_of(completions, request.clone(), unset).unwrap()["response_format"]
+                ["json_schema"]["schema"]
+                .take(),
+            body_of(claude, request.clone(), unset).unwrap()["output_config"]["format"]["schema"]
+                .take(),
+            body_of(gemini, request.clone(), unset).unwrap()["generationConfig"]["responseSchema"]
+                .take(),
+            body_of(converse(NOVA), request.clone(), unset).unwrap()["toolConfig"]["tools"][0]
+                ["toolSpec"]["inputSchema"]["json"]["properties"]["data"]
+                .take(),
+        ];
+        for schema in schemas {
+            let kind = schema["type"].as_str().map(str::to_lowercase);
+            assert_eq!(kind.as_deref(), Some("object"), "{schema}");
+            assert!(schema["properties"]["value"].is_object(), "{schema}");
+        }
+    }
 }
 
 /// Returns the fields that set how much the model reasons.
