@@ -35,3 +35,37 @@ struct MemoryMacro;
 struct EvaluatorMacro;
 #[doc = include_str!("../chatlas-macros/docs/hosted_agent.md")]
 struct HostedAgentMacro;
+#[doc = include_str!("guide/src/getting-started.md")]
+struct GuideGettingStarted;
+#[doc = include_str!("guide/src/tools.md")]
+struct GuideTools;
+#[doc = include_str!("guide/src/providers.md")]
+struct GuideProviders;
+#[doc = include_str!("guide/src/streaming.md")]
+struct GuideStreaming;
+#[doc = include_str!("guide/src/structured-output.md")]
+struct GuideStructuredOutput;
+#[doc = include_str!("guide/src/sessions.md")]
+struct GuideSessions;
+#[doc = include_str!("guide/src/agents.md")]
+struct GuideAgents;
+#[doc = include_str!("guide/src/retrieval.md")]
+struct GuideRetrieval;
+#[doc = include_str!("guide/src/mcp.md")]
+struct GuideMcp;
+#[doc = include_str!("guide/src/testing.md")]
+struct GuideTesting;
+#[doc = include_str!("guide/src/errors.md")]
+struct GuideErrors;
+#[doc = include_str!("guide/src/telemetry.md")]
+struct GuideTelemetry;
+#[doc = include_str!("guide/src/production.md")]
+struct GuideProduction;
+#[doc = include_str!("guide/src/coming-from-rig.md")]
+struct GuideComingFromRig;
+#[doc = include_str!("guide/src/coming-from-clients.md")]
+struct GuideComingFromClients;
+#[doc = include_str!("guide/src/coming-from-python.md")]
+struct GuideComingFromPython;
+#[doc = include_str!("guide/src/cookbook.md")]
+struct GuideCookbook;

@@ -40,6 +40,7 @@
 //! | export telemetry | `chatlas::otel` |
 //! | choose what is recorded, record feedback | [`telemetry`] |
 //! | fall back, retry, cache, limit rates, route | [`wrappers`] |
+//! | stream answers to a browser | [`ui`] |
 //! | test without a network | `chatlas::testing` |
 //!
 //! # Names
@@ -127,6 +128,7 @@ pub use chatlas_providers::{completions::OpenAiCompletions, openai::OpenAi};
 pub mod stores;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod ui;
 pub mod wrappers;
 
 /// The names that programs with tools, hooks or providers need: `use chatlas::prelude::*;`.

@@ -1,26 +1,26 @@
-//! The server: the page, the chat (`POST /chat`, which streams server-sent events), and the feedback on
-//! answers (`POST /feedback`).
+//! The server: the page, the chat (`POST /chat`, which streams the answer as `useChat` of the Vercel AI SDK
+//! reads it), the messages of a conversation (`GET /chat/{id}`), and the feedback on answers
+//! (`POST /feedback`).
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use chatlas::OwnedChatStream;
 use chatlas::prelude::*;
 use chatlas::telemetry::ReplyId;
+use chatlas::{OwnedChatStream, ui};
 use futures_util::Stream;
 use serde::Deserialize;
-use serde_json::json;
 use tokio::sync::OwnedMutexGuard;
 use tower_http::trace::TraceLayer;
 
@@ -28,6 +28,9 @@ use crate::tools::{Database, find_rooms};
 use crate::{model, telemetry, tools};
 
 const PAGE: &str = include_str!("../static/index.html");
+const STYLE: &str = include_str!("../static/style.css");
+const SCRIPT: &str = include_str!("../static/page.js");
+const MARKDOWN: &str = include_str!("../static/markdown.js");
 /// The maximum length of a question, in characters.
 const MAX_QUESTION_LENGTH: usize = 4000;
 /// The maximum number of conversations. Beyond it, the least recently used one is removed.
@@ -69,7 +72,7 @@ impl App {
     fn conversation(&self, question: &Question) -> Conversation {
         let mut conversations = self.conversations.lock().unwrap_or_else(PoisonError::into_inner);
         let last_used = Instant::now();
-        if let Some(entry) = conversations.get_mut(&question.session) {
+        if let Some(entry) = conversations.get_mut(&question.request.id) {
             entry.last_used = last_used;
             return Arc::clone(&entry.conversation);
         }
@@ -83,13 +86,13 @@ impl App {
         let chat = Chat::new(Arc::clone(&self.provider))
             .with_name("concierge")
             .with_system_prompt("You help guests to find a room. Always call find_rooms first.")
-            .with_conversation_id(question.session.as_str())
-            .with_session_id(question.session.as_str())
+            .with_conversation_id(question.request.id.as_str())
+            .with_session_id(question.request.id.as_str())
             .with_attribute("user.id", question.user.clone())
             .with_tools(tools![with self.database.clone() => find_rooms]);
         let conversation = Arc::new(tokio::sync::Mutex::new(Some(chat)));
         let entry = Entry { conversation: Arc::clone(&conversation), last_used };
-        conversations.insert(question.session.clone(), entry);
+        conversations.insert(question.request.id.clone(), entry);
         conversation
     }
 }
@@ -98,7 +101,11 @@ impl App {
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/", get(|| async { Html(PAGE) }))
+        .route("/style.css", get(|| async { ([(CONTENT_TYPE, "text/css")], STYLE) }))
+        .route("/page.js", get(|| async { ([(CONTENT_TYPE, "text/javascript")], SCRIPT) }))
+        .route("/markdown.js", get(|| async { ([(CONTENT_TYPE, "text/javascript")], MARKDOWN) }))
         .route("/chat", post(chat))
+        .route("/chat/{id}", get(messages))
         .route("/feedback", post(feedback))
         .layer(TraceLayer::new_for_http().make_span_with(telemetry::request_span))
         .with_state(app)
@@ -107,24 +114,53 @@ pub fn router(app: Arc<App>) -> Router {
 /// The body of `POST /chat`.
 #[derive(Deserialize)]
 struct Question {
+    #[serde(flatten)]
+    request: ui::UiRequest,
+    #[serde(default = "guest")]
     user: String,
-    session: String,
-    text: String,
+}
+
+fn guest() -> String {
+    "guest".to_owned()
 }
 
 async fn chat(State(app): State<Arc<App>>, Json(question): Json<Question>) -> Response {
-    let text = question.text.trim().to_owned();
-    if text.is_empty() || text.chars().count() > MAX_QUESTION_LENGTH {
+    let prompt = question.request.prompt();
+    let length: usize = prompt.contents().iter().map(content_length).sum();
+    if length == 0 || length > MAX_QUESTION_LENGTH {
         let reason = format!("a question has 1 to {MAX_QUESTION_LENGTH} characters");
         return (StatusCode::UNPROCESSABLE_ENTITY, reason).into_response();
     }
     let mut slot = app.conversation(&question).lock_owned().await;
-    let Some(chat) = slot.take() else {
+    let Some(mut chat) = slot.take() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let answer = Answer { events: Some(chat.into_stream(text)), slot };
-    let events = answer.filter_map(async |event| to_sse(event).map(Ok::<_, Infallible>));
-    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
+    if question.request.regenerates() {
+        chat.undo();
+    }
+    let answer = Answer { events: Some(chat.into_stream(prompt)), slot };
+    let body = Body::from_stream(ui::MessageStream::new(answer).map_ok());
+    (ui::HEADERS, body).into_response()
+}
+
+/// Returns the number of characters of a text, without spaces around it.
+fn content_length(content: &Content) -> usize {
+    match content {
+        Content::Text(text) => text.text.trim().chars().count(),
+        _ => 0,
+    }
+}
+
+/// Returns the messages of a conversation, for a page that was reloaded.
+async fn messages(State(app): State<Arc<App>>, Path(id): Path<String>) -> Json<Vec<ui::UiMessage>> {
+    let conversation = {
+        let conversations = app.conversations.lock().unwrap_or_else(PoisonError::into_inner);
+        conversations.get(&id).map(|entry| Arc::clone(&entry.conversation))
+    };
+    let Some(conversation) = conversation else { return Json(Vec::new()) };
+    // While an answer is streamed, this waits for its end.
+    let slot = conversation.lock().await;
+    Json(slot.as_ref().map(|chat| ui::messages(chat.turns())).unwrap_or_default())
 }
 
 /// The events of an answer, as the body of the response. It owns the chat while it streams.
@@ -153,19 +189,6 @@ impl Drop for Answer {
     }
 }
 
-/// Converts the events that the page shows.
-fn to_sse(event: Result<StreamEvent, ChatError>) -> Option<Event> {
-    let (name, data) = match event {
-        Ok(StreamEvent::Text(text)) => ("text", json!(text)),
-        Ok(StreamEvent::ToolRequest(request)) => ("tool", json!(request.name)),
-        Ok(StreamEvent::Done(reply)) => ("done", json!(reply.id)),
-        Ok(_) => return None,
-        // Do not show the vendor's message to users. The span of the call records the error.
-        Err(_) => ("failed", json!("The model did not answer. Please try again.")),
-    };
-    Some(Event::default().event(name).data(data.to_string()))
-}
-
 /// The body of `POST /feedback`: a user's rating of an answer.
 #[derive(Deserialize)]
 struct Feedback {
@@ -186,10 +209,9 @@ mod tests {
     #[tokio::test]
     async fn least_recently_used_conversation_is_removed() {
         let app = App::new().expect("the application");
-        let question = |number: usize| Question {
-            user: "ada".to_owned(),
-            session: number.to_string(),
-            text: String::new(),
+        let question = |number: usize| {
+            let body = serde_json::json!({"id": number.to_string(), "user": "ada"});
+            serde_json::from_value::<Question>(body).expect("a question")
         };
         let in_use = app.conversation(&question(0));
         for number in 1..MAX_CONVERSATIONS {

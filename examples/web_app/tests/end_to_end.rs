@@ -38,7 +38,8 @@ async fn start_with_watcher() -> (Recorder, String, mpsc::Receiver<String>) {
 }
 
 fn question(text: &str) -> Value {
-    json!({"user": "ada", "session": "s-1", "text": text})
+    let message = json!({"id": "u1", "role": "user", "parts": [{"type": "text", "text": text}]});
+    json!({"user": "ada", "id": "s-1", "messages": [message], "trigger": "submit-message"})
 }
 
 async fn ask(url: &str, text: &str, traceparent: Option<&str>) -> (u16, String) {
@@ -50,11 +51,11 @@ async fn ask(url: &str, text: &str, traceparent: Option<&str>) -> (u16, String) 
     (response.status().as_u16(), response.text().await.expect("a body"))
 }
 
-/// Returns the data of the events of that name.
-fn events(body: &str, name: &str) -> Vec<Value> {
-    let prefix = format!("event: {name}\ndata: ");
-    let data = body.split("\n\n").filter_map(|block| block.strip_prefix(&prefix));
-    data.map(|data| serde_json::from_str(data).expect("data is JSON")).collect()
+/// Returns the chunks of that type.
+fn chunks(body: &str, kind: &str) -> Vec<Value> {
+    let data = body.split("\n\n").filter_map(|block| block.strip_prefix("data: "));
+    let chunks = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+    chunks.filter(|chunk| chunk["type"] == kind).collect()
 }
 
 const TREE: &str = "\
@@ -70,10 +71,12 @@ POST /chat
 async fn one_trace_contains_the_request_and_the_database_query() {
     let (recorder, url) = start().await;
     let (status, body) = ask(&url, "A room for 3, please.", None).await;
-    let text: String = events(&body, "text").iter().filter_map(Value::as_str).collect();
+    let deltas = chunks(&body, "text-delta");
+    let text: String = deltas.iter().filter_map(|chunk| chunk["delta"].as_str()).collect();
     let expected = "The Family room would suit you: it costs 190 a night.";
     assert_eq!((status, text.as_str()), (200, expected));
-    assert_eq!(events(&body, "tool"), [json!("find_rooms")]);
+    assert_eq!(chunks(&body, "tool-input-available")[0]["toolName"], "find_rooms");
+    assert!(body.ends_with("data: [DONE]\n\n"), "{body}");
     recorder.wait_until_idle().await;
     recorder.assert_sound();
     assert_eq!(recorder.tree(), TREE);
@@ -106,7 +109,7 @@ async fn trace_of_the_caller_is_continued() {
 async fn feedback_is_recorded_in_the_trace_of_the_answer() {
     let (recorder, url) = start().await;
     let (_, body) = ask(&url, "A room for 1?", None).await;
-    let reply = events(&body, "done").remove(0);
+    let reply = chunks(&body, "finish").remove(0)["messageMetadata"]["reply"].take();
     let feedback = json!({"reply": reply, "good": true});
     let response =
         reqwest::Client::new().post(format!("{url}/feedback")).json(&feedback).send().await;
@@ -143,6 +146,21 @@ async fn disconnected_browser_ends_the_run_and_its_spans() {
 }
 
 #[tokio::test]
+async fn messages_of_a_conversation_are_returned_after_a_reload() {
+    let (_recorder, url) = start().await;
+    ask(&url, "A room for 3, please.", None).await;
+    let messages = reqwest::get(format!("{url}/chat/s-1")).await.expect("an answer");
+    let messages: Value = messages.json().await.expect("JSON");
+    assert_eq!(messages[0]["parts"][0]["text"], "A room for 3, please.");
+    let answer = messages[1]["parts"].as_array().expect("parts");
+    let call = answer.iter().find(|part| part["type"] == "dynamic-tool").expect("a call");
+    assert_eq!((&call["state"], &call["input"]["guests"]), (&json!("output-available"), &json!(3)));
+    assert_eq!(messages.as_array().map(Vec::len), Some(2));
+    let unknown = reqwest::get(format!("{url}/chat/other")).await.expect("an answer");
+    assert_eq!(unknown.text().await.expect("a body"), "[]");
+}
+
+#[tokio::test]
 async fn empty_and_too_long_questions_are_rejected() {
     let (_recorder, url) = start().await;
     for text in ["", "  ", &"x".repeat(4001)] {
@@ -175,12 +193,19 @@ async fn page_shows_the_answer_and_sends_feedback_in_a_browser() {
     // A profile that cannot be removed stays in the temporary folder.
     let _ = std::fs::remove_dir_all(profile);
 
-    let talk = report.expect("a report in time").expect("a report");
-    assert!(talk.contains("A room for 3, please"), "{talk}");
-    assert!(talk.contains("The Family room would suit you: it costs 190 a night."), "{talk}");
-    assert!(talk.contains("looked up: find_rooms"), "{talk}");
-    assert!(talk.contains("<button aria-pressed=\"true\">Helpful"), "{talk}");
-    assert!(talk.contains("<button aria-pressed=\"false\">Not helpful"), "{talk}");
+    let report = report.expect("a report in time").expect("a report");
+    let Some((talk, reloaded)) = report.split_once("\n=====\n") else { panic!("{report}") };
+    let answer = "The Family room would suit you: it costs 190 a night.";
+    assert!(reloaded.contains(answer) && reloaded.contains("find_rooms"), "{reloaded}");
+    assert!(reloaded.ends_with("A room for <b>3</b>, please"), "the list of conversations");
+    assert!(talk.contains("tokens"), "{talk}");
+    assert!(talk.contains("A room for "), "{talk}");
+    assert!(talk.contains(answer), "{talk}");
+    assert!(talk.contains("find_rooms"), "{talk}");
+    assert!(talk.contains("&lt;b&gt;3&lt;/b&gt;"), "HTML in a message is text: {talk}");
+    assert!(talk.contains("<summary>"), "{talk}");
+    assert!(talk.contains("aria-pressed=\"true\">Helpful"), "{talk}");
+    assert!(talk.contains("aria-pressed=\"false\">Not helpful"), "{talk}");
     recorder.wait_until_idle().await;
     assert!(recorder.tree().contains(TREE), "{}", recorder.tree());
     let evaluation = recorder.event("gen_ai.evaluation.result");
