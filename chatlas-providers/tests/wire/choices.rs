@@ -23,9 +23,9 @@ use super::fixed::{Answer, answering, hi, run};
 fn body_of<P: Provider>(
     model: impl FnOnce(HttpOptions) -> P,
     mut request: ChatRequest,
-    set: impl FnOnce(&mut ModelParams),
+    change: impl FnOnce(&mut ModelParams),
 ) -> Result<Value, ProviderErrorKind> {
-    set(Arc::make_mut(&mut request.params));
+    change(Arc::make_mut(&mut request.params));
     let (http, sent) = answering([Answer::json(200, &json!({}))]);
     // The reply is not read: an error may also be that of the empty reply.
     let error = run(model(http).chat(request)).err();
@@ -85,12 +85,12 @@ fn tool_choice_is_sent_in_the_form_of_each_protocol() {
             ],
         ),
     ] {
-        let set = |params: &mut ModelParams| params.tool_choice = Some(choice.clone());
+        let change = |params: &mut ModelParams| params.tool_choice = Some(choice.clone());
         let sent = [
-            body_of(openai, with_tool(), set).unwrap()["tool_choice"].take(),
-            body_of(completions, with_tool(), set).unwrap()["tool_choice"].take(),
-            body_of(claude, with_tool(), set).unwrap()["tool_choice"].take(),
-            body_of(gemini, with_tool(), set).unwrap()["toolConfig"]["functionCallingConfig"]
+            body_of(openai, with_tool(), change).unwrap()["tool_choice"].take(),
+            body_of(completions, with_tool(), change).unwrap()["tool_choice"].take(),
+            body_of(claude, with_tool(), change).unwrap()["tool_choice"].take(),
+            body_of(gemini, with_tool(), change).unwrap()["toolConfig"]["functionCallingConfig"]
                 .take(),
         ];
         assert_eq!(sent, expected);
@@ -101,8 +101,8 @@ fn tool_choice_is_sent_in_the_form_of_each_protocol() {
         (look(), Ok(json!({"tool": {"name": "look"}}))),
         (None, Err(ProviderErrorKind::Unsupported)),
     ] {
-        let set = |params: &mut ModelParams| params.tool_choice = Some(choice);
-        let sent = body_of(converse(NOVA), with_tool(), set);
+        let change = |params: &mut ModelParams| params.tool_choice = Some(choice);
+        let sent = body_of(converse(NOVA), with_tool(), change);
         assert_eq!(sent.map(|mut body| body["toolConfig"]["toolChoice"].take()), expected);
     }
 }
@@ -110,28 +110,31 @@ fn tool_choice_is_sent_in_the_form_of_each_protocol() {
 #[test]
 fn tool_choice_without_that_tool_is_refused() {
     let invalid = Err(ProviderErrorKind::InvalidRequest);
-    let set = |params: &mut ModelParams| params.tool_choice = Some(ToolChoice::Required);
-    assert_eq!(body_of(openai, hi(), set), invalid);
-    let set = |params: &mut ModelParams| params.tool_choice = Some(ToolChoice::tool("other"));
-    assert_eq!(body_of(claude, with_tool(), set), invalid);
-    let set = |params: &mut ModelParams| params.tool_choice = Some(ToolChoice::None);
-    assert_eq!(body_of(openai, hi(), set).unwrap().get("tool_choice"), None);
+    let change = |params: &mut ModelParams| params.tool_choice = Some(ToolChoice::Required);
+    assert_eq!(body_of(openai, hi(), change), invalid);
+    let change = |params: &mut ModelParams| params.tool_choice = Some(ToolChoice::tool("other"));
+    assert_eq!(body_of(claude, with_tool(), change), invalid);
+    let change = |params: &mut ModelParams| params.tool_choice = Some(ToolChoice::None);
+    assert_eq!(body_of(openai, hi(), change).unwrap().get("tool_choice"), None);
 }
 
 #[test]
 fn claude_is_not_forced_to_call_a_tool_while_it_thinks() {
-    let set = |params: &mut ModelParams| {
+    let change = |params: &mut ModelParams| {
         params.tool_choice = Some(ToolChoice::Required);
         params.reasoning = Some(Reasoning::High);
     };
     let unsupported = Err(ProviderErrorKind::Unsupported);
-    assert_eq!(body_of(claude, with_tool(), set), unsupported);
-    assert_eq!(body_of(converse("anthropic.claude-opus-4-6-v1"), with_tool(), set), unsupported);
-    let set = |params: &mut ModelParams| {
+    assert_eq!(body_of(claude, with_tool(), change), unsupported);
+    assert_eq!(body_of(converse("anthropic.claude-opus-4-6-v1"), with_tool(), change), unsupported);
+    let change = |params: &mut ModelParams| {
         params.tool_choice = Some(ToolChoice::Required);
         params.reasoning = Some(Reasoning::Off);
     };
-    assert_eq!(body_of(claude, with_tool(), set).unwrap()["tool_choice"], json!({"type": "any"}));
+    assert_eq!(
+        body_of(claude, with_tool(), change).unwrap()["tool_choice"],
+        json!({"type": "any"})
+    );
 }
 
 #[test]
@@ -140,10 +143,10 @@ fn output_tool_stays_possible_without_other_tools() {
         |http| Anthropic::new("claude-3-7-sonnet-20250219").with_api_key("k").with_http(http);
     let mut request = with_tool();
     request.output = Some(OutputSchema::new("answer", json!({"type": "object"})).into());
-    let set = |params: &mut ModelParams| params.tool_choice = Some(ToolChoice::None);
-    let forced = body_of(older, request.clone(), set).unwrap();
+    let change = |params: &mut ModelParams| params.tool_choice = Some(ToolChoice::None);
+    let forced = body_of(older, request.clone(), change).unwrap();
     assert_eq!(forced["tool_choice"], json!({"type": "tool", "name": "_structured_tool_call"}));
-    let forced = body_of(converse(NOVA), request, set).unwrap();
+    let forced = body_of(converse(NOVA), request, change).unwrap();
     let expected = json!({"tool": {"name": "_structured_tool_call"}});
     assert_eq!(forced["toolConfig"]["toolChoice"], expected);
 }
