@@ -67,11 +67,11 @@ pub use chatlas_core::{
     EmbeddingKind, EmbeddingRequest, Embeddings, FinishReason, HostedAgent, Judged, LimitError,
     LimitKind, Limits, MemoryRecord, MemoryStore, Modalities, Model, ModelCall, ModelParams,
     OperationError, OutputSchema, OwnedChatStream, Price, Prices, Prompt, Provide, Provider,
-    ProviderError, ProviderErrorKind, ProviderInfo, Reply, Retriever, Score, ServerToolDefinition,
-    Session, SessionError, SessionStore, StreamEvent, Tool, ToolAnnotations, ToolCall, ToolContext,
-    ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet, Toolbox, Turn, Usage, UserTurn,
-    WebFetch, WebSearch, chat, content, cost, operations, provider, schema, schemars, serde,
-    serde_json, session, telemetry, tool, turn,
+    ProviderError, ProviderErrorKind, ProviderInfo, Reasoning, Reply, Retriever, Score,
+    ServerToolDefinition, Session, SessionError, SessionStore, StreamEvent, Tool, ToolAnnotations,
+    ToolCall, ToolChoice, ToolContext, ToolDefinition, ToolError, ToolMode, ToolOutput, ToolSet,
+    Toolbox, Turn, Usage, UserTurn, WebFetch, WebSearch, chat, content, cost, operations, provider,
+    schema, schemars, serde, serde_json, session, telemetry, tool, turn,
 };
 #[doc(inline)]
 pub use chatlas_macros::{

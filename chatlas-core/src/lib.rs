@@ -42,7 +42,7 @@ pub use operations::{
 pub use provider::{
     ChatRequest, Completion, CompletionEvent, CompletionStream, EmbeddingKind, EmbeddingRequest,
     Embeddings, Model, ModelParams, OutputSchema, Provider, ProviderError, ProviderErrorKind,
-    ProviderInfo, ServerToolDefinition,
+    ProviderInfo, Reasoning, ServerToolDefinition, ToolChoice,
 };
 /// Re-exported for `#[derive(schemars::JsonSchema)]` with `#[schemars(crate = "…::schemars")]`, in a
 /// crate that does not depend on it.

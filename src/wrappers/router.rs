@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::begin::{complete, named};
 use crate::telemetry::names;
 use crate::{
     ChatRequest, Completion, CompletionStream, EmbeddingRequest, Embeddings, Model, Provider,
@@ -79,12 +80,12 @@ impl Provider for Router {
 
     async fn chat(&self, request: ChatRequest) -> Result<Completion, ProviderError> {
         let (provider, request) = self.route(request);
-        provider.chat(request).await
+        complete(provider, request).await
     }
 
     async fn chat_stream(&self, request: ChatRequest) -> Result<CompletionStream, ProviderError> {
         let (provider, request) = self.route(request);
-        provider.chat_stream(request).await
+        Ok(named(provider.chat_stream(request).await?, provider.info()))
     }
 
     async fn list_models(&self) -> Result<Vec<Model>, ProviderError> {

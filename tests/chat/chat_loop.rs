@@ -277,15 +277,15 @@ async fn parameters_reach_the_provider() {
         .with_seed(7)
         .with_frequency_penalty(0.1)
         .with_presence_penalty(0.3)
-        .with_reasoning_level("low")
+        .with_reasoning(chatlas::Reasoning::Low)
         .with_choice_count(2)
         .with_extra("verbosity", "low");
     chat.chat("hi").await.unwrap();
     let params = model.requests()[0].params.clone();
     let expected = json!({
         "temperature": 0.2, "top_p": 0.9, "top_k": 40, "max_tokens": 100, "stop_sequences": ["END"],
-        "seed": 7, "frequency_penalty": 0.1, "presence_penalty": 0.3, "reasoning_level": "low",
-        "choice_count": 2, "previous_response_id": null, "extra": {"verbosity": "low"},
+        "seed": 7, "frequency_penalty": 0.1, "presence_penalty": 0.3, "reasoning": "low",
+        "choice_count": 2, "tool_choice": null, "previous_response_id": null, "extra": {"verbosity": "low"},
     });
     assert_eq!(serde_json::to_value(params).unwrap(), expected);
 }

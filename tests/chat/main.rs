@@ -18,6 +18,7 @@ mod limits;
 mod parallel;
 mod sessions;
 mod settings;
+mod steps;
 mod templates;
 mod tool_faults;
 mod tool_hooks;

@@ -160,7 +160,6 @@ async fn empty_fields_of_a_reply_are_not_recorded() {
         .with_name("")
         .with_description("")
         .with_conversation_id("")
-        .with_reasoning_level("")
         .with_system_prompt("")
         .with_baggage("tenant")
         .with_tools(tools![echo])

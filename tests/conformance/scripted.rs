@@ -179,7 +179,7 @@ fn chat(capture: Capture, script: Script) -> Chat {
         .with_seed(7)
         .with_frequency_penalty(0.1)
         .with_presence_penalty(0.2)
-        .with_reasoning_level("low")
+        .with_reasoning(chatlas::Reasoning::Low)
         .with_choice_count(3)
         .with_attribute("user.id", "u-1")
         .with_attribute("gen_ai.prompt.name", "greeting")

@@ -12,6 +12,7 @@ mod async_client;
 mod backends;
 mod docs;
 mod examples;
+mod extract;
 mod five_questions;
 mod html_report;
 mod live_page;

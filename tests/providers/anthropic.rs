@@ -237,7 +237,7 @@ async fn parameters_are_sent_as_the_vendor_names_them() {
         .with_temperature(0.5)
         .with_top_k(7)
         .with_max_tokens(64)
-        .with_reasoning_level("low")
+        .with_reasoning(chatlas::Reasoning::Low)
         .with_stop_sequences(["END"]);
     in_time(chat.chat("hi")).await.expect("an answer");
     let sent = &server.sent()[0];

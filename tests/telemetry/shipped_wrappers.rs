@@ -262,6 +262,36 @@ async fn router_takes_the_first_route_that_matches() {
 }
 
 #[tokio::test]
+async fn reply_names_the_provider_that_answered_so_that_its_price_is_found() {
+    for streamed in [false, true] {
+        let first = named("first", Script::new().fails(overloaded()));
+        let second = named("second", Script::new().says("Oslo."));
+        let third = named("third", Script::new().says("Oslo."));
+        let fallback: Arc<dyn Provider> = Arc::new(Fallback::new(first).or(second));
+        let router: Arc<dyn Provider> =
+            Arc::new(Router::new(Script::new()).with_route("all", |_| true, third));
+        for (provider, vendor) in [(fallback, "second"), (router, "third")] {
+            let reply = ask(&provider, streamed).await.unwrap();
+            let call = reply.turn.call.clone().unwrap();
+            assert_eq!((&*call.vendor, call.requested_model.as_deref()), (vendor, Some(vendor)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn reply_from_the_cache_adds_nothing_to_usage() {
+    let model = Script::from_fn(|_| Answer::says("Oslo.").with_tokens(7, 2));
+    let provider: Arc<dyn Provider> = Arc::new(Cache::new(model, MemoryCache::new(10)));
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        let mut chat = Chat::new(Arc::clone(&provider));
+        chat.chat("Where?").await.unwrap();
+        counts.push(chat.usage().input_tokens);
+    }
+    assert_eq!((counts[0], counts[1].unwrap_or(0)), (Some(7), 0));
+}
+
+#[tokio::test]
 async fn composed_wrappers_record_each_model_call_once() {
     let first = named("first", Script::from_fn(|_| Answer::fails(overloaded())));
     let second = named("second", Script::from_fn(|_| Answer::says("Oslo.").with_tokens(7, 2)));

@@ -196,7 +196,7 @@ async fn w07_model_call_has_request_parameters_and_response() {
         .with_stop_sequences(["END"])
         .with_frequency_penalty(0.1)
         .with_presence_penalty(0.2)
-        .with_reasoning_level("low")
+        .with_reasoning(chatlas::Reasoning::Low)
         .with_capture(Capture::Spans);
     chat.extract::<u8>("How many?").await.unwrap();
     let call = trace.span("chat test-model");

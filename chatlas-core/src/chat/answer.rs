@@ -27,6 +27,16 @@ pub(super) fn values_in(text: &str) -> Vec<Value> {
     scan.fenced.into_iter().rev().chain(scan.plain.into_iter().rev()).collect()
 }
 
+/// Returns the position of the first bracket after any thinking at the start of a text.
+pub(super) fn start_of_value(text: &str) -> Option<usize> {
+    let answer = text.trim_start();
+    let mut start = text.len() - answer.len();
+    if let Some((_, close)) = THINKING.iter().find(|(open, _)| answer.starts_with(open)) {
+        start += answer.find(close)? + close.len();
+    }
+    text.get(start..)?.find(['{', '[']).map(|position| start + position)
+}
+
 /// The position in a text, with the values before it.
 struct Scan<'t> {
     rest: &'t str,

@@ -4,17 +4,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use opentelemetry::Context;
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 
 use super::chat::Chat;
 use super::history::History;
 use super::queue::Events;
 use super::run;
 use super::stream::{ChatStream, OwnedChatStream};
-use super::{ChatError, Extracted, Prompt, Reply};
+use super::{ChatError, Prompt, Reply};
 use crate::provider::{ChatRequest, ProviderError};
-use crate::telemetry::{Run, in_context};
+use crate::telemetry::Run;
 
 impl Chat {
     /// Sends a prompt and waits for the complete answer.
@@ -98,25 +96,6 @@ impl Chat {
         OwnedChatStream::new(self, move |chat, events| {
             Box::pin(run::run(chat, prompt, parent, Some(events)))
         })
-    }
-
-    /// Sends a prompt and reads the answer as a `T`, as [`extract`](Self::extract) does, without adding
-    /// turns to the conversation. The model sees the turns so far. The parent of the span is the
-    /// context that is current when this method is called.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`extract`](Self::extract).
-    pub fn extract_once<T>(
-        &self,
-        prompt: impl Into<Prompt>,
-    ) -> impl Future<Output = Result<Extracted<T>, ChatError>> + Send
-    where
-        T: DeserializeOwned + JsonSchema + Send,
-    {
-        let (mut chat, prompt) = (self.clone(), prompt.into());
-        let run = async move { chat.extract(prompt).await };
-        in_context(Some(&Context::current()), Box::pin(run))
     }
 
     /// Counts the input tokens of the first model call of a [`chat`](Self::chat) with that prompt,

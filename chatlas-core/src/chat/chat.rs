@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::hooks::Hooks;
 use super::limits::Limits;
 use super::record::{HistoryLimit, Record};
+use super::step::StepHooks;
 use crate::provider::{ModelParams, OutputSchema, Provider};
 use crate::session::{SessionError, SessionStore};
 use crate::telemetry::MessageCache;
@@ -53,11 +54,13 @@ pub struct Chat {
     pub(super) limits: Limits,
     pub(super) params: Arc<ModelParams>,
     pub(super) output: Option<Arc<OutputSchema>>,
+    pub(super) extract_retries: usize,
     pub(super) turns: Vec<Arc<Turn>>,
     pub(super) settings: Arc<Settings>,
     pub(super) message_cache: MessageCache,
     pub(super) cancellation: CancellationToken,
     pub(super) hooks: Arc<Hooks>,
+    pub(super) steps: Arc<StepHooks>,
     pub(super) record: Arc<Record>,
     pub(super) history_limit: Option<HistoryLimit>,
     pub(super) store: Option<Arc<dyn SessionStore>>,
@@ -90,11 +93,13 @@ impl Chat {
             limits: Limits::new(),
             params: Arc::default(),
             output: None,
+            extract_retries: 0,
             turns: Vec::new(),
             settings: Arc::default(),
             message_cache: MessageCache::default(),
             cancellation: CancellationToken::new(),
             hooks: Arc::default(),
+            steps: Arc::default(),
             record: Arc::default(),
             history_limit: None,
             store: None,

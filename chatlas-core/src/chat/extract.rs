@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::chat::Chat;
+use super::queue::Events;
+use super::run::Output;
 use super::{ChatError, OutputError, OutputErrorKind, Prompt, Reply, answer, run};
 use crate::coerce::{accepts_kind, coerce};
 use crate::content::Content;
@@ -67,33 +69,97 @@ impl Chat {
     where
         T: DeserializeOwned + JsonSchema,
     {
-        let (schema, wrapped) = output::schema_of::<T>();
-        let schema = Arc::new(schema);
-        let expected = Expected { schema: Arc::clone(&schema), wrapped };
-        let read = move |reply, span: &mut AgentSpan| expected.read(reply, span);
         // Boxed, because a run is large and callers embed it in futures of their own.
-        Box::pin(run::run_and_read(
-            self,
-            prompt.into(),
-            Context::current(),
-            None,
-            Some(schema),
-            read,
-        ))
+        Box::pin(run_extract(self, Expected::of::<T>(), prompt.into(), Context::current(), None))
     }
+
+    /// Extracts a `T` as [`extract`](Self::extract) does, and leaves the conversation unchanged: the
+    /// model receives the turns and the prompt, and neither the prompt nor the answer is kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`extract`](Self::extract).
+    pub fn extract_once<T>(
+        &self,
+        prompt: impl Into<Prompt>,
+    ) -> impl Future<Output = Result<Extracted<T>, ChatError>> + Send
+    where
+        T: DeserializeOwned + JsonSchema,
+    {
+        let (mut copy, prompt, parent) = (self.detached(), prompt.into(), Context::current());
+        let expected = Expected::of::<T>();
+        Box::pin(async move { run_extract(&mut copy, expected, prompt, parent, None).await })
+    }
+
+    /// Returns how many times a run requests another answer if one is not of the requested type.
+    pub fn extract_retries(&self) -> usize {
+        self.extract_retries
+    }
+
+    /// Sets how many times a run requests another answer. See
+    /// [`with_extract_retries`](Self::with_extract_retries).
+    pub fn set_extract_retries(&mut self, retries: usize) {
+        self.extract_retries = retries;
+    }
+
+    /// Sets how many times [`extract`](Self::extract) and its variants request another answer if one
+    /// is not of the requested type. Default: 0, because each retry is a paid model call.
+    ///
+    /// A retry sends the model the error of its answer. Both are kept in the conversation, and count
+    /// as rounds of the run. Truncated and refused answers are not retried. Each retry has its own
+    /// `chat` span, with `chatlas.extract.retry.count` and `chatlas.extract.retry.reason`.
+    #[doc(alias = "retries")]
+    #[must_use]
+    pub fn with_extract_retries(mut self, retries: usize) -> Self {
+        self.set_extract_retries(retries);
+        self
+    }
+}
+
+/// Runs a prompt, and reads the answer as a `T`.
+pub(super) async fn run_extract<T: DeserializeOwned>(
+    chat: &mut Chat,
+    expected: Expected,
+    prompt: Prompt,
+    parent: Context,
+    events: Option<Events>,
+) -> Result<Extracted<T>, ChatError> {
+    let problem = |reply: &Reply| expected.problem::<T>(reply);
+    let output = Output { schema: &expected.schema, problem: &problem };
+    let read = |reply, span: &mut AgentSpan| expected.read(reply, span);
+    run::run_and_read(chat, prompt, parent, events, Some(output), read).await
 }
 
 /// The position of the schema of a value in that of the wrapping object.
 const WRAPPED_SCHEMA: &str = "/properties/value";
 
 /// The schema of an answer.
-struct Expected {
+#[derive(Clone)]
+pub(super) struct Expected {
     schema: Arc<OutputSchema>,
     /// Whether the value is a field of an object.
-    wrapped: bool,
+    pub(super) wrapped: bool,
 }
 
 impl Expected {
+    pub(super) fn of<T: JsonSchema>() -> Self {
+        let (schema, wrapped) = output::schema_of::<T>();
+        Self { schema: Arc::new(schema), wrapped }
+    }
+
+    /// Returns the message that informs the model why its answer is not a `T`, unless it is one, or
+    /// another answer would not differ.
+    fn problem<T: DeserializeOwned>(&self, reply: &Reply) -> Option<String> {
+        if refusal_in(reply).is_some() || is_incomplete(reply) {
+            return None;
+        }
+        let error = self.value_in::<T>(&reply.turn.text()).err()?;
+        Some(format!(
+            "Your answer is not the requested JSON ({}): {error}. Answer again with that JSON only.",
+            self.describe()
+        ))
+    }
+
     /// Reads a reply as a value.
     fn read<T: DeserializeOwned>(
         &self,
@@ -104,11 +170,7 @@ impl Expected {
         let fail = |kind, message: String, reply| {
             Err(ChatError::Output(OutputError::new(kind, message, reply)))
         };
-        let refusal = reply.turn.contents.iter().find_map(|content| match content {
-            Content::Refusal(refusal) => Some(refusal.text.as_str()),
-            _ => None,
-        });
-        if let Some(refusal) = refusal {
+        if let Some(refusal) = refusal_in(&reply) {
             return fail(Refused, format!("the model declined: {refusal}"), reply);
         }
         match &reply.turn.finish_reason {
@@ -207,4 +269,16 @@ impl Expected {
             format!("the type `{name}`, an object with `{}`", fields.join("`, `"))
         }
     }
+}
+
+fn refusal_in(reply: &Reply) -> Option<&str> {
+    reply.turn.contents.iter().find_map(|content| match content {
+        Content::Refusal(refusal) => Some(refusal.text.as_str()),
+        _ => None,
+    })
+}
+
+/// Returns whether a limit or a filter ended the reply.
+fn is_incomplete(reply: &Reply) -> bool {
+    matches!(reply.turn.finish_reason, Some(FinishReason::Length | FinishReason::ContentFilter))
 }

@@ -40,6 +40,12 @@ impl<'a> History<'a> {
         Self { turns, before, partial: AssistantTurn::default(), results: Vec::new() }
     }
 
+    /// Adds a message of the user after a reply. It is removed if no reply to it arrives.
+    pub(super) fn add_message(&mut self, text: String) {
+        self.before = Some((self.turns.len() + 1, None));
+        self.turns.push(Arc::new(Turn::user(text)));
+    }
+
     /// Returns all turns, oldest first.
     pub(super) fn turns(&self) -> &[Arc<Turn>] {
         self.turns

@@ -77,6 +77,10 @@ pub enum StreamEvent {
     },
     /// The result of a tool call.
     ToolResult(ToolResult),
+    /// The answer is not a value of the requested type, and the model is asked for another one: see
+    /// [`Chat::with_extract_retries`](super::Chat::with_extract_retries). Contains the message that
+    /// is sent to the model. The text so far is void.
+    OutputRejected(String),
     /// The end of the stream: the answer.
     Done(Box<Reply>),
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use opentelemetry::Context;
+use opentelemetry::{Context, KeyValue};
 use tokio_util::sync::CancellationToken;
 
 use super::chat::{Chat, ToolMode};
@@ -14,15 +14,16 @@ use super::history::History;
 use super::hooks::Hooks;
 use super::limits::{LimitError, LimitKind, Limits, Spent};
 use super::queue::Events;
+use super::step::{FinishedStep, Step, StepHooks};
 use super::{ChatError, Prompt, Reply, StreamEvent};
 use crate::content::Content;
 use crate::cost;
 use crate::provider::{
     ChatRequest, CompletionEvent, CompletionStream, ModelParams, OutputSchema, Provider,
-    ProviderError,
+    ProviderError, ToolChoice,
 };
 use crate::telemetry::agent::{AgentFacts, AgentFailure, AgentSpan};
-use crate::telemetry::names::exception;
+use crate::telemetry::names::{self, exception};
 use crate::telemetry::{ReplyId, Run, carries, in_context};
 use crate::tool::{ToolDefinition, ToolSet, has_timer};
 use crate::turn::{AssistantTurn, FinishReason, Turn, Usage};
@@ -38,13 +39,13 @@ pub(super) async fn run(
 }
 
 /// Runs a prompt, saves the conversation if the chat has a store, and converts the reply with `read`,
-/// inside the span. `output` is the schema of the answer, if it is not the chat's own.
+/// inside the span. `output` is the requested value, if the run has to return one.
 pub(super) async fn run_and_read<T>(
     chat: &mut Chat,
     prompt: Prompt,
     parent: Context,
     events: Option<Events>,
-    output: Option<Arc<OutputSchema>>,
+    output: Option<Output<'_>>,
     read: impl FnOnce(Reply, &mut AgentSpan) -> Result<T, ChatError>,
 ) -> Result<T, ChatError> {
     chat.apply_history_limit();
@@ -64,8 +65,9 @@ pub(super) async fn run_and_read<T>(
     let definitions = chat.tools.definitions();
     let server_tools = &chat.provider.info().server_tools;
     span.record_input(chat.system_prompt.as_deref(), history.turns(), &definitions, server_tools);
-    let agent = Agent {
-        provider: &*chat.provider,
+    let time_limit = chat.limits.time;
+    let mut agent = Agent {
+        provider: &chat.provider,
         system_prompt: chat.system_prompt.as_ref(),
         name: chat.name.as_ref(),
         conversation_id: chat.conversation_id.as_ref(),
@@ -75,11 +77,14 @@ pub(super) async fn run_and_read<T>(
         limits: &chat.limits,
         spent: Mutex::default(),
         params: &chat.params,
-        output: output.as_ref().or(chat.output.as_ref()),
+        output: output.as_ref().map(|output| output.schema).or(chat.output.as_ref()),
+        problem: output.as_ref().map(|output| output.problem),
+        extract_retries: chat.extract_retries,
         telemetry,
         events,
         cancellation: stop.child_token(),
         hooks: &chat.hooks,
+        steps: &chat.steps,
         compacted: chat.record.compacted,
     };
     // When this future ends or is dropped, the results of running tools are no longer awaited.
@@ -93,7 +98,7 @@ pub(super) async fn run_and_read<T>(
             None => agent.run_rounds(history, &mut span).await,
         }
     };
-    let rounds = within(agent.limits.time, rounds);
+    let rounds = within(time_limit, rounds);
     let ran = stop.run_until_cancelled(AssertUnwindSafe(rounds).catch_unwind()).await;
     drop(cancel_tools);
     let Some(result) = ran else {
@@ -148,39 +153,66 @@ pub(super) fn agent_failure(error: &ChatError) -> AgentFailure<'_> {
     }
 }
 
+/// The value that a run has to return.
+pub(super) struct Output<'a> {
+    pub(super) schema: &'a Arc<OutputSchema>,
+    pub(super) problem: &'a Problem<'a>,
+}
+
+/// Returns why a reply does not contain the value, as a message to the model, if another answer is
+/// worth requesting.
+pub(super) type Problem<'a> = dyn Fn(&Reply) -> Option<String> + Send + Sync + 'a;
+
 /// What stays the same in all rounds of a run.
 pub(super) struct Agent<'a> {
-    provider: &'a dyn Provider,
+    provider: &'a Arc<dyn Provider>,
     system_prompt: Option<&'a Arc<str>>,
     pub(super) name: Option<&'a Arc<str>>,
     pub(super) conversation_id: Option<&'a Arc<str>>,
     pub(super) tools: &'a ToolSet,
+    /// The tools that the current request offers.
     pub(super) definitions: Arc<[ToolDefinition]>,
     pub(super) tool_mode: ToolMode,
     limits: &'a Limits,
     spent: Mutex<Spent>,
     params: &'a Arc<ModelParams>,
     output: Option<&'a Arc<OutputSchema>>,
+    problem: Option<&'a Problem<'a>>,
+    extract_retries: usize,
     pub(super) telemetry: Run,
     pub(super) events: Option<Events>,
     /// Cancelled when the results of running tools are no longer awaited.
     pub(super) cancellation: CancellationToken,
     pub(super) hooks: &'a Hooks,
+    steps: &'a StepHooks,
     compacted: bool,
 }
 
 impl Agent<'_> {
     async fn run_rounds(
-        &self,
+        &mut self,
         mut history: History<'_>,
         span: &mut AgentSpan,
     ) -> Result<Reply, ChatError> {
         self.limits.check_price(self.provider.info())?;
         let mut was_cut = false;
-        for _ in 0..self.limits.rounds {
+        let mut retries = 0;
+        let tools = Arc::clone(&self.definitions);
+        for round in 1..=self.limits.rounds {
             self.limits.check(&self.spent())?;
+            let step = Step {
+                number: round,
+                usage: self.usage(),
+                request: self.request(&history, &tools, round, retries),
+                provider: Arc::clone(self.provider),
+            };
+            let step = match &self.steps.prepare {
+                Some(prepare) => prepare(step).await?,
+                None => step,
+            };
+            self.definitions = Arc::clone(&step.request.tools);
             span.begin_model_call();
-            let turn = self.call_and_count(&mut history).await?;
+            let turn = self.call_and_count(step, &mut history).await?;
             let turn = history.add_reply(turn);
             span.record_reply(&turn);
             let requests = history.requests();
@@ -189,7 +221,17 @@ impl Agent<'_> {
             }
             self.spent().turns.push(Arc::clone(&turn));
             if requests.is_empty() {
-                return Ok(self.reply(turn));
+                let reply = self.reply(turn);
+                let may_retry = retries < self.extract_retries && round < self.limits.rounds;
+                let problem = self.problem.filter(|_| may_retry);
+                let Some(message) = problem.and_then(|problem| problem(&reply)) else {
+                    return Ok(reply);
+                };
+                self.spent().turns = reply.turns;
+                retries += 1;
+                history.add_message(message.clone());
+                self.emit(|| StreamEvent::OutputRejected(message)).await;
+                continue;
             }
             self.limits.count_tools(&mut self.spent(), requests.len())?;
             for request in &requests {
@@ -197,6 +239,10 @@ impl Agent<'_> {
             }
             let is_cut = self.run_tools(&requests, &turn, &mut history).await;
             history.add_results();
+            let usage = self.usage();
+            if self.steps.stops(FinishedStep { number: round, reply: &turn, usage }) {
+                return Ok(self.reply(turn));
+            }
             // The model has been informed of the first one.
             if is_cut && was_cut {
                 return Err(ChatError::TruncatedCall);
@@ -208,6 +254,10 @@ impl Agent<'_> {
 
     fn spent(&self) -> MutexGuard<'_, Spent> {
         self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usage(&self) -> Usage {
+        self.spent().usage
     }
 
     fn reply(&self, turn: Arc<AssistantTurn>) -> Reply {
@@ -231,12 +281,14 @@ impl Agent<'_> {
     /// Calls the model, and counts the reply for the limits and for the process.
     async fn call_and_count(
         &self,
+        step: Step,
         history: &mut History<'_>,
     ) -> Result<Arc<AssistantTurn>, ProviderError> {
         let started = Instant::now();
         let mut first_chunk = None;
-        let result = self.call_model(history, &mut first_chunk).await;
-        let info = self.provider.info();
+        let provider = Arc::clone(&step.provider);
+        let info = provider.info();
+        let result = self.call_model(step, history, &mut first_chunk).await;
         let count = |turn: &AssistantTurn| {
             let model = turn.model.as_deref().or(info.model.as_deref()).unwrap_or_default();
             cost::count_reply(&info.name, model, turn.usage);
@@ -251,8 +303,11 @@ impl Agent<'_> {
         };
         let facts = Arc::make_mut(&mut turn);
         let mut call = facts.call.take().unwrap_or_default();
-        call.vendor.clone_from(&info.name);
-        call.requested_model.clone_from(&info.model);
+        // A wrapper states which of its providers answered.
+        if call.vendor.is_empty() {
+            call.vendor.clone_from(&info.name);
+            call.requested_model.clone_from(&info.model);
+        }
         call.service_tier = call.service_tier.take().or_else(|| facts.reported_tier());
         call.duration = Some(started.elapsed());
         call.time_to_first_chunk =
@@ -265,26 +320,42 @@ impl Agent<'_> {
         Ok(turn)
     }
 
-    async fn call_model(
+    /// Returns the request of a round.
+    fn request(
         &self,
-        history: &mut History<'_>,
-        first_chunk: &mut Option<Instant>,
-    ) -> Result<Arc<AssistantTurn>, ProviderError> {
-        let request = ChatRequest {
+        history: &History<'_>,
+        tools: &Arc<[ToolDefinition]>,
+        round: usize,
+        retries: usize,
+    ) -> ChatRequest {
+        let mut params = Arc::clone(self.params);
+        // A model that had to call tools in each round would never answer.
+        if round > 1 && params.tool_choice.as_ref().is_some_and(ToolChoice::is_forced) {
+            Arc::make_mut(&mut params).tool_choice = None;
+        }
+        ChatRequest {
             system_prompt: self.system_prompt.cloned(),
             turns: history.turns().to_vec(),
-            tools: Arc::clone(&self.definitions),
-            params: Arc::clone(self.params),
+            tools: Arc::clone(tools),
+            params,
             output: self.output.cloned(),
             conversation_id: self.conversation_id.cloned(),
             compacted: self.compacted,
-            attributes: Vec::new(),
+            attributes: retry_attributes(retries),
             run: Some(self.telemetry.extension()),
-        };
-        if self.events.is_none() {
-            return self.provider.chat(request).await.map(Arc::new);
         }
-        let stream = self.provider.chat_stream(request).await?;
+    }
+
+    async fn call_model(
+        &self,
+        Step { request, provider, .. }: Step,
+        history: &mut History<'_>,
+        first_chunk: &mut Option<Instant>,
+    ) -> Result<Arc<AssistantTurn>, ProviderError> {
+        if self.events.is_none() {
+            return provider.chat(request).await.map(Arc::new);
+        }
+        let stream = provider.chat_stream(request).await?;
         let mut incoming = Incoming { stream, history };
         while let Some(event) = incoming.stream.next().await {
             first_chunk.get_or_insert_with(Instant::now);
@@ -327,6 +398,18 @@ async fn within<T>(
         let reached = format!("{:.1?}", started.elapsed());
         Err(LimitError::reached(LimitKind::Time, &format!("{limit:?}"), &reached).into())
     })
+}
+
+/// Returns the attributes of the `chat` spans of a retry.
+fn retry_attributes(retries: usize) -> Vec<KeyValue> {
+    if retries == 0 {
+        return Vec::new();
+    }
+    let count = i64::try_from(retries).unwrap_or(i64::MAX);
+    vec![
+        KeyValue::new(names::EXTRACT_RETRY_COUNT, count),
+        KeyValue::new(names::EXTRACT_RETRY_REASON, names::error::OUTPUT_INVALID),
+    ]
 }
 
 /// A reply under way. However it ends, the history receives the partial reply.

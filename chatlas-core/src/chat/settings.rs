@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::chat::{Chat, ToolMode};
 use super::hooks::{FinishedCall, IntoApproval, PendingCall};
 use super::limits::Limits;
-use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError};
+use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError, Reasoning, ToolChoice};
 use crate::tool::{DuplicateTool, Tool, ToolSet};
 use crate::turn::Turn;
 
@@ -349,10 +349,21 @@ impl Chat {
         self
     }
 
-    /// Sets the reasoning effort, in the vendor's terms: `low`, `medium`, `high`, …
+    /// Sets how much the model reasons before it answers.
+    #[doc(alias = "thinking")]
     #[must_use]
-    pub fn with_reasoning_level(mut self, level: impl Into<String>) -> Self {
-        self.params_mut().reasoning_level = Some(level.into());
+    pub fn with_reasoning(mut self, reasoning: Reasoning) -> Self {
+        self.params_mut().reasoning = Some(reasoning);
+        self
+    }
+
+    /// Sets whether the model may, must, or must not call tools. Unless set, the model decides.
+    ///
+    /// A choice that forces a call applies to the first model call of a run: after it, the model
+    /// decides, so that it can answer. To force later calls, use [`on_step`](Self::on_step).
+    #[must_use]
+    pub fn with_tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.params_mut().tool_choice = Some(choice);
         self
     }
 

@@ -15,21 +15,68 @@ use super::chat::Chat;
 use super::queue::{Events, Queue};
 use super::{ChatError, Reply, StreamEvent};
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, ChatError>> + Send + 'a>>;
+pub(super) type Running<'a, R = Reply> =
+    Pin<Box<dyn Future<Output = Result<R, ChatError>> + Send + 'a>>;
+
+/// A run with the queue of its events.
+pub(super) struct Steps<'a, R> {
+    running: Option<Running<'a, R>>,
+    queue: Queue,
+    /// The result of the run, until the events before it have been yielded.
+    result: Option<Result<R, ChatError>>,
+}
+
+/// An item of a run.
+pub(super) enum Step<R> {
+    Event(StreamEvent),
+    End(Result<R, ChatError>),
+}
+
+impl<'a, R> Steps<'a, R> {
+    pub(super) fn new(start: impl FnOnce(Events) -> Running<'a, R>) -> Self {
+        let queue = Queue::default();
+        Self { running: Some(start(Events::new(&queue))), queue, result: None }
+    }
+
+    /// Returns whether the run has ended.
+    pub(super) fn is_finished(&self) -> bool {
+        self.running.is_none()
+    }
+
+    pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<Step<R>>> {
+        if self.running.is_none() && self.result.is_none() {
+            // A detached tool may still report progress after the end: ignore it.
+            return Poll::Ready(None);
+        }
+        // The loop continues only when the consumer has all events so far.
+        if let Some(item) = self.next_ready() {
+            return Poll::Ready(Some(item));
+        }
+        let Some(running) = &mut self.running else { return Poll::Ready(None) };
+        self.queue.register(task.waker());
+        if let Poll::Ready(result) = running.as_mut().poll(task) {
+            self.running = None;
+            self.result = Some(result);
+        }
+        self.next_ready().map_or(Poll::Pending, |item| Poll::Ready(Some(item)))
+    }
+
+    /// Returns the next event, or the result if all events have been yielded.
+    fn next_ready(&mut self) -> Option<Step<R>> {
+        if let Some(event) = self.queue.take() {
+            return Some(Step::Event(event));
+        }
+        self.result.take().map(Step::End)
+    }
+}
 
 /// The events of a [`Chat::stream`].
 #[must_use = "a stream does nothing until it is polled"]
-pub struct ChatStream<'a> {
-    running: Option<Running<'a>>,
-    queue: Queue,
-    /// The result of the run, until the events before it have been yielded.
-    result: Option<Result<Reply, ChatError>>,
-}
+pub struct ChatStream<'a>(Steps<'a, Reply>);
 
 impl<'a> ChatStream<'a> {
     pub(super) fn new(start: impl FnOnce(Events) -> Running<'a>) -> Self {
-        let queue = Queue::default();
-        Self { running: Some(start(Events::new(&queue))), queue, result: None }
+        Self(Steps::new(start))
     }
 }
 
@@ -37,22 +84,12 @@ impl Stream for ChatStream<'_> {
     type Item = Result<StreamEvent, ChatError>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        if this.running.is_none() && this.result.is_none() {
-            // A detached tool may still report progress after the end: ignore it.
-            return Poll::Ready(None);
-        }
-        // The loop continues only when the consumer has all events so far.
-        if let Some(item) = this.next_ready() {
-            return Poll::Ready(Some(item));
-        }
-        let Some(running) = &mut this.running else { return Poll::Ready(None) };
-        this.queue.register(task.waker());
-        if let Poll::Ready(result) = running.as_mut().poll(task) {
-            this.running = None;
-            this.result = Some(result);
-        }
-        this.next_ready().map_or(Poll::Pending, |item| Poll::Ready(Some(item)))
+        self.0.poll(task).map(|step| {
+            step.map(|step| match step {
+                Step::Event(event) => Ok(event),
+                Step::End(result) => result.map(|reply| StreamEvent::Done(Box::new(reply))),
+            })
+        })
     }
 }
 
@@ -107,20 +144,11 @@ impl ChatStream<'_> {
         }
         Err(ChatError::Cancelled)
     }
-
-    /// Returns the next event, or the result if all events have been yielded.
-    fn next_ready(&mut self) -> Option<Result<StreamEvent, ChatError>> {
-        if let Some(event) = self.queue.take() {
-            return Some(Ok(event));
-        }
-        let result = self.result.take()?;
-        Some(result.map(|reply| StreamEvent::Done(Box::new(reply))))
-    }
 }
 
 impl fmt::Debug for ChatStream<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatStream").field("finished", &self.running.is_none()).finish()
+        f.debug_struct("ChatStream").field("finished", &self.0.is_finished()).finish()
     }
 }
 

@@ -65,7 +65,7 @@ impl Agent<'_> {
             Some(FinishReason::ContentFilter) => Cut::Filter,
             _ => return None,
         };
-        let tool = self.tools.get(&request.name);
+        let tool = self.tool(&request.name);
         let has_all =
             tool.is_some_and(|tool| has_all(&request.arguments, &tool.definition().parameters));
         let is_last =
@@ -81,7 +81,7 @@ impl Agent<'_> {
 
     /// Runs a tool call in its `execute_tool` span. Always returns a result for the model.
     async fn run_tool(&self, request: &ToolRequest, cut: Option<Cut>) -> ToolResult {
-        let tool = self.tools.get(&request.name);
+        let tool = self.tool(&request.name);
         let facts = || ToolFacts {
             subject: tool
                 .map_or(Subject::Unknown(&request.name), |tool| Subject::Tool(tool.definition())),
@@ -135,6 +135,12 @@ impl Agent<'_> {
         call.coerce(&definition.parameters);
         self.hooks.before(request, &call, definition).await?;
         run_tool(tool, call).await
+    }
+
+    /// Returns a tool that the request offered.
+    fn tool(&self, name: &str) -> Option<&Arc<dyn Tool>> {
+        let is_offered = || self.definitions.iter().any(|tool| *tool.name == *name);
+        self.tools.get(name).filter(|_| is_offered())
     }
 
     fn unknown_tool(&self, name: &str) -> ToolError {

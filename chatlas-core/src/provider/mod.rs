@@ -5,8 +5,10 @@ mod embedding;
 mod error;
 mod info;
 pub(crate) mod output;
+mod reasoning;
 mod request;
 mod stream;
+mod tool_choice;
 mod traits;
 
 pub use backoff::Backoff;
@@ -14,9 +16,11 @@ pub use embedding::{EmbeddingKind, EmbeddingRequest, Embeddings};
 pub use error::{ProviderError, ProviderErrorKind};
 pub use info::{Model, ProviderInfo, ServerToolDefinition, Vendor};
 pub use output::OutputSchema;
+pub use reasoning::Reasoning;
 pub(crate) use request::RunExtension;
 pub use request::{ChatRequest, ModelParams};
 pub use stream::{AccumulatingStream, CompletionEvent, CompletionStream};
+pub use tool_choice::ToolChoice;
 // Named in error messages of the compiler.
 #[doc(hidden)]
 pub use traits::SupportedBy;

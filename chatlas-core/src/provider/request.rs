@@ -8,7 +8,7 @@ use opentelemetry::{Key, KeyValue, Value as AttributeValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::OutputSchema;
+use super::{OutputSchema, Reasoning, ToolChoice};
 use crate::tool::ToolDefinition;
 use crate::turn::Turn;
 
@@ -105,10 +105,12 @@ pub struct ModelParams {
     pub frequency_penalty: Option<f64>,
     /// The penalty on tokens that have appeared at all.
     pub presence_penalty: Option<f64>,
-    /// The reasoning effort, in the vendor's terms (`low`, `medium`, `high`, …).
-    pub reasoning_level: Option<String>,
+    /// How much the model reasons before it answers.
+    pub reasoning: Option<Reasoning>,
     /// The number of alternative replies. Vendors return one by default.
     pub choice_count: Option<u32>,
+    /// Whether the model may, must, or must not call tools.
+    pub tool_choice: Option<ToolChoice>,
     /// The id of the response that this request continues, if the vendor stores responses.
     pub previous_response_id: Option<String>,
     /// Vendor-specific fields of the request body, sent unchanged. They override the fields that

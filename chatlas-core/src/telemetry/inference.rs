@@ -23,7 +23,9 @@ use super::scope::{SpanScope, in_context, observe_panic};
 use super::shield::shielded;
 use crate::content::{Content, ToolOutcome};
 use crate::cost::{Cost, RecordedCall};
-use crate::provider::{ChatRequest, Completion, CompletionEvent, ProviderError, ProviderInfo};
+use crate::provider::{
+    ChatRequest, Completion, CompletionEvent, ProviderError, ProviderInfo, Reasoning,
+};
 use crate::turn::{Turn, Usage};
 
 /// The smallest total consumer delay that is recorded on the span.
@@ -442,7 +444,7 @@ fn push_request(
     push(list, names::CONVERSATION_ID, request.conversation_id.clone());
     push_params(list, &request.params, request.output.is_some());
     push(list, key::TOP_K, request.params.top_k.map(i64::from));
-    push(list, key::REASONING_LEVEL, request.params.reasoning_level.clone());
+    push(list, key::REASONING_LEVEL, request.params.reasoning.and_then(Reasoning::level));
     push(list, key::PREVIOUS_RESPONSE_ID, request.params.previous_response_id.clone());
     push(list, key::STREAM, streams.then_some(true));
 }

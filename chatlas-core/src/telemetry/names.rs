@@ -68,6 +68,12 @@ pub const COST_CURRENCY: &str = "chatlas.cost.currency";
 /// on the `invoke_agent` span of an extraction.
 pub const COERCED: &str = "chatlas.coerced";
 
+/// Specific to chatlas: how many times the run has requested another answer, because one was not of
+/// the type that `extract` requested. Not set before the first retry.
+pub const EXTRACT_RETRY_COUNT: &str = "chatlas.extract.retry.count";
+/// Specific to chatlas: the error code of the answer that a retry replaces.
+pub const EXTRACT_RETRY_REASON: &str = "chatlas.extract.retry.reason";
+
 /// Returns the instrumentation scope of the GenAI spans, metrics and events.
 pub(super) fn instrumentation_scope() -> InstrumentationScope {
     InstrumentationScope::builder(SCOPE_NAME)

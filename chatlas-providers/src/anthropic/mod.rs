@@ -44,8 +44,9 @@ const VERSION: &str = "2023-06-01";
 /// block are marked for the prompt cache ([`with_caching`](Client::with_caching)), for five minutes
 /// by default. Thinking is sent back with its signature, unchanged, and so are the vendor's searches
 /// and texts with citations. The API requires a limit on output tokens: the default is 4096, or more
-/// if a [thinking budget](Client::with_thinking_budget) requires it. A reasoning level is sent as
-/// `output_config.effort`. An output schema is sent as `output_config.format`; keywords that the API
+/// if a [thinking budget](Client::with_thinking_budget) requires it. A reasoning level is adaptive
+/// thinking with `output_config.effort`; for models before Claude 4.6 it is a thinking budget. It
+/// replaces the thinking that the provider is set to. An output schema is sent as `output_config.format`; keywords that the API
 /// does not enforce are moved to the description. Models before Claude 4.5 return structured output
 /// by a tool call, and so do all models if the schema is open or refers to itself. The API has no
 /// seed, penalties or multiple choices: setting one of them is an error.

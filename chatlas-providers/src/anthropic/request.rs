@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use chatlas_core::content::{Content, Refusal, Text, Thinking as Thought};
 use chatlas_core::tool::ToolDefinition;
 use chatlas_core::{
-    ChatRequest, ModelParams, OutputSchema, ProviderError, Turn, WebFetch, WebSearch,
+    ChatRequest, ModelParams, OutputSchema, ProviderError, ProviderErrorKind, Reasoning,
+    ToolChoice, Turn, WebFetch, WebSearch,
 };
 use serde::Serialize;
 use serde::ser::{SerializeSeq as _, Serializer};
@@ -15,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::blocks::{self, Message};
 use super::schema;
 use super::settings::{Settings, Thinking};
-use crate::client::fields::{Fields, fragments, refuse};
+use crate::client::fields::{Fields, fragments, refuse, unsupported_reasoning};
 use crate::client::{Call, CallIds, Rules, json, malformed};
 
 /// The limit on output tokens if the program sets none: the API requires one.
@@ -108,14 +109,26 @@ impl<'a> Body<'a> {
         let by_tool = output.filter(|_| format.is_none());
         let mut others: Vec<Value> =
             server_tools(settings).chain(by_tool.map(output_tool)).collect();
-        let mut choice = by_tool.map(|_| tool_choice(settings, call.tools.len() + others.len()));
+        let thinking = thinking(settings, call)?;
+        let own = own_choice(thinking, call, by_tool.is_some())?;
+        let mut choice = own.map(|own| match own {
+            ToolChoice::Auto => json!({"type": "auto"}),
+            ToolChoice::None => json!({"type": "none"}),
+            ToolChoice::Tool(name) => json!({"type": "tool", "name": name}),
+            _ => json!({"type": "any"}),
+        });
+        if choice.is_none() {
+            let forbids_tools = params.tool_choice == Some(ToolChoice::None);
+            let offered = if forbids_tools { 1 } else { call.tools.len() + others.len() };
+            choice = by_tool.map(|_| tool_choice(thinking, offered));
+        }
         if call.tools.is_empty() && others.is_empty() {
             others = past_tools(call).map(|name| tool(name, PAST, past_schema(), false)).collect();
             choice = (!others.is_empty()).then(|| json!({"type": "none"}));
         }
         let tools = Tools { own: call.tools, others };
         // The limit includes the budget for thinking.
-        let max_tokens = params.max_tokens.unwrap_or(match settings.thinking {
+        let max_tokens = params.max_tokens.unwrap_or(match thinking {
             Some(Thinking::Enabled { budget_tokens }) if budget_tokens >= DEFAULT_MAX_TOKENS => {
                 budget_tokens.saturating_add(DEFAULT_MAX_TOKENS)
             }
@@ -124,7 +137,7 @@ impl<'a> Body<'a> {
         // The API rejects an empty text.
         let system = request.system_prompt.as_deref().filter(|text| !text.trim().is_empty());
         let stops = &params.stop_sequences;
-        let effort = params.reasoning_level.as_deref().map(Value::from);
+        let effort = effort(call).map(Value::from);
         let format = format.map(|schema| json!({"type": "json_schema", "schema": schema}));
         let config = [("format", format), ("effort", effort)];
         fields.extend([
@@ -143,7 +156,7 @@ impl<'a> Body<'a> {
             ("top_p", params.top_p.map(Value::from)),
             ("top_k", params.top_k.map(Value::from)),
             ("stop_sequences", (!stops.is_empty()).then(|| json!(stops))),
-            ("thinking", thinking(settings, call).map(|thinking| json!(thinking))),
+            ("thinking", sent_thinking(thinking, call).map(|thinking| json!(thinking))),
             ("tool_choice", choice),
             ("output_config", object_of(config)),
         ]);
@@ -208,9 +221,71 @@ pub(crate) fn object_of<const N: usize>(fields: [(&str, Option<Value>); N]) -> O
     (!object.is_empty()).then(|| object.into())
 }
 
-/// Returns how the model thinks. With a budget, the API rejects a request whose last calls do not begin
+/// The budgets of the levels for models that think with a budget only.
+const BUDGETS: [(Reasoning, u32); 3] =
+    [(Reasoning::Low, 1024), (Reasoning::Medium, 8192), (Reasoning::High, 24576)];
+
+/// Returns how the model is to think: as the request requires, else as the provider is set.
+///
+/// # Errors
+///
+/// An unsupported request, if the model has no such level.
+pub(crate) fn thinking(
+    settings: &Settings,
+    call: &Call<'_>,
+) -> Result<Option<Thinking>, ProviderError> {
+    let Some(reasoning) = call.request.params.reasoning else { return Ok(settings.thinking) };
+    let thinking = match reasoning {
+        Reasoning::Off => Thinking::Disabled,
+        Reasoning::Budget(budget_tokens) => Thinking::Enabled { budget_tokens },
+        Reasoning::Minimal => {
+            return Err(unsupported_reasoning(
+                "Claude has no reasoning level `minimal`: set `Reasoning::Low` or `Reasoning::Off`",
+            ));
+        }
+        _ if is_adaptive(call.model) => Thinking::Adaptive,
+        level => {
+            let budget = BUDGETS.iter().find(|(with_budget, _)| *with_budget == level);
+            let Some((_, budget_tokens)) = budget else {
+                return Err(unsupported_reasoning(&format!(
+                    "`{}` has no such reasoning level: set `Reasoning::High`, or a budget",
+                    call.model
+                )));
+            };
+            Thinking::Enabled { budget_tokens: *budget_tokens }
+        }
+    };
+    Ok(Some(thinking))
+}
+
+/// Returns the effort of a model that decides how much it thinks.
+pub(crate) fn effort(call: &Call<'_>) -> Option<&'static str> {
+    let reasoning = call.request.params.reasoning?;
+    let is_level = !matches!(reasoning, Reasoning::Off | Reasoning::Budget(_));
+    reasoning.level().filter(|_| is_level && is_adaptive(call.model))
+}
+
+/// Returns whether a model decides how much it thinks: all since Claude 4.6 do. The names of other
+/// servers are supposed to be those of current models.
+fn is_adaptive(model: &str) -> bool {
+    let Some((_, name)) = model.split_once("claude-") else { return true };
+    if name.starts_with('3') {
+        return false;
+    }
+    let families = ["opus-4", "sonnet-4", "haiku-4"];
+    let four = families.iter().find_map(|start| name.strip_prefix(start));
+    four.is_none_or(|rest| {
+        let minor = rest.strip_prefix('-').and_then(|rest| rest.split(['-', '@', ':']).next());
+        // `claude-opus-4-20250514` has a date there.
+        let minor =
+            minor.filter(|minor| minor.len() < 8).and_then(|minor| minor.parse::<u32>().ok());
+        minor.is_some_and(|minor| minor >= 6)
+    })
+}
+
+/// Returns how the model thinks in this request. With a budget, the API rejects a request whose last calls do not begin
 /// with thinking: another model made them, so that this request goes without.
-pub(crate) fn thinking(settings: &Settings, call: &Call<'_>) -> Option<Thinking> {
+pub(crate) fn sent_thinking(thinking: Option<Thinking>, call: &Call<'_>) -> Option<Thinking> {
     let last = call.turns.iter().rev().find_map(|turn| match &**turn {
         Turn::Assistant(turn) => Some(turn),
         _ => None,
@@ -224,12 +299,37 @@ pub(crate) fn thinking(settings: &Settings, call: &Call<'_>) -> Option<Thinking>
     });
     let is_possible =
         |thinking: &Thinking| has_thought || !matches!(thinking, Thinking::Enabled { .. });
-    settings.thinking.filter(is_possible)
+    thinking.filter(is_possible)
+}
+
+/// Returns the program's choice of its tools, if the request offers any.
+///
+/// # Errors
+///
+/// An unsupported request, if it forces a call and the model thinks: the API rejects both together.
+pub(crate) fn own_choice<'a>(
+    thinking: Option<Thinking>,
+    call: &Call<'a>,
+    has_output_tool: bool,
+) -> Result<Option<&'a ToolChoice>, ProviderError> {
+    let choice = call.request.params.tool_choice.as_ref();
+    let choice = choice.filter(|_| !call.tools.is_empty());
+    if choice.is_some_and(ToolChoice::is_forced) && is_on(thinking) {
+        return Err(ProviderError::new(
+            ProviderErrorKind::Unsupported,
+            "Claude cannot be forced to call a tool while it thinks: set the tool choice to `Auto`, \
+             or turn thinking off",
+        ));
+    }
+    // The tool of the output has to stay possible.
+    Ok(choice.filter(|choice| {
+        !(has_output_tool && matches!(choice, ToolChoice::Auto | ToolChoice::None))
+    }))
 }
 
 /// Returns how a model is made to return its output by the tool.
-fn tool_choice(settings: &Settings, tools: usize) -> Value {
-    if settings.thinking.is_some() {
+fn tool_choice(thinking: Option<Thinking>, tools: usize) -> Value {
+    if is_on(thinking) {
         // The API rejects a forced call if the model thinks.
         json!({"type": "auto"})
     } else if tools > 1 {
@@ -237,6 +337,11 @@ fn tool_choice(settings: &Settings, tools: usize) -> Value {
     } else {
         json!({"type": "tool", "name": OUTPUT_TOOL})
     }
+}
+
+/// Returns whether the model may think.
+pub(crate) fn is_on(thinking: Option<Thinking>) -> bool {
+    thinking.is_some_and(|thinking| thinking != Thinking::Disabled)
 }
 
 /// The tools of a request: the definitions of the program's tools, and others.

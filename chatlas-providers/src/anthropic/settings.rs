@@ -36,6 +36,8 @@ impl Caching {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Thinking {
+    /// The model does not think.
+    Disabled,
     /// The model decides.
     Adaptive,
     /// At most this number of tokens.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use chatlas_core::content::ToolOutcome;
-use chatlas_core::{ProviderError, ProviderErrorKind};
+use chatlas_core::{ModelParams, ProviderError, ProviderErrorKind, Reasoning};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -203,6 +203,21 @@ pub(crate) fn refuse(api: &str, set: &[(&str, bool)]) -> Result<(), ProviderErro
             format!("{api} has no parameter `{name}`: leave it unset"),
         )),
     }
+}
+
+/// Refuses a budget for reasoning, where the API has levels only.
+pub(crate) fn check_levels(api: &str, params: &ModelParams) -> Result<(), ProviderError> {
+    match params.reasoning {
+        Some(Reasoning::Budget(_)) => Err(unsupported_reasoning(&format!(
+            "{api} has no budget for reasoning: set a level, such as `Reasoning::High`"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Creates the error of a reasoning setting that an API does not have.
+pub(crate) fn unsupported_reasoning(message: &str) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Unsupported, message)
 }
 
 /// Writes each view as a fragment of a body.

@@ -16,7 +16,7 @@ use super::decode::{Incoming, read_events};
 use super::history::{self, Receiver};
 use super::{
     Call, Client, Decoder as _, Dialect, EmbeddingCall, Framing as _, KeyIn, MAX_EVENT, Operation,
-    Origin, Reply, ReplyHead, embeddings, surrogates, with_request_id,
+    Origin, Reply, ReplyHead, embeddings, surrogates, tools, with_request_id,
 };
 use crate::http::{
     Deadline, Outgoing, broken_off, complete_before, content_type, html_title, malformed,
@@ -87,6 +87,7 @@ impl<D: Dialect> Client<D> {
 
     /// Writes the body of a request.
     fn body(&self, request: &ChatRequest, operation: Operation) -> Result<Bytes, ProviderError> {
+        tools::check_choice(request)?;
         let model = self.endpoint.model();
         let write = || self.dialect.tools(model, &request.tools);
         let tools = self.wire.tools.get(&request.tools, write)?;

@@ -1,9 +1,9 @@
-//! The JSON of tool definitions, written once for each list of tools.
+//! The tools of a request: their JSON, written once for each list of tools, and the choice of one.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use chatlas_core::ProviderError;
 use chatlas_core::tool::ToolDefinition;
+use chatlas_core::{ChatRequest, ProviderError, ProviderErrorKind, ToolChoice};
 use serde_json::value::RawValue;
 
 /// The definitions as a dialect wrote them, one fragment of JSON each.
@@ -42,4 +42,19 @@ impl ToolCache {
         lists.push((Arc::downgrade(tools), Arc::clone(&fragments)));
         Ok(fragments)
     }
+}
+
+/// Refuses the choice of a tool that the request does not offer.
+pub(super) fn check_choice(request: &ChatRequest) -> Result<(), ProviderError> {
+    let message = match &request.params.tool_choice {
+        Some(ToolChoice::Required) if request.tools.is_empty() => {
+            "the tool choice requires a tool call, and the request offers no tools".to_owned()
+        }
+        Some(ToolChoice::Tool(name)) if !request.tools.iter().any(|tool| *tool.name == **name) => {
+            format!("the tool choice requires the tool `{name}`, which the request does not offer")
+        }
+        _ => return Ok(()),
+    };
+    let message = format!("{message}: add it with `Chat::with_tools`, or change the tool choice");
+    Err(ProviderError::new(ProviderErrorKind::InvalidRequest, message))
 }

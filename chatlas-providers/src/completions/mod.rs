@@ -30,7 +30,7 @@ use crate::client::{
     ReplyHead, Rules, Sse,
 };
 pub use embeddings::EmbeddingApi;
-pub use quirks::{ContentOfCalls, DocumentUrls, Quirks, ThinkingReplay};
+pub use quirks::{ContentOfCalls, DocumentUrls, Quirks, ReasoningForm, ThinkingReplay};
 use reply::Decoder;
 use request::{Body, Settings, Tool};
 

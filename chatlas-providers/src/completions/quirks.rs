@@ -27,7 +27,7 @@ pub struct Quirks {
     pub(super) max_tokens_field: &'static str,
     pub(super) seed_field: &'static str,
     pub(super) stream_options: bool,
-    pub(super) reasoning_object: bool,
+    pub(super) reasoning: ReasoningForm,
     pub(super) json_object: bool,
     pub(super) top_k: bool,
     pub(super) model_list: bool,
@@ -57,6 +57,18 @@ pub enum ThinkingReplay {
     ReasoningContent,
     /// The list `reasoning_details`.
     ReasoningDetails,
+}
+
+/// The form in which a vendor receives how much the model reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReasoningForm {
+    /// A level, as `reasoning_effort`.
+    Effort,
+    /// A level or a budget, as `reasoning: {effort}` or `reasoning: {max_tokens}`.
+    Object,
+    /// A level, as `reasoning_effort`. Reasoning is turned off by `thinking: {type: "disabled"}`.
+    ThinkingSwitch,
 }
 
 /// The content of a message of the model that consists of tool calls.
@@ -96,7 +108,7 @@ impl Quirks {
             max_tokens_field: "max_completion_tokens",
             seed_field: "seed",
             stream_options: true,
-            reasoning_object: false,
+            reasoning: ReasoningForm::Effort,
             json_object: false,
             top_k: false,
             model_list: true,
@@ -133,9 +145,9 @@ impl Quirks {
         self
     }
 
-    /// Sets whether the reasoning level is sent in an object, as `reasoning: {effort}`.
-    pub const fn with_reasoning_object(mut self, on: bool) -> Self {
-        self.reasoning_object = on;
+    /// Sets how the vendor receives how much the model reasons.
+    pub const fn with_reasoning(mut self, form: ReasoningForm) -> Self {
+        self.reasoning = form;
         self
     }
 

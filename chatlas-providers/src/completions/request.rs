@@ -9,15 +9,15 @@ use chatlas_core::content::{
 };
 use chatlas_core::provider::OutputSchema;
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
+use chatlas_core::{ProviderError, ProviderErrorKind, Reasoning, ToolChoice, Turn};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::quirks::{ContentOfCalls, DocumentUrls, Quirks, ThinkingReplay};
+use super::quirks::{ContentOfCalls, DocumentUrls, Quirks, ReasoningForm, ThinkingReplay};
 use super::schema::Parameters;
 use crate::client::Call;
-use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText, refuse};
+use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText, check_levels, refuse};
 
 /// The field of a call that has Google's signature of a thought.
 pub(super) const EXTRA_CONTENT: &str = "extra_content";
@@ -46,6 +46,9 @@ impl Body<'_> {
     pub(super) fn check(&self) -> Result<(), ProviderError> {
         let params = &self.call.request.params;
         let api = format!("the Chat Completions API of `{}`", self.call.vendor.name);
+        if self.quirks.reasoning != ReasoningForm::Object {
+            check_levels(&api, params)?;
+        }
         refuse(
             &api,
             &[
@@ -104,9 +107,18 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-#[derive(Serialize)]
-struct Effort<'a> {
-    effort: &'a str,
+/// Returns the field that sets how much the model reasons.
+fn reasoning_field(form: ReasoningForm, reasoning: Reasoning) -> (&'static str, Value) {
+    match (form, reasoning, reasoning.level()) {
+        (ReasoningForm::Object, Reasoning::Budget(tokens), _) => {
+            ("reasoning", json!({"max_tokens": tokens}))
+        }
+        (ReasoningForm::Object, _, level) => ("reasoning", json!({"effort": level})),
+        (ReasoningForm::ThinkingSwitch, Reasoning::Off, _) => {
+            ("thinking", json!({"type": "disabled"}))
+        }
+        (_, _, level) => ("reasoning_effort", json!(level)),
+    }
 }
 
 impl Serialize for Body<'_> {
@@ -131,11 +143,9 @@ impl Serialize for Body<'_> {
         fields.set_some("frequency_penalty", &params.frequency_penalty)?;
         fields.set_some("presence_penalty", &params.presence_penalty)?;
         fields.set_some("n", &params.choice_count)?;
-        match params.reasoning_level.as_deref() {
-            Some(effort) if quirks.reasoning_object => {
-                fields.set("reasoning", &Effort { effort })?;
-            }
-            effort => fields.set_some("reasoning_effort", &effort)?,
+        if let Some(reasoning) = params.reasoning {
+            let (field, value) = reasoning_field(quirks.reasoning, reasoning);
+            fields.set(field, &value)?;
         }
         fields.set_some("service_tier", &settings.service_tier)?;
         if settings.logprobs {
@@ -144,11 +154,19 @@ impl Serialize for Body<'_> {
         fields.set_some("top_logprobs", &settings.top_logprobs)?;
         if !call.tools.is_empty() {
             fields.set("tools", call.tools)?;
+            fields.set_some("tool_choice", &params.tool_choice.as_ref().map(tool_choice))?;
         }
         if let Some(output) = &call.request.output {
             fields.set("response_format", &Format::new(output, quirks))?;
         }
         fields.end()
+    }
+}
+
+fn tool_choice(choice: &ToolChoice) -> Value {
+    match choice {
+        ToolChoice::Tool(name) => json!({"type": "function", "function": {"name": name}}),
+        other => json!(other),
     }
 }
 

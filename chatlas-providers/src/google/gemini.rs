@@ -38,8 +38,8 @@ static GEMINI: Vendor =
 /// one here, which is not sent. A schema (of a tool, or of the reply) is written in Google's own
 /// subset if that can express it, otherwise as JSON schema. Images and documents are sent inline, or
 /// by their URL: of an uploaded file, of a video, of a page. If the URL has no file extension, give
-/// the MIME type with [`MediaSource::File`](chatlas_core::content::MediaSource::File). The reasoning
-/// level is a word (`low`, `medium`, `high`) or a number: a budget of tokens.
+/// the MIME type with [`MediaSource::File`](chatlas_core::content::MediaSource::File). A reasoning
+/// level is sent as `thinkingLevel`, for Gemini 2.5 as `thinkingBudget`.
 ///
 /// **Token counts.** The input is the prompt and the input of Google's own tools. The output is the
 /// answer and the thoughts. Cached tokens are a part of the input, thoughts of the output.

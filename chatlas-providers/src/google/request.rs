@@ -1,7 +1,8 @@
 //! The request body of `generateContent`, written straight from the conversation.
 
 use chatlas_core::{
-    ModelParams, ProviderError, ProviderErrorKind, ToolDefinition, WebFetch, WebSearch,
+    ModelParams, ProviderError, ProviderErrorKind, Reasoning, ToolChoice, ToolDefinition, WebFetch,
+    WebSearch,
 };
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -11,7 +12,7 @@ use super::contents::Contents;
 use super::quirks::Quirks;
 use super::{model_name, schema};
 use crate::client::Call;
-use crate::client::fields::{Fields, refuse};
+use crate::client::fields::{Fields, refuse, unsupported_reasoning};
 
 /// The settings that only Google has.
 #[derive(Clone, Debug, Default)]
@@ -69,14 +70,19 @@ impl Serialize for WithExtra<'_> {
 }
 
 impl Body<'_> {
-    /// The API refuses its own tools beside functions without this.
-    fn tool_config(&self) -> Option<ToolConfig> {
+    fn tool_config(&self) -> Option<ToolConfig<'_>> {
         let Settings { web_search, web_fetch, code_execution, .. } = self.settings;
+        let request = self.call.request;
+        if request.tools.is_empty() {
+            return None;
+        }
         let has_server_tools = web_search.is_some() || web_fetch.is_some() || *code_execution;
-        (self.quirks.reports_server_tools
-            && has_server_tools
-            && !self.call.request.tools.is_empty())
-        .then_some(ToolConfig { include_server_side_tool_invocations: true })
+        let config = ToolConfig {
+            include_server_side_tool_invocations: self.quirks.reports_server_tools
+                && has_server_tools,
+            function_calling_config: request.params.tool_choice.as_ref().map(CallingConfig::new),
+        };
+        (config != ToolConfig::default()).then_some(config)
     }
 }
 
@@ -91,10 +97,34 @@ struct SystemPart<'a> {
     text: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ToolConfig {
+struct ToolConfig<'a> {
+    /// The API refuses its own tools beside functions without this.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     include_server_side_tool_invocations: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_calling_config: Option<CallingConfig<'a>>,
+}
+
+#[derive(PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallingConfig<'a> {
+    mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_function_names: Option<[&'a str; 1]>,
+}
+
+impl<'a> CallingConfig<'a> {
+    fn new(choice: &'a ToolChoice) -> Self {
+        let (mode, name) = match choice {
+            ToolChoice::None => ("NONE", None),
+            ToolChoice::Required => ("ANY", None),
+            ToolChoice::Tool(name) => ("ANY", Some([&**name])),
+            _ => ("AUTO", None),
+        };
+        Self { mode, allowed_function_names: name }
+    }
 }
 
 /// The body of a request to count tokens.
@@ -124,6 +154,12 @@ pub(super) fn check(
     settings: &Settings,
 ) -> Result<(), ProviderError> {
     let (search, fetch) = (settings.web_search.as_ref(), settings.web_fetch.as_ref());
+    if matches!(params.reasoning, Some(Reasoning::XHigh | Reasoning::Max)) {
+        return Err(unsupported_reasoning(&format!(
+            "{} has no reasoning level above `high`: set `Reasoning::High`, or a budget",
+            quirks.title
+        )));
+    }
     refuse(
         quirks.title,
         &[
@@ -227,7 +263,7 @@ impl Serialize for GenerationConfig<'_> {
         fields.set_some("frequencyPenalty", &params.frequency_penalty)?;
         fields.set_some("presencePenalty", &params.presence_penalty)?;
         fields.set_some("candidateCount", &params.choice_count)?;
-        let thinking = ThinkingConfig::new(model, settings, params.reasoning_level.as_deref());
+        let thinking = ThinkingConfig::new(model, settings, params.reasoning);
         fields.set_some("thinkingConfig", &thinking)?;
         if let Some(output) = &request.output {
             fields.set("responseMimeType", "application/json")?;
@@ -245,7 +281,7 @@ impl Serialize for GenerationConfig<'_> {
 #[serde(rename_all = "camelCase")]
 struct ThinkingConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking_budget: Option<i32>,
+    thinking_budget: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking_level: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -253,19 +289,19 @@ struct ThinkingConfig {
 }
 
 impl ThinkingConfig {
-    /// A number is a budget of tokens. A word is a level; Gemini 2.5 has no levels, so the level
-    /// becomes the budget of
+    /// Gemini 2.5 has no levels, so a level becomes the budget of
     /// [Google's table](https://ai.google.dev/gemini-api/docs/openai#thinking).
-    fn new(model: &str, settings: &Settings, level: Option<&str>) -> Option<Self> {
-        let thinking_budget =
-            level.and_then(|level| match (level, model_name::generation(model)) {
-                ("none", _) => Some(0),
-                ("minimal" | "low", Some(2)) => Some(1024),
-                ("medium", Some(2)) => Some(8192),
-                ("high", Some(2)) => Some(24576),
-                (number, _) => number.parse().ok(),
-            });
-        let level = level.filter(|_| thinking_budget.is_none());
+    fn new(model: &str, settings: &Settings, reasoning: Option<Reasoning>) -> Option<Self> {
+        let has_levels = model_name::generation(model) != Some(2);
+        let thinking_budget = reasoning.and_then(|reasoning| match reasoning {
+            Reasoning::Budget(tokens) => Some(tokens),
+            Reasoning::Off => Some(0),
+            _ if has_levels => None,
+            Reasoning::Minimal | Reasoning::Low => Some(1024),
+            Reasoning::Medium => Some(8192),
+            _ => Some(24576),
+        });
+        let level = reasoning.filter(|_| thinking_budget.is_none()).and_then(Reasoning::level);
         let thinking_level = level.map(str::to_ascii_uppercase);
         let config = Self { thinking_budget, thinking_level, include_thoughts: settings.thoughts };
         (config != Self::default()).then_some(config)

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use chatlas_core::content::{Content, Media, MediaSource, Replay, Text, ToolOutcome};
-use chatlas_core::{ChatRequest, ModelParams, ProviderError, ProviderErrorKind, ToolDefinition};
-use chatlas_core::{Turn, WebSearch};
+use chatlas_core::{
+    ChatRequest, ModelParams, ProviderError, ProviderErrorKind, Reasoning, ToolChoice,
+    ToolDefinition, Turn, WebSearch,
+};
 use serde::ser::{Error as _, SerializeSeq as _};
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::client::Call;
-use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText};
+use crate::client::fields::{ArgumentsText, DataUrl, Fields, ModelText, check_levels};
 use crate::completions::schema::Parameters;
 
 /// The settings that only this API has.
@@ -79,11 +81,12 @@ impl Prompt<'_> {
         let params = &self.request.params;
         fields.set("model", self.model)?;
         fields.set("input", &Input(self))?;
-        let level = params.reasoning_level.as_deref();
-        fields.set_some("reasoning", &level.map(|effort| Reasoning { effort }))?;
+        let level = params.reasoning.and_then(Reasoning::level);
+        fields.set_some("reasoning", &level.map(|effort| Effort { effort }))?;
         fields.set_some("previous_response_id", &params.previous_response_id)?;
         if !self.tools.is_empty() {
             fields.set("tools", self.tools)?;
+            fields.set_some("tool_choice", &self.tool_choice())?;
         }
         let output = self.request.output.as_deref();
         fields.set_some(
@@ -100,8 +103,20 @@ impl Prompt<'_> {
     }
 }
 
+impl Prompt<'_> {
+    /// Returns which of the program's tools the model calls. The tools of OpenAI are not among them.
+    fn tool_choice(&self) -> Option<Value> {
+        let is_offered = !self.request.tools.is_empty();
+        let choice = self.request.params.tool_choice.as_ref().filter(|_| is_offered);
+        choice.map(|choice| match choice {
+            ToolChoice::Tool(name) => json!({"type": "function", "name": name}),
+            other => json!(other),
+        })
+    }
+}
+
 #[derive(Serialize)]
-struct Reasoning<'a> {
+struct Effort<'a> {
     effort: &'a str,
 }
 
@@ -408,6 +423,7 @@ pub(super) struct Filters<'a> {
 
 /// Refuses the parameters that the API does not have.
 pub(super) fn check(params: &ModelParams, settings: &Settings) -> Result<(), ProviderError> {
+    check_levels("OpenAI's Responses API", params)?;
     let search = settings.web_search.as_ref();
     crate::client::fields::refuse(
         "OpenAI's Responses API",

@@ -2,14 +2,16 @@
 
 use chatlas_macros::provider;
 
-use crate::completions::{ContentOfCalls, DocumentUrls, OpenAiCompletions, Quirks, ThinkingReplay};
+use crate::completions::{
+    ContentOfCalls, DocumentUrls, OpenAiCompletions, Quirks, ReasoningForm, ThinkingReplay,
+};
 
 /// A model of any vendor behind [OpenRouter](https://openrouter.ai/docs).
 ///
 /// **Authentication.** The key of `OPENROUTER_API_KEY`.
 ///
 /// **Requests.** As [`OpenAiCompletions`]. The parameter `top_k` is supported, the reasoning level is
-/// sent as `reasoning.effort`, documents can be sent by URL. Thinking is sent back as
+/// sent as `reasoning.effort`, a budget as `reasoning.max_tokens`, documents can be sent by URL. Thinking is sent back as
 /// `reasoning_details`. [`with_referer`](Self::with_referer) and [`with_title`](Self::with_title)
 /// identify the program.
 ///
@@ -22,7 +24,7 @@ use crate::completions::{ContentOfCalls, DocumentUrls, OpenAiCompletions, Quirks
     default_model = "gpt-5.6-terra",
     quirks = Quirks::new()
         .with_max_tokens_field("max_tokens")
-        .with_reasoning_object(true)
+        .with_reasoning(ReasoningForm::Object)
         .with_thinking_replay(ThinkingReplay::ReasoningDetails)
         .with_top_k(true)
         .with_content_of_calls(ContentOfCalls::Null)

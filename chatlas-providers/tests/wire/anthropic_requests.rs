@@ -436,15 +436,15 @@ fn the_last_text_of_the_model_ends_without_white_space() {
 fn extra_fields_override_the_others() {
     let mut request = hi();
     let params = std::sync::Arc::make_mut(&mut request.params);
-    params.reasoning_level = Some("low".into());
+    params.reasoning = Some(chatlas_core::Reasoning::Low);
     params.extra = object(json!({"max_tokens": 1, "metadata": {"user_id": "u"}}));
     let sent = body(model(), &request);
     assert_eq!(sent["max_tokens"], 1);
     assert_eq!(sent["metadata"]["user_id"], "u");
-    assert_eq!(sent["output_config"], json!({"effort": "low"}));
+    assert_eq!(sent["thinking"], json!({"type": "enabled", "budget_tokens": 1024}));
     let counted = counted(model(), request);
     let keys: Vec<_> = counted.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["messages", "model", "output_config"]);
+    assert_eq!(keys, ["messages", "model", "thinking"]);
 }
 
 #[test]

@@ -252,14 +252,17 @@ fn parameters_are_sent_in_the_form_of_the_model() {
     params.max_tokens = Some(64);
     params.stop_sequences = vec!["END".into()];
     params.top_k = Some(7);
-    params.reasoning_level = Some("low".into());
+    params.reasoning = Some(chatlas_core::Reasoning::Low);
     let sent_body = body(model(CLAUDE), &request);
     assert_eq!(
         sent_body["inferenceConfig"],
         json!({"temperature": 0.5, "topP": 0.9, "maxTokens": 64, "stopSequences": ["END"]})
     );
     let more = |name: &str| body(model(name), &request)["additionalModelRequestFields"].take();
-    assert_eq!(more(CLAUDE), json!({"top_k": 7, "output_config": {"effort": "low"}}));
+    assert_eq!(
+        more(CLAUDE),
+        json!({"top_k": 7, "thinking": {"type": "enabled", "budget_tokens": 1024}})
+    );
     assert_eq!(
         more("amazon.nova-2-lite-v1:0"),
         json!({"inferenceConfig": {"topK": 7},
@@ -267,7 +270,7 @@ fn parameters_are_sent_in_the_form_of_the_model() {
     );
     assert_eq!(more("openai.gpt-oss-120b-1:0"), json!({"top_k": 7, "reasoning_effort": "low"}));
     let error = sent(model("meta.llama3-70b-instruct-v1:0"), &request).expect_err("an error");
-    assert!(error.message().contains("`reasoning_level`"), "{error}");
+    assert!(error.message().contains("no reasoning level"), "{error}");
     Arc::make_mut(&mut request.params).seed = Some(1);
     let error = sent(model(CLAUDE), &request).expect_err("an error");
     assert!(error.message().contains("`seed`"), "{error}");

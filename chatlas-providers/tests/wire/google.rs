@@ -9,8 +9,8 @@ use chatlas_core::content::{
 };
 use chatlas_core::{
     AssistantTurn, ChatRequest, Completion, CompletionEvent, Content, FinishReason, Modalities,
-    OutputSchema, Provider as _, ProviderError, ProviderErrorKind, ToolDefinition, Turn, Usage,
-    UserTurn, WebFetch, WebSearch,
+    OutputSchema, Provider as _, ProviderError, ProviderErrorKind, Reasoning, ToolDefinition, Turn,
+    Usage, UserTurn, WebFetch, WebSearch,
 };
 use chatlas_providers::google::Gemini;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ fn settings_are_sent_under_their_names_and_no_others() {
         params.frequency_penalty = Some(0.5);
         params.presence_penalty = Some(0.25);
         params.choice_count = Some(2);
-        params.reasoning_level = Some("high".to_owned());
+        params.reasoning = Some(Reasoning::High);
         params.extra.insert("cachedContent".to_owned(), "cachedContents/a".into());
         params.extra.insert("generationConfig".to_owned(), json!({"responseModalities": ["TEXT"]}));
     });
@@ -151,22 +151,21 @@ fn a_count_names_the_model_with_its_collection() {
 
 #[test]
 fn a_reasoning_level_is_a_budget_for_models_without_levels() {
-    let config = |model: &str, level: Option<&str>| {
+    let config = |model: &str, reasoning: Option<Reasoning>| {
         let mut request = hi();
-        set(&mut request, |params| params.reasoning_level = level.map(str::to_owned));
+        set(&mut request, |params| params.reasoning = reasoning);
         sent(gemini().with_model(model), request)["generationConfig"]["thinkingConfig"].clone()
     };
-    for (model, level, expected) in [
-        ("gemini-3.5-flash", "low", json!({"thinkingLevel": "LOW"})),
-        ("gemini-3.5-flash", "2048", json!({"thinkingBudget": 2048})),
-        ("gemini-2.5-flash", "low", json!({"thinkingBudget": 1024})),
-        ("gemini-2.5-pro", "medium", json!({"thinkingBudget": 8192})),
-        ("gemini-2.5-pro", "high", json!({"thinkingBudget": 24576})),
-        ("gemini-2.5-flash", "none", json!({"thinkingBudget": 0})),
-        ("gemini-2.5-flash", "-1", json!({"thinkingBudget": -1})),
-        ("unknown", "high", json!({"thinkingLevel": "HIGH"})),
+    for (model, reasoning, expected) in [
+        ("gemini-3.5-flash", Reasoning::Low, json!({"thinkingLevel": "LOW"})),
+        ("gemini-3.5-flash", Reasoning::Budget(2048), json!({"thinkingBudget": 2048})),
+        ("gemini-2.5-flash", Reasoning::Low, json!({"thinkingBudget": 1024})),
+        ("gemini-2.5-pro", Reasoning::Medium, json!({"thinkingBudget": 8192})),
+        ("gemini-2.5-pro", Reasoning::High, json!({"thinkingBudget": 24576})),
+        ("gemini-2.5-flash", Reasoning::Off, json!({"thinkingBudget": 0})),
+        ("unknown", Reasoning::High, json!({"thinkingLevel": "HIGH"})),
     ] {
-        assert_eq!(config(model, Some(level)), expected, "{model} {level}");
+        assert_eq!(config(model, Some(reasoning)), expected, "{model} {reasoning:?}");
     }
     assert_eq!(config("gemini-3.5-flash", None), Value::Null);
 }

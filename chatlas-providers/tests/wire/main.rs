@@ -11,6 +11,16 @@ mod azure;
 mod bedrock_replies;
 #[cfg(feature = "bedrock")]
 mod bedrock_requests;
+#[cfg(all(
+    feature = "anthropic",
+    feature = "bedrock",
+    feature = "deepseek",
+    feature = "google",
+    feature = "mistral",
+    feature = "openai",
+    feature = "openrouter",
+))]
+mod choices;
 #[cfg(feature = "openai")]
 mod completions;
 #[cfg(all(feature = "anthropic", feature = "google", feature = "openai"))]

@@ -142,7 +142,7 @@ async fn parameters_are_sent_as_each_vendor_names_them() {
     params.frequency_penalty = Some(0.125);
     params.presence_penalty = Some(-0.5);
     params.choice_count = Some(2);
-    params.reasoning_level = Some("low".into());
+    params.reasoning = Some(chatlas_core::Reasoning::Low);
     params.extra.insert("user".into(), "me".into());
     let openai = json!({
         "model": "m", "stream": false, "temperature": 0.5, "top_p": 0.25, "stop": ["END"],

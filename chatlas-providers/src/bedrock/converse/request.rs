@@ -1,7 +1,7 @@
 //! Writes a request of the Converse API.
 
 use chatlas_core::tool::ToolDefinition;
-use chatlas_core::{ProviderError, ProviderErrorKind};
+use chatlas_core::{ProviderError, ProviderErrorKind, Reasoning, ToolChoice};
 use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ use crate::anthropic::schema;
 use crate::anthropic::settings::{Settings, Thinking};
 use crate::bedrock::Guardrail;
 use crate::client::Call;
-use crate::client::fields::{Fields, fragments};
+use crate::client::fields::{Fields, fragments, unsupported_reasoning};
 
 /// The fields of a request for a count of tokens.
 const COUNTED: &[&str] = &["additionalModelRequestFields", "messages", "system", "toolConfig"];
@@ -52,7 +52,12 @@ impl<'a> Body<'a> {
             text.into_iter().chain(cache.clone()).collect()
         });
         // The limit includes the budget for thinking.
-        let for_thinking = match settings.thinking {
+        let thinking = if call.model.contains("anthropic.") {
+            request::thinking(settings, call)?
+        } else {
+            settings.thinking
+        };
+        let for_thinking = match thinking {
             Some(Thinking::Enabled { budget_tokens }) => {
                 Some(budget_tokens.saturating_add(DEFAULT_MAX_TOKENS))
             }
@@ -65,10 +70,10 @@ impl<'a> Body<'a> {
             ("topP", params.top_p.map(Value::from)),
             ("stopSequences", (!stops.is_empty()).then(|| json!(stops))),
         ]);
-        let additional = additional(call, settings)?;
+        let additional = additional(call, settings, thinking)?;
         Ok(Self {
             messages: blocks::messages(call, settings.cites_documents, cache.clone())?,
-            tools: ToolConfig::new(settings, call, cache),
+            tools: ToolConfig::new(thinking, call, cache)?,
             fields: [
                 ("system", system),
                 ("inferenceConfig", inference),
@@ -116,20 +121,38 @@ struct ToolConfig<'a> {
 }
 
 impl<'a> ToolConfig<'a> {
-    fn new(settings: &Settings, call: &Call<'a>, cache: Option<Value>) -> Option<Self> {
+    fn new(
+        thinking: Option<Thinking>,
+        call: &Call<'a>,
+        cache: Option<Value>,
+    ) -> Result<Option<Self>, ProviderError> {
         let (own, output) = (call.tools, call.request.output.as_deref());
         if own.is_empty() && output.is_none() {
             let past = request::past_tools(call);
             let others: Vec<Value> =
                 past.map(|name| tool(name, PAST, &past_schema(), false)).collect();
             let tools = Tools { own, others };
-            return (!tools.others.is_empty()).then_some(Self { tools, tool_choice: None });
+            return Ok((!tools.others.is_empty()).then_some(Self { tools, tool_choice: None }));
         }
-        let tool_choice = output.map(|_| {
-            if settings.thinking.is_some() {
+        let choice = match request::own_choice(thinking, call, output.is_some())? {
+            None => None,
+            Some(ToolChoice::None) => {
+                return Err(ProviderError::new(
+                    ProviderErrorKind::Unsupported,
+                    "Converse cannot forbid tool calls: send the request without tools",
+                ));
+            }
+            Some(ToolChoice::Tool(name)) => Some(json!({"tool": {"name": name}})),
+            Some(ToolChoice::Required) => Some(json!({"any": {}})),
+            Some(_) => Some(json!({"auto": {}})),
+        };
+        // The tool of the output has to stay possible.
+        let forbids_tools = call.request.params.tool_choice == Some(ToolChoice::None);
+        let by_output = output.map(|_| {
+            if request::is_on(thinking) {
                 // The API rejects a forced call if the model thinks.
                 json!({"auto": {}})
-            } else if own.is_empty() {
+            } else if own.is_empty() || forbids_tools {
                 json!({"tool": {"name": OUTPUT_TOOL}})
             } else {
                 json!({"any": {}})
@@ -139,7 +162,7 @@ impl<'a> ToolConfig<'a> {
             tool(OUTPUT_TOOL, "Extract structured data", &schema::wrapped(&output.schema), false)
         });
         let others = output.into_iter().chain(cache).collect();
-        Some(Self { tools: Tools { own, others }, tool_choice })
+        Ok(Some(Self { tools: Tools { own, others }, tool_choice: choice.or(by_output) }))
     }
 }
 
@@ -164,7 +187,11 @@ pub(in crate::bedrock) fn tools(
 }
 
 /// Returns the fields that Converse does not have, in the form of each family of models.
-fn additional(call: &Call<'_>, settings: &Settings) -> Result<Option<Value>, ProviderError> {
+fn additional(
+    call: &Call<'_>,
+    settings: &Settings,
+    thinking: Option<Thinking>,
+) -> Result<Option<Value>, ProviderError> {
     let (model, params) = (call.model, &call.request.params);
     let is = |family: &str| model.contains(family);
     let mut fields = Map::new();
@@ -187,19 +214,29 @@ fn additional(call: &Call<'_>, settings: &Settings) -> Result<Option<Value>, Pro
             fields.insert("top_k".to_owned(), top_k.into());
         }
     }
-    if let Some(level) = params.reasoning_level.as_deref() {
+    if let Some(reasoning) = params.reasoning {
+        let level = reasoning.level();
         if is("anthropic.") {
-            fields.insert("output_config".to_owned(), json!({"effort": level}));
-        } else if is("amazon.nova") {
-            let config = json!({"type": "enabled", "maxReasoningEffort": level});
+            if let Some(effort) = request::effort(call) {
+                fields.insert("output_config".to_owned(), json!({"effort": effort}));
+            }
+        } else if is("amazon.nova") && level.is_some() {
+            let config = match reasoning {
+                Reasoning::Off => json!({"type": "disabled"}),
+                _ => json!({"type": "enabled", "maxReasoningEffort": level}),
+            };
             fields.insert("reasoningConfig".to_owned(), config);
-        } else if is("openai.") {
-            fields.insert("reasoning_effort".to_owned(), level.into());
+        } else if is("openai.") && level.is_some() {
+            fields.insert("reasoning_effort".to_owned(), json!(level));
         } else {
-            return unsupported("reasoning_level");
+            return Err(unsupported_reasoning(&format!(
+                "Converse has no {} for the model `{model}`: leave it unset, or set the model's own \
+                 parameter in `additionalModelRequestFields`",
+                if level.is_some() { "reasoning level" } else { "budget for reasoning" }
+            )));
         }
     }
-    if let Some(thinking) = request::thinking(settings, call) {
+    if let Some(thinking) = request::sent_thinking(thinking, call) {
         fields.insert("thinking".to_owned(), json!(thinking));
     }
     if !settings.betas.is_empty() {
