@@ -5,10 +5,10 @@ use std::ops::Not;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chatlas_core::Turn;
 use chatlas_core::content::{
     Content, Media, MediaSource, Replay, ServerTool, ToolOutcome, ToolResult,
 };
+use chatlas_core::{ProviderError, ProviderErrorKind, Turn};
 use serde::Serialize;
 use serde::ser::Serializer;
 use serde_json::{Map, Value, json};
@@ -382,6 +382,27 @@ fn source(media: &Media) -> Option<Source<'_>> {
     })
 }
 
+/// Refuses inline bytes of a type that the API does not accept.
+pub(crate) fn check_media(content: &Content) -> Result<(), ProviderError> {
+    let (media, what, accepted): (_, _, &[&str]) = match content {
+        Content::Image(media) => {
+            (media, "image", &["image/png", "image/jpeg", "image/gif", "image/webp"])
+        }
+        Content::Document(media) if plain_text(media).is_none() => {
+            (media, "document", &["application/pdf", "text/plain"])
+        }
+        _ => return Ok(()),
+    };
+    let Some(Source::Base64 { media_type, .. }) = source(media) else { return Ok(()) };
+    if accepted.contains(&media_type) {
+        return Ok(());
+    }
+    let accepted = accepted.join(", ");
+    let message =
+        format!("Anthropic accepts no {what} of the type `{media_type}`; it accepts {accepted}");
+    Err(ProviderError::new(ProviderErrorKind::Unsupported, message))
+}
+
 /// Returns the source of a document that is text. The API accepts no other bytes than PDFs.
 fn plain_text(media: &Media) -> Option<Source<'_>> {
     let (kind, data) = match &media.source {
@@ -397,4 +418,27 @@ fn plain_text(media: &Media) -> Option<Source<'_>> {
     }
     let data = String::from_utf8(STANDARD.decode(data).ok()?).ok()?;
     Some(Source::Text { media_type: "text/plain", data })
+}
+
+#[cfg(test)]
+mod tests {
+    use chatlas_core::ProviderErrorKind;
+    use chatlas_core::content::{Content, Media};
+
+    use super::check_media;
+
+    #[test]
+    fn inline_bytes_of_other_types_are_unsupported() {
+        let image = |mime_type| Content::Image(Media::from_base64(mime_type, "YQ=="));
+        let document = |mime_type| Content::Document(Media::from_base64(mime_type, "YQ=="));
+        let accepted = [image("image/webp"), document("application/pdf"), document("text/csv")];
+        for content in accepted {
+            assert!(check_media(&content).is_ok(), "{content:?}");
+        }
+        for content in [image("image/heic"), document("audio/wav"), document("application/msword")]
+        {
+            let error = check_media(&content).expect_err("the type is unsupported");
+            assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
+        }
+    }
 }

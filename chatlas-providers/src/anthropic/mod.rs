@@ -144,6 +144,10 @@ impl Dialect for Messages {
         }
     }
 
+    fn check_media(&self, _: &Call<'_>, content: &Content) -> Result<(), ProviderError> {
+        blocks::check_media(content)
+    }
+
     fn decoder(&self, _: &ReplyHead<'_>, _: Option<&ChatRequest>) -> Decoder {
         Decoder::new(self.provider)
     }

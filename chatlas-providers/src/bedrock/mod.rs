@@ -31,6 +31,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::anthropic::blocks;
 use crate::anthropic::request::{self, Service};
 use crate::anthropic::settings::{Caching, ClaudeDialect, Settings};
 use crate::client::fields;
@@ -249,7 +250,7 @@ impl Dialect for BedrockDialect {
 
     fn check_media(&self, _: &Call<'_>, content: &Content) -> Result<(), ProviderError> {
         match self.api {
-            BedrockApi::InvokeModel => Ok(()),
+            BedrockApi::InvokeModel => blocks::check_media(content),
             BedrockApi::Converse => converse::blocks::check_media(content),
         }
     }

@@ -63,12 +63,14 @@ struct FileData<'a> {
 }
 
 impl Medium<'_> {
-    /// Refuses an unsupported source.
+    /// Refuses an unsupported source, and inline bytes of an unsupported type.
     pub(super) fn check(&self) -> Result<(), ProviderError> {
         match self.0.source {
-            MediaSource::Base64 { .. } | MediaSource::Url { .. } | MediaSource::File { .. } => {
-                Ok(())
+            MediaSource::Base64 { ref mime_type, .. } => check_type(mime_type),
+            MediaSource::Url { ref url } => {
+                data_url::read(url).map_or(Ok(()), |(mime_type, _)| check_type(mime_type))
             }
+            MediaSource::File { .. } => Ok(()),
             _ => Err(ProviderError::new(ProviderErrorKind::InvalidRequest, UNSUPPORTED)),
         }
     }
@@ -101,6 +103,16 @@ impl Medium<'_> {
             _ => Err(M::Error::custom(UNSUPPORTED)),
         }
     }
+}
+
+/// Refuses office documents: the API accepts PDFs, text, images, audio and video.
+fn check_type(mime_type: &str) -> Result<(), ProviderError> {
+    let is_office = mime_type == "application/msword" || mime_type.starts_with("application/vnd.");
+    if !is_office {
+        return Ok(());
+    }
+    let message = format!("Google accepts no document of the type `{mime_type}`: send it as PDF");
+    Err(ProviderError::new(ProviderErrorKind::Unsupported, message))
 }
 
 /// Returns the MIME type of a file by its extension, if it is a known one.
@@ -138,4 +150,27 @@ pub(super) fn server_tool(part: &Map<String, Value>) -> Option<(String, Option<S
         None => name.to_owned(),
     };
     Some((name, string("id").map(str::to_owned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use chatlas_core::ProviderErrorKind;
+    use chatlas_core::content::Media;
+
+    use super::Medium;
+
+    #[test]
+    fn inline_office_documents_are_unsupported() {
+        let accepted = ["application/pdf", "text/csv", "audio/wav", "video/mp4", "image/heic"];
+        for mime_type in accepted {
+            assert!(Medium(&Media::from_base64(mime_type, "AA==")).check().is_ok(), "{mime_type}");
+        }
+        for mime_type in ["application/msword", "application/vnd.ms-excel"] {
+            let url = format!("data:{mime_type};base64,AA==");
+            for media in [Media::from_base64(mime_type, "AA=="), Media::from_url(url)] {
+                let error = Medium(&media).check().expect_err(mime_type);
+                assert_eq!(error.kind(), ProviderErrorKind::Unsupported);
+            }
+        }
+    }
 }
