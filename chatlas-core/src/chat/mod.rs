@@ -1,10 +1,11 @@
 //! [`Chat`]: a conversation with a model, its tools and its history.
 //!
 //! The files depend on each other from the top down: `chat` holds the state; `settings`,
-//! `observability`, `hooks` and `step` configure it; `history` keeps the turns consistent; `run` is the loop
-//! and `tools` the tool calls of one reply; `limits` bounds a run; `stream` yields events; `totals` are usage and
-//! cost; `calls`, `extract` (which reads the JSON that `answer` finds in a text), `extract_stream` (with the
-//! values that `partial` completes) and `parallel` are the methods that start a run. `session` saves and exports,
+//! `observability`, `hooks`, `step` and `step_settings` configure it; `history` keeps the turns consistent; `run`
+//! is the loop and `tools` the tool calls of one reply; `limits` bounds a run; `stream` yields events; `totals`
+//! are usage and cost; `calls`, `extract` (which reads the JSON that `answer` finds in a text), `extract_stream`
+//! (with the values that `partial` completes) and `parallel` are the methods that start a run. `session` saves
+//! and exports,
 //! `exchange` undoes and repeats, and `limit` shortens the history. `rehearsal` is for benchmarks.
 
 mod answer;
@@ -35,6 +36,7 @@ mod run;
 mod session;
 mod settings;
 mod step;
+mod step_settings;
 mod stream;
 mod tools;
 mod totals;

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::Either;
 use futures_util::{FutureExt as _, StreamExt as _};
 use opentelemetry::{Context, KeyValue};
 use tokio_util::sync::CancellationToken;
@@ -385,19 +386,22 @@ impl Agent<'_> {
 }
 
 /// Returns the result of a run, or an error if it exceeds its limit of time.
-async fn within<T>(
+// No `async fn`: a run is large, and an `async fn` would contain it twice.
+fn within<T>(
     limit: Option<Duration>,
     run: impl Future<Output = Result<T, ChatError>>,
-) -> Result<T, ChatError> {
-    let Some(limit) = limit else { return run.await };
-    if !has_timer() {
-        return Err(LimitError::without_timer().into());
-    }
-    let started = Instant::now();
-    tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
-        let reached = format!("{:.1?}", started.elapsed());
-        Err(LimitError::reached(LimitKind::Time, &format!("{limit:?}"), &reached).into())
-    })
+) -> impl Future<Output = Result<T, ChatError>> {
+    let Some(limit) = limit else { return Either::Left(run) };
+    Either::Right(Box::pin(async move {
+        if !has_timer() {
+            return Err(LimitError::without_timer().into());
+        }
+        let started = Instant::now();
+        tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
+            let reached = format!("{:.1?}", started.elapsed());
+            Err(LimitError::reached(LimitKind::Time, &format!("{limit:?}"), &reached).into())
+        })
+    }))
 }
 
 /// Returns the attributes of the `chat` spans of a retry.

@@ -1,15 +1,14 @@
-//! The model calls of a run: a hook that changes a call, and conditions that end the run.
+//! The model calls of a run, as passed to the hook that changes a call and to the conditions that end
+//! the run.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
-use super::chat::Chat;
 use crate::provider::{ChatRequest, Provider, ProviderError};
 use crate::tool::BoxFuture;
 use crate::turn::{AssistantTurn, Turn, Usage};
 
-/// A model call of a run before its request is sent, as passed to the hook of [`Chat::on_step`].
+/// A model call of a run before its request is sent, as passed to the hook of [`Chat::on_step`](super::Chat::on_step).
 ///
 /// Changes apply to this call only: the next one begins with the settings of the chat.
 #[derive(Clone)]
@@ -78,7 +77,7 @@ impl fmt::Debug for Step {
     }
 }
 
-/// A model call of a run after its tools ran, as passed to a condition of [`Chat::with_stop_when`].
+/// A model call of a run after its tools ran, as passed to a condition of [`Chat::with_stop_when`](super::Chat::with_stop_when).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct FinishedStep<'a> {
@@ -104,67 +103,12 @@ type Stop = Arc<dyn Fn(FinishedStep<'_>) -> bool + Send + Sync>;
 #[derive(Clone, Default)]
 pub(super) struct StepHooks {
     pub(super) prepare: Option<Prepare>,
-    stop: Vec<Stop>,
+    pub(super) stop: Vec<Stop>,
 }
 
 impl StepHooks {
     /// Returns whether a condition ends the run.
     pub(super) fn stops(&self, step: FinishedStep<'_>) -> bool {
         self.stop.iter().any(|stop| stop(step))
-    }
-}
-
-/// The model calls of a run.
-impl Chat {
-    /// Sets a hook that is called before each model call of a run, and returns the call with its
-    /// changes: other tools, another model, other parameters, another system prompt. It replaces an
-    /// earlier hook. An error ends the run.
-    ///
-    /// The spans show the model, the parameters and the tools of the request that is sent.
-    ///
-    /// ```
-    /// # use chatlas_core::{Chat, ToolChoice};
-    /// # fn example(chat: Chat) -> Chat {
-    /// // Searches first, then answers with a larger model and without tools.
-    /// chat.on_step(|mut step| async move {
-    ///     if step.number == 1 {
-    ///         step.request.params_mut().tool_choice = Some(ToolChoice::tool("search"));
-    ///         return Ok(step);
-    ///     }
-    ///     step.with_tools([]).with_model("gpt-4o")
-    /// })
-    /// # }
-    /// ```
-    #[doc(alias = "prepare_step")]
-    #[must_use]
-    pub fn on_step<F>(mut self, hook: impl Fn(Step) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<Step, ProviderError>> + Send + 'static,
-    {
-        Arc::make_mut(&mut self.steps).prepare = Some(Arc::new(move |step| Box::pin(hook(step))));
-        self
-    }
-
-    /// Adds a condition that ends a run. It is called after the tool calls of a reply, with their
-    /// results in the history. If it returns `true`, the run returns that reply, and the model is
-    /// not called again. If there are several conditions, any of them ends the run.
-    ///
-    /// A reply without tool calls ends the run in any case.
-    ///
-    /// ```
-    /// # fn example(chat: chatlas_core::Chat) -> chatlas_core::Chat {
-    /// chat.with_stop_when(|step| step.has_called("submit_order"))
-    ///     .with_stop_when(|step| step.usage.output_tokens.is_some_and(|tokens| tokens > 50_000))
-    ///     .with_stop_when(|step| step.number == 10)
-    /// # }
-    /// ```
-    #[doc(alias = "stop_when")]
-    #[must_use]
-    pub fn with_stop_when(
-        mut self,
-        condition: impl Fn(FinishedStep<'_>) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        Arc::make_mut(&mut self.steps).stop.push(Arc::new(condition));
-        self
     }
 }
