@@ -95,6 +95,24 @@ async fn a_model_without_a_price_is_not_called_under_a_limit_of_cost() {
 }
 
 #[tokio::test]
+async fn a_step_does_not_call_a_model_without_a_price_under_a_limit_of_cost() {
+    let _recorder = Recorder::new();
+    let info = ProviderInfo::new("other").with_model("unpriced");
+    let other = Script::new().with_info(info).says("4");
+    let script = other.clone();
+    let mut chat = Chat::new(Script::new().says("4"))
+        .with_limits(Limits::new().with_max_cost_at(3.5, prices()))
+        .on_step(move |step| {
+            let script = script.clone();
+            async move { Ok(step.with_provider(script)) }
+        });
+    let error = in_time(chat.chat("2+2?")).await.unwrap_err();
+    let ChatError::Limit(error) = error else { panic!("{error:?}") };
+    assert_eq!(error.kind(), LimitKind::UnknownPrice);
+    assert!(other.requests().is_empty() && chat.turns().is_empty());
+}
+
+#[tokio::test]
 async fn a_run_that_exceeds_its_time_keeps_the_partial_reply() {
     let _recorder = Recorder::new();
     let script = Script::new().then(Answer::streams(["Hel"]).then_stalls());

@@ -77,9 +77,9 @@ pub enum StreamEvent {
     },
     /// The result of a tool call.
     ToolResult(ToolResult),
-    /// The answer is not a value of the requested type, and the model is asked for another one: see
+    /// The answer is not a value of the requested type, and the run requests another one: see
     /// [`Chat::with_extract_retries`](super::Chat::with_extract_retries). Contains the message that
-    /// is sent to the model. The text so far is void.
+    /// is sent to the model. Discard the text so far.
     OutputRejected(String),
     /// The end of the stream: the answer.
     Done(Box<Reply>),

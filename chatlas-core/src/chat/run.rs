@@ -195,7 +195,6 @@ impl Agent<'_> {
         mut history: History<'_>,
         span: &mut AgentSpan,
     ) -> Result<Reply, ChatError> {
-        self.limits.check_price(self.provider.info())?;
         let mut was_cut = false;
         let mut retries = 0;
         let tools = Arc::clone(&self.definitions);
@@ -211,6 +210,8 @@ impl Agent<'_> {
                 Some(prepare) => prepare(step).await?,
                 None => step,
             };
+            // The hook may have set another model.
+            self.limits.check_price(step.provider.info())?;
             self.definitions = Arc::clone(&step.request.tools);
             span.begin_model_call();
             let turn = self.call_and_count(step, &mut history).await?;
