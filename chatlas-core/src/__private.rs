@@ -29,7 +29,7 @@ pub use crate::provider::{
 pub use crate::telemetry::agent_function::{agent_span, plan_span, workflow_span};
 pub use crate::telemetry::embeddings::traced_embed;
 pub use crate::telemetry::evaluation::{evaluation_span, score_output};
-pub use crate::telemetry::facts::{Facts, FieldValue};
+pub use crate::telemetry::facts::{Facts, FieldValue, record_fields};
 pub use crate::telemetry::forwarded::{forwarded_chat, forwarded_chat_stream};
 pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
 pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};

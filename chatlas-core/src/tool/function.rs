@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::args::{Param, object_schema};
 use super::{BoxFuture, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput};
 use crate::schema::to_strict;
+use crate::telemetry::hidden::Hidden;
 
 type Outcome = Result<ToolOutput, ToolError>;
 
@@ -23,6 +24,7 @@ pub struct Spec {
     open_world: Option<bool>,
     strict: Option<bool>,
     timeout: Option<Duration>,
+    hidden: Hidden,
     definition: OnceLock<ToolDefinition>,
 }
 
@@ -44,6 +46,7 @@ impl Spec {
             open_world: None,
             strict: None,
             timeout: None,
+            hidden: Hidden { arguments: &[], output: false },
             definition: OnceLock::new(),
         }
     }
@@ -97,6 +100,20 @@ impl Spec {
         self
     }
 
+    /// Sets the arguments that are never recorded.
+    #[must_use]
+    pub const fn skip(mut self, arguments: &'static [&'static str]) -> Self {
+        self.hidden.arguments = arguments;
+        self
+    }
+
+    /// Sets that the result is never recorded.
+    #[must_use]
+    pub const fn skip_output(mut self) -> Self {
+        self.hidden.output = true;
+        self
+    }
+
     fn definition(&self) -> &ToolDefinition {
         self.definition.get_or_init(|| {
             let mut schema = object_schema(self.params);
@@ -113,6 +130,7 @@ impl Spec {
             };
             definition.strict = self.strict;
             definition.timeout = self.timeout;
+            definition.hidden = self.hidden;
             definition
         })
     }

@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use crate::coerce::coerce_arguments;
 use crate::content::Content;
+use crate::telemetry::hidden::Hidden;
 use crate::telemetry::{coerced, names};
 
 pub use crate::content::ToolOutcome;
@@ -149,6 +150,8 @@ pub struct ToolDefinition {
     /// The time limit of a call. A call that exceeds it fails with the error type `timeout`. Needs a
     /// tokio runtime with a timer.
     pub timeout: Option<Duration>,
+    /// The content of calls that is never recorded.
+    pub(crate) hidden: Hidden,
 }
 
 /// Hints about the effects of a tool, as defined by the
@@ -231,6 +234,7 @@ impl ToolDefinition {
             annotations: ToolAnnotations::default(),
             strict: None,
             timeout: None,
+            hidden: Hidden::default(),
         }
     }
 
