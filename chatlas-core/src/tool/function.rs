@@ -218,8 +218,8 @@ impl<T: StatelessTool, S> ToolFunction<S, ()> for T {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
     label = "no `#[tool]` function of this name is in scope",
-    note = "write `#[tool]` on the function and list it by its path; for a tool that is created at \
-            run time, write `dyn value`"
+    note = "write `#[tool]` on the function and list it by its path; write `..value` for the tools of \
+            a toolbox, and `dyn value` for a tool that is created at run time"
 )]
 pub trait ToolFunction<State, Sources> {
     /// Returns the tool with this state.

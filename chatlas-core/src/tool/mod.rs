@@ -40,7 +40,7 @@ pub use function::TextDefault;
 pub use function::ToolFunction;
 pub use returned::{ToolFailure, ToolReturn};
 pub(crate) use run::{has_timer, run_tool};
-pub use set::{DuplicateTool, ToolSet};
+pub use set::{DuplicateTool, IntoToolSet, ToolSet};
 pub use state::Provide;
 // Named in error messages of the compiler.
 #[doc(hidden)]
