@@ -1,10 +1,8 @@
 //! Renders turns, contents and tool definitions in the JSON schemas of the conventions.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
-use super::hidden::Tools;
+use super::tool_content::Tools;
 use crate::content::{Content, Media, MediaSource, ServerTool, ToolOutcome, data_url};
 use crate::provider::ServerToolDefinition;
 use crate::tool::ToolDefinition;
@@ -61,22 +59,6 @@ pub(super) fn assistant_message(
     // Some backends do not show a message without a finish reason.
     let reason = reason.map_or("error", FinishReason::as_str);
     json!({"role": "assistant", "parts": parts(contents, tools), "finish_reason": reason})
-}
-
-/// Returns the arguments of a tool call as an object, which the conventions require.
-///
-/// Some vendors send the object as a string, or `null` for no arguments. Any other value is returned
-/// in the field `unparsed`.
-pub(super) fn arguments_object(arguments: &Value) -> Cow<'_, Value> {
-    let parsed = |text: &String| serde_json::from_str(text).ok().filter(Value::is_object);
-    match arguments {
-        Value::Object(_) => Cow::Borrowed(arguments),
-        Value::Null => Cow::Owned(json!({})),
-        Value::String(text) => {
-            Cow::Owned(parsed(text).unwrap_or_else(|| json!({ "unparsed": text })))
-        }
-        other => Cow::Owned(json!({ "unparsed": other })),
-    }
 }
 
 /// Returns contents as parts of a message. Skips contents that the conventions do not cover.

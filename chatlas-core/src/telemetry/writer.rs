@@ -10,13 +10,12 @@ use super::capture::{
     Capture, CapturedContent, ContentKind, DEFAULT_CAPTURE_LIMIT, RedactionHook, default_redaction,
 };
 use super::cut;
-use super::hidden::{Tools, shown_arguments};
 use super::message_cache::{InputMessages, MessageCache, NOTE_SIZE, RenderedTurn};
 use super::messages::{
-    arguments_object, assistant_message, parts, server_tool_definition, tool_definition,
-    turn_messages,
+    assistant_message, parts, server_tool_definition, tool_definition, turn_messages,
 };
 use super::settings::Settings;
+use super::tool_content::{Tools, arguments_object, shown_arguments};
 use crate::provider::{ChatRequest, ServerToolDefinition};
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{AssistantTurn, Turn};

@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::args::{Param, object_schema};
-use super::{BoxFuture, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput};
+use super::{
+    BoxFuture, Hidden, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput,
+};
 use crate::schema::to_strict;
-use crate::telemetry::hidden::Hidden;
 
 type Outcome = Result<ToolOutput, ToolError>;
 

@@ -7,6 +7,7 @@ mod built_in;
 mod context;
 mod dynamic;
 pub(crate) mod function;
+mod hidden;
 pub(crate) mod returned;
 pub(crate) mod run;
 mod set;
@@ -26,7 +27,6 @@ use serde_json::Value;
 
 use crate::coerce::coerce_arguments;
 use crate::content::Content;
-use crate::telemetry::hidden::Hidden;
 use crate::telemetry::{coerced, names};
 
 pub use crate::content::ToolOutcome;
@@ -38,6 +38,7 @@ pub use dynamic::{DynTool, InvalidTool};
 #[doc(hidden)]
 pub use function::TextDefault;
 pub use function::ToolFunction;
+pub(crate) use hidden::Hidden;
 pub use returned::{ToolFailure, ToolReturn};
 pub(crate) use run::{has_timer, run_tool};
 pub use set::{DuplicateTool, IntoToolSet, ToolSet};

@@ -1,26 +1,10 @@
-//! The arguments and results of tools that are never recorded: `#[tool(skip(…))]`.
+//! The recorded form of the arguments and results of tools, without what is [`Hidden`](crate::tool::Hidden).
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::messages::arguments_object;
 use crate::tool::ToolDefinition;
-
-/// The content of the calls of one tool that is never recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hidden {
-    /// The names of the arguments.
-    pub(crate) arguments: &'static [&'static str],
-    /// Whether the result is hidden.
-    pub(crate) output: bool,
-}
-
-impl Hidden {
-    fn is_empty(&self) -> bool {
-        self.arguments.is_empty() && !self.output
-    }
-}
 
 /// The tools that are available to a model call, with what is hidden of each.
 #[derive(Clone, Copy, Default)]
@@ -28,7 +12,7 @@ pub(super) struct Tools<'a>(pub(super) &'a [ToolDefinition]);
 
 impl<'a> Tools<'a> {
     fn get(self, name: &str) -> Option<&'a ToolDefinition> {
-        self.0.iter().find(|tool| tool.name == name && !tool.hidden.is_empty())
+        self.0.iter().find(|tool| tool.name == name)
     }
 
     /// Returns the arguments of a call of that tool, as an object without the hidden ones.
@@ -61,11 +45,26 @@ pub(super) fn shown_arguments<'v>(tool: &ToolDefinition, arguments: &'v Value) -
     shown
 }
 
+/// Returns the arguments of a tool call as an object, which the conventions require.
+///
+/// Some vendors send the object as a string, or `null` for no arguments. Any other value is returned
+/// in the field `unparsed`.
+pub(super) fn arguments_object(arguments: &Value) -> Cow<'_, Value> {
+    let parsed = |text: &String| serde_json::from_str(text).ok().filter(Value::is_object);
+    match arguments {
+        Value::Object(_) => Cow::Borrowed(arguments),
+        Value::Null => Cow::Owned(json!({})),
+        Value::String(text) => {
+            Cow::Owned(parsed(text).unwrap_or_else(|| json!({ "unparsed": text })))
+        }
+        other => Cow::Owned(json!({ "unparsed": other })),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::tool::Hidden;
 
     fn log_in() -> ToolDefinition {
         let schema = json!({"type": "object", "properties": {"user": {}, "password": {}}});
