@@ -29,19 +29,19 @@
 //! | task | see |
 //! |---|---|
 //! | send prompts: complete or streamed replies, typed values, several at once | [`Chat`] |
-//! | define tools | [`#[tool]`](macro@tool), [`#[toolbox]`](macro@toolbox), [`tools!`], [`DynTool`] |
-//! | choose a model | `OpenAi`, `Anthropic`, `Gemini` and others, [`auto`], [`HttpOptions`] |
+//! | define tools | [`#[tool]`](attr.tool.html), [`#[toolbox]`](attr.toolbox.html), [`tools!`](macro.tools.html), [`DynTool`] |
+//! | choose a model | [`OpenAi`](type.OpenAi.html), [`Anthropic`](type.Anthropic.html), [`Gemini`](type.Gemini.html) and others, [`auto`], [`HttpOptions`] |
 //! | save, continue, fork, undo, shorten and export conversations | [`Chat::session`], [`SessionStore`], [`stores`] |
 //! | embed texts | [`Provider::embed`], [`EmbeddingRequest`] |
-//! | implement or wrap a provider | [`#[provider]`](macro@provider), [`Provider`] |
-//! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](macro@agent), [`#[workflow]`](macro@workflow), [`#[plan]`](macro@plan), [`#[retriever]`](macro@retriever), [`#[memory]`](macro@memory), [`#[evaluator]`](macro@evaluator), [`operations`] |
-//! | use MCP servers; serve tools, resources and prompts over MCP | `chatlas::mcp` |
+//! | implement or wrap a provider | [`#[provider]`](attr.provider.html), [`Provider`] |
+//! | build agents, workflows and retrieval; evaluate answers | [`#[agent]`](attr.agent.html), [`#[workflow]`](attr.workflow.html), [`#[plan]`](attr.plan.html), [`#[retriever]`](attr.retriever.html), [`#[memory]`](attr.memory.html), [`#[evaluator]`](attr.evaluator.html), [`operations`] |
+//! | use MCP servers; serve tools, resources and prompts over MCP | [`chatlas::mcp`](mcp/index.html) |
 //! | handle errors | [`ChatError`], [`ProviderErrorKind`] |
-//! | export telemetry | `chatlas::otel` |
+//! | export telemetry | [`chatlas::otel`](otel/index.html) |
 //! | choose what is recorded, record feedback | [`telemetry`] |
 //! | fall back, retry, cache, limit rates, route | [`wrappers`] |
 //! | stream answers to a browser | [`ui`] |
-//! | test without a network | `chatlas::testing` |
+//! | test without a network | [`chatlas::testing`](testing/index.html) |
 //!
 //! # Names
 //!
@@ -50,13 +50,22 @@
 //!
 //! # Features
 //!
-//! Each provider has a feature of its name; `openai`, `anthropic`, `google` and TLS (`rustls`) are
-//! enabled by default. `otel` adds `chatlas::otel`, `otel-grpc` adds OTLP over gRPC, `otel-live`
-//! adds the live page, `auto-init` sets telemetry up without code, `testing` adds
-//! `chatlas::testing`, `sqlite` adds a memory and conversations in a SQLite file, `mcp` adds a client
-//! and a server of the Model Context Protocol. `chrono`, `uuid` and `url` allow
-//! types of those crates as tool parameters.
+//! | feature | contents |
+//! |---|---|
+//! | `openai`, `anthropic`, `google` (default) | the providers of OpenAI, Anthropic and Google Gemini |
+//! | `azure`, `bedrock`, `bedrock-aws-config`, `vertex` | the same models in the clouds of Microsoft, Amazon and Google |
+//! | `cloudflare`, `databricks`, `deepseek`, `groq`, `huggingface`, `lm-studio`, `mistral`, `ollama`, `openrouter`, `perplexity`, `portkey` | the provider of that vendor |
+//! | `rustls` (default) or `rustls-ring` | TLS |
+//! | `otel` | [`chatlas::otel`](otel/index.html): the OpenTelemetry SDK, set up in one line |
+//! | `otel-grpc`, `otel-live` | OTLP over gRPC; a page that shows the traces of the running program |
+//! | `auto-init` | the SDK is set up from environment variables, without code |
+//! | `mcp` | [`chatlas::mcp`](mcp/index.html): a client and a server of the Model Context Protocol |
+//! | `sqlite` | memories and conversations in a SQLite file |
+//! | `cache`, `templates` | a cache of replies in this process; prompts from templates |
+//! | `chrono`, `uuid`, `url` | types of these crates as tool parameters |
+//! | `testing` | [`chatlas::testing`](testing/index.html): a scripted model and a recorder of telemetry |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[doc(hidden)]

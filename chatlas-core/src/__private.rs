@@ -23,13 +23,13 @@ pub use crate::operations::{
     AgentInfo, Documents, HostedAgent, MemoryRecord, NewAgent, OperationError, Retriever, ToScore,
 };
 pub use crate::provider::{
-    ChatRequest, Completion, CompletionStream, EmbeddingRequest, Embeddings, Model, Protocol,
-    Provider, ProviderError, ProviderInfo, SupportsTool, Vendor,
+    ChatRequest, Completion, CompletionStream, EmbeddingRequest, Embeddings, MethodReply, Model,
+    Protocol, Provider, ProviderError, ProviderInfo, SupportsTool, Vendor,
 };
 pub use crate::telemetry::agent_function::{agent_span, plan_span, workflow_span};
 pub use crate::telemetry::embeddings::traced_embed;
 pub use crate::telemetry::evaluation::{evaluation_span, score_output};
-pub use crate::telemetry::facts::{Facts, FieldValue};
+pub use crate::telemetry::facts::{Facts, FieldValue, record_fields};
 pub use crate::telemetry::forwarded::{forwarded_chat, forwarded_chat_stream};
 pub use crate::telemetry::function::{StreamSpan, SyncSpan, direct};
 pub use crate::telemetry::hosted::{traced_create_agent, traced_invoke_agent};
@@ -56,11 +56,11 @@ pub use crate::tool::{
     ToolSet, Toolbox,
 };
 
-/// The name of a tool, or an empty name for a type that is not a tool: the compiler reports that
+/// The name of a tool in a tuple, or an empty name for a type that is not a tool: the compiler reports that
 /// type once, where the tool is created.
 pub struct NameOf<T>(std::marker::PhantomData<T>);
 
-impl<T: NamedTool> NameOf<T> {
+impl<T: NamedTool> NameOf<(T,)> {
     /// The name of the tool.
     pub const NAME: Name = T::NAME;
 }

@@ -12,6 +12,7 @@
 //! └── chat gpt-4o
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub mod chat;

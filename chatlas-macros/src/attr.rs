@@ -53,6 +53,7 @@ enum Value {
 }
 
 /// A custom attribute of a span: `user.id = id`, or `"user.id" = id`.
+#[derive(Clone)]
 pub(crate) struct Field {
     pub(crate) key: LitStr,
     pub(crate) value: Expr,

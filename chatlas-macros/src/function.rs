@@ -43,10 +43,31 @@ impl Function {
         };
         let (inner, rest) = syn::parse::Parser::parse2(split, body.stream())?;
         attrs.extend(inner.into_iter().map(|attr| Attribute { style: AttrStyle::Outer, ..attr }));
-        let mut plain = Group::new(Delimiter::Brace, rest);
-        plain.set_span(body.span());
-        Ok(Self { attrs, vis, sig, body: plain })
+        let body = braced(&body, rest);
+        Ok(Self { attrs, vis, sig, body })
     }
+
+    /// Returns a body of these statements at the position of the original one.
+    pub(crate) fn body_of(&self, statements: TokenStream) -> Group {
+        braced(&self.body, statements)
+    }
+
+    /// Returns the function with another body.
+    pub(crate) fn with_body(&self, statements: TokenStream) -> Self {
+        Self {
+            attrs: self.attrs.clone(),
+            vis: self.vis.clone(),
+            sig: self.sig.clone(),
+            body: self.body_of(statements),
+        }
+    }
+}
+
+/// Returns the statements in braces at the position of `original`.
+fn braced(original: &Group, statements: TokenStream) -> Group {
+    let mut body = Group::new(Delimiter::Brace, statements);
+    body.set_span(original.span());
+    body
 }
 
 impl ToTokens for Function {

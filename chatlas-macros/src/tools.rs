@@ -166,7 +166,8 @@ impl List {
             }
             variables.push(variable);
         }
-        let names = names(&functions, private);
+        let is_compared = functions.len() > 1 || !toolboxes.is_empty();
+        let names = is_compared.then(|| names(&functions, private));
         let shared = toolboxes.iter().map(
             |Toolbox { variable, .. }| quote!(let #variable = #private::Shared(#variable).share();),
         );
@@ -231,8 +232,9 @@ impl Entry {
 /// Returns the constant of the functions' names, and the check of each name against those before it.
 fn names(paths: &[&Path], private: &TokenStream) -> TokenStream {
     let names = paths.iter().map(|path| {
-        // `NameOf` accepts any type: the compiler reports one that is not a tool elsewhere.
-        quote_spanned!(at_call_site(path.span())=> #private::NameOf::<#path>::NAME)
+        // `NameOf` accepts any type: the compiler reports one that is not a tool elsewhere. In a
+        // tuple, the path of a value is reported once, as in the other position.
+        quote_spanned!(at_call_site(path.span())=> #private::NameOf::<(#path,)>::NAME)
     });
     let checks = paths.iter().enumerate().skip(1).map(|(index, path)| {
         respan(at_call_site(path.span()), &quote!(#private::assert_new(__NAMES, #index);))

@@ -13,6 +13,7 @@
 //! logs through `tracing` at the level `INFO`, inside a span that is open as long as the connection:
 //! with a bridge from `tracing` to OpenTelemetry, filter it by `rmcp=warn`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "client")]

@@ -28,6 +28,7 @@
 //! the provider of the feature otherwise. This crate never installs one: it changes no state that
 //! the rest of the program sees.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod attributes;

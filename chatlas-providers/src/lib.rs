@@ -16,6 +16,7 @@
 //!
 //! No process-wide crypto provider is installed. One that the program has installed is used.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 // Types that may grow are built field by field.
 #![allow(clippy::field_reassign_with_default)]

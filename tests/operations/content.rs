@@ -8,8 +8,8 @@ use chatlas::stores::InMemoryStore;
 use chatlas::telemetry::{
     Capture, CapturedContent, ContentKind, set_default_capture, set_default_redaction,
 };
-use chatlas::testing::{Recorder, Script};
-use chatlas::{agent, retriever, workflow};
+use chatlas::testing::{Answer, Recorder, Script};
+use chatlas::{agent, retriever, toolbox, workflow};
 use serde_json::json;
 
 /// Turns capture on for the process, until it is dropped. Needs a recorder of the process.
@@ -156,4 +156,54 @@ async fn settings_of_a_chat_hold_inside_its_tools() {
     assert_eq!(span["gen_ai.retrieval.query.text"], "*** gate");
     assert_eq!(span["user.id"], "ada");
     assert_eq!(span.json("gen_ai.retrieval.documents")[0]["content"], "*** gate ***");
+}
+
+/// Logs a user in.
+#[tool(skip(password, output))]
+async fn log_in(user: &str, password: &str) -> String {
+    format!("token of {user}: {password}")
+}
+
+/// Finds a page.
+#[agent(tool, name = "finder", skip(topic))]
+async fn find(topic: &str) -> usize {
+    topic.len()
+}
+
+struct Accounts;
+
+#[toolbox]
+impl Accounts {
+    /// Changes the password.
+    #[tool(skip(new))]
+    fn change(&self, user: &str, new: &str) -> bool {
+        user != new
+    }
+}
+
+#[tokio::test]
+async fn skipped_arguments_and_results_of_tools_are_never_recorded() {
+    let trace = Recorder::new();
+    let calls = Answer::calls("log_in", json!({"user": "ada", "password": "canary"}))
+        .call("log_in", json!(r#"{"user": "ada", "password": "can"#))
+        .call("finder", json!({"topic": "canary"}))
+        .call("change", json!({"user": "ada", "new": "canary"}));
+    let model = Script::new().then(calls).says("Done.");
+    let mut chat = Chat::new(model)
+        .with_tools(tools![log_in, find, ..Accounts])
+        .with_capture(Capture::SpansAndEvents);
+    chat.chat("go").await.unwrap();
+    trace.assert_sound();
+    let all = format!("{:?}{:?}", trace.spans(), trace.events());
+    assert!(!all.contains("canary") && !all.contains("token of"), "{all}");
+    let span = trace.span("execute_tool change");
+    assert_eq!(span.json("gen_ai.tool.call.arguments"), json!({"user": "ada"}));
+    assert_eq!(span["gen_ai.tool.call.result"], "true");
+    let log_in = &trace.spans_with_operation("execute_tool")[0];
+    assert_eq!(log_in.json("gen_ai.tool.call.arguments"), json!({"user": "ada"}));
+    assert!(log_in.attributes().get("gen_ai.tool.call.result").is_none());
+    let messages = trace.spans_with_operation("chat")[1].json("gen_ai.input.messages");
+    assert_eq!(messages[1]["parts"][0]["arguments"], json!({"user": "ada"}));
+    assert_eq!(messages[2]["parts"][0]["response"], "[not recorded]");
+    assert_eq!(messages[2]["parts"][3]["response"], true);
 }

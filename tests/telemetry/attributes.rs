@@ -6,7 +6,8 @@
 use std::sync::{Arc, Mutex};
 
 use chatlas::prelude::*;
-use chatlas::testing::{Recorder, Script};
+use chatlas::testing::{Answer, Recorder, Script};
+use chatlas::toolbox;
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{
     FutureExt as _, Link, SpanKind, TraceContextExt as _, TraceId, TraceState,
@@ -216,4 +217,46 @@ async fn suppressed_context_creates_no_spans() {
     assert_eq!(asking.await.unwrap().text(), "ok");
     assert!(trace.spans().is_empty(), "{}", trace.tree());
     assert!(!Context::current().span().span_context().is_valid());
+}
+
+struct Train {
+    seats: u32,
+}
+
+#[toolbox]
+impl Train {
+    /// Books a seat.
+    #[tool(fields(app.seat = seat, app.class = class, "app.seats" = self.seats))]
+    fn book(&self, seat: u32, class: Option<String>) -> bool {
+        let seat = seat + u32::from(class.is_some());
+        seat < self.seats
+    }
+}
+
+/// Counts.
+#[tool(fields(app.to = to))]
+fn count(to: u8) -> impl futures_util::Stream<Item = u8> {
+    futures_util::stream::iter(1..=to)
+}
+
+#[tokio::test]
+async fn fields_of_a_tool_are_on_the_spans_of_all_its_calls() {
+    let trace = Recorder::for_process();
+    let calls =
+        Answer::calls("book", json!({"seat": 7, "class": "2"})).call("count", json!({"to": 3}));
+    let model = Script::new().then(calls).says("Done.");
+    Chat::new(model).with_tools(tools![..Train { seats: 90 }, count]).chat("go").await.unwrap();
+    assert!(Train { seats: 4 }.book(1, None));
+    count(2).collect::<Vec<_>>().await;
+    trace.assert_sound();
+    let spans = trace.spans_with_operation("execute_tool");
+    let [called, counted, direct, streamed] = &spans[..] else { panic!("{}", spans.len()) };
+    assert_eq!(called["app.seat"], 7);
+    assert_eq!(called["app.class"], "2");
+    assert_eq!(called["app.seats"], 90);
+    assert_eq!(counted["app.to"], 3);
+    assert_eq!(direct["app.seats"], 4);
+    assert!(direct.attributes().get("app.class").is_none());
+    assert_eq!(streamed["app.to"], 2);
+    assert!(trace.spans_with_operation("invoke_agent")[0].attributes().get("app.to").is_none());
 }

@@ -40,7 +40,7 @@ pub async fn rehearse<const N: usize>(
     };
     let mut span = AgentSpan::start(&run, &parent, facts);
     let context = span.context().cloned().or_else(|| carries(&parent).then_some(parent));
-    span.record_input(None, &chat.turns, &[], &[]);
+    span.record_input(None, &chat.turns, &Arc::default(), &[]);
     let result = match &context {
         Some(context) => {
             let calls = Box::pin(run_calls(chat, &mut replies, &run, &mut span));

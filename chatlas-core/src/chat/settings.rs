@@ -11,7 +11,7 @@ use super::chat::{Chat, ToolMode};
 use super::hooks::{FinishedCall, IntoApproval, PendingCall};
 use super::limits::Limits;
 use crate::provider::{ModelParams, OutputSchema, Provider, ProviderError, Reasoning, ToolChoice};
-use crate::tool::{DuplicateTool, Tool, ToolSet};
+use crate::tool::{DuplicateTool, IntoToolSet, Tool, ToolSet};
 use crate::turn::Turn;
 
 /// The model and the conversation.
@@ -114,14 +114,14 @@ impl Chat {
     }
 
     /// Replaces the tools.
-    pub fn set_tools(&mut self, tools: ToolSet) {
-        self.tools = tools;
+    pub fn set_tools(&mut self, tools: impl IntoToolSet) {
+        self.tools = tools.into_tool_set();
     }
 
-    /// Replaces the tools.
+    /// Replaces the tools by those of a list: `tools![…]`.
     #[must_use]
-    pub fn with_tools(mut self, tools: ToolSet) -> Self {
-        self.tools = tools;
+    pub fn with_tools(mut self, tools: impl IntoToolSet) -> Self {
+        self.set_tools(tools);
         self
     }
 

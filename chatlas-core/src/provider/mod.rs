@@ -23,7 +23,7 @@ pub use stream::{AccumulatingStream, CompletionEvent, CompletionStream};
 pub use tool_choice::ToolChoice;
 // Named in error messages of the compiler.
 #[doc(hidden)]
-pub use traits::SupportedBy;
+pub use traits::{MethodReply, SupportedBy};
 pub use traits::{Protocol, Provider, SupportsTool};
 
 use crate::turn::AssistantTurn;

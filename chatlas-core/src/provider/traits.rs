@@ -135,6 +135,24 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
     fn __write_the_attribute_provider_above_this_impl(&self) {}
 }
 
+/// The return type of an async method of [`Provider`]: `Result<T, ProviderError>` or an alias of it.
+#[diagnostic::on_unimplemented(
+    message = "a method of a provider cannot return `{Self}`",
+    label = "not the return type of this method in the trait `Provider`",
+    note = "`chat` returns `Result<Completion, ProviderError>`, `chat_stream` returns \
+            `Result<CompletionStream, ProviderError>`; convert other errors to a `ProviderError`"
+)]
+pub trait MethodReply<T> {
+    /// Returns the value.
+    fn into_reply(self) -> Result<T, ProviderError>;
+}
+
+impl<T> MethodReply<T> for Result<T, ProviderError> {
+    fn into_reply(self) -> Self {
+        self
+    }
+}
+
 /// A provider whose vendor runs the tool `T` on its own servers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not support the tool `{T}`",

@@ -64,6 +64,8 @@ struct Invocation {
     records_usage: bool,
     last_reply: Option<AssistantTurn>,
     tool_calls: u64,
+    /// The available tools, with capture on.
+    tools: Arc<[ToolDefinition]>,
 }
 
 /// How a run ended.
@@ -95,15 +97,14 @@ impl AgentSpan {
     /// Records the input, with capture on.
     #[inline]
     pub(crate) fn record_input(
-        &self,
+        &mut self,
         system_prompt: Option<&str>,
         turns: &[Arc<Turn>],
-        tools: &[ToolDefinition],
+        tools: &Arc<[ToolDefinition]>,
         server_tools: &[ServerToolDefinition],
     ) {
-        if let Some(run) = self.0.as_ref().filter(|run| run.records_content()) {
-            let tools = run.live.writer.tool_definitions(tools, server_tools);
-            run.record_input(system_prompt, turns, tools);
+        if let Some(run) = self.0.as_mut().filter(|run| run.records_content()) {
+            run.record_input(system_prompt, turns, tools, server_tools);
         }
     }
 
@@ -195,6 +196,7 @@ impl Invocation {
             records_usage,
             last_reply: None,
             tool_calls: 0,
+            tools: Arc::default(),
         }
     }
 
@@ -203,18 +205,21 @@ impl Invocation {
     }
 
     fn record_input(
-        &self,
+        &mut self,
         system_prompt: Option<&str>,
         turns: &[Arc<Turn>],
-        tools: Option<Arc<str>>,
+        tools: &Arc<[ToolDefinition]>,
+        server_tools: &[ServerToolDefinition],
     ) {
         let writer = &self.live.writer;
         let mut list = Vec::with_capacity(3);
         let system = system_prompt.map(|prompt| writer.system_instructions(prompt));
         push(&mut list, content::SYSTEM_INSTRUCTIONS, system);
-        list.push(KeyValue::new(content::INPUT_MESSAGES, writer.input(turns).text()));
-        push(&mut list, names::tool::DEFINITIONS, tools);
+        list.push(KeyValue::new(content::INPUT_MESSAGES, writer.input(turns, tools).text()));
+        let definitions = writer.tool_definitions(tools, server_tools);
+        push(&mut list, names::tool::DEFINITIONS, definitions);
         self.scope.set(list);
+        self.tools = Arc::clone(tools);
     }
 
     fn record_reply(&mut self, turn: &AssistantTurn) {
@@ -285,7 +290,10 @@ impl Invocation {
             push_total_cost(&mut list, cost);
         }
         if let Some(turn) = self.last_reply.as_ref().filter(|_| self.records_content()) {
-            list.push(KeyValue::new(content::OUTPUT_MESSAGES, self.live.writer.output(turn)));
+            list.push(KeyValue::new(
+                content::OUTPUT_MESSAGES,
+                self.live.writer.output(turn, &self.tools),
+            ));
         }
         list
     }

@@ -59,7 +59,7 @@ impl Invocation {
             && live.records_content(&scope)
         {
             let turn = Arc::new(Turn::User(UserTurn::new(contents(input))));
-            scope.set_content(content::INPUT_MESSAGES, live.writer.input(&[turn]).text());
+            scope.set_content(content::INPUT_MESSAGES, live.writer.input(&[turn], &[]).text());
         }
         let agent_name: Option<Arc<str>> = facts.name.map(Into::into);
         let counter = (name == operation::INVOKE_AGENT).then(|| {
@@ -94,7 +94,7 @@ impl Invocation {
                 finish_reason: Some(FinishReason::Stop),
                 ..AssistantTurn::default()
             };
-            self.scope.set_content(content::OUTPUT_MESSAGES, self.live.writer.output(&turn));
+            self.scope.set_content(content::OUTPUT_MESSAGES, self.live.writer.output(&turn, &[]));
         }
     }
 }

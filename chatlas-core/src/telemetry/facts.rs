@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use opentelemetry::trace::SpanKind;
+use opentelemetry::trace::{SpanKind, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue, Value};
 
 use super::attributes::{push, span_attributes};
@@ -121,6 +121,18 @@ impl Facts {
         live.push_settings(&mut list, &parent, operation);
         live.start(&parent, kind, Live::span_name(operation, subject), list)
     }
+}
+
+/// Records attributes of the program on the current span: that of the running `#[tool]` function.
+pub fn record_fields(describe: &mut dyn FnMut(&mut Facts)) {
+    Context::map_current(|context| {
+        let span = context.span();
+        if span.is_recording() {
+            for field in Facts::read(false, describe).fields {
+                span.set_attribute(field);
+            }
+        }
+    });
 }
 
 fn text(value: Option<Value>) -> Option<Arc<str>> {

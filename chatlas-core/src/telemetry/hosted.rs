@@ -5,6 +5,7 @@
 //! own, whose name is not published here.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use opentelemetry::KeyValue;
 
@@ -75,17 +76,21 @@ where
         if let Some(prompt) = &request.system_prompt {
             scope.set_content(content::SYSTEM_INSTRUCTIONS, writer.system_instructions(prompt));
         }
-        scope.set_content(content::INPUT_MESSAGES, writer.input(&request.turns).text());
+        scope.set_content(
+            content::INPUT_MESSAGES,
+            writer.input(&request.turns, &request.tools).text(),
+        );
         if let Some(tools) = writer.tool_definitions(&request.tools, &provider.server_tools) {
             scope.set_content(names::tool::DEFINITIONS, tools.to_string());
         }
     }
+    let tools = Arc::clone(&request.tools);
     span.run(async move { body(request).await }, |recording, reply| {
         let mut list = vec![finish_reasons(Some(reply))];
         // The conventions list no reasoning tokens for hosted agents.
         push_usage(&mut list, &Usage { reasoning_tokens: None, ..reply.usage });
         if let Some((live, _)) = recording {
-            list.push(KeyValue::new(content::OUTPUT_MESSAGES, live.writer.output(reply)));
+            list.push(KeyValue::new(content::OUTPUT_MESSAGES, live.writer.output(reply, &tools)));
         }
         list
     })

@@ -26,6 +26,7 @@ use crate::cost::{Cost, RecordedCall};
 use crate::provider::{
     ChatRequest, Completion, CompletionEvent, ProviderError, ProviderInfo, Reasoning,
 };
+use crate::tool::ToolDefinition;
 use crate::turn::{Turn, Usage};
 
 /// The smallest total consumer delay that is recorded on the span.
@@ -63,6 +64,7 @@ struct Call {
     consumer_time_since_chunk: Duration,
     /// The partial reply of a stream that was not completed.
     partial: Option<Box<Completion>>,
+    tools: Arc<[ToolDefinition]>,
 }
 
 /// The captured input of a call.
@@ -165,6 +167,7 @@ impl Inference {
             consumer_time: Duration::ZERO,
             consumer_time_since_chunk: Duration::ZERO,
             partial: None,
+            tools: Arc::clone(&request.tools),
             scope,
             live,
         })))
@@ -290,8 +293,8 @@ impl Call {
         push(&mut list, names::ERROR_TYPE, error_type.clone());
         push(&mut list, names::CANCELLED, matches!(end, End::Cancelled).then_some(true));
         let has_output = !(completion.partial && completion.contents.is_empty());
-        let output =
-            (has_output && self.records_content()).then(|| self.live.writer.output(completion));
+        let output = (has_output && self.records_content())
+            .then(|| self.live.writer.output(completion, &self.tools));
         let event_attributes = self.event_attributes.take().map(|mut attributes| {
             attributes.extend(list.iter().cloned());
             attributes
@@ -490,7 +493,7 @@ fn capture_input(
     let system = request.system_prompt.as_ref();
     let input = CapturedInput {
         system: system.map(|prompt| writer.system_instructions(prompt)),
-        messages: writer.input(&request.turns),
+        messages: writer.input(&request.turns, &request.tools),
         tools: writer.tool_definitions(&request.tools, &info.server_tools),
     };
     if on_span {

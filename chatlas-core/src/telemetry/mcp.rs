@@ -167,6 +167,7 @@ struct Call {
     scope: SpanScope,
     tool_span: Option<Context>,
     is_tool: bool,
+    hides_output: bool,
     metric_attributes: Vec<KeyValue>,
 }
 
@@ -275,7 +276,16 @@ impl McpSpan {
             without_empty(&mut list);
         }
         let connection = request.connection.clone();
-        let call = Call { live, connection, scope, tool_span, is_tool, metric_attributes: list };
+        let hides_output = request.tool().is_some_and(|tool| tool.hidden.output);
+        let call = Call {
+            live,
+            connection,
+            scope,
+            tool_span,
+            is_tool,
+            hides_output,
+            metric_attributes: list,
+        };
         Self(Some(Box::new(call)))
     }
 
@@ -343,6 +353,7 @@ impl Call {
             (None, end) => self.live.record_end(&self.scope, end, None),
         };
         if let End::Completed(Some(output)) = end
+            && !self.hides_output
             && self.live.records_content(&self.scope)
         {
             self.scope.set_content(tool::CALL_RESULT, self.live.writer.tool_result(output));
@@ -378,9 +389,20 @@ impl McpRequest<'_> {
         list
     }
 
+    /// Returns the definition of the called tool of this program.
+    fn tool(&self) -> Option<&ToolDefinition> {
+        match self.subject {
+            McpSubject::Tool(tool) => Some(tool),
+            _ => None,
+        }
+    }
+
     fn record_arguments(&self, live: &Live, scope: &SpanScope, arguments: &Value) {
         if self.subject.is_tool() {
-            scope.set_content(tool::CALL_ARGUMENTS, live.writer.tool_arguments(arguments));
+            scope.set_content(
+                tool::CALL_ARGUMENTS,
+                live.writer.tool_arguments(self.tool(), arguments),
+            );
         }
         let variables =
             arguments.as_object().filter(|_| matches!(self.subject, McpSubject::Prompt(_)));

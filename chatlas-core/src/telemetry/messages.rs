@@ -1,13 +1,15 @@
 //! Renders turns, contents and tool definitions in the JSON schemas of the conventions.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
+use super::tool_content::Tools;
 use crate::content::{Content, Media, MediaSource, ServerTool, ToolOutcome, data_url};
 use crate::provider::ServerToolDefinition;
 use crate::tool::ToolDefinition;
 use crate::turn::{FinishReason, Turn};
+
+/// The recorded form of a hidden result, which a message needs.
+const HIDDEN: &str = "[not recorded]";
 
 /// Returns the definition of a tool that runs in this program.
 pub(super) fn tool_definition(tool: &ToolDefinition) -> Value {
@@ -25,10 +27,11 @@ pub(super) fn server_tool_definition(tool: &ServerToolDefinition) -> Value {
 }
 
 /// Returns the messages of a turn. Tool results are in a separate message of the role `tool`.
-pub(super) fn turn_messages(turn: &Turn) -> Vec<Value> {
+pub(super) fn turn_messages(turn: &Turn, tools: Tools<'_>) -> Vec<Value> {
     match turn {
         Turn::Assistant(turn) => {
-            let mut message = assistant_message(&turn.contents, turn.finish_reason.as_ref());
+            let reason = turn.finish_reason.as_ref();
+            let mut message = assistant_message(&turn.contents, reason, tools);
             // A turn that was added by the program need not have one.
             if let (None, Some(fields)) = (&turn.finish_reason, message.as_object_mut()) {
                 fields.remove("finish_reason");
@@ -41,42 +44,33 @@ pub(super) fn turn_messages(turn: &Turn) -> Vec<Value> {
             [("tool", results), ("user", others)]
                 .into_iter()
                 .filter(|(_, contents)| !contents.is_empty())
-                .map(|(role, contents)| json!({"role": role, "parts": parts(contents)}))
+                .map(|(role, contents)| json!({"role": role, "parts": parts(contents, tools)}))
                 .collect()
         }
     }
 }
 
 /// Returns the message of one choice of a reply.
-pub(super) fn assistant_message(contents: &[Content], reason: Option<&FinishReason>) -> Value {
+pub(super) fn assistant_message(
+    contents: &[Content],
+    reason: Option<&FinishReason>,
+    tools: Tools<'_>,
+) -> Value {
     // Some backends do not show a message without a finish reason.
     let reason = reason.map_or("error", FinishReason::as_str);
-    json!({"role": "assistant", "parts": parts(contents), "finish_reason": reason})
-}
-
-/// Returns the arguments of a tool call as an object, which the conventions require.
-///
-/// Some vendors send the object as a string, or `null` for no arguments. Any other value is returned
-/// in the field `unparsed`.
-pub(super) fn arguments_object(arguments: &Value) -> Cow<'_, Value> {
-    let parsed = |text: &String| serde_json::from_str(text).ok().filter(Value::is_object);
-    match arguments {
-        Value::Object(_) => Cow::Borrowed(arguments),
-        Value::Null => Cow::Owned(json!({})),
-        Value::String(text) => {
-            Cow::Owned(parsed(text).unwrap_or_else(|| json!({ "unparsed": text })))
-        }
-        other => Cow::Owned(json!({ "unparsed": other })),
-    }
+    json!({"role": "assistant", "parts": parts(contents, tools), "finish_reason": reason})
 }
 
 /// Returns contents as parts of a message. Skips contents that the conventions do not cover.
-pub(super) fn parts<'a>(contents: impl IntoIterator<Item = &'a Content>) -> Vec<Value> {
+pub(super) fn parts<'a>(
+    contents: impl IntoIterator<Item = &'a Content>,
+    tools: Tools<'_>,
+) -> Vec<Value> {
     let mut list = Vec::new();
     for content in contents {
         match content {
             Content::ServerTool(tool) => list.extend(server_tool_parts(tool)),
-            other => list.extend(part(other)),
+            other => list.extend(part(other, tools)),
         }
     }
     list
@@ -115,7 +109,7 @@ fn server_tool_parts(tool: &ServerTool) -> impl Iterator<Item = Value> {
 }
 
 /// Returns a content as one part of a message.
-fn part(content: &Content) -> Option<Value> {
+fn part(content: &Content, tools: Tools<'_>) -> Option<Value> {
     Some(match content {
         Content::Text(text) => json!({"type": "text", "content": text.text}),
         Content::Refusal(refusal) => json!({"type": "text", "content": refusal.text}),
@@ -125,16 +119,21 @@ fn part(content: &Content) -> Option<Value> {
             "type": "tool_call",
             "id": request.id,
             "name": request.name,
-            "arguments": *arguments_object(&request.arguments),
+            "arguments": *tools.arguments(&request.name, &request.arguments),
         }),
         Content::ToolResult(result) => json!({
             "type": "tool_call_response",
             "id": result.id,
             "response": match &result.outcome {
+                ToolOutcome::Value(_) | ToolOutcome::Contents(_)
+                    if tools.hides_output(&result.name) =>
+                {
+                    json!(HIDDEN)
+                }
                 // A string, because structured events cannot represent `null`.
                 ToolOutcome::Value(Value::Null) => json!("null"),
                 ToolOutcome::Value(value) => value.clone(),
-                ToolOutcome::Contents(contents) => parts(contents).into(),
+                ToolOutcome::Contents(contents) => parts(contents, tools).into(),
                 ToolOutcome::Error(message) => json!({"error": message}),
             },
         }),
@@ -182,12 +181,13 @@ mod tests {
     fn data_url_is_recorded_as_a_blob() {
         let image = Content::image_url("data:image/png;base64,aGk=");
         let blob = json!({"type": "blob", "modality": "image", "mime_type": "image/png", "content": "aGk="});
-        assert_eq!(part(&image), Some(blob));
+        assert_eq!(part(&image, Tools::default()), Some(blob));
     }
 
     #[test]
     fn modality_follows_the_mime_type() {
-        let modality = |content: &Content| part(content).unwrap()["modality"].clone();
+        let modality =
+            |content: &Content| part(content, Tools::default()).unwrap()["modality"].clone();
         let sound = Content::document_base64("a.wav", "audio/wav", "aGk=");
         assert_eq!(modality(&sound), "audio");
         let film = MediaSource::File { id: "f1".into(), mime_type: Some("video/mp4".into()) };

@@ -8,7 +8,7 @@
 //! They share `run` (the tracer, instruments and settings of one run), `installed` (which parts of
 //! an SDK are installed), `scope` (a span that is current while its work is polled), `attributes`,
 //! `names`, `failure`, `shield`, `metrics` and `events`. Content is controlled by `capture` and
-//! `settings`, rendered by `messages`, `message_cache`, `writer` and `json`, and truncated by `cut`.
+//! `settings`, rendered by `messages`, `message_cache`, `tool_content`, `writer` and `json`, and truncated by `cut`.
 //! `feedback` records feedback on replies.
 //!
 //! Telemetry only reads data. It never changes the outcome of a call.
@@ -45,6 +45,7 @@ pub(crate) mod settings;
 mod shield;
 pub(crate) mod shown;
 pub(crate) mod tool;
+mod tool_content;
 pub(crate) mod traced;
 mod writer;
 

@@ -22,6 +22,7 @@ struct Call {
     live: Arc<Live>,
     scope: SpanScope,
     metric_attributes: Vec<KeyValue>,
+    hides_output: bool,
 }
 
 /// The facts about a call at its start.
@@ -56,6 +57,14 @@ impl Subject<'_> {
             Self::Function(name, _) => name.into(),
             Self::Unknown(name) if is_valid(name) => name.to_owned().into(),
             Self::Unknown(_) => error::OTHER.into(),
+        }
+    }
+
+    /// Returns the definition, if the chat has the tool.
+    fn definition(&self) -> Option<&ToolDefinition> {
+        match self {
+            Self::Tool(definition) => Some(definition),
+            Self::Function(..) | Self::Unknown(_) => None,
         }
     }
 
@@ -133,6 +142,7 @@ impl Operation for Call {
     fn end(mut self: Box<Self>, end: End<'_>) {
         let error_type = self.live.record_end(&self.scope, end, Some(event::TOOL_EXCEPTION));
         if let End::Completed(Some(output)) = end
+            && !self.hides_output
             && self.live.records_content(&self.scope)
         {
             self.scope.set_content(key::CALL_RESULT, self.live.writer.tool_result(output));
@@ -168,11 +178,16 @@ impl Call {
         push(&mut list, key::CALL_ID, facts.call.map(|(id, _)| id.to_owned()));
         live.push_settings(&mut list, &parent, operation::EXECUTE_TOOL);
         let scope = live.start(&parent, SpanKind::Internal, name, list);
+        let definition = facts.subject.definition();
         if let Some((_, arguments)) = facts.call
             && live.records_content(&scope)
         {
-            scope.set_content(key::CALL_ARGUMENTS, live.writer.tool_arguments(arguments));
+            scope.set_content(
+                key::CALL_ARGUMENTS,
+                live.writer.tool_arguments(definition, arguments),
+            );
         }
-        Self { live, scope, metric_attributes }
+        let hides_output = definition.is_some_and(|tool| tool.hidden.output);
+        Self { live, scope, metric_attributes, hides_output }
     }
 }

@@ -12,10 +12,10 @@ use super::capture::{
 use super::cut;
 use super::message_cache::{InputMessages, MessageCache, NOTE_SIZE, RenderedTurn};
 use super::messages::{
-    arguments_object, assistant_message, parts, server_tool_definition, tool_definition,
-    turn_messages,
+    assistant_message, parts, server_tool_definition, tool_definition, turn_messages,
 };
 use super::settings::Settings;
+use super::tool_content::{Tools, arguments_object, shown_arguments};
 use crate::provider::{ChatRequest, ServerToolDefinition};
 use crate::tool::{ToolDefinition, ToolOutput};
 use crate::turn::{AssistantTurn, Turn};
@@ -66,24 +66,29 @@ impl Writer {
     }
 
     /// Returns the input messages of a call.
-    pub(super) fn input(&self, turns: &[Arc<Turn>]) -> Arc<InputMessages> {
-        self.cache.select(turns, self.limit, |turn| self.render(turn))
+    pub(super) fn input(
+        &self,
+        turns: &[Arc<Turn>],
+        tools: &[ToolDefinition],
+    ) -> Arc<InputMessages> {
+        self.cache.select(turns, self.limit, |turn| self.render(turn, Tools(tools)))
     }
 
-    fn render(&self, turn: &Arc<Turn>) -> RenderedTurn {
+    fn render(&self, turn: &Arc<Turn>, tools: Tools<'_>) -> RenderedTurn {
         // A single message must fit together with the brackets of the list and the note.
         let limit = self.limit.saturating_sub(NOTE_SIZE + 2);
         let to_json = |message| self.to_json(ContentKind::Message, message, limit).into();
-        RenderedTurn::new(turn, turn_messages(turn).into_iter().map(to_json).collect())
+        RenderedTurn::new(turn, turn_messages(turn, tools).into_iter().map(to_json).collect())
     }
 
     /// Returns the output messages of a call as JSON: one for each choice.
-    pub(super) fn output(&self, turn: &AssistantTurn) -> String {
-        let first = assistant_message(&turn.contents, turn.finish_reason.as_ref());
+    pub(super) fn output(&self, turn: &AssistantTurn, tools: &[ToolDefinition]) -> String {
+        let message = |contents, reason| assistant_message(contents, reason, Tools(tools));
+        let first = message(&turn.contents, turn.finish_reason.as_ref());
         let others = turn
             .alternatives
             .iter()
-            .map(|other| assistant_message(&other.contents, other.finish_reason.as_ref()));
+            .map(|other| message(&other.contents, other.finish_reason.as_ref()));
         let messages: Vec<Value> = std::iter::once(first)
             .chain(others)
             .map(|message| self.redacted(ContentKind::Message, message))
@@ -111,16 +116,25 @@ impl Writer {
         Some(self.cache.definitions(tools, server_tools, render))
     }
 
-    /// Returns the arguments of a tool call as text.
-    pub(super) fn tool_arguments(&self, arguments: &Value) -> String {
-        self.to_text(ContentKind::ToolArguments, arguments_object(arguments).into_owned())
+    /// Returns the arguments of a tool call as text. `tool` is the called tool, if there is one of
+    /// that name.
+    pub(super) fn tool_arguments(
+        &self,
+        tool: Option<&ToolDefinition>,
+        arguments: &Value,
+    ) -> String {
+        let shown = match tool {
+            Some(tool) => shown_arguments(tool, arguments),
+            None => arguments_object(arguments),
+        };
+        self.to_text(ContentKind::ToolArguments, shown.into_owned())
     }
 
     /// Returns the result of a tool call as text.
     pub(super) fn tool_result(&self, output: &ToolOutput) -> String {
         let value = match output {
             ToolOutput::Value(value) => value.clone(),
-            ToolOutput::Contents(contents) => parts(contents).into(),
+            ToolOutput::Contents(contents) => parts(contents, Tools::default()).into(),
         };
         self.to_text(ContentKind::ToolResult, value)
     }

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::args::{Param, object_schema};
-use super::{BoxFuture, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput};
+use super::{
+    BoxFuture, Hidden, Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolError, ToolOutput,
+};
 use crate::schema::to_strict;
 
 type Outcome = Result<ToolOutput, ToolError>;
@@ -23,6 +25,7 @@ pub struct Spec {
     open_world: Option<bool>,
     strict: Option<bool>,
     timeout: Option<Duration>,
+    hidden: Hidden,
     definition: OnceLock<ToolDefinition>,
 }
 
@@ -44,6 +47,7 @@ impl Spec {
             open_world: None,
             strict: None,
             timeout: None,
+            hidden: Hidden { arguments: &[], output: false },
             definition: OnceLock::new(),
         }
     }
@@ -97,6 +101,20 @@ impl Spec {
         self
     }
 
+    /// Sets the arguments that are never recorded.
+    #[must_use]
+    pub const fn skip(mut self, arguments: &'static [&'static str]) -> Self {
+        self.hidden.arguments = arguments;
+        self
+    }
+
+    /// Sets that the result is never recorded.
+    #[must_use]
+    pub const fn skip_output(mut self) -> Self {
+        self.hidden.output = true;
+        self
+    }
+
     fn definition(&self) -> &ToolDefinition {
         self.definition.get_or_init(|| {
             let mut schema = object_schema(self.params);
@@ -113,6 +131,7 @@ impl Spec {
             };
             definition.strict = self.strict;
             definition.timeout = self.timeout;
+            definition.hidden = self.hidden;
             definition
         })
     }
@@ -200,8 +219,8 @@ impl<T: StatelessTool, S> ToolFunction<S, ()> for T {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a tool",
     label = "no `#[tool]` function of this name is in scope",
-    note = "write `#[tool]` on the function and list it by its path; for a tool that is created at \
-            run time, write `dyn value`"
+    note = "write `#[tool]` on the function and list it by its path; write `..value` for the tools of \
+            a toolbox, and `dyn value` for a tool that is created at run time"
 )]
 pub trait ToolFunction<State, Sources> {
     /// Returns the tool with this state.

@@ -7,6 +7,7 @@ mod built_in;
 mod context;
 mod dynamic;
 pub(crate) mod function;
+mod hidden;
 pub(crate) mod returned;
 pub(crate) mod run;
 mod set;
@@ -37,9 +38,10 @@ pub use dynamic::{DynTool, InvalidTool};
 #[doc(hidden)]
 pub use function::TextDefault;
 pub use function::ToolFunction;
+pub(crate) use hidden::Hidden;
 pub use returned::{ToolFailure, ToolReturn};
 pub(crate) use run::{has_timer, run_tool};
-pub use set::{DuplicateTool, ToolSet};
+pub use set::{DuplicateTool, IntoToolSet, ToolSet};
 pub use state::Provide;
 // Named in error messages of the compiler.
 #[doc(hidden)]
@@ -149,6 +151,8 @@ pub struct ToolDefinition {
     /// The time limit of a call. A call that exceeds it fails with the error type `timeout`. Needs a
     /// tokio runtime with a timer.
     pub timeout: Option<Duration>,
+    /// The content of calls that is never recorded.
+    pub(crate) hidden: Hidden,
 }
 
 /// Hints about the effects of a tool, as defined by the
@@ -231,6 +235,7 @@ impl ToolDefinition {
             annotations: ToolAnnotations::default(),
             strict: None,
             timeout: None,
+            hidden: Hidden::default(),
         }
     }
 

@@ -21,6 +21,24 @@ pub struct ToolSet {
     definitions: OnceLock<Arc<[ToolDefinition]>>,
 }
 
+/// The tools of a chat as an argument: a [`ToolSet`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a set of tools",
+    label = "write `tools![...]`",
+    note = "`tools![a, b]` lists `#[tool]` functions by their names, `tools![..value]` the tools of a \
+            toolbox, and `tools![dyn value]?` tools that are created at run time"
+)]
+pub trait IntoToolSet {
+    /// Returns the set.
+    fn into_tool_set(self) -> ToolSet;
+}
+
+impl IntoToolSet for ToolSet {
+    fn into_tool_set(self) -> Self {
+        self
+    }
+}
+
 impl ToolSet {
     /// Creates an empty set.
     pub fn new() -> Self {

@@ -8,7 +8,7 @@ use crate::span::{at_call_site, respan};
 use crate::tool::doc::Doc;
 
 /// The calls for one span.
-pub(super) struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     private: &'a TokenStream,
     /// The variable of the closure, which the user's expressions cannot see.
     variable: Ident,
@@ -18,26 +18,26 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn new(private: &'a TokenStream) -> Self {
+    pub(crate) fn new(private: &'a TokenStream) -> Self {
         let variable = Ident::new("facts", Span::mixed_site());
         Self { private, variable, checks: TokenStream::new(), calls: TokenStream::new() }
     }
 
     /// Adds a constant.
-    pub(super) fn constant(&mut self, method: &str, value: impl quote::ToTokens) {
+    pub(crate) fn constant(&mut self, method: &str, value: impl quote::ToTokens) {
         let (facts, method) = (&self.variable, Ident::new(method, Span::call_site()));
         self.calls.extend(quote!(#facts.#method(#value);));
     }
 
     /// Adds the description, if there is one.
-    pub(super) fn description(&mut self, doc: &Doc) {
+    pub(crate) fn description(&mut self, doc: &Doc) {
         if !doc.is_empty() {
             self.constant("description", doc);
         }
     }
 
     /// Adds the value of an expression, which is a `FieldValue`.
-    pub(super) fn value(
+    pub(crate) fn value(
         &mut self,
         method: &str,
         value: &(impl quote::ToTokens + syn::spanned::Spanned),
@@ -47,14 +47,14 @@ impl<'a> Facts<'a> {
     }
 
     /// Adds the argument of that name, if it is present.
-    pub(super) fn argument(&mut self, name: &str, arguments: &Arguments) {
+    pub(crate) fn argument(&mut self, name: &str, arguments: &Arguments) {
         if let Some(value) = arguments.expr(name) {
             self.value(name, value);
         }
     }
 
     /// Adds the attributes of the program.
-    pub(super) fn fields(&mut self, fields: &[Field]) {
+    pub(crate) fn fields(&mut self, fields: &[Field]) {
         for Field { key, value } in fields {
             let (facts, private, value) = (&self.variable, self.private, self.checked(value));
             let assert = respan(at_call_site(key.span()), &quote!(#private::assert_custom(#key)));
@@ -64,7 +64,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Adds the input, which is converted only with capture on.
-    pub(super) fn input(&mut self, value: &TokenStream) {
+    pub(crate) fn input(&mut self, value: &TokenStream) {
         let (facts, private) = (&self.variable, self.private);
         self.calls.extend(quote! {
             if #facts.captures() {
@@ -82,7 +82,7 @@ impl<'a> Facts<'a> {
     }
 
     /// Returns the closure.
-    pub(super) fn closure(&self) -> TokenStream {
+    pub(crate) fn closure(&self) -> TokenStream {
         let Self { private, variable, checks, calls } = self;
         quote!(&mut |#variable: &mut #private::Facts| { #checks #calls })
     }

@@ -1,6 +1,6 @@
 //! An annotated function: reads its input, and runs its body inside the span of its operation.
 
-use proc_macro2::{Group, Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -30,7 +30,6 @@ pub(super) fn expand(
     let arguments = Arguments::parse(arguments, &operation.grammar(), &mut errors);
     let private = arguments.private(root);
     kind::stacked(operation.name(), &function.attrs, &mut errors);
-    valid::fields(arguments.fields("fields"), &mut errors);
     if let Some(token) = &function.sig.constness {
         let message =
             format!("`#[{}]` cannot be used on a `const fn`; remove `const`", operation.name());
@@ -40,8 +39,12 @@ pub(super) fn expand(
         valid::future(operation, &function.sig.output, &mut errors);
     }
     let parameters = Parameters::take(operation, &mut function, &mut errors);
-    valid::skip(&arguments, &parameters.all, &mut errors);
     let is_tool = arguments.bool("tool").is_some();
+    if !is_tool {
+        // `Tool::read` checks those of a tool.
+        valid::fields(arguments.fields("fields"), &mut errors);
+        valid::skip(&arguments, &parameters.all, &mut errors);
+    }
     let facts = facts(operation, &arguments, &function, &parameters, &private, &mut errors);
     let stream = match Returns::read(&function.sig.output, &mut Errors::default()) {
         Returns::Stream(items)
@@ -58,7 +61,7 @@ pub(super) fn expand(
         Body { sig: &function.sig, statements: function.body.stream(), span, outcome, stream };
     let traced = body.expand(&private);
     if is_tool {
-        let traced = with_body(&function, traced);
+        let traced = function.with_body(traced);
         let mut tool = Tool::read(&traced, &arguments, None, &mut errors);
         // The body has the span of its operation, which a direct call needs alone.
         tool.has_own_span = true;
@@ -76,18 +79,6 @@ pub(super) fn expand(
     }
     let Function { attrs, vis, sig, .. } = &function;
     quote!(#(#attrs)* #vis #sig { #traced })
-}
-
-/// Returns the function with another body.
-fn with_body(function: &Function, statements: TokenStream) -> Function {
-    let mut body = Group::new(function.body.delimiter(), statements);
-    body.set_span(function.body.span());
-    Function {
-        attrs: function.attrs.clone(),
-        vis: function.vis.clone(),
-        sig: function.sig.clone(),
-        body,
-    }
 }
 
 /// The parameters that an operation reads.

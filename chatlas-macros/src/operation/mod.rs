@@ -5,12 +5,12 @@
 //! a body inside its span.
 
 mod body;
-mod facts;
+pub(crate) mod facts;
 mod function;
 mod implement;
 pub(crate) mod kind;
 mod outcome;
-mod valid;
+pub(crate) mod valid;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -54,7 +54,7 @@ pub(super) fn name(text: &LitStr, errors: &mut Errors) {
 }
 
 /// Checks the attributes of the program. The compiler reports reserved keys.
-pub(super) fn fields(fields: &[Field], errors: &mut Errors) {
+pub(crate) fn fields(fields: &[Field], errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
     for Field { key, .. } in fields {
         let text = key.value();
@@ -68,7 +68,7 @@ pub(super) fn fields(fields: &[Field], errors: &mut Errors) {
 }
 
 /// Checks the names in `skip(…)`.
-pub(super) fn skip(arguments: &Arguments, names: &[String], errors: &mut Errors) {
+pub(crate) fn skip(arguments: &Arguments, names: &[String], errors: &mut Errors) {
     for name in arguments.names("skip") {
         if name != "output" && !names.iter().any(|known| name == known) {
             let known: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

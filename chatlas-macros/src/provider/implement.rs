@@ -1,15 +1,18 @@
 //! `#[provider]` on an `impl Provider`: makes its methods async, and records a span for each call.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{
     Block, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, ReceiverKind, ReturnType, Stmt,
     Token, Type, parse_quote,
 };
 
+use super::method::{AsyncMethod, remove_async_trait, remove_others};
 use super::valid;
 use crate::attr::{Arguments, Grammar, Kind};
 use crate::errors::Errors;
+use crate::span::{at_call_site, respan};
 
 const GRAMMAR: Grammar = Grammar(&[("name", Kind::Text), ("transparent", Kind::Flag)]);
 
@@ -21,7 +24,14 @@ pub(super) fn expand(
     let mut errors = Errors::default();
     let arguments = Arguments::parse(arguments, &GRAMMAR, &mut errors);
     let private = arguments.private(root);
+    let is_expanded = remove_async_trait(&mut block, &mut errors);
+    remove_others(&mut block, &mut errors);
     complete(&mut block, &arguments, &private, &mut errors);
+    if is_expanded {
+        let errors = errors.to_tokens();
+        return quote!(#block #errors);
+    }
+    wrap_all(&mut block, &arguments, &private, &mut errors);
     let errors = errors.to_tokens();
     quote! {
         #[#private::async_trait]
@@ -30,7 +40,7 @@ pub(super) fn expand(
     }
 }
 
-/// Adds the generated methods to the impl, and wraps the bodies of its calls in spans.
+/// Adds the generated methods to the impl.
 fn complete(
     block: &mut ItemImpl,
     arguments: &Arguments,
@@ -103,16 +113,27 @@ fn complete(
             });
         }
     }
-    for item in &mut block.items {
-        if let ImplItem::Fn(method) = item
-            && let Some(wrapper) = wrapper(method, transparent)
-        {
-            wrap(method, &wrapper, private, errors);
-        }
-    }
     block.items.push(parse_quote! {
         fn __write_the_attribute_provider_above_this_impl(&self) {}
     });
+}
+
+/// Wraps the bodies of the calls in spans.
+fn wrap_all(
+    block: &mut ItemImpl,
+    arguments: &Arguments,
+    private: &TokenStream,
+    errors: &mut Errors,
+) {
+    let transparent = arguments.has("transparent");
+    for item in &mut block.items {
+        if let ImplItem::Fn(method) = item
+            && let Some(known) = AsyncMethod::named(&method.sig.ident, transparent)
+            && let Some(wrapper) = &known.wrapper
+        {
+            wrap(method, &known, wrapper, private, errors);
+        }
+    }
 }
 
 fn methods(block: &ItemImpl) -> impl Iterator<Item = &ImplItemFn> {
@@ -122,24 +143,11 @@ fn methods(block: &ItemImpl) -> impl Iterator<Item = &ImplItemFn> {
     })
 }
 
-/// Returns the function that the body of a method is passed to, if it records a span.
-fn wrapper(method: &ImplItemFn, transparent: bool) -> Option<TokenStream> {
-    match (method.sig.ident.to_string().as_str(), transparent) {
-        ("chat", false) => Some(quote!(traced_chat)),
-        ("chat_stream", false) => Some(quote!(traced_chat_stream)),
-        ("count_tokens", false) => Some(quote!(traced_count_tokens)),
-        ("embed", false) => Some(quote!(traced_embed)),
-        ("list_models", false) => Some(quote!(traced_list_models)),
-        ("chat", true) => Some(quote!(forwarded_chat)),
-        ("chat_stream", true) => Some(quote!(forwarded_chat_stream)),
-        _ => None,
-    }
-}
-
 /// Passes the body of a call to its wrapper.
 fn wrap(
     method: &mut ImplItemFn,
-    wrapper: &TokenStream,
+    known: &AsyncMethod,
+    wrapper: &Ident,
     private: &TokenStream,
     errors: &mut Errors,
 ) {
@@ -149,8 +157,16 @@ fn wrap(
         // With `async`, rustc reports no further error.
         method.sig.asyncness = Some(Token![async](method.sig.fn_token.span));
     }
-    // rustc reports a signature that differs from that of the trait.
-    let ReturnType::Type(_, output) = method.sig.output.clone() else { return };
+    let reply = known.reply(private);
+    let in_trait: Type = parse_quote!(#private::Result<#reply, #private::ProviderError>);
+    let ReturnType::Type(_, output) = method.sig.output.clone() else {
+        let message = format!("missing return type; write `-> {}`", known.shown());
+        errors.at(&method.sig.ident, message);
+        method.sig.output = parse_quote!(-> #in_trait);
+        method.block = parse_quote!({ loop {} });
+        return;
+    };
+    // rustc reports other parameters than those of the trait.
     let (request, pattern) = match method.sig.inputs.len() {
         1 => (TokenStream::new(), TokenStream::new()),
         2 => {
@@ -159,20 +175,34 @@ fn wrap(
         }
         _ => return,
     };
-    let await_it = (!box_future(method, &output, private)).then(|| quote!(.await));
+    let is_as_in_trait = known.returns(&output);
+    if !is_as_in_trait {
+        method.sig.output = parse_quote!(-> #in_trait);
+    }
+    let returned = if is_as_in_trait { &*output } else { &in_trait };
+    let await_it = (!box_future(method, returned, private)).then(|| quote!(.await));
     let (items, statements) = split(&method.block);
+    let body = quote! {
+        // This branch is never taken. It gives the block its type, so that the result of the body
+        // is coerced to it, as in a function.
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
+        if false {
+            let __never: #output = loop {};
+            return __never;
+        }
+        #(#statements)*
+    };
+    let body = if is_as_in_trait {
+        body
+    } else {
+        // The compiler reports a type that is not an alias of that of the trait here, once.
+        let span = at_call_site(output.span());
+        let check = respan(span, &quote!(#private::MethodReply::<#reply>::into_reply));
+        quote_spanned!(span=> #check(async move { #body }.await))
+    };
     method.block = parse_quote! {{
         #(#items)*
-        #private::#wrapper(#private::Provider::info(self), #request move |#pattern| async move {
-            // This branch is never taken. It gives the block its type, so that the result of the body
-            // is coerced to it, as in a function.
-            #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
-            if false {
-                let __never: #output = loop {};
-                return __never;
-            }
-            #(#statements)*
-        })
+        #private::#wrapper(#private::Provider::info(self), #request move |#pattern| async move { #body })
         #await_it
     }};
 }

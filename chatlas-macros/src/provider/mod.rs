@@ -3,6 +3,7 @@
 
 mod derive;
 mod implement;
+mod method;
 mod valid;
 
 pub(crate) use valid::name as valid_name;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Group, Ident, Span, TokenStream};
 use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, FnArg, Meta, Pat, Signature, Visibility, parse_quote};
@@ -12,6 +12,7 @@ use super::parse::Tool;
 use super::returns::{Items, Returns};
 use crate::errors::Errors;
 use crate::function::Function;
+use crate::operation::facts::Facts;
 use crate::span::{at_call_site, respan};
 
 impl Tool<'_> {
@@ -165,6 +166,18 @@ impl Tool<'_> {
         }
     }
 
+    /// Returns the body, which first records the attributes of the program. The span of an operation
+    /// has them already.
+    fn with_fields(&self, body: &Group, private: &TokenStream) -> Group {
+        if self.fields.is_empty() || self.has_own_span {
+            return body.clone();
+        }
+        let mut facts = Facts::new(private);
+        facts.fields(&self.fields);
+        let (facts, statements) = (facts.closure(), body.stream());
+        self.function.body_of(quote!(#private::record_fields(#facts); #statements))
+    }
+
     /// Returns the attributes of the generated items that repeat the types of the function.
     pub(crate) fn item_attributes(&self) -> Vec<Cow<'_, Attribute>> {
         let cfg = self.cfg().into_iter().map(Cow::Borrowed);
@@ -190,6 +203,7 @@ impl Tool<'_> {
     pub(crate) fn body(&self, private: &TokenStream) -> TokenStream {
         let Function { attrs, sig, body, vis } = self.function;
         let attrs = body_attributes(attrs);
+        let body = self.with_fields(body, private);
         // Clippy checks the signature, because this function is private, unlike the public one.
         // Parameters by value are fine: the arguments exist for one call.
         let exported =

@@ -33,6 +33,8 @@ pub(crate) const GRAMMAR: Grammar = Grammar(&[
     ("open_world", Kind::Bool),
     ("timeout", Kind::Text),
     ("strict", Kind::Bool),
+    ("skip", Kind::Names),
+    ("fields", Kind::Fields),
 ]);
 
 pub(crate) fn expand(

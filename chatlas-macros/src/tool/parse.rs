@@ -11,9 +11,10 @@ use super::parameter::{Parameter, Source};
 use super::returns::Returns;
 use super::types::cfgs;
 use super::valid;
-use crate::attr::Arguments;
+use crate::attr::{Arguments, Field};
 use crate::errors::Errors;
 use crate::function::Function;
+use crate::operation::valid as common;
 
 /// A tool, as read from its function.
 pub(crate) struct Tool<'a> {
@@ -26,6 +27,8 @@ pub(crate) struct Tool<'a> {
     pub(super) returns: Returns<'a>,
     /// The setter calls for the optional parts of its definition: `.title("…")`.
     pub(super) setters: TokenStream,
+    /// The attributes of the program for the span of a call.
+    pub(super) fields: Vec<Field>,
     /// The type of the toolbox, if the tool is a method.
     pub(super) owner: Option<&'a Type>,
     /// Whether the body records a span itself, so that a direct call needs no other one.
@@ -43,7 +46,7 @@ impl<'a> Tool<'a> {
         valid::signature(&function.sig, errors);
         let (name, name_tokens) = name(function, arguments, errors);
         let description = description(function, arguments, errors);
-        let setters = setters(arguments, errors);
+        let mut setters = setters(arguments, errors);
         let mut parameters = Vec::new();
         for input in &function.sig.inputs {
             match input {
@@ -55,6 +58,9 @@ impl<'a> Tool<'a> {
         }
         let unconditional = parameters.iter().filter(|parameter| parameter.cfg.is_empty());
         valid::distinct(unconditional.map(|parameter| parameter.ident), errors);
+        setters.extend(skip(arguments, &parameters, errors));
+        let fields = arguments.fields("fields").to_vec();
+        common::fields(&fields, errors);
         let returns = Returns::read(&function.sig.output, errors);
         for parameter in &parameters {
             if let (Some(_), Source::State { attribute, .. }) = (owner, &parameter.source) {
@@ -73,6 +79,7 @@ impl<'a> Tool<'a> {
             parameters,
             returns,
             setters,
+            fields,
             owner,
             has_own_span: false,
         }
@@ -178,6 +185,23 @@ fn setters(arguments: &Arguments, errors: &mut Errors) -> TokenStream {
         && let Some(millis) = valid::timeout(text, errors)
     {
         setters.extend(quote!(.timeout(#millis)));
+    }
+    setters
+}
+
+/// Returns the setter calls for the content that is never recorded.
+fn skip(arguments: &Arguments, parameters: &[Parameter<'_>], errors: &mut Errors) -> TokenStream {
+    let all: Vec<String> =
+        parameters.iter().map(|parameter| parameter.ident.unraw().to_string()).collect();
+    common::skip(arguments, &all, errors);
+    let is_skipped = |word: &str| arguments.names("skip").iter().any(|name| name == word);
+    let skipped: Vec<&String> = all.iter().filter(|name| is_skipped(name)).collect();
+    let mut setters = TokenStream::new();
+    if !skipped.is_empty() {
+        setters.extend(quote!(.skip(&[#(#skipped),*])));
+    }
+    if is_skipped("output") {
+        setters.extend(quote!(.skip_output()));
     }
     setters
 }

@@ -5,8 +5,8 @@ fn set() -> ToolSet {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Nameless as _;
                 &[
-                    ::chatlas::__private::NameOf::<get_weather>::NAME,
-                    ::chatlas::__private::NameOf::<maps::find_route>::NAME,
+                    ::chatlas::__private::NameOf::<(get_weather,)>::NAME,
+                    ::chatlas::__private::NameOf::<(maps::find_route,)>::NAME,
                 ]
             };
             const _: () = {

@@ -4,7 +4,7 @@ fn set() -> ToolSet {
             const __NAMES: &[::chatlas::__private::Name] = {
                 #[allow(unused_imports)]
                 use ::chatlas::__private::Nameless as _;
-                &[::chatlas::__private::NameOf::<query>::NAME]
+                &[::chatlas::__private::NameOf::<(query,)>::NAME]
             };
             #[allow(unused_imports)]
             use ::chatlas::__private::Share as _;

@@ -245,6 +245,9 @@ impl Endpoint {
                  or call `.with_base_url(...)`"
             )));
         }
+        if !self.base_url.0.contains("://") {
+            return Err(invalid(&without_scheme(&self.base_url.0)));
+        }
         let mut url = Url::parse(&self.base_url.0).map_err(|error| invalid(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid("it must begin with `http://` or `https://`"));
@@ -363,6 +366,18 @@ fn unfilled(url: &str) -> Option<&str> {
     rest.split_once('}').map(|(variable, _)| variable)
 }
 
+/// Returns why a base URL without a scheme is unusable, and the URL with one.
+fn without_scheme(url: &str) -> String {
+    if url.trim().is_empty() {
+        return "it is empty".to_owned();
+    }
+    let is_local = url.starts_with("localhost") || url.starts_with(|c: char| c.is_ascii_digit());
+    let scheme = if is_local { "http" } else { "https" };
+    // A password or a query may be a secret.
+    let shown = if url.contains(['@', '?']) { "..." } else { url };
+    format!("it has no scheme; write `{scheme}://{shown}`")
+}
+
 /// A base URL whose `{VARIABLE}`s are replaced by environment variables. One that is not set stays.
 fn filled(template: &str, variable: impl Fn(&str) -> Option<String>) -> String {
     let mut url = String::with_capacity(template.len());
@@ -389,6 +404,25 @@ fn filled(template: &str, variable: impl Fn(&str) -> Option<String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    static ACME: Vendor = Vendor::new("acme", "https://acme.example");
+
+    #[test]
+    fn base_url_without_a_scheme_is_shown_with_one() {
+        for (url, advice) in [
+            ("127.0.0.1:4540", "it has no scheme; write `http://127.0.0.1:4540`"),
+            ("localhost:11434/v1", "it has no scheme; write `http://localhost:11434/v1`"),
+            ("api.example.com/v1", "it has no scheme; write `https://api.example.com/v1`"),
+            ("user:secret@example.com", "it has no scheme; write `https://...`"),
+            ("ftp://example.com", "it must begin with `http://` or `https://`"),
+            (" ", "it is empty"),
+        ] {
+            let mut endpoint = Endpoint::new(&ACME, None);
+            endpoint.set_base_url(url);
+            let error = endpoint.url(&["chat"]).unwrap_err().to_string();
+            assert!(error.ends_with(advice), "{error}");
+        }
+    }
 
     #[test]
     fn a_base_url_is_filled_from_environment_variables() {
