@@ -160,7 +160,7 @@ async fn settings_of_a_chat_hold_inside_its_tools() {
 
 /// Logs a user in.
 #[tool(skip(password, output))]
-async fn log_in(user: &str, password: &str) -> String {
+fn log_in(user: &str, password: &str) -> String {
     format!("token of {user}: {password}")
 }
 
